@@ -1,0 +1,153 @@
+"""Errors as values with a status: RFC 9457 problem details.
+
+The status is the retry contract. Knative Eventing retries 404, 408, 409, 429 and every 5xx, and dead-letters
+the rest, so a broken image is never one of those and overload always is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+TYPE_BASE = "https://pixelamp.dev/problems/"
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(Exception):
+    """A request that is answered with an error.
+
+    Args:
+        status: HTTP status code.
+        slug: last part of the stable `type` URI, such as `too-many-pixels`.
+        title: the kind of problem, the same for every occurrence.
+        detail: this occurrence, naming the limit and the actual value with units.
+        headers: response headers, such as `Retry-After`.
+        extensions: further members of the problem object, such as `limit` and `actual`.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        slug: str,
+        title: str,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        **extensions: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.slug = slug
+        self.title = title
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.extensions = extensions
+
+    def document(self, instance: str | None = None) -> dict[str, Any]:
+        """The problem object; `instance` is the id of the request it happened to."""
+        body: dict[str, Any] = {
+            "type": TYPE_BASE + self.slug,
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            **self.extensions,
+        }
+        if instance:
+            body["instance"] = f"urn:request:{instance}"
+        return body
+
+    def encode(self, instance: str | None = None) -> bytes:
+        """The problem object as UTF-8 JSON."""
+        return json.dumps(self.document(instance), ensure_ascii=False).encode()
+
+
+def quantity(value: float, unit: str) -> str:
+    """A number with its unit, grouped in thousands: `33,554,432 bytes`."""
+    return f"{value:,} {unit}".strip()
+
+
+def malformed(detail: str, **extensions: Any) -> Problem:
+    """400: the request itself is not well formed."""
+    return Problem(400, "malformed-request", "Malformed request", detail, **extensions)
+
+
+def bad_option(name: str, detail: str, **extensions: Any) -> Problem:
+    """400: an option has a value that is not allowed."""
+    return Problem(400, "bad-option", "Option not allowed", detail, option=name, **extensions)
+
+
+def no_image(detail: str) -> Problem:
+    """400: the request holds no file at all."""
+    return Problem(400, "no-image", "No image in the request", detail)
+
+
+def not_found(path: str) -> Problem:
+    """404: this function has no such path."""
+    return Problem(404, "no-such-path", "No such path", f"this function has nothing at {path!r}")
+
+
+def method_not_allowed(method: str, allowed: list[str]) -> Problem:
+    """405, with the `Allow` header."""
+    return Problem(
+        405,
+        "method-not-allowed",
+        "Method not allowed",
+        f"{method} is not allowed here; use {', '.join(allowed)}",
+        headers={"Allow": ", ".join(allowed)},
+    )
+
+
+def not_acceptable(offered: list[str]) -> Problem:
+    """406: the answer exists in none of the media types the client accepts."""
+    return Problem(
+        406, "not-acceptable", "Not acceptable", f"the answer is available as {', '.join(offered)}", offered=offered
+    )
+
+
+def too_many_bytes(limit: int, actual: int | None, variable: str) -> Problem:
+    """413: the body is larger than the limit; `actual` is None if it was not read to its end."""
+    said = f"{quantity(actual, 'bytes')}" if actual is not None else "more than that"
+    return Problem(
+        413,
+        "too-many-bytes",
+        "Body too large",
+        f"the limit is {quantity(limit, 'bytes')} ({variable}); this body has {said}",
+        limit=limit,
+        **({} if actual is None else {"actual": actual}),
+    )
+
+
+def too_many_pixels(limit: int, width: int, height: int, variable: str) -> Problem:
+    """413: the image's own dimensions are beyond the limit."""
+    return Problem(
+        413,
+        "too-many-pixels",
+        "Image too large",
+        f"the limit is {quantity(limit, 'pixels')} ({variable}); this image has {width} × {height} = "
+        f"{quantity(width * height, 'pixels')}",
+        limit=limit,
+        actual=width * height,
+    )
+
+
+def unsupported_format(name: str, accepted: list[str]) -> Problem:
+    """415: bytes of a known format that this function does not take."""
+    return Problem(
+        415,
+        "unsupported-format",
+        "Format not accepted",
+        f"{name} is not accepted; accepted are {', '.join(accepted)}",
+        accepted=accepted,
+    )
+
+
+def unreadable_image(detail: str) -> Problem:
+    """422: the bytes are no image, or one that cannot be decoded."""
+    return Problem(422, "unreadable-image", "Not a readable image", detail)
+
+
+def busy(detail: str, retry_after: int, status: int = 503) -> Problem:
+    """503 (or 429): all places are taken; the client may try again in `retry_after` seconds."""
+    return Problem(
+        status, "busy", "Busy", detail, headers={"Retry-After": str(retry_after)}, retry_after=retry_after
+    )

@@ -1,0 +1,212 @@
+"""Limits from the environment: typed, with units, all mistakes reported at once.
+
+A function's settings are a frozen dataclass below `Settings`, each field made by `setting`. The variable of the
+field `max_bytes` of the function `exif` is `EXIF_MAX_BYTES`. This module is the one place that knows a limit:
+the README's table is printed from it by `python -m functions.kit.settings`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, get_type_hints
+
+S = TypeVar("S", bound="Settings")
+
+MEBI = 2**20
+
+
+class SettingsError(ValueError):
+    """The environment holds values that are not allowed; `mistakes` names every one of them."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+def setting(
+    default: Any,
+    *,
+    help: str,  # noqa: A002 - the word argparse taught everyone
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+    unit: str = "",
+    secret: bool = False,
+) -> Any:
+    """A field of a settings class.
+
+    Args:
+        default: value where the variable is unset; its type is the field's annotation.
+        help: what the setting does, for the README's table.
+        minimum: smallest value allowed, in `unit`.
+        maximum: largest value allowed, in `unit`.
+        choices: the values allowed, for text.
+        unit: unit of the value, such as `bytes`.
+        secret: never shown in messages and tables.
+    """
+    return field(
+        default=default,
+        metadata={
+            "help": help,
+            "minimum": minimum,
+            "maximum": maximum,
+            "choices": choices,
+            "unit": unit,
+            "secret": secret,
+        },
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What every function can be told by its environment."""
+
+    max_bytes: int = setting(32 * MEBI, minimum=1, maximum=2**31, unit="bytes", help="largest request body")
+    max_pixels: int = setting(
+        50_000_000, minimum=1, maximum=2**31, unit="pixels", help="largest image, frame by frame, before it is decoded"
+    )
+    max_files: int = setting(32, minimum=1, maximum=1000, unit="files", help="most files in one request")
+    concurrency: int = setting(
+        8, minimum=1, maximum=1000, unit="requests", help="containerConcurrency: worker threads are two more"
+    )
+    workers: int = setting(1, minimum=1, maximum=64, unit="processes", help="server processes, one a vCPU")
+    decodes: int = setting(2, minimum=1, maximum=64, unit="images", help="images decoded at the same time")
+    timeout_seconds: int = setting(
+        60, minimum=1, maximum=600, unit="s", help="timeoutSeconds of the Service; a drain ends ten seconds sooner"
+    )
+    body_seconds: float = setting(
+        30, minimum=0.1, maximum=600, unit="s", help="longest a client may take to send its body"
+    )
+    token: str = setting("", help="bearer token asked of every POST; empty asks for none", secret=True)
+    cors_origins: tuple[str, ...] = setting((), help="origins allowed to call from a browser, by comma; empty: none")
+    dataref_hosts: tuple[str, ...] = setting(
+        (), help="hosts (or scheme://host:port origins) an event's dataref may name, by comma; empty: none"
+    )
+    log_format: str = setting("auto", choices=("auto", "json", "text"), help="auto: text on a terminal, else JSON")
+
+    def variable(self, name: str) -> str:
+        """The environment variable of a field, such as `EXIF_MAX_BYTES`."""
+        return variable(self.function, name)
+
+    @property
+    def function(self) -> str:
+        """Name of the function that these settings were loaded for."""
+        return str(self.__dict__.get("_function", "pixelamp"))
+
+
+def variable(function: str, name: str) -> str:
+    """The environment variable of a function's field."""
+    return f"{function}_{name}".upper()
+
+
+def load(cls: type[S], function: str, environ: Mapping[str, str]) -> S:
+    """Settings of a function from the environment.
+
+    Raises:
+        SettingsError: one or more variables have values that are not allowed; all are listed.
+    """
+    values: dict[str, Any] = {}
+    mistakes: list[str] = []
+    types = get_type_hints(cls)
+    for item in dataclasses.fields(cls):
+        name = variable(function, item.name)
+        text = environ.get(name)
+        if text is None:
+            continue
+        try:
+            values[item.name] = _parse(types[item.name], text, item.metadata)
+        except ValueError as error:
+            shown = "(hidden)" if item.metadata["secret"] else repr(text)
+            mistakes.append(f"invalid {name} value ({shown}): {error}")
+    if mistakes:
+        raise SettingsError(mistakes)
+    loaded = cls(**values)
+    object.__setattr__(loaded, "_function", function)
+    return loaded
+
+
+def _parse(kind: Any, text: str, metadata: Mapping[str, Any]) -> Any:
+    stripped = text.strip()
+    if kind is bool:
+        word = stripped.lower()
+        if word not in {"1", "0", "true", "false", "yes", "no", "on", "off"}:
+            raise ValueError("expected true or false")
+        return word in {"1", "true", "yes", "on"}
+    if kind in (int, float):
+        return _parse_number(kind, stripped, metadata)
+    if kind is str:
+        if metadata["choices"] and stripped not in metadata["choices"]:
+            raise ValueError(f"expected one of {', '.join(metadata['choices'])}")
+        return stripped
+    return tuple(part.strip() for part in stripped.split(",") if part.strip())
+
+
+def _parse_number(kind: type[int] | type[float], text: str, metadata: Mapping[str, Any]) -> float:
+    try:
+        # int() would take "1_000" and "١": only what the README shows is accepted.
+        if not text.isascii() or "_" in text:
+            raise ValueError
+        value = kind(text)
+    except ValueError:
+        raise ValueError("expected a whole number" if kind is int else "expected a number") from None
+    low, high, unit = metadata["minimum"], metadata["maximum"], metadata["unit"]
+    if value != value or (low is not None and value < low) or (high is not None and value > high):
+        bounds = [f"at least {low:,}"] if low is not None else []
+        bounds += [f"at most {high:,}"] if high is not None else []
+        raise ValueError(f"expected {' and '.join(bounds)} {unit}".rstrip())
+    return value
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting as the README shows it."""
+
+    variable: str
+    default: str
+    unit: str
+    meaning: str
+
+
+def rows(cls: type[Settings], function: str) -> Iterator[Row]:
+    """The settings of a function, in the order they are declared."""
+    for item in dataclasses.fields(cls):
+        default = item.default
+        if isinstance(default, tuple):
+            default = ",".join(default)
+        if isinstance(default, bool):
+            default = str(default).lower()
+        yield Row(variable(function, item.name), str(default), item.metadata["unit"], item.metadata["help"])
+
+
+def table(classes: Mapping[str, type[Settings]]) -> str:
+    """The README's settings table in Markdown: shared settings once, as `<NAME>_…`, then each function's own."""
+    lines = ["| variable | default | unit | meaning |", "|---|---|---|---|"]
+    shared = {item.name for item in dataclasses.fields(Settings)}
+    defaults = {item.name: item.default for item in dataclasses.fields(Settings)}
+    lines += [_line(row) for row in rows(Settings, "<NAME>")]
+    for function, cls in classes.items():
+        for item, row in zip(dataclasses.fields(cls), rows(cls, function), strict=True):
+            if item.name not in shared or item.default != defaults[item.name]:
+                lines.append(_line(row))
+    return "\n".join(lines)
+
+
+def _line(row: Row) -> str:
+    default = f"`{row.default}`" if row.default else "–"
+    return f"| `{row.variable}` | {default} | {row.unit} | {row.meaning} |"
+
+
+def main() -> int:
+    """Print the settings table of the three functions."""
+    from importlib import import_module
+
+    names = ("histogram", "exif", "stress")
+    print(table({name: import_module(f"functions.{name}.main").FUNCTION.settings for name in names}))  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
