@@ -100,7 +100,11 @@ def method_not_allowed(method: str, allowed: list[str]) -> Problem:
 def not_acceptable(offered: list[str]) -> Problem:
     """406: the answer exists in none of the media types the client accepts."""
     return Problem(
-        406, "not-acceptable", "Not acceptable", f"the answer is available as {', '.join(offered)}", offered=offered
+        406,
+        "not-acceptable",
+        "Not acceptable",
+        f"the answer is available as {', '.join(offered)}",
+        offered=offered,
     )
 
 

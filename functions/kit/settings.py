@@ -62,11 +62,16 @@ def setting(
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What every function can be told by its environment."""
+    """What every function can be told by its environment; `function` is the name they were loaded for."""
 
+    function: str = "pixelamp"
     max_bytes: int = setting(32 * MEBI, minimum=1, maximum=2**31, unit="bytes", help="largest request body")
     max_pixels: int = setting(
-        50_000_000, minimum=1, maximum=2**31, unit="pixels", help="largest image, frame by frame, before it is decoded"
+        50_000_000,
+        minimum=1,
+        maximum=2**31,
+        unit="pixels",
+        help="largest image, frame by frame, before it is decoded",
     )
     max_files: int = setting(32, minimum=1, maximum=1000, unit="files", help="most files in one request")
     concurrency: int = setting(
@@ -75,26 +80,29 @@ class Settings:
     workers: int = setting(1, minimum=1, maximum=64, unit="processes", help="server processes, one a vCPU")
     decodes: int = setting(2, minimum=1, maximum=64, unit="images", help="images decoded at the same time")
     timeout_seconds: int = setting(
-        60, minimum=1, maximum=600, unit="s", help="timeoutSeconds of the Service; a drain ends ten seconds sooner"
+        60,
+        minimum=1,
+        maximum=600,
+        unit="s",
+        help="timeoutSeconds of the Service; a drain ends ten seconds sooner",
     )
     body_seconds: float = setting(
         30, minimum=0.1, maximum=600, unit="s", help="longest a client may take to send its body"
     )
     token: str = setting("", help="bearer token asked of every POST; empty asks for none", secret=True)
-    cors_origins: tuple[str, ...] = setting((), help="origins allowed to call from a browser, by comma; empty: none")
+    cors_origins: tuple[str, ...] = setting(
+        (), help="origins allowed to call from a browser, by comma; empty: none"
+    )
     dataref_hosts: tuple[str, ...] = setting(
         (), help="hosts (or scheme://host:port origins) an event's dataref may name, by comma; empty: none"
     )
-    log_format: str = setting("auto", choices=("auto", "json", "text"), help="auto: text on a terminal, else JSON")
+    log_format: str = setting(
+        "auto", choices=("auto", "json", "text"), help="auto: text on a terminal, else JSON"
+    )
 
     def variable(self, name: str) -> str:
         """The environment variable of a field, such as `EXIF_MAX_BYTES`."""
         return variable(self.function, name)
-
-    @property
-    def function(self) -> str:
-        """Name of the function that these settings were loaded for."""
-        return str(self.__dict__.get("_function", "pixelamp"))
 
 
 def variable(function: str, name: str) -> str:
@@ -111,7 +119,7 @@ def load(cls: type[S], function: str, environ: Mapping[str, str]) -> S:
     values: dict[str, Any] = {}
     mistakes: list[str] = []
     types = get_type_hints(cls)
-    for item in dataclasses.fields(cls):
+    for item in _declared(cls):
         name = variable(function, item.name)
         text = environ.get(name)
         if text is None:
@@ -123,9 +131,12 @@ def load(cls: type[S], function: str, environ: Mapping[str, str]) -> S:
             mistakes.append(f"invalid {name} value ({shown}): {error}")
     if mistakes:
         raise SettingsError(mistakes)
-    loaded = cls(**values)
-    object.__setattr__(loaded, "_function", function)
-    return loaded
+    return cls(function=function, **values)
+
+
+def _declared(cls: type[Settings]) -> list[dataclasses.Field[Any]]:
+    """The fields that are variables: all but the function's name."""
+    return [item for item in dataclasses.fields(cls) if item.metadata]
 
 
 def _parse(kind: Any, text: str, metadata: Mapping[str, Any]) -> Any:
@@ -172,7 +183,7 @@ class Row:
 
 def rows(cls: type[Settings], function: str) -> Iterator[Row]:
     """The settings of a function, in the order they are declared."""
-    for item in dataclasses.fields(cls):
+    for item in _declared(cls):
         default = item.default
         if isinstance(default, tuple):
             default = ",".join(default)
@@ -184,12 +195,11 @@ def rows(cls: type[Settings], function: str) -> Iterator[Row]:
 def table(classes: Mapping[str, type[Settings]]) -> str:
     """The README's settings table in Markdown: shared settings once, as `<NAME>_…`, then each function's own."""
     lines = ["| variable | default | unit | meaning |", "|---|---|---|---|"]
-    shared = {item.name for item in dataclasses.fields(Settings)}
-    defaults = {item.name: item.default for item in dataclasses.fields(Settings)}
+    shared = {item.name: item.default for item in _declared(Settings)}
     lines += [_line(row) for row in rows(Settings, "<NAME>")]
     for function, cls in classes.items():
-        for item, row in zip(dataclasses.fields(cls), rows(cls, function), strict=True):
-            if item.name not in shared or item.default != defaults[item.name]:
+        for item, row in zip(_declared(cls), rows(cls, function), strict=True):
+            if item.name not in shared or item.default != shared[item.name]:
                 lines.append(_line(row))
     return "\n".join(lines)
 
@@ -199,14 +209,13 @@ def _line(row: Row) -> str:
     return f"| `{row.variable}` | {default} | {row.unit} | {row.meaning} |"
 
 
-def main() -> int:
-    """Print the settings table of the three functions."""
+def main(functions: list[str]) -> int:
+    """Print the settings table of the functions named."""
     from importlib import import_module
 
-    names = ("histogram", "exif", "stress")
-    print(table({name: import_module(f"functions.{name}.main").FUNCTION.settings for name in names}))  # noqa: T201
+    print(table({name: import_module(f"functions.{name}.main").FUNCTION.settings for name in functions}))  # noqa: T201
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:] or ["histogram", "exif", "stress"]))

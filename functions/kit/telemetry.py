@@ -1,0 +1,196 @@
+"""What a function says about itself: one log line a request, request and trace ids, Prometheus metrics.
+
+Nothing of an image is ever logged: no bytes, no file name, no metadata.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._~:+/=@-]{1,128}")
+# https://www.w3.org/TR/trace-context/#traceparent-header: version ff and ids of zeros alone are invalid.
+TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def request_id(inbound: str | None) -> str:
+    """The inbound id if it is one, else a new one of 128 random bits in hexadecimal."""
+    if inbound and REQUEST_ID.fullmatch(inbound):
+        return inbound
+    return secrets.token_hex(16)
+
+
+def trace_id(traceparent: str | None) -> str | None:
+    """The 32 hexadecimal digits of the trace, or None where the header is absent or not valid."""
+    match = TRACEPARENT.fullmatch(traceparent) if traceparent else None
+    return match[1] if match else None
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which pod answers: the names Knative gives it, or honest stand-ins elsewhere."""
+
+    function: str
+    pod: str
+    revision: str
+
+    @classmethod
+    def of(cls, function: str) -> Identity:
+        """Read off the environment that Knative and the local engine set."""
+        pod = os.environ.get("HOSTNAME") or f"{function}-{os.getpid()}"
+        return cls(function, pod, os.environ.get("K_REVISION") or "local")
+
+
+class Log:
+    """One line a request on a stream: JSON, or text on a terminal."""
+
+    def __init__(self, identity: Identity, form: str = "auto", stream: TextIO | None = None) -> None:
+        self._identity = identity
+        self._stream = stream or sys.stdout
+        self._text = form == "text" or (form == "auto" and self._stream.isatty())
+
+    def write(self, level: str, message: str, **fields: Any) -> None:
+        """Write one line; fields of None are left out."""
+        fields = {name: value for name, value in fields.items() if value is not None}
+        now = datetime.now(UTC)
+        if self._text:
+            said = " ".join(f"{name}={value}" for name, value in fields.items())
+            line = f"{now:%H:%M:%S} {level:<7} {message} {said}"
+        else:
+            line = json.dumps(
+                {
+                    "time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                    "level": level,
+                    "message": message,
+                    "function": self._identity.function,
+                    "pod": self._identity.pod,
+                    "revision": self._identity.revision,
+                    **fields,
+                },
+                ensure_ascii=False,
+            )
+        # One write a line: lines of concurrent threads do not mix.
+        try:
+            self._stream.write(line + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            # A closed or full log must not cost the client its answer.
+            pass
+
+
+class Metrics:
+    """Prometheus counters of a function; the client library is imported at the first request that counts.
+
+    Readiness probes do not count, so that a cold start does not pay for it.
+    """
+
+    SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+    BYTES = (1e3, 1e4, 1e5, 1e6, 3e6, 1e7, 3e7, 1e8)
+
+    def __init__(self, identity: Identity, version: str) -> None:
+        self._identity = identity
+        self._version = version
+        self._lock = threading.Lock()
+        self._registry: CollectorRegistry | None = None
+        self._in_flight_before = 0
+
+    def _load(self) -> None:
+        with self._lock:
+            if self._registry is not None:
+                return
+            from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+            registry = CollectorRegistry()
+            labels = ["function"]
+            self._requests = Counter(
+                "pixelamp_requests", "Requests answered.", [*labels, "operation", "status"], registry=registry
+            )
+            self._seconds = Histogram(
+                "pixelamp_request_seconds",
+                "Time from the request's headers to the end of its answer.",
+                [*labels, "operation"],
+                buckets=self.SECONDS,
+                registry=registry,
+            )
+            self._bytes = Histogram(
+                "pixelamp_request_bytes",
+                "Bytes of request bodies.",
+                labels,
+                buckets=self.BYTES,
+                registry=registry,
+            )
+            self._in_flight = Gauge(
+                "pixelamp_requests_in_flight",
+                "Requests being answered.",
+                labels,
+                registry=registry,
+                multiprocess_mode="livesum",
+            )
+            info = Gauge(
+                "pixelamp_build_info",
+                "Always 1.",
+                [*labels, "version", "revision"],
+                registry=registry,
+                multiprocess_mode="livemax",
+            )
+            info.labels(self._identity.function, self._version, self._identity.revision).set(1)
+            self._registry = registry
+
+    def started(self) -> None:
+        """A request that does work has begun."""
+        self._load()
+        self._in_flight.labels(self._identity.function).inc()
+
+    def finished(self, operation: str, status: int, seconds: float, bytes_in: int) -> None:
+        """That request has been answered to its end."""
+        function = self._identity.function
+        self._in_flight.labels(function).dec()
+        self._requests.labels(function, operation, str(status)).inc()
+        self._seconds.labels(function, operation).observe(seconds)
+        self._bytes.labels(function).observe(bytes_in)
+
+    def exposition(self) -> tuple[bytes, str]:
+        """The metrics in Prometheus' text format, and its media type."""
+        self._load()
+        from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+        registry = self._registry
+        if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+            from prometheus_client.multiprocess import MultiProcessCollector
+
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        assert registry is not None  # noqa: S101 - _load has set it
+        return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+class Timing:
+    """Phases of a request for `Server-Timing`, in milliseconds."""
+
+    def __init__(self) -> None:
+        self.start = time.perf_counter()
+        self._phases: dict[str, float] = {}
+
+    def add(self, name: str, seconds: float) -> None:
+        """Add time to a phase."""
+        self._phases[name] = self._phases.get(name, 0.0) + seconds
+
+    def elapsed(self) -> float:
+        """Seconds since the request began."""
+        return time.perf_counter() - self.start
+
+    def header(self) -> str:
+        """https://www.w3.org/TR/server-timing/ with the total last."""
+        phases = {**self._phases, "total": self.elapsed()}
+        return ", ".join(f"{name};dur={seconds * 1000:.2f}" for name, seconds in phases.items())

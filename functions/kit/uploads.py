@@ -1,0 +1,218 @@
+"""A request's body, bounded: raw bytes, or the files of a multipart form.
+
+The limit is enforced while reading, before the body is in memory, with or without a Content-Length. A body is
+never truncated silently: it is whole, or the request is refused.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from functions.kit.problems import Problem, malformed, no_image, quantity, too_many_bytes
+from functions.kit.settings import Settings
+
+CHUNK = 64 * 1024
+# What of an oversized body is read and thrown away, so that a client which sends before it listens gets its 413.
+DRAIN_BYTES = 64 * 2**20
+DRAIN_SECONDS = 10.0
+MAX_FIELD_BYTES = 64 * 1024
+MAX_FIELDS = 100
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One file of a request."""
+
+    data: bytes
+    name: str | None = None
+    content_type: str | None = None
+    field: str | None = None
+
+
+class _Timed(Protocol):
+    def settimeout(self, value: float | None) -> None: ...
+    def gettimeout(self) -> float | None: ...
+
+
+class Body:
+    """The body of one request, read at most once.
+
+    Args:
+        stream: where the bytes come from; it ends where the body ends.
+        length: Content-Length in bytes, or None (chunked).
+        settings: the limits.
+        connection: the client's socket, so that a stalled body does not hold a thread; None outside our server.
+    """
+
+    def __init__(
+        self,
+        stream: BinaryIO,
+        length: int | None,
+        settings: Settings,
+        connection: socket.socket | None = None,
+    ) -> None:
+        self._stream = stream
+        self._length = length
+        self._settings = settings
+        self._connection = connection
+        self.bytes_read = 0
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body in pieces of at most 64 KiB.
+
+        Raises:
+            Problem: 413 past the limit, 408 when the client is too slow, 400 when it stops early.
+        """
+        limit = self._settings.max_bytes
+        if self._length is not None and self._length > limit:
+            self._drain()
+            raise too_many_bytes(limit, self._length, self._settings.variable("max_bytes"))
+        deadline = time.monotonic() + self._settings.body_seconds
+        try:
+            while True:
+                chunk = self._read(deadline)
+                if not chunk:
+                    break
+                self.bytes_read += len(chunk)
+                if self.bytes_read > limit:
+                    self._drain()
+                    raise too_many_bytes(limit, None, self._settings.variable("max_bytes"))
+                yield chunk
+        finally:
+            if self._connection is not None:
+                self._connection.settimeout(None)
+        if self._length is not None and self.bytes_read < self._length:
+            raise malformed(f"the body ended after {self.bytes_read:,} of {quantity(self._length, 'bytes')}")
+
+    def read(self) -> bytes:
+        """The whole body."""
+        return b"".join(self.chunks())
+
+    def _read(self, deadline: float) -> bytes:
+        remaining = deadline - time.monotonic()
+        try:
+            if remaining <= 0:
+                raise TimeoutError
+            if self._connection is not None:
+                self._connection.settimeout(remaining)
+            return self._stream.read(CHUNK)
+        except TimeoutError:
+            seconds = quantity(self._settings.body_seconds, "s")
+            raise Problem(
+                408,
+                "slow-body",
+                "Body too slow",
+                f"the body must arrive within {seconds} ({self._settings.variable('body_seconds')}); "
+                f"{quantity(self.bytes_read, 'bytes')} have",
+                headers={"Connection": "close"},
+            ) from None
+        except Exception as error:  # noqa: BLE001 - servers raise their own kinds for broken chunks and lost clients
+            raise malformed(f"the body could not be read: {type(error).__name__}") from None
+
+    def _drain(self) -> None:
+        """Read on for a while, so that the answer reaches a client that is still sending."""
+        deadline = time.monotonic() + DRAIN_SECONDS
+        drained = 0
+        while drained < DRAIN_BYTES:
+            try:
+                chunk = self._read(deadline)
+            except Problem:
+                return
+            if not chunk:
+                return
+            drained += len(chunk)
+
+
+def boundary_of(content_type: str) -> str | None:
+    """The boundary of a multipart/form-data Content-Type; None for any other type.
+
+    Raises:
+        Problem: 400 for multipart/form-data without a boundary.
+    """
+    if not content_type[:19].lower().startswith("multipart/form-data"):
+        return None
+    from multipart import parse_options_header
+
+    _, options = parse_options_header(content_type)
+    boundary = options.get("boundary")
+    if not boundary:
+        raise malformed("multipart/form-data without a boundary")
+    return boundary
+
+
+def read_uploads(body: Body, content_type: str, max_files: int) -> list[Upload]:
+    """The files of a request: every file of a form, or the raw body as the one file.
+
+    The bytes decide what they are, never the Content-Type: what is not multipart/form-data is a raw image.
+
+    Raises:
+        Problem: 400 for a broken form, an empty body, a form without a file or with more than `max_files`.
+    """
+    boundary = boundary_of(content_type)
+    if boundary is None:
+        data = body.read()
+        if not data:
+            raise no_image("the body is empty; send an image as the body, or as the file of a form")
+        return [Upload(data, content_type=content_type or None)]
+    files = _read_form(body, boundary, max_files)
+    if not files:
+        raise no_image("the form holds no file; send it as the field 'file' or 'image'")
+    return files
+
+
+def _read_form(body: Body, boundary: str, max_files: int) -> list[Upload]:
+    from multipart import MultipartError, MultipartSegment, PushMultipartParser
+
+    files: list[Upload] = []
+    buffer = io.BytesIO()
+    segment: MultipartSegment | None = None
+    keep = False
+    try:
+        with PushMultipartParser(boundary, max_segment_count=max_files + MAX_FIELDS) as parser:
+            for chunk in body.chunks():
+                for event in parser.parse(chunk):
+                    if isinstance(event, MultipartSegment):
+                        segment, buffer = event, io.BytesIO()
+                        keep = event.filename is not None or event.name in ("file", "image")
+                    elif event:
+                        if keep:
+                            buffer.write(event)
+                    elif segment is not None and keep:
+                        if len(files) == max_files:
+                            raise malformed(f"the limit is {max_files} files in one request")
+                        data = buffer.getvalue()
+                        # A file input left empty by a browser sends a part without name and bytes.
+                        if data or segment.filename:
+                            files.append(
+                                Upload(data, segment.filename or None, segment.content_type, segment.name)
+                            )
+    except MultipartError as error:
+        raise malformed(f"the multipart form is broken: {error}") from None
+    return files
+
+
+def the_image(files: list[Upload]) -> Upload:
+    """The one image among a form's files: field `file`, or `image`, or the only file.
+
+    Raises:
+        Problem: 400 where there are several and none has such a name, or where it is empty.
+    """
+    for field in ("file", "image"):
+        for upload in files:
+            if upload.field == field:
+                return _not_empty(upload)
+    if len(files) == 1:
+        return _not_empty(files[0])
+    named = ", ".join(repr(upload.field) for upload in files)
+    raise malformed(f"the form holds {len(files)} files ({named}); name the image 'file' or 'image'")
+
+
+def _not_empty(upload: Upload) -> Upload:
+    if not upload.data:
+        raise no_image("the file is empty")
+    return upload
