@@ -1,0 +1,1 @@
+"""Functions that deploy apart, and the kit that they share."""

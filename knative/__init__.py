@@ -1,0 +1,1 @@
+"""The manifests, and the engine that runs them on one machine."""

@@ -1,0 +1,1 @@
+"""Load tests that prove the functions scale."""

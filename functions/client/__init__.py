@@ -1,0 +1,1 @@
+"""The command `pixelamp`: talks HTTP to the functions, wherever they run."""

@@ -1,0 +1,1 @@
+"""Exact histograms of images, as counts and as plots."""

@@ -111,14 +111,16 @@ def not_acceptable(offered: list[str]) -> Problem:
 def too_many_bytes(limit: int, actual: int | None, variable: str) -> Problem:
     """413: the body is larger than the limit; `actual` is None if it was not read to its end."""
     said = f"{quantity(actual, 'bytes')}" if actual is not None else "more than that"
-    return Problem(
+    problem = Problem(
         413,
         "too-many-bytes",
         "Body too large",
         f"the limit is {quantity(limit, 'bytes')} ({variable}); this body has {said}",
         limit=limit,
-        **({} if actual is None else {"actual": actual}),
     )
+    if actual is not None:
+        problem.extensions["actual"] = actual
+    return problem
 
 
 def too_many_pixels(limit: int, width: int, height: int, variable: str) -> Problem:
@@ -152,6 +154,4 @@ def unreadable_image(detail: str) -> Problem:
 
 def busy(detail: str, retry_after: int, status: int = 503) -> Problem:
     """503 (or 429): all places are taken; the client may try again in `retry_after` seconds."""
-    return Problem(
-        status, "busy", "Busy", detail, headers={"Retry-After": str(retry_after)}, retry_after=retry_after
-    )
+    return Problem(status, "busy", "Busy", detail, headers={"Retry-After": str(retry_after)}, retry_after=retry_after)

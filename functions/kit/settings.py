@@ -90,15 +90,11 @@ class Settings:
         30, minimum=0.1, maximum=600, unit="s", help="longest a client may take to send its body"
     )
     token: str = setting("", help="bearer token asked of every POST; empty asks for none", secret=True)
-    cors_origins: tuple[str, ...] = setting(
-        (), help="origins allowed to call from a browser, by comma; empty: none"
-    )
+    cors_origins: tuple[str, ...] = setting((), help="origins allowed to call from a browser, by comma; empty: none")
     dataref_hosts: tuple[str, ...] = setting(
         (), help="hosts (or scheme://host:port origins) an event's dataref may name, by comma; empty: none"
     )
-    log_format: str = setting(
-        "auto", choices=("auto", "json", "text"), help="auto: text on a terminal, else JSON"
-    )
+    log_format: str = setting("auto", choices=("auto", "json", "text"), help="auto: text on a terminal, else JSON")
 
     def variable(self, name: str) -> str:
         """The environment variable of a field, such as `EXIF_MAX_BYTES`."""

@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import IO
 
 from functions.kit.problems import Problem, malformed, no_image, quantity, too_many_bytes
 from functions.kit.settings import Settings
@@ -34,11 +34,6 @@ class Upload:
     field: str | None = None
 
 
-class _Timed(Protocol):
-    def settimeout(self, value: float | None) -> None: ...
-    def gettimeout(self) -> float | None: ...
-
-
 class Body:
     """The body of one request, read at most once.
 
@@ -51,7 +46,7 @@ class Body:
 
     def __init__(
         self,
-        stream: BinaryIO,
+        stream: IO[bytes],
         length: int | None,
         settings: Settings,
         connection: socket.socket | None = None,
@@ -142,7 +137,7 @@ def boundary_of(content_type: str) -> str | None:
     boundary = options.get("boundary")
     if not boundary:
         raise malformed("multipart/form-data without a boundary")
-    return boundary
+    return str(boundary)
 
 
 def read_uploads(body: Body, content_type: str, max_files: int) -> list[Upload]:
@@ -188,9 +183,7 @@ def _read_form(body: Body, boundary: str, max_files: int) -> list[Upload]:
                         data = buffer.getvalue()
                         # A file input left empty by a browser sends a part without name and bytes.
                         if data or segment.filename:
-                            files.append(
-                                Upload(data, segment.filename or None, segment.content_type, segment.name)
-                            )
+                            files.append(Upload(data, segment.filename or None, segment.content_type, segment.name))
     except MultipartError as error:
         raise malformed(f"the multipart form is broken: {error}") from None
     return files

@@ -1,0 +1,1 @@
+"""Precise CPU load, with the CPU of each pod shown live."""

@@ -1,0 +1,1 @@
+"""Knative on one machine: activator, queue-proxy, autoscaler and broker."""

@@ -1,0 +1,90 @@
+"""The shared look of the pages: a fragment of markup, style and script put into one self-contained document.
+
+A page loads nothing from anywhere: its style and scripts stand in it, and the Content-Security-Policy allows exactly
+these by their hashes. A fragment therefore has no inline event handlers and no style attributes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_HERE = Path(__file__).parent
+_STYLE = re.compile(r"<style>(.*?)</style>\s*", re.DOTALL)
+_SCRIPT = re.compile(r"<script>(.*?)</script>\s*", re.DOTALL)
+
+Document = tuple[bytes, str]
+"""The UTF-8 bytes of a page, and its Content-Security-Policy."""
+
+
+@cache
+def page(name: str, summary: str, fragment: Path) -> Document:
+    """The page of a function or of the console.
+
+    Args:
+        name: shown in the header and marked in the navigation.
+        summary: one sentence below it.
+        fragment: file with markup, and at most one plain `<style>` and one plain `<script>`.
+    """
+    text = fragment.read_text(encoding="utf-8")
+    styles = [*_STYLE.findall(text)]
+    scripts = [*_SCRIPT.findall(text)]
+    return _compose(name, summary, _SCRIPT.sub("", _STYLE.sub("", text)), "".join(styles), scripts)
+
+
+def result(name: str, title: str, value: Mapping[str, Any] | list[Any]) -> Document:
+    """An answer for a browser that posted a form without script: the same JSON as nested tables."""
+    return _compose(name, title, f'<section class="card">{_table(value)}</section>', "", [])
+
+
+def _table(value: Any) -> str:
+    if isinstance(value, Mapping) and value:
+        cells = (f"<tr><th>{html.escape(str(key))}</th><td>{_table(item)}</td></tr>" for key, item in value.items())
+        return f"<table>{''.join(cells)}</table>"
+    if isinstance(value, list) and any(isinstance(item, Mapping | list) for item in value):
+        return f"<ol>{''.join(f'<li>{_table(item)}</li>' for item in value)}</ol>"
+    if isinstance(value, list):
+        return html.escape(", ".join(map(str, value)))
+    return "" if value is None else html.escape(str(value))
+
+
+def _compose(name: str, summary: str, markup: str, style: str, scripts: list[str]) -> Document:
+    sheet = _shell("shell.css") + style
+    blocks = [_shell("shell.js"), *scripts]
+    document = (
+        _shell("shell.html")
+        .replace("{{name}}", html.escape(name))
+        .replace("{{summary}}", html.escape(summary))
+        .replace("{{style}}", f"<style>{sheet}</style>")
+        .replace("{{scripts}}", "\n".join(f"<script>{block}</script>" for block in blocks))
+        # Last, so that a brace in an answer is never taken for a place of the shell.
+        .replace("{{main}}", markup)
+    )
+    policy = "; ".join(
+        [
+            "default-src 'none'",
+            f"style-src {_hash(sheet)}",
+            f"script-src {' '.join(_hash(block) for block in blocks)}",
+            "img-src 'self' data: blob:",
+            "connect-src 'self'",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        ]
+    )
+    return document.encode(), policy
+
+
+@cache
+def _shell(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,0 +1,495 @@
+"""A function as HTTP: one dispatch behind the functions framework, the same for all functions.
+
+A `Function` is a table of routes and events over pure logic. `dispatch` answers one request of it: page or JSON,
+work, CloudEvents, health, metrics and openapi.json, with the headers, problems and log line that the contract asks
+for. The framework's `create_app` calls it with signature `http`, so its own CLI serves the very same function.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flask import Response
+
+from functions.kit import eventing, problems
+from functions.kit.options import Option, parse_options
+from functions.kit.problems import Problem
+from functions.kit.settings import Settings, SettingsError, load
+from functions.kit.telemetry import Identity, Log, Metrics, Timing, request_id, trace_id
+from functions.kit.uploads import Body, Upload, boundary_of, read_uploads, the_image
+
+if TYPE_CHECKING:
+    from flask import Request
+
+VERSION = "0.1.0"
+JSON = "application/json"
+HTML = "text/html"
+# Answers that are no pages need nothing of a browser.
+NO_CONTENT_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
+
+
+@dataclass
+class Reply:
+    """What a handler answers.
+
+    Args:
+        body: bytes or text as they are, a mapping or list as JSON, or an iterable of bytes to stream.
+        content_type: media type of the body.
+        status: HTTP status.
+        headers: further headers.
+    """
+
+    body: bytes | str | Mapping[str, Any] | list[Any] | Iterable[bytes]
+    content_type: str = JSON
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Route:
+    """One operation of a function.
+
+    Args:
+        method: HTTP method.
+        path: below the function: `/` or `/strip`. The function answers it with and without its own name in front.
+        handler: from a call to its answer; a mapping is answered as JSON.
+        summary: one line for openapi.json and the README.
+        options: the query parameters it knows; any other is refused.
+        takes: what its body is: `image`, `images`, `json` or `nothing`.
+        produces: the media types it can answer in, the default first.
+        aliases: further paths, as other projects' clients know them.
+    """
+
+    method: str
+    path: str
+    handler: Callable[[Call], Reply | Mapping[str, Any]]
+    summary: str
+    options: tuple[Option, ...] = ()
+    takes: str = "nothing"
+    produces: tuple[str, ...] = (JSON,)
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def operation(self) -> str:
+        """A short name for metrics and logs, such as `strip`."""
+        return self.path.strip("/").replace("/", "_") or "root"
+
+
+@dataclass(frozen=True)
+class EventRoute:
+    """One type of CloudEvent that a function takes.
+
+    Args:
+        type: type of the event.
+        reply: type of the reply.
+        takes: `image` (handler gets the bytes) or `json` (handler gets the parsed data).
+        handler: from the data and the settings to the reply's data: a mapping, or bytes with their media type.
+        result: name under which a mapping stands in the reply's `results`; None where the reply is the result.
+    """
+
+    type: str
+    reply: str
+    takes: str
+    handler: Callable[[Any, Any], Mapping[str, Any] | tuple[bytes, str]]
+    result: str | None = None
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function: its name is its directory, extra, Service, image suffix and prefix of its variables."""
+
+    name: str
+    summary: str
+    settings: type[Settings]
+    routes: tuple[Route, ...]
+    page: Path
+    events: tuple[EventRoute, ...] = ()
+
+
+class Call:
+    """One request to one route: its options and its body, read only when asked for."""
+
+    def __init__(self, request: Request, route: Route, settings: Settings, identifier: str, timing: Timing) -> None:
+        self.request = request
+        self.route = route
+        self.settings: Any = settings
+        self.id = identifier
+        self.timing = timing
+        self.body = _body(request, settings)
+
+    @cached_property
+    def options(self) -> dict[str, Any]:
+        """The route's options, checked, defaults included.
+
+        Raises:
+            Problem: 400 for an unknown option or a value that is not allowed.
+        """
+        return parse_options(self.route.options, self.request.args.items(multi=True))
+
+    def uploads(self) -> list[Upload]:
+        """All files of the request, in order.
+
+        Raises:
+            Problem: 400, 408 or 413, see `functions.kit.uploads`.
+        """
+        before = self.timing.elapsed()
+        uploads = read_uploads(self.body, self.request.headers.get("Content-Type", ""), self.settings.max_files)
+        self.timing.add("read", self.timing.elapsed() - before)
+        return uploads
+
+    def upload(self) -> Upload:
+        """The one image of the request.
+
+        Raises:
+            Problem: as `uploads`, and 400 where it is not clear which file is meant.
+        """
+        return the_image(self.uploads())
+
+    def json(self) -> dict[str, Any]:
+        """The body as a JSON object; an empty body or a form's is an empty object.
+
+        Raises:
+            Problem: 400 for anything else.
+        """
+        if boundary_of(self.request.headers.get("Content-Type", "")) is not None:
+            raise problems.malformed("this takes its parameters in the query or as a JSON object, not as a form")
+        data = self.body.read()
+        if not data.strip():
+            return {}
+        try:
+            value = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise problems.malformed(f"the body is not JSON: {str(error)[:200]}") from None
+        if not isinstance(value, dict):
+            raise problems.malformed(f"the body must be a JSON object, not {type(value).__name__}")
+        return value
+
+    def accepts(self, *media_types: str) -> str:
+        """The media type the client likes best; the first of equals, and without an Accept header.
+
+        Raises:
+            Problem: 406 where it accepts none.
+        """
+        accept = self.request.accept_mimetypes
+        if not accept:
+            return media_types[0]
+        best = accept.best_match(media_types)
+        if best is None:
+            raise problems.not_acceptable(list(media_types))
+        return best
+
+
+class Service:
+    """A function with its settings, identity and counters: what lives as long as the process."""
+
+    def __init__(self, function: Function, settings: Settings) -> None:
+        self.function = function
+        self.settings = settings
+        self.identity = Identity.of(function.name)
+        self.log = Log(self.identity, settings.log_format)
+        self.metrics = Metrics(self.identity, VERSION)
+        self.draining = False
+        self._cold = True
+        self._routes: dict[str, dict[str, Route]] = {}
+        for route in function.routes:
+            for path in (route.path, *route.aliases):
+                self._routes.setdefault(path, {})[route.method] = route
+        self._builtin: dict[str, Callable[[Request], Response]] = {
+            "/healthz": self._alive,
+            "/health/liveness": self._alive,
+            "/readyz": self._ready,
+            "/health/readiness": self._ready,
+            "/metrics": self._metrics,
+            "/openapi.json": self._openapi,
+        }
+
+    def answer(self, request: Request) -> Response:
+        """One request to its response; every failure is a problem, never an exception."""
+        path = self._below(request.path)
+        method = "GET" if request.method == "HEAD" else request.method
+        identifier = request_id(request.headers.get("X-Request-ID"))
+        timing = Timing()
+        if path in self._builtin and method == "GET":
+            return self._finish(self._builtin[path](request), identifier, timing)
+        self.metrics.started()
+        cold, self._cold = self._cold, False
+        routes = self._routes.get(path, {})
+        route = routes.get(method)
+        operation = route.operation if route else "page" if path == "/" and method == "GET" else "other"
+        body: Body | None = None
+        outcome = "ok"
+        try:
+            if path == "/" and method == "GET" and route is None:
+                response = self._front(request)
+            elif method == "OPTIONS":
+                response = self._options(request, path)
+            elif route is None:
+                response = self._refuse(path, method, routes)
+            else:
+                if method == "POST":
+                    self._authorise(request)
+                call = Call(request, route, self.settings, identifier, timing)
+                body = call.body
+                response = self._work(call)
+        except Problem as problem:
+            outcome = problem.slug
+            response = self._problem(request, problem, identifier)
+        except Exception as error:  # noqa: BLE001 - the last line of defence: said in the log, never a stack trace outside
+            outcome = "defect"
+            response = self._crash(request, error, identifier)
+        # What a handler left unread must not be read by the framework without a limit.
+        request.__dict__["stream"] = _EMPTY
+        self._finish(response, identifier, timing)
+        if cold:
+            response.headers["X-Cold-Start"] = "1"
+        self._share(request, response)
+        self._account(request, response, operation, outcome, identifier, timing, body)
+        return response
+
+    def _below(self, path: str) -> str:
+        """The path below the function: its own name in front is optional."""
+        prefix = f"/{self.function.name}"
+        if path == prefix:
+            return "/"
+        if path.startswith(prefix + "/"):
+            path = path[len(prefix) :]
+        return path if path == "/" else path.rstrip("/") or "/"
+
+    def _work(self, call: Call) -> Response:
+        headers = call.request.headers
+        if self.function.events and call.request.method == "POST" and eventing.is_event(headers):
+            return eventing.answer(self.function, self.settings, call)
+        # Before the work, so that a misspelt option is refused whether the handler reads it or not.
+        _ = call.options
+        answer = call.route.handler(call)
+        reply = answer if isinstance(answer, Reply) else Reply(answer)
+        if isinstance(reply.body, Mapping | list):
+            if reply.content_type == JSON and _wants_page(call.request):
+                from functions.kit import page
+
+                return _page(page.result(self.function.name, self.function.summary, reply.body), reply.status)
+            reply.body = json.dumps(reply.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        response = Response(reply.body, reply.status, content_type=reply.content_type)
+        response.headers.update(reply.headers)
+        return response
+
+    def _front(self, request: Request) -> Response:
+        """`GET /`: the page for a browser, a description for anything else."""
+        from functions.kit import page
+
+        if _wants_page(request):
+            return _page(page.page(self.function.name, self.function.summary, self.function.page))
+        description = {
+            "function": self.function.name,
+            "summary": self.function.summary,
+            "version": VERSION,
+            "pod": self.identity.pod,
+            "revision": self.identity.revision,
+            "operations": [
+                {
+                    "method": route.method,
+                    "path": route.path,
+                    "summary": route.summary,
+                    "takes": route.takes,
+                    "produces": list(route.produces),
+                    "options": {option.name: option.help for option in route.options},
+                }
+                for route in self.function.routes
+            ],
+            "events": {event.type: event.reply for event in self.function.events},
+            "openapi": f"/{self.function.name}/openapi.json",
+        }
+        response = _json(description)
+        response.headers["Vary"] = "Accept"
+        return response
+
+    def _refuse(self, path: str, method: str, routes: Mapping[str, Route]) -> Response:
+        allowed = sorted({*routes, *(["GET"] if path == "/" or path in self._builtin else [])})
+        if not allowed:
+            raise problems.not_found(path[:200])
+        if "GET" in allowed:
+            allowed.append("HEAD")
+        raise problems.method_not_allowed(method[:32], [*allowed, "OPTIONS"])
+
+    def _options(self, request: Request, path: str) -> Response:
+        allowed = sorted({*self._routes.get(path, {}), "GET", "HEAD", "OPTIONS"})
+        response = Response(status=204, headers={"Allow": ", ".join(allowed)})
+        response.headers.update(eventing.handshake(request.headers))
+        if request.headers.get("Origin") in self.settings.cors_origins:
+            response.headers["Access-Control-Allow-Methods"] = ", ".join(allowed)
+            response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, X-Request-ID"
+            response.headers["Access-Control-Max-Age"] = "600"
+        return response
+
+    def _authorise(self, request: Request) -> None:
+        token = self.settings.token
+        if not token:
+            return
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        # Both sides as bytes: compare_digest refuses text beyond ASCII.
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
+            raise Problem(
+                401,
+                "unauthorised",
+                "A token is needed",
+                "send Authorization: Bearer with this service's token",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+
+    def _alive(self, _request: Request) -> Response:
+        return _json({"status": "alive"})
+
+    def _ready(self, _request: Request) -> Response:
+        return _json({"status": "draining"}, 503) if self.draining else _json({"status": "ready"})
+
+    def _metrics(self, _request: Request) -> Response:
+        body, content_type = self.metrics.exposition()
+        return Response(body, content_type=content_type)
+
+    def _openapi(self, _request: Request) -> Response:
+        from functions.kit.openapi import document
+
+        return _json(document(self.function, self.settings, VERSION))
+
+    def _problem(self, request: Request, problem: Problem, identifier: str) -> Response:
+        if _wants_page(request):
+            from functions.kit import page
+
+            title = f"{problem.status} {problem.title}"
+            response = _page(page.result(self.function.name, title, problem.document(identifier)), problem.status)
+        else:
+            response = Response(problem.encode(identifier), problem.status, content_type=problems.MEDIA_TYPE)
+        response.headers.update(problem.headers)
+        return response
+
+    def _crash(self, request: Request, error: Exception, identifier: str) -> Response:
+        """A defect of ours: the log has the stack, the client an id to name it by."""
+        import traceback
+
+        self.log.write(
+            "error", "defect", request_id=identifier, error=type(error).__name__, stack=traceback.format_exc(limit=-8)
+        )
+        defect = Problem(500, "defect", "A defect of ours", f"please report it with the request id {identifier}")
+        return self._problem(request, defect, identifier)
+
+    def _finish(self, response: Response, identifier: str, timing: Timing) -> Response:
+        headers = response.headers
+        headers["X-Request-ID"] = identifier
+        headers["X-Pod-Name"] = self.identity.pod
+        headers["X-Revision"] = self.identity.revision
+        headers["Server-Timing"] = timing.header()
+        headers["X-Content-Type-Options"] = "nosniff"
+        headers["Referrer-Policy"] = "no-referrer"
+        headers.setdefault("Content-Security-Policy", NO_CONTENT_POLICY)
+        headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    def _share(self, request: Request, response: Response) -> None:
+        """CORS: off unless the settings list origins."""
+        if not self.settings.cors_origins:
+            return
+        response.headers.add("Vary", "Origin")
+        origin = request.headers.get("Origin")
+        if origin in self.settings.cors_origins:
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Expose-Headers"] = (
+                "X-Request-ID, X-Pod-Name, X-Revision, X-Cold-Start, X-Removed, Server-Timing"
+            )
+
+    def _account(
+        self,
+        request: Request,
+        response: Response,
+        operation: str,
+        outcome: str,
+        identifier: str,
+        timing: Timing,
+        body: Body | None,
+    ) -> None:
+        """Count and log the request when the last byte of its answer has gone."""
+        method, trace = request.method, trace_id(request.headers.get("traceparent"))
+
+        def done() -> None:
+            seconds = timing.elapsed()
+            bytes_in = body.bytes_read if body else 0
+            self.metrics.finished(operation, response.status_code, seconds, bytes_in)
+            self.log.write(
+                "info" if response.status_code < 500 else "warning",
+                "request",
+                request_id=identifier,
+                trace_id=trace,
+                method=method,
+                operation=operation,
+                status=response.status_code,
+                milliseconds=round(seconds * 1000, 2),
+                bytes_in=bytes_in,
+                outcome=outcome,
+            )
+
+        response.call_on_close(done)
+
+
+class _Empty:
+    """A body with nothing left in it."""
+
+    def read(self, _size: int = -1) -> bytes:
+        return b""
+
+
+_EMPTY = _Empty()
+_services: dict[str, Service] = {}
+
+
+def start(function: Function, environ: Mapping[str, str]) -> Service:
+    """The service of a function, made at first use and kept for the process.
+
+    Raises:
+        SettingsError: the environment holds values that are not allowed.
+    """
+    service = _services.get(function.name)
+    if service is None or service.function is not function:
+        service = _services[function.name] = Service(function, load(function.settings, function.name, environ))
+    return service
+
+
+def dispatch(function: Function, request: Request) -> Response:
+    """Answer one request of a function: what the framework's target calls."""
+    try:
+        service = start(function, os.environ)
+    except SettingsError as error:
+        # Our server exits with these at its start; the framework's CLI loads a function only when it is called.
+        problem = Problem(503, "misconfigured", "Misconfigured", "; ".join(error.mistakes))
+        return Response(problem.encode(), problem.status, content_type=problems.MEDIA_TYPE)
+    return service.answer(request)
+
+
+def _body(request: Request, settings: Settings) -> Body:
+    return Body(
+        request.stream,
+        request.content_length,
+        settings,
+        request.environ.get("gunicorn.socket"),
+    )
+
+
+def _json(value: Mapping[str, Any], status: int = 200) -> Response:
+    return Response(json.dumps(value, ensure_ascii=False).encode(), status, content_type=JSON)
+
+
+def _wants_page(request: Request) -> bool:
+    """True for a browser's own navigation: it prefers HTML, which fetch, curl and libraries do not."""
+    accept = request.accept_mimetypes
+    return HTML in accept.values() and accept[HTML] >= accept[JSON]
+
+
+def _page(document: tuple[bytes, str], status: int = 200) -> Response:
+    body, policy = document
+    headers = {"Content-Security-Policy": policy, "Cache-Control": "no-cache", "Vary": "Accept"}
+    return Response(body, status, headers=headers, content_type="text/html; charset=utf-8")

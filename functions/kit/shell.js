@@ -1,0 +1,86 @@
+
+"use strict";
+// What every page shares: theme, navigation, calls with their pod and time, and taking files in.
+const pixelamp = (() => {
+  const name = document.body.dataset.function, root = document.documentElement;
+  const $ = (selector, within = document) => within.querySelector(selector);
+  // Behind one host the function stands below its name; on its own host it stands at the root.
+  const base = location.pathname === `/${name}` || location.pathname.startsWith(`/${name}/`) ? `/${name}` : "";
+  let theme = null;
+  try { theme = localStorage.getItem("theme"); } catch { /* storage may be forbidden */ }
+  if (theme) root.dataset.theme = theme;
+  $("#theme").addEventListener("click", () => {
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme:dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    try { localStorage.setItem("theme", root.dataset.theme); } catch { /* as above */ }
+    dispatchEvent(new Event("themechange"));
+  });
+  const nav = $("header nav");
+  if (base || name === "console") {
+    nav.hidden = false;
+    for (const link of nav.querySelectorAll("a"))
+      if (link.textContent === name) link.setAttribute("aria-current", "page");
+  }
+  const say = text => { $("#said").textContent = text; };
+  // An element with attributes and children; text is always text, never markup.
+  const make = (tag, attributes = {}, ...children) => {
+    const element = document.createElement(tag);
+    for (const [key, value] of Object.entries(attributes))
+      if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+      else if (value === true) element.setAttribute(key, "");
+      else if (value !== false && value != null) element.setAttribute(key, value);
+    element.append(...children.filter(child => child != null));
+    return element;
+  };
+  // Who answered, how fast, and whether it had to wake up first.
+  const meta = (response, began) => {
+    const timing = /total;dur=([\d.]+)/.exec(response.headers.get("Server-Timing") || "");
+    return {
+      pod: response.headers.get("X-Pod-Name"), revision: response.headers.get("X-Revision"),
+      cold: response.headers.has("X-Cold-Start"), milliseconds: Math.round(performance.now() - began),
+      server: timing ? Number(timing[1]) : null,
+    };
+  };
+  // A call to this function: {response, meta}; a problem is thrown as an Error with its detail.
+  const call = async (path, options = {}) => {
+    const began = performance.now();
+    let response;
+    try {
+      response = await fetch(base + path, {...options, headers: {Accept: "application/json", ...options.headers}});
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      throw new Error("The service cannot be reached. Is it still running?");
+    }
+    const about = meta(response, began);
+    $("#answered-by").textContent = `answered by ${about.pod} (${about.revision}) in ${about.milliseconds} ms` +
+      (about.cold ? " · cold start" : "");
+    if (!response.ok) {
+      let problem = {};
+      try { problem = await response.json(); } catch { /* not one of ours */ }
+      const wait = response.headers.get("Retry-After");
+      throw Object.assign(new Error((problem.detail || `The answer was ${response.status}.`) +
+        (wait ? ` Try again in ${wait} s.` : "")), {status: response.status, problem});
+    }
+    return {response, meta: about};
+  };
+  // Files by choosing, dropping anywhere on the page, or pasting.
+  const files = (zone, input, take) => {
+    const offer = list => { const found = [...list].filter(item => item instanceof File); if (found.length) take(found); };
+    input.addEventListener("change", () => { offer(input.files); input.value = ""; });
+    addEventListener("paste", event => offer(event.clipboardData.files));
+    addEventListener("dragover", event => { event.preventDefault(); zone.classList.add("over"); });
+    addEventListener("dragleave", event => { if (!event.relatedTarget) zone.classList.remove("over"); });
+    addEventListener("drop", event => { event.preventDefault(); zone.classList.remove("over"); offer(event.dataTransfer.files); });
+  };
+  const copy = async text => {
+    try { await navigator.clipboard.writeText(text); say("Copied."); }
+    catch { say("The browser did not allow copying."); }
+  };
+  // Give bytes to the person as a file.
+  const save = (blob, filename) => {
+    const url = URL.createObjectURL(blob), link = make("a", {href: url, download: filename});
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(url), 10000);
+  };
+  return {$, base, call, copy, files, make, meta, name, save, say};
+})();
