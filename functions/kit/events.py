@@ -1,0 +1,378 @@
+"""CloudEvents 1.0 over HTTP: binary and structured in, binary out, as the specification says.
+
+Pure functions over headers and bytes. The CloudEvents SDK is deliberately absent: its `from_http` departs from the
+specification where it matters here (an image body beside a bad header ends in a 500), and importing it costs
+cold-start time. Interoperability with it is held by the tests.
+
+Where the specification leaves the receiver a choice, this one: refuses specversion 0.3; keeps a `%` that starts no
+escape as it stands (sdk-go, which Knative uses, does not encode); refuses attribute names outside `[a-z0-9]+`;
+refuses a batch with 415; refuses JSON nested deeper than the interpreter can follow.
+
+Source: https://github.com/cloudevents/spec, spec.md, http-protocol-binding.md and json-format.md of version 1.0.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, TypeAlias
+
+from functions.kit.problems import Problem
+
+Attribute: TypeAlias = str | int | bool
+Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
+
+REQUIRED = ("specversion", "id", "source", "type")
+STRUCTURED = "application/cloudevents"
+BATCH = "application/cloudevents-batch"
+JSON_FORMAT = "application/cloudevents+json"
+JSON = "application/json"
+
+_URIS = frozenset({"source", "dataschema", "dataref"})
+# Patterns as text: compiled, and kept by `re`, when the first event comes, which a cold start need not wait for.
+_NAME = r"[a-z0-9]+"
+_ESCAPES = r"(?:%[0-9A-Fa-f]{2})+"
+_URI_REFERENCE = r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+"
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.\-]*:"
+_WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_MEDIA_TYPE = rf"{_WORD}/{_WORD}\s*(?:;.*)?"
+_TIMESTAMP = (
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?"
+    r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+)
+_BASE64 = r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
+_CHARSET = r";\s*charset\s*=\s*\"?([\w.:\-]+)"
+# Characters a String may not hold: controls, surrogates, and Unicode's noncharacters (spec.md, Type System).
+_FORBIDDEN = (
+    "[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(chr(plane << 16 | low) for plane in range(17) for low in (0xFFFE, 0xFFFF))
+    + "]"
+)
+_UNSAFE = r"[^\x21\x23\x24\x26-\x7e]"  # everything but printable ASCII without space, `"` and `%`
+
+
+@dataclass(frozen=True)
+class Event:
+    """One CloudEvent.
+
+    Attributes:
+        attributes: context attributes and extensions by name, `datacontenttype` among them if it is known. Values
+            are text, except integers and booleans that arrived as such in JSON.
+        data: the payload's bytes, or None if the event has none. JSON data of a structured event is serialised anew.
+    """
+
+    attributes: Mapping[str, Attribute]
+    data: bytes | None = None
+
+    def get(self, name: str) -> str:
+        """An attribute in its canonical string form, or `""` if it is not set."""
+        value = self.attributes.get(name)
+        return "" if value is None else canonical(value)
+
+    @property
+    def id(self) -> str:
+        """Identifies the event together with `source`; a redelivery has the same."""
+        return self.get("id")
+
+    @property
+    def source(self) -> str:
+        """URI-reference of what produced the event."""
+        return self.get("source")
+
+    @property
+    def type(self) -> str:
+        """Kind of occurrence, such as `dev.pixelamp.image.uploaded`."""
+        return self.get("type")
+
+    @property
+    def media_type(self) -> str:
+        """`datacontenttype` in lower case and without parameters, or `""`."""
+        return bare(self.get("datacontenttype"))
+
+
+def malformed(detail: str) -> Problem:
+    """400: the message claims to be a CloudEvent and is not a valid one."""
+    return Problem(400, "malformed-event", "Malformed CloudEvent", detail)
+
+
+def unsupported(detail: str) -> Problem:
+    """415: the event comes in a format or batch that is not accepted."""
+    return Problem(415, "unsupported-event-format", "Event format not accepted", detail, accepted=[JSON_FORMAT])
+
+
+def bare(content_type: str) -> str:
+    """A media type in lower case without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def is_json(media_type: str) -> bool:
+    """Whether a media type without parameters declares JSON: `*/json` or `*/*+json`."""
+    return media_type.endswith(("/json", "+json"))
+
+
+def claimed(headers: Headers) -> bool:
+    """Whether a message claims to be a CloudEvent: by its media type, or by any required attribute's header.
+
+    One required attribute is enough: an event that lost one of its headers is a broken event, not an upload. A
+    stray `ce-…` header of another name is not.
+    """
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    for name, value in pairs:
+        lower = name.lower()
+        if lower == "content-type" and bare(value).startswith(STRUCTURED):
+            return True
+        if lower.startswith("ce-") and lower[3:] in REQUIRED:
+            return True
+    return False
+
+
+def decode(headers: Headers, body: bytes) -> Event | None:
+    """Read the CloudEvent out of an HTTP message.
+
+    Args:
+        headers: the message's headers, as a mapping or as pairs; names in any case. Values as WSGI gives them:
+            bytes above 0x7F as Latin-1.
+        body: the whole body.
+
+    Returns:
+        The event, or None if the message does not claim to be one.
+
+    Raises:
+        Problem: 400 if the event is malformed, 415 if its format or a batch is not accepted.
+    """
+    pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
+    if not claimed(pairs):
+        return None
+    content_type = next((value.strip() for name, value in pairs if name.lower() == "content-type"), "")
+    media_type = bare(content_type)
+    if media_type.startswith(BATCH):
+        raise unsupported("a batch of events is not accepted; send each event by itself")
+    if media_type.startswith(STRUCTURED):
+        _check_format(media_type, content_type)
+        return _from_json(body)
+    return _from_headers(pairs, content_type, body)
+
+
+def encode(event: Event) -> tuple[dict[str, str], bytes]:
+    """An event as headers and body in binary content mode.
+
+    Raises:
+        ValueError: an attribute is missing or has a value that is not allowed.
+    """
+    try:
+        _check(event.attributes)
+    except Problem as problem:
+        raise ValueError(problem.detail) from None
+    headers = {
+        f"ce-{name}": percent_encode(canonical(value))
+        for name, value in event.attributes.items()
+        if name != "datacontenttype"
+    }
+    content_type = event.get("datacontenttype")
+    if content_type:
+        headers["content-type"] = content_type
+    return headers, event.data or b""
+
+
+def to_json(event: Event) -> bytes:
+    """An event as one JSON document (the JSON event format): JSON data as such, text and binary by base64."""
+    document: dict[str, Any] = dict(event.attributes)
+    if event.data is not None:
+        if is_json(event.media_type or JSON):
+            document["data"] = json.loads(event.data)
+        else:
+            document["data_base64"] = base64.b64encode(event.data).decode()
+    return json.dumps(document, ensure_ascii=False).encode()
+
+
+def canonical(value: Attribute) -> str:
+    """The canonical string form of an attribute's value (spec.md, Type System)."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def percent_encode(text: str) -> str:
+    """An attribute's value as a header value (http-protocol-binding.md 3.1.3.2)."""
+    return re.sub(_UNSAFE, lambda hit: "".join(f"%{byte:02X}" for byte in hit[0].encode()), text)
+
+
+def percent_decode(text: str) -> str:
+    """One round of percent-decoding; a `%` that starts no escape stays.
+
+    Raises:
+        ValueError: the escapes are not UTF-8.
+    """
+    return re.sub(_ESCAPES, lambda hit: bytes.fromhex(hit[0].replace("%", "")).decode(), text)
+
+
+def _check_format(media_type: str, content_type: str) -> None:
+    if media_type != JSON_FORMAT:
+        raise unsupported(f"{media_type[:80]!r} is not accepted; send {JSON_FORMAT}, or binary mode")
+    charset = re.search(_CHARSET, content_type, re.IGNORECASE)
+    if charset and charset[1].lower() not in {"utf-8", "utf8", "us-ascii"}:
+        raise unsupported(f"charset {charset[1][:40]!r} is not accepted; JSON is UTF-8")
+
+
+def _from_headers(pairs: Iterable[tuple[str, str]], content_type: str, body: bytes) -> Event:
+    attributes: dict[str, Attribute] = {}
+    for header, raw in pairs:
+        lower = header.lower()
+        if not lower.startswith("ce-"):
+            continue
+        name = lower[3:]
+        if name == "datacontenttype":
+            raise malformed("ce-datacontenttype must not be present: in binary mode Content-Type says it")
+        if name in attributes:
+            raise malformed(f"attribute {name[:40]!r} is present twice")
+        attributes[name] = _header_value(name, raw)
+    if content_type:
+        attributes["datacontenttype"] = content_type
+    _check(attributes)
+    return Event(attributes, body)
+
+
+def _header_value(name: str, raw: str) -> str:
+    text = raw.strip(" \t")
+    try:
+        # WSGI hands bytes on as Latin-1. Senders that do not percent-encode mean UTF-8 (sdk-go) or Latin-1 (the
+        # Python SDK); text that did not come through WSGI stays as it is.
+        text = text if text.isascii() else text.encode("latin-1").decode()
+    except UnicodeError:
+        pass
+    if text.startswith('"'):
+        text = _unquote(name, text)
+    try:
+        decoded = percent_decode(text)
+    except UnicodeDecodeError:
+        raise malformed(f"attribute {name[:40]!r} has percent-escapes that are not UTF-8") from None
+    if name in _URIS and not re.fullmatch(_URI_REFERENCE, decoded) and re.fullmatch(_URI_REFERENCE, text):
+        # A sender that does not percent-encode (sdk-go) means the escapes of the URI itself.
+        return text
+    return decoded
+
+
+def _unquote(name: str, text: str) -> str:
+    match = re.fullmatch(r'"((?:[^"\\]|\\.)*)"', text)
+    if not match:
+        raise malformed(f"attribute {name[:40]!r} is a quoted string without its end")
+    return re.sub(r"\\(.)", r"\1", match[1])
+
+
+def _from_json(body: bytes) -> Event:
+    members = _parse_object(body)
+    if "data" in members and "data_base64" in members:
+        raise malformed("the event has both data and data_base64")
+    attributes = {
+        name: value for name, value in members.items() if name not in ("data", "data_base64") and value is not None
+    }
+    _check(attributes)
+    if "data_base64" in members:
+        return Event(attributes, _from_base64(members["data_base64"]))
+    if "data" not in members:
+        return Event(attributes)
+    return Event(attributes, _serialise(members["data"], str(attributes.get("datacontenttype", ""))))
+
+
+def _parse_object(body: bytes) -> dict[str, Any]:
+    """The members of a JSON object; a member named twice is refused, for readers disagree on which one counts."""
+    outermost: list[tuple[str, Any]] = []
+
+    def keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal outermost
+        outermost = pairs  # Objects end from the inside out: the last one is the event itself.
+        return dict(pairs)
+
+    def no_constant(name: str) -> Any:
+        raise ValueError(f"{name} is not JSON")
+
+    try:
+        members = json.loads(body.decode(), object_pairs_hook=keep, parse_constant=no_constant)
+    except UnicodeDecodeError:
+        raise malformed("the event is not UTF-8") from None
+    except RecursionError:
+        raise malformed("the event's JSON is nested too deeply") from None
+    except ValueError as error:
+        raise malformed(f"the event is not JSON: {str(error)[:120]}") from None
+    if not isinstance(members, dict):
+        raise malformed("the event is not a JSON object")
+    if len(outermost) != len(members):
+        raise malformed("the event names a member twice")
+    return members
+
+
+def _from_base64(value: Any) -> bytes:
+    if not isinstance(value, str) or not re.fullmatch(_BASE64, value):
+        raise malformed("data_base64 is not base64 text (RFC 4648, section 4, with padding)")
+    return base64.b64decode(value)
+
+
+def _serialise(data: Any, content_type: str) -> bytes:
+    if is_json(bare(content_type) or JSON):
+        try:
+            return json.dumps(data, separators=(",", ":")).encode()
+        except RecursionError:
+            raise malformed("the event's data is nested too deeply") from None
+    if not isinstance(data, str):
+        raise malformed(f"data must be text, since datacontenttype {content_type[:60]!r} is not JSON")
+    charset = re.search(_CHARSET, content_type, re.IGNORECASE)
+    try:
+        return data.encode(charset[1] if charset else "utf-8")
+    except (LookupError, UnicodeError):
+        raise malformed("data cannot be written in the charset of datacontenttype") from None
+
+
+def _check(attributes: Mapping[str, Any]) -> None:
+    """Refuse what the specification does not allow of attributes.
+
+    Raises:
+        Problem: 400, naming the attribute.
+    """
+    for name in REQUIRED:
+        if name not in attributes:
+            raise malformed(f"required attribute {name!r} is missing")
+    for name, value in attributes.items():
+        if not re.fullmatch(_NAME, name) or name == "data":
+            raise malformed(f"attribute name {name[:40]!r} is not allowed: lower-case letters and digits")
+        _check_type(name, value)
+    if attributes["specversion"] != "1.0":
+        raise malformed(f"specversion {attributes['specversion'][:20]!r} is not accepted; send '1.0'")
+    for name in (*REQUIRED, "subject", "dataschema", "datacontenttype", "time"):
+        if attributes.get(name) == "":
+            raise malformed(f"attribute {name!r} must not be empty")
+    for name in _URIS:
+        if attributes.get(name) and not re.fullmatch(_URI_REFERENCE, attributes[name]):
+            raise malformed(f"attribute {name!r} is not a URI-reference (RFC 3986)")
+    if "dataschema" in attributes and not re.match(_SCHEME, attributes["dataschema"]):
+        raise malformed("attribute 'dataschema' is not an absolute URI (RFC 3986)")
+    if "time" in attributes:
+        _check_time(attributes["time"])
+    if "datacontenttype" in attributes and not re.fullmatch(_MEDIA_TYPE, attributes["datacontenttype"]):
+        raise malformed("attribute 'datacontenttype' is not a media type (RFC 2046)")
+
+
+def _check_type(name: str, value: Any) -> None:
+    text_only = name in (*REQUIRED, *_URIS, "subject", "time", "datacontenttype")
+    if isinstance(value, str):
+        if re.search(_FORBIDDEN, value):
+            raise malformed(f"attribute {name[:40]!r} holds a character that is not allowed")
+    elif text_only:
+        raise malformed(f"attribute {name!r} must be text")
+    elif not isinstance(value, int):
+        raise malformed(f"attribute {name[:40]!r} must be text, an integer or a boolean")
+    elif not -(2**31) <= value < 2**31:
+        raise malformed(f"attribute {name[:40]!r} is an integer beyond 32 bits")
+
+
+def _check_time(text: str) -> None:
+    match = re.fullmatch(_TIMESTAMP, text)
+    try:
+        if not match:
+            raise ValueError
+        date(int(match[1]), int(match[2]), int(match[3]))
+    except ValueError:
+        raise malformed("attribute 'time' is not a timestamp (RFC 3339)") from None
