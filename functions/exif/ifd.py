@@ -1,0 +1,319 @@
+"""A bounded walk over the image file directories (IFDs) of a TIFF structure, the form of all Exif.
+
+Every entry keeps its type, count and raw value. A bad entry costs a warning, never the file. The walk is bounded in
+entries, directories, values and bytes, and visits no directory twice, so that no loop, overlap or count of 2³² takes
+time or memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from struct import Struct
+from typing import NamedTuple
+
+MAX_ENTRIES = 4096
+MAX_DIRECTORIES = 128
+MAX_DEPTH = 6
+# Numbers decoded of one entry, and of a whole structure; what has more keeps only its type and count.
+MAX_NUMBERS = 100_000
+MAX_TOTAL_NUMBERS = 300_000
+# Bytes kept as text or opaque value over a whole structure: overlapping entries cannot multiply a block.
+MAX_TOTAL_BYTES = 64 * 2**20
+MAX_WARNINGS = 64
+
+BYTE, ASCII, SHORT, LONG, RATIONAL, SBYTE, UNDEFINED, SSHORT, SLONG, SRATIONAL, FLOAT, DOUBLE, IFD = range(1, 14)
+UTF8 = 129
+TYPE_NAMES = {
+    1: "byte",
+    2: "ascii",
+    3: "short",
+    4: "long",
+    5: "rational",
+    6: "sbyte",
+    7: "undefined",
+    8: "sshort",
+    9: "slong",
+    10: "srational",
+    11: "float",
+    12: "double",
+    13: "ifd",
+    16: "long8",
+    17: "slong8",
+    18: "ifd8",
+    129: "utf8",
+}
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8, 129: 1}
+_CODES = {
+    1: "B",
+    3: "H",
+    4: "I",
+    5: "II",
+    6: "b",
+    8: "h",
+    9: "i",
+    10: "ii",
+    11: "f",
+    12: "d",
+    13: "I",
+    16: "Q",
+    17: "q",
+    18: "Q",
+}
+_RATIONALS = frozenset((RATIONAL, SRATIONAL))
+_OPAQUE = frozenset((ASCII, UNDEFINED, UTF8))
+_WHOLE = frozenset((BYTE, SHORT, LONG, IFD, 16, 18))
+_CLASSIC = {"<": Struct("<HHII"), ">": Struct(">HHII")}
+_BIG = {"<": Struct("<HHQQ"), ">": Struct(">HHQQ")}
+_STRUCTS: dict[tuple[str, int, int], Struct] = {
+    (order, kind, count): Struct(order + code * count)
+    for order in "<>"
+    for kind, code in _CODES.items()
+    for count in (1, 2, 3, 4)
+}
+
+# Numbers as a tuple; text and opaque values as their bytes; rationals as pairs; None where there are too many.
+Value = tuple[int, ...] | tuple[float, ...] | tuple[tuple[int, int], ...] | bytes | None
+
+
+class Entry(NamedTuple):
+    """One entry of a directory.
+
+    Args:
+        tag: its number.
+        type: as in `TYPE_NAMES`.
+        number: of values of that type, as the file says (the field's name in TIFF, count, is taken by tuples).
+        value: raw: numbers, pairs of numerator and denominator, or bytes; None for too many to decode.
+        offset: of the value within the structure.
+        size: of the value in bytes.
+    """
+
+    tag: int
+    type: int
+    number: int
+    value: Value
+    offset: int
+    size: int
+
+
+@dataclass(slots=True)
+class Ifd:
+    """One directory: `IFD0`, `ExifIFD`, `GPS`, `InteropIFD`, `IFD1`, `SubIFD`, `SubIFD1`, …, and where it stands."""
+
+    name: str
+    offset: int
+    entries: dict[int, Entry] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Ifds:
+    """All directories of one TIFF structure, in the order of their discovery."""
+
+    order: str
+    ifds: list[Ifd] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    big: bool = False
+
+    def get(self, name: str) -> Ifd | None:
+        """The directory of that name."""
+        for ifd in self.ifds:
+            if ifd.name == name:
+                return ifd
+        return None
+
+    def warn(self, text: str) -> None:
+        """Keep a warning once, and at most `MAX_WARNINGS`."""
+        if len(self.warnings) < MAX_WARNINGS and text not in self.warnings:
+            self.warnings.append(text)
+
+
+# The entries that point to further directories, by the directory that holds them.
+POINTERS = {0x8769: "ExifIFD", 0x8825: "GPS", 0xA005: "InteropIFD", 0x14A: "SubIFD", 0x190: "GlobParamIFD"}
+MAX_SUB_IFDS = 10
+
+
+def walk(block: bytes, name: str = "IFD0") -> Ifds:
+    """Walk all directories of a TIFF structure.
+
+    Args:
+        block: from the byte order mark on: an Exif block, or a whole TIFF file.
+        name: of the first directory; a chain of directories counts its last digit up.
+
+    Returns:
+        The directories; empty, with a warning, where the header is broken. Never raises.
+    """
+    if block[:2] == b"II":
+        order = "<"
+    elif block[:2] == b"MM":
+        order = ">"
+    else:
+        result = Ifds("<")
+        result.warn("no TIFF header")
+        return result
+    magic = int.from_bytes(block[2:4], "little" if order == "<" else "big")
+    result = Ifds(order, big=magic == 43)
+    width = 8 if result.big else 4
+    start = 8 if result.big else 4
+    if len(block) < start + width:
+        result.warn("the block ends inside its header")
+        return result
+    first = int.from_bytes(block[start : start + width], "little" if order == "<" else "big")
+    _Walk(block, result).chain(first, name)
+    return result
+
+
+def walk_directory(block: bytes, offset: int, order: str, name: str, base: int = 0) -> Ifds:
+    """Walk one directory that has no TIFF header, as maker notes do.
+
+    Args:
+        block: the bytes that offsets count in.
+        offset: of the directory in `block`.
+        order: `<` or `>`.
+        name: of the directory.
+        base: what the directory's own offsets are relative to.
+    """
+    result = Ifds(order)
+    _Walk(block, result, base, pointers=False).directory(offset, name)
+    return result
+
+
+class _Walk:
+    def __init__(self, block: bytes, result: Ifds, base: int = 0, *, pointers: bool = True) -> None:
+        self.block = block
+        self.result = result
+        self.base = base
+        self.pointers = pointers
+        self.seen: set[int] = set()
+        self.numbers = MAX_TOTAL_NUMBERS
+        self.bytes = MAX_TOTAL_BYTES
+        self.depth = 0
+
+    def chain(self, offset: int, name: str) -> None:
+        """A directory and those that follow it."""
+        stem, number = name.rstrip("0123456789"), 0
+        if name != stem:
+            number = int(name[len(stem) :])
+        while offset:
+            following = self.directory(offset, name)
+            number += 1
+            name = f"{stem}{number}"
+            offset = following
+
+    def directory(self, offset: int, name: str) -> int:
+        """One directory; the offset of the next one, or 0."""
+        block, result, end = self.block, self.result, len(self.block)
+        big = result.big
+        layout = (_BIG if big else _CLASSIC)[result.order]
+        head, step, room = (8, 20, 8) if big else (2, 12, 4)
+        little = "little" if result.order == "<" else "big"
+        if offset + head > end or offset < 0:
+            result.warn(f"{name} starts outside the block")
+            return 0
+        if offset in self.seen:
+            result.warn(f"{name} is a directory that was read before")
+            return 0
+        if len(self.seen) >= MAX_DIRECTORIES:
+            result.warn(f"more than {MAX_DIRECTORIES} directories; the rest is ignored")
+            return 0
+        self.seen.add(offset)
+        count = int.from_bytes(block[offset : offset + head], little)  # type: ignore[arg-type]
+        first = offset + head
+        stop = first + count * step
+        if stop > end:
+            result.warn(f"{name}: {count:,} entries run over the end of the block")
+            count = (end - first) // step
+            stop = end
+        if count > MAX_ENTRIES:
+            result.warn(f"{name}: {count:,} entries; only {MAX_ENTRIES:,} are read")
+            count = MAX_ENTRIES
+        directory = Ifd(name, offset)
+        result.ifds.append(directory)
+        entries = directory.entries
+        order = result.order
+        bad = 0
+        further: list[Entry] = []
+        for index, (tag, kind, number, value) in enumerate(layout.iter_unpack(block[first : first + count * step])):
+            size = SIZES.get(kind)
+            if size is None:
+                # Directories are padded with zeros by some cameras; a broken first entry means a broken directory.
+                if kind:
+                    result.warn(f"{name}: entry {index} (tag {tag:#06x}) has no valid type ({kind})")
+                    bad += 1
+                if not index:
+                    break
+                continue
+            if bad > 10:
+                result.warn(f"{name}: too many bad entries; the rest is ignored")
+                break
+            if tag in entries:
+                result.warn(f"{name}: tag {tag:#06x} stands there twice; the first counts")
+                continue
+            size *= number
+            if size <= room:
+                at = first + index * step + step - room
+            else:
+                at = value + self.base
+                if at < 0 or at + size > end:
+                    result.warn(f"{name}: value of tag {tag:#06x} lies outside the block")
+                    bad += 1
+                    continue
+                if value < 8 or (at < stop and at + size > offset):
+                    result.warn(f"{name}: value of tag {tag:#06x} lies inside the directory")
+                    bad += 1
+                    continue
+            raw: Value
+            if kind in _OPAQUE:
+                self.bytes -= size
+                raw = block[at : at + size] if self.bytes >= 0 else None
+            elif number == 1:
+                raw = _STRUCTS[order, kind, 1].unpack_from(block, at)
+                if kind in _RATIONALS:
+                    raw = (raw,)  # type: ignore[assignment]
+            else:
+                raw = self._numbers(order, kind, number, at)
+            entry = Entry(tag, kind, number, raw, at, size)
+            entries[tag] = entry
+            if tag in POINTERS and self.pointers:
+                further.append(entry)
+        for entry in further:
+            self._follow(entry, name)
+        following = first + count * step
+        if count and following + room <= end and stop <= end:
+            return int.from_bytes(block[following : following + room], little)  # type: ignore[arg-type]
+        return 0
+
+    def _numbers(self, order: str, kind: int, number: int, at: int) -> Value:
+        if number > MAX_NUMBERS or number > self.numbers:
+            return None
+        self.numbers -= number
+        if number <= 4 and number:
+            values = _STRUCTS[order, kind, number].unpack_from(self.block, at)
+        else:
+            # One code with a count: `struct` keeps a cache of formats, so that a run of them is quick.
+            code = _CODES[kind]
+            values = Struct(f"{order}{number * len(code)}{code[0]}").unpack_from(self.block, at)
+        if kind in _RATIONALS:
+            return tuple(zip(values[::2], values[1::2], strict=True))
+        return values
+
+    def _follow(self, entry: Entry, parent: str) -> None:
+        """The directories that an entry points to."""
+        name = POINTERS[entry.tag]
+        if entry.type not in _WHOLE or not isinstance(entry.value, tuple):
+            self.result.warn(f"{parent}: pointer to {name} is no whole number")
+            return
+        if self.depth >= MAX_DEPTH:
+            self.result.warn(f"{parent}: directories nested deeper than {MAX_DEPTH}")
+            return
+        self.depth += 1
+        offsets = [int(offset) for offset in entry.value if isinstance(offset, int)]
+        if entry.tag != 0x14A:
+            if offsets:
+                self.directory(offsets[0] + self.base, name)
+        else:
+            if len(offsets) > MAX_SUB_IFDS:
+                self.result.warn(f"{parent}: {len(offsets)} sub-directories; only {MAX_SUB_IFDS} are read")
+            for index, offset in enumerate(offsets[:MAX_SUB_IFDS]):
+                following = self.directory(offset + self.base, f"{name}{index or ''}")
+                if following and not index and len(offsets) == 1:
+                    self.chain(following, f"{name}1")
+        self.depth -= 1

@@ -1,0 +1,204 @@
+"""JPEG and MPO: segments up to the first scan, put together where a block spans several of them."""
+
+from __future__ import annotations
+
+from struct import unpack_from
+
+from functions.exif import photoshop
+from functions.exif.blocks import Block, Scan
+
+EXIF_HEADER = b"Exif\0"
+XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
+XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
+ICC_HEADER = b"ICC_PROFILE\0"
+PHOTOSHOP_HEADERS = (b"Photoshop 3.0\0", b"Adobe_Photoshop2.5:")
+# SOF0…SOF15 without DHT (C4), JPG (C8) and DAC (CC).
+START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+STANDALONE = frozenset((0x00, 0x01, *range(0xD0, 0xD9)))  # stuffed zero, TEM, RST0…RST7, SOI
+MAX_EXTENDED_XMP = 8 * 2**20
+
+
+def scan(data: bytes) -> Scan:
+    """Read a JPEG's segments.
+
+    Args:
+        data: the file, from its first byte; what stands before the first marker is passed over.
+    """
+    result = Scan("JPEG", "image/jpeg")
+    segments = _Segments(result)
+    start = data.find(b"\xff\xd8")
+    position, end = start + 2, len(data)
+    while position + 4 <= end:
+        if data[position] != 0xFF:
+            # Fill or junk between segments: the next marker, found by a search in C and not byte by byte.
+            following = data.find(b"\xff", position)
+            if following < 0:
+                break
+            result.warn(f"junk between segments at byte {position}")
+            position = following
+            continue
+        marker = data[position + 1]
+        if marker == 0xFF:
+            position = _past_fill(data, position)
+            continue
+        if marker in STANDALONE:
+            position += 2
+            continue
+        if marker in (0xD9, 0xDA):
+            break
+        (length,) = unpack_from(">H", data, position + 2)
+        stop = position + 2 + length
+        if length < 2:
+            result.warn(f"segment of length {length} at byte {position}")
+            break
+        if stop > end:
+            result.warn(f"the file ends inside the segment at byte {position}")
+            stop = end
+        if marker >= 0xE0 or marker in START_OF_FRAME:
+            segments.take(marker, position + 4, data[position + 4 : stop])
+        position = stop
+    else:
+        result.warn("the file ends before the picture")
+    segments.finish()
+    return result
+
+
+def _past_fill(data: bytes, position: int) -> int:
+    """The last of a run of FF bytes, which begins the marker; searched in blocks, so that a file of fill is quick."""
+    end = len(data)
+    while position < end:
+        block = data[position : position + 4096]
+        rest = block.lstrip(b"\xff")
+        if rest:
+            return position + len(block) - len(rest) - 1
+        position += 4096
+    return end
+
+
+class _Segments:
+    """Gathers what may span several segments: Exif, extended XMP, ICC, image resources."""
+
+    def __init__(self, result: Scan) -> None:
+        self.result = result
+        self.icc: dict[int, bytes] = {}
+        self.icc_count = 0
+        self.icc_offset = 0
+        self.extensions: dict[bytes, list[tuple[int, bytes]]] = {}
+        self.extension_sizes: dict[bytes, int] = {}
+        self.resources: list[tuple[int, bytes]] = []
+        self.exif: list[tuple[int, bytes]] = []
+
+    def take(self, marker: int, offset: int, body: bytes) -> None:
+        """One segment: `offset` is that of its body in the file."""
+        if marker == 0xE1:
+            self._app1(offset, body)
+        elif marker == 0xE2 and body.startswith(ICC_HEADER) and len(body) > 14:
+            if not self.icc:
+                self.icc_offset = offset + 14
+            self.icc_count = body[13]
+            self.icc.setdefault(body[12], body[14:])
+        elif marker in START_OF_FRAME:
+            self._frame(marker, body)
+        elif marker == 0xED and body.startswith(PHOTOSHOP_HEADERS):
+            header = 14 if body.startswith(PHOTOSHOP_HEADERS[0]) else 27
+            self.resources.append((offset + header, body[header:]))
+        elif marker == 0xFE:
+            self.result.add("comment", offset, body, "COM")
+        elif 0xE0 <= marker <= 0xEF:
+            self._other(marker - 0xE0, offset, body)
+
+    def _app1(self, offset: int, body: bytes) -> None:
+        # The second byte after "Exif" may be anything: Ricoh and others write other than two zeros.
+        if body.startswith(EXIF_HEADER):
+            if self.exif and body[6:8] not in (b"II", b"MM"):
+                self.exif[-1] = (-1, self.exif[-1][1] + body[6:])
+            else:
+                self.exif.append((offset + 6, body[6:]))
+        elif body.startswith(XMP_HEADER):
+            self.result.add("xmp", offset + len(XMP_HEADER), body[len(XMP_HEADER) :], "APP1")
+        elif body.startswith(XMP_EXTENSION) and len(body) > 75:
+            guid = body[35:67]
+            size, at = unpack_from(">II", body, 67)
+            parts = self.extensions.setdefault(guid, [])
+            parts.append((at, body[75:]))
+            self.extension_sizes[guid] = size
+        elif b"<x:xmpmeta" in body[:128] or b"<?xpacket" in body[:128]:
+            start = body.find(b"<")
+            self.result.add("xmp", offset + start, body[start:], "APP1")
+        else:
+            self.result.add("app", offset, body, "APP1", _name(body))
+
+    def _frame(self, marker: int, body: bytes) -> None:
+        if len(body) < 6 or self.result.width is not None:
+            return
+        bits, height, width, components = unpack_from(">BHHB", body)
+        self.result.width, self.result.height = width, height
+        details = self.result.details
+        details["bits_per_sample"], details["components"], details["process"] = bits, components, marker - 0xC0
+        if components == 3 and len(body) >= 15:
+            first, second = body[7], body[10]
+            if second >> 4 and second & 15:
+                details["subsampling"] = f"{(first >> 4) // (second >> 4)} {(first & 15) // (second & 15)}"
+
+    def _other(self, number: int, offset: int, body: bytes) -> None:
+        where = f"APP{number}"
+        if number == 0 and body.startswith(b"JFIF\0"):
+            self.result.add("jfif", offset + 5, body[5:], where)
+        elif number == 0 and body.startswith(b"JFXX\0"):
+            self.result.add("jfxx", offset + 5, body[5:], where)
+        elif number == 2 and body.startswith(b"MPF\0"):
+            self.result.add("mpf", offset + 4, body[4:], where)
+        elif number == 11 and body[:2] == b"JP":
+            self.result.add("jumbf", offset + 8, body[8:], where)
+        elif number == 14 and body.startswith(b"Adobe"):
+            self.result.add("adobe", offset + 5, body[5:], where)
+        else:
+            self.result.add("app", offset, body, where, _name(body))
+
+    def finish(self) -> None:
+        """Put the spanning blocks together; Exif first, as it stands in the file."""
+        result = self.result
+        for offset, data in reversed(self.exif):
+            result.blocks.insert(0, Block("exif", offset, data, "APP1"))
+        if self.icc:
+            profile = b"".join(self.icc[number] for number in sorted(self.icc))
+            if len(self.icc) != self.icc_count:
+                result.warn(f"ICC profile: {len(self.icc)} of {self.icc_count} segments")
+            result.add("icc", self.icc_offset if len(self.icc) == 1 else -1, profile, "APP2")
+        for guid, parts in self.extensions.items():
+            size = self.extension_sizes[guid]
+            total = sum(len(part) for _, part in parts)
+            if size > MAX_EXTENDED_XMP or total != size:
+                result.warn(f"extended XMP: {total:,} of {size:,} bytes")
+            if total <= MAX_EXTENDED_XMP:
+                result.add("xmp", -1, b"".join(part for _, part in sorted(parts)), "APP1", "extended")
+        if self.resources:
+            data = b"".join(part for _, part in self.resources)
+            offset = self.resources[0][0] if len(self.resources) == 1 else -1
+            result.add("photoshop", offset, data, "APP13")
+            photoshop.resources(result, data, offset, "APP13")
+        _multi_picture(result)
+
+
+def _name(body: bytes) -> str:
+    """The identifier a maker begins its segment with: printable text up to a zero."""
+    name = body[:32].split(b"\0")[0]
+    return name.decode("ascii") if name.isascii() and name.decode("ascii").isprintable() else ""
+
+
+def _multi_picture(result: Scan) -> None:
+    """Frames of a Multi-Picture file: NumberOfImages of its index (CIPA DC-007, tag B001)."""
+    for block in result.blocks:
+        if block.kind != "mpf" or len(block.data) < 10:
+            continue
+        order = "<" if block.data[:2] == b"II" else ">"
+        (first,) = unpack_from(order + "I", block.data, 4)
+        if first + 2 > len(block.data):
+            continue
+        (count,) = unpack_from(order + "H", block.data, first)
+        for at in range(first + 2, min(first + 2 + 12 * count, len(block.data) - 11), 12):
+            tag, kind, _, value = unpack_from(order + "HHII", block.data, at)
+            if tag == 0xB001 and kind == 4 and 1 < value <= 1024:
+                result.frames = value
+                result.format, result.media_type = "MPO", "image/mpo"
+        return

@@ -1,0 +1,106 @@
+"""GIF and BMP: a header, and hardly anything to say."""
+
+from __future__ import annotations
+
+from struct import unpack_from
+
+from functions.exif.blocks import Scan
+
+MAX_GIF_BLOCKS = 200_000
+XMP_APPLICATION = b"XMP DataXMP"
+# XMP in GIF ends with a ramp of 256 bytes that lets readers of sub-blocks run out (XMP part 3, 1.1.2).
+MAGIC_TRAILER = 257
+
+
+def gif(data: bytes) -> Scan:
+    """Read a GIF's blocks: frames, comments, XMP and ICC application extensions."""
+    result = Scan("GIF", "image/gif")
+    if len(data) < 13:
+        result.warn("the file ends inside its header")
+        return result
+    width, height, flags = unpack_from("<HHB", data, 6)
+    result.width, result.height = width, height
+    result.details["bits_per_sample"] = (flags & 7) + 1
+    position = 13 + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
+    frames = 0
+    for _ in range(MAX_GIF_BLOCKS):
+        kind = data[position : position + 1]
+        if kind == b",":
+            frames += 1
+            local = data[position + 9] if position + 9 < len(data) else 0
+            position += 11 + (3 << ((local & 7) + 1) if local & 0x80 else 0)
+            position = _skip(data, position)
+        elif kind == b"!":
+            position = _extension(result, data, position + 1)
+        elif kind == b";":
+            break
+        else:
+            result.warn("the file ends early" if not kind else f"unknown block at byte {position}")
+            break
+    result.frames = max(frames, 1)
+    return result
+
+
+def _skip(data: bytes, position: int) -> int:
+    """The position after a run of sub-blocks."""
+    end = len(data)
+    while position < end and data[position]:
+        position += data[position] + 1
+    return position + 1
+
+
+def _gather(data: bytes, position: int) -> bytes:
+    """The content of a run of sub-blocks."""
+    parts = []
+    end = len(data)
+    while position < end and data[position]:
+        parts.append(data[position + 1 : position + 1 + data[position]])
+        position += data[position] + 1
+    return b"".join(parts)
+
+
+def _extension(result: Scan, data: bytes, position: int) -> int:
+    label = data[position : position + 1]
+    start = position + 1
+    stop = _skip(data, start)
+    if label == b"\xfe":
+        result.add("comment", -1, _gather(data, start), "comment extension")
+    elif label == b"\xff" and data[start : start + 1] == b"\x0b":
+        application = data[start + 1 : start + 12]
+        if application == XMP_APPLICATION:
+            # The packet stands there as it is, not in sub-blocks: its own bytes pass for their lengths.
+            packet = data[start + 12 : stop]
+            result.add("xmp", start + 12, packet[: max(len(packet) - MAGIC_TRAILER, 0)], "application extension")
+        elif application == b"ICCRGBG1012":
+            result.add("icc", -1, _gather(data, start + 12), "application extension")
+        elif application == b"NETSCAPE2.0":
+            body = _gather(data, start + 12)
+            if len(body) >= 3:
+                result.details["loops"] = unpack_from("<H", body, 1)[0]
+    return stop
+
+
+def bmp(data: bytes) -> Scan:
+    """Read a BMP's header."""
+    result = Scan("BMP", "image/bmp")
+    if len(data) < 26:
+        result.warn("the file ends inside its header")
+        return result
+    (size,) = unpack_from("<I", data, 14)
+    if size == 12:
+        result.width, result.height, _, bits = unpack_from("<HHHH", data, 18)
+    elif len(data) >= 30:
+        width, height, _, bits = unpack_from("<iiHH", data, 18)
+        result.width, result.height = abs(width), abs(height)
+        if size >= 40 and len(data) >= 46:
+            x, y = unpack_from("<ii", data, 38)
+            result.details.update(pixels_per_unit_x=x, pixels_per_unit_y=y, pixel_units=1)
+    else:
+        return result
+    result.details["bits_per_sample"] = bits
+    if size >= 124 and len(data) >= 138:
+        kind = data[70:74]
+        offset, length = unpack_from("<II", data, 126)
+        if kind == b"DEBM" and length and 14 + offset + length <= len(data):
+            result.add("icc", 14 + offset, data[14 + offset : 14 + offset + length], "V5 header")
+    return result
