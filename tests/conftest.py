@@ -1,0 +1,52 @@
+"""What all tests share: real photographs where given, real servers, made images."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import FunctionServer
+
+FUNCTIONS = ("histogram", "exif", "stress")
+PHOTOS = os.environ.get("PIXELAMP_PHOTOS")
+
+
+@pytest.fixture(scope="session")
+def photos() -> list[Path]:
+    """Every file of the folder in PIXELAMP_PHOTOS."""
+    if not PHOTOS:
+        pytest.skip("PIXELAMP_PHOTOS names no folder of photographs")
+    return sorted(path for path in Path(PHOTOS).rglob("*") if path.is_file() and path.suffix != ".tsv")
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[[str], str]:
+    """The path of a system program; the test is skipped by name where it is missing."""
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            pytest.skip(f"the program {name} is not installed")
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Callable[..., FunctionServer]]:
+    """Real server processes, one a function and environment, started when first asked for."""
+    running: dict[tuple[str, tuple[tuple[str, str], ...]], FunctionServer] = {}
+
+    def get(function: str, **environment: str) -> FunctionServer:
+        key = (function, tuple(sorted(environment.items())))
+        if key not in running:
+            running[key] = FunctionServer(function, environment)
+        return running[key]
+
+    yield get
+    for server in running.values():
+        server.stop()

@@ -1,0 +1,38 @@
+"""Compile requirements/*.txt from pyproject.toml: pinned, hashed, for every platform, without index addresses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+EXTRAS = ("histogram", "exif", "stress", "client", "local", "loadtest")
+SERVED = ("histogram", "exif", "stress", "client", "local")
+
+
+def compile_to(name: str, *arguments: str) -> None:
+    """One requirements file; every other follows the versions of `dev`."""
+    constraint = [] if name == "dev" else ["-c", "requirements/dev.txt"]
+    command = [
+        *(sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--quiet", "--universal"),
+        *("--python-version", "3.11", "--generate-hashes", "--no-annotate", "--no-emit-index-url"),
+        *("--custom-compile-command", "make lock"),
+        *arguments,
+        *constraint,
+        *("-o", f"requirements/{name}.txt"),
+    ]
+    print(f"requirements/{name}.txt")
+    subprocess.run(command, cwd=ROOT, check=True)
+
+
+def main() -> None:
+    """All of them, `dev` first."""
+    compile_to("dev", "--all-extras", "--group", "dev", "--group", "bench", "--group", "build")
+    for extra in EXTRAS:
+        compile_to(extra, "--extra", extra)
+    compile_to("serve", "--group", "build", *(f"--extra={extra}" for extra in SERVED))
+
+
+if __name__ == "__main__":
+    main()

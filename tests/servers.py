@@ -1,0 +1,98 @@
+"""Functions as real processes, for tests and benchmarks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import requests
+
+ROOT = Path(__file__).parents[1]
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """The environment of a container: nothing of this machine's but what a process needs."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    return {**kept, "PYTHONPATH": str(ROOT), **more}
+
+
+class FunctionServer:
+    """One function served by its real server, on a port of its own."""
+
+    def __init__(
+        self, function: str, environment: Mapping[str, str] | None = None, command: list[str] | None = None
+    ) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.session = requests.Session()
+        command = command or [sys.executable, "-m", "functions.kit.server", function, "--host", "127.0.0.1"]
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=clean_environment(PORT=str(self.port), **(environment or {})),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self._log = b""
+        self.wait_ready()
+
+    def wait_ready(self, seconds: float = 30.0) -> None:
+        """Return when it answers its readiness probe."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the server ended with {self.process.returncode}: {self.log()}")
+            try:
+                if requests.get(f"{self.url}/readyz", timeout=5).status_code == 200:
+                    return
+            except requests.ConnectionError:
+                time.sleep(0.02)
+        self.stop()
+        raise RuntimeError(f"the server was not ready within {seconds} s: {self.log()}")
+
+    def log(self) -> str:
+        """Everything it has written so far."""
+        while chunk := self.process.stdout.read():
+            self._log += chunk
+        return self._log.decode(errors="replace")
+
+    def request(self, method: str, path: str = "/", **arguments: object) -> requests.Response:
+        """One request over a kept connection."""
+        return self.session.request(method, self.url + path, timeout=60, **arguments)  # type: ignore[arg-type]
+
+    def post(self, path: str = "/", **arguments: object) -> requests.Response:
+        """A POST."""
+        return self.request("POST", path, **arguments)
+
+    def get(self, path: str = "/", **arguments: object) -> requests.Response:
+        """A GET."""
+        return self.request("GET", path, **arguments)
+
+    def stop(self, seconds: float = 15.0) -> int:
+        """End it as a kubelet does, and its whole group if it will not; returns its exit code."""
+        self.session.close()
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+        self.log()
+        self.process.stdout.close()
+        return self.process.returncode

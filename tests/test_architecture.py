@@ -1,0 +1,111 @@
+"""The house: imports go one way, names agree, and the documents tell the truth about them."""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FUNCTIONS = ("histogram", "exif", "stress")
+# Who may import what of the project, the most particular prefix first; a module may always import its own package.
+ALLOWED: dict[str, tuple[str, ...]] = {
+    "functions.kit": (),
+    "functions.histogram": ("functions.kit",),
+    "functions.exif": ("functions.kit",),
+    "functions.stress": ("functions.kit",),
+    "functions.client": (),
+    "knative": ("functions.kit.page",),
+    "loadtest": ("knative.local.simulate", "knative.local.manifests"),
+}
+HEAVY = {"numpy", "matplotlib", "PIL", "requests", "pi_heif", "piexif"}
+
+
+def modules(package: str) -> Iterator[tuple[str, Path]]:
+    for path in sorted((ROOT / package.replace(".", "/")).rglob("*.py")):
+        yield ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"), path
+
+
+def imports(path: Path, top_level: bool = False) -> Iterator[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = _running(tree) if top_level else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _running(tree: ast.AST) -> Iterator[ast.AST]:
+    """Nodes that run when the module is imported: not within functions, not under TYPE_CHECKING."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            continue
+        yield node
+        yield from _running(node)
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_imports_go_one_way(package: str) -> None:
+    ours = ("functions", "knative", "loadtest", "tests")
+    for module, path in modules(package):
+        for name in imports(path):
+            if name.split(".")[0] not in ours or name in ours or name.startswith(package):
+                continue
+            allowed = any(
+                name == prefix or name.startswith(prefix + ".") or prefix.startswith(name + ".")
+                for prefix in ALLOWED[package]
+            )
+            assert allowed, f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_nothing_heavy_is_imported_before_a_request_needs_it(function: str) -> None:
+    for package in ("functions.kit", f"functions.{function}"):
+        for module, path in modules(package):
+            reached = HEAVY & {name.split(".")[0] for name in imports(path, top_level=True)}
+            lazily_loaded = module.endswith((".matplotlib_engine", ".publication"))
+            assert not reached or lazily_loaded, f"{module} imports {', '.join(reached)} when it is loaded"
+
+
+def test_the_cloudevents_sdk_is_used_in_one_module_at_most() -> None:
+    users = [
+        module
+        for package in ALLOWED
+        for module, path in modules(package)
+        if any(name.split(".")[0] == "cloudevents" for name in imports(path))
+    ]
+    assert users in ([], ["functions.kit.events"])
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_one_name_for_directory_extra_service_and_image(function: str) -> None:
+    import yaml
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert function in project["optional-dependencies"]
+    manifest = yaml.safe_load((ROOT / f"knative/services/{function}.yaml").read_text(encoding="utf-8"))
+    assert manifest["metadata"]["name"] == function
+    container = manifest["spec"]["template"]["spec"]["containers"][0]
+    assert container["image"] == f"dev.local/pixelamp-{function}:{project['version']}"
+    assert (ROOT / f"requirements/{function}.txt").is_file()
+
+
+def test_the_version_stands_in_one_place_and_is_repeated_truly() -> None:
+    from functions.kit.service import VERSION
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == VERSION
+
+
+def test_requirements_are_hashed_and_name_no_index() -> None:
+    for path in (ROOT / "requirements").glob("*.txt"):
+        text = path.read_text(encoding="utf-8")
+        assert "://" not in text, path
+        assert text.count("==") <= text.count("--hash=sha256:"), path
