@@ -1,0 +1,322 @@
+"""Windows, buckets and the counts that fill them: everything the autoscaler looks at.
+
+Pure; every call takes the time, seconds since the epoch of whichever clock the caller lives by.
+
+    stats = RequestStats(now)                    # one in each queue-proxy
+    stats.enter(now, proxied=True)               # a request that came through the activator
+    stats.leave(now, proxied=True)
+    report = stats.report(now)                   # each second
+
+    activator = ActivatorStats()                 # one a revision
+    first = activator.enter(now)                 # a Report to record at once if the revision was idle, or None
+    report = activator.report(now)               # each second; None while the revision is idle
+
+    metrics = RevisionMetrics(spec)
+    metrics.record(now, report)                  # of the activator, and of the pods by sample()
+    stable, panic = metrics.observe(now)         # for Autoscaler.scale; None, None without data
+
+Phase matters where a window is one bucket long, as the panic window of a 12 s stable one is: its average is 0 from
+the turn of a second until that second's first record. Knative starts a revision's tick, then its scrape, so that a tick
+precedes the records of its second; a caller that ticks last would see panics which a cluster does not have.
+
+Sources: knative/serving pkg/autoscaler/aggregation and pkg/autoscaler/metrics, pkg/activator/handler; and
+knative/networking pkg/http/stats.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from knative.local.scaling import BUCKET_SECONDS, ScalingSpec
+
+SCRAPE_SECONDS = 1.0
+REPORT_SECONDS = 1.0
+
+_AVERAGE_DIGITS = 6
+_SMOOTHING_MINIMUM = 0.2
+_SMOOTHING_REMAINDER = 0.0001  # of the weights, left to what is older than the window
+# Squared Student-t of 95 % over a squared relative error of half a deviation: the X of the sample size.
+_SAMPLE_FACTOR = 15.3664
+_SAMPLE_ALL = 3
+
+
+def round_digits(digits: int, value: float) -> float:
+    """Round half away from zero, as Go's math.Round does."""
+    scale = 10.0**digits
+    return math.copysign(math.floor(abs(value) * scale + 0.5), value) / scale
+
+
+def smoothing_coefficient(buckets: int) -> float:
+    """Weight of the newest of `buckets` in a weighted-exponential average."""
+    return float(max(1.0 - _SMOOTHING_REMAINDER ** (1.0 / buckets), _SMOOTHING_MINIMUM))
+
+
+class WindowAverage:
+    """A ring of buckets over the last `window` seconds, and the average of the buckets written.
+
+    Only the span between the first and the last write counts, so a young window is not diluted by zeros; a
+    window without writes starts anew. The average costs O(buckets since the last write).
+    """
+
+    def __init__(self, window: float, granularity: float = BUCKET_SECONDS) -> None:
+        self.window = window
+        self._granularity = granularity
+        self._buckets = [0.0] * math.ceil(window / granularity)
+        self._total = 0.0
+        # Bucket numbers, not seconds: every comparison below is one of whole buckets.
+        self._first: int | None = None
+        self._last: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of buckets."""
+        return len(self._buckets)
+
+    def _index(self, now: float) -> int:
+        return math.floor(now / self._granularity)
+
+    def _reaches(self, buckets: int) -> bool:
+        """Whether so many buckets span the whole window."""
+        return buckets * self._granularity >= self.window
+
+    def record(self, now: float, value: float) -> None:
+        """Add to the bucket of `now`; values a window older than the newest are dropped."""
+        index = self._index(now)
+        if self._last is None:
+            self._first = self._last = index
+        elif index != self._last:
+            if self._reaches(self._last - index):
+                return
+            if self._first is None or index < self._first:
+                self._first = index
+            if index > self._last:
+                if self._reaches(index - self._last):
+                    self._first = index
+                    self._buckets = [0.0] * self.size
+                    self._total = 0.0
+                else:
+                    for stale in range(self._last + 1, index + 1):
+                        self._total -= self._buckets[stale % self.size]
+                        self._buckets[stale % self.size] = 0.0
+                self._last = index
+        self._buckets[index % self.size] += value
+        self._total += value
+
+    def empty(self, now: float) -> bool:
+        """Whether more than a window passed since the last write."""
+        return self._last is None or (self._index(now) - self._last) * self._granularity > self.window
+
+    def average(self, now: float) -> float:
+        """Average over the written buckets of the window that ends at `now`, to six digits."""
+        if self._last is None or self._first is None:
+            return 0.0
+        index = self._index(now)
+        silent = max(0, index - self._last)
+        if silent and self._reaches(silent):
+            return 0.0
+        total = self._total - sum(self._buckets[i % self.size] for i in range(self._last + 1, index + 1))
+        valid = min(self._last - self._first + 1, self.size - silent)
+        return round_digits(_AVERAGE_DIGITS, total / valid)
+
+    def resize(self, window: float, now: float) -> None:
+        """Change the window, keeping what it still spans."""
+        if window == self.window:
+            return
+        size = math.ceil(window / self._granularity)
+        buckets = [0.0] * size
+        total = 0.0
+        if self._last is not None and not self.empty(now):
+            for index in range(self._last, self._last - min(size, self.size), -1):
+                buckets[index % size] = self._buckets[index % self.size]
+                total += buckets[index % size]
+            self._first = self._last - (self.size - 1)
+        else:
+            self._first = None
+        self.window, self._buckets, self._total = window, buckets, total
+
+
+class WeightedWindowAverage(WindowAverage):
+    """Exponentially weighted: the newest bucket counts most, and zeros between count too."""
+
+    def average(self, now: float) -> float:
+        """Weighted average over the window that ends at `now`, not rounded."""
+        if self._last is None or self.empty(now):
+            return 0.0
+        coefficient = smoothing_coefficient(self.size)
+        silent = max(0, self._index(now) - self._last)
+        weight = coefficient * (1.0 - coefficient) ** silent
+        result = 0.0
+        for age in range(self.size - silent):
+            result += self._buckets[(self._last - age) % self.size] * weight
+            weight *= 1.0 - coefficient
+        return result
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one proxy saw over one reporting period.
+
+    Attributes:
+        concurrency: mean requests in flight, those from the activator among them.
+        count: requests that arrived (per second, if the period is one).
+        proxied_concurrency: mean requests in flight that had come through the activator, which counted them.
+        proxied_count: requests that arrived through the activator.
+    """
+
+    concurrency: float = 0.0
+    count: float = 0.0
+    proxied_concurrency: float = 0.0
+    proxied_count: float = 0.0
+
+
+class RequestStats:
+    """Concurrency as the integral of requests in flight over time; queued requests count."""
+
+    def __init__(self, now: float) -> None:
+        self._changed = now
+        self._in_flight = self._proxied_in_flight = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        self._count = self._proxied_count = 0
+        self._integral = self._proxied_integral = self._elapsed = 0.0
+
+    @property
+    def in_flight(self) -> int:
+        """Requests in flight now."""
+        return self._in_flight
+
+    def _advance(self, now: float) -> None:
+        # Events of several tasks may arrive out of order by microseconds; negative steps are ignored.
+        step = now - self._changed
+        if step > 0:
+            self._elapsed += step
+            self._integral += self._in_flight * step
+            self._proxied_integral += self._proxied_in_flight * step
+            self._changed = now
+
+    def enter(self, now: float, *, proxied: bool = False) -> None:
+        """A request arrived; `proxied` if an activator counted it already."""
+        self._advance(now)
+        self._in_flight += 1
+        self._count += 1
+        if proxied:
+            self._proxied_in_flight += 1
+            self._proxied_count += 1
+
+    def leave(self, now: float, *, proxied: bool = False) -> None:
+        """A request ended; `proxied` as when it entered."""
+        self._advance(now)
+        self._in_flight -= 1
+        if proxied:
+            self._proxied_in_flight -= 1
+
+    def report(self, now: float) -> Report:
+        """Close the period at `now` and begin the next."""
+        self._advance(now)
+        elapsed = self._elapsed
+        report = Report(
+            concurrency=self._integral / elapsed if elapsed > 0 else 0.0,
+            count=self._count,
+            proxied_concurrency=self._proxied_integral / elapsed if elapsed > 0 else 0.0,
+            proxied_count=self._proxied_count,
+        )
+        self._reset()
+        return report
+
+
+class ActivatorStats:
+    """The activator's view of one revision: the first request after silence is reported at once.
+
+    That report of 1 is what wakes a revision from zero before a second is over; the period's own report is
+    lowered by it, so that nothing is counted twice.
+    """
+
+    def __init__(self) -> None:
+        self._stats: RequestStats | None = None
+        self._announced = 0.0
+
+    @property
+    def in_flight(self) -> int:
+        """Requests in the activator, waiting or being served."""
+        return self._stats.in_flight if self._stats else 0
+
+    def enter(self, now: float) -> Report | None:
+        """A request arrived. A report comes back if it must be recorded at once."""
+        first = None
+        if self._stats is None:
+            self._stats = RequestStats(now)
+            self._announced = 1.0
+            first = Report(concurrency=1.0, count=1.0)
+        self._stats.enter(now)
+        return first
+
+    def leave(self, now: float) -> None:
+        """A request ended."""
+        if self._stats is not None:
+            self._stats.leave(now)
+
+    def report(self, now: float) -> Report | None:
+        """Close the second; None if the revision has been silent for longer."""
+        if self._stats is None:
+            return None
+        seen = self._stats.report(now)
+        adjusted = Report(concurrency=max(seen.concurrency - self._announced, 0.0), count=seen.count - self._announced)
+        self._announced = 0.0
+        if seen.concurrency == 0.0 and self._stats.in_flight == 0:
+            self._stats = None
+        return adjusted
+
+
+def sample_size(pods: int) -> int:
+    """Pods to ask of `pods`, for a mean within half a deviation at 95 %: all up to three, never above 16."""
+    if pods <= _SAMPLE_ALL:
+        return pods
+    return math.ceil(pods * _SAMPLE_FACTOR / (pods + _SAMPLE_FACTOR - 1.0))
+
+
+def extrapolate(reports: Sequence[Report], pods: int) -> Report:
+    """What all `pods` report together, from the reports of a sample of them (at least one)."""
+    factor = pods / len(reports)
+    return Report(
+        concurrency=factor * sum(report.concurrency for report in reports),
+        count=factor * sum(report.count for report in reports),
+        proxied_concurrency=factor * sum(report.proxied_concurrency for report in reports),
+        proxied_count=factor * sum(report.proxied_count for report in reports),
+    )
+
+
+class RevisionMetrics:
+    """The stable and the panic window of one revision, in its metric."""
+
+    def __init__(self, spec: ScalingSpec) -> None:
+        self._spec = spec
+        kind = WeightedWindowAverage if spec.aggregation == "weighted-exponential" else WindowAverage
+        self._stable = kind(spec.stable_window)
+        self._panic = kind(spec.panic_window)
+
+    def update(self, spec: ScalingSpec, now: float) -> None:
+        """Take the windows of a changed spec; metric and aggregation are a revision's for life."""
+        self._spec = spec
+        self._stable.resize(spec.stable_window, now)
+        self._panic.resize(spec.panic_window, now)
+
+    def record(self, now: float, report: Report) -> None:
+        """Add a report of the activator or of the pods, less what the activator reported itself."""
+        if self._spec.metric == "rps":
+            value = report.count - report.proxied_count
+        else:
+            value = report.concurrency - report.proxied_concurrency
+        self._stable.record(now, value)
+        self._panic.record(now, value)
+
+    def observe(self, now: float) -> tuple[float, float] | tuple[None, None]:
+        """(stable, panic) at `now` in the metric's unit, or (None, None) if a window passed without a report.
+
+        With the activator always in the path (target-burst-capacity -1) no pod is scraped, and silence is 0.
+        """
+        if self._stable.empty(now) and self._spec.target_burst_capacity != -1:
+            return None, None
+        return self._stable.average(now), self._panic.average(now)
