@@ -1,0 +1,303 @@
+"""stress over HTTP: exact CPU load in child processes, and this pod's usage, once or as a stream."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import flask
+
+from functions.kit import problems
+from functions.kit.options import Option, choice, integer, number, parse_options
+from functions.kit.service import Call, EventRoute, Function, Reply, Route, Service, dispatch, start
+from functions.stress.plan import CORE, QUOTA, StressSettings
+
+if TYPE_CHECKING:
+    from functions.kit.usage import Container, Meter, Usage
+    from functions.stress.budget import Budget
+    from functions.stress.plan import Plan
+    from functions.stress.session import Session
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+SSE = "text/event-stream"
+MEDIA_TYPES = {"json": JSON, "ndjson": NDJSON, "sse": SSE}
+
+PARAMETERS = (
+    Option("seconds", number(0, 600), help="length of the burn; 10, or 0 where only sleep or memory is asked for"),
+    Option("load", number(0, 100), 100.0, help="percent to use of each core, or of the quota"),
+    Option("cores", integer(1, 1024), help="processes that burn; 1, or as many as the quota has where relative to it"),
+    Option("relative_to", choice(CORE, QUOTA), CORE, help="what the load is a percentage of"),
+    Option("memory_mb", integer(0, 2**20), help="MiB of memory to fill and hold"),
+    Option("hold", number(0, 600), help="seconds to hold the memory; as long as the burn"),
+    Option("sleep_ms", number(0, 600_000), help="milliseconds to wait first, without using CPU"),
+    Option("jitter_ms", number(0, 600_000), help="up to so many milliseconds more, at random"),
+    Option("seed", integer(-(2**63), 2**63 - 1), help="makes the jitter repeatable"),
+)
+FORMAT = Option("format", choice(*MEDIA_TYPES), help="json, or samples while it burns: ndjson, sse; else by Accept")
+STREAM_SECONDS = Option("seconds", number(0.25, 600), 10.0, help="length of the stream")
+
+# PixelScan's button: `stress --cpu 1 --timeout 10`, which its page does not wait for.
+BACKGROUND = {"seconds": "10", "load": "100", "cores": "1"}
+DRAINING_RETRY = 1
+
+
+class State:
+    """What lives as long as the process: the container, and who has been let in."""
+
+    def __init__(self, settings: StressSettings) -> None:
+        from functions.kit.usage import Container, Meter
+        from functions.stress.budget import Budget
+
+        self.settings = settings
+        self.container: Container = Container()
+        self.meter: Meter = Meter(self.container)
+        self.burns: Budget = Budget(settings.burns, settings.cpu_seconds_per_minute, time.monotonic)
+        # Half of the threads: burns and health checks must find one while streams are watched.
+        self.streams: Budget = Budget(max(1, settings.concurrency // 2), 1, time.monotonic)
+        self.background: threading.Thread | None = None
+        self.lock = threading.Lock()
+
+
+@cache
+def state(settings: StressSettings) -> State:
+    """The state of this process, made when it is first needed and not when the function is loaded."""
+    return State(settings)
+
+
+def burn(call: Call) -> Reply | Mapping[str, Any]:
+    """`POST /`: burn, and answer what was done; or report samples meanwhile."""
+    given = [*call.request.args.items(multi=True), *_texts(call.json())]
+    options = parse_options((*PARAMETERS, FORMAT), given)
+    media = MEDIA_TYPES.get(options["format"] or "") or call.accepts(JSON, NDJSON, SSE)
+    if media == JSON:
+        return _carry_out(options, call.settings, _connection(call.request.environ))
+    _, admitted = _begin(options, call.settings, _connection(call.request.environ), media)
+    return _streamed(admitted, media)
+
+
+def cpu(call: Call) -> Mapping[str, Any]:
+    """`GET /cpu`: one sample, over the last quarter second."""
+    usage = state(call.settings).meter.sample()
+    return {"cpu": round(min(100.0, usage.cpu_percent), 2), **_sample(usage, call.settings)}
+
+
+def cpu_stream(call: Call) -> Reply:
+    """`GET /cpu/stream`: samples for some seconds."""
+    from functions.stress.plan import Plan
+    from functions.stress.session import Session
+
+    seconds = call.options["seconds"]
+    limit = call.settings.max_seconds
+    if seconds > limit:
+        variable = call.settings.variable("max_seconds")
+        raise problems.bad_option("seconds", f"the limit is {limit:g} s ({variable}); this asks for {seconds:g} s")
+    media = MEDIA_TYPES.get(call.options["format"] or "") or call.accepts(SSE, NDJSON)
+    now = state(call.settings)
+    session = Session(
+        Plan(0.0, 0.0, CORE, 0, 0.0, wait=seconds), now.container, _connection(call.request.environ), _stopping
+    )
+    admitted = _admit(session, now.streams, call.settings, "concurrency", media, with_result=False)
+    return _streamed(admitted, media)
+
+
+def start_cpu_burn(call: Call) -> Mapping[str, Any]:
+    """`POST /start-cpu-burn`: one core for ten seconds, answered at once."""
+    from functions.stress.plan import decide
+
+    now = state(call.settings)
+    with now.lock:
+        if now.background is not None and now.background.is_alive():
+            return {"status": "CPU burn already running"}
+        options = parse_options(PARAMETERS, BACKGROUND.items())
+        options["seconds"] = min(options["seconds"], call.settings.max_seconds)
+        plan = decide(options, _room(now.container), call.settings)
+        session = _session(plan, now, _nobody)
+        admitted = _admit(session, now.burns, call.settings, "burns", JSON)
+        # The kernel ends children with the thread that started them, so the whole session runs in this one.
+        now.background = threading.Thread(target=_exhaust, args=(admitted,), name="cpu-burn", daemon=True)
+        now.background.start()
+    return {"status": "CPU burn started", "seconds": plan.seconds, "cores": plan.cores}
+
+
+def requested(data: Any, settings: StressSettings) -> Mapping[str, Any]:
+    """`dev.pixelamp.stress.requested`: the same parameters as JSON."""
+    if not isinstance(data, Mapping):
+        raise problems.malformed(f"the data must be a JSON object, not {type(data).__name__}")
+    environ = flask.request.environ if flask.has_request_context() else {}
+    return _carry_out(parse_options(PARAMETERS, _texts(data)), settings, _connection(environ))
+
+
+def _carry_out(
+    options: Mapping[str, Any], settings: StressSettings, gone: Callable[[float], bool]
+) -> Mapping[str, Any]:
+    """A burn from beginning to end; its result."""
+    session, admitted = _begin(options, settings, gone, JSON)
+    _exhaust(admitted)
+    return {**_identity(), **session.result}
+
+
+def _begin(
+    options: Mapping[str, Any], settings: StressSettings, gone: Callable[[float], bool], media: str
+) -> tuple[Session, Iterable[bytes]]:
+    from functions.stress.plan import decide
+
+    now = state(settings)
+    plan = decide(options, _room(now.container), settings)
+    session = _session(plan, now, gone)
+    return session, _admit(session, now.burns, settings, "burns", media)
+
+
+def _session(plan: Plan, now: State, gone: Callable[[float], bool]) -> Session:
+    from functions.stress.session import Session
+
+    return Session(plan, now.container, gone, _stopping)
+
+
+def _admit(
+    session: Session,
+    budget: Budget,
+    settings: StressSettings,
+    variable: str,
+    media: str,
+    *,
+    with_result: bool = True,
+) -> Iterable[bytes]:
+    """The answer's chunks, once it is let in."""
+    from functions.stress.session import Admitted
+
+    if _stopping():
+        raise problems.busy("this pod is about to stop", DRAINING_RETRY)
+    variables = (settings.variable(variable), settings.variable("cpu_seconds_per_minute"))
+    admission = budget.admit(session.plan.cpu_seconds, session.plan.wait + session.plan.duration, variables)
+    chunks = _chunks(session, settings, media, with_result=with_result)
+    return Admitted(chunks, budget, admission, lambda: session.cpu_seconds)
+
+
+def _chunks(session: Session, settings: StressSettings, media: str, *, with_result: bool) -> Iterator[bytes]:
+    """Samples in a stream's form, then the result."""
+    for usage in session.run():
+        yield _encode("sample", _sample(usage, settings), media)
+    if with_result:
+        yield _encode("result", {"result": {**_identity(), **session.result}}, media)
+
+
+def _encode(event: str, value: Mapping[str, Any], media: str) -> bytes:
+    line = json.dumps(value, separators=(",", ":"))
+    return f"event: {event}\ndata: {line}\n\n".encode() if media == SSE else f"{line}\n".encode()
+
+
+def _streamed(chunks: Iterable[bytes], media: str) -> Reply:
+    return Reply(chunks, media, headers={"X-Accel-Buffering": "no"})  # a proxy that collects shows nothing live
+
+
+def _exhaust(chunks: Iterable[bytes]) -> None:
+    for _ in chunks:
+        pass
+
+
+def _sample(usage: Usage, settings: StressSettings) -> dict[str, Any]:
+    now = state(settings)
+    return {
+        **_identity(),
+        "t": round(time.time(), 3),
+        "cpu_percent": round(usage.cpu_percent, 2),
+        "cores": round(usage.cores, 4),
+        "throttled": None if usage.throttled is None else round(usage.throttled, 4),
+        "memory": usage.memory,
+        "quota_cores": round(now.container.quota(), 3),
+        "source": now.container.source,
+    }
+
+
+def _identity() -> dict[str, Any]:
+    identity = _service().identity
+    return {"pod": identity.pod, "revision": identity.revision}
+
+
+def _room(container: Container) -> Any:
+    from functions.stress.plan import Room
+
+    return Room(container.quota(), container.memory_free(), container.memory_limit())
+
+
+def _texts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """JSON members as a query would hold them; null is the same as none.
+
+    Raises:
+        Problem: 400 for a member that is a list or an object.
+    """
+    for name, value in values.items():
+        if isinstance(value, list | dict | bool):
+            raise problems.bad_option(name[:100], f"{name[:100]} must be a number or a word")
+        if value is not None:
+            yield name, str(value)
+
+
+def _service() -> Service:
+    return start(FUNCTION, os.environ)
+
+
+def _stopping() -> bool:
+    return _service().draining
+
+
+def _nobody(seconds: float) -> bool:
+    """The client of a burn that nobody waits for: never leaves."""
+    time.sleep(seconds)
+    return False
+
+
+def _connection(environ: Mapping[str, Any]) -> Callable[[float], bool]:
+    """Waits for some seconds; True as soon as the client has closed its connection, or its sending half of it.
+
+    Bytes that it may have sent ahead do not matter. Without a socket (another server, a test) nobody ever leaves.
+    """
+    connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
+    if connection is None:
+        return _nobody
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLRDHUP)  # errors and hang-ups are always reported
+    return lambda seconds: bool(poll.poll(seconds * 1000))
+
+
+FUNCTION = Function(
+    name="stress",
+    summary="Uses exactly as much CPU as it is asked to, and shows what each pod uses",
+    settings=StressSettings,
+    page=Path(__file__).with_name("page.html"),
+    routes=(
+        Route(
+            "POST",
+            "/",
+            burn,
+            "Use CPU and memory for some seconds; answers what was asked and what was achieved",
+            options=(*PARAMETERS, FORMAT),
+            takes="json",
+            produces=(JSON, NDJSON, SSE),
+        ),
+        Route("GET", "/cpu", cpu, "This pod's CPU and memory now"),
+        Route(
+            "GET",
+            "/cpu/stream",
+            cpu_stream,
+            "This pod's CPU and memory, four times a second",
+            options=(STREAM_SECONDS, Option("format", choice("ndjson", "sse"), help="else by Accept")),
+            produces=(SSE, NDJSON),
+        ),
+        Route("POST", "/start-cpu-burn", start_cpu_burn, "One core for ten seconds, answered at once"),
+    ),
+    events=(EventRoute("dev.pixelamp.stress.requested", "dev.pixelamp.stress.finished", "json", requested),),
+)
+
+
+def stress(request: flask.Request) -> flask.Response:
+    """The framework's target."""
+    return dispatch(FUNCTION, request)
