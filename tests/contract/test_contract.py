@@ -1,0 +1,239 @@
+"""The contract: paths, methods, health, headers, problems. A function is done when this passes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from openapi_spec_validator import validate
+
+from tests.contract.conftest import LIMITS, Subject
+from tests.images import encoded, gradient, png_bomb
+
+
+def form(field: str, data: bytes, name: str = "photo.jpg") -> tuple[bytes, dict[str, str]]:
+    head = f'--xYz\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n\r\n'.encode()
+    return head + data + b"\r\n--xYz--\r\n", {"Content-Type": "multipart/form-data; boundary=xYz"}
+
+
+def takes_images(subject: Subject) -> None:
+    if subject.name == "stress":
+        pytest.skip("stress takes no image")
+
+
+def test_it_answers_at_the_root_and_below_its_name(subject: Subject):
+    path, body = subject.work
+    for prefix in ("", f"/{subject.name}"):
+        answer = subject.ask("POST", (prefix + path).replace("//", "/"), body)
+        assert answer.status == 200, answer.body
+        assert answer.json()
+
+
+@pytest.mark.parametrize("prefix", ["", "/name"])
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/health/liveness", "/health/readiness"])
+def test_it_says_that_it_is_well(subject: Subject, path: str, prefix: str):
+    answer = subject.ask("GET", prefix.replace("name", subject.name) + path)
+    assert answer.status == 200
+
+
+def test_get_is_the_page_for_a_browser_and_json_for_anything_else(subject: Subject):
+    page = subject.ask("GET", "/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert "unsafe" not in page.headers["Content-Security-Policy"]
+    described = subject.ask("GET", f"/{subject.name}").json()
+    assert described["function"] == subject.name
+    assert {"method", "path", "summary"} <= set(described["operations"][0])
+
+
+def test_head_is_get_without_a_body(subject: Subject):
+    answer = subject.ask("HEAD", "/")
+    assert answer.status == 200
+    assert answer.body == b""
+
+
+def test_metrics_are_prometheus_text(subject: Subject):
+    path, body = subject.work
+    subject.ask("POST", path, body)
+    text = subject.ask("GET", "/metrics").body.decode()
+    assert f'pixelamp_requests_total{{function="{subject.name}",' in text
+
+
+def test_openapi_is_valid_and_names_every_operation(subject: Subject):
+    document = subject.ask("GET", "/openapi.json").json()
+    validate(document)
+    described = subject.ask("GET", "/").json()
+    for operation in described["operations"]:
+        assert operation["method"].lower() in document["paths"][operation["path"]]
+
+
+def test_every_answer_says_who_gave_it_and_is_safe_to_show(subject: Subject):
+    path, body = subject.work
+    for answer in (
+        subject.ask("POST", path, body),
+        subject.ask("GET", "/"),
+        subject.ask("GET", "/healthz"),
+        subject.ask("GET", "/no-such-path"),
+        subject.ask("POST", "/?no-such-option=1", body),
+    ):
+        for header in ("X-Request-ID", "X-Pod-Name", "X-Revision", "Server-Timing", "Content-Security-Policy"):
+            assert answer.headers.get(header), header
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_a_valid_request_id_is_kept_and_any_other_replaced(subject: Subject):
+    assert subject.ask("GET", "/", headers={"X-Request-ID": "abc-123"}).headers["X-Request-ID"] == "abc-123"
+    assert subject.ask("GET", "/", headers={"X-Request-ID": "a b\tc"}).headers["X-Request-ID"] != "a b\tc"
+
+
+def problem(answer, status: int) -> dict:
+    """The problem of an answer, after what every problem promises."""
+    assert answer.status == status, answer.body
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    said = answer.json()
+    assert said["status"] == status
+    assert said["type"].startswith("https://pixelamp.dev/problems/")
+    assert said["title"]
+    assert said["detail"]
+    assert "Traceback" not in answer.body.decode()
+    return said
+
+
+def still_serves(subject: Subject) -> None:
+    path, body = subject.work
+    assert subject.ask("POST", path, body).status == 200
+
+
+def test_an_unknown_path_is_404(subject: Subject):
+    problem(subject.ask("POST", "/no-such-path", b"x"), 404)
+    still_serves(subject)
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE"])
+def test_a_wrong_method_is_405_with_those_allowed(subject: Subject, method: str):
+    answer = subject.ask(method, "/")
+    problem(answer, 405)
+    assert "POST" in answer.headers["Allow"]
+    still_serves(subject)
+
+
+def test_options_names_the_methods(subject: Subject):
+    answer = subject.ask("OPTIONS", "/")
+    assert answer.status == 204
+    assert {"GET", "POST", "OPTIONS"} <= set(answer.headers["Allow"].split(", "))
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_a_misspelt_option_is_400_by_name(subject: Subject):
+    _, body = subject.work
+    assert problem(subject.ask("POST", "/?no-such-option=1", body), 400)["option"] == "no-such-option"
+
+
+@pytest.mark.parametrize("way", ["plain", "chunked", "multipart"])
+def test_over_the_byte_limit_is_413_with_limit_and_value(subject: Subject, way: str, request: pytest.FixtureRequest):
+    if way == "chunked" and "client" in request.node.callspec.id:
+        pytest.skip("the test client does not send chunks")
+    limit = int(LIMITS["MAX_BYTES"])
+    data = b"\xff\xd8" + b"x" * limit
+    headers: dict[str, str] = {"Content-Type": "application/json"} if subject.name == "stress" else {}
+    if way == "multipart":
+        takes_images(subject)
+        data, headers = form("file", data)
+    sent = (data[at : at + 65536] for at in range(0, len(data), 65536)) if way == "chunked" else data
+    said = problem(subject.ask("POST", "/", sent, headers), 413)
+    assert said["limit"] == limit
+    assert f"{limit:,} bytes ({subject.name.upper()}_MAX_BYTES)" in said["detail"]
+    still_serves(subject)
+
+
+@pytest.mark.parametrize("field", ["file", "image", "photo"])
+def test_a_multipart_image_under_any_of_its_names(subject: Subject, field: str):
+    takes_images(subject)
+    data, headers = form(field, subject.work[1])
+    assert subject.ask("POST", "/", data, headers).status == 200
+
+
+def test_the_same_bytes_give_the_same_result_whichever_way_they_come(subject: Subject):
+    takes_images(subject)
+    image = subject.work[1]
+    data, headers = form("file", image)
+    results = [
+        subject.ask("POST", "/", data, headers).json(),
+        subject.ask("POST", f"/{subject.name}", image, {"Content-Type": "image/jpeg"}).json(),
+        subject.ask("POST", "/", image, {"Content-Type": "application/x-www-form-urlencoded"}).json(),
+        subject.ask("POST", "/", image, {"Content-Type": "text/plain"}).json(),
+    ]
+    for result in results:
+        result.pop("name", None)
+        result.pop("file", None)
+    assert all(result == results[0] for result in results)
+
+
+JPEG = encoded(gradient(size=(200, 150)), "JPEG")
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        pytest.param(b"", 400, id="empty body"),
+        pytest.param(b"no image at all, only words", 422, id="not an image"),
+        pytest.param(b"plain text named photo.jpg\n", 422, id="a text file named .jpg"),
+        pytest.param(b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", 415, id="a known type that is not accepted"),
+    ],
+)
+@pytest.mark.parametrize("way", ["raw", "multipart"])
+def test_what_is_no_image_is_refused(subject: Subject, data: bytes, status: int, way: str):
+    takes_images(subject)
+    headers: dict[str, str] = {"Content-Type": "image/jpeg"}
+    body = data
+    if way == "multipart":
+        body, headers = form("file", data)
+    problem(subject.ask("POST", "/", body, headers), status)
+    still_serves(subject)
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.9])
+def test_a_truncated_image_is_answered_never_a_500(subject: Subject, keep: float):
+    takes_images(subject)
+    answer = subject.ask("POST", "/", JPEG[: int(len(JPEG) * keep)])
+    if subject.name == "histogram":
+        problem(answer, 422)
+    else:
+        assert answer.status == 200, "metadata is read from what there is"
+    still_serves(subject)
+
+
+def test_over_the_pixel_limit_is_413_before_decoding(subject: Subject):
+    takes_images(subject)
+    bomb = png_bomb()
+    assert len(bomb) < 30_000
+    answer = subject.ask("POST", "/", bomb)
+    if subject.name == "histogram":
+        said = problem(answer, 413)
+        assert (said["limit"], said["actual"]) == (int(LIMITS["MAX_PIXELS"]), 169_000_000)
+        assert "13000 × 13000" in said["detail"]
+    else:
+        assert answer.status == 200, "dimensions come from the header: nothing is decoded"
+    still_serves(subject)
+
+
+def test_a_form_without_a_file_is_400(subject: Subject):
+    takes_images(subject)
+    body = b'--xYz\r\nContent-Disposition: form-data; name="note"\r\n\r\nhello\r\n--xYz--\r\n'
+    said = problem(subject.ask("POST", "/", body, {"Content-Type": "multipart/form-data; boundary=xYz"}), 400)
+    assert "file" in said["detail"]
+    still_serves(subject)
+
+
+@pytest.mark.parametrize("body", [b"{", b"[1]", b'"text"', b"\xff\xfe", b"[" * 100_000])
+def test_broken_parameters_are_400(subject: Subject, body: bytes):
+    if subject.name != "stress":
+        pytest.skip("takes no JSON")
+    problem(subject.ask("POST", "/", body, {"Content-Type": "application/json"}), 400)
+    still_serves(subject)
+
+
+def test_the_answer_is_json_that_any_parser_reads(subject: Subject):
+    path, body = subject.work
+    answer = subject.ask("POST", path, body)
+    json.loads(answer.body, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
