@@ -1,6 +1,6 @@
 """What one revision's annotations and the cluster's configuration say about scaling, as numbers.
 
-`AutoscalerConfig` is the ConfigMap config-autoscaler, `ScalingSpec` one revision under it:
+`ScalingSpec` is one revision under a cluster's `AutoscalerConfig`:
 
     spec = ScalingSpec.of(annotations, container_concurrency=10, config=AutoscalerConfig())
     spec.target, spec.total        # 7.0, 10.0: what to hold a pod at, what it can take
@@ -13,66 +13,21 @@ knative/serving, pkg/autoscaler/config and pkg/reconciler/autoscaling/resources.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from knative.local import grammar
+from knative.local.cluster_config import TARGET_MIN, AutoscalerConfig
+
 PREFIX = "autoscaling.knative.dev/"
-TARGET_MINIMUM = 0.01
-WINDOW_SECONDS = (6.0, 3600.0)  # least and greatest stable window
 BUCKET_SECONDS = 1.0
 ACTIVATION_TIMEOUT_BUFFER_SECONDS = 30.0
 
-_UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-_DURATION = re.compile(r"(?P<sign>[+-]?)(?P<parts>(?:(?:\d+\.?\d*|\.\d+)(?:h|ms|m|s|us|µs|ns))+)")
-_DURATION_PART = re.compile(r"(\d+\.?\d*|\.\d+)(h|ms|m|s|us|µs|ns)")
+DEFAULT_PROGRESS_DEADLINE_SECONDS = 600.0
 
 
-def go_duration(text: str) -> float:
-    """Seconds of a Go duration such as `1h15m30.5s`, as Knative's annotations write them.
-
-    Raises:
-        ValueError: the text is no Go duration; a bare number is one only if it is 0.
-    """
-    if text in {"0", "+0", "-0"}:
-        return 0.0
-    found = _DURATION.fullmatch(text)
-    if not found:
-        raise ValueError(f'time: invalid duration "{text}"')
-    seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in _DURATION_PART.findall(found["parts"]))
-    return -seconds if found["sign"] == "-" else seconds
-
-
-@dataclass(frozen=True, kw_only=True)
-class AutoscalerConfig:
-    """The ConfigMap config-autoscaler; a field is its key with underscores, times in seconds.
-
-    Two keys are kept under the name of what they mean: `container-concurrency-target-percentage` is
-    `container_concurrency_target_fraction` (0 to 1), and `rps_utilization` is fixed by Knative at 0.7.
-    """
-
-    pod_autoscaler_class: str = "kpa.autoscaling.knative.dev"
-    enable_scale_to_zero: bool = True
-    allow_zero_initial_scale: bool = False
-    initial_scale: int = 1
-    min_scale: int = 0
-    max_scale: int = 0
-    max_scale_limit: int = 0
-    max_scale_up_rate: float = 1000.0
-    max_scale_down_rate: float = 2.0
-    container_concurrency_target_fraction: float = 0.7
-    container_concurrency_target_default: float = 100.0
-    rps_utilization: float = 0.7
-    requests_per_second_target_default: float = 200.0
-    target_burst_capacity: float = 211.0
-    activator_capacity: float = 100.0
-    stable_window: float = 60.0
-    panic_window_percentage: float = 10.0
-    panic_threshold_percentage: float = 200.0
-    scale_to_zero_grace_period: float = 30.0
-    scale_to_zero_pod_retention_period: float = 0.0
-    scale_down_delay: float = 0.0
-    progress_deadline: float = 600.0
+def _seconds(text: str) -> float:
+    return grammar.parse_duration(text) / grammar.SECOND
 
 
 def resolve_metric_target(
@@ -106,7 +61,7 @@ def resolve_metric_target(
             total = min(target, float(container_concurrency))
     if utilization is not None:
         share = utilization
-    return max(TARGET_MINIMUM, total * share), total
+    return max(TARGET_MIN, total * share), total
 
 
 def panic_window(stable_window: float, percentage: float) -> float:
@@ -171,7 +126,7 @@ class ScalingSpec:
 
         def seconds(name: str, default: float) -> float:
             text = annotations.get(PREFIX + name)
-            return default if text is None else go_duration(text)
+            return default if text is None else _seconds(text)
 
         def either(value: float | None, default: float) -> float:
             return default if value is None else value
@@ -188,11 +143,7 @@ class ScalingSpec:
         stable = seconds("window", config.stable_window)
         panic_percentage = either(number("panic-window-percentage"), config.panic_window_percentage)
         threshold = either(number("panic-threshold-percentage"), config.panic_threshold_percentage)
-        deadline = (
-            go_duration(annotations["serving.knative.dev/progress-deadline"])
-            if ("serving.knative.dev/progress-deadline" in annotations)
-            else config.progress_deadline
-        )
+        deadline = annotations.get("serving.knative.dev/progress-deadline")
         minimum, maximum = whole("min-scale"), whole("max-scale")
         return cls(
             metric=metric,
@@ -214,5 +165,6 @@ class ScalingSpec:
             enable_scale_to_zero=config.enable_scale_to_zero,
             grace_period=config.scale_to_zero_grace_period,
             pod_retention=seconds("scale-to-zero-pod-retention-period", config.scale_to_zero_pod_retention_period),
-            activation_timeout=deadline + ACTIVATION_TIMEOUT_BUFFER_SECONDS,
+            activation_timeout=(DEFAULT_PROGRESS_DEADLINE_SECONDS if deadline is None else _seconds(deadline))
+            + ACTIVATION_TIMEOUT_BUFFER_SECONDS,
         )

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from knative.local import metrics, scaling
+from knative.local import cluster_config, grammar, metrics, scaling
 from knative.local.autoscaler import (
     MINIMUM_ACTIVATORS,
     TICK_SECONDS,
@@ -26,8 +26,9 @@ from knative.local.autoscaler import (
     activators_needed,
 )
 from knative.local.breaker import ACTIVATOR_QUEUE, QUEUE_FACTOR, Breaker, Entry
+from knative.local.cluster_config import AutoscalerConfig
 from knative.local.scaler import Condition, active_condition, scale_step
-from knative.local.scaling import AutoscalerConfig, ScalingSpec
+from knative.local.scaling import ScalingSpec
 
 FILE = Path(os.environ.get("PIXELAMP_KPA_VECTORS") or Path(__file__).parents[2] / "vectors" / "kpa.json")
 VECTORS: dict[str, Any] = json.loads(FILE.read_text())
@@ -39,7 +40,7 @@ DEFAULTS_ELSEWHERE = {
     "scale-to-zero-grace-period-s": AutoscalerConfig.scale_to_zero_grace_period,
     "scale-to-zero-pod-retention-period-s": AutoscalerConfig.scale_to_zero_pod_retention_period,
     "scale-down-delay-s": AutoscalerConfig.scale_down_delay,
-    "progress-deadline-s": AutoscalerConfig.progress_deadline,
+    "progress-deadline-s": scaling.DEFAULT_PROGRESS_DEADLINE_SECONDS,
     "tick-interval-s": TICK_SECONDS,
     "scrape-interval-s": metrics.SCRAPE_SECONDS,
     "queue-report-period-s": metrics.REPORT_SECONDS,
@@ -48,9 +49,9 @@ DEFAULTS_ELSEWHERE = {
     "min-activators": MINIMUM_ACTIVATORS,
     "activator-breaker-queue-depth": ACTIVATOR_QUEUE,
     "queue-proxy-queue-depth-factor": QUEUE_FACTOR,
-    "window-min-s": scaling.WINDOW_SECONDS[0],
-    "window-max-s": scaling.WINDOW_SECONDS[1],
-    "target-min": scaling.TARGET_MINIMUM,
+    "window-min-s": cluster_config.WINDOW_MIN / grammar.SECOND,
+    "window-max-s": cluster_config.WINDOW_MAX / grammar.SECOND,
+    "target-min": cluster_config.TARGET_MIN,
     "activation-timeout-buffer-s": scaling.ACTIVATION_TIMEOUT_BUFFER_SECONDS,
 }
 EBC_TOLERANCE = 1  # upstream compares it so, its floors being of floats
