@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from knative.local import cluster_config, grammar, metrics, scaling
+from knative.local.annotations import validate_annotations
 from knative.local.autoscaler import (
     MINIMUM_ACTIVATORS,
     TICK_SECONDS,
@@ -26,7 +27,7 @@ from knative.local.autoscaler import (
     activators_needed,
 )
 from knative.local.breaker import ACTIVATOR_QUEUE, QUEUE_FACTOR, Breaker, Entry
-from knative.local.cluster_config import AutoscalerConfig
+from knative.local.cluster_config import AutoscalerConfig, parse_autoscaler_config
 from knative.local.scaler import Condition, active_condition, scale_step
 from knative.local.scaling import ScalingSpec
 
@@ -353,8 +354,6 @@ def config_from(values: Mapping[str, Any]) -> AutoscalerConfig:
 
 @check
 def annotation_validation(case: Case) -> None:
-    from knative.local.manifests import validate_annotations
-
     mistakes = validate_annotations(case["annotations"], config_from(case["config"]))
     assert bool(mistakes) == case["want_error"], mistakes
     if case["want_error_text"]:
@@ -363,8 +362,6 @@ def annotation_validation(case: Case) -> None:
 
 @check
 def config_invalid(case: Case) -> None:
-    from knative.local.manifests import parse_autoscaler_config
-
     with pytest.raises(ValueError):
         parse_autoscaler_config(case)
 
