@@ -1,43 +1,93 @@
-"""CloudEvents to a function: the event in, its handler called, the reply out."""
+"""CloudEvents to a function: the event in, its handler called, the reply out.
+
+What Knative Eventing makes of the answer: a valid event re-enters the broker, an empty 2xx ends the chain, anything
+else with a 2xx is a failure, 4xx goes to the dead-letter sink at once (404, 408, 409 and 429 excepted), 5xx is
+retried. So a reply here is an event or nothing, and a refusal is brief enough for a dead letter to tell it whole.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from flask import Response
 
+from functions.kit import events
 from functions.kit.problems import Problem
 
 if TYPE_CHECKING:
     from werkzeug.datastructures import Headers
 
+    from functions.kit.events import Event
     from functions.kit.service import Call, Function
     from functions.kit.settings import Settings
 
 
 def is_event(headers: Headers) -> bool:
-    """True for a request in a CloudEvents content mode: binary, structured or batched."""
-    return "ce-specversion" in headers or headers.get("Content-Type", "").lower().startswith("application/cloudevents")
+    """True for a request that claims to be a CloudEvent: binary, structured or batched."""
+    return events.claimed(headers)
 
 
 def handshake(headers: Headers) -> Mapping[str, str]:
-    """Headers that answer the webhook handshake of an OPTIONS request."""
+    """Headers that grant the webhook handshake of an OPTIONS request (http-webhook.md 4.2): any origin, any rate."""
     origin = headers.get("WebHook-Request-Origin")
     return {"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"} if origin else {}
 
 
-def answer(function: Function, _settings: Settings, call: Call) -> Response:
-    """The reply event of a function, or an empty 204 for a type it has no handler for.
+def answer(function: Function, settings: Settings, call: Call) -> Response:
+    """The reply event of a function, or an empty 204 where it has nothing to add.
+
+    Nothing to add has an event that the function itself sent, or one whose results hold the function's already:
+    this is what ends a loop of Triggers long before the broker's ttl does.
 
     Raises:
-        Problem: the event is malformed or its handler refuses the data.
+        Problem: the event is malformed, of a type not taken, or its handler refuses the data; brief.
     """
-    from functions.kit import events
+    from functions.kit import chain
 
-    event = events.decode(dict(call.request.headers), call.body.read())
-    route = next((route for route in function.events if event is not None and route.type == event.type), None)
-    if event is None or route is None:
+    try:
+        event = events.decode(call.request.headers, call.body.read())
+        if event is None or event.source == chain.source_of(function.name):
+            return Response(status=204)
+        reply = _reply(function, settings, call, event)
+    except Problem as problem:
+        raise chain.brief(problem) from problem
+    if reply is None:
         return Response(status=204)
-    raise Problem(501, "not-ready", "Not ready", json.dumps(route.type))
+    headers, body = events.encode(reply)
+    return Response(body, 200, headers=headers)
+
+
+def _reply(function: Function, settings: Settings, call: Call, event: Event) -> Event | None:
+    from functions.kit import chain
+
+    route = chain.route_of(function.events, event)
+    before = call.timing.elapsed()
+    came = chain.carried(event, route, lambda url: _fetch(url, settings))
+    call.timing.add("data", call.timing.elapsed() - before)
+    if route.result is not None and route.result in came.results:
+        return None
+    before = call.timing.elapsed()
+    outcome = route.handler(came.payload, settings)
+    call.timing.add("work", call.timing.elapsed() - before)
+    if not event.get("traceparent") and call.request.headers.get("traceparent"):
+        event = event.having(traceparent=call.request.headers["traceparent"])
+    return chain.reply(event, function.name, route, came, outcome, now=datetime.now(UTC), limit=settings.event_bytes)
+
+
+def _fetch(url: str, settings: Settings) -> bytes:
+    from functions.kit import dataref
+
+    variable = settings.variable("dataref_hosts")
+    try:
+        allowed = dataref.Allowed.parse(settings.dataref_hosts)
+    except ValueError as error:
+        raise Problem(503, "misconfigured", "Misconfigured", f"{variable}: {error}") from None
+    return dataref.fetch(
+        url,
+        allowed,
+        limit=settings.max_bytes,
+        seconds=settings.body_seconds,
+        variable=variable,
+    )

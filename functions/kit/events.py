@@ -73,6 +73,10 @@ class Event:
         value = self.attributes.get(name)
         return "" if value is None else canonical(value)
 
+    def having(self, **attributes: Attribute) -> Event:
+        """The same event with further attributes."""
+        return Event({**self.attributes, **attributes}, self.data)
+
     @property
     def id(self) -> str:
         """Identifies the event together with `source`; a redelivery has the same."""

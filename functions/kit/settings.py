@@ -94,6 +94,9 @@ class Settings:
     dataref_hosts: tuple[str, ...] = setting(
         (), help="hosts (or scheme://host:port origins) an event's dataref may name, by comma; empty: none"
     )
+    event_bytes: int = setting(
+        256 * 1024, minimum=1024, maximum=2**31, unit="bytes", help="largest event sent as a reply, attributes included"
+    )
     log_format: str = setting("auto", choices=("auto", "json", "text"), help="auto: text on a terminal, else JSON")
 
     def variable(self, name: str) -> str:
