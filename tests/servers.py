@@ -49,7 +49,11 @@ class FunctionServer:
         )
         os.set_blocking(self.process.stdout.fileno(), False)
         self._log = b""
-        self.wait_ready()
+        try:
+            self.wait_ready()
+        except RuntimeError:
+            self.stop()
+            raise
 
     def wait_ready(self, seconds: float = 30.0) -> None:
         """Return when it answers its readiness probe."""
@@ -62,7 +66,6 @@ class FunctionServer:
                     return
             except requests.ConnectionError:
                 time.sleep(0.02)
-        self.stop()
         raise RuntimeError(f"the server was not ready within {seconds} s: {self.log()}")
 
     def log(self) -> str:

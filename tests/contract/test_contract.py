@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 from openapi_spec_validator import validate
 
+from tests.conftest import FUNCTIONS
 from tests.contract.conftest import LIMITS, Subject
 from tests.images import encoded, gradient, png_bomb
 
@@ -14,11 +16,6 @@ from tests.images import encoded, gradient, png_bomb
 def form(field: str, data: bytes, name: str = "photo.jpg") -> tuple[bytes, dict[str, str]]:
     head = f'--xYz\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n\r\n'.encode()
     return head + data + b"\r\n--xYz--\r\n", {"Content-Type": "multipart/form-data; boundary=xYz"}
-
-
-def takes_images(subject: Subject) -> None:
-    if subject.name == "stress":
-        pytest.skip("stress takes no image")
 
 
 def test_it_answers_at_the_root_and_below_its_name(subject: Subject):
@@ -129,39 +126,45 @@ def test_a_misspelt_option_is_400_by_name(subject: Subject):
     assert problem(subject.ask("POST", "/?no-such-option=1", body), 400)["option"] == "no-such-option"
 
 
-@pytest.mark.parametrize("way", ["plain", "chunked", "multipart"])
-def test_over_the_byte_limit_is_413_with_limit_and_value(subject: Subject, way: str, request: pytest.FixtureRequest):
-    if way == "chunked" and "client" in request.node.callspec.id:
-        pytest.skip("the test client does not send chunks")
+def over_the_limit(subject: Subject, sent, headers: dict[str, str]) -> None:
     limit = int(LIMITS["MAX_BYTES"])
-    data = b"\xff\xd8" + b"x" * limit
-    headers: dict[str, str] = {"Content-Type": "application/json"} if subject.name == "stress" else {}
-    if way == "multipart":
-        takes_images(subject)
-        data, headers = form("file", data)
-    sent = (data[at : at + 65536] for at in range(0, len(data), 65536)) if way == "chunked" else data
     said = problem(subject.ask("POST", "/", sent, headers), 413)
     assert said["limit"] == limit
     assert f"{limit:,} bytes ({subject.name.upper()}_MAX_BYTES)" in said["detail"]
     still_serves(subject)
 
 
+OVERSIZED = b"\xff\xd8" + b"x" * int(LIMITS["MAX_BYTES"])
+
+
+def test_over_the_byte_limit_is_413_with_limit_and_value(subject: Subject):
+    over_the_limit(subject, OVERSIZED, {"Content-Type": "application/json"})
+
+
+def test_over_the_byte_limit_in_a_form_is_413(image_subject: Subject):
+    over_the_limit(image_subject, *form("file", OVERSIZED))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_over_the_byte_limit_in_chunks_is_413(function: str, reach: Callable[[str, str], Subject]):
+    chunks = (OVERSIZED[at : at + 65536] for at in range(0, len(OVERSIZED), 65536))
+    over_the_limit(reach(function, "server"), chunks, {})
+
+
 @pytest.mark.parametrize("field", ["file", "image", "photo"])
-def test_a_multipart_image_under_any_of_its_names(subject: Subject, field: str):
-    takes_images(subject)
-    data, headers = form(field, subject.work[1])
-    assert subject.ask("POST", "/", data, headers).status == 200
+def test_a_multipart_image_under_any_of_its_names(image_subject: Subject, field: str):
+    data, headers = form(field, image_subject.work[1])
+    assert image_subject.ask("POST", "/", data, headers).status == 200
 
 
-def test_the_same_bytes_give_the_same_result_whichever_way_they_come(subject: Subject):
-    takes_images(subject)
-    image = subject.work[1]
+def test_the_same_bytes_give_the_same_result_whichever_way_they_come(image_subject: Subject):
+    image = image_subject.work[1]
     data, headers = form("file", image)
     results = [
-        subject.ask("POST", "/", data, headers).json(),
-        subject.ask("POST", f"/{subject.name}", image, {"Content-Type": "image/jpeg"}).json(),
-        subject.ask("POST", "/", image, {"Content-Type": "application/x-www-form-urlencoded"}).json(),
-        subject.ask("POST", "/", image, {"Content-Type": "text/plain"}).json(),
+        image_subject.ask("POST", "/", data, headers).json(),
+        image_subject.ask("POST", f"/{image_subject.name}", image, {"Content-Type": "image/jpeg"}).json(),
+        image_subject.ask("POST", "/", image, {"Content-Type": "application/x-www-form-urlencoded"}).json(),
+        image_subject.ask("POST", "/", image, {"Content-Type": "text/plain"}).json(),
     ]
     for result in results:
         result.pop("name", None)
@@ -182,55 +185,49 @@ JPEG = encoded(gradient(size=(200, 150)), "JPEG")
     ],
 )
 @pytest.mark.parametrize("way", ["raw", "multipart"])
-def test_what_is_no_image_is_refused(subject: Subject, data: bytes, status: int, way: str):
-    takes_images(subject)
+def test_what_is_no_image_is_refused(image_subject: Subject, data: bytes, status: int, way: str):
     headers: dict[str, str] = {"Content-Type": "image/jpeg"}
     body = data
     if way == "multipart":
         body, headers = form("file", data)
-    problem(subject.ask("POST", "/", body, headers), status)
-    still_serves(subject)
+    problem(image_subject.ask("POST", "/", body, headers), status)
+    still_serves(image_subject)
 
 
 @pytest.mark.parametrize("keep", [0.1, 0.5, 0.9])
-def test_a_truncated_image_is_answered_never_a_500(subject: Subject, keep: float):
-    takes_images(subject)
-    answer = subject.ask("POST", "/", JPEG[: int(len(JPEG) * keep)])
-    if subject.name == "histogram":
+def test_a_truncated_image_is_answered_never_a_500(image_subject: Subject, keep: float):
+    answer = image_subject.ask("POST", "/", JPEG[: int(len(JPEG) * keep)])
+    if image_subject.name == "histogram":
         problem(answer, 422)
     else:
         assert answer.status == 200, "metadata is read from what there is"
-    still_serves(subject)
+    still_serves(image_subject)
 
 
-def test_over_the_pixel_limit_is_413_before_decoding(subject: Subject):
-    takes_images(subject)
+def test_over_the_pixel_limit_is_413_before_decoding(image_subject: Subject):
     bomb = png_bomb()
     assert len(bomb) < 30_000
-    answer = subject.ask("POST", "/", bomb)
-    if subject.name == "histogram":
+    answer = image_subject.ask("POST", "/", bomb)
+    if image_subject.name == "histogram":
         said = problem(answer, 413)
         assert (said["limit"], said["actual"]) == (int(LIMITS["MAX_PIXELS"]), 169_000_000)
         assert "13000 × 13000" in said["detail"]
     else:
         assert answer.status == 200, "dimensions come from the header: nothing is decoded"
-    still_serves(subject)
+    still_serves(image_subject)
 
 
-def test_a_form_without_a_file_is_400(subject: Subject):
-    takes_images(subject)
+def test_a_form_without_a_file_is_400(image_subject: Subject):
     body = b'--xYz\r\nContent-Disposition: form-data; name="note"\r\n\r\nhello\r\n--xYz--\r\n'
-    said = problem(subject.ask("POST", "/", body, {"Content-Type": "multipart/form-data; boundary=xYz"}), 400)
+    said = problem(image_subject.ask("POST", "/", body, {"Content-Type": "multipart/form-data; boundary=xYz"}), 400)
     assert "file" in said["detail"]
-    still_serves(subject)
+    still_serves(image_subject)
 
 
 @pytest.mark.parametrize("body", [b"{", b"[1]", b'"text"', b"\xff\xfe", b"[" * 100_000])
-def test_broken_parameters_are_400(subject: Subject, body: bytes):
-    if subject.name != "stress":
-        pytest.skip("takes no JSON")
-    problem(subject.ask("POST", "/", body, {"Content-Type": "application/json"}), 400)
-    still_serves(subject)
+def test_broken_parameters_are_400(json_subject: Subject, body: bytes):
+    problem(json_subject.ask("POST", "/", body, {"Content-Type": "application/json"}), 400)
+    still_serves(json_subject)
 
 
 def test_the_answer_is_json_that_any_parser_reads(subject: Subject):

@@ -1,0 +1,112 @@
+"""Our gunicorn application: threads, keep-alive and drain as a container behind queue-proxy needs them.
+
+The framework's own CLI serves the same function but closes idle connections after 2 s (queue-proxy reuses them for
+90 s and would answer 502) and cuts a drain at 30 s.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import functions_framework
+from gunicorn.app.base import BaseApplication
+from gunicorn.workers.gthread import ThreadWorker
+
+from functions.kit.service import NO_CONTENT_POLICY, Service, start
+
+if TYPE_CHECKING:
+    from flask import Flask, Response
+
+# queue-proxy and the activator reuse idle connections for 90 s: closing later than they do leaves no race.
+KEEPALIVE_SECONDS = 100
+# Field sizes as large as the ingress lets through (Envoy: 60 KiB in all), so that a long trace context passes.
+HEADER_BYTES = 16380
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """gunicorn's threads, with readiness that turns false before the drain and a bound on silent clients."""
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """SIGTERM: not ready any more; requests in flight finish."""
+        self.app.service.draining = True
+        super().handle_exit(sig, frame)
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Give a connection to a thread; a client that falls silent in its headers may not keep that thread."""
+        seconds = struct.pack("ll", int(self.app.service.settings.body_seconds) or 1, 0)
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds)
+        super().enqueue_req(conn)
+
+
+class Application(BaseApplication):  # type: ignore[misc]
+    """One function under gunicorn.
+
+    Args:
+        app: the Flask application of the function.
+        service: its settings and state.
+        bind: address and port.
+    """
+
+    def __init__(self, app: Flask, service: Service, bind: str) -> None:
+        self.app = app
+        self.service = service
+        self._bind = bind
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Everything gunicorn is told, with its reason where it is not obvious."""
+        settings = self.service.settings
+        options = {
+            "bind": self._bind,
+            "worker_class": Worker,
+            "workers": settings.workers,
+            # Two beyond the concurrency that queue-proxy admits: health and metrics answer while all others work.
+            "threads": settings.concurrency + 2,
+            "timeout": 0,
+            "graceful_timeout": max(settings.timeout_seconds - 10, 1),
+            "keepalive": KEEPALIVE_SECONDS,
+            "limit_request_field_size": HEADER_BYTES,
+            "control_socket_disable": True,
+            # The heartbeat file: in memory, so that a read-only root works.
+            "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108
+            "loglevel": "warning",
+            "proc_name": f"pixelamp-{self.service.function.name}",
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """The WSGI application, made before the workers are forked."""
+        return self.app
+
+
+def build(name: str) -> tuple[Flask, Service]:
+    """The Flask application of a function, as the framework makes it, and its service.
+
+    Args:
+        name: of the function; its module is `functions/<name>/main.py`.
+
+    Raises:
+        SettingsError: the environment holds values that are not allowed.
+        ModuleNotFoundError: there is no such function, or its extra is not installed.
+    """
+    source = Path(__file__).parents[1] / name / "main.py"
+    if not source.is_file():
+        raise ModuleNotFoundError(f"there is no function {name!r} here")
+    app: Flask = functions_framework.create_app(name, str(source), "http")  # type: ignore[no-untyped-call]
+    # The framework runs the file as a module of its own, named `main`: this is the one that will be called.
+    service = start(sys.modules["main"].FUNCTION, os.environ)
+    app.after_request(_harden)
+    return app, service
+
+
+def _harden(response: Response) -> Response:
+    """The framework's own answers (/favicon.ico, /robots.txt) get the headers of all others."""
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Content-Security-Policy", NO_CONTENT_POLICY)
+    return response
