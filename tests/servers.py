@@ -70,7 +70,7 @@ class FunctionServer:
 
     def log(self) -> str:
         """Everything it has written so far."""
-        while chunk := self.process.stdout.read():
+        while not self.process.stdout.closed and (chunk := self.process.stdout.read()):
             self._log += chunk
         return self._log.decode(errors="replace")
 

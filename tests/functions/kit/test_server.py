@@ -1,0 +1,156 @@
+"""Our server as a process: settings, signals, keep-alive, slow clients, large headers."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.servers import ROOT, FunctionServer, clean_environment
+
+
+def serve(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "functions.kit.server", *arguments],
+        cwd=ROOT, env=clean_environment(**environment), capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+
+
+def test_all_wrong_settings_are_said_at_once_and_the_exit_code_is_2():
+    ended = serve("stress", STRESS_MAX_BYTES="lots", STRESS_CONCURRENCY="0")
+    assert ended.returncode == 2
+    assert "invalid STRESS_MAX_BYTES value ('lots')" in ended.stderr
+    assert "invalid STRESS_CONCURRENCY value ('0')" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("no-such-function",), "there is no function"),
+        (("../exif",), "there is no function"),
+        (("stress", "--port", "99999"), "invalid port"),
+    ],
+)
+def test_wrong_arguments_are_one_line_and_2(arguments: tuple[str, ...], said: str):
+    ended = serve(*arguments)
+    assert ended.returncode == 2
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_sigterm_lets_requests_in_flight_finish_and_exits_0():
+    server = FunctionServer("stress")
+    answers: list[int] = []
+    thread = threading.Thread(
+        target=lambda: answers.append(requests.post(f"{server.url}/?seconds=1&load=5", timeout=30).status_code)
+    )
+    thread.start()
+    deadline = time.monotonic() + 10
+    while 'pixelamp_requests_in_flight{function="stress"} 1.0' not in server.get("/metrics").text:
+        assert time.monotonic() < deadline
+    server.process.terminate()
+    thread.join(20)
+    assert answers == [200]
+    assert server.stop() == 0
+
+
+def test_no_process_is_left_when_the_server_is_killed_outright():
+    server = FunctionServer("stress")
+    group = os.getpgid(server.process.pid)
+    server.process.kill()
+    server.process.wait()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            break
+        time.sleep(0.05)
+    else:
+        os.killpg(group, signal.SIGKILL)
+        pytest.fail("the worker outlived its master")
+    server.stop()
+
+
+def test_the_log_is_one_json_line_a_request_without_the_image():
+    server = FunctionServer("stress")
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    headers = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01", "X-Request-ID": "r-1"}
+    server.post("/?seconds=0", headers=headers)
+    server.stop()
+    lines = [json.loads(line) for line in server.log().splitlines() if '"operation"' in line]
+    assert [(line["request_id"], line["trace_id"], line["status"]) for line in lines] == [("r-1", trace, 200)]
+    assert {"time", "level", "message", "function", "pod", "milliseconds", "bytes_in", "outcome"} <= set(lines[0])
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = FunctionServer("stress", {"STRESS_BODY_SECONDS": "1"})
+    yield server
+    server.stop()
+
+
+def test_a_connection_is_kept_between_requests(server: FunctionServer):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    ports = set()
+    for _ in range(3):
+        connection.request("GET", "/healthz")
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.getheader("Connection") == "keep-alive"
+        ports.add(connection.sock.getsockname())
+    connection.close()
+    assert len(ports) == 1
+
+
+def raw(server: FunctionServer, *pieces: bytes, pause: float = 0.0) -> bytes:
+    """What the server answers to bytes sent piece by piece."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=15) as connection:
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(pause)
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+            if b"\r\n\r\n" in answer and b"Connection: keep-alive" in answer:
+                break
+        return answer
+
+
+def test_a_body_that_stalls_is_answered_408_and_holds_no_thread(server: FunctionServer):
+    answer = raw(server, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n", b"{")
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"STRESS_BODY_SECONDS" in answer
+
+
+def test_expect_100_continue_is_answered(server: FunctionServer):
+    head = b"POST /?seconds=0 HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    answer = raw(server, head, b"{}", pause=0.2)
+    assert answer.startswith(b"HTTP/1.1 100")
+    assert b"HTTP/1.1 200" in answer
+
+
+def test_a_long_header_passes_and_an_endless_one_is_431(server: FunctionServer):
+    assert server.get("/healthz", headers={"tracestate": "x" * 12_000}).status_code == 200
+    assert server.get("/healthz", headers={"tracestate": "x" * 20_000}).status_code == 431
+
+
+def test_the_frameworks_own_cli_serves_the_same_function():
+    # The port comes from $PORT, which the CLI reads as our server does.
+    source = str(ROOT / "functions/stress/main.py")
+    framework = str(Path(sys.executable).parent / "functions-framework")
+    server = FunctionServer("stress", command=[framework, "--source", source, "--target", "stress"])
+    assert server.post("/stress?seconds=0").status_code == 200
+    assert server.get("/").json()["function"] == "stress"
+    server.stop()
