@@ -45,7 +45,10 @@ class Document:
             if head in self.marks:
                 return Position(self.file, *self.marks[head])
             if head and isinstance(head[-1], str):
-                # Knative appends reasons to the names of some fields: "….initial-scale=0 not allowed by cluster".
+                # Knative names a container's one port at its list: "….ports.containerPort".
+                if (*head[:-1], 0, head[-1]) in self.marks:
+                    return Position(self.file, *self.marks[(*head[:-1], 0, head[-1])])
+                # It appends reasons to the names of some fields: "….initial-scale=0 not allowed by cluster".
                 bare = (*head[:-1], re.split(r"[ =]", head[-1], maxsplit=1)[0])
                 if bare in self.marks:
                     return Position(self.file, *self.marks[bare])
@@ -95,11 +98,13 @@ def read_text(text: str, file: str) -> list[Document]:
 def _check_depth(text: str) -> None:
     """Refuse deep nests before libyaml's composer, which recurses in C, would exhaust the stack on them."""
     depth = 0
+    event: Any
     for event in yaml.parse(text, Loader=_LOADER):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > _MAX_DEPTH:
-                raise yaml.MarkedYAMLError(problem="exceeded max depth", problem_mark=event.start_mark)
+                mark: Any = event.start_mark
+                raise yaml.MarkedYAMLError(problem="exceeded max depth", problem_mark=mark)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
