@@ -1,0 +1,264 @@
+"""One request and its answer on the way through the engine, and the headers that way adds and drops.
+
+An exchange is the meeting point of a client (a connection of the route, or a call from inside the engine) and
+of a connection to a pod. The body flows through it in both directions piece by piece and is never held whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Protocol
+
+Headers = list[tuple[bytes, bytes]]
+
+# RFC 9110, 7.6.1: what belongs to one connection and not to the message. Trailers are not passed on.
+HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+# What only the data path itself may say; a client's own is dropped.
+RESERVED = frozenset({b"k-proxy-request", b"k-kubelet-probe", b"k-network-probe", b"knative-serving-tag"})
+# A body is held up to here while its request waits for a pod; then the client's connection is not read further.
+PENDING_BYTES = 256 * 1024
+
+_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+
+
+class Client(Protocol):
+    """Where an exchange's answer goes and its body comes from."""
+
+    def head(self, exchange: Exchange, status: int, reason: bytes, headers: Headers, length: int | None) -> None:
+        """Begin the answer. ``length`` is None for a body whose end only the pod knows."""
+
+    def data(self, exchange: Exchange, chunk: bytes) -> None:
+        """Pass on one piece of the answer's body."""
+
+    def end(self, exchange: Exchange) -> None:
+        """The answer is whole."""
+
+    def abort(self, exchange: Exchange) -> None:
+        """The answer broke off after its head: the client must see that it is not whole."""
+
+    def tunnel(self, exchange: Exchange, reason: bytes, headers: Headers) -> None:
+        """The pod switched protocols: bytes flow both ways from here on."""
+
+    def informational(self, exchange: Exchange, status: int, reason: bytes, headers: Headers) -> None:
+        """Pass on an interim 1xx answer."""
+
+    def flush(self) -> None:
+        """Everything read from the pod in one go has been handed over."""
+
+    def pause_body(self) -> None:
+        """The pod does not take more of the request's body for now."""
+
+    def resume_body(self) -> None:
+        """The pod takes the request's body again."""
+
+
+class Upstream(Protocol):
+    """The pod's side of an exchange."""
+
+    def body(self, chunk: bytes) -> None:
+        """Send a piece of the request's body."""
+
+    def body_end(self) -> None:
+        """The request's body is whole."""
+
+    def cancel(self) -> None:
+        """Nobody waits for the answer any more."""
+
+
+class Exchange:
+    """A request with its answer.
+
+    Attributes:
+        method, target: As received.
+        headers: End-to-end headers, in order, without framing and hop-by-hop ones.
+        host: The authority, lower case, as the client wrote it, port included.
+        length: Content-Length in bytes, or None.
+        chunked: Whether the body's end is told by its last chunk.
+        upgrade: The protocol the client asks to switch to (``websocket``), or None.
+        peer: The client's address.
+        status: 0 until an answer has begun.
+    """
+
+    __slots__ = (
+        "at_activator",
+        "at_end",
+        "at_pod",
+        "begun",
+        "body_done",
+        "bytes_in",
+        "bytes_out",
+        "chunked",
+        "client",
+        "done",
+        "headers",
+        "host",
+        "keep_alive",
+        "length",
+        "method",
+        "peer",
+        "pending",
+        "pending_bytes",
+        "proxied",
+        "retried",
+        "status",
+        "tag",
+        "target",
+        "timers",
+        "upgrade",
+        "upstream",
+        "version",
+    )
+
+    def __init__(
+        self,
+        client: Client,
+        method: bytes,
+        target: bytes,
+        headers: Headers,
+        *,
+        host: bytes = b"",
+        version: str = "1.1",
+        keep_alive: bool = True,
+        length: int | None = None,
+        chunked: bool = False,
+        upgrade: bytes | None = None,
+        peer: str = "127.0.0.1",
+    ) -> None:
+        self.client = client
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.host = host
+        self.version = version
+        self.keep_alive = keep_alive
+        self.length = length
+        self.chunked = chunked
+        self.upgrade = upgrade
+        self.peer = peer
+        self.tag: str | None = None
+        self.proxied = False
+        self.retried = False
+        self.pending: list[bytes] = []
+        self.pending_bytes = 0
+        self.body_done = False
+        self.upstream: Upstream | None = None
+        self.status = 0
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.begun = 0.0
+        self.done = False
+        # Set by whoever holds a slot or a place in a queue for this exchange; called once, at its end.
+        self.at_pod: Callable[[Exchange], None] | None = None
+        self.at_activator: Callable[[Exchange], None] | None = None
+        self.at_end: Callable[[Exchange], None] | None = None
+        self.timers: list[asyncio.TimerHandle] = []
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the request announced a body."""
+        return self.chunked or bool(self.length)
+
+    def feed(self, chunk: bytes) -> None:
+        """Take a piece of the request's body from the client."""
+        self.bytes_in += len(chunk)
+        if self.done:
+            return
+        if self.upstream is not None:
+            self.upstream.body(chunk)
+            return
+        self.pending.append(chunk)
+        self.pending_bytes += len(chunk)
+        if self.pending_bytes > PENDING_BYTES:
+            self.client.pause_body()
+
+    def feed_end(self) -> None:
+        """The request's body is whole."""
+        self.body_done = True
+        if self.upstream is not None and not self.done:
+            self.upstream.body_end()
+
+    def take_pending(self) -> list[bytes]:
+        """The body received so far; the rest goes to the upstream as it comes."""
+        pending, self.pending = self.pending, []
+        if self.pending_bytes > PENDING_BYTES:
+            self.client.resume_body()
+        self.pending_bytes = 0
+        return pending
+
+    def answer(self, status: int, text: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """Answer with a line of text, as Go's ``http.Error`` does, which Knative's own answers use."""
+        if self.done:
+            return
+        if self.status:
+            self.break_off()
+            return
+        body = text.encode() + b"\n"
+        self.reply(
+            status,
+            [(b"content-type", b"text/plain; charset=utf-8"), (b"x-content-type-options", b"nosniff"), *headers],
+            body,
+        )
+
+    def reply(self, status: int, headers: Headers, body: bytes) -> None:
+        """Answer with a whole body."""
+        self.drop_upstream()
+        self.status = status
+        self.client.head(self, status, _REASONS.get(status, b""), headers, len(body))
+        if self.method != b"HEAD":
+            self.client.data(self, body)
+            self.bytes_out += len(body)
+        self.complete()
+        self.client.end(self)
+        self.client.flush()
+
+    def break_off(self) -> None:
+        """End an answer that has begun and cannot be finished."""
+        if not self.done:
+            self.drop_upstream()
+            self.complete()
+            self.client.abort(self)
+
+    def client_gone(self) -> None:
+        """The client went away: free the slot, tell the pod."""
+        if not self.done:
+            self.drop_upstream()
+            self.complete()
+
+    def drop_upstream(self) -> None:
+        """Let go of the pod, which then sees its client disconnect."""
+        upstream, self.upstream = self.upstream, None
+        if upstream is not None:
+            upstream.cancel()
+
+    def complete(self) -> None:
+        """Free what is held for this exchange: its place in a queue, its slot at a pod, its timers. Once."""
+        if self.done:
+            return
+        self.done = True
+        self.pending = []
+        for timer in self.timers:
+            timer.cancel()
+        self.timers = []
+        at_pod, self.at_pod = self.at_pod, None
+        if at_pod is not None:
+            at_pod(self)
+        at_activator, self.at_activator = self.at_activator, None
+        if at_activator is not None:
+            at_activator(self)
+        at_end, self.at_end = self.at_end, None
+        if at_end is not None:
+            at_end(self)

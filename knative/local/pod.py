@@ -1,0 +1,426 @@
+"""A pod: one process of a revision with a port of its own, from its start to its end, restarts included."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+
+from knative.local.breaker import Breaker, Entry
+from knative.local.exchange import Exchange
+from knative.local.limits import Limits, limit
+from knative.local.metrics import RequestStats
+from knative.local.outbound import Pool, connect_tcp
+from knative.local.probes import Probe, ask
+from knative.local.process import Process
+
+# Kubernetes' alphabet for generated names: no vowels, so no words.
+_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+# Below the kernel's range for outgoing connections, which would otherwise take a port between its choice and its use.
+_PORTS = range(20000, 32768)
+_EAGER_SECONDS = 0.02  # Knative asks every 50 ms; a request may be waiting
+_BACK_OFF_SECONDS = 1.0
+_BACK_OFF_MAX_SECONDS = 60.0
+_STEADY_SECONDS = 60.0  # ready for that long, a pod's earlier crashes are forgotten
+_taken: set[int] = set()
+
+
+class PodState(StrEnum):
+    """What a pod is doing."""
+
+    PENDING = "pending"
+    READY = "ready"
+    DRAINING = "draining"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodSpec:
+    """What every pod of a revision has in common.
+
+    Attributes:
+        revision: The revision's name, from which pods get theirs.
+        argv: Command and arguments; ``$(NAME)`` stands for a variable of the environment.
+        environment: Variables; the pod adds PORT and HOSTNAME.
+        directory: Where it runs.
+        concurrency: containerConcurrency; 0 for no limit.
+        readiness, startup, liveness: Probes; readiness is TCP where the manifest declares none.
+        grace: Seconds from SIGTERM to SIGKILL, and for requests to finish before.
+        limits: CPU and memory.
+    """
+
+    revision: str
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    directory: str
+    concurrency: int = 0
+    readiness: Probe = field(default_factory=Probe)
+    startup: Probe | None = None
+    liveness: Probe | None = None
+    grace: float = 300.0
+    limits: Limits = field(default_factory=Limits)
+
+
+def suffix(length: int) -> str:
+    """A random name of Kubernetes' kind."""
+    return "".join(random.choices(_ALPHABET, k=length))  # noqa: S311 - a name, not a secret
+
+
+def free_port() -> int:
+    """A port on which nothing listens, and which no other pod of this engine was given.
+
+    Raises:
+        OSError: There is none.
+    """
+    for port in random.sample(_PORTS, len(_PORTS)):
+        if port in _taken:
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("0.0.0.0", port))
+            except OSError:
+                continue
+        _taken.add(port)
+        return port
+    raise OSError("no free port left")
+
+
+class Pod:
+    """One replica of a revision.
+
+    Args:
+        spec: What it runs.
+        name: Its name, also its HOSTNAME.
+        changed: Called after each change of its state.
+        returned: Takes back a request that it has not seen.
+        write: Takes each line of its output, under its name.
+
+    Attributes:
+        state: See ``PodState``.
+        reason: Why it is not ready, in words.
+        stats: Its queue-proxy's count of requests, which the autoscaler scrapes.
+        served: Requests answered, or broken off.
+        restarts: How often its process was started again.
+    """
+
+    def __init__(
+        self,
+        spec: PodSpec,
+        name: str,
+        *,
+        changed: Callable[[Pod], None],
+        returned: Callable[[Exchange], None],
+        write: Callable[[str, bytes], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.spec = spec
+        self.name = name
+        self.state = PodState.PENDING
+        self.reason = "starting"
+        self.stats = RequestStats(clock())
+        self.restarts = 0
+        self.served = 0
+        self.created = clock()
+        self.ready_at: float | None = None
+        self.port = 0
+        self._changed = changed
+        self._returned = returned
+        self._write = write
+        self._clock = clock
+        self._breaker = Breaker.for_pod(spec.concurrency)
+        self._held: set[Exchange] = set()
+        self._pool: Pool | None = None
+        self._process: Process | None = None
+        self._exited = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._stopping = False
+        self._suspect = asyncio.Event()
+        self._task = asyncio.get_running_loop().create_task(self._supervise())
+
+    # The data path
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, while it has one."""
+        return self._process.pid if self._process is not None and self._process.code is None else None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes requests."""
+        return self.state is PodState.READY
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that came to it and are not answered, those in its queue among them."""
+        return self.stats.in_flight
+
+    @property
+    def queued(self) -> int:
+        """Requests its breaker holds back."""
+        return self._breaker.waiting if self._breaker is not None else 0
+
+    def admit(self, exchange: Exchange) -> bool:
+        """queue-proxy's breaker: send the request, or hold it back.
+
+        Returns:
+            False if the queue is full.
+        """
+        entry = Entry.RUNNING if self._breaker is None else self._breaker.enter(exchange)
+        if entry is Entry.REJECTED:
+            return False
+        self.stats.enter(self._clock(), proxied=exchange.proxied)
+        if entry is Entry.RUNNING:
+            self._send(exchange)
+        else:
+            self._held.add(exchange)
+            exchange.at_pod = self._withdrawn
+        return True
+
+    def _send(self, exchange: Exchange) -> None:
+        exchange.at_pod = self._left
+        assert self._pool is not None  # noqa: S101 - only a pod that has been ready is sent requests
+        self._pool.send(exchange)
+
+    def _withdrawn(self, exchange: Exchange) -> None:
+        """The client of a request that was held back went away."""
+        self._held.discard(exchange)
+        if self._breaker is not None:
+            self._breaker.forget(exchange)
+        self._count_out(exchange)
+
+    def _left(self, exchange: Exchange) -> None:
+        """A request that was sent is over."""
+        self.served += 1
+        self._count_out(exchange)
+        self._free_slot()
+
+    def _free_slot(self) -> None:
+        if self._breaker is not None:
+            for follower in self._breaker.leave():
+                assert isinstance(follower, Exchange)  # noqa: S101 - nothing else enters
+                self._held.discard(follower)
+                self._send(follower)
+
+    def _count_out(self, exchange: Exchange) -> None:
+        self.stats.leave(self._clock(), proxied=exchange.proxied)
+        if self.state is PodState.DRAINING and not self.stats.in_flight:
+            self._drained.set()
+
+    def _refused(self, exchange: Exchange) -> None:
+        """The process does not listen: it never saw the request."""
+        exchange.at_pod = None
+        if self.state is PodState.READY:
+            self._down("it refuses connections")
+            self._suspect.set()
+        self._count_out(exchange)
+        self._free_slot()
+        self._returned(exchange)
+
+    def _give_back(self) -> None:
+        """Hand the requests that were held back to other pods."""
+        held, self._held = self._held, set()
+        for exchange in held:
+            if self._breaker is not None:
+                self._breaker.forget(exchange)
+            exchange.at_pod = None
+            self._count_out(exchange)
+        for exchange in sorted(held, key=lambda exchange: exchange.begun):
+            self._returned(exchange)
+
+    # Its life
+
+    def _enter(self, state: PodState, reason: str = "") -> None:
+        self.state = state
+        self.reason = reason
+        self._changed(self)
+
+    def _down(self, reason: str) -> None:
+        self._enter(PodState.PENDING, reason)
+        self._give_back()
+
+    async def _supervise(self) -> None:
+        crashes = 0
+        while True:
+            began = self._clock()
+            try:
+                self.port = free_port()
+                reason = await self._run_once()
+            except OSError as error:
+                reason = f"cannot start: {error.strerror or error}"
+            finally:
+                _taken.discard(self.port)
+            if self._stopping:
+                if self._pool is not None:
+                    self._pool.abort()
+                return
+            if self.ready_at is not None and self._clock() - max(began, self.ready_at) > _STEADY_SECONDS:
+                crashes = 0
+            # A pod that was up is back at once; one that falls again and again is not.
+            delay = 0.0 if not crashes else min(_BACK_OFF_SECONDS * 2 ** (crashes - 1), _BACK_OFF_MAX_SECONDS)
+            crashes += 1
+            if delay:
+                reason += f", next try in {delay:g} s"
+            self._enter(PodState.FAILED, reason)
+            self._give_back()
+            if self._pool is not None:
+                self._pool.abort()
+            self._write(self.name, f"{reason}; restart {self.restarts + 1}".encode())
+            await asyncio.sleep(delay)
+            self.restarts += 1
+            self._enter(PodState.PENDING, "starting again")
+
+    async def _run_once(self) -> str:
+        """Run the process from start to end; says how it ended."""
+        self.ready_at = None
+        self._exited.clear()
+        environment = {**self.spec.environment, "PORT": str(self.port), "HOSTNAME": self.name}
+        self._pool = Pool(partial(connect_tcp, host="127.0.0.1", port=self.port), self._refused, self.name)
+        self._process = process = Process.start(
+            [_expand(word, environment) for word in self.spec.argv],
+            environment,
+            self.spec.directory,
+            partial(self._write, self.name),
+            lambda _code: self._exited.set(),
+        )
+        with limit(self.name, process.pid, self.spec.limits):
+            watch = asyncio.get_running_loop().create_task(self._watch(environment))
+            try:
+                await self._exited.wait()
+            except asyncio.CancelledError:
+                process.kill()
+                raise
+            finally:
+                watch.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await watch
+                process.close()
+        code = process.code or 0
+        if code < 0:
+            return f"killed by {signal.Signals(-code).name}"
+        return f"exited with {code}"
+
+    async def _watch(self, environment: Mapping[str, str]) -> None:
+        """Ask the probes for as long as the process runs."""
+        spec = self.spec
+        if spec.startup is not None:
+            await self._until_good(spec.startup, environment)
+        alive = None
+        if spec.liveness is not None:
+            alive = asyncio.get_running_loop().create_task(self._stay_alive(spec.liveness, environment))
+        try:
+            while True:
+                await self._until_good(spec.readiness, environment)
+                if self._stopping:
+                    return
+                self.ready_at = self.ready_at or self._clock()
+                self._suspect.clear()
+                self._enter(PodState.READY)
+                reason = await self._until_bad(spec.readiness, environment)
+                if self.state is PodState.READY:
+                    self._down(f"no longer ready: {reason}")
+        finally:
+            if alive is not None:
+                alive.cancel()
+
+    async def _until_good(self, probe: Probe, environment: Mapping[str, str]) -> None:
+        if probe.initial_delay and self.ready_at is None:
+            await asyncio.sleep(probe.initial_delay)
+        good = 0
+        while True:
+            wrong = await ask(probe, self.port, environment, self.spec.directory)
+            good = good + 1 if wrong is None else 0
+            if good >= probe.success_threshold:
+                return
+            if wrong is not None and not self._stopping:
+                self.reason = wrong
+            await asyncio.sleep(_EAGER_SECONDS)
+
+    async def _until_bad(self, probe: Probe, environment: Mapping[str, str]) -> str:
+        """Watch a ready pod; a period of 0 means that only a refused connection makes it unready."""
+        bad = 0
+        while True:
+            try:
+                await asyncio.wait_for(self._suspect.wait(), probe.period or None)
+            except TimeoutError:
+                pass
+            else:
+                self._suspect.clear()
+                return "it refuses connections"
+            wrong = await ask(probe, self.port, environment, self.spec.directory)
+            bad = 0 if wrong is None else bad + 1
+            if wrong is not None and bad >= probe.failure_threshold:
+                return wrong
+
+    async def _stay_alive(self, probe: Probe, environment: Mapping[str, str]) -> None:
+        await asyncio.sleep(probe.initial_delay)
+        bad = 0
+        while True:
+            await asyncio.sleep(probe.period or 10.0)
+            wrong = await ask(probe, self.port, environment, self.spec.directory)
+            bad = 0 if wrong is None else bad + 1
+            if wrong is not None and bad >= probe.failure_threshold:
+                self._write(self.name, f"liveness probe failed {bad} times: {wrong}; killed".encode())
+                if self._process is not None:
+                    self._process.kill()
+                return
+
+    async def stop(self, within: float | None = None) -> None:
+        """Take no more requests, let those under way finish, then SIGTERM, then SIGKILL.
+
+        Args:
+            within: Seconds for all of it; the revision's grace if None.
+        """
+        grace = self.spec.grace if within is None else within
+        deadline = asyncio.get_running_loop().time() + grace
+        first = not self._stopping
+        self._stopping = True
+        if self.state is not PodState.FAILED:
+            self._enter(PodState.DRAINING)
+            self._give_back()
+        if self.stats.in_flight and first:
+            with contextlib.suppress(TimeoutError):
+                # A quarter of the time is kept for the process's own end.
+                await asyncio.wait_for(self._drained.wait(), grace * 0.75)
+        process = self._process
+        if process is not None and process.code is None:
+            process.signal(signal.SIGTERM)
+            left = max(0.1, deadline - asyncio.get_running_loop().time())
+            try:
+                await asyncio.wait_for(self._exited.wait(), left)
+            except TimeoutError:
+                process.kill()
+                await self._exited.wait()
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        if self._pool is not None:
+            self._pool.abort()
+
+
+def _expand(word: str, environment: Mapping[str, str]) -> str:
+    """Kubernetes' ``$(NAME)``; ``$$(NAME)`` stays as it is, and so does an unknown name."""
+    out = ""
+    position = 0
+    while (dollar := word.find("$", position)) >= 0:
+        out += word[position:dollar]
+        if word[dollar : dollar + 2] == "$$":
+            out += "$"
+            position = dollar + 2
+            continue
+        end = word.find(")", dollar)
+        name = word[dollar + 2 : end]
+        if word[dollar : dollar + 2] == "$(" and end > 0:
+            out += environment.get(name, f"$({name})")
+            position = end + 1
+        else:
+            out += "$"
+            position = dollar + 1
+    return out + word[position:]

@@ -1,0 +1,97 @@
+"""Asking a pod whether it is ready, or alive, in the ways a manifest can declare: HTTP, TCP, or a command."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+ANSWER_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """How to ask. Without path and command it is the TCP probe, Knative's default.
+
+    Attributes:
+        path: Path of an HTTP GET that must be answered 200–399.
+        headers: Headers of that request.
+        command: A command that must exit with 0, run beside the pod with its environment.
+        initial_delay, period, timeout: Seconds. A period of 0 is Knative's: eagerly until the first success.
+        success_threshold, failure_threshold: Answers in a row that change the verdict.
+    """
+
+    path: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    command: tuple[str, ...] = ()
+    initial_delay: float = 0.0
+    period: float = 0.0
+    timeout: float = 1.0
+    success_threshold: int = 1
+    failure_threshold: int = 3
+
+
+async def ask(probe: Probe, port: int, environment: Mapping[str, str], directory: str) -> str | None:
+    """Ask once.
+
+    Args:
+        probe: How.
+        port: Where the pod listens on 127.0.0.1.
+        environment: The pod's, for a command.
+        directory: The pod's working directory, for a command.
+
+    Returns:
+        None if the answer is good, else what was wrong with it.
+    """
+    try:
+        async with asyncio.timeout(probe.timeout):
+            if probe.command:
+                return await _run(probe.command, environment, directory)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                if probe.path is None:
+                    return None
+                return await _get(probe, port, reader, writer)
+            finally:
+                writer.transport.abort()
+    except TimeoutError:
+        return f"no answer within {probe.timeout:g} s"
+    except OSError as error:
+        return error.strerror or type(error).__name__
+
+
+async def _get(probe: Probe, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str | None:
+    lines = [f"GET {probe.path or '/'} HTTP/1.1", f"host: 127.0.0.1:{port}", "connection: close"]
+    named = {name.lower() for name, _ in probe.headers}
+    if "user-agent" not in named:
+        lines.append("user-agent: kube-probe/knative-local")
+    lines.append("k-kubelet-probe: queue")
+    lines += [f"{name}: {value}" for name, value in probe.headers if name.lower() != "host"]
+    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace"))
+    status = (await reader.readline()).split(b" ", 2)
+    if len(status) < 2 or not status[0].startswith(b"HTTP/") or not status[1].strip().isdigit():
+        return "the answer is not HTTP"
+    code = int(status[1])
+    if 200 <= code < 400:
+        # Reading it to its end spares the server a broken pipe in its log.
+        await reader.read(ANSWER_BYTES)
+        return None
+    return f"GET {probe.path} answered {code}"
+
+
+async def _run(command: Sequence[str], environment: Mapping[str, str], directory: str) -> str | None:
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env=dict(environment),
+        cwd=directory,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        code = await process.wait()
+    except asyncio.CancelledError:
+        process.kill()
+        await process.wait()
+        raise
+    return None if code == 0 else f"{command[0]} exited with {code}"

@@ -1,0 +1,312 @@
+"""A revision as it runs: its pods, the activator before them, and the autoscaler above them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+
+from knative.local.activator import Activator
+from knative.local.autoscaler import Autoscaler, Decision
+from knative.local.exchange import Exchange
+from knative.local.metrics import Report, RevisionMetrics, extrapolate, sample_size
+from knative.local.pod import Pod, PodState, suffix
+from knative.local.scaler import UNKNOWN, Condition, PodAutoscaler, Step, bounded
+from knative.local.scaling import ScalingSpec
+from knative.local.template import Template
+
+REQUEST_TIMEOUT = "activator request timeout"  # Knative's bodies of a 504
+DIRECT_TIMEOUT = "request timeout"
+_HISTORY = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One second of a revision, for plots. Concurrency in requests, latency in seconds."""
+
+    at: float
+    concurrency: float
+    requests: int
+    errors: int
+    latency: float | None
+    queued: int
+    desired: int
+    ready: int
+    panic: bool
+
+
+@dataclass(slots=True)
+class _Second:
+    """Answers of the present second; ``seconds`` is the sum of their latencies."""
+
+    requests: int = 0
+    errors: int = 0
+    seconds: float = 0.0
+
+
+class Revision:
+    """One revision.
+
+    Args:
+        name: Its name.
+        template: What it runs.
+        scaling: How it scales.
+        environment: What the engine adds to its pods' environment.
+        clock: Seconds since the epoch.
+        write: Takes each line of a pod's output under the pod's name.
+        changed: Called after each change of pods, decision or path.
+
+    Attributes:
+        reachable: Whether traffic leads to it.
+        desired: Pods the autoscaler wants, as Knative's status says it; -1 while it knows nothing.
+        replicas: Pods it was told to run.
+        decision: The last decision with its numbers, or None.
+        step: What came of it: bounds, steps to zero, the activator's place.
+        history: One ``Moment`` a second, the last ten minutes while it is alive.
+        requests: Answers by status class, since the start.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        template: Template,
+        scaling: ScalingSpec,
+        *,
+        environment: Mapping[str, str],
+        clock: Callable[[], float],
+        write: Callable[[str, bytes], None],
+        changed: Callable[[], None],
+    ) -> None:
+        now = clock()
+        self.name = name
+        self.template = template
+        self.scaling = scaling
+        self.spec = template.pod_spec(name, environment)
+        self.created = now
+        self.reachable = True
+        self.pods: list[Pod] = []
+        self.desired = UNKNOWN
+        self.replicas = 0
+        self.decision: Decision | None = None
+        self.step: Step | None = None
+        self.history: deque[Moment] = deque(maxlen=_HISTORY)
+        self.decisions: deque[tuple[float, int, str]] = deque(maxlen=50)
+        self.requests: dict[int, int] = {}
+        self.latencies: deque[float] = deque(maxlen=1000)
+        self.cold_starts = 0
+        self._clock = clock
+        self._write = write
+        self._changed = changed
+        self._hash = suffix(9)
+        self._metrics = RevisionMetrics(scaling)
+        self._autoscaler = Autoscaler(scaling, ready=0, now=now)
+        self._scaler = PodAutoscaler(scaling, now=now)
+        self.activator = Activator(template.concurrency, clock=clock, record=self._announced)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wake: asyncio.TimerHandle | None = None
+        self._ebc = -1
+        self._wanted = UNKNOWN
+        self._stopped = False
+        self._second = _Second()
+        self.was_ready = asyncio.Event()
+
+    # Requests
+
+    def take(self, exchange: Exchange) -> None:
+        """Bring a request to a pod. It is answered within the revision's timeout, whatever happens."""
+        loop = asyncio.get_running_loop()
+        exchange.begun = self._clock()
+        template = self.template
+        exchange.timers.append(loop.call_later(template.timeout, self._timed_out, exchange))
+        if template.response_start_timeout is not None:
+            exchange.timers.append(loop.call_later(template.response_start_timeout, self._not_begun, exchange))
+        if template.idle_timeout is not None:
+            exchange.timers.append(loop.call_later(template.idle_timeout, self._idle, exchange, -1))
+        exchange.at_end = self._ended
+        self.activator.take(exchange)
+
+    def _timed_out(self, exchange: Exchange) -> None:
+        exchange.answer(504, REQUEST_TIMEOUT if exchange.proxied else DIRECT_TIMEOUT)
+
+    def _not_begun(self, exchange: Exchange) -> None:
+        if not exchange.status:
+            self._timed_out(exchange)
+
+    def _idle(self, exchange: Exchange, before: int) -> None:
+        seen = exchange.bytes_out if exchange.status else -1
+        if seen == before and exchange.upstream is not None:
+            self._timed_out(exchange)
+            return
+        timeout = self.template.idle_timeout or 0.0
+        exchange.timers.append(asyncio.get_running_loop().call_later(timeout, self._idle, exchange, seen))
+
+    def _ended(self, exchange: Exchange) -> None:
+        latency = self._clock() - exchange.begun
+        self.requests[exchange.status] = self.requests.get(exchange.status, 0) + 1
+        self.latencies.append(latency)
+        self._second.requests += 1
+        self._second.errors += exchange.status >= 500
+        self._second.seconds += latency
+
+    # Pods
+
+    @property
+    def running(self) -> list[Pod]:
+        """Pods that count towards the scale: all but those that are being drained."""
+        return [pod for pod in self.pods if pod.state is not PodState.DRAINING]
+
+    @property
+    def ready(self) -> int:
+        """Pods that take requests."""
+        return sum(pod.ready for pod in self.pods)
+
+    @property
+    def condition(self) -> Condition:
+        """Knative's Active condition."""
+        return self._scaler.condition
+
+    @property
+    def at_rest(self) -> bool:
+        """Nothing runs and nothing waits."""
+        return not self.pods and not self.activator.stats.in_flight
+
+    def start(self) -> None:
+        """Begin as a new revision does on a cluster: with its initial scale."""
+        floor = self.scaling.min_scale
+        self._resize(bounded(max(self.scaling.initial_scale, floor), floor, self.scaling.max_scale))
+
+    def _resize(self, replicas: int) -> None:
+        if self._stopped:
+            return
+        self.replicas = replicas
+        running = self.running
+        if replicas > len(running):
+            if not self.pods and self.activator.queued:
+                self.cold_starts += 1
+            for _ in range(replicas - len(running)):
+                self.pods.append(
+                    Pod(
+                        self.spec,
+                        f"{self.name}-deployment-{self._hash}-{suffix(5)}",
+                        changed=self._pod_changed,
+                        returned=self.activator.returned,
+                        write=self._write,
+                        clock=self._clock,
+                    )
+                )
+        elif replicas < len(running):
+            # As a ReplicaSet chooses: those that are not ready first, then those ready for the shortest time.
+            running.sort(key=lambda pod: (pod.ready, -(pod.ready_at or 0.0)))
+            for pod in running[: len(running) - replicas]:
+                self._keep(self._retire(pod))
+        self._changed()
+
+    async def _retire(self, pod: Pod) -> None:
+        await pod.stop()
+        self.pods.remove(pod)
+        self._changed()
+
+    def _keep(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _pod_changed(self, pod: Pod) -> None:
+        self.activator.serve(self.pods)
+        if pod.ready:
+            self.was_ready.set()
+        if not self._stopped:
+            self._reconcile()
+            self._changed()
+
+    async def stop(self, within: float | None = None) -> None:
+        """Stop all pods; ``within`` seconds, or each within its grace."""
+        self._stopped = True
+        if self._wake is not None:
+            self._wake.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*(pod.stop(within) for pod in self.pods))
+        self.pods.clear()
+        self.activator.fail_queued("the engine is stopping")
+
+    # Scaling
+
+    def _announced(self, report: Report) -> None:
+        """The activator saw a first request after silence."""
+        self._metrics.record(self._clock(), report)
+        if self._wanted == 0 or (self._wanted < 0 and not self.running):
+            self.tick()
+
+    def tick(self) -> None:
+        """Decide anew."""
+        now = self._clock()
+        stable, panic = self._metrics.observe(now)
+        decision = self._autoscaler.scale(now, ready=self.ready, stable=stable, panic=panic, reachable=self.reachable)
+        if decision.valid:
+            if self.decision is None or decision.desired != self.decision.desired:
+                self.decisions.append((now, decision.desired, decision.words()))
+            self.decision = decision
+            self._wanted, self._ebc = decision.desired, decision.ebc
+        self._reconcile()
+
+    def _reconcile(self) -> None:
+        if self._stopped:
+            return
+        if self._wake is not None:
+            self._wake.cancel()
+            self._wake = None
+        step = self._scaler.reconcile(
+            self._clock(),
+            desired=self._wanted,
+            ebc=self._ebc,
+            ready=self.ready,
+            replicas=self.replicas,
+            reachable=self.reachable,
+        )
+        self.step = step
+        self.desired = step.desired
+        self.activator.in_path = step.proxied
+        if step.replicas != self.replicas:
+            self._resize(step.replicas)
+        if step.wake_after is not None:
+            delay = max(0.05, step.wake_after)
+            self._wake = asyncio.get_running_loop().call_later(delay, self._reconcile)
+
+    def scrape(self) -> None:
+        """Report a second that has passed: the activator's count, and that of a sample of the pods."""
+        now = self._clock()
+        concurrency = 0.0
+        report = self.activator.stats.report(now)
+        if report is not None:
+            concurrency += report.concurrency
+            self._metrics.record(now, report)
+        ready = [pod for pod in self.pods if pod.ready]
+        if ready:
+            reports = {pod: pod.stats.report(now) for pod in ready}
+            concurrency += sum(r.concurrency - r.proxied_concurrency for r in reports.values())
+            if self.scaling.target_burst_capacity != -1:
+                sample = random.sample(ready, sample_size(len(ready)))
+                self._metrics.record(now, extrapolate([reports[pod] for pod in sample], len(ready)))
+        self._remember(now, concurrency)
+
+    def _remember(self, now: float, concurrency: float) -> None:
+        second = self._second
+        if not (self.pods or second.requests or concurrency or (self.history and self.history[-1].ready)):
+            return
+        self._second = _Second()
+        self.history.append(
+            Moment(
+                at=now,
+                concurrency=concurrency,
+                requests=second.requests,
+                errors=second.errors,
+                latency=second.seconds / second.requests if second.requests else None,
+                queued=self.activator.queued,
+                desired=max(self.desired, 0),
+                ready=self.ready,
+                panic=self._autoscaler.panic_since is not None,
+            )
+        )

@@ -1,0 +1,307 @@
+"""The engine's one port: which Service a request is for, and calls from inside the engine to the same Services.
+
+Hosts ``<name>.<namespace>.<any domain>`` and ``<tag>-<name>.<namespace>.…`` name a Service, as on a cluster. On any
+other host the first segment of the path does, which stays in the path; what is left is the engine's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from knative.local.exchange import Exchange, Headers
+from knative.local.inbound import Inbound
+from knative.local.outbound import Outbound, Pool
+from knative.local.service import Service
+
+LOCAL_DOMAIN = "localhost"
+_BACKLOG = 4096
+_SWEEP_SECONDS = 2.0
+_CLUSTER_SUFFIXES = (".svc.cluster.local", ".svc")
+
+
+@dataclass(frozen=True)
+class Response:
+    """The answer to a call from inside the engine. Header names are lower case."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """The first header of a name, or None."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
+class CallError(OSError):
+    """A call broke off after its answer had begun, or its answer was too large."""
+
+
+@dataclass
+class _Call:
+    """The client of an exchange that begins inside the engine."""
+
+    limit: int
+    done: asyncio.Future[Response] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    _status: int = 0
+    _headers: tuple[tuple[str, str], ...] = ()
+    _body: list[bytes] = field(default_factory=list)
+    _size: int = 0
+
+    def head(self, exchange: Exchange, status: int, reason: bytes, headers: Headers, length: int | None) -> None:
+        self._status = status
+        self._headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
+
+    def data(self, exchange: Exchange, chunk: bytes) -> None:
+        self._size += len(chunk)
+        if self._size <= self.limit:
+            self._body.append(chunk)
+
+    def end(self, exchange: Exchange) -> None:
+        if self.done.done():
+            return
+        if self._size > self.limit:
+            self.done.set_exception(CallError(f"an answer of {self._size} bytes; at most {self.limit} are taken"))
+        else:
+            self.done.set_result(Response(self._status, self._headers, b"".join(self._body)))
+
+    def abort(self, exchange: Exchange) -> None:
+        if not self.done.done():
+            self.done.set_exception(CallError("the answer broke off"))
+
+    def tunnel(self, exchange: Exchange, reason: bytes, headers: Headers) -> None:
+        self.abort(exchange)
+
+    def informational(self, exchange: Exchange, status: int, reason: bytes, headers: Headers) -> None:
+        return
+
+    def flush(self) -> None:
+        return
+
+    def pause_body(self) -> None:
+        return
+
+    def resume_body(self) -> None:
+        return
+
+
+class Route:
+    """The data path's entry.
+
+    Args:
+        app: Answers what is for no Service: the console, the status, the broker's ingress.
+
+    Attributes:
+        services: By namespace and name.
+        connections: Clients' connections that stand.
+    """
+
+    def __init__(self, app: web.Application) -> None:
+        self.services: dict[tuple[str, str], Service] = {}
+        self.connections: set[Inbound] = set()
+        self._hosts: dict[bytes, tuple[Service, str | None] | None] = {}
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        self._own = Pool(self._connect_own, self._own_refused, "the engine")
+        self._server: asyncio.Server | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    # Listening
+
+    async def start(self, sock: socket.socket) -> None:
+        """Listen on a bound socket."""
+        loop = asyncio.get_running_loop()
+        await self._runner.setup()
+        self._server = await loop.create_server(lambda: Inbound(self), sock=sock, backlog=_BACKLOG)
+        self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
+
+    def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for connection in [connection for connection in self.connections if connection.deadline < now]:
+            connection.expire()
+        self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
+
+    async def close(self, within: float) -> None:
+        """Take no more connections, and let what is under way end within so many seconds."""
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self.connections):
+            connection.close_when_idle()
+        deadline = asyncio.get_running_loop().time() + within
+        while self.connections and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.02)
+
+    async def stop(self) -> None:
+        """Break off what is left."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for connection in list(self.connections):
+            connection.abort_now()
+        self._own.abort()
+        await self._runner.cleanup()
+
+    # The engine's own pages, served by aiohttp over a pair of sockets inside this process
+
+    async def _connect_own(self, pool: Pool) -> Outbound:
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        server = self._runner.server
+        assert server is not None  # noqa: S101 - set up before the port is open
+        await loop.connect_accepted_socket(server, theirs)
+        _, outbound = await loop.create_connection(lambda: Outbound(pool, ours), sock=ours)
+        return outbound
+
+    def _own_refused(self, exchange: Exchange) -> None:
+        exchange.answer(503, "the engine is stopping")
+
+    # Resolving
+
+    def changed(self) -> None:
+        """Services, traffic or tags have changed: forget where hosts led."""
+        self._hosts.clear()
+
+    def dispatch(self, exchange: Exchange) -> None:
+        """Answer a request from outside: hand it to its Service, or to the engine's own pages."""
+        host = exchange.host
+        target = exchange.target
+        if not target.startswith(b"/"):
+            host, target = _absolute(host, target)
+            if target != b"*":
+                exchange.host, exchange.target = host, target
+        try:
+            found = self._hosts[host]
+        except KeyError:
+            found = self._look_up(host.decode("latin-1"), outside=True)
+            if len(self._hosts) < 10_000:
+                self._hosts[host] = found
+        if found is not None:
+            self._forward(exchange, *found)
+            return
+        service = self._by_path(target)
+        if service is not None:
+            self._forward(exchange, service, None)
+        elif _names_a_service(host):
+            exchange.answer(404, "no such service")
+        elif exchange.upgrade is not None or exchange.method == b"TRACE":
+            exchange.answer(405, "method not allowed")
+        else:
+            self._own.send(exchange)
+
+    def _look_up(self, host: str, *, outside: bool) -> tuple[Service, str | None] | None:
+        host = host.rsplit(":", 1)[0] if host.rsplit(":", 1)[-1].isdigit() else host
+        host = host.rstrip(".")
+        if outside and host.endswith(_CLUSTER_SUFFIXES):
+            return None
+        name, _, rest = host.partition(".")
+        namespace = rest.partition(".")[0]
+        service = self.services.get((namespace, name))
+        if service is not None:
+            return (service, None) if service.public or not outside else None
+        for service in self.services.values():
+            if service.namespace == namespace and name.endswith(f"-{service.name}"):
+                tag = name.removesuffix(f"-{service.name}")
+                if any(tag == target for _, _, target in service.traffic) and (service.public or not outside):
+                    return service, tag
+        return None
+
+    def _by_path(self, target: bytes) -> Service | None:
+        segment = target[1:].split(b"/", 1)[0].split(b"?", 1)[0].decode("latin-1")
+        if not segment or segment.startswith("_"):
+            return None
+        service = self.services.get(("default", segment))
+        if service is None:
+            named = [service for service in self.services.values() if service.name == segment]
+            service = named[0] if len(named) == 1 else None
+        return service if service is not None and service.public else None
+
+    def _forward(self, exchange: Exchange, service: Service, tag: str | None) -> None:
+        headers = exchange.headers
+        via = b""
+        kept = []
+        for header in headers:
+            if header[0] == b"x-forwarded-for":
+                via += header[1] + b", "
+            elif header[0] not in (b"x-forwarded-proto", b"forwarded"):
+                kept.append(header)
+        peer = exchange.peer.encode()
+        kept.append((b"x-forwarded-for", via + peer))
+        kept.append((b"x-forwarded-proto", b"http"))
+        node = b'"[%s]"' % peer if b":" in peer else peer
+        kept.append((b"forwarded", b"for=%s;host=%s;proto=http" % (node, _quoted(exchange.host))))
+        exchange.headers = kept
+        service.take(exchange, tag)
+
+    # Calls from inside
+
+    async def call(
+        self,
+        host: str,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]],
+        body: bytes,
+        *,
+        limit: int = 64 * 2**20,
+    ) -> Response:
+        """Send a request to a Service as if through its cluster-local address, waking it if it is at zero.
+
+        Args:
+            host: ``<name>.<namespace>`` with or without a domain; cluster-local Services are reached too.
+            method: Of the request.
+            path: Path and query.
+            headers: Of the request; framing is added.
+            body: The whole body.
+            limit: Bytes of an answer that are taken.
+
+        Raises:
+            LookupError: No Service of this engine has that host.
+            CallError: The answer broke off, or was larger than ``limit``.
+        """
+        found = self._look_up(host.lower(), outside=False)
+        if found is None:
+            raise LookupError(f"no Service at {host}")
+        pairs = headers.items() if isinstance(headers, Mapping) else headers
+        call = _Call(limit)
+        exchange = Exchange(
+            call,
+            method.encode(),
+            path.encode("ascii"),
+            [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs],
+            host=host.encode("latin-1"),
+            length=len(body),
+        )
+        if body:
+            exchange.feed(body)
+        exchange.feed_end()
+        service, tag = found
+        service.take(exchange, tag)
+        try:
+            return await call.done
+        except asyncio.CancelledError:
+            exchange.client_gone()
+            raise
+
+
+def _absolute(host: bytes, target: bytes) -> tuple[bytes, bytes]:
+    """The authority and path of a target in absolute form; the Host header does not count then (RFC 9112, 3.2.2)."""
+    scheme, found, rest = target.partition(b"://")
+    if not found or scheme.lower() not in (b"http", b"https"):
+        return host, target
+    authority, slash, path = rest.partition(b"/")
+    return authority.rsplit(b"@", 1)[-1].lower(), slash + path or b"/"
+
+
+def _names_a_service(host: bytes) -> bool:
+    """Whether a host is of the form that only Services have: ``name.namespace.localhost``."""
+    bare = host.rsplit(b":", 1)[0].rstrip(b".") if host.rsplit(b":", 1)[-1].isdigit() else host.rstrip(b".")
+    return bare.endswith(b"." + LOCAL_DOMAIN.encode()) and bare.count(b".") >= 1
+
+
+def _quoted(host: bytes) -> bytes:
+    return b'"%s"' % host if b":" in host else host
