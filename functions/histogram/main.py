@@ -1,0 +1,244 @@
+"""The histogram function: HTTP and events around `functions.histogram.analysis`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from functions.histogram.analysis import Analysis, Choices, analyse
+from functions.histogram.counting import CHANNELS, DEEP_LEVELS, LEVELS, Region
+from functions.kit import problems
+from functions.kit.options import Option, choice, flag, integer, names, numbers, parsed, text
+from functions.kit.problems import Problem
+from functions.kit.service import JSON, VERSION, Call, EventRoute, Function, Reply, Route, dispatch
+from functions.kit.settings import Settings
+from functions.kit.uploads import Upload, the_image
+
+if TYPE_CHECKING:
+    from flask import Request, Response
+
+MEDIA_TYPES = {
+    "json": JSON,
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "pdf": "application/pdf",
+    "csv": "text/csv",
+}
+MIXED = "multipart/mixed"
+Result = bytes | str | Mapping[str, Any]
+# The plot's fills are blended by a style; a file opened from the function's own address has to be allowed that.
+_SVG_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistogramSettings(Settings):
+    """What the histogram function can be told by its environment."""
+
+
+def _region(value: str) -> Region:
+    parts = value.split(",")
+    if len(parts) != 4 or not all(part.isascii() and part.isdigit() and len(part) <= 9 for part in parts):
+        raise ValueError("expected x,y,width,height in whole pixels")
+    return Region(*map(int, parts))
+
+
+CHOICES = (
+    Option(
+        "channels", names("luminance", *CHANNELS), (), "which channels, by comma; all that are present if not given"
+    ),
+    Option(
+        "bins", numbers(*(2**power for power in range(1, 9)), DEEP_LEVELS), LEVELS, "65536 for 16-bit gray images only"
+    ),
+    Option("region", parsed(_region, r"^\d+,\d+,\d+,\d+$"), None, "x,y,width,height in pixels of the stored image"),
+    Option("ignore_transparent", flag(), False, "leave out pixels that are fully transparent"),
+    Option("approximate", numbers(2, 4, 8), None, "decode a JPEG at this fraction of its size; exact if not given"),
+    Option("frame", integer(0, 100_000), 0, "frame or page, counted from 0"),
+    Option("cumulative", flag(), False, "running totals instead of counts"),
+    Option("normalize", flag(), False, "shares of the pixels instead of counts"),
+    Option("colours", integer(0, 16), 6, "dominant colours at most; 0 for none"),
+)
+LOOKS = (
+    Option("format", choice(*MEDIA_TYPES), None, "answer as this, whatever the Accept header says"),
+    Option("width", integer(32, 4096), 640, "of the plot, pixels"),
+    Option("height", integer(32, 4096), 400, "of the plot, pixels"),
+    Option("scale", choice("linear", "log"), "linear", "of the plot's vertical axis"),
+    Option("theme", choice("light", "dark"), "light", "of the plot"),
+    Option("title", text(200), "", "above the plot"),
+    Option("marks", flag(), True, "mark clipped shadows and highlights in the plot"),
+    Option("engine", choice("fast", "matplotlib"), None, "who draws the plot; PDF is always matplotlib's"),
+)
+
+
+def histogram(request: Request) -> Response:
+    """The functions framework's target."""
+    return dispatch(FUNCTION, request)
+
+
+def count(call: Call) -> Reply:
+    """Histograms of the images of a request."""
+    options = call.options
+    kind = _kind(call)
+    if kind == "pdf" and options["engine"] == "fast":
+        raise problems.bad_option("engine", "PDF is drawn by matplotlib alone")
+    uploads = call.uploads()
+    several = len(uploads) > 1
+    if not several:
+        uploads = [the_image(uploads)]
+    tag = _tag(uploads, kind, options)
+    headers = {"ETag": f'"{tag}"', "Vary": "Accept"}
+    if call.request.if_none_match.contains_weak(tag):
+        return Reply(b"", MEDIA_TYPES[kind], 304, headers)
+    if several:
+        return _answer_several(call, kind, uploads, headers)
+    body = _result(call, kind, uploads[0])
+    if kind == "svg":
+        headers["Content-Security-Policy"] = _SVG_POLICY
+    return Reply(body, _content_type(kind), headers=headers)
+
+
+def _kind(call: Call) -> str:
+    """Key of `MEDIA_TYPES`: the option `format`, or what the client accepts best."""
+    if call.options["format"]:
+        return str(call.options["format"])
+    # A browser's own navigation names image types too, but wants a page: the service makes it from the JSON.
+    if "text/html" in call.request.accept_mimetypes.values():
+        return "json"
+    accepted = call.accepts(*MEDIA_TYPES.values(), MIXED)
+    return next((kind for kind, media_type in MEDIA_TYPES.items() if media_type == accepted), "json")
+
+
+def _content_type(kind: str) -> str:
+    return "text/csv; charset=utf-8; header=present" if kind == "csv" else MEDIA_TYPES[kind]
+
+
+def _tag(uploads: list[Upload], kind: str, options: Mapping[str, Any]) -> str:
+    """Entity tag over bytes and options: the same tag is the same answer."""
+    digest = hashlib.sha256(json.dumps([VERSION, kind, options], sort_keys=True).encode())
+    for upload in uploads:
+        digest.update(f"{len(upload.data)},{upload.name if len(uploads) > 1 else ''};".encode())
+        digest.update(upload.data)
+    return digest.hexdigest()[:32]
+
+
+def _result(call: Call, kind: str, upload: Upload) -> Result:
+    """One image's answer of that kind."""
+    chosen = {item.name: call.options[item.name] for item in fields(Choices)}
+    if kind in {"png", "svg", "pdf", "csv"}:
+        chosen["colours"] = 0  # nothing there shows them
+    before = call.timing.elapsed()
+    analysis = analyse(upload.data, call.settings, Choices(**chosen))
+    call.timing.add("count", call.timing.elapsed() - before)
+    if kind == "json":
+        return analysis.document()
+    if kind == "csv":
+        return analysis.table()
+    before = call.timing.elapsed()
+    picture = _draw(analysis, kind, call.options)
+    call.timing.add("plot", call.timing.elapsed() - before)
+    return picture
+
+
+def _draw(analysis: Analysis, kind: str, options: Mapping[str, Any]) -> bytes | str:
+    chart = analysis.chart(
+        width=options["width"],
+        height=options["height"],
+        log=options["scale"] == "log",
+        dark=options["theme"] == "dark",
+        title=options["title"],
+        marks=options["marks"],
+    )
+    if kind == "pdf" or options["engine"] == "matplotlib":
+        from functions.histogram import publication
+
+        return publication.render(chart, kind)
+    if kind == "svg":
+        from functions.histogram import svg
+
+        return svg.render(chart)
+    from functions.histogram import raster
+
+    return raster.render(chart)
+
+
+def _answer_several(call: Call, kind: str, uploads: list[Upload], headers: dict[str, str]) -> Reply:
+    """One result for each file, in order; a file's problem stands where its result would."""
+    results = [(upload.name, _attempt(call, kind, upload)) for upload in uploads]
+    if kind == "json" and call.request.accept_mimetypes.best_match([JSON, MIXED]) != MIXED:
+        listed = [{"name": name, **_member(result)} for name, result in results]
+        return Reply({"results": listed}, headers=headers)
+    # Of the tag, which no client can choose: the same request has the same answer.
+    boundary = "part-" + headers["ETag"].strip('"')
+    body = b"".join(_part(boundary, name, kind, result) for name, result in results) + f"--{boundary}--\r\n".encode()
+    return Reply(body, f"{MIXED}; boundary={boundary}", headers=headers)
+
+
+def _attempt(call: Call, kind: str, upload: Upload) -> Result | Problem:
+    try:
+        return _result(call, kind, the_image([upload]))
+    except Problem as problem:
+        return problem
+
+
+def _member(result: Result | Problem) -> Mapping[str, Any]:
+    if isinstance(result, Problem):
+        return {"problem": result.document()}
+    assert isinstance(result, Mapping)  # noqa: S101 - kind json
+    return result
+
+
+def _part(boundary: str, name: str | None, kind: str, result: Result | Problem) -> bytes:
+    """One part of a multipart/mixed answer."""
+    if isinstance(result, Problem):
+        content_type, body = problems.MEDIA_TYPE, result.encode()
+    else:
+        content_type = _content_type(kind)
+        body = (
+            json.dumps(result).encode()
+            if isinstance(result, Mapping)
+            else result.encode()
+            if isinstance(result, str)
+            else result
+        )
+    head = f"--{boundary}\r\nContent-Type: {content_type}\r\n"
+    if name:
+        head += f"Content-Disposition: attachment; filename*=UTF-8''{quote(name, safe='')}\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body + b"\r\n"
+
+
+def _of_event(data: bytes, settings: Settings) -> Mapping[str, Any]:
+    """An event's image to the result that its reply holds."""
+    return analyse(data, settings).document()
+
+
+FUNCTION = Function(
+    name="histogram",
+    summary="Exact histograms of luminance and of every channel, with figures and plots.",
+    settings=HistogramSettings,
+    routes=(
+        Route(
+            "POST",
+            "/",
+            count,
+            "Count the pixels of an image, or of each of several: JSON, PNG, SVG, PDF or CSV.",
+            options=CHOICES + LOOKS,
+            takes="images",
+            produces=(*MEDIA_TYPES.values(), MIXED),
+            aliases=("/process-image",),
+        ),
+    ),
+    page=Path(__file__).with_name("page.html"),
+    events=(
+        EventRoute(
+            type="dev.pixelamp.image.uploaded",
+            reply="dev.pixelamp.histogram.computed",
+            takes="image",
+            handler=_of_event,
+            result="histogram",
+        ),
+    ),
+)

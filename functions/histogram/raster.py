@@ -1,0 +1,225 @@
+"""The fast PNG renderer: a palette image drawn by Pillow, without numpy and matplotlib.
+
+Every pixel of the plot is one of a few colours, so the picture is indices into a palette from the start: it needs no
+blending, and compresses to a few kilobytes. The area is laid down column by column and turned at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from io import BytesIO
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from functions.histogram.chart import RGB, Chart, Frame, frame
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageDraw, ImageFont
+
+_FONT_SIZE = 12
+_TITLE_SIZE = 15
+
+
+class _Palette(NamedTuple):
+    """Indices of the colours behind the fills' combinations, which come first (0 is the background)."""
+
+    grid: int
+    outline: int
+    mark: tuple[int, ...]  # shades of the clipping marks, the full one last
+    text: tuple[int, ...]
+
+    @classmethod
+    def of(cls, chart: Chart) -> _Palette:
+        """With three fills it is sixteen colours: four bits a pixel."""
+        first = 1 << max(3, len(chart.fills))
+        return cls(first, first + 1, (first + 2, first + 3), tuple(range(first + 4, first + 8)))
+
+    @property
+    def size(self) -> int:
+        """Number of colours."""
+        return self.text[-1] + 1
+
+    def colours(self, chart: Chart) -> bytes:
+        """Red, green and blue of each."""
+        theme = chart.theme
+        listed = [chart.blend(mask) for mask in range(self.grid)]
+        listed += [theme.grid, theme.outline]
+        for ink, shades in ((theme.clipping, self.mark), (theme.text, self.text)):
+            listed += [_mix(theme.background, ink, (index + 1) / len(shades)) for index in range(len(shades))]
+        return bytes(value for colour in listed for value in colour)
+
+
+def render(chart: Chart) -> bytes:
+    """The chart as a PNG of `chart.width` × `chart.height` pixels."""
+    from PIL import Image, ImageDraw
+
+    palette = _Palette.of(chart)
+    picture = Image.new("L", (chart.width, chart.height), 0)  # of palette indices
+    area = frame(chart)
+    series = [_columns(chart.scaled(counts), area) for counts in chart.fills.values()]
+    background = bytearray(area.height)
+    for at, _ in [] if chart.small else chart.y_ticks():
+        background[min(round(at * area.height), area.height - 1)] = palette.grid
+    background[0] = 0  # the axis is there
+    picture.paste(_plot(series, area, bytes(background)), (area.left, area.top))
+    draw = ImageDraw.Draw(picture)
+    if chart.outline is not None:
+        _draw_outline(draw, _columns(chart.scaled(chart.outline), area), area, palette)
+    right, bottom = area.left + area.width, area.top + area.height
+    draw.line([(area.left - 1, area.top), (area.left - 1, bottom), (right, bottom)], fill=palette.text[-1])
+    if not chart.small:
+        _draw_words(picture, draw, chart, area, palette)
+    if chart.clipping:
+        _draw_clipping(picture, draw, chart, area, palette)
+    picture.putpalette(palette.colours(chart))
+    out = BytesIO()
+    # Level 8 finds the repeated steps of neighbouring rows: a tenth fewer bytes than 6 for a millisecond more, where 9
+    # takes three more for nothing. No row filter: they cost size here.
+    picture.save(out, "PNG", bits=4 if palette.size <= 16 else 8, compress_level=8)
+    return out.getvalue()
+
+
+def _mix(background: RGB, ink: RGB, share: float) -> RGB:
+    red, green, blue = (round(b + (i - b) * share) for b, i in zip(background, ink, strict=True))
+    return red, green, blue
+
+
+def _columns(heights: Sequence[float], area: Frame) -> list[int]:
+    """Height in pixels of each column of the plot: of its bin, or the highest of its bins where they are narrower.
+
+    What is not empty is at least one pixel high: a lone pixel of the image is not to vanish.
+    """
+    bins, width = len(heights), area.width
+    pixels = [max(1, round(height * area.height)) if height else 0 for height in heights]
+    if bins <= width:
+        return [pixels[column * bins // width] for column in range(width)]
+    edges = [column * bins // width for column in range(width + 1)]
+    return [max(pixels[first:last]) for first, last in pairwise(edges)]
+
+
+def _plot(series: Sequence[Sequence[int]], area: Frame, background: bytes) -> Image.Image:
+    """The fills above the background's column; each pixel is the set of the series that reach it."""
+    from PIL import Image
+
+    everything = (1 << len(series)) - 1
+    runs = [bytes([mask]) * area.height for mask in range(everything + 1)]
+    columns: dict[tuple[int, ...], bytes] = {}
+    out = []
+    for heights in zip(*series, strict=True):
+        column = columns.get(heights)
+        if column is None:  # a bin is wider than a pixel, and empty bins are many
+            parts, mask, at = [], everything, 0
+            for height, bit in sorted((height, 1 << index) for index, height in enumerate(heights)):
+                parts.append(runs[mask][at:height])
+                mask, at = mask & ~bit, max(at, height)
+            column = columns[heights] = b"".join(parts) + background[at:]
+        out.append(column)
+    # Columns as rows, the lowest pixel first: a quarter turn to the left makes the picture of them.
+    rows = Image.frombytes("L", (area.height, area.width), b"".join(out))
+    return rows.transpose(Image.Transpose.ROTATE_90)
+
+
+def _draw_outline(draw: ImageDraw.ImageDraw, columns: Sequence[int], area: Frame, palette: _Palette) -> None:
+    base = area.top + area.height
+    points: list[tuple[int, int]] = []
+    for x, height in enumerate(columns, area.left):
+        y = base - max(1, height)
+        if points and points[-1][1] != y:
+            points.append((x, points[-1][1]))
+        points.append((x, y))
+    draw.line(points, fill=palette.outline)
+
+
+def _draw_words(picture: Image.Image, draw: ImageDraw.ImageDraw, chart: Chart, area: Frame, palette: _Palette) -> None:
+    right, bottom = area.left + area.width, area.top + area.height
+    ink = palette.text[-1]
+    for at, label in chart.x_ticks():
+        x = area.left + round(at * area.width)
+        draw.line([(x, bottom), (x, bottom + 4)], fill=ink)
+        word = _word(label, _FONT_SIZE)
+        left = min(x - word.width // 2, chart.width - word.width - 1)
+        _write(picture, word, (left, bottom + 4), palette.text)
+    for at, label in chart.y_ticks():
+        y = bottom - round(at * area.height)
+        draw.line([(area.left - 5, y), (area.left - 1, y)], fill=ink)
+        word = _word(label, _FONT_SIZE)
+        _write(picture, word, (area.left - 8 - word.width, y - word.height // 2), palette.text)
+    name = _word(chart.x_name, _FONT_SIZE)
+    row = chart.height - 18
+    x = right - name.width if chart.legend() else (area.left + right - name.width) // 2
+    _write(picture, name, (max(0, x), row), palette.text)
+    _draw_legend(picture, draw, chart, (area.left, row), palette)
+    upright = _word(chart.y_name, _FONT_SIZE, upright=True)
+    _write(picture, upright, (2, max(0, (area.top + bottom - upright.height) // 2)), palette.text)
+    if chart.title:
+        title = _text(chart.title, _TITLE_SIZE)
+        if title.width > chart.width:
+            title = title.crop((0, 0, chart.width, title.height))
+        _write(picture, title, ((chart.width - title.width) // 2, 5), palette.text)
+
+
+def _draw_legend(
+    picture: Image.Image, draw: ImageDraw.ImageDraw, chart: Chart, at: tuple[int, int], palette: _Palette
+) -> None:
+    x, y = at
+    for index, name in enumerate(chart.legend()):
+        draw.rectangle((x, y + 3, x + 9, y + 12), fill=1 << index)
+        word = _word(name, _FONT_SIZE)
+        _write(picture, word, (x + 13, y), palette.text)
+        x += 13 + word.width + 12
+    if chart.legend() and chart.outline is not None:
+        draw.line((x, y + 8, x + 9, y + 8), fill=palette.outline)
+        _write(picture, _word("luminance", _FONT_SIZE), (x + 13, y), palette.text)
+
+
+def _draw_clipping(
+    picture: Image.Image, draw: ImageDraw.ImageDraw, chart: Chart, area: Frame, palette: _Palette
+) -> None:
+    """A triangle in the upper corner of each end that is clipped, and its share beside it."""
+    right = area.left + area.width - 1
+    first, last = chart.clipping_labels()
+    for corner, inward, label in ((area.left, 1, first), (right, -1, last)):
+        if not label:
+            continue
+        tip = (corner + 9 * inward, area.top)
+        draw.polygon([(corner, area.top), tip, (corner, area.top + 9)], fill=palette.mark[-1])
+        if not chart.small:
+            word = _word(label, _FONT_SIZE)
+            left = corner + 12 if inward > 0 else corner - 12 - word.width
+            _write(picture, word, (left, area.top - 2), palette.mark)
+
+
+def _write(picture: Image.Image, word: Image.Image, at: tuple[int, int], ink: tuple[int, ...]) -> None:
+    """Paste a word in the shades of an ink; where the word has none, the picture stays as it is."""
+    steps = len(ink)
+    shades = [(level * steps + 127) // 255 for level in range(256)]
+    picture.paste(word.point([ink[shade - 1] for shade in shades]), at, word.point([shade and 255 for shade in shades]))
+
+
+@lru_cache(maxsize=256)
+def _word(text: str, size: int, upright: bool = False) -> Image.Image:
+    """A word of our own, kept: there are few."""
+    shades = _text(text, size)
+    from PIL import Image
+
+    return shades.transpose(Image.Transpose.ROTATE_90) if upright else shades
+
+
+def _text(text: str, size: int) -> Image.Image:
+    """Text as levels of ink, as high as its font whatever its letters, so that words share a line."""
+    from PIL import Image, ImageDraw
+
+    font = _font(size)
+    left, _, right, _ = font.getbbox(text)
+    ascent, descent = font.getmetrics()
+    image = Image.new("L", (max(1, round(right - left)), ascent + descent))
+    ImageDraw.Draw(image).text((-left, 0), text, fill=255, font=font)
+    return image
+
+
+@lru_cache(maxsize=4)
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    from PIL import ImageFont
+
+    return cast("ImageFont.FreeTypeFont", ImageFont.load_default(size))
