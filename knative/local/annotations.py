@@ -32,6 +32,14 @@ class Annotation:
         """The whole key, as it stands in a manifest."""
         return f"{GROUP}/{self.name}"
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that Knative reads, the first that is there winning: the name, and its spelling of old."""
+        first, *rest = self.name.split("-")
+        if not rest or self.name == "activation-scale":
+            return (self.key,)
+        return (self.key, f"{GROUP}/{first}{''.join(word.title() for word in rest)}")
+
 
 ANNOTATIONS = (
     Annotation("class", KPA, "kpa.… or hpa.…", "which autoscaler decides; only the KPA reaches zero"),
@@ -74,27 +82,41 @@ def validate_annotations(annotations: Mapping[str, str], config: AutoscalerConfi
     Returns:
         The refusals, each at the path `(key,)`; none if the cluster would take the annotations.
     """
-    values = {item.name: annotations[item.key] for item in ANNOTATIONS if item.key in annotations}
+    values = Given(annotations)
     findings: list[Finding] = []
     for rule in (_class, _scales, _floats, _window, _durations, _metric, _algorithm, _initial_scale):
         findings += rule(values, config)
     return findings
 
 
-Values = Mapping[str, str]
+class Given:
+    """The autoscaling annotations that a revision has, by their names without the group."""
+
+    def __init__(self, annotations: Mapping[str, str]) -> None:
+        """Pick them out of all the annotations of a template."""
+        self._keys = {
+            item.name: next(key for key in item.keys if key in annotations)
+            for item in ANNOTATIONS
+            if any(key in annotations for key in item.keys)
+        }
+        self._values = {name: annotations[key] for name, key in self._keys.items()}
+
+    def get(self, name: str) -> str | None:
+        """The text of an annotation, None where it is left out."""
+        return self._values.get(name)
+
+    def path(self, name: str) -> tuple[str]:
+        """The path of an annotation, as it is spelt here."""
+        return (self._keys.get(name, f"{GROUP}/{name}"),)
 
 
-def _path(name: str) -> tuple[str]:
-    return (f"{GROUP}/{name}",)
-
-
-def _class(values: Values, _: AutoscalerConfig) -> Iterator[Finding]:
-    name = values.get("class", "")
+def _class(values: Given, _: AutoscalerConfig) -> Iterator[Finding]:
+    name = values.get("class") or ""
     if name.endswith(".knative.dev") and name not in {KPA, HPA}:
-        yield invalid(name, _path("class"))
+        yield invalid(name, values.path("class"))
 
 
-def _whole(values: Values, name: str) -> tuple[int, list[Finding]]:
+def _whole(values: Given, name: str) -> tuple[int, list[Finding]]:
     """A scale annotation: its value, which is 0 where it is left out or wrong, and the refusal if any."""
     text = values.get(name)
     if text is None:
@@ -102,30 +124,32 @@ def _whole(values: Values, name: str) -> tuple[int, list[Finding]]:
     try:
         value = grammar.parse_int(text, 32)
     except grammar.OutOfRangeError:
-        return 0, [out_of_bounds(text, 0, _MAX_INT32, _path(name))]
+        return 0, [out_of_bounds(text, 0, _MAX_INT32, values.path(name))]
     except ValueError:
-        return 0, [invalid(text, _path(name))]
-    return (value, []) if value >= 0 else (0, [out_of_bounds(text, 0, _MAX_INT32, _path(name))])
+        return 0, [invalid(text, values.path(name))]
+    return (value, []) if value >= 0 else (0, [out_of_bounds(text, 0, _MAX_INT32, values.path(name))])
 
 
-def _scales(values: Values, config: AutoscalerConfig) -> Iterator[Finding]:
+def _scales(values: Given, config: AutoscalerConfig) -> Iterator[Finding]:
     low, mistakes = _whole(values, "min-scale")
     yield from mistakes
     high, mistakes = _whole(values, "max-scale")
     yield from mistakes
     if high != 0 and high < low:
-        yield Finding(f"max-scale={high} is less than min-scale={low}", (_path("max-scale"), _path("min-scale")))
+        yield Finding(
+            f"max-scale={high} is less than min-scale={low}", (values.path("max-scale"), values.path("min-scale"))
+        )
     limit = config.max_scale_limit
-    if "max-scale" in values and limit != 0:
+    if values.get("max-scale") is not None and limit != 0:
         if high > limit:
-            yield out_of_bounds(high, 1, limit, _path("max-scale"))
+            yield out_of_bounds(high, 1, limit, values.path("max-scale"))
         if high == 0:
-            yield Finding(f"max-scale=0 (unlimited), must be less than {limit}", (_path("max-scale"),))
+            yield Finding(f"max-scale=0 (unlimited), must be less than {limit}", (values.path("max-scale"),))
     yield from _activation(values, low, high)
 
 
-def _activation(values: Values, low: int, high: int) -> Iterator[Finding]:
-    path = _path("activation-scale")
+def _activation(values: Given, low: int, high: int) -> Iterator[Finding]:
+    path = values.path("activation-scale")
     text = values.get("activation-scale")
     if text is None:
         return
@@ -142,7 +166,7 @@ def _activation(values: Values, low: int, high: int) -> Iterator[Finding]:
         yield Finding(f"activation-scale={start} must be greater than 1", (path,))
 
 
-def _floats(values: Values, _: AutoscalerConfig) -> Iterator[Finding]:
+def _floats(values: Given, _: AutoscalerConfig) -> Iterator[Finding]:
     for name, low, high in (
         ("panic-window-percentage", 1, 100),
         ("panic-threshold-percentage", 110, 1000),
@@ -156,23 +180,23 @@ def _floats(values: Values, _: AutoscalerConfig) -> Iterator[Finding]:
         try:
             value = grammar.parse_float(text)
         except ValueError:
-            yield invalid(text, _path(name))
+            yield invalid(text, values.path(name))
             continue
         if name == "target":
             if value < TARGET_MIN:
-                yield Finding(f"target {text} should be at least {TARGET_MIN}", (_path(name),))
+                yield Finding(f"target {text} should be at least {TARGET_MIN}", (values.path(name),))
         elif name == "target-burst-capacity":
             if value < 0 and value != -1:
-                yield invalid(text, _path(name))
+                yield invalid(text, values.path(name))
         elif low is not None and high is not None and (value < low or value > high):
-            yield out_of_bounds(text, low, high, _path(name))
+            yield out_of_bounds(text, low, high, values.path(name))
 
 
-def _window(values: Values, _: AutoscalerConfig) -> Iterator[Finding]:
+def _window(values: Given, _: AutoscalerConfig) -> Iterator[Finding]:
     text = values.get("window")
     if text is None:
         return
-    path = _path("window")
+    path = values.path("window")
     try:
         length = grammar.parse_duration(text)
     except ValueError:
@@ -184,7 +208,7 @@ def _window(values: Values, _: AutoscalerConfig) -> Iterator[Finding]:
         yield Finding(PRECISION, (path,))
 
 
-def _durations(values: Values, _: AutoscalerConfig) -> Iterator[Finding]:
+def _durations(values: Given, _: AutoscalerConfig) -> Iterator[Finding]:
     for name in ("scale-to-zero-pod-retention-period", "scale-down-delay"):
         text = values.get(name)
         if text is None:
@@ -192,36 +216,38 @@ def _durations(values: Values, _: AutoscalerConfig) -> Iterator[Finding]:
         try:
             length = grammar.parse_duration(text)
         except ValueError:
-            yield invalid(text, _path(name))
+            yield invalid(text, values.path(name))
             continue
         if not 0 <= length <= WINDOW_MAX:
-            yield out_of_bounds(text, "0s", "1h0m0s", _path(name))
+            yield out_of_bounds(text, "0s", "1h0m0s", values.path(name))
         elif name == "scale-down-delay" and length % grammar.SECOND:
-            yield Finding(PRECISION, (_path(name),))
+            yield Finding(PRECISION, (values.path(name),))
 
 
-def _metric(values: Values, config: AutoscalerConfig) -> Iterator[Finding]:
+def _metric(values: Given, config: AutoscalerConfig) -> Iterator[Finding]:
     metric = values.get("metric")
     if metric is None:
         return
-    kind = values.get("class", config.pod_autoscaler_class)
+    kind = values.get("class")
+    if kind is None:
+        kind = config.pod_autoscaler_class
     if (kind == KPA and metric not in {"concurrency", "rps"}) or (kind == HPA and not metric):
-        yield invalid(metric, _path("metric"))
+        yield invalid(metric, values.path("metric"))
 
 
-def _algorithm(values: Values, _: AutoscalerConfig) -> Iterator[Finding]:
+def _algorithm(values: Given, _: AutoscalerConfig) -> Iterator[Finding]:
     # Knative looks only at an explicit class here: without one, anything passes.
-    name = values.get("metric-aggregation-algorithm", "")
+    name = values.get("metric-aggregation-algorithm") or ""
     known = {"", "linear", "weighted-exponential", "weightedExponential"}
     if values.get("class") == KPA and name not in known:
-        yield invalid(name, _path("metric-aggregation-algorithm"))
+        yield invalid(name, values.path("metric-aggregation-algorithm"))
 
 
-def _initial_scale(values: Values, config: AutoscalerConfig) -> Iterator[Finding]:
+def _initial_scale(values: Given, config: AutoscalerConfig) -> Iterator[Finding]:
     text = values.get("initial-scale")
     if text is None:
         return
-    (key,) = _path("initial-scale")
+    (key,) = values.path("initial-scale")
     try:
         count = grammar.parse_int(text)
     except ValueError:
