@@ -49,6 +49,11 @@ class Activator:
         """Requests that wait for a pod."""
         return len(self._queue)
 
+    @property
+    def in_flight(self) -> int:
+        """Requests that came through it and are not answered."""
+        return self.stats.in_flight
+
     def take(self, exchange: Exchange) -> None:
         """Bring a request to a pod, now or when one has room; 503 if too many wait already."""
         if self._pods and not self.in_path:

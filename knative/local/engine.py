@@ -1,30 +1,38 @@
-"""The engine: Services of manifests, run on this machine as Knative would run them.
+"""The engine: the Services of manifests, run on this machine as Knative would run them.
 
-    async with Engine(Options(...), load) as engine:
-        await engine.serve(sock)
+    engine = Engine(directory)
+    engine.apply(manifests.load(paths))       # again whenever they change
+    await engine.start(sock)
+    await engine.stop()
 
-``engine.route.call(host, method, path, headers, body)`` reaches a Service from inside, through the activator.
+Other parts join it before `start`, as the broker does in `mount(engine)`:
+
+    engine.app.router.add_post("/_knative/…", handler)   # served on the engine's own port, under any host
+    engine.app.on_startup.append(begin)                  # aiohttp's hooks: begin(app) once, in the loop
+    engine.on_stop.append(end)                           # async, awaited before the pods are stopped
+    engine.on_apply.append(take)                         # take(manifests), now and after every change
+    engine.environment["NAME"] = "value"                 # for every pod that is started from now on
+    response = await engine.route.call("exif.default", "POST", "/", headers, body)   # wakes it from zero
+
+`engine.manifests` is what was applied last, `engine.port` the route's port, `engine.clock()` the time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
-import os
 import socket
-import threading
 import time
 import uuid
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiohttp import web
 
 from knative.local import limits
-from knative.local.cluster_config import AutoscalerConfig
+from knative.local.manifests import Manifests, parse_autoscaler_config, parse_defaults
 from knative.local.process import Warden
 from knative.local.revision import Revision
 from knative.local.route import Route
@@ -34,7 +42,6 @@ from knative.local.template import Template, template
 
 MARK = "KNATIVE_LOCAL_ENGINE"  # the variable by which an engine knows what it has started
 TICK_EVERY = 2  # seconds of the loop
-_LINES = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,71 +85,20 @@ class Overrides:
         return replace(spec, **changes)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Applied:
-    """What manifests say.
-
-    Attributes:
-        services: Services as plain data.
-        autoscaler: The cluster's config-autoscaler.
-        references: ConfigMaps' and Secrets' values, by kind, namespace and name.
-        files: Files that were read, to watch.
-    """
-
-    services: Sequence[Mapping[str, Any]]
-    autoscaler: AutoscalerConfig = field(default_factory=AutoscalerConfig)
-    references: Mapping[tuple[str, str, str], Mapping[str, str]] = field(default_factory=dict)
-    files: Sequence[Path] = ()
+NOTHING = Manifests((), parse_autoscaler_config({}), parse_defaults({}), ())
 
 
-class Printer:
-    """Writes lines to standard output from a thread of its own: a reader that stalls must not stall the route."""
-
-    def __init__(self) -> None:
-        self._lines: deque[bytes] = deque()
-        self._dropped = 0
-        self._some = threading.Event()
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, name="printer", daemon=True)
-        self._thread.start()
-
-    def __call__(self, name: str, line: bytes) -> None:
-        """Print a line under a name."""
-        if len(self._lines) >= _LINES:
-            self._dropped += 1
-            return
-        self._lines.append(b"[%s] %s\n" % (name.encode(), line))
-        self._some.set()
-
-    def say(self, text: str) -> None:
-        """Print a line of the engine itself."""
-        self._lines.append(text.encode() + b"\n")
-        self._some.set()
-
-    def _run(self) -> None:
-        while True:
-            self._some.wait()
-            self._some.clear()
-            while self._lines:
-                batch = [self._lines.popleft() for _ in range(min(len(self._lines), 500))]
-                if self._dropped:
-                    batch.append(b"%d lines of output dropped: nobody reads fast enough\n" % self._dropped)
-                    self._dropped = 0
-                with contextlib.suppress(OSError):
-                    _write_all(b"".join(batch))
-            if self._closed:
-                return
-
-    def close(self) -> None:
-        """Write what is left, unless nobody reads it."""
-        self._closed = True
-        self._some.set()
-        self._thread.join(timeout=1.0)
-
-
-def _write_all(data: bytes) -> None:
-    while data:
-        data = data[os.write(1, data) :]
+def _references(manifests: Manifests) -> dict[tuple[str, str, str], dict[str, str]]:
+    """The values of ConfigMaps and Secrets, by kind, namespace and name."""
+    references: dict[tuple[str, str, str], dict[str, str]] = {}
+    for kind in ("ConfigMap", "Secret"):
+        for resource in manifests.of(kind, ""):
+            values = {key: str(value) for key, value in (resource.data.get("data") or {}).items()}
+            if kind == "Secret":
+                values = {key: base64.b64decode(value).decode() for key, value in values.items()}
+                values |= {key: str(value) for key, value in (resource.data.get("stringData") or {}).items()}
+            references[kind, resource.namespace, resource.name] = values
+    return references
 
 
 class Engine:
@@ -159,6 +115,9 @@ class Engine:
         app: Answers what is for no Service; handlers may be added until ``start``.
         route: The data path; ``route.call`` reaches Services from inside.
         environment: Added to the environment of every pod started from now on.
+        manifests: What was applied last.
+        on_apply, on_change, on_stop: See the module's first lines; ``on_change`` is called after any change of a
+            Service, a pod or a decision.
         started: When, by the clock.
     """
 
@@ -179,14 +138,17 @@ class Engine:
         self.clock = clock
         self.started = clock()
         self.port = 0
+        self.manifests = NOTHING
+        self.on_apply: list[Callable[[Manifests], None]] = []
         self.on_change: list[Callable[[], None]] = []
+        self.on_stop: list[Callable[[], Awaitable[None]]] = []
         self._write = write or (lambda _name, _line: None)
         self.say = say
         self._token = f"{MARK}={uuid.uuid4().hex}"
         name, _, value = self._token.partition("=")
         self.environment[name] = value
-        self._warden: Warden | None = None
-        self._autoscaler = AutoscalerConfig()
+        self._warden = Warden(self._token)
+        self._tasks: set[asyncio.Task[None]] = set()
         self._loop_task: asyncio.Task[None] | None = None
         self._said: set[str] = set()
 
@@ -197,8 +159,12 @@ class Engine:
         """All Services, in the order they were applied."""
         return list(self.route.services.values())
 
-    def apply(self, applied: Applied, code: str = "") -> list[str]:
+    def apply(self, manifests: Manifests, code: str = "") -> list[str]:
         """Take manifests: new Services begin, changed ones get a new revision, those that are gone are stopped.
+
+        Args:
+            manifests: All of them; what is not there is removed.
+            code: A fingerprint of the code that pods run; another one makes new revisions.
 
         Returns:
             What was done, a line each.
@@ -206,41 +172,50 @@ class Engine:
         Raises:
             TemplateError: A Service cannot run here; nothing was applied then.
         """
+        references = _references(manifests)
         templates = [
-            (manifest, template(manifest, self.directory, code, applied.references)) for manifest in applied.services
+            (resource.data, template(resource.data, self.directory, manifests.defaults, code, references))
+            for resource in manifests.services
         ]
-        self._autoscaler = applied.autoscaler
+        self.manifests = manifests
         done = []
-        for manifest, made in templates:
+        for data, made in templates:
             for ignored in made.ignored:
                 self.say_once(f"{made.service}: {ignored} is left out on this machine")
-            key = (made.namespace, made.service)
-            service = self.route.services.get(key)
-            if service is None:
-                service = Service(made.service, made.namespace, make=self._make, say=self.say, changed=self._changed)
-                self.route.services[key] = service
-            before = service.latest_created
-            if service.apply(manifest, made):
-                created = service.latest_created
-                if created is not None and created is not before:
-                    done.append(f"{service.name}: revision {created.name}")
-                else:
-                    done.append(f"{service.name}: traffic")
+            done += self._apply_service(data, made)
         present = {(made.namespace, made.service) for _, made in templates}
         for key in [key for key in self.route.services if key not in present]:
             service = self.route.services.pop(key)
             done.append(f"{service.name}: removed")
             self._background(service.stop())
+        for take in self.on_apply:
+            take(manifests)
         self._changed()
         return done
 
-    def _background(self, work: Any) -> None:
+    def _apply_service(self, data: Mapping[str, Any], made: Template) -> list[str]:
+        key = (made.namespace, made.service)
+        service = self.route.services.get(key)
+        if service is None:
+            service = Service(made.service, made.namespace, make=self._make, say=self.say, changed=self._changed)
+            self.route.services[key] = service
+        before = service.latest_created
+        if not service.apply(data, made):
+            return []
+        created = service.latest_created
+        if created is not None and created is not before:
+            return [f"{service.name}: revision {created.name}"]
+        return [f"{service.name}: traffic"]
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def _make(self, name: str, made: Template) -> Revision:
-        spec = ScalingSpec.of(made.annotations, container_concurrency=made.concurrency, config=self._autoscaler)
+        spec = ScalingSpec.of(
+            made.annotations, container_concurrency=made.concurrency, config=self.manifests.autoscaler
+        )
         if made.limits.cpu or made.limits.memory:
             reason = limits.unavailable()
             if reason:
@@ -270,8 +245,6 @@ class Engine:
 
     async def start(self, sock: socket.socket) -> None:
         """Listen, and begin to decide."""
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._warden = Warden(self._token)
         self.port = sock.getsockname()[1]
         await self.route.start(sock)
         self._loop_task = asyncio.get_running_loop().create_task(self._decide())
@@ -293,6 +266,8 @@ class Engine:
         """End everything: requests under way get a part of the time, then pods are stopped, then killed."""
         if self._loop_task is not None:
             self._loop_task.cancel()
+        for end in self.on_stop:
+            await end()
         closing = asyncio.get_running_loop().create_task(self.route.close(within * 0.5))
         await asyncio.gather(*(service.stop(within * 0.7) for service in self.services), return_exceptions=True)
         closing.cancel()
@@ -300,5 +275,4 @@ class Engine:
             await closing
         await self.route.stop()
         limits.close()
-        if self._warden is not None:
-            await asyncio.to_thread(self._warden.close)
+        await asyncio.to_thread(self._warden.close)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ class Limits:
     """
 
     cpu: float | None = None
-    memory: int | None = None
+    memory: float | None = None
 
 
 @cache
@@ -46,6 +47,10 @@ def _engine_groups() -> dict[str, Path] | str:
     return groups
 
 
+def _children() -> set[str]:
+    return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+
+
 def _own_group(controller: str) -> str:
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
@@ -57,6 +62,9 @@ def _own_group(controller: str) -> str:
 def _version_2(name: str) -> Path:
     own = _ROOT / _own_group("").lstrip("/")
     folder = own / name
+    ours = {str(os.getpid())} | _children()
+    if others := set((own / "cgroup.procs").read_text().split()) - ours:
+        raise OSError(errno.EBUSY, f"shared with {len(others)} other processes", str(own))
     folder.mkdir()
     try:
         # A group with controllers for its children holds no process itself: the engine moves into a leaf first.
@@ -115,7 +123,7 @@ def _apply(folder: Path, controller: str, limits: Limits) -> None:
             (folder / "cpu.max").write_text(f"{quota} {_PERIOD_US}")
     if controller in ("", "memory") and limits.memory:
         name = "memory.limit_in_bytes" if controller else "memory.max"
-        (folder / name).write_text(str(limits.memory))
+        (folder / name).write_text(str(int(limits.memory)))
 
 
 def close() -> None:

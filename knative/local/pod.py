@@ -137,6 +137,7 @@ class Pod:
         self._clock = clock
         self._breaker = Breaker.for_pod(spec.concurrency)
         self._held: set[Exchange] = set()
+        self._direct = 0
         self._pool: Pool | None = None
         self._process: Process | None = None
         self._exited = asyncio.Event()
@@ -163,6 +164,11 @@ class Pod:
         return self.stats.in_flight
 
     @property
+    def direct(self) -> int:
+        """Those of them that did not come through the activator."""
+        return self._direct
+
+    @property
     def queued(self) -> int:
         """Requests its breaker holds back."""
         return self._breaker.waiting if self._breaker is not None else 0
@@ -177,6 +183,7 @@ class Pod:
         if entry is Entry.REJECTED:
             return False
         self.stats.enter(self._clock(), proxied=exchange.proxied)
+        self._direct += not exchange.proxied
         if entry is Entry.RUNNING:
             self._send(exchange)
         else:
@@ -211,6 +218,7 @@ class Pod:
 
     def _count_out(self, exchange: Exchange) -> None:
         self.stats.leave(self._clock(), proxied=exchange.proxied)
+        self._direct -= not exchange.proxied
         if self.state is PodState.DRAINING and not self.stats.in_flight:
             self._drained.set()
 

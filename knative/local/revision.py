@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
+from bisect import bisect_left
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from knative.local.activator import Activator
 from knative.local.autoscaler import Autoscaler, Decision
@@ -19,6 +20,9 @@ from knative.local.template import Template
 
 REQUEST_TIMEOUT = "activator request timeout"  # Knative's bodies of a 504
 DIRECT_TIMEOUT = "request timeout"
+# Seconds; from a warm answer on loopback to the longest timeout.
+LATENCY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+CLIENT_GONE = 499
 _HISTORY = 600
 
 
@@ -35,6 +39,10 @@ class Moment:
     desired: int
     ready: int
     panic: bool
+
+    def as_dict(self) -> dict[str, float | bool | None]:
+        """For JSON."""
+        return asdict(self)
 
 
 @dataclass(slots=True)
@@ -65,7 +73,10 @@ class Revision:
         decision: The last decision with its numbers, or None.
         step: What came of it: bounds, steps to zero, the activator's place.
         history: One ``Moment`` a second, the last ten minutes while it is alive.
-        requests: Answers by status class, since the start.
+        decisions: When the autoscaler changed its mind: time, pods, and why in words.
+        requests: Answers by status, since the start.
+        latency_sum, latency_counts: Of all answers: seconds, and how many up to each of ``LATENCY_BOUNDS``.
+        cold_starts: Starts from zero with a request waiting.
     """
 
     def __init__(
@@ -93,8 +104,9 @@ class Revision:
         self.step: Step | None = None
         self.history: deque[Moment] = deque(maxlen=_HISTORY)
         self.decisions: deque[tuple[float, int, str]] = deque(maxlen=50)
-        self.requests: dict[int, int] = {}
-        self.latencies: deque[float] = deque(maxlen=1000)
+        self.requests: Counter[int] = Counter()
+        self.latency_sum = 0.0
+        self.latency_counts = [0] * (len(LATENCY_BOUNDS) + 1)
         self.cold_starts = 0
         self._clock = clock
         self._write = write
@@ -144,8 +156,10 @@ class Revision:
 
     def _ended(self, exchange: Exchange) -> None:
         latency = self._clock() - exchange.begun
-        self.requests[exchange.status] = self.requests.get(exchange.status, 0) + 1
-        self.latencies.append(latency)
+        # 499 is nginx's number for a client that did not wait for the answer.
+        self.requests[exchange.status or CLIENT_GONE] += 1
+        self.latency_sum += latency
+        self.latency_counts[bisect_left(LATENCY_BOUNDS, latency)] += 1
         self._second.requests += 1
         self._second.errors += exchange.status >= 500
         self._second.seconds += latency

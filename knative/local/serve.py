@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from knative.local import grammar
 from knative.local.findings import ManifestError
 from knative.local.template import TemplateError
 
 if TYPE_CHECKING:
-    from knative.local.engine import Applied, Engine
+    from knative.local.engine import Engine, Overrides
+    from knative.local.manifests import Manifests
 
 ROOT = Path(__file__).resolve().parents[2]
 STOP_SECONDS = 9.0  # everything has ended within 10 s of the signal
+WATCH_SECONDS = 1.0
+EXIT_MISTAKE = 2
 
 
 def add_parser(subparsers: Any) -> None:
@@ -37,32 +43,64 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--port", type=int, default=8080, help="port of the route; 0 for any free one (default: 8080)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--workdir", type=Path, help="where commands run (default: the current directory)")
+    parser.add_argument("--watch", action="store_true", help="a changed manifest or changed code is a new revision")
+    group = parser.add_argument_group("instead of the manifests' values, for demonstrations")
+    group.add_argument("--window", type=_seconds, metavar="6s", help="stable window of every revision")
+    group.add_argument("--grace", type=_seconds, metavar="5s", help="scale-to-zero-grace-period")
+    group.add_argument("--retention", type=_seconds, metavar="0s", help="scale-to-zero-pod-retention-period")
+    group.add_argument("--initial-scale", type=_count, metavar="N", help="pods a new revision starts with; 0 for none")
+    group.add_argument("--min-scale", type=_count, metavar="N", help="pods that are always kept")
+    group.add_argument("--max-scale", type=_count, metavar="N", help="pods that are never exceeded; 0 for no limit")
+    group.add_argument("--target-burst-capacity", type=float, metavar="X", help="-1: always through the activator")
     parser.set_defaults(run=run)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text) if text.replace(".", "", 1).isdigit() else grammar.parse_duration(text) / grammar.SECOND
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if seconds < 0:
+        raise argparse.ArgumentTypeError(f"{text}: a duration cannot be negative")
+    return seconds
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text}: a whole number from 0 on is wanted")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:
     """Serve until a signal; returns the exit status."""
+    from knative.local.manifests import load
+
     paths = options.paths or default_paths()
+    if options.window is not None and options.window < 1:
+        print("--window: at least 1s", file=sys.stderr)
+        return EXIT_MISTAKE
     try:
-        applied = load(paths)
+        manifests = load(paths)
+        if not manifests.services:
+            print(f"no Knative Service in {', '.join(map(str, paths)) or 'the project'}", file=sys.stderr)
+            return EXIT_MISTAKE
         sock = listen(options.host, options.port)
-    except (ManifestError, TemplateError) as error:
+    except ManifestError as error:
         print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"cannot listen on {options.host}:{options.port}: {error.strerror}", file=sys.stderr)
+        return EXIT_MISTAKE
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        print(f"cannot listen on {options.host}:{options.port}: {reason}", file=sys.stderr)
         return 1
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(_serve(options, applied, sock))
-    return uvloop.run(_serve(options, applied, sock))
+    import uvloop
+
+    return int(uvloop.run(_serve(options, paths, manifests, sock)))
 
 
 def default_paths() -> list[Path]:
     """The project's own manifests, those that are there."""
-    base = Path.cwd() if Path("knative").is_dir() else ROOT
-    return [path for path in (base / "knative", base / "knative" / "eventing") if path.is_dir()]
+    base = Path() if Path("knative").is_dir() else ROOT
+    return [path for path in (base / "knative", base / "knative" / "eventing") if any(path.glob("*.y*ml"))]
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -70,6 +108,7 @@ def listen(host: str, port: int) -> socket.socket:
 
     Raises:
         OSError: The port is taken, or the address is not this machine's.
+        OverflowError: There is no such port.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
@@ -84,74 +123,125 @@ def listen(host: str, port: int) -> socket.socket:
     return sock
 
 
-async def _serve(options: argparse.Namespace, applied: Applied, sock: socket.socket) -> int:
-    from knative.local.engine import Engine, Printer
+def _overrides(options: argparse.Namespace) -> Overrides:
+    from knative.local.engine import Overrides
+
+    return Overrides(
+        window=options.window,
+        grace=options.grace,
+        retention=options.retention,
+        initial_scale=options.initial_scale,
+        min_scale=options.min_scale,
+        max_scale=options.max_scale,
+        target_burst_capacity=options.target_burst_capacity,
+    )
+
+
+async def _serve(options: argparse.Namespace, paths: Sequence[Path], manifests: Manifests, sock: socket.socket) -> int:
+    from knative.local import code, status
+    from knative.local.engine import Engine
+    from knative.local.printer import Printer
 
     printer = Printer()
     directory = str((options.workdir or Path.cwd()).resolve())
-    engine = Engine(directory, write=printer, say=printer.say)
     stopping = asyncio.Event()
+    reload = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, reload.set)
+    engine = Engine(directory, overrides=_overrides(options), write=printer, say=printer.say)
+    status.mount(engine)
+    engine.port = sock.getsockname()[1]
     try:
+        engine.apply(manifests, code.fingerprint(directory))
         await engine.start(sock)
-        engine.apply(applied)
         for line in greeting(engine):
             printer.say(line)
+        follower = loop.create_task(_follow(engine, paths, reload, watch=options.watch))
         await stopping.wait()
+        follower.cancel()
+        printer.say("stopping")
     except TemplateError as error:
         print(error, file=sys.stderr)
-        return 2
+        return EXIT_MISTAKE
     finally:
-        printer.say("stopping")
         await engine.stop(STOP_SECONDS)
         printer.close()
     return 0
 
 
-def greeting(engine: Engine) -> list[str]:
-    """What to try first."""
-    port = engine.port
-    lines = [f"http://127.0.0.1:{port}  is the console; Services:"]
-    lines += [
-        f"  http://127.0.0.1:{port}/{service.name}   http://{service.name}.{service.namespace}.localhost:{port}"
-        for service in engine.services
-        if service.public
-    ]
-    names = [service.name for service in engine.services if service.public]
-    own = ("histogram", "exif", "stress")
-    if set(own) <= set(names):
-        lines += [
-            "Try:",
-            f"  curl -F file=@photo.jpg http://127.0.0.1:{port}/histogram",
-            f"  curl --data-binary @photo.jpg -H 'Content-Type: image/jpeg' http://127.0.0.1:{port}/exif",
-            f"  curl -X POST 'http://127.0.0.1:{port}/stress?seconds=2&load=50'",
-        ]
-    elif names:
-        first = next(service for service in engine.services if service.public)
-        lines += [
-            "Try:",
-            f"  curl http://127.0.0.1:{port}/{first.name}",
-            f"  curl http://{first.name}.{first.namespace}.localhost:{port}/",
-            f"  curl http://127.0.0.1:{port}/_knative/status",
-        ]
-    return lines
+async def _follow(engine: Engine, paths: Sequence[Path], reload: asyncio.Event, *, watch: bool) -> None:
+    """Apply the manifests again on SIGHUP and, when watching, after a change of them or of the code."""
+    from knative.local import code
+
+    seen = await asyncio.to_thread(_state, engine)
+    while True:
+        asked = False
+        try:
+            await asyncio.wait_for(reload.wait(), WATCH_SECONDS if watch else None)
+            reload.clear()
+            asked = True
+        except TimeoutError:
+            pass
+        found = await asyncio.to_thread(_state, engine)
+        if found == seen and not asked:
+            continue
+        # An editor writes in several steps: wait until nothing changes any more.
+        while (later := await asyncio.to_thread(_state, engine)) != found:
+            found = later
+            await asyncio.sleep(0.2)
+        seen = found
+        _apply(engine, paths, code.fingerprint(engine.directory))
 
 
-def load(paths: list[Path]) -> Applied:
-    """Read the Services of manifests."""
-    from knative.local.engine import Applied
-    from knative.local.source import read_file
+def _state(engine: Engine) -> tuple[object, ...]:
+    from knative.local import code
 
-    services = []
     files = []
-    for path in paths:
-        for file in sorted(path.rglob("*.yaml")) if path.is_dir() else [path]:
-            files.append(file)
-            services += [
-                document.data
-                for document in read_file(file)
-                if document.data.get("kind") == "Service" and "overlays" not in str(file)
-            ]
-    return Applied(services=services, files=files)
+    for path in engine.manifests.files:
+        try:
+            found = os.stat(path)  # noqa: PTH116
+            files.append((str(path), found.st_mtime_ns, found.st_size))
+        except OSError:
+            files.append((str(path), 0, 0))
+    return (code.fingerprint(engine.directory), *files)
+
+
+def _apply(engine: Engine, paths: Sequence[Path], fingerprint: str) -> None:
+    from knative.local.manifests import load
+
+    try:
+        done = engine.apply(load(paths), fingerprint)
+    except (ManifestError, TemplateError) as error:
+        engine.say(f"not applied: {error}")
+        return
+    for line in done or ["nothing has changed"]:
+        engine.say(line)
+
+
+def greeting(engine: Engine) -> list[str]:
+    """Where everything is, and three things to try."""
+    here = f"http://127.0.0.1:{engine.port}"
+    public = [service for service in engine.services if service.public]
+    lines = [f"Console  {here}/"]
+    lines += [
+        f"Service  {here}/{service.name}  or  http://{service.name}.{service.namespace}.localhost:{engine.port}/"
+        for service in public
+    ]
+    if {"histogram", "exif", "stress"} <= {service.name for service in public}:
+        tries = [
+            f"curl -F file=@photo.jpg {here}/histogram",
+            f"curl --data-binary @photo.jpg -H 'Content-Type: image/jpeg' {here}/exif",
+            f"curl -X POST '{here}/stress?seconds=2&load=50'",
+        ]
+    elif public:
+        first = public[0]
+        tries = [
+            f"curl {here}/{first.name}",
+            f"curl -H 'Host: {first.name}.{first.namespace}.localhost' {here}/",
+            f"curl {here}/_knative/status",
+        ]
+    else:
+        tries = []
+    return lines + [f"Try      {line}" for line in tries]

@@ -11,15 +11,16 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from knative.local.cluster_config import Defaults
 from knative.local.grammar import parse_quantity
 from knative.local.limits import Limits
 from knative.local.pod import PodSpec
 from knative.local.probes import Probe
 
-DEFAULT_TIMEOUT_SECONDS = 300
 # What a pod gets of the engine's environment: enough to run an interpreter, none of the shell's secrets.
 _INHERITED = ("HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV")
 
@@ -94,6 +95,7 @@ def base_environment() -> dict[str, str]:
 def template(
     service: Mapping[str, Any],
     directory: str,
+    defaults: Defaults,
     code: str = "",
     references: Mapping[tuple[str, str, str], Mapping[str, str]] | None = None,
 ) -> Template:
@@ -102,6 +104,7 @@ def template(
     Args:
         service: The Service as plain data.
         directory: Where its container runs.
+        defaults: The cluster's config-defaults.
         code: A fingerprint of the code it runs; a change makes a new revision.
         references: ConfigMaps and Secrets, by kind, namespace and name.
 
@@ -122,9 +125,10 @@ def template(
     ports = container.get("ports") or [{}]
     if ports[0].get("name") == "h2c":
         raise TemplateError(f"{named}: port h2c (HTTP/2) is not served on this machine; http1 is")
-    timeout = float(spec.get("timeoutSeconds") or DEFAULT_TIMEOUT_SECONDS)
-    start = float(spec.get("responseStartTimeoutSeconds") or 0)
-    idle = float(spec.get("idleTimeoutSeconds") or 0)
+    timeout = float(spec.get("timeoutSeconds") or defaults.revision_timeout_seconds)
+    start = float(spec.get("responseStartTimeoutSeconds") or defaults.revision_response_start_timeout_seconds)
+    idle = float(spec.get("idleTimeoutSeconds") or defaults.revision_idle_timeout_seconds)
+    concurrency = spec.get("containerConcurrency")
     environment = _environment(container, named, namespace, references or {})
     ignored = [f"container {c.get('name') or c['image']}" for c in containers if c is not container]
     limits = (container.get("resources") or {}).get("limits") or {}
@@ -137,7 +141,7 @@ def template(
         fingerprint=_fingerprint(template, environment, directory, code),
         name=(template.get("metadata") or {}).get("name"),
         annotations=(template.get("metadata") or {}).get("annotations") or {},
-        concurrency=int(spec.get("containerConcurrency") or 0),
+        concurrency=defaults.container_concurrency if concurrency is None else int(concurrency),
         timeout=timeout,
         response_start_timeout=start if 0 < start < timeout else None,
         idle_timeout=idle or None,
@@ -148,11 +152,16 @@ def template(
         startup=_probe(container.get("startupProbe")),
         liveness=_probe(container.get("livenessProbe")),
         limits=Limits(
-            cpu=float(parse_quantity(str(limits["cpu"]))) if "cpu" in limits else None,
-            memory=int(parse_quantity(str(limits["memory"]))) if "memory" in limits else None,
+            cpu=_quantity(limits.get("cpu"), defaults.revision_cpu_limit),
+            memory=_quantity(limits.get("memory"), defaults.revision_memory_limit),
         ),
         ignored=tuple(ignored),
     )
+
+
+def _quantity(text: object, default: Fraction | None) -> float | None:
+    value = default if text is None else parse_quantity(str(text))
+    return None if value is None else float(value)
 
 
 def _fingerprint(*parts: object) -> str:
