@@ -93,11 +93,12 @@ def build(name: str) -> tuple[Flask, Service]:
 
     Raises:
         SettingsError: the environment holds values that are not allowed.
-        ModuleNotFoundError: there is no such function, or its extra is not installed.
+        FileNotFoundError: there is no such function.
+        ModuleNotFoundError: its extra is not installed.
     """
     source = Path(__file__).parents[1] / name / "main.py"
     if not source.is_file():
-        raise ModuleNotFoundError(f"there is no function {name!r} here")
+        raise FileNotFoundError(f"there is no function {name!r} here")
     app: Flask = functions_framework.create_app(name, str(source), "http")  # type: ignore[no-untyped-call]
     # The framework runs the file as a module of its own, named `main`: this is the one that will be called.
     service = start(sys.modules["main"].FUNCTION, os.environ)

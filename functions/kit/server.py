@@ -27,13 +27,16 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"invalid port {arguments.port!r}: expected 1 to 65535")
     # Imports make no garbage worth looking for: collecting while they run is a twentieth of a cold start.
     gc.disable()
-    from functions.kit.application import Application, build
     from functions.kit.settings import SettingsError
 
     try:
+        from functions.kit.application import Application, build
+
         app, service = build(name)
-    except ModuleNotFoundError as error:
+    except FileNotFoundError as error:
         parser.error(str(error))
+    except ModuleNotFoundError as error:
+        parser.error(f"{error}; install what {name} needs: pip install 'pixelamp[{name}]'")
     except SettingsError as error:
         for mistake in error.mistakes:
             print(mistake, file=sys.stderr)  # noqa: T201

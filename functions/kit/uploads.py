@@ -86,11 +86,20 @@ class Body:
 
     def read(self) -> bytes:
         """The whole body."""
-        # One growing buffer, handed out without a copy: joining the pieces would fault every page in twice.
-        buffer = io.BytesIO()
+        buffer = self.buffer()
         for chunk in self.chunks():
             buffer.write(chunk)
-        return buffer.getvalue()
+        return filled(buffer)
+
+    def buffer(self) -> io.BytesIO:
+        """Where the body, or a file of it, is put together: of the announced size at once, so that it never moves.
+
+        A buffer that grows is copied and its pages faulted in again and again, which costs more than parsing does.
+        """
+        # Of what was read, only the piece that is being parsed can still belong to this file.
+        size = max((self._length or 0) - max(self.bytes_read - CHUNK, 0), 0)
+        # The bytes object has no other owner, so BytesIO writes into it and `filled` hands it out without a copy.
+        return io.BytesIO(bytes(min(size, self._settings.max_bytes)))
 
     def _read(self, deadline: float) -> bytes:
         remaining = deadline - time.monotonic()
@@ -108,7 +117,6 @@ class Body:
                 "Body too slow",
                 f"the body must arrive within {seconds} ({self._settings.variable('body_seconds')}); "
                 f"{quantity(self.bytes_read, 'bytes')} have",
-                headers={"Connection": "close"},
             ) from None
         except Exception as error:  # noqa: BLE001 - servers raise their own kinds for broken chunks and lost clients
             raise malformed(f"the body could not be read: {type(error).__name__}") from None
@@ -125,6 +133,12 @@ class Body:
             if not chunk:
                 return
             drained += len(chunk)
+
+
+def filled(buffer: io.BytesIO) -> bytes:
+    """What has been written into a buffer of `Body.buffer`."""
+    buffer.truncate()
+    return buffer.getvalue()
 
 
 def boundary_of(content_type: str) -> str | None:
@@ -168,7 +182,7 @@ def _read_form(body: Body, boundary: str, max_files: int) -> list[Upload]:
     from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
     files: list[Upload] = []
-    buffer = io.BytesIO()
+    buffer = body.buffer()
     segment: MultipartSegment | None = None
     keep = False
     try:
@@ -176,7 +190,9 @@ def _read_form(body: Body, boundary: str, max_files: int) -> list[Upload]:
             for chunk in body.chunks():
                 for event in parser.parse(chunk):
                     if isinstance(event, MultipartSegment):
-                        segment, buffer = event, io.BytesIO()
+                        segment = event
+                        if buffer.tell():
+                            buffer = body.buffer()
                         keep = event.filename is not None or event.name in ("file", "image")
                     elif event:
                         if keep:
@@ -184,7 +200,7 @@ def _read_form(body: Body, boundary: str, max_files: int) -> list[Upload]:
                     elif segment is not None and keep:
                         if len(files) == max_files:
                             raise malformed(f"the limit is {max_files} files in one request")
-                        data = buffer.getvalue()
+                        data = filled(buffer)
                         # A file input left empty by a browser sends a part without name and bytes.
                         if data or segment.filename:
                             files.append(Upload(data, segment.filename or None, segment.content_type, segment.name))
