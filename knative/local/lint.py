@@ -200,11 +200,7 @@ def _limits(container: Data) -> Iterator[Finding]:
 
 def _insecure(container: Data) -> Iterator[Finding]:
     context = container.get("securityContext", {})
-    missing = [
-        name
-        for name in ("runAsNonRoot", "allowPrivilegeEscalation", "seccompProfile", "capabilities")
-        if name not in context
-    ]
+    wanted = ("runAsNonRoot", "allowPrivilegeEscalation", "seccompProfile", "capabilities")
     message = "Kubernetes default value is insecure, Knative may default this to secure in a future release"
     for name in wanted:
         if name not in context:
