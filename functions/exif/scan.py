@@ -49,6 +49,18 @@ FORMATS = (
 # Junk before a JPEG's first marker is passed over up to here.
 MAX_JUNK = 128 * 1024
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"II\xbc\1")
+_OTHERS = (
+    b"%PDF",
+    b"PK\3\4",
+    b"RIFF",
+    b"OggS",
+    b"ID3",
+    b"\x1aE\xdf\xa3",
+    b"\0\0\1\0",
+    b"\0\0\2\0",
+    b"\x1f\x8b",
+    b"\xd0\xcf\x11\xe0",
+)
 _BRANDED = frozenset((b"ftyp", b"jP  ", b"JXL "))
 
 
@@ -83,6 +95,9 @@ def identify(data: bytes) -> str:
         and not any(data[15:18])
     ):
         return "bmp"
+    # Junk before a JPEG, but no other kind of file that holds one, and no text.
+    if data.startswith(_OTHERS) or data[:64].isascii():
+        return ""
     return "jpeg" if b"\xff\xd8\xff" in data[:MAX_JUNK] else ""
 
 

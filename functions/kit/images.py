@@ -130,8 +130,8 @@ def _brands(data: bytes) -> set[bytes]:
     return {data[8:12], *(data[at : at + 4] for at in range(16, end, 4))}
 
 
-def _refusal(data: bytes) -> Problem:
-    """The problem of bytes that are no accepted format: 415 if they have a name, else 422."""
+def refusal(data: bytes, accepted: list[str]) -> Problem:
+    """The problem of bytes that are none of the accepted formats: 415 if they have a name, else 422."""
     name = next((label for prefix, label in _REFUSED if data.startswith(prefix)), None)
     head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")
     if name is None and data[8:10] == b"CR" and data[:4] in {b"II*\0", b"MM\0*"}:
@@ -141,7 +141,7 @@ def _refusal(data: bytes) -> Problem:
     elif name is None and (head.startswith(b"<svg") or (head.startswith(b"<?xml") and b"<svg" in head)):
         name = "SVG"
     if name is not None:
-        return problems.unsupported_format(name, [entry.label for entry in ACCEPTED.values()])
+        return problems.unsupported_format(name, accepted)
     if not data:
         return problems.unreadable_image("the file is empty")
     return problems.unreadable_image("the bytes begin like no image format")
@@ -194,7 +194,7 @@ def open_image(data: bytes, settings: Settings, frame: int = 0, draft: int | Non
         raise problems.too_many_bytes(settings.max_bytes, len(data), settings.variable("max_bytes"))
     name = sniff(data)
     if name is None:
-        raise _refusal(data)
+        raise refusal(data, [entry.label for entry in ACCEPTED.values()])
     _keep_arena(settings.decodes)
     gate = _gate(settings.decodes)
     if not gate.acquire(timeout=settings.timeout_seconds):

@@ -1,0 +1,185 @@
+"""The answer about one file: grouped tags with their raw values, what people want at a glance, or one flat table."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from functions.exif import summary
+from functions.exif.ifd import RATIONAL, SRATIONAL, TYPE_NAMES, Entry
+from functions.exif.printing import number_or_text
+from functions.exif.reading import Reading, Row, read
+from functions.exif.scan import scan
+
+# Raw values longer than this stand in the answer only when asked for.
+SHORT_BYTES = 64
+SHORT_NUMBERS = 64
+
+
+def examine(data: bytes) -> Reading | None:
+    """Read a file's metadata; None where the bytes are no image of a known format. Never raises."""
+    found = scan(data)
+    return None if found is None else read(found)
+
+
+def document(
+    reading: Reading,
+    tags: Collection[str] = (),
+    groups: Collection[str] = (),
+    *,
+    raw: bool = False,
+    thumbnail: bool = False,
+) -> dict[str, Any]:
+    """The answer as a JSON object.
+
+    Args:
+        reading: of the file.
+        tags: only these names, in any case; all if empty.
+        groups: only these groups, in any case; `XMP` stands for all that begin so; all if empty.
+        raw: long raw values too, with count and offset of each.
+        thumbnail: the thumbnail as a data URI.
+    """
+    found = reading.scan
+    answer: dict[str, Any] = {
+        "format": found.format,
+        "media_type": found.media_type,
+        "width": found.width,
+        "height": found.height,
+        "frames": found.frames,
+        "summary": summary.sentence(reading),
+    }
+    parts = {
+        "camera": summary.camera(reading),
+        "exposure": summary.exposure(reading),
+        "focus": summary.focus(reading),
+        "location": summary.location(reading),
+        "capture_time": summary.capture_time(reading),
+        "resolution": summary.resolution(reading),
+        "thumbnail": preview(reading, thumbnail),
+    }
+    answer.update((name, part) for name, part in parts.items() if part)
+    answer["groups"] = {
+        group: {row.name: member(row, raw) for row in rows} for group, rows in selected(reading, tags, groups).items()
+    }
+    answer["warnings"] = reading.warnings
+    return answer
+
+
+def selected(reading: Reading, tags: Collection[str] = (), groups: Collection[str] = ()) -> dict[str, list[Row]]:
+    """The rows of the groups and names asked for, without empty groups."""
+    names = {name.lower() for name in tags}
+    wanted = {group.lower() for group in groups}
+    chosen: dict[str, list[Row]] = {}
+    for group, rows in reading.groups.items():
+        key = group.lower()
+        if wanted and key not in wanted and key.partition("-")[0] not in wanted:
+            continue
+        kept = [row for row in rows.values() if not names or row.name.lower() in names]
+        if kept:
+            chosen[group] = kept
+    return chosen
+
+
+def member(row: Row, raw: bool = False) -> dict[str, Any]:
+    """One tag: its number and type, its raw value, and the value as printed."""
+    entry = row.entry
+    if entry is None:
+        return {"value": row.printed} if row.value == row.printed else {"raw": row.value, "value": row.printed}
+    result: dict[str, Any] = {"tag": f"0x{row.number:04X}", "type": TYPE_NAMES[entry.type]}
+    if raw:
+        result["count"], result["offset"] = entry.number, entry.offset
+    result["raw"] = raw_value(entry, whole=raw)
+    result["value"] = row.printed
+    return result
+
+
+def raw_value(entry: Entry, *, whole: bool = False) -> Any:
+    """A raw value as JSON: numbers, pairs of numerator and denominator, text; other bytes as `{"base64": …}`.
+
+    Args:
+        entry: of a directory.
+        whole: long values too; else they are null, as are numbers that JSON has no form for.
+    """
+    value = entry.value
+    if value is None:
+        return None
+    if isinstance(value, bytes):
+        if not whole and len(value) > SHORT_BYTES and (entry.type == 7 or len(value) > 4096):
+            return None
+        text = value.rstrip(b"\0")
+        if text.isascii() and (entry.type == 2 or b"\0" not in text) and text.decode("ascii").isprintable():
+            return text.decode("ascii")
+        return {"base64": base64.b64encode(value).decode("ascii")}
+    if not whole and len(value) > SHORT_NUMBERS:
+        return None
+    if entry.type in (RATIONAL, SRATIONAL):
+        return value[0] if len(value) == 1 else value
+    if entry.type in (11, 12):
+        numbers = [number if abs(number) < float("inf") else None for number in value]  # type: ignore[arg-type]
+        return numbers[0] if len(numbers) == 1 else numbers
+    return value[0] if len(value) == 1 else value
+
+
+def preview(reading: Reading, data_uri: bool = False) -> dict[str, Any] | None:
+    """The thumbnail: where it stands, how large it is, and on request itself as a data URI."""
+    if not reading.previews:
+        return None
+    first = reading.previews[0]
+    result: dict[str, Any] = {"group": first.group, "name": first.name, "bytes": len(first.data)}
+    inner = scan(first.data)
+    if inner is not None and inner.width:
+        result["width"], result["height"] = inner.width, inner.height
+    if data_uri:
+        result["data"] = "data:image/jpeg;base64," + base64.b64encode(first.data).decode("ascii")
+    return result
+
+
+def flat(
+    reading: Reading,
+    tags: Collection[str] = (),
+    groups: Collection[str] = (),
+    *,
+    raw: bool = False,
+    name: str | None = None,
+) -> dict[str, Any]:
+    """One object as `exiftool -G1 -j -struct` gives it: `Group:Name` to the printed value, numbers as numbers.
+
+    Args:
+        reading: of the file.
+        tags: only these names.
+        groups: only these groups.
+        raw: values without labels and units, as with `-n`.
+        name: of the file, if known.
+    """
+    table: dict[str, Any] = {"SourceFile": name} if name else {}
+    for group, rows in selected(reading, tags, groups).items():
+        for row in rows:
+            table[f"{group}:{row.name}"] = _jsonable(row.value if raw else row.printed)
+    return table
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, bool):
+        return value
+    return number_or_text(value)
+
+
+def table(reading: Reading, tags: Collection[str] = (), groups: Collection[str] = (), *, raw: bool = False) -> str:
+    """CSV (RFC 4180) with a line for each tag: group, tag, value."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["group", "tag", "value"])
+    for group, rows in selected(reading, tags, groups).items():
+        for row in rows:
+            value = row.value if raw else row.printed
+            if isinstance(value, list | tuple):
+                value = "; ".join(map(str, value))
+            writer.writerow([group, row.name, value])
+    return out.getvalue()

@@ -1,0 +1,126 @@
+"""The exif function: HTTP and events around `functions.exif.answer`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from functions.exif.answer import document, examine, flat, table
+from functions.exif.reading import Reading
+from functions.exif.scan import FORMATS
+from functions.kit import problems
+from functions.kit.options import Option, choice, flag, names
+from functions.kit.problems import Problem
+from functions.kit.service import JSON, Call, EventRoute, Function, Reply, Route, dispatch
+from functions.kit.settings import Settings
+from functions.kit.uploads import Upload, the_image
+
+if TYPE_CHECKING:
+    from flask import Request, Response
+
+CSV = "text/csv; charset=utf-8"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExifSettings(Settings):
+    """What the exif function can be told by its environment."""
+
+
+def _examined(data: bytes) -> Reading:
+    """The reading of a file.
+
+    Raises:
+        Problem: 415 for bytes of a known format that is no image of ours, 422 for no image at all.
+    """
+    reading = examine(data)
+    if reading is not None:
+        return reading
+    from functions.kit import images
+
+    name = images.sniff(data)
+    if name is not None:
+        raise problems.unsupported_format(images.ACCEPTED[name].label, list(FORMATS))
+    raise images.refusal(data, list(FORMATS))
+
+
+def show(call: Call) -> Reply | Mapping[str, Any]:
+    """`POST /`: what the file says, or each of several files."""
+    uploads = call.uploads()
+    if len(uploads) == 1:
+        return _shown(call, the_image(uploads))
+    return {"results": [_attempt(call, upload) for upload in uploads]}
+
+
+def _shown(call: Call, upload: Upload) -> Reply | Mapping[str, Any]:
+    options = call.options
+    reading = _examined(upload.data)
+    if options["thumbnail"] == "1":
+        if not reading.previews:
+            raise Problem(422, "no-thumbnail", "No thumbnail", "the metadata of this file hold no thumbnail")
+        return Reply(reading.previews[0].data, "image/jpeg")
+    if options["format"] == "csv":
+        return Reply(table(reading, options["tags"], options["groups"], raw=options["raw"]), CSV)
+    return _table(options, reading, upload)
+
+
+def _table(options: Mapping[str, Any], reading: Reading, upload: Upload) -> Mapping[str, Any]:
+    if options["flat"]:
+        return flat(reading, options["tags"], options["groups"], raw=options["raw"], name=upload.name)
+    inline = options["thumbnail"] == "inline"
+    answer = document(reading, options["tags"], options["groups"], raw=options["raw"], thumbnail=inline)
+    return {"name": upload.name, **answer} if upload.name else answer
+
+
+def _attempt(call: Call, upload: Upload) -> Mapping[str, Any]:
+    """One of several files: its answer, or its problem in the answer's place."""
+    try:
+        return _table(call.options, _examined(the_image([upload]).data), upload)
+    except Problem as problem:
+        return {"name": upload.name, "problem": problem.document()}
+
+
+def _of_event(data: bytes, _settings: Settings) -> Mapping[str, Any]:
+    """An event's image to the result that its reply holds."""
+    return document(_examined(data))
+
+
+FUNCTION = Function(
+    name="exif",
+    summary="Everything a picture's metadata say, with names, raw and printed values, in every container.",
+    settings=ExifSettings,
+    routes=(
+        Route(
+            "POST",
+            "/",
+            show,
+            "Read the metadata of a picture, or of each of several: JSON, one flat table, CSV, or the thumbnail.",
+            options=(
+                Option("tags", names(), (), "only these tags, by comma: `Make,Model`"),
+                Option("groups", names(), (), "only these groups, by comma: `IFD0,GPS,XMP`"),
+                Option("raw", flag(), False, "long raw values, counts and offsets too; flat and CSV as `exiftool -n`"),
+                Option("flat", flag(), False, "one object, `Group:Tag` to its value, as `exiftool -G1 -j -struct`"),
+                Option("format", choice("json", "csv"), "json", "answer as this"),
+                Option("thumbnail", choice("0", "1", "inline"), "0", "1: the thumbnail itself; inline: as a data URI"),
+            ),
+            takes="images",
+            produces=(JSON, "text/csv", "image/jpeg"),
+        ),
+    ),
+    page=Path(__file__).with_name("page.html"),
+    events=(
+        EventRoute(
+            type="dev.pixelamp.image.uploaded",
+            reply="dev.pixelamp.exif.extracted",
+            takes="image",
+            handler=_of_event,
+            result="exif",
+        ),
+    ),
+)
+
+
+def exif(request: Request) -> Response:
+    """The framework's target."""
+    return dispatch(FUNCTION, request)

@@ -1,0 +1,222 @@
+"""A file's metadata as rows: from the scan and the walk to names, values and prints, group by group.
+
+Groups are named as ExifTool's family 1 names them: `IFD0`, `ExifIFD`, `GPS`, `XMP-dc`, `IPTC`, `ICC-header`, …
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from functions.exif.blocks import Block, Scan
+from functions.exif.ifd import Entry, Ifd, Ifds, walk
+from functions.exif.printing import binary, plain, show
+from functions.exif.tags import tag
+
+# Printed values may be lists and structures in XMP and IPTC.
+Printed = Any
+
+# What in a directory is an offset from the block's start: shown as an offset in the file, as ExifTool does.
+OFFSETS = frozenset((0x111, 0x120, 0x144, 0x201, 0xA010, 0xBCC0, 0xBCC2))
+MAKER_NOTE, PRIVATE_DATA, XMP_PACKET, IPTC_RECORDS, RESOURCES, ICC_PROFILE = (
+    0x927C,
+    0xC634,
+    0x2BC,
+    0x83BB,
+    0x8649,
+    0x8773,
+)
+POINTERS = frozenset((0x14A, 0x190, 0x8769, 0x8825, 0xA005))
+FIRST_COUNTS = frozenset((0x100, 0x101, 0x102, 0x103, 0x106, 0x10E, 0x112, 0x115, 0x116, 0x11A, 0x11B, 0x11C, 0x128))
+STRIP_OFFSETS, STRIP_BYTES, JPEG_OFFSET, JPEG_BYTES = 0x111, 0x117, 0x201, 0x202
+
+
+class Row(NamedTuple):
+    """One tag of a file.
+
+    Args:
+        name: ExifTool's.
+        value: without labels and units, as `exiftool -n` gives it.
+        printed: as `exiftool` prints it.
+        number: of the tag; -1 where its format does not number them.
+        entry: the directory's entry, with the raw value; None outside Exif.
+    """
+
+    name: str
+    value: Printed
+    printed: Printed
+    number: int = -1
+    entry: Entry | None = None
+
+
+@dataclass(slots=True)
+class Reading:
+    """All that was read of a file.
+
+    Args:
+        scan: of its container.
+        groups: rows by name, by group.
+        warnings: of the scan, the walks and the readers of other blocks.
+        previews: pictures inside the metadata: group and name of the row, offset in `source`, bytes.
+        order: byte order of the first Exif block, `<` or `>`; empty without one.
+        maker: block, offset and size of the maker note.
+    """
+
+    scan: Scan
+    groups: dict[str, dict[str, Row]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    previews: list[Preview] = field(default_factory=list)
+    order: str = ""
+    maker: MakerNote | None = None
+
+    def text(self, group: str, name: str) -> str:
+        """A row's print as text; empty where there is none."""
+        row = self.groups.get(group, {}).get(name)
+        return "" if row is None else str(row.printed)
+
+    def value(self, group: str, name: str) -> Printed | None:
+        """A row's value; None where there is none."""
+        row = self.groups.get(group, {}).get(name)
+        return None if row is None else row.value
+
+    def put(self, group: str, row: Row) -> None:
+        """Keep a row unless its group has one of that name: the first counts."""
+        self.groups.setdefault(group, {}).setdefault(row.name, row)
+
+
+class Preview(NamedTuple):
+    """A picture inside the metadata, such as IFD1's thumbnail."""
+
+    group: str
+    name: str
+    data: bytes
+
+
+class MakerNote(NamedTuple):
+    """Where a maker note stands, and in what."""
+
+    block: bytes
+    offset: int
+    size: int
+    order: str
+    base: int
+
+
+def read(scan: Scan) -> Reading:
+    """Read all blocks of a scan. Never raises."""
+    reading = Reading(scan)
+    for block in scan.blocks:
+        if block.kind == "exif":
+            _exif(reading, block)
+        elif block.kind == "mpf":
+            _directories(reading, block, walk(block.data, "MPF0"))
+    reading.warnings[:0] = scan.warnings
+    return reading
+
+
+# CR3 keeps each directory in a structure of its own.
+_CANON_BOXES = {"CMT1": "IFD0", "CMT2": "ExifIFD", "CMT3": "MakerNotes", "CMT4": "GPS"}
+
+
+def _exif(reading: Reading, block: Block) -> None:
+    name = _CANON_BOXES.get(block.where, "IFD0")
+    if name == "MakerNotes":
+        order = "<" if block.data[:2] == b"II" else ">"
+        reading.maker = MakerNote(block.data, 8, len(block.data) - 8, order, 0)
+        return
+    ifds = walk(block.data, name)
+    if not reading.order:
+        reading.order = ifds.order
+    _directories(reading, block, ifds)
+
+
+def _directories(reading: Reading, block: Block, ifds: Ifds) -> None:
+    reading.warnings += ifds.warnings
+    # Offsets in an image resource are shown as they stand.
+    base = 0 if "8BIM" in block.where else max(block.offset, 0)
+    for ifd in ifds.ifds:
+        own = ifd.name == "IFD0" and reading.scan.tiff == "RW2"
+        lookup = "PanasonicRaw" if own else ifd.name
+        rows = reading.groups.setdefault(ifd.name, {})
+        compression = _whole(ifd, 0x103)
+        for number, entry in ifd.entries.items():
+            if number in POINTERS:
+                continue
+            description = tag(lookup, number)
+            if number in _SPECIAL and not own:
+                if number in _EMBEDDED:
+                    _embedded(reading, block, ifds, number, entry)
+                    if number == MAKER_NOTE:
+                        continue
+                elif number in _PLACES:
+                    description = description._replace(name=_place(number, ifd, compression, reading.scan.format))
+            shown = entry
+            if number in OFFSETS and base and isinstance(entry.value, tuple):
+                shown = entry._replace(value=tuple(place + base for place in entry.value if isinstance(place, int)))
+            value, printed = show(shown, description, ifds.order)
+            name = description.name
+            # Of directories with one name, as several pages' SubIFDs, ExifTool shows the last, but for these.
+            if name not in rows or number not in FIRST_COUNTS:
+                rows[name] = Row(name, value, printed, number, entry)
+        _previews(reading, block, ifd)
+
+
+_EMBEDDED = frozenset((MAKER_NOTE, XMP_PACKET, IPTC_RECORDS, RESOURCES, ICC_PROFILE, PRIVATE_DATA))
+_PLACES = frozenset((STRIP_OFFSETS, STRIP_BYTES, JPEG_OFFSET, JPEG_BYTES))
+_SPECIAL = _EMBEDDED | _PLACES
+
+
+def _whole(ifd: Ifd, number: int) -> int | None:
+    """A whole number of a directory."""
+    entry = ifd.entries.get(number)
+    value = plain(entry) if entry else None
+    return value if isinstance(value, int) else None
+
+
+def _place(number: int, ifd: Ifd, compression: int | None, container: str) -> str:
+    """What the strips or the JPEG of a directory hold decides their names."""
+    end = "Length" if number in (STRIP_BYTES, JPEG_BYTES) else "Start"
+    name = ifd.name
+    if number in (STRIP_OFFSETS, STRIP_BYTES):
+        if compression == 34892:
+            return f"OtherImage{end}"
+        reduced = compression == 7 and _whole(ifd, 0xFE) not in (0, None) and container in ("DNG", "TIFF")
+        if container == "CR2" and name == "IFD0":
+            return f"PreviewImage{end}"
+        if reduced:
+            return f"JpgFromRaw{end}" if name == "SubIFD2" else f"PreviewImage{end}"
+        if name == "IFD2" and container in ("JPEG", "MPO"):
+            return f"PreviewImage{end}"
+        return "StripByteCounts" if end == "Length" else "StripOffsets"
+    if name == "IFD1" or (
+        name == "IFD0" and container not in ("TIFF", "BigTIFF", "DNG", "NEF", "ARW", "CR2", "PEF", "ORF")
+    ):
+        return "ThumbnailLength" if end == "Length" else "ThumbnailOffset"
+    if name == "IFD0" and container == "ARW":
+        return f"PreviewImage{end}"
+    if name in ("SubIFD", "IFD2"):
+        return f"JpgFromRaw{end}"
+    return f"OtherImage{end}"
+
+
+def _embedded(reading: Reading, block: Block, ifds: Ifds, number: int, entry: Entry) -> None:
+    """Blocks of other kinds inside a directory."""
+    if number == MAKER_NOTE:
+        reading.maker = MakerNote(block.data, entry.offset, entry.size, ifds.order, max(block.offset, 0))
+
+
+def _previews(reading: Reading, block: Block, ifd: Ifd) -> None:
+    """The JPEG that a directory points to."""
+    start, size = _whole(ifd, JPEG_OFFSET), _whole(ifd, JPEG_BYTES)
+    if not start or not size or start < 0 or size < 0:
+        return
+    name = _place(JPEG_OFFSET, ifd, None, reading.scan.format)
+    name = name.removesuffix("Offset").removesuffix("Start")
+    name = name if name == "JpgFromRaw" else f"{name.removesuffix('Image')}Image"
+    text = binary(size)
+    reading.put(ifd.name, Row(name, text, text))
+    data = block.data[start : start + size]
+    if data[:2] == b"\xff\xd8" and len(data) == size:
+        reading.previews.append(Preview(ifd.name, name, data))
+    else:
+        reading.warnings.append(f"{ifd.name}: no whole JPEG where its {name} should be")

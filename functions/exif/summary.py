@@ -1,0 +1,297 @@
+"""What a person wants at a glance: camera, exposure, place, time, resolution, and one sentence of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from functions.exif.printing import sexagesimal
+from functions.exif.reading import Reading
+
+_DATE = re.compile(
+    r"(\d{4})[:\-/.](\d{1,2})[:\-/.](\d{1,2})(?:[ T](\d{1,2}):(\d{1,2})(?::(\d{1,2}))?(\.\d+)?)?\s*(Z|[+-]\d\d:?\d\d)?"
+)
+_OFFSET = re.compile(r"[+-]\d\d:\d\d|Z")
+MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
+# Makers' names as people write them; most cameras' own are in capitals or carry the company's form.
+_MAKER_FORM = re.compile(
+    r"(?i)[ ,]+(corporation|corp\.?|co\.?,? ?ltd\.?|company|inc\.?|imaging|optical|electric|eastman)\b.*"
+)
+
+
+def camera(reading: Reading) -> dict[str, Any]:
+    """Make, model, lens and serial numbers; only what there is."""
+    make = _first(reading, ("IFD0", "Make"), ("XMP-tiff", "Make"))
+    model = _first(reading, ("IFD0", "Model"), ("XMP-tiff", "Model"), ("IFD0", "UniqueCameraModel"))
+    serial = _first(
+        reading,
+        ("ExifIFD", "SerialNumber"),
+        ("IFD0", "CameraSerialNumber"),
+        ("MakerNotes", "SerialNumber"),
+        ("XMP-aux", "SerialNumber"),
+        ("XMP-exifEX", "SerialNumber"),
+    )
+    lens = _first(
+        reading,
+        ("ExifIFD", "LensModel"),
+        ("MakerNotes", "Lens"),
+        ("XMP-exifEX", "LensModel"),
+        ("XMP-aux", "Lens"),
+        ("ExifIFD", "LensInfo"),
+        ("IFD0", "DNGLensInfo"),
+    )
+    lens_serial = _first(reading, ("ExifIFD", "LensSerialNumber"), ("MakerNotes", "LensSerialNumber"))
+    found = {
+        "make": make,
+        "model": model,
+        "serial_number": serial,
+        "lens": lens,
+        "lens_make": _first(reading, ("ExifIFD", "LensMake")),
+        "lens_serial_number": lens_serial,
+        "software": _first(reading, ("IFD0", "Software"), ("XMP-xmp", "CreatorTool")),
+        "owner": _first(reading, ("ExifIFD", "OwnerName"), ("MakerNotes", "OwnerName")),
+    }
+    return {name: value for name, value in found.items() if value not in ("", None)}
+
+
+def _first(reading: Reading, *places: tuple[str, str]) -> Any:
+    for group, name in places:
+        row = reading.groups.get(group, {}).get(name)
+        if row is not None and row.printed not in ("", None):
+            text = row.printed
+            return text.strip() if isinstance(text, str) else text
+    return None
+
+
+_EXPOSURE = {
+    "time": ("ExposureTime", "ShutterSpeedValue"),
+    "f_number": ("FNumber", "ApertureValue"),
+    "iso": ("ISO", "RecommendedExposureIndex", "ISOSpeed"),
+    "compensation": ("ExposureCompensation",),
+    "program": ("ExposureProgram",),
+    "mode": ("ExposureMode",),
+    "metering": ("MeteringMode",),
+    "light_source": ("LightSource",),
+    "white_balance": ("WhiteBalance",),
+    "flash": ("Flash",),
+}
+_FOCUS = {
+    "focal_length": ("FocalLength",),
+    "focal_length_35mm": ("FocalLengthIn35mmFormat",),
+    "subject_distance": ("SubjectDistance",),
+    "subject_distance_range": ("SubjectDistanceRange",),
+    "digital_zoom": ("DigitalZoomRatio",),
+}
+
+
+def exposure(reading: Reading) -> dict[str, Any]:
+    """How the picture was exposed, as printed; `seconds` is the time as a number."""
+    found = _named(reading, _EXPOSURE)
+    seconds = reading.value("ExifIFD", "ExposureTime")
+    if seconds is None:
+        seconds = reading.value("ExifIFD", "ShutterSpeedValue")
+    if isinstance(seconds, int | float) and "time" in found:
+        found["seconds"] = seconds
+    return found
+
+
+def focus(reading: Reading) -> dict[str, Any]:
+    """Focal length and distance, as printed."""
+    return _named(reading, _FOCUS)
+
+
+def _named(reading: Reading, names: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, candidates in names.items():
+        for group in ("ExifIFD", "XMP-exif", "IFD0", "IFD2"):
+            rows = reading.groups.get(group)
+            row = next((rows[name] for name in candidates if name in rows), None) if rows else None
+            if row is not None and row.printed not in ("", "undef"):
+                found[key] = row.printed
+                break
+    return found
+
+
+def location(reading: Reading) -> dict[str, Any] | None:
+    """Where the picture was taken: decimal degrees, degrees in words, altitude, direction, a `geo:` URI (RFC 5870).
+
+    Returns:
+        None where there is no valid position, be it that a reference is missing, a value is none, or out of range.
+    """
+    rows = reading.groups.get("GPS")
+    if not rows:
+        return None
+    latitude = _coordinate(rows, "GPSLatitude", "S", 90)
+    longitude = _coordinate(rows, "GPSLongitude", "W", 180)
+    if latitude is None or longitude is None:
+        return None
+    south, west = ("S" if latitude < 0 else "N"), ("W" if longitude < 0 else "E")
+    found: dict[str, Any] = {
+        "latitude": round(latitude, 8),
+        "longitude": round(longitude, 8),
+        "dms": f"{sexagesimal(latitude)} {south}, {sexagesimal(longitude)} {west}",
+    }
+    altitude = rows["GPSAltitude"].value if "GPSAltitude" in rows else None
+    uri = f"geo:{latitude:.8g},{longitude:.8g}"
+    if isinstance(altitude, int | float):
+        below = "GPSAltitudeRef" in rows and rows["GPSAltitudeRef"].value in (1, 3, "1", "3")
+        found["altitude"] = -altitude if below else altitude
+        uri += f",{found['altitude']:.6g}"
+    for name, key in (("GPSImgDirection", "direction"), ("GPSTrack", "track"), ("GPSSpeed", "speed")):
+        if name in rows and isinstance(rows[name].value, int | float):
+            found[key] = rows[name].value
+            if name + "Ref" in rows:
+                found[key + "_reference"] = rows[name + "Ref"].printed
+    if "GPSHPositioningError" in rows and isinstance(rows["GPSHPositioningError"].value, int | float):
+        found["error"] = rows["GPSHPositioningError"].value
+        uri += f";u={found['error']:.6g}"
+    date, time = reading.text("GPS", "GPSDateStamp"), reading.text("GPS", "GPSTimeStamp")
+    if date and time:
+        found["time"] = f"{date.replace(':', '-', 2)}T{time}Z"
+    if "GPSMapDatum" in rows:
+        found["datum"] = rows["GPSMapDatum"].printed
+    found["geo"] = uri
+    found["map"] = (
+        f"https://www.openstreetmap.org/?mlat={latitude:.6f}&mlon={longitude:.6f}#map=15/{latitude:.6f}/{longitude:.6f}"
+    )
+    return found
+
+
+def _coordinate(rows: dict[str, Any], name: str, negative: str, limit: int) -> float | None:
+    row = rows.get(name)
+    if row is None or not isinstance(row.value, int | float):
+        return None
+    reference = rows.get(name + "Ref")
+    sign = -1 if reference is not None and str(reference.value).strip().upper().startswith(negative) else 1
+    value = sign * float(row.value)
+    return value if abs(value) <= limit else None
+
+
+def capture_time(reading: Reading) -> dict[str, Any] | None:
+    """When the picture was taken: Original with its fraction and offset, else Digitized, else the file's date.
+
+    Returns:
+        `iso` (ISO 8601, with fraction and offset where known), `source` (the tag it came from); None without a date.
+    """
+    for group, name, fraction, offset in (
+        ("ExifIFD", "DateTimeOriginal", "SubSecTimeOriginal", "OffsetTimeOriginal"),
+        ("ExifIFD", "CreateDate", "SubSecTimeDigitized", "OffsetTimeDigitized"),
+        ("IFD0", "DateTimeOriginal", "", ""),
+        ("IFD0", "ModifyDate", "SubSecTime", "OffsetTime"),
+        ("XMP-exif", "DateTimeOriginal", "", ""),
+        ("XMP-photoshop", "DateCreated", "", ""),
+        ("XMP-xmp", "CreateDate", "", ""),
+    ):
+        match = _DATE.match(reading.text(group, name))
+        if not match:
+            continue
+        iso = _iso(match, reading.text("ExifIFD", fraction).strip(), reading.text("ExifIFD", offset).strip())
+        if iso:
+            return {"iso": iso, "source": f"{group}:{name}"}
+    return None
+
+
+def _iso(match: re.Match[str], fraction: str, offset: str) -> str | None:
+    year, month, day, hour, minute, second, own_fraction, own_offset = match.groups()
+    if not (1 <= int(month) <= 12 and 1 <= int(day) <= 31):
+        return None
+    text = f"{year}-{int(month):02d}-{int(day):02d}"
+    if hour is None:
+        return text
+    if int(hour) > 24 or int(minute) > 59:
+        return text
+    text += f"T{int(hour):02d}:{int(minute):02d}:{int(second or 0):02d}"
+    if fraction.isascii() and fraction.isdigit():
+        text += "." + fraction
+    elif own_fraction:
+        text += own_fraction
+    if _OFFSET.fullmatch(offset):
+        text += offset
+    elif own_offset:
+        text += own_offset
+    return text
+
+
+def resolution(reading: Reading) -> dict[str, Any] | None:
+    """Pixels an inch, wherever they stand: Exif, JFIF, pHYs, BMP; None where they stand nowhere."""
+    for group, x_name, y_name, unit_name in (
+        ("IFD0", "XResolution", "YResolution", "ResolutionUnit"),
+        ("JFIF", "XResolution", "YResolution", "ResolutionUnit"),
+        ("XMP-tiff", "XResolution", "YResolution", "ResolutionUnit"),
+    ):
+        x, y = reading.value(group, x_name), reading.value(group, y_name)
+        if not isinstance(x, int | float) or not isinstance(y, int | float) or x <= 0 or y <= 0:
+            continue
+        unit = reading.text(group, unit_name) or "inches"
+        if unit == "None":
+            continue
+        scale = 2.54 if unit == "cm" else 1
+        return {"x": x, "y": y, "unit": unit, "dpi": [round(x * scale, 2), round(y * scale, 2)], "source": group}
+    details = reading.scan.details
+    x, y = details.get("pixels_per_unit_x"), details.get("pixels_per_unit_y")
+    if isinstance(x, int) and isinstance(y, int) and x > 0 and y > 0 and details.get("pixel_units") == 1:
+        return {"x": x, "y": y, "unit": "m", "dpi": [round(x * 0.0254, 2), round(y * 0.0254, 2)], "source": "header"}
+    return None
+
+
+def sentence(reading: Reading) -> str:
+    """One line: `Canon EOS 5D, 50 mm, 1/200 s, f/2.8, ISO 400, 3 May 2024 14:12 +02:00`; without metadata, the file."""
+    about = camera(reading)
+    parts = []
+    if "model" in about or "make" in about:
+        parts.append(_camera_name(str(about.get("make", "")), str(about.get("model", ""))))
+    lit, sharp = exposure(reading), focus(reading)
+    if "focal_length" in sharp:
+        parts.append(str(sharp["focal_length"]).replace(".0 mm", " mm"))
+    if "time" in lit:
+        parts.append(f"{lit['time']} s")
+    if "f_number" in lit:
+        parts.append(f"f/{str(lit['f_number']).removesuffix('.0')}")
+    if "iso" in lit:
+        parts.append(f"ISO {lit['iso']}")
+    when = capture_time(reading)
+    if when:
+        parts.append(spoken(when["iso"]))
+    if parts:
+        return ", ".join(parts)
+    scan = reading.scan
+    size = f", {scan.width} × {scan.height} pixels" if scan.width else ""
+    return f"{scan.format}{size}, no camera metadata"
+
+
+def _camera_name(make: str, model: str) -> str:
+    """Maker and model without saying the maker twice."""
+    make, model = " ".join(make.split()), " ".join(model.split())
+    short = _MAKER_FORM.sub("", make)
+    if not model:
+        return short or make
+    if not short or model.lower().startswith(short.split()[0].lower()):
+        return model
+    return f"{short} {model}"
+
+
+def spoken(iso: str) -> str:
+    """`2024-05-03T14:12:31.25+02:00` as `3 May 2024 14:12 +02:00`."""
+    date, _, time = iso.partition("T")
+    year, month, day = date.split("-")
+    text = f"{int(day)} {MONTHS[int(month) - 1]} {year}"
+    if time:
+        text += f" {time[:5]}"
+        zone = re.search(r"(Z|[+-]\d\d:\d\d)$", time)
+        if zone:
+            text += f" {'UTC' if zone[0] == 'Z' else zone[0]}"
+    return text
