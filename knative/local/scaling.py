@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from knative.local import grammar
+from knative.local.annotations import Given
 from knative.local.cluster_config import TARGET_MIN, AutoscalerConfig
 
 PREFIX = "autoscaling.knative.dev/"
@@ -115,23 +116,24 @@ class ScalingSpec:
             ValueError: a value is no number or duration, which validation would have refused.
         """
         config = config or AutoscalerConfig()
+        given = Given(annotations)  # the spellings of old are read as well
 
         def number(name: str) -> float | None:
-            text = annotations.get(PREFIX + name)
+            text = given.get(name)
             return None if text is None else float(text)
 
         def whole(name: str) -> int | None:
-            text = annotations.get(PREFIX + name)
+            text = given.get(name)
             return None if text is None else int(text)
 
         def seconds(name: str, default: float) -> float:
-            text = annotations.get(PREFIX + name)
+            text = given.get(name)
             return default if text is None else _seconds(text)
 
         def either(value: float | None, default: float) -> float:
             return default if value is None else value
 
-        metric = annotations.get(PREFIX + "metric") or "concurrency"
+        metric = given.get("metric") or "concurrency"
         percentage = number("target-utilization-percentage")
         target, total = resolve_metric_target(
             metric=metric,
@@ -147,7 +149,7 @@ class ScalingSpec:
         minimum, maximum = whole("min-scale"), whole("max-scale")
         return cls(
             metric=metric,
-            aggregation=annotations.get(PREFIX + "metric-aggregation-algorithm") or "linear",
+            aggregation=given.get("metric-aggregation-algorithm") or "linear",
             target=target,
             total=total,
             target_burst_capacity=either(number("target-burst-capacity"), config.target_burst_capacity),
