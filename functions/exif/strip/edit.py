@@ -1,0 +1,179 @@
+"""What becomes of each block of metadata: the decision, apart from the containers that hold the blocks.
+
+Two ways: everything goes but what `keep` names (each kept statement stays in the kind of block that it stood in), or
+only what `remove` names goes and all else stays as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from functions.exif.strip import iim, profile, xmp
+from functions.exif.strip.exifblock import minimal, without_location
+from functions.exif.strip.layout import Broken
+
+KEEP = {
+    "orientation": "which way up the picture is shown",
+    "icc": "the colour profile, without it colours may change",
+    "colorspace": "Exif's own statement of sRGB or Adobe RGB",
+    "copyright": "copyright notice and rights",
+    "artist": "who made it",
+    "description": "title and description",
+    "date": "when it was taken, with its offset from UTC",
+    "camera": "make and model",
+    "lens": "make and model of the lens",
+    "exposure": "exposure time, aperture, sensitivity, focal length, flash",
+    "resolution": "dots per inch",
+}
+"""Names that `keep` knows, and what each keeps."""
+DEFAULT_KEEP = frozenset({"orientation", "icc"})
+REMOVE = {"gps": "the location: position, direction, place names"}
+"""Names that `remove` knows."""
+# Text of a PNG that states what a name of `keep` asks for (PNG 3, 11.3.3.2, and what ImageMagick writes).
+TEXT_KEYWORDS = {
+    "copyright": "copyright",
+    "author": "artist",
+    "title": "description",
+    "description": "description",
+    "creation time": "date",
+}
+# Keywords under which ImageMagick copies Exif into text.
+LOCATION_KEYWORD = ("exif:gps", "gps")
+
+
+class Unsupported(ValueError):
+    """A format that cannot be cleaned without harm; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """One thing that is gone.
+
+    Args:
+        kind: `exif`, `gps`, `xmp`, `iptc`, `icc`, `comment`, `text`, `thumbnail`, `maker`, `trailer`, …
+        where: the part of the container it stood in.
+        bytes: its size there.
+        detail: what it was, in words.
+    """
+
+    kind: str
+    where: str
+    bytes: int
+    detail: str
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"kind": self.kind, "where": self.where, "bytes": self.bytes, "detail": self.detail}
+
+
+@dataclass(slots=True)
+class Edit:
+    """Decides about blocks, and keeps the record of what went.
+
+    Args:
+        keep: names of `KEEP` that stay when everything else goes.
+        location_only: only the location goes.
+        secrets: texts that identify somebody; they are blanked in a kept colour profile.
+    """
+
+    keep: frozenset[str] = DEFAULT_KEEP
+    location_only: bool = False
+    secrets: tuple[bytes, ...] = ()
+    removed: list[Removed] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    has_exif: bool = False
+
+    def gone(self, kind: str, where: str, size: int, detail: str) -> None:
+        """Record something that is removed."""
+        self.removed.append(Removed(kind, where, size, detail))
+
+    def warn(self, text: str) -> None:
+        """Record once what the receiver should know."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def exif(self, block: bytes, where: str) -> bytes | None:
+        """An Exif block (a TIFF structure): what replaces it, never longer, or None."""
+        if self.location_only:
+            try:
+                result, fields = without_location(block)
+            except Broken as error:
+                self.gone("exif", where, len(block), f"Exif that cannot be read ({error}), so all of it")
+                return None
+            if fields:
+                self.gone("gps", where, fields, f"{fields} fields of the location")
+            return result
+        # A second block is a left-over of some editor: readers use the first.
+        kept = None if self.has_exif else minimal(block, self.keep)
+        self.has_exif = self.has_exif or kept is not None
+        if kept != block:
+            self.gone("exif", where, len(block), f"Exif, {len(kept)} bytes of it kept" if kept else "Exif")
+        return kept
+
+    def xmp(self, packet: bytes, where: str, extended: bool = False) -> bytes | None:
+        """An XMP packet: what replaces it, never longer, or None."""
+        if self.location_only:
+            result, names = xmp.without_location(packet)
+            if result is None:
+                self.gone("xmp", where, len(packet), "XMP that cannot be searched for a location, so all of it")
+            elif names:
+                self.gone("gps", where, len(names), "XMP " + ", ".join(sorted(set(names))[:8]))
+                # The parts of extended XMP are signed by a digest: changed, they are void.
+                return None if extended else result
+            return result
+        kept = None if extended else xmp.minimal(packet, self.keep)
+        if kept is not None and len(kept) > len(packet):
+            kept = None
+        if kept != packet:
+            self.gone("xmp", where, len(packet), "extended XMP" if extended else "XMP")
+        return kept
+
+    def iptc(self, records: bytes, where: str) -> bytes | None:
+        """IPTC-IIM records: what replaces them, never longer, or None."""
+        result, dropped = iim.filtered(records, self.keep, self.location_only)
+        if dropped:
+            kind = "gps" if self.location_only else "iptc"
+            self.gone(kind, where, len(records), f"IPTC, {dropped} records")
+        return result or None
+
+    def resources(self, data: bytes, where: str) -> bytes | None:
+        """Photoshop's image resources: what replaces them, never longer, or None."""
+        return iim.image_resources(self, data, where)
+
+    def icc(self, data: bytes, where: str) -> bytes | None:
+        """A colour profile: what replaces it, of the same length, or None."""
+        if self.location_only:
+            return data
+        if "icc" not in self.keep:
+            self.gone("icc", where, len(data), "colour profile")
+            return None
+        result = profile.anonymous(data, self.secrets)
+        if result != data:
+            self.gone("icc", where, 0, "names in the text of the colour profile")
+        return result
+
+    def text(self, keyword: str, text: bytes, where: str) -> bool:
+        """Whether a named text stays."""
+        name = keyword.strip().lower()
+        if self.location_only:
+            if name.startswith(LOCATION_KEYWORD):
+                self.gone("gps", where, len(text), f"text {keyword[:40]!r}")
+                return False
+            return True
+        if TEXT_KEYWORDS.get(name) in self.keep:
+            return True
+        self.gone("text", where, len(text), f"text {keyword[:40]!r}")
+        return False
+
+    def other(self, kind: str, where: str, size: int, detail: str) -> bool:
+        """Whether a block of no further interest stays: only when nothing but the location goes."""
+        if self.location_only:
+            return True
+        self.gone(kind, where, size, detail)
+        return False
+
+    def trailer(self, where: str, size: int, detail: str) -> None:
+        """Whatever follows the picture goes always: a video among it holds its own location."""
+        if size:
+            self.gone("trailer", where, size, detail)

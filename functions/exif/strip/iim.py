@@ -1,0 +1,108 @@
+"""IPTC-IIM records and Photoshop's image resources: those asked for taken out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from struct import pack, unpack_from
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from functions.exif.strip.edit import Edit
+
+# Data sets of record 2 (IPTC-IIM 4.2) by the name that keeps them.
+KEPT = {
+    "copyright": frozenset((116,)),
+    "artist": frozenset((80, 85)),
+    "description": frozenset((5, 105, 120)),
+    "date": frozenset((55, 60, 62, 63)),
+}
+# ContentLocationCode, ContentLocationName, City, Sub-location, Province-State, Country code and name.
+LOCATION = frozenset((26, 27, 90, 92, 95, 100, 101))
+CHARACTER_SET = (1, 90)
+MAX_RECORDS = 4096
+IPTC, PROFILE, EXIF, EXIF_3, XMP, DIGEST = 0x0404, 0x040F, 0x0422, 0x0423, 0x0424, 0x0425
+RESOLUTION = 0x03ED
+
+
+def filtered(data: bytes, keep: Collection[str], location_only: bool) -> tuple[bytes, int]:
+    """Records without those that are to go.
+
+    Returns:
+        The rest, empty where nothing that says anything is left, and how many records are gone.
+    """
+    stays = frozenset().union(*(KEPT.get(name, frozenset()) for name in keep))
+    parts, dropped, said = [], 0, 0
+    position, end = 0, len(data)
+    for _ in range(MAX_RECORDS):
+        if position + 5 > end or data[position] != 0x1C:
+            break
+        record, number, size = unpack_from(">BBH", data, position + 1)
+        start = position + 5
+        if size & 0x8000:  # an extended record: the length of its length
+            width = size & 0x7FFF
+            if width > 4:
+                break
+            size = int.from_bytes(data[start : start + width], "big")
+            start += width
+        stop = start + size
+        if stop > end:
+            break
+        frame = (record, number) == CHARACTER_SET or (record, number) == (2, 0)
+        go = record == 2 and number in LOCATION if location_only else not (record == 2 and number in stays)
+        if frame or not go:
+            parts.append(data[position:stop])
+            said += not frame
+        else:
+            dropped += 1
+        position = stop
+    if data[position:].strip(b"\0"):
+        dropped += 1  # what cannot be read may say anything
+    if not dropped and (location_only or said):
+        return data, 0
+    return (b"".join(parts) if said else b""), dropped or len(parts)
+
+
+def image_resources(edit: Edit, data: bytes, where: str) -> bytes | None:
+    """Photoshop's image resources, each decided by its kind.
+
+    Returns:
+        What is left, never longer; None where nothing is.
+    """
+    parts, position, end, changed = [], 0, len(data), False
+    for _ in range(MAX_RECORDS):
+        if position + 12 > end or data[position : position + 4] not in (b"8BIM", b"PHUT", b"DCSR", b"AgHg", b"MeSa"):
+            break
+        (number,) = unpack_from(">H", data, position + 4)
+        start = position + 6 + ((data[position + 6] + 2) & ~1)
+        if start + 4 > end:
+            break
+        (size,) = unpack_from(">I", data, start)
+        head, start = data[position:start], start + 4
+        if start + size > end:
+            break
+        body: bytes | None = data[start : start + size]
+        result = _resource(edit, number, body or b"", f"{where} 8BIM {number:04X}")
+        changed = changed or (number == IPTC and result != body)
+        if result is not None:
+            parts.append((number, head + pack(">I", len(result)) + result + bytes(len(result) & 1)))
+        position = start + size + (size & 1)
+    if data[position:].strip(b"\0"):
+        edit.gone("photoshop", where, len(data) - position, "broken image resources")
+    # The digest of the IPTC records is void when they changed; readers would warn of it.
+    rest = b"".join(part for number, part in parts if not (changed and number == DIGEST))
+    return rest or None
+
+
+def _resource(edit: Edit, number: int, body: bytes, where: str) -> bytes | None:
+    if number == IPTC:
+        return edit.iptc(body, where)
+    if number in (EXIF, EXIF_3):
+        return edit.exif(body, where)
+    if number == XMP:
+        return edit.xmp(body, where)
+    if number == PROFILE:
+        return edit.icc(body, where)
+    if number == RESOLUTION and "resolution" in edit.keep:
+        return body
+    detail = "thumbnail" if number in (0x0409, 0x040C) else "image resource"
+    return body if edit.other("thumbnail" if detail == "thumbnail" else "photoshop", where, len(body), detail) else None

@@ -1,0 +1,157 @@
+"""A second look at a result, by the reader and not by the editor: nothing that was to go may still be there.
+
+The container scanner of `functions.exif.scan` finds the blocks again, knowing nothing of how they were edited, each
+is decided about once more, and texts that identified somebody in the source are looked for in all the bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from struct import unpack_from
+
+from functions.exif.blocks import Block
+from functions.exif.ifd import walk
+from functions.exif.scan import scan
+from functions.exif.strip.edit import Edit
+from functions.exif.strip.exifblock import GEO_TAGS, KEPT_TAGS, wanted
+from functions.exif.strip.tiff import PICTURE, PROFILE
+
+# What identifies a person, a device or a moment, by the name of `keep` that lets it stay; "" for none.
+IDENTIFYING: dict[int, str] = {
+    **{tag: name for name, groups in KEPT_TAGS.items() for tags in groups.values() for tag in tags},
+    **dict.fromkeys((0x013C, 0xA420, 0xA430, 0xA431, 0xA435, 0xC614, 0xC62F, 0x9286), ""),
+}
+ASCII, UTF8 = 2, 129
+MIN_TEXT = 5  # shorter ones stand in compressed pixels by chance
+MAX_TEXT = 400
+# Names that containers themselves write.
+STRUCTURE = (
+    b"Adobe ICC_PROFILE NETSCAPE2.0 ANIMEXTS1.0 XMP DataXMP JFIF Exif http://ns.adobe.com/xap/1.0/ adobe:ns:meta/"
+)
+POINTERS = frozenset((0x014A, 0x0190, 0x8769, 0xA005))
+KINDS = {"IFD": "image", "Sub": "image", "Exi": "exif", "GPS": "gps", "Int": "interop", "Glo": "image"}
+TIFF_FILE = "TIFF"
+
+
+class NotClean(ValueError):
+    """Something that was to be removed is still in the result."""
+
+
+def secrets(data: bytes, keep: Iterable[str], location_only: bool) -> tuple[bytes, ...]:
+    """What in a file's Exif must not be found in a clean copy of it, byte for byte.
+
+    Args:
+        data: the source.
+        keep: names whose tags may stay.
+        location_only: only the position, as the file's own rationals.
+    """
+    found = scan(data)
+    if found is None:
+        return ()
+    kept, result = set(keep), set()
+    for block in found.blocks:
+        if block.kind != "exif":
+            continue
+        for ifd in walk(block.data).ifds:
+            for entry in ifd.entries.values():
+                raw = block.data[entry.offset : entry.offset + entry.size]
+                if ifd.name == "GPS" and entry.tag in (2, 4) and entry.size == 24 and len(set(raw)) > 4:
+                    result.add(raw)
+                elif not location_only and entry.type in (ASCII, UTF8) and ifd.name != "GPS":
+                    text = raw.strip(b"\0 ")
+                    identifies = entry.tag in IDENTIFYING and IDENTIFYING[entry.tag] not in kept
+                    if identifies and text.strip(b":-0 ") and len(text) <= MAX_TEXT:
+                        result.add(text)
+    return tuple(sorted(text for text in result if len(text) >= MIN_TEXT and text not in STRUCTURE))
+
+
+def check(result: bytes, edit: Edit, looked_for: Iterable[bytes]) -> None:
+    """Read a result again.
+
+    Args:
+        result: the clean copy.
+        edit: the decision it was made by.
+        looked_for: texts and values that must not be in it.
+
+    Raises:
+        NotClean: one of them is, or a block that should not be.
+    """
+    found = scan(result)
+    if found is None:
+        raise NotClean("the copy cannot be read again")
+    for block in found.blocks:
+        _block(block, edit)
+    for text in looked_for:
+        if text in result and result.count(text) > sum(_stated(block, text) for block in found.blocks):
+            raise NotClean("a text that identifies its maker is still in the copy")
+    if found.format == "MPO":
+        for picture in _further(result):
+            check(picture, edit, ())
+
+
+def _block(block: Block, edit: Edit) -> None:
+    """Decide about a block once more: there may be nothing left of it to remove.
+
+    Raises:
+        NotClean: there is.
+    """
+    again = Edit(edit.keep, edit.location_only)
+    if block.kind == "exif":
+        _exif(block, again)
+        return
+    if block.kind == "xmp":
+        packet = block.data.rstrip(b" \0")
+        # Where an item cannot go it says nothing.
+        if b"rdf:" in packet:
+            again.xmp(packet, block.where)
+    elif block.kind == "iptc":
+        again.iptc(block.data.rstrip(b"\0"), block.where)
+    elif block.kind == "icc" and not edit.location_only and "icc" not in edit.keep:
+        raise NotClean(f"a colour profile is still in {block.where}")
+    elif block.kind == "text":
+        again.text(block.name, block.data, block.where)
+    elif block.kind in ("comment", "app", "jfxx", "jumbf") and not edit.location_only:
+        raise NotClean(f"{block.kind} is still in {block.where}")
+    if again.removed:
+        raise NotClean(f"{again.removed[0].kind} is still in {block.where}")
+
+
+def _exif(block: Block, edit: Edit) -> None:
+    tags = wanted(edit.keep)
+    if block.where == TIFF_FILE:
+        tags["image"] |= PICTURE | ({PROFILE} if "icc" in edit.keep else set())
+    for ifd in walk(block.data).ifds:
+        kind = KINDS.get(ifd.name[:3], "image")
+        for tag in ifd.entries:
+            if edit.location_only:
+                if kind == "gps" or tag in GEO_TAGS:
+                    raise NotClean(f"a location is still in {block.where}")
+            elif tag not in tags[kind] and tag not in POINTERS:
+                raise NotClean(f"{ifd.name} tag {tag:#06x} is still in {block.where}")
+
+
+def _stated(block: Block, text: bytes) -> int:
+    """How often a block that may stay states a text: a copyright may hold the artist's name."""
+    if block.kind != "exif":
+        return block.data.count(text) if block.offset >= 0 else 0
+    values = (
+        block.data[entry.offset : entry.offset + entry.size]
+        for ifd in walk(block.data).ifds
+        for entry in ifd.entries.values()
+        if entry.type in (ASCII, UTF8)
+    )
+    return sum(value.count(text) for value in values)
+
+
+def _further(result: bytes) -> list[bytes]:
+    """The pictures after the first, by the index that `mpo` writes."""
+    base = result.find(b"MPF\0") + 4
+    order = "<" if result[base : base + 2] == b"II" else ">"
+    first = base + unpack_from(order + "I", result, base + 4)[0]
+    (count,) = unpack_from(order + "H", result, first)
+    for at in range(first + 2, first + 2 + 12 * count, 12):
+        tag, _, size, place = unpack_from(order + "HHII", result, at)
+        if tag == 0xB002:
+            entries = [unpack_from(order + "III", result, base + place + 16 * n) for n in range(size // 16)]
+            return [result[base + offset : base + offset + length] for _, length, offset in entries if offset]
+    return []

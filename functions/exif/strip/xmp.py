@@ -1,0 +1,228 @@
+"""XMP packets: a new one with nothing but what is to be kept, or the same one with its location blanked in place.
+
+No tree is built: expat tells where elements begin and end, so that memory and time stay linear. A packet with a
+DOCTYPE is not read at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from xml.sax.saxutils import escape
+
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+TIFF = "http://ns.adobe.com/tiff/1.0/"
+DC = "http://purl.org/dc/elements/1.1/"
+XMP = "http://ns.adobe.com/xap/1.0/"
+RIGHTS = "http://ns.adobe.com/xap/1.0/rights/"
+PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
+IPTC_CORE = "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/"
+IPTC_EXT = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+PREFIXES = {TIFF: "tiff", DC: "dc", XMP: "xmp", RIGHTS: "xmpRights", PHOTOSHOP: "photoshop"}
+# (namespace, name): what keeps it, and the form it is written in (ISO 16684-1).
+KEPT = {
+    (TIFF, "Orientation"): ("orientation", "text"),
+    (DC, "rights"): ("copyright", "Alt"),
+    (RIGHTS, "Marked"): ("copyright", "text"),
+    (RIGHTS, "WebStatement"): ("copyright", "text"),
+    (RIGHTS, "UsageTerms"): ("copyright", "Alt"),
+    (DC, "creator"): ("artist", "Seq"),
+    (DC, "title"): ("description", "Alt"),
+    (DC, "description"): ("description", "Alt"),
+    (XMP, "CreateDate"): ("date", "text"),
+    (PHOTOSHOP, "DateCreated"): ("date", "text"),
+}
+PLACES = {
+    (PHOTOSHOP, "City"),
+    (PHOTOSHOP, "State"),
+    (PHOTOSHOP, "Country"),
+    (IPTC_CORE, "Location"),
+    (IPTC_CORE, "CountryCode"),
+    (IPTC_EXT, "LocationShown"),
+    (IPTC_EXT, "LocationCreated"),
+}
+# Drones and phones have namespaces of their own for the same.
+PLACE_NAME = re.compile(r"gps|latitude|longt?itude|absolutealtitude|relativealtitude|geotag", re.IGNORECASE)
+ATTRIBUTE = re.compile(rb"""\s([^\s=<>"']+)\s*=\s*("[^"]*"|'[^']*')""")
+MAX_PACKET = 8 * 2**20
+MAX_DEPTH = 64
+
+
+class _Unreadable(ValueError):
+    """Not XML, not in UTF-8, or with a DOCTYPE."""
+
+
+def is_place(namespace: str, name: str) -> bool:
+    """Whether a property says where."""
+    return (namespace, name) in PLACES or bool(PLACE_NAME.search(name))
+
+
+def minimal(packet: bytes, keep: Collection[str]) -> bytes | None:
+    """A new packet with the properties that `keep` names; None where there are none, or the old cannot be read."""
+    if not any(name in keep for name, _ in KEPT.values()):
+        return None
+    values: dict[tuple[str, str], list[str]] = {}
+    reader = _Reader(packet, values)
+    try:
+        reader.read()
+    except _Unreadable:
+        return None
+    found = []
+    for key, said in values.items():
+        name, form = KEPT[key]
+        texts = [text.strip() for text in said if text.strip()]
+        if name not in keep or not texts or (name == "orientation" and texts[0] not in "2345678"):
+            continue
+        tag = f"{PREFIXES[key[0]]}:{key[1]}"
+        found.append((key[0], tag, form, texts))
+    if not found:
+        return None
+    spaces = "".join(f' xmlns:{PREFIXES[space]}="{space}"' for space in sorted({space for space, *_ in found}))
+    body = "".join(_property(tag, form, texts) for _, tag, form, texts in found)
+    return (
+        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{RDF}"><rdf:Description rdf:about=""{spaces}>'
+        f"{body}</rdf:Description></rdf:RDF></x:xmpmeta>"
+    ).encode()
+
+
+def _property(tag: str, form: str, texts: list[str]) -> str:
+    if form == "text":
+        return f"<{tag}>{escape(texts[0])}</{tag}>"
+    language = ' xml:lang="x-default"' if form == "Alt" else ""
+    items = "".join(f"<rdf:li{language}>{escape(text)}</rdf:li>" for text in texts[: 1 if form == "Alt" else 64])
+    return f"<{tag}><rdf:{form}>{items}</rdf:{form}></{tag}>"
+
+
+def without_location(packet: bytes) -> tuple[bytes | None, list[str]]:
+    """The packet with each property that says where overwritten by spaces; the same length.
+
+    Returns:
+        The packet and the names of what is gone; None for the packet where it cannot be read and so not be trusted.
+    """
+    reader = _Reader(packet, None)
+    try:
+        reader.read()
+    except _Unreadable:
+        return None, []
+    if not reader.spans:
+        return packet, []
+    out = bytearray(packet)
+    for start, end in reader.spans:
+        out[start:end] = b" " * (end - start)
+    again = _Reader(bytes(out), None)
+    try:
+        again.read()
+    except _Unreadable:
+        return None, []
+    return (None if again.spans else bytes(out)), reader.names
+
+
+class _Reader:
+    """One pass over a packet: kept values when asked for them, spans of the location otherwise."""
+
+    def __init__(self, packet: bytes, values: dict[tuple[str, str], list[str]] | None) -> None:
+        self.packet = packet
+        self.values = values
+        self.spans: list[tuple[int, int]] = []
+        self.names: list[str] = []
+        self._base = 0
+        self._stack: list[tuple[str, str]] = []
+        self._place: tuple[int, int] | None = None  # depth and start of the element that goes
+        self._text: list[str] | None = None
+
+    def read(self) -> None:
+        """Parse.
+
+        Raises:
+            _Unreadable: nothing that can be trusted.
+        """
+        from xml.parsers import expat
+
+        start = self.packet.find(b"<")
+        end = self.packet.rfind(b">") + 1
+        text = self.packet[start:end]
+        if start < 0 or not text or len(text) > MAX_PACKET or b"<!DOCTYPE" in text or b"\0" in text:
+            raise _Unreadable
+        self._base = start
+        parser = expat.ParserCreate(encoding="UTF-8", namespace_separator=" ")
+        parser.ordered_attributes = True
+        parser.buffer_text = False
+        parser.StartElementHandler = lambda name, attributes: self._begin(parser.CurrentByteIndex, name, attributes)
+        parser.EndElementHandler = lambda name: self._finish(parser.CurrentByteIndex, name)
+        parser.CharacterDataHandler = self._characters
+        try:
+            parser.Parse(text, True)
+        except expat.ExpatError:
+            raise _Unreadable from None
+
+    def _begin(self, index: int, name: str, attributes: list[str]) -> None:
+        key = _split(name)
+        self._stack.append(key)
+        if len(self._stack) > MAX_DEPTH:
+            raise _Unreadable
+        if self.values is None:
+            if self._place is None and is_place(*key):
+                self._place = (len(self._stack), index)
+                self.names.append(key[1])
+            elif self._place is None:
+                self._attributes(index, attributes)
+            return
+        for attribute, value in zip(attributes[::2], attributes[1::2], strict=True):
+            found = _split(attribute)
+            if found in KEPT:
+                self.values.setdefault(found, []).append(value)
+        if key in KEPT and self._text is None:
+            self._text = self.values.setdefault(key, [])
+            self._text.append("")
+        elif key == (RDF, "li") and self._text is not None:
+            self._text.append("")
+
+    def _attributes(self, index: int, attributes: list[str]) -> None:
+        names = [_split(name) for name in attributes[::2]]
+        if not any(is_place(*name) for name in names):
+            return
+        begin = self._base + index
+        raw = self.packet[begin : _end_of_tag(self.packet, begin)]
+        # Declarations of namespaces are no attributes to expat: the rest come in the same order.
+        found = [match for match in ATTRIBUTE.finditer(raw) if not match[1].startswith(b"xmlns")]
+        if len(found) != len(names):
+            raise _Unreadable
+        for match, name in zip(found, names, strict=True):
+            if is_place(*name):
+                self.spans.append((begin + match.start(), begin + match.end()))
+                self.names.append(name[1])
+
+    def _finish(self, index: int, name: str) -> None:
+        key = _split(name)
+        if self._place is not None and self._place[0] == len(self._stack):
+            start = self._base + self._place[1]
+            end = _end_of_tag(self.packet, self._base + index)
+            self.spans.append((start, end))
+            self._place = None
+        if self._text is not None and key in KEPT:
+            self._text = None
+        self._stack.pop()
+
+    def _characters(self, text: str) -> None:
+        if self._text:
+            self._text[-1] += text
+
+
+def _split(name: str) -> tuple[str, str]:
+    namespace, _, local = name.rpartition(" ")
+    return namespace, local
+
+
+def _end_of_tag(data: bytes, start: int) -> int:
+    """Past the `>` of the tag that begins at `start`, quotes respected."""
+    quote = 0
+    for at in range(start, len(data)):
+        byte = data[at]
+        if quote:
+            if byte == quote:
+                quote = 0
+        elif byte in (0x22, 0x27):
+            quote = byte
+        elif byte == 0x3E:
+            return at + 1
+    raise _Unreadable
