@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 import requests
 
@@ -26,23 +27,29 @@ def free_port() -> int:
 def clean_environment(**more: str) -> dict[str, str]:
     """The environment of a container: nothing of this machine's but what a process needs."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    return {**kept, "PYTHONPATH": str(ROOT), **more}
+    return {"PYTHONPATH": str(ROOT), **kept, **more}
 
 
-class FunctionServer:
-    """One function served by its real server, on a port of its own."""
+class Server:
+    """A process with an HTTP port of its own on 127.0.0.1, ended when the test ends.
+
+    Args:
+        command: what to start.
+        environment: its variables, besides PATH and the like.
+        ready: path that answers 200 once it serves.
+        folder: where it runs.
+    """
 
     def __init__(
-        self, function: str, environment: Mapping[str, str] | None = None, command: list[str] | None = None
+        self, port: int, command: list[str], environment: Mapping[str, str], ready: str, folder: Path = ROOT
     ) -> None:
-        self.port = free_port()
+        self.port = port
         self.url = f"http://127.0.0.1:{self.port}"
         self.session = requests.Session()
-        command = command or [sys.executable, "-m", "functions.kit.server", function, "--host", "127.0.0.1"]
         self.process = subprocess.Popen(
             command,
-            cwd=ROOT,
-            env=clean_environment(PORT=str(self.port), **(environment or {})),
+            cwd=folder,
+            env=clean_environment(PYTHONPATH=str(folder), **environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -50,19 +57,18 @@ class FunctionServer:
         os.set_blocking(self.process.stdout.fileno(), False)
         self._log = b""
         try:
-            self.wait_ready()
+            self._wait(ready)
         except RuntimeError:
             self.stop()
             raise
 
-    def wait_ready(self, seconds: float = 30.0) -> None:
-        """Return when it answers its readiness probe."""
+    def _wait(self, path: str, seconds: float = 30.0) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the server ended with {self.process.returncode}: {self.log()}")
             try:
-                if requests.get(f"{self.url}/readyz", timeout=5).status_code == 200:
+                if requests.get(self.url + path, timeout=5).status_code == 200:
                     return
             except requests.ConnectionError:
                 time.sleep(0.02)
@@ -99,3 +105,29 @@ class FunctionServer:
         self.log()
         self.process.stdout.close()
         return self.process.returncode
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+class FunctionServer(Server):
+    """One function under its real server, or under another command that reads $PORT."""
+
+    def __init__(
+        self, function: str, environment: Mapping[str, str] | None = None, command: list[str] | None = None
+    ) -> None:
+        port = free_port()
+        command = command or [sys.executable, "-m", "functions.kit.server", function, "--host", "127.0.0.1"]
+        super().__init__(port, command, {"PORT": str(port), **(environment or {})}, "/readyz")
+
+
+class Engine(Server):
+    """The local engine over some manifests, or over the project's own."""
+
+    def __init__(self, *arguments: str, folder: Path = ROOT, **environment: str) -> None:
+        port = free_port()
+        command = [sys.executable, "-m", "knative", "serve", *arguments, "--port", str(port)]
+        super().__init__(port, command, environment, "/_knative/status", folder)
