@@ -215,7 +215,7 @@ def _decode(data: bytes, entry: Format, settings: Settings, frame: int, draft: i
         image = _parse(data, entry)
         _check_pixels(image, settings)
         if frame:
-            _seek(image, entry, settings, frame)
+            _seek(image, data, entry, settings, frame)
         if draft is not None:
             width, height = image.info[FULL_SIZE] = image.size
             image.draft(None, (max(1, width // draft), max(1, height // draft)))
@@ -258,7 +258,7 @@ def _check_pixels(image: Image.Image, settings: Settings) -> None:
         raise problems.too_many_pixels(settings.max_pixels, width, height, settings.variable("max_pixels"))
 
 
-def _seek(image: Image.Image, entry: Format, settings: Settings, frame: int) -> None:
+def _seek(image: Image.Image, data: bytes, entry: Format, settings: Settings, frame: int) -> None:
     width, height = image.size
     # These formats store differences: frame n is reached by decoding the n before it.
     if entry.name in {"GIF", "PNG", "WEBP", "AVIF"} and (frame + 1) * width * height > settings.max_pixels:
@@ -268,6 +268,7 @@ def _seek(image: Image.Image, entry: Format, settings: Settings, frame: int) -> 
     try:
         image.seek(frame)
     except EOFError:
-        frames = getattr(image, "n_frames", 1)
+        # Opened anew: Pillow miscounts the pages of a TIFF after it was asked for one that is not there.
+        frames = getattr(_parse(data, entry), "n_frames", 1)
         raise problems.unreadable_image(f"there is no frame {frame}: this image has {frames}, counted from 0") from None
     _check_pixels(image, settings)
