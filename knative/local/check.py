@@ -38,8 +38,8 @@ def check(paths: Sequence[str], ignored: frozenset[str] = frozenset()) -> Report
         ignored: names of rules that are left out; refusals are never left out.
     """
     manifests = read(paths)
-    warnings = (warning for warning in lint(manifests) if warning.rule not in ignored)
-    return Report((*manifests.findings, *warnings), len(manifests.resources))
+    findings = (*manifests.findings, *lint(manifests))
+    return Report(tuple(item for item in findings if item.rule not in ignored), len(manifests.resources))
 
 
 def as_text(report: Report) -> str:

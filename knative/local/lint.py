@@ -53,6 +53,7 @@ RULES = (
     "response-start-timeout",
     "service-account",
     "target-above-concurrency",
+    "twice",
     "two-pods-for-one",
     "unknown-key",
     "visibility",

@@ -15,7 +15,7 @@ from knative.local import eventing_rules, schema, serving_rules
 from knative.local.annotations import validate_annotations
 from knative.local.cluster_config import AutoscalerConfig, Defaults, parse_autoscaler_config, parse_defaults
 from knative.local.decoding import Struct, decode
-from knative.local.findings import Finding, ManifestError, Path, Position
+from knative.local.findings import Finding, Level, ManifestError, Path, Position
 from knative.local.kustomize import KUSTOMIZATION_NAMES, build
 from knative.local.source import Document, read_file
 
@@ -140,13 +140,14 @@ def load(paths: Iterable[str | FilePath]) -> Manifests:
         ManifestError: one or more objects would be refused; its findings are all the reasons, with file and line.
     """
     manifests = read(paths)
-    if manifests.findings:
-        raise ManifestError(manifests.findings)
+    refused = [finding for finding in manifests.findings if finding.level is Level.ERROR]
+    if refused:
+        raise ManifestError(refused)
     return manifests
 
 
 def read(paths: Iterable[str | FilePath]) -> Manifests:
-    """Read manifests as `load` does, but hand the refusals back in `findings` beside all that could be read."""
+    """Read manifests as `load` does, but hand the refusals back in `findings`, beside all that could be read."""
     findings: list[Finding] = []
     files: list[FilePath] = []
     resources: list[Resource] = []
@@ -200,17 +201,16 @@ def _resources(document: Document, findings: list[Finding]) -> Iterator[Resource
 
 
 def _without_twins(resources: Sequence[Resource], findings: list[Finding]) -> list[Resource]:
-    seen: dict[tuple[str, str, str, str], Resource] = {}
-    kept = []
+    """Each object once: of two of one name the later wins, as it would after `kubectl apply`."""
+    kept: dict[object, Resource] = {}
     for resource in resources:
         key = (resource.group, resource.kind, resource.namespace, resource.name)
-        first = seen.setdefault(key, resource)
-        if first is resource or not resource.name:
-            kept.append(resource)
-        else:
-            message = f"may not add resource with an already registered id: it is defined at {first.position} too"
-            findings.append(resource.locate(Finding(message, (("metadata", "name"),), rule="twice")))
-    return kept
+        if resource.name and key in kept:
+            message = f"{resource.subject} is defined at {kept[key].position} too, which this one overwrites"
+            finding = Finding(message, (("metadata", "name"),), level=Level.WARNING, rule="twice")
+            findings.append(resource.locate(finding))
+        kept[key if resource.name else len(kept)] = resource
+    return list(kept.values())
 
 
 def _config(
