@@ -9,7 +9,9 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from playwright.sync_api import Browser
 
+from tests.browser import chromium
 from tests.servers import FunctionServer
 
 FUNCTIONS = ("histogram", "exif", "stress")
@@ -54,3 +56,10 @@ def servers() -> Iterator[Callable[..., FunctionServer]]:
     yield get
     for server in running.values():
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium; skipped by name where it is missing."""
+    with chromium() as opened:
+        yield opened

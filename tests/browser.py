@@ -1,0 +1,100 @@
+"""Pages in real headless Chromium: Debian's, driven by Playwright, with what every page promises checked by itself."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.servers import ROOT
+
+PICTURES = ROOT / "tests/out"
+SIZES = {"wide": (1280, 900), "narrow": (360, 740)}
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The browser; the test is skipped by name where it is not installed."""
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        pytest.skip("the program chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def visit(browser: Browser, url: str, size: str = "wide", scheme: str = "light", **context: Any) -> Iterator[Page]:
+    """A page that has been opened; at the end nothing may stand on its console or have left its host.
+
+    Args:
+        browser: the browser.
+        url: what to open.
+        size: `wide` or `narrow`.
+        scheme: `light` or `dark`.
+        context: further options of a Playwright browser context.
+    """
+    width, height = SIZES[size]
+    with browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **context) as opened:
+        page = opened.new_page()
+        complaints: list[str] = []
+        elsewhere: list[str] = []
+        host = urlsplit(url).netloc
+        page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda asked: _note(asked.url, host, elsewhere))
+        page.goto(url)
+        yield page
+        # A refused request is a line of Chromium's own on the console: the page shows it well, and that is tested.
+        assert [text for text in complaints if "Failed to load resource" not in text] == []
+        assert elsewhere == []
+
+
+def _note(url: str, host: str, elsewhere: list[str]) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in ("data", "blob") and parts.netloc != host:
+        elsewhere.append(url)
+
+
+def picture(page: Page, name: str) -> Path:
+    """A screenshot of the whole page, kept as output."""
+    PICTURES.mkdir(exist_ok=True)
+    path = PICTURES / f"{name}.png"
+    page.screenshot(path=path, full_page=True)
+    return path
+
+
+def no_sideways_scrolling(page: Page) -> None:
+    """A page fits its window, however narrow."""
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def no_serious_violation(page: Page) -> None:
+    """axe-core finds nothing serious or critical."""
+    found = Axe().run(page).response["violations"]
+    grave = [
+        f"{item['id']}: {item['help']} at {', '.join(str(node['target'][0]) for node in item['nodes'][:3])}"
+        for item in found
+        if item["impact"] in ("serious", "critical")
+    ]
+    assert grave == [], grave
