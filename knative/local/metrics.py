@@ -176,17 +176,17 @@ class RequestStats:
 
     def __init__(self, now: float) -> None:
         self._changed = now
-        self._in_flight = self._proxied_in_flight = 0
+        self._in_flight = self._proxied_in_flight = 0.0
         self._reset()
 
     def _reset(self) -> None:
-        self._count = self._proxied_count = 0
+        self._count = self._proxied_count = 0.0
         self._integral = self._proxied_integral = self._elapsed = 0.0
 
     @property
     def in_flight(self) -> int:
         """Requests in flight now."""
-        return self._in_flight
+        return round(self._in_flight)
 
     def _advance(self, now: float) -> None:
         # Events of several tasks may arrive out of order by microseconds; negative steps are ignored.
@@ -197,21 +197,21 @@ class RequestStats:
             self._proxied_integral += self._proxied_in_flight * step
             self._changed = now
 
-    def enter(self, now: float, *, proxied: bool = False) -> None:
-        """A request arrived; `proxied` if an activator counted it already."""
+    def enter(self, now: float, *, proxied: bool = False, requests: float = 1) -> None:
+        """Requests arrived, as many as they are; `proxied` if an activator counted them already."""
         self._advance(now)
-        self._in_flight += 1
-        self._count += 1
+        self._in_flight += requests
+        self._count += requests
         if proxied:
-            self._proxied_in_flight += 1
-            self._proxied_count += 1
+            self._proxied_in_flight += requests
+            self._proxied_count += requests
 
-    def leave(self, now: float, *, proxied: bool = False) -> None:
-        """A request ended; `proxied` as when it entered."""
+    def leave(self, now: float, *, proxied: bool = False, requests: float = 1) -> None:
+        """Requests ended; `proxied` as when they entered."""
         self._advance(now)
-        self._in_flight -= 1
+        self._in_flight -= requests
         if proxied:
-            self._proxied_in_flight -= 1
+            self._proxied_in_flight -= requests
 
     def report(self, now: float) -> Report:
         """Close the period at `now` and begin the next."""
@@ -243,20 +243,20 @@ class ActivatorStats:
         """Requests in the activator, waiting or being served."""
         return self._stats.in_flight if self._stats else 0
 
-    def enter(self, now: float) -> Report | None:
-        """A request arrived. A report comes back if it must be recorded at once."""
+    def enter(self, now: float, *, requests: float = 1) -> Report | None:
+        """Requests arrived. A report comes back if it must be recorded at once."""
         first = None
         if self._stats is None:
             self._stats = RequestStats(now)
             self._announced = 1.0
             first = Report(concurrency=1.0, count=1.0)
-        self._stats.enter(now)
+        self._stats.enter(now, requests=requests)
         return first
 
-    def leave(self, now: float) -> None:
-        """A request ended."""
+    def leave(self, now: float, *, requests: float = 1) -> None:
+        """Requests ended."""
         if self._stats is not None:
-            self._stats.leave(now)
+            self._stats.leave(now, requests=requests)
 
     def report(self, now: float) -> Report | None:
         """Close the second; None if the revision has been silent for longer."""
