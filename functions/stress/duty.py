@@ -27,7 +27,10 @@ def cycle(elapsed: float, load: float, seconds: float, period: float = PERIOD) -
     Returns:
         When the cycle ends, and the CPU time that should have been used by then, both in seconds since the burn began.
     """
-    until = min((int(elapsed / period) + 1) * period, seconds)
+    until = (int(elapsed / period) + 1) * period
+    if until <= elapsed:  # the division was rounded down: the moment is the end of its cycle
+        until += period
+    until = min(until, seconds)
     return until, load * until
 
 

@@ -92,7 +92,6 @@ def cpu(call: Call) -> Mapping[str, Any]:
 def cpu_stream(call: Call) -> Reply:
     """`GET /cpu/stream`: samples for some seconds."""
     from functions.stress.plan import Plan
-    from functions.stress.session import Session
 
     seconds = call.options["seconds"]
     limit = call.settings.max_seconds
@@ -102,7 +101,10 @@ def cpu_stream(call: Call) -> Reply:
     media = MEDIA_TYPES.get(call.options["format"] or "") or call.accepts(SSE, NDJSON)
     now = state(call.settings)
     session = Session(
-        Plan(0.0, 0.0, CORE, 0, 0.0, wait=seconds), now.container, _connection(call.request.environ), _stopping
+        Plan(0.0, 0.0, CORE, 0, 0.0, wait=seconds),
+        now.container,
+        _connection(call.request.environ),
+        _orphaned_or_stopping(),
     )
     admitted = _admit(session, now.streams, call.settings, "concurrency", media, with_result=False)
     return _streamed(admitted, media)
@@ -158,7 +160,7 @@ def _begin(
 def _session(plan: Plan, now: State, gone: Callable[[float], bool]) -> Session:
     from functions.stress.session import Session
 
-    return Session(plan, now.container, gone, _stopping)
+    return Session(plan, now.container, gone, _orphaned_or_stopping())
 
 
 def _admit(
@@ -247,6 +249,15 @@ def _service() -> Service:
 
 def _stopping() -> bool:
     return _service().draining
+
+
+def _orphaned_or_stopping() -> Callable[[], bool]:
+    """Whether the server is to stop, or the process that began this request's server has died.
+
+    A gunicorn worker whose arbiter was killed would finish its requests first: nobody is there to hear them.
+    """
+    parent = os.getppid()
+    return lambda: _stopping() or os.getppid() != parent
 
 
 def _nobody(seconds: float) -> bool:

@@ -211,7 +211,8 @@ def test_between_is_the_formula() -> None:
 @pytest.fixture
 def own_group() -> str:
     """A program that measures itself in a process group of its own, as a pod's server is."""
-    return f"import sys; sys.path.insert(0, {str(Path(usage.__file__).parents[2])!r})\n" + (
+    return (
+        f"import sys; sys.path.insert(0, {str(Path(usage.__file__).parents[2])!r})\n"
         "import subprocess, time\n"
         "from pathlib import Path\n"
         "from functions.kit.usage import Container, between\n"
