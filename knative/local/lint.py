@@ -67,11 +67,13 @@ def lint(manifests: Manifests) -> Iterator[Finding]:
     accounts = {resource.name for resource in manifests.of("ServiceAccount", "")}
     for resource in manifests.resources:
         found: Iterable[Finding] = ()
-        if resource.group == SERVING and resource.kind == "Service":
+        if not resource.checked:
+            continue
+        if resource.group == SERVING:
             found = _service(resource.data, manifests.autoscaler, accounts)
         elif resource.group in {EVENTING, FLOWS}:
             found = _eventing(resource)
-        elif resource.group == "" and resource.kind == "ConfigMap":
+        else:
             found = _config_map(resource)
         ordered = sorted((resource.locate(item) for item in found), key=lambda item: item.position or resource.position)
         yield from ordered

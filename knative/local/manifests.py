@@ -56,10 +56,12 @@ class Resource:
     Attributes:
         data: the object as plain data; for the kinds that are checked, without nulls and unknown fields.
         document: the document it came from, which knows where each field stands.
+        checked: the object is of a kind whose rules are known here, and `data` has the types of its schema.
     """
 
     data: Mapping[str, Any]
     document: Document = field(repr=False)
+    checked: bool = False
 
     @property
     def api_version(self) -> str:
@@ -153,11 +155,11 @@ def read(paths: Iterable[str | FilePath]) -> Manifests:
     resources: list[Resource] = []
     for document in _documents([FilePath(path) for path in paths], files, findings):
         resources += _resources(document, findings)
-    resources = _without_twins(resources, findings)
     autoscaler = _config(resources, "config-autoscaler", parse_autoscaler_config, findings)
     defaults = _config(resources, "config-defaults", parse_defaults, findings)
     checked = [_checked(resource, autoscaler, defaults, findings) for resource in resources]
-    return Manifests(tuple(checked), autoscaler, defaults, tuple(files), tuple(findings))
+    kept = _without_twins(checked, findings)
+    return Manifests(tuple(kept), autoscaler, defaults, tuple(files), tuple(findings))
 
 
 def _documents(paths: Sequence[FilePath], files: list[FilePath], findings: list[Finding]) -> Iterator[Document]:
@@ -241,4 +243,4 @@ def _checked(resource: Resource, autoscaler: AutoscalerConfig, defaults: Default
     data, mistakes = decode(resource.data, fields, resource.kind)
     mistakes += rules(data) if rules else serving_rules.service(data, autoscaler, defaults)
     findings += sorted(map(resource.locate, mistakes), key=lambda finding: finding.position or resource.position)
-    return replace(resource, data=data)
+    return replace(resource, data=data, checked=True)
