@@ -178,6 +178,9 @@ class Engine:
             for resource in manifests.services
         ]
         self.manifests = manifests
+        # Before the Services: what joins the engine may add to the environment of their pods.
+        for take in self.on_apply:
+            take(manifests)
         done = []
         for data, made in templates:
             for ignored in made.ignored:
@@ -188,8 +191,6 @@ class Engine:
             service = self.route.services.pop(key)
             done.append(f"{service.name}: removed")
             self._background(service.stop())
-        for take in self.on_apply:
-            take(manifests)
         self._changed()
         return done
 

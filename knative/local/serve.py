@@ -43,6 +43,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--port", type=int, default=8080, help="port of the route; 0 for any free one (default: 8080)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--workdir", type=Path, help="where commands run (default: the current directory)")
+    parser.add_argument(
+        "--state", type=Path, help="folder of the event log (default: .pixelamp/PORT; none is kept with --port 0)"
+    )
     parser.add_argument("--watch", action="store_true", help="a changed manifest or changed code is a new revision")
     group = parser.add_argument_group("instead of the manifests' values, for demonstrations")
     group.add_argument("--window", type=_seconds, metavar="6s", help="stable window of every revision")
@@ -138,7 +141,7 @@ def _overrides(options: argparse.Namespace) -> Overrides:
 
 
 async def _serve(options: argparse.Namespace, paths: Sequence[Path], manifests: Manifests, sock: socket.socket) -> int:
-    from knative.local import code, status
+    from knative.local import code, eventing, status
     from knative.local.engine import Engine
     from knative.local.printer import Printer
 
@@ -153,6 +156,10 @@ async def _serve(options: argparse.Namespace, paths: Sequence[Path], manifests: 
     engine = Engine(directory, overrides=_overrides(options), write=printer, say=printer.say)
     status.mount(engine)
     engine.port = sock.getsockname()[1]
+    if options.state is None and options.port == 0:
+        eventing.stateless(engine)
+    else:
+        eventing.mount(engine, options.state)
     try:
         engine.apply(manifests, code.fingerprint(directory))
         await engine.start(sock)

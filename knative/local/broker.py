@@ -1,0 +1,401 @@
+"""Brokers, Triggers, Sequences and Parallels as they run on one machine: at least once, whatever is killed.
+
+An event is answered for once it is in the log with every delivery it leads to; what comes of a delivery goes into the
+log together with the event that answers it. So a crash loses nothing, and at worst a delivery is made again, which
+the receiver knows by the event's id. Retries, back-off, dead letters and ttl are Knative's; a pod is reached through
+the activator, so that an event wakes a function from zero.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import Counter, defaultdict, deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from functions.kit import events
+from functions.kit.events import Event
+from functions.kit.problems import Problem
+from knative.local.delivery import DEFAULT, Policy, error_attributes, retried
+from knative.local.eventlog import Arrival, Due, EventLog, Stored
+from knative.local.filters import passes
+from knative.local.manifests import Resource
+from knative.local.topology import Destination, Subscription, Topology, build
+
+TTL = "knativebrokerttl"
+DEFAULT_TTL = 255
+# As many deliveries at once to one target: more than its pods take, so that the autoscaler sees the demand.
+IN_FLIGHT = 100
+_ACTIVITY = 2000
+_PRUNE_EVERY = 500
+# Knative's code and words for an answer that is neither an event nor empty; it is tried again like any 5xx.
+_NO_EVENT = 502
+_NO_EVENT_SAID = (
+    b"received a non-empty response not recognized as CloudEvent. "
+    b"The response MUST be either empty or a valid CloudEvent"
+)
+# After the log itself has failed, as on a full disk, a delivery is made again so many seconds later.
+_LOG_FAILED_WAIT = 1.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a subscriber answered; `status` is None where nothing came, and `body` then says why."""
+
+    status: int | None
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+class Send(Protocol):
+    """Sends one request to a destination outside the graph."""
+
+    async def __call__(self, to: Destination, headers: Mapping[str, str], body: bytes) -> Answer:
+        """The answer. Raises nothing but CancelledError."""
+
+
+class Broker:
+    """All Brokers and flows of an engine.
+
+    Args:
+        log: Where events are kept.
+        send: The way to subscribers.
+        origin: Scheme, host and port under which pods reach this engine, for datarefs.
+        clock: Seconds since the epoch.
+
+    Attributes:
+        topology: What runs now.
+        counts: Since the start: accepted, delivered, retried, dead, dropped.
+        activity: The latest happenings, oldest first, each with a rising `n`.
+    """
+
+    def __init__(self, log: EventLog, send: Send, *, origin: str, clock: Callable[[], float]) -> None:
+        self.log = log
+        self.topology = Topology()
+        self.counts: Counter[str] = Counter()
+        self.activity: deque[dict[str, Any]] = deque(maxlen=_ACTIVITY)
+        self._send = send
+        self._origin = origin
+        self._clock = clock
+        self._room: defaultdict[Destination, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(IN_FLIGHT))
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._listeners: set[asyncio.Event] = set()
+        self._happened = 0
+        self._stopping = False
+
+    # Life
+
+    def apply(self, resources: Iterable[Resource]) -> None:
+        """Run these Brokers, Triggers, Sequences and Parallels from now on."""
+        self.topology = build(resources)
+
+    async def start(self) -> int:
+        """Take up what was pending when the engine last ended; how many deliveries that is."""
+        pending = await self.log.run(self.log.pending)
+        for due in pending:
+            self._schedule(due)
+        return len(pending)
+
+    async def stop(self) -> None:
+        """Let go of everything; what is under way stays pending in the log."""
+        self._stopping = True
+        for timer in self._timers.values():
+            timer.cancel()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._wake()
+        await asyncio.to_thread(self.log.close)
+
+    # In
+
+    async def accept(self, node: str, event: Event) -> int:
+        """Take an event in; when this returns it is durable.
+
+        Returns:
+            Its number in the log.
+
+        Raises:
+            LookupError: there is no such node.
+            Problem: 400 if its ttl is spent.
+            sqlite3.Error, OSError: it could not be kept.
+        """
+        if node not in self.topology.nodes:
+            raise LookupError(node)
+        ttl = _ttl(event)
+        if ttl <= 0:
+            raise Problem(400, "ttl-spent", "Event refused", f"{TTL} is spent: the event has gone in a circle")
+        attributes = {name: events.canonical(value) for name, value in event.attributes.items() if name != TTL}
+
+        def enter(db: sqlite3.Connection) -> tuple[int, list[Due]]:
+            return self._enter(db, node, attributes, event.data, ttl, None, "")
+
+        seq, dues = await self.log.run(enter)
+        self._tell("accepted", event=seq, id=event.id, type=event.type, source=event.source, node=node)
+        self._start(dues)
+        if seq % _PRUNE_EVERY == 0:
+            self._keep(self._prune())
+        return seq
+
+    async def _prune(self) -> None:
+        await self.log.run(self.log.prune)
+
+    def _enter(
+        self,
+        db: sqlite3.Connection,
+        node: str,
+        attributes: Mapping[str, str],
+        data: bytes | None,
+        ttl: int,
+        parent: Stored | None,
+        via: str,
+    ) -> tuple[int, list[Due]]:
+        """An event comes to a node, and through subscribers that are nodes themselves to those."""
+        taking = [one for one in self.topology.nodes.get(node, ()) if passes(one.filter(attributes))]
+        nothing: dict[str, str] = {}
+        deliveries = tuple(
+            (one.name, "subscriber", _target(one.subscriber), nothing) for one in taking if not one.subscriber.node
+        )
+        now = self._clock()
+        arrival = Arrival(node, attributes, data, ttl, deliveries, via)
+        seq, dues = self.log.arrive(db, arrival, parent, now)
+        here = Stored(seq, node, attributes, None, None, len(data or b""), ttl, parent.root if parent else seq)
+        for one in taking:
+            if one.subscriber.node and ttl > 1:
+                dues += self._enter(db, one.subscriber.node, attributes, data, ttl - 1, here, one.name)[1]
+        return seq, dues
+
+    # Out
+
+    def _start(self, dues: Iterable[Due]) -> None:
+        for due in dues:
+            self._schedule(due)
+
+    def _schedule(self, due: Due) -> None:
+        if self._stopping:
+            return
+        delay = due.due - self._clock()
+        if delay <= 0:
+            self._keep(self._deliver(due))
+            return
+
+        def begin() -> None:
+            del self._timers[due.id]
+            self._keep(self._deliver(due))
+
+        self._timers[due.id] = asyncio.get_running_loop().call_later(delay, begin)
+
+    def _keep(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(self, due: Due) -> None:
+        try:
+            await self._attempt(due)
+        except (sqlite3.Error, OSError) as error:
+            self._tell("log-failed", event=due.event, subscription=due.subscription, error=str(error))
+            self._schedule(replace(due, due=self._clock() + _LOG_FAILED_WAIT))
+
+    async def _attempt(self, due: Due) -> None:
+        to = Destination(**due.target)
+        subscription = self.topology.subscription(due.subscription)
+        policy = subscription.policy if subscription else Policy.of(DEFAULT)
+        async with self._room[to]:
+            stored = await self.log.run(lambda db: self.log.event(db, due.event))
+            if stored is None:
+                return
+            if subscription is None and due.kind == "subscriber":
+                await self._settle(due, stored, "dropped", Answer(None, body=b"the subscription is gone"), 0.0)
+                return
+            begun = self._clock()
+            answer = await self._try(stored, due, to, policy)
+            seconds = self._clock() - begun
+        await self._conclude(due, stored, to, subscription, policy, answer, seconds)
+
+    async def _try(self, stored: Stored, due: Due, to: Destination, policy: Policy) -> Answer:
+        attributes: dict[str, str | int | bool] = {**stored.attributes, **due.extra}
+        data = stored.data
+        if stored.digest is not None:
+            if to.host:
+                # Pods of this engine may fetch from it; nobody else can.
+                attributes["dataref"] = f"{self._origin}/_knative/data/{stored.digest}"
+            else:
+                data = await asyncio.to_thread(self.log.file(stored.digest).read_bytes)
+        event = Event(attributes, data)
+        if policy.json:
+            headers, body = {"content-type": events.JSON_FORMAT}, events.to_json(event)
+        else:
+            headers, body = events.encode(event)
+        if due.kind != "dead-letter":
+            headers["prefer"] = "reply"
+        try:
+            async with asyncio.timeout(policy.timeout):
+                return await self._send(to, headers, body)
+        except TimeoutError:
+            return Answer(None, body=f"no answer within {policy.timeout:g} s".encode())
+
+    async def _conclude(
+        self,
+        due: Due,
+        stored: Stored,
+        to: Destination,
+        subscription: Subscription | None,
+        policy: Policy,
+        answer: Answer,
+        seconds: float,
+    ) -> None:
+        reply: Event | None = None
+        if answer.status is not None and 200 <= answer.status < 300:
+            reply, answer = _reply(answer)
+        if answer.status is not None and 200 <= answer.status < 300:
+            destination = subscription.reply if subscription and due.kind == "subscriber" else None
+            if reply is None or destination is None:
+                await self._settle(due, stored, "done", answer, seconds)
+                return
+            if stored.ttl > 1:
+                await self._answered(due, stored, destination, reply, answer, seconds)
+                return
+            to, answer = destination, Answer(400, body=f"{TTL} is spent: events go in a circle".encode())
+        wait = policy.wait(due.attempts + 1) if retried(answer.status) else None
+        if wait is not None:
+            again = self._clock() + wait
+            await self._settle(due, stored, "pending", answer, seconds, again=again)
+            self._schedule(replace(due, attempts=due.attempts + 1, due=again))
+            return
+        await self._bury(due, stored, to, subscription, answer, seconds)
+
+    async def _answered(
+        self, due: Due, stored: Stored, destination: Destination, reply: Event, answer: Answer, seconds: float
+    ) -> None:
+        """The delivery is done and its reply goes on, in one transaction."""
+        attributes = {name: events.canonical(value) for name, value in reply.attributes.items() if name != TTL}
+
+        def work(db: sqlite3.Connection) -> tuple[int, list[Due]]:
+            now = self._clock()
+            self.log.settle(db, due, "done", code=answer.status, error="", seconds=seconds, now=now)
+            if destination.node:
+                ttl = stored.ttl - 1
+                return self._enter(db, destination.node, attributes, reply.data, ttl, stored, due.subscription)
+            nothing: dict[str, str] = {}
+            onwards = ((due.subscription, "reply", _target(destination), nothing),)
+            arrival = Arrival(str(destination), attributes, reply.data, stored.ttl - 1, onwards, due.subscription)
+            return self.log.arrive(db, arrival, stored, now)
+
+        seq, dues = await self.log.run(work)
+        self._tell_of(due, stored, "delivered", answer, seconds, reply=seq, reply_type=reply.type, to=str(destination))
+        self._start(dues)
+
+    async def _bury(
+        self,
+        due: Due,
+        stored: Stored,
+        to: Destination,
+        subscription: Subscription | None,
+        answer: Answer,
+        seconds: float,
+    ) -> None:
+        """No more tries: to the dead-letter sink, or nowhere."""
+        sink = subscription.dead_letters if subscription and due.kind != "dead-letter" else None
+        if sink is None or (sink.node and stored.ttl <= 1):
+            await self._settle(due, stored, "dropped", answer, seconds)
+            return
+        extra = error_attributes(str(to), answer.status, answer.body)
+
+        def work(db: sqlite3.Connection) -> list[Due]:
+            now = self._clock()
+            code, error = answer.status, _said(answer)
+            self.log.settle(db, due, "dead", code=code, error=error, seconds=seconds, now=now)
+            if not sink.node:
+                return [self.log.bury(db, due, _target(sink), extra, now)]
+            data = self.log.file(stored.digest).read_bytes() if stored.digest else stored.data
+            attributes = {**stored.attributes, **extra}
+            return self._enter(db, sink.node, attributes, data, stored.ttl - 1, stored, due.subscription)[1]
+
+        dues = await self.log.run(work)
+        self._tell_of(due, stored, "dead", answer, seconds, to=str(sink))
+        self._start(dues)
+
+    async def _settle(
+        self, due: Due, stored: Stored, state: str, answer: Answer, seconds: float, again: float | None = None
+    ) -> None:
+        error = "" if state == "done" else _said(answer)
+
+        def work(db: sqlite3.Connection) -> None:
+            now = self._clock()
+            self.log.settle(db, due, state, code=answer.status, error=error, seconds=seconds, again=again, now=now)
+
+        await self.log.run(work)
+        kind = {"done": "delivered", "pending": "retried"}.get(state, state)
+        more = {} if again is None else {"again": round(again, 3)}
+        self._tell_of(due, stored, kind, answer, seconds, **more)
+
+    # What happens, told
+
+    def _tell_of(self, due: Due, stored: Stored, kind: str, answer: Answer, seconds: float, **more: Any) -> None:
+        named = {"event": stored.seq, "id": stored.attributes["id"], "type": stored.attributes["type"]}
+        tried = {"kind": due.kind, "code": answer.status, "attempt": due.attempts + 1, "ms": round(seconds * 1000, 1)}
+        error = {} if kind == "delivered" else {"error": _said(answer)}
+        self._tell(kind, **named, subscription=due.subscription, **tried, **error, **more)
+
+    def _tell(self, what: str, **more: Any) -> None:
+        self.counts[what] += 1
+        self._happened += 1
+        self.activity.append({"n": self._happened, "at": round(self._clock(), 3), "what": what, **more})
+        self._wake()
+
+    def _wake(self) -> None:
+        for listener in self._listeners:
+            listener.set()
+
+    async def follow(self, after: int) -> AsyncIterator[dict[str, Any]]:
+        """Happenings after a number, as they come, until the broker stops.
+
+        A follower slower than the happenings misses the oldest, which the gap in `n` shows.
+        """
+        news = asyncio.Event()
+        self._listeners.add(news)
+        try:
+            while not self._stopping:
+                news.clear()
+                for happening in [one for one in self.activity if one["n"] > after]:
+                    after = happening["n"]
+                    yield happening
+                await news.wait()
+        finally:
+            self._listeners.discard(news)
+
+
+def _ttl(event: Event) -> int:
+    """The ttl with which an event enters, as Knative's ingress reckons: one less than it says, or the default."""
+    try:
+        return int(event.get(TTL)) - 1 if event.get(TTL) else DEFAULT_TTL
+    except ValueError:
+        return DEFAULT_TTL
+
+
+def _target(destination: Destination) -> dict[str, str]:
+    fields = {"host": destination.host, "path": destination.path, "url": destination.url}
+    return {name: value for name, value in fields.items() if value}
+
+
+def _reply(answer: Answer) -> tuple[Event | None, Answer]:
+    """The event in an answer, if there is one; the answer is a failure if its body is anything else."""
+    try:
+        event = events.decode(answer.headers, answer.body)
+    except Problem as problem:
+        return None, Answer(_NO_EVENT, body=f"the answer is no valid event: {problem.detail}".encode())
+    if event is None and answer.body:
+        said = (
+            b"received a non-empty response not recognized as CloudEvent. The response MUST be either empty or a valid"
+        )
+        return None, Answer(_NO_EVENT, body=said + b" CloudEvent")
+    return event, answer
+
+
+def _said(answer: Answer) -> str:
+    return answer.body[:1024].decode(errors="replace")

@@ -1,0 +1,108 @@
+"""Trigger filters as Knative Eventing evaluates them: pure functions over an event's attributes.
+
+Follows `pkg/eventfilter` of knative/eventing. A filter passes, fails, or does not count (an empty dialect): the
+third is why `any: []` lets everything through. Attributes are compared in their canonical string form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+Attributes: TypeAlias = Mapping[str, str]
+Verdict: TypeAlias = bool | None
+Filter: TypeAlias = Callable[[Attributes], Verdict]
+
+# Attributes that Knative's `filter.attributes` finds in every event, empty where the event has none.
+_ALWAYS = ("specversion", "type", "source", "subject", "id", "time", "datacontenttype")
+
+
+class FilterError(ValueError):
+    """A filter that a cluster may run and this broker cannot; the text says why."""
+
+
+def passes(verdict: Verdict) -> bool:
+    """Whether an event goes on: only a failed filter holds it back."""
+    return verdict is not False
+
+
+def of_trigger(spec: Mapping[str, Any]) -> Filter:
+    """The filter of a Trigger's `spec`: `filters` overrides `filter`, and neither lets everything through.
+
+    Raises:
+        FilterError: it uses a dialect that is not run here.
+    """
+    if spec.get("filters"):
+        return _both([_dialect(item) for item in spec["filters"]])
+    return _attributes((spec.get("filter") or {}).get("attributes") or {})
+
+
+def _dialect(item: Mapping[str, Any]) -> Filter:
+    for name, make in _DIALECTS.items():
+        if item.get(name) or (name == "not" and "not" in item):
+            return make(item[name])
+    return _no_filter
+
+
+def _no_filter(_event: Attributes) -> Verdict:
+    return None
+
+
+def _attributes(wanted: Attributes) -> Filter:
+    """`filter.attributes`: exact, where an empty value stands for any value of an attribute that is there."""
+    if not wanted:
+        return _no_filter
+
+    def matches(event: Attributes) -> Verdict:
+        known = dict.fromkeys(_ALWAYS, "") | dict(event)
+        return all(name in known and value in ("", known[name]) for name, value in wanted.items())
+
+    return matches
+
+
+def _compare(holds: Callable[[str, str], bool]) -> Callable[[Attributes], Filter]:
+    def make(wanted: Attributes) -> Filter:
+        return lambda event: all(name in event and holds(event[name], value) for name, value in wanted.items())
+
+    return make
+
+
+def _both(filters: Sequence[Filter]) -> Filter:
+    return lambda event: _decided((one(event) for one in filters), all)
+
+
+def _either(filters: Sequence[Filter]) -> Filter:
+    return lambda event: _decided((one(event) for one in filters), any)
+
+
+def _decided(verdicts: Iterable[Verdict], join: Callable[[Iterable[bool]], bool]) -> Verdict:
+    counted = [verdict for verdict in verdicts if verdict is not None]
+    return join(counted) if counted else None
+
+
+def _inverse(item: Mapping[str, Any]) -> Filter:
+    inner = _dialect(item)
+
+    def matches(event: Attributes) -> Verdict:
+        verdict = inner(event)
+        return None if verdict is None else not verdict
+
+    return matches
+
+
+def _cesql(expression: str) -> Filter:
+    raise FilterError(
+        f"the cesql filter {expression!r} is not run on this machine: no maintained CESQL library exists for Python; "
+        "exact, prefix, suffix, all, any and not are"
+    )
+
+
+_DIALECTS: Mapping[str, Callable[[Any], Filter]] = {
+    "exact": _compare(str.__eq__),
+    "prefix": _compare(str.startswith),
+    "suffix": _compare(str.endswith),
+    "all": lambda items: _both([_dialect(item) for item in items]),
+    "any": lambda items: _either([_dialect(item) for item in items]),
+    "not": _inverse,
+    "cesql": _cesql,
+}
