@@ -173,7 +173,7 @@ class Chart:
     def clipping_labels(self) -> tuple[str, str]:
         """Words of the marks at the first and the last level; empty where nothing is clipped."""
         shares = self.clipping or (0.0, 0.0)
-        return tuple(f"{share:.2g} %" if share > 0 else "" for share in shares)  # type: ignore[return-value]
+        return tuple(f"{round(share, 1):g} %" if share >= 0.05 else "<0.1 %" if share > 0 else "" for share in shares)  # type: ignore[return-value]
 
     def describe(self) -> str:
         """One sentence for a reader who cannot see the plot."""

@@ -21,12 +21,12 @@ def dominant(image: Image.Image, most: int) -> list[Colour]:
     """Dominant colours, the most frequent first.
 
     Args:
-        image: decoded image; gray ones give grays. LAB and high bit depth modes give none.
+        image: decoded image. Gray ones have no colours, and LAB ones none without a colour profile.
         most: number of colours at most.
     """
     from PIL import Image
 
-    if image.mode in {"LAB", "I", "F"} or image.mode.startswith("I;16"):
+    if image.mode in {"1", "L", "LA", "La", "LAB", "I", "F"} or image.mode.startswith("I;16"):
         return []
     # Nearest neighbour touches only the pixels it keeps, so the cost does not grow with the image.
     sample = image.resize((min(SAMPLE, image.width), min(SAMPLE, image.height)), Image.Resampling.NEAREST)

@@ -151,9 +151,7 @@ def _crop(image: Image.Image, region: Region) -> Image.Image:
     x, y, width, height = region
     if (width, height) == image.size:
         return image
-    cropped = image.crop((x, y, x + width, y + height))
-    cropped.info = dict(image.info)  # keeps the transparent colour
-    return cropped
+    return image.crop((x, y, x + width, y + height))
 
 
 def check_region(region: Region, size: tuple[int, int]) -> None:
@@ -190,7 +188,12 @@ def _count_palette(image: Image.Image, ignore_transparent: bool) -> Histogram:
     """Counts the indices and adds each count to its colour: no pixel is converted."""
     entries = image.getpalette("RGBA") or []
     entries += [0, 0, 0, 255] * (LEVELS - len(entries) // 4)  # beyond the palette's end Pillow has black
-    has_alpha = "transparency" in image.info or (image.palette is not None and image.palette.mode == "RGBA")
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        entries[4 * transparent + 3] = 0
+    elif transparent is not None:
+        entries[3 : 4 * len(transparent) : 4] = transparent[:LEVELS]
+    has_alpha = transparent is not None or (image.palette is not None and image.palette.mode == "RGBA")
     names = ("red", "green", "blue", "alpha") if has_alpha else ("red", "green", "blue")
     channels = {name: [0] * LEVELS for name in names}
     luminance = [0] * LEVELS

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib.util import find_spec
 from io import BytesIO
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from functions.histogram.chart import RGB, Chart, Frame, frame
@@ -17,8 +19,8 @@ from functions.histogram.chart import RGB, Chart, Frame, frame
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
 
-_FONT_SIZE = 12
-_TITLE_SIZE = 15
+_FONT_SIZE = 11
+_TITLE_SIZE = 14
 
 
 class _Palette(NamedTuple):
@@ -220,6 +222,12 @@ def _text(text: str, size: int) -> Image.Image:
 
 @lru_cache(maxsize=4)
 def _font(size: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which comes with matplotlib (found, not imported): Pillow's own font has ASCII alone."""
     from PIL import ImageFont
 
+    matplotlib = find_spec("matplotlib")
+    for folder in (matplotlib.submodule_search_locations or ()) if matplotlib else ():
+        path = Path(folder, "mpl-data", "fonts", "ttf", "DejaVuSans.ttf")
+        if path.exists():
+            return ImageFont.truetype(path, size)
     return cast("ImageFont.FreeTypeFont", ImageFont.load_default(size))

@@ -118,5 +118,7 @@ def _clipping(chart: Chart, area: Frame) -> str:
         if label:
             parts.append(f'<path d="M{x} {area.top}h{9 * inward}L{x} {area.top + 9}Z"/>')
             if not chart.small:
-                parts.append(f'<text x="{x + 12 * inward}" y="{area.top + 9}" text-anchor="{anchor}">{label}</text>')
+                parts.append(
+                    f'<text x="{x + 12 * inward}" y="{area.top + 9}" text-anchor="{anchor}">{escape(label)}</text>'
+                )
     return f'<g fill="{_hex(chart.theme.clipping)}">{"".join(parts)}</g>'
