@@ -79,8 +79,9 @@ class World:
 
 @dataclass(frozen=True)
 class Second:
-    """What one second looked like; counts are of that second, levels at its end, latencies in seconds.
+    """What one second looked like.
 
+    Counts and the mean `in_flight` are of that second, other levels are those at its end, latencies are in seconds;
     `latency` and `latency_p95` are of the requests answered in it, None if there was none.
     """
 
@@ -103,12 +104,13 @@ class Second:
 
 @dataclass
 class Outcome:
-    """A run: its seconds, its decisions, and totals."""
+    """A run: its seconds, its decisions, totals, and the requests `left` inside at the end."""
 
     world: World
     seconds: list[Second] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     latencies: list[tuple[float, float]] = field(default_factory=list)
+    left: float = 0.0
 
     @property
     def answered(self) -> float:
@@ -262,6 +264,7 @@ class _Run:
                 self._reconcile(now)
         self._finish(now + 1 / rate)
         self._close_second(round(now))
+        self.outcome.left = self.in_system
         return self.outcome
 
     def _start_pods(self, now: float) -> None:

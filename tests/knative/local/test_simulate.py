@@ -115,8 +115,7 @@ def test_every_request_is_answered_lost_or_still_there(
     outcome = simulate(world)
     if not closed:
         offered = sum(level * length for level, length in segments)
-        left = outcome.seconds[-1].in_flight
-        assert outcome.answered + outcome.lost + left == pytest.approx(offered, abs=0.5)
+        assert outcome.answered + outcome.lost + outcome.left == pytest.approx(offered, abs=0.5)
     for second in outcome.seconds:
         assert second.in_flight >= -1e-6
         assert not limit or second.ready <= limit
