@@ -235,38 +235,9 @@ def test_any_text_is_read_or_refused_and_nothing_else(text):
 
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
-names = st.sampled_from(
-    [
-        "spec",
-        "template",
-        "metadata",
-        "annotations",
-        "containers",
-        "image",
-        "env",
-        "name",
-        "traffic",
-        "percent",
-        "ports",
-        "resources",
-        "limits",
-        "cpu",
-        "volumes",
-        "emptyDir",
-        "readinessProbe",
-        "httpGet",
-        "securityContext",
-        "filters",
-        "not",
-        "all",
-        "exact",
-        "subscriber",
-        "ref",
-        "steps",
-        "branches",
-        "delivery",
-    ]
-)
+NAMES = """spec template metadata annotations containers image env name traffic percent ports resources limits cpu
+volumes emptyDir readinessProbe httpGet securityContext filters not all exact subscriber ref steps branches delivery"""
+names = st.sampled_from(NAMES.split())
 trees = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=5))
 
 
