@@ -36,6 +36,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.app.service.draining = True
         super().handle_exit(sig, frame)
 
+    def murder_pending(self) -> None:
+        """Close connections that never sent a request once they are late, or at once in a drain.
+
+        A browser opens connections in advance; gunicorn would let them hold up a drain for its whole grace.
+        """
+        if not self.alive:
+            for conn in self.pending_conns:
+                conn.timeout = 0.0
+        super().murder_pending()
+
     def enqueue_req(self, conn: Any) -> None:
         """Give a connection to a thread; a client that falls silent in its headers may not keep that thread."""
         seconds = struct.pack("ll", int(self.app.service.settings.body_seconds) or 1, 0)

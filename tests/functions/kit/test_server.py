@@ -65,6 +65,13 @@ def test_sigterm_lets_requests_in_flight_finish_and_exits_0():
     assert server.stop() == 0
 
 
+def test_a_connection_that_never_asks_does_not_hold_up_the_drain():
+    server = FunctionServer("stress")
+    with socket.create_connection(("127.0.0.1", server.port)):
+        time.sleep(6)  # after five seconds gunicorn takes it from its thread and waits for it elsewhere
+        assert server.stop() == 0
+
+
 def test_no_process_is_left_when_the_server_is_killed_outright():
     server = FunctionServer("stress")
     group = os.getpgid(server.process.pid)
