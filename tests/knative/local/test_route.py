@@ -1,0 +1,401 @@
+"""The data path over real sockets: what reaches a pod, what comes back, and what is refused on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import io
+import json
+import re
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.engines import EngineProcess, service
+
+STEADY = {"min-scale": "1", "window": "6s"}
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("ledger") / "ledger"
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory, ledger: Path) -> Iterator[EngineProcess]:
+    started = EngineProcess(
+        tmp_path_factory.mktemp("route"),
+        service(annotations=STEADY, environment={"LEDGER": str(ledger), "GREETING": "hi $(NAME)", "NAME": "x"}),
+        service("single", concurrency=1, annotations={**STEADY, "max-scale": "1", "target-burst-capacity": "0"}),
+        service("short", annotations=STEADY, spec={"timeoutSeconds": 1, "responseStartTimeoutSeconds": 1}),
+        service("idle", annotations=STEADY, spec={"timeoutSeconds": 20, "idleTimeoutSeconds": 1}),
+        service("hidden", annotations=STEADY, labels={"networking.knative.dev/visibility": "cluster-local"}),
+        service("impatient", annotations=STEADY, environment={"IDLE_SECONDS": "0.3"}),
+        arguments=("--host", "127.0.0.1"),
+    )
+    for name in ("hello", "single", "short", "idle", "hidden", "impatient"):
+        started.wait_pods(1, name)
+    yield started
+    assert started.stop() == 0
+
+
+def exchange(engine: EngineProcess, data: bytes, *, seconds: float = 5.0, half_close: bool = False) -> bytes:
+    """Send bytes as they are; everything that comes back until the connection ends or falls silent."""
+    with socket.create_connection(("127.0.0.1", engine.port), timeout=seconds) as sock:
+        sock.sendall(data)
+        if half_close:
+            sock.shutdown(socket.SHUT_WR)
+        answer = b""
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            while chunk := sock.recv(65536):
+                answer += chunk
+                if _whole(answer):
+                    sock.settimeout(0.3)
+        return answer
+
+
+def _whole(answer: bytes) -> bool:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), None)
+    return length is not None and len(body) >= length
+
+
+def statuses(answer: bytes) -> list[int]:
+    """The status of each answer on a connection."""
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", answer)]
+
+
+def told(engine: EngineProcess, path: str = "/hello", host: str | None = None) -> dict[str, Any]:
+    status, body = engine.get(path, host)
+    assert status == 200, body
+    return json.loads(body)
+
+
+# Where a request goes
+
+
+def test_the_first_segment_of_the_path_names_a_service_and_stays_in_it(engine: EngineProcess) -> None:
+    assert told(engine, "/hello/a/b?c=d%20e")["target"] == "/hello/a/b?c=d%20e"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "hello.default.localhost",
+        "hello.default.localhost:8080",
+        "HELLO.Default.localhost.",
+        "hello.default.example.com",
+    ],
+)
+def test_a_host_names_a_service(engine: EngineProcess, host: str) -> None:
+    answer = told(engine, "/x", host)
+    assert answer["target"] == "/x"
+    assert answer["environment"]["K_SERVICE"] == "hello"
+
+
+@pytest.mark.parametrize("host", ["none.default.localhost", "hello.other.localhost", "tag-hello.default.localhost"])
+def test_an_unknown_host_is_not_found(engine: EngineProcess, host: str) -> None:
+    assert engine.get("/", host)[0] == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/hell", "/helloo", "/%68ello", "//hello", "/_hello", "/_knative/nothing"]
+)
+def test_an_unknown_path_is_not_found(engine: EngineProcess, path: str) -> None:
+    assert engine.get(path)[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "host"),
+    [("/hidden", None), ("/", "hidden.default.localhost"), ("/", "hidden.default.svc.cluster.local")],
+)
+def test_a_cluster_local_service_is_not_on_the_route(engine: EngineProcess, path: str, host: str | None) -> None:
+    status, body = engine.get(path, host)
+    assert status == 404 or b"hidden-00001" not in body
+
+
+def test_a_target_in_absolute_form_overrides_the_host_header(engine: EngineProcess) -> None:
+    answer = exchange(engine, b"GET http://hello.default.localhost/y HTTP/1.1\r\nHost: nowhere\r\n\r\n")
+    assert b'"target": "/y"' in answer
+
+
+# What a pod sees
+
+
+def test_a_pod_knows_who_it_is(engine: EngineProcess) -> None:
+    environment = told(engine)["environment"]
+    assert environment["K_SERVICE"] == environment["K_CONFIGURATION"] == "hello"
+    assert environment["K_REVISION"] == "hello-00001"
+    assert environment["HOSTNAME"].startswith("hello-00001-deployment-")
+    assert environment["PORT"] == str(engine.pods()[0]["port"])
+
+
+def test_nothing_of_the_shell_reaches_a_pod(tmp_path: Path) -> None:
+    engine = EngineProcess(tmp_path, service(annotations=STEADY), AWS_SECRET_ACCESS_KEY="secret")
+    try:
+        assert "AWS_SECRET_ACCESS_KEY" not in told(engine)["environment"]
+    finally:
+        engine.stop()
+
+
+def test_forwarding_headers_tell_the_client_and_are_not_believed_from_outside(engine: EngineProcess) -> None:
+    request = (
+        b"GET /hello HTTP/1.1\r\nHost: localhost\r\nForwarded: for=6.6.6.6\r\nX-Forwarded-For: 1.2.3.4\r\n"
+        b"K-Proxy-Request: forged\r\nK-Network-Probe: queue\r\nConnection: close, X-Private\r\nX-Private: 1\r\n\r\n"
+    )
+    headers = json.loads(exchange(engine, request).partition(b"\r\n\r\n")[2])["headers"]
+    assert headers["forwarded"] == "for=127.0.0.1;host=localhost;proto=http"
+    assert headers["x-forwarded-for"] == "1.2.3.4, 127.0.0.1"
+    assert headers["k-proxy-request"] == "activator"
+    assert "k-network-probe" not in headers
+    assert "x-private" not in headers
+
+
+def test_past_the_activator_no_header_says_that_a_request_came_through_it(engine: EngineProcess) -> None:
+    engine.wait(lambda: not engine.revision("single")["proxied"], "a path past the activator")
+    assert "k-proxy-request" not in told(engine, "/single")["headers"]
+
+
+@pytest.mark.parametrize("size", [0, 1, 65536, 5_000_000])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_arrives_whole(engine: EngineProcess, size: int, chunked: bool) -> None:
+    body = bytes(i % 251 for i in range(size))
+
+    async def send() -> dict[str, Any]:
+        async def pieces() -> Any:
+            for start in range(0, size, 100_000):
+                yield body[start : start + 100_000]
+
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{engine.url}/hello", data=pieces() if chunked else io.BytesIO(body)) as response,
+        ):
+            return await response.json()
+
+    answer = asyncio.run(send())
+    assert answer["sha256"] == hashlib.sha256(body).hexdigest()
+
+
+def test_a_large_answer_comes_whole(engine: EngineProcess) -> None:
+    status, body = engine.get("/hello?size=20000000")
+    assert status == 200
+    assert len(body) == 20_000_000
+
+
+def test_an_answer_is_passed_on_as_it_comes(engine: EngineProcess) -> None:
+    async def read() -> list[float]:
+        async with aiohttp.ClientSession() as session, session.get(f"{engine.url}/hello?events=5") as response:
+            assert response.headers["Content-Type"] == "text/event-stream"
+            return [time.monotonic() async for line in response.content if line.startswith(b"data")]
+
+    times = asyncio.run(read())
+    assert len(times) == 5
+    # The pod writes them 20 ms apart: they did not arrive in one piece.
+    assert times[-1] - times[0] > 0.04
+
+
+def test_an_upload_is_passed_on_as_it_comes(engine: EngineProcess) -> None:
+    with socket.create_connection(("127.0.0.1", engine.port), timeout=5) as sock:
+        sock.sendall(b"POST /hello HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 6\r\n\r\n")
+        assert sock.recv(100).startswith(b"HTTP/1.1 100 ")
+        sock.sendall(b"abc")
+        time.sleep(0.05)
+        sock.sendall(b"def")
+        assert b'"bytes": 6' in sock.recv(65536)
+
+
+def test_a_websocket_carries_bytes_both_ways(engine: EngineProcess) -> None:
+    head = (
+        b"GET /hello HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", engine.port), timeout=5) as sock:
+        sock.sendall(head + b"early")
+        received = b""
+        while b"early" not in received:
+            received += sock.recv(4096)
+        assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in received
+        for message in (b"one", b"x" * 300_000, b"\x00\xff"):
+            sock.sendall(message)
+            echoed = b""
+            while len(echoed) < len(message):
+                echoed += sock.recv(65536)
+            assert echoed == message
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "OPTIONS", "PATCH"])
+def test_every_method_passes_and_the_connection_is_kept(engine: EngineProcess, method: str) -> None:
+    one = f"{method} /hello?n=1 HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    answer = exchange(engine, one + one)
+    assert statuses(answer) == [200, 200]
+
+
+@pytest.mark.parametrize("status", [204, 304, 418, 500])
+def test_a_status_passes(engine: EngineProcess, status: int) -> None:
+    request = f"GET /hello?size=0&status={status} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    assert statuses(exchange(engine, request * 2)) == [status, status]
+
+
+def test_http_1_0_is_answered_without_chunks(engine: EngineProcess) -> None:
+    answer = exchange(engine, b"GET /hello?chunks=3 HTTP/1.0\r\n\r\n")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"chunked" not in head.lower()
+    assert body == b"0\n1\n2\n"
+
+
+def test_pipelined_requests_are_answered_in_order(engine: EngineProcess) -> None:
+    requests = b"".join(
+        b"GET /hello?brief=1&id=p%d&sleep=%s HTTP/1.1\r\nHost: x\r\n\r\n" % (i, b"0.1" if i == 0 else b"0")
+        for i in range(20)
+    )
+    answer = exchange(engine, requests, seconds=2)
+    order = [int(part.split(b'"')[0]) for part in answer.split(b'"id": "p')[1:]]
+    assert order == list(range(20))
+
+
+# Who is not served
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET /hello HTTP/1.1\r\n\r\n", 400),
+        (b"GET /hello HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"GET /hello HTTP/1.1\r\nHost: a\r\nX : b\r\n\r\n", 400),
+        (b"GET /hello HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n", 400),
+        (b"GET /hello HTTP/1.1\nHost: a\n\n", 400),
+        (b"GET /hello HTTP/9.9\r\nHost: a\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+        (b"CONNECT example.com:443 HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        (b"GET /hello HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 70_000 + b"\r\n\r\n", 431),
+        (b"GET /hello HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 300 + b"\r\n", 431),
+        (b"GET /" + b"y" * 20_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+        (b"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc", 400),
+        (b"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", 400),
+        (b"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n\r\nabc", 400),
+        (b"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n", 400),
+        (b"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"POST /hello HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n", 400),
+        (b"POST /hello HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
+        (b"POST /hello HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501),
+        (b"POST /hello HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n", 400),
+        (b"POST /hello HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\nabc\n0\n\n", 400),
+        (b"POST /hello HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 501),
+    ],
+)
+def test_what_could_be_read_in_two_ways_is_refused_and_the_connection_closed(
+    engine: EngineProcess, request_: bytes, status: int
+) -> None:
+    answer = exchange(engine, request_ + b"GET /hello?smuggled=1 HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert statuses(answer) == [status]
+    assert b"smuggled" not in answer
+    assert b"connection: close" in answer.lower()
+    assert engine.get("/hello?brief=1")[0] == 200
+
+
+def test_an_upgrade_that_is_not_passed_on_keeps_its_body(engine: EngineProcess) -> None:
+    for framing, body in (
+        (b"Content-Length: 3", b"abc"),
+        (b"Transfer-Encoding: chunked", b"3\r\nabc\r\n0\r\n\r\n"),
+    ):
+        request = b"POST /hello HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n" + framing + b"\r\n\r\n"
+        answer = exchange(engine, request + body + b"GET /hello?after=1 HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert statuses(answer) == [200, 200]
+        assert b'"bytes": 3' in answer
+        assert b'"upgrade"' not in answer
+
+
+def test_a_half_closed_client_still_gets_its_answer(engine: EngineProcess) -> None:
+    answer = exchange(engine, b"GET /hello?sleep=0.1 HTTP/1.1\r\nHost: a\r\n\r\n", half_close=True)
+    assert statuses(answer) == [200]
+
+
+def test_a_client_that_leaves_is_noticed_by_the_pod(engine: EngineProcess, ledger: Path) -> None:
+    with socket.create_connection(("127.0.0.1", engine.port)) as sock:
+        sock.sendall(b"GET /hello?sleep=20&gone=1 HTTP/1.1\r\nHost: a\r\n\r\n")
+        engine.wait(lambda: engine.revision()["inFlight"] == 1, "request in flight")
+    engine.wait(lambda: ledger.exists() and "gone" in ledger.read_text(), "word of the disconnect", 5)
+    engine.wait(lambda: engine.revision()["inFlight"] == 0, "free slot", 5)
+    assert engine.revision()["requests"]["499"] >= 1
+
+
+# Limits
+
+
+def test_a_pod_takes_its_concurrency_and_ten_times_as_many_wait(engine: EngineProcess) -> None:
+    engine.wait(lambda: not engine.revision("single")["proxied"], "a path past the activator")
+
+    async def burst() -> list[tuple[int, str]]:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+            async def one() -> tuple[int, str]:
+                async with session.get(f"{engine.url}/single?sleep=0.05&brief=1") as response:
+                    return response.status, await response.text()
+
+            return await asyncio.gather(*(one() for _ in range(20)))
+
+    answers = asyncio.run(burst())
+    assert sorted(status for status, _ in answers) == [200] * 11 + [503] * 9
+    assert {text for status, text in answers if status == 503} == {"pending request queue full\n"}
+
+
+@pytest.mark.parametrize("path", ["/short?sleep=5", "/idle?sleep=5"])
+def test_a_request_over_time_is_answered_504(engine: EngineProcess, path: str) -> None:
+    began = time.monotonic()
+    status, body = engine.get(path)
+    assert status == 504
+    assert body == b"activator request timeout\n"
+    assert time.monotonic() - began < 4.5
+
+
+def test_an_answer_over_time_is_broken_off(engine: EngineProcess) -> None:
+    answer = exchange(engine, b"GET /short?chunks=200 HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert not answer.endswith(b"0\r\n\r\n")
+
+
+def test_a_body_that_never_ends_does_not_hold_its_slot_for_ever(engine: EngineProcess) -> None:
+    answer = exchange(engine, b"POST /short HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
+    assert statuses(answer) == [504]
+    engine.wait(lambda: engine.revision("short")["inFlight"] == 0, "free slot", 5)
+
+
+def test_an_answer_that_breaks_off_is_not_taken_for_whole(engine: EngineProcess) -> None:
+    answer = exchange(engine, b"GET /hello?size=1000&partial=1 HTTP/1.1\r\nHost: a\r\n\r\n")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"content-length: 1000" in head.lower()
+    assert len(body) < 1000
+
+
+def test_a_server_that_closes_idle_connections_early_costs_no_request(engine: EngineProcess) -> None:
+    async def post() -> list[int]:
+        async with aiohttp.ClientSession() as session:
+            found = []
+            for turn in range(12):
+                async with session.post(f"{engine.url}/impatient?brief=1", data=b"x") as response:
+                    found.append(response.status)
+                await asyncio.sleep(0.27 + 0.01 * (turn % 6))
+            return found
+
+    assert asyncio.run(post()) == [200] * 12
+
+
+def test_a_thousand_idle_connections_cost_little_and_others_are_served(engine: EngineProcess) -> None:
+    socks = []
+    try:
+        for _ in range(1000):
+            sock = socket.create_connection(("127.0.0.1", engine.port), timeout=5)
+            sock.sendall(b"GET /hello")
+            socks.append(sock)
+        assert engine.get("/hello?brief=1")[0] == 200
+    finally:
+        for sock in socks:
+            sock.close()
