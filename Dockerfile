@@ -1,0 +1,53 @@
+# One image a function:
+#
+#   docker build --build-arg FUNCTION=exif -t dev.local/pixelamp-exif:0.1.0 .
+#   make images REGISTRY=registry.example.com/me      all three, with docker, podman or buildah
+#
+# The build needs a package index and nothing else; the image holds Python, that function's pinned packages, the kit
+# and that function.
+FROM docker.io/library/python:3.13-slim AS build
+ARG FUNCTION
+WORKDIR /build
+COPY requirements/${FUNCTION}.txt requirements.txt
+# Hashes are demanded of every file, and only wheels are taken: nothing of a package runs while it is installed.
+RUN python -m venv --without-pip /venv \
+    && python -m pip --python /venv/bin/python install --no-cache-dir --no-compile --no-deps --require-hashes \
+       --only-binary :all: -r requirements.txt \
+    && find /venv -type d \( -name tests -o -name test \) -prune -exec rm -rf {} + \
+    && find /venv -type f \( -name '*.pyi' -o -name '*.h' -o -name '*.a' \) -delete
+COPY functions/__init__.py /app/functions/
+COPY functions/kit /app/functions/kit
+COPY functions/${FUNCTION} /app/functions/${FUNCTION}
+# Without bytecode a cold start takes three times as long, and a read-only root could never keep any. Unchecked: nothing
+# in an image changes, so no start need compare dates.
+RUN find /app -name __pycache__ -prune -exec rm -rf {} + \
+    && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /venv/lib /app
+
+FROM docker.io/library/python:3.13-slim
+ARG FUNCTION
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="pixelamp-${FUNCTION}" \
+      org.opencontainers.image.description="Image analysis as a serverless function: ${FUNCTION}" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.source="https://github.com/pixelamp/pixelamp" \
+      org.opencontainers.image.licenses="MIT"
+ENV FUNCTION=${FUNCTION} \
+    PATH=/venv/bin:${PATH} \
+    PYTHONPATH=/app \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    MPLCONFIGDIR=/app/matplotlib
+WORKDIR /app
+COPY --from=build /venv /venv
+COPY --from=build /app /app
+# The base has no bytecode of the standard library: that of the modules which this function loads is made here, and for
+# histogram matplotlib's list of fonts, which would otherwise cost its first plot a second at every start.
+RUN --mount=type=bind,source=knative/image/prepare.py,target=/prepare.py python /prepare.py
+USER 65532:65532
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["python", "-c", \
+    "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('PORT', '8080') + '/healthz', timeout=4)"]
+# `exec`, so that the server is process 1 and gets SIGTERM itself.
+CMD exec python -m functions.kit.server "$FUNCTION"
