@@ -8,7 +8,7 @@ import io
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from functions.exif import summary
+from functions.exif import privacy, summary
 from functions.exif.ifd import RATIONAL, SRATIONAL, TYPE_NAMES, Entry
 from functions.exif.printing import number_or_text
 from functions.exif.reading import Reading, Row, read
@@ -50,6 +50,7 @@ def document(
         "height": found.height,
         "frames": found.frames,
         "summary": summary.sentence(reading),
+        "privacy": privacy.report(reading),
     }
     parts = {
         "camera": summary.camera(reading),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from functions.exif import editing
 from functions.exif.answer import document, examine, flat, table
 from functions.exif.reading import Reading
 from functions.exif.scan import FORMATS
@@ -107,6 +108,7 @@ FUNCTION = Function(
             takes="images",
             produces=(JSON, "text/csv", "image/jpeg"),
         ),
+        *editing.ROUTES,
     ),
     page=Path(__file__).with_name("page.html"),
     events=(
@@ -117,6 +119,7 @@ FUNCTION = Function(
             handler=_of_event,
             result="exif",
         ),
+        *editing.EVENTS,
     ),
 )
 

@@ -68,7 +68,7 @@ def clean(data: bytes, edit: Edit) -> bytes:
     layout = Layout(data)
     if not layout.images:
         raise Broken("no directory in it")
-    _refuse_raw(layout)
+    refuse_raw(layout)
     if edit.location_only:
         return _without_location(data, edit)
     plan = {id(directory): _kept(layout, directory, edit) for directory in layout.walk()}
@@ -84,7 +84,7 @@ def clean(data: bytes, edit: Edit) -> bytes:
         covered = [(directory.position, directory.end), *_values(keep)]
         gone += _values([entry for entry in directory.entries if entry not in keep])
         if directory.kind == "image":
-            spans, known = _pixels(layout, directory)
+            spans, known = pixels(layout, directory)
             sized = sized and known
             covered += spans
             if _overlap(spans, (directory.position, directory.end)):
@@ -122,7 +122,14 @@ def _finish(out: bytearray, kept: list[Span], gone: list[Span], sized: bool, edi
     return bytes(out[: min(merged(kept)[-1][1], size)])
 
 
-def _refuse_raw(layout: Layout) -> None:
+def refuse_raw(layout: Layout) -> None:
+    """Refuse a camera's raw file.
+
+    Raises:
+        Unsupported: it is one.
+    """
+    if not layout.images:
+        return
     first = layout.images[0]
     if layout.data[8:10] == b"CR" or first.find(0xC612) or first.find(0xC640):
         raise Unsupported("a camera's raw file cannot be developed without its maker notes")
@@ -199,7 +206,7 @@ def _clash(layout: Layout, plan: dict[int, list[Entry]]) -> bool:
     return False
 
 
-def _pixels(layout: Layout, directory: Directory) -> tuple[list[Span], bool]:
+def pixels(layout: Layout, directory: Directory) -> tuple[list[Span], bool]:
     """What the picture's data cover, and whether the file states it well enough to trust."""
     end = len(layout.data)
     spans: list[Span] = []

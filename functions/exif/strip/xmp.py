@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from xml.sax.saxutils import escape
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 TIFF = "http://ns.adobe.com/tiff/1.0/"
@@ -85,11 +84,15 @@ def minimal(packet: bytes, keep: Collection[str]) -> bytes | None:
     ).encode()
 
 
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def _property(tag: str, form: str, texts: list[str]) -> str:
     if form == "text":
-        return f"<{tag}>{escape(texts[0])}</{tag}>"
+        return f"<{tag}>{_escape(texts[0])}</{tag}>"
     language = ' xml:lang="x-default"' if form == "Alt" else ""
-    items = "".join(f"<rdf:li{language}>{escape(text)}</rdf:li>" for text in texts[: 1 if form == "Alt" else 64])
+    items = "".join(f"<rdf:li{language}>{_escape(text)}</rdf:li>" for text in texts[: 1 if form == "Alt" else 64])
     return f"<{tag}><rdf:{form}>{items}</rdf:{form}></{tag}>"
 
 

@@ -1,0 +1,247 @@
+"""HTTP and events around `functions.exif.strip` and `functions.exif.writing`: clean copies, and fields set."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from functions.exif import writing
+from functions.exif.scan import scan
+from functions.exif.strip import DEFAULT_KEEP, FORMATS, KEEP, REMOVE, Broken, NotClean, Stripped, Unsupported, strip
+from functions.kit import problems
+from functions.kit.options import Option, flag, integer, names, parsed, text
+from functions.kit.problems import Problem
+from functions.kit.service import JSON, Call, EventRoute, Reply, Route
+from functions.kit.uploads import Upload, the_image
+
+ZIP = "application/zip"
+SUFFIXES = {
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/webp": ".webp",
+    "image/tiff": ".tif",
+    "image/gif": ".gif",
+    "image/heic": ".heic",
+    "image/heif": ".heif",
+    "image/avif": ".avif",
+}
+LONGEST = 2000
+_UNSAFE_NAME = re.compile(r"[^\w.\-() ]+")
+
+
+def clean(data: bytes, keep: tuple[str, ...] | None = None, remove: tuple[str, ...] = ()) -> Stripped:
+    """A clean copy.
+
+    Args:
+        data: the file.
+        keep: what stays, by name; None for the default, `none` for nothing.
+        remove: only this goes.
+
+    Raises:
+        Problem: 400 for names that exclude each other, 415 for a format that cannot be cleaned, 422 for a file that
+            cannot be followed, or whose copy would still hold what was to go.
+    """
+    if keep is not None and remove:
+        raise problems.bad_option("keep", "with remove, all else stays: keep does not go with it")
+    if keep is not None and "none" in keep and len(keep) > 1:
+        raise problems.bad_option("keep", "none excludes the other names")
+    kept = DEFAULT_KEEP if keep is None else frozenset(keep) - {"none"}
+    try:
+        return strip(data, kept, remove)
+    except Unsupported as error:
+        raise _refused(data, str(error), FORMATS) from None
+    except NotClean as error:
+        raise Problem(422, "not-clean", "The copy is not clean", f"{error}; no copy is sent") from None
+    except Broken as error:
+        raise problems.unreadable_image(f"no clean copy can be made: {error}") from None
+
+
+def _refused(data: bytes, why: str, accepted: tuple[str, ...]) -> Problem:
+    """The problem of a file of another format, named where the scanner knows it."""
+    found = scan(data)
+    if found is not None:
+        return problems.unsupported_format(f"{found.format} ({why})", list(accepted))
+    from functions.kit.images import refusal
+
+    return refusal(data, list(accepted))
+
+
+def strip_files(call: Call) -> Reply | Mapping[str, Any]:
+    """`POST /strip`: a clean copy, several in a ZIP archive, or a report of what went."""
+    options, uploads = call.options, call.uploads()
+    if len(uploads) == 1:
+        upload = the_image(uploads)
+        result = clean(upload.data, options["keep"], options["remove"])
+        if options["report"]:
+            return report(upload, result)
+        return Reply(result.data, result.media_type, headers=_headers(upload, result))
+    attempts = [(upload, _attempt(upload, options)) for upload in uploads]
+    if options["report"]:
+        return {"results": [_reported(upload, outcome) for upload, outcome in attempts]}
+    return Reply(_archive(attempts), ZIP, headers={"Content-Disposition": 'attachment; filename="clean.zip"'})
+
+
+def _attempt(upload: Upload, options: Mapping[str, Any]) -> Stripped | Problem:
+    """One of several files: its copy, or its problem in the copy's place."""
+    try:
+        return clean(the_image([upload]).data, options["keep"], options["remove"])
+    except Problem as problem:
+        return problem
+
+
+def _reported(upload: Upload, outcome: Stripped | Problem) -> dict[str, Any]:
+    if isinstance(outcome, Stripped):
+        return report(upload, outcome)
+    return {"name": upload.name, "problem": outcome.document()}
+
+
+def report(upload: Upload, result: Stripped) -> dict[str, Any]:
+    """What went of a file, and what is left, by group and tag."""
+    before, after = _tags(upload.data), _tags(result.data)
+    gone = {group: [tag for tag in tags if tag not in after.get(group, ())] for group, tags in before.items()}
+    return {
+        "name": upload.name,
+        "media_type": result.media_type,
+        "bytes_before": len(upload.data),
+        "bytes_after": len(result.data),
+        "removed": [one.document() for one in result.removed],
+        "removed_tags": {group: tags for group, tags in gone.items() if tags},
+        "remaining_tags": after,
+        "warnings": list(result.warnings),
+    }
+
+
+def _tags(data: bytes) -> dict[str, list[str]]:
+    from functions.exif.answer import examine
+
+    reading = examine(data)
+    return {} if reading is None else {group: list(rows) for group, rows in reading.groups.items() if rows}
+
+
+def _headers(upload: Upload, result: Stripped) -> dict[str, str]:
+    kinds = sorted({one.kind for one in result.removed})
+    headers = {
+        "X-Removed": ", ".join(kinds) or "nothing",
+        "Content-Disposition": f'attachment; filename="{_name(upload, result.media_type)}"',
+    }
+    if result.warnings:
+        headers["X-Warning"] = "; ".join(result.warnings).encode("ascii", "replace").decode("ascii")
+    return headers
+
+
+def _name(upload: Upload, media_type: str) -> str:
+    """A name for the copy: the upload's last part, of plain characters."""
+    given = re.split(r"[/\\]", upload.name or "")[-1]
+    name = _UNSAFE_NAME.sub("_", given).encode("ascii", "ignore").decode("ascii").strip(" .")[-120:]
+    return name or "clean" + SUFFIXES.get(media_type, "")
+
+
+def _archive(attempts: list[tuple[Upload, Stripped | Problem]]) -> bytes:
+    """The clean copies in a ZIP archive, and `problems.txt` of the files that have none; no two names alike."""
+    import zipfile
+
+    out = io.BytesIO()
+    taken: set[str] = {"problems.txt"}
+    failures = []
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        for number, (upload, outcome) in enumerate(attempts, 1):
+            if isinstance(outcome, Problem):
+                failures.append(f"{upload.name or f'file {number}'}: {outcome.detail}\n")
+                continue
+            name = _name(upload, outcome.media_type)
+            if name.lower() in taken:
+                name = f"{number}-{name}"
+            taken.add(name.lower())
+            # The archive tells no time either.
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), outcome.data)
+        if failures:
+            archive.writestr(zipfile.ZipInfo("problems.txt", (1980, 1, 1, 0, 0, 0)), "".join(failures))
+    return out.getvalue()
+
+
+def set_fields(call: Call) -> Reply:
+    """`POST /set`: the same picture with fields of its Exif written."""
+    options = call.options
+    fields = writing.Fields(
+        artist=options["artist"],
+        copyright=options["copyright"],
+        description=options["description"],
+        orientation=options["orientation"],
+        taken=options["date"],
+        position=options["gps"],
+    )
+    if not fields.names():
+        raise problems.malformed(
+            "there is nothing to set: give artist, copyright, description, date, orientation or gps"
+        )
+    upload = call.upload()
+    try:
+        result = writing.write(upload.data, fields)
+    except Unsupported as error:
+        raise _refused(upload.data, str(error), writing.FORMATS) from None
+    except Broken as error:
+        raise problems.unreadable_image(f"it cannot be written safely: {error}") from None
+    headers = {"Content-Disposition": f'attachment; filename="{_name(upload, result.media_type)}"'}
+    if result.warnings:
+        headers["X-Warning"] = "; ".join(result.warnings)
+    return Reply(result.data, result.media_type, headers=headers)
+
+
+def clean_of_event(data: bytes, _settings: Any) -> tuple[bytes, str]:
+    """An event's image to its clean copy and media type."""
+    result = clean(data)
+    return result.data, result.media_type
+
+
+IMAGES = tuple(SUFFIXES)
+ROUTES = (
+    Route(
+        "POST",
+        "/strip",
+        strip_files,
+        "The same picture without metadata, pixels bit for bit the same; several files come back as a ZIP archive.",
+        options=(
+            Option("keep", names("none", *KEEP), None, f"what stays, by comma: {', '.join(KEEP)}; or none"),
+            Option("remove", names(*REMOVE), (), "only this goes, all else stays: gps"),
+            Option("report", flag(), False, "a JSON list of what went, in place of the file"),
+        ),
+        takes="images",
+        produces=(*IMAGES, ZIP, JSON),
+    ),
+    Route(
+        "POST",
+        "/set",
+        set_fields,
+        "The same picture with fields of its Exif written: JPEG, WebP and TIFF.",
+        options=(
+            Option("artist", text(LONGEST), None, "who made it"),
+            Option("copyright", text(LONGEST), None, "the notice"),
+            Option("description", text(LONGEST), None, "of the picture"),
+            Option(
+                "date",
+                parsed(writing.parse_date, r"^\d{4}[-:]\d\d[-:]\d\d[T ]\d\d:\d\d"),
+                None,
+                "when it was taken: 2024-05-03T14:12:00+02:00",
+            ),
+            Option("orientation", integer(1, 8), None, "as Exif counts: 1 upright, 6 turned right, …"),
+            Option(
+                "gps",
+                parsed(writing.parse_position, r"^(geo:)?-?[\d.]+,-?[\d.]+(,-?[\d.]+)?$"),
+                None,
+                "latitude,longitude[,altitude] in degrees and metres",
+            ),
+        ),
+        takes="image",
+        produces=("image/jpeg", "image/webp", "image/tiff"),
+    ),
+)
+EVENTS = (
+    EventRoute(
+        type="dev.pixelamp.image.clean",
+        reply="dev.pixelamp.image.cleaned",
+        takes="image",
+        handler=clean_of_event,
+    ),
+)

@@ -1,0 +1,220 @@
+"""What in a file's metadata identifies a person, a place or a device, graded by how surely it does.
+
+Grades: `identifies` names one person, one place or one very device; `narrows` joins with other knowledge to the same
+end; `hints` says something of the circumstances. The table of names is the whole knowledge; the rest is lookup.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from functions.exif.reading import Reading, Row
+
+GRADES = ("identifies", "narrows", "hints")
+SUBJECTS = ("place", "person", "device", "time", "content")
+MAX_VALUE = 120
+MAX_TAGS = 12
+
+
+class Rule(NamedTuple):
+    """Names of tags that tell the same.
+
+    Args:
+        grade: one of `GRADES`.
+        subject: one of `SUBJECTS`.
+        why: what a reader learns from it.
+        names: pattern of tag names, whole.
+        groups: pattern of groups, from their beginning; any where empty.
+    """
+
+    grade: str
+    subject: str
+    why: str
+    names: re.Pattern[str]
+    groups: re.Pattern[str]
+
+
+def _rule(grade: str, subject: str, why: str, names: str, groups: str = "") -> Rule:
+    return Rule(grade, subject, why, re.compile(names), re.compile(groups))
+
+
+RULES = (
+    _rule(
+        "identifies",
+        "place",
+        "where it was taken, to a few metres",
+        r"GPS(Dest)?(Latitude|Longitude|Position|Coordinates)|.*(?<!Ref)(Latitude|Longt?itude)|LocationShown|LocationCreated",
+    ),
+    _rule(
+        "narrows",
+        "place",
+        "the place by its name",
+        r"City|State|Province-State|Sub-?location|Location(Name)?|Country(-PrimaryLocation(Name|Code))?|CountryCode"
+        r"|ContentLocation(Name|Code)|GPSAreaInformation|Landmark|LocationInfo",
+    ),
+    _rule(
+        "narrows", "place", "height, direction, speed or time of the position", r"GPS(?!VersionID|MapDatum).*(?<!Ref)"
+    ),
+    _rule(
+        "identifies",
+        "person",
+        "a person by name",
+        r"Artist|Author|XPAuthor|Creator|By-line|CameraOwnerName|OwnerName|Photographer|ImageEditor|PersonInImage.*|RegionName"
+        r"|RegionPersonDisplayName|CaptionWriter|Writer-Editor|CreatorContactInfo.*|Contact|CopyrightOwner.*",
+    ),
+    _rule(
+        "narrows",
+        "person",
+        "who holds the rights",
+        r"Copyright(Notice)?|Rights|UsageTerms|WebStatement|Owner|Credit|Source",
+    ),
+    _rule(
+        "narrows",
+        "person",
+        "names of the computer or of its files",
+        r"HostComputer|DerivedFrom.*|DocumentName|XPComment",
+    ),
+    _rule(
+        "identifies",
+        "device",
+        "this very device, in every picture it takes",
+        r".*Serial ?(Number|No)\d*|InternalSerialNumber|CameraID|DeviceID",
+        r"(?!ICC)",
+    ),
+    _rule(
+        "narrows",
+        "content",
+        "this very picture, wherever it is copied to",
+        r"ImageUniqueID|RawDataUniqueID|(Original)?DocumentID|InstanceID",
+    ),
+    _rule(
+        "narrows",
+        "device",
+        "the model of camera or phone",
+        r"Make|Model|UniqueCameraModel|LocalizedCameraModel|LensModel|LensMake|LensInfo|Lens(ID)?|CameraModel(Name|ID)?",
+        r"(IFD|Exif|XMP|Maker|PNG)",
+    ),
+    _rule(
+        "hints",
+        "device",
+        "the programs it went through",
+        r"Software|CreatorTool|ProcessingSoftware|HistorySoftwareAgent|OriginatingProgram|XMPToolkit|Firmware.*|CameraFirmware",
+        r"(IFD|Exif|XMP|Maker|PNG|IPTC)",
+    ),
+    _rule(
+        "narrows",
+        "time",
+        "when it was taken, to the second",
+        r"DateTimeOriginal|DateTimeDigitized|CreateDate|DateCreated|TimeCreated|DigitalCreation(Date|Time)|CreationTime"
+        r"|SubSecDateTimeOriginal",
+        r"(IFD|Exif|XMP|Maker|PNG|IPTC)",
+    ),
+    _rule("hints", "time", "when it was changed", r"ModifyDate|MetadataDate|HistoryWhen", r"(IFD|Exif|XMP|PNG)"),
+    _rule("hints", "place", "the time zone it was taken in", r"OffsetTime(Original|Digitized)?|TimeZone(Offset)?"),
+    _rule(
+        "hints",
+        "content",
+        "words about the picture",
+        r"ImageDescription|Description|Title|Headline|Caption-Abstract|ObjectName|Keywords|Subject|UserComment|XP(Title|Subject|Keywords)"
+        r"|Comment|HierarchicalSubject",
+    ),
+    _rule(
+        "hints",
+        "content",
+        "an earlier version of the picture, perhaps before it was cropped",
+        r"(Thumbnail|Preview|Other)Image",
+    ),
+)
+_EMPTY = re.compile(r"[\s0:.\-/]*|undef|unknown|None|none|Unknown.*|\(none\)", re.ASCII)
+
+
+def report(reading: Reading) -> dict[str, Any]:
+    """The privacy report of a file.
+
+    Args:
+        reading: all that was read of it.
+
+    Returns:
+        `grade` (the worst of its findings, or `nothing`), `sentence`, and `findings`: each with `grade`, `subject`,
+        `why`, and the tags with their printed values; the worst first.
+    """
+    found: dict[Rule, list[dict[str, str]]] = {}
+    for group, rows in reading.groups.items():
+        for row in rows.values():
+            rule = _match(group, row)
+            if rule is not None:
+                found.setdefault(rule, []).append({"tag": f"{group}:{row.name}", "value": str(row.printed)[:MAX_VALUE]})
+    findings = [
+        {"grade": rule.grade, "subject": rule.subject, "why": rule.why, "tags": tags[:MAX_TAGS]}
+        for rule, tags in sorted(found.items(), key=lambda item: _rank(item[0]))
+    ]
+    findings += list(_blocks(reading))
+    findings.sort(key=lambda finding: GRADES.index(finding["grade"]))
+    return {
+        "grade": findings[0]["grade"] if findings else "nothing",
+        "sentence": sentence(findings),
+        "findings": findings,
+    }
+
+
+def _rank(rule: Rule) -> tuple[int, int]:
+    return GRADES.index(rule.grade), SUBJECTS.index(rule.subject)
+
+
+def _match(group: str, row: Row) -> Rule | None:
+    rule = _rule_of(group, row.name)
+    return None if rule is None or _EMPTY.fullmatch(str(row.printed)) else rule
+
+
+@lru_cache(maxsize=4096)
+def _rule_of(group: str, name: str) -> Rule | None:
+    """The first rule for a tag; remembered, since most files state the same few hundred tags."""
+    if group.startswith("ICC"):
+        return None
+    return next((rule for rule in RULES if rule.names.fullmatch(name) and rule.groups.match(group)), None)
+
+
+def _blocks(reading: Reading) -> Iterable[dict[str, Any]]:
+    """What stands in blocks that are not read tag by tag."""
+    maker = reading.maker
+    if maker is not None and maker.size > 0:
+        tags = [{"tag": "MakerNotes", "value": f"{maker.size:,} bytes"}]
+        yield {
+            "grade": "narrows",
+            "subject": "device",
+            "why": "the maker's own notes, often with serial numbers",
+            "tags": tags,
+        }
+    for block in reading.scan.blocks:
+        if block.kind == "jumbf":
+            tags = [{"tag": block.where, "value": f"{len(block.data):,} bytes"}]
+            yield {
+                "grade": "narrows",
+                "subject": "person",
+                "why": "content credentials: who made and edited it",
+                "tags": tags,
+            }
+
+
+def sentence(findings: list[dict[str, Any]]) -> str:
+    """One sentence, the worst first, such as `It identifies a place, and narrows down a device and the time.`."""
+    parts = []
+    for grade, verb in (("identifies", "identifies"), ("narrows", "narrows down"), ("hints", "hints at")):
+        subjects = [
+            subject for subject in SUBJECTS if any(f["grade"] == grade and f["subject"] == subject for f in findings)
+        ]
+        said = {f["subject"] for f in findings if GRADES.index(f["grade"]) < GRADES.index(grade)}
+        words = [
+            ("the " if subject in ("time", "content") else "a ") + subject
+            for subject in subjects
+            if subject not in said
+        ]
+        if words:
+            parts.append(f"{verb} {' and '.join([', '.join(words[:-1]), words[-1]] if len(words) > 1 else words)}")
+    if not parts:
+        return "Nothing in its metadata identifies a person, a place or a device."
+    return f"It {', and '.join([', '.join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)}."

@@ -1,0 +1,369 @@
+"""Exif written into JPEG, WebP and TIFF: a few fields set, everything else where it was.
+
+piexif builds a block of the new fields alone, from values that were checked here; it never reads a file. The fields
+are then grafted onto the file's own structure: new directories stand at its end, and no old value moves, so maker
+notes with offsets of their own stay readable. Pixels are not touched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from struct import pack, pack_into, unpack_from
+from typing import Any
+
+from functions.exif.strip import jpeg, tiff, webp, xmp
+from functions.exif.strip.edit import Unsupported
+from functions.exif.strip.exifblock import Values
+from functions.exif.strip.layout import EXIF, GPS, Broken, Directory, Layout, Span, wipe
+
+ARTIST, COPYRIGHT, DESCRIPTION, ORIENTATION = 0x013B, 0x8298, 0x010E, 0x0112
+FORMATS = ("JPEG", "MPO", "WebP", "TIFF")
+"""What can be written."""
+MAX_SEGMENT = 65533
+# Bytes of one number of each TIFF type, for a change of byte order: rationals are two of four.
+UNITS = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+EMPTY = b"II*\0\x08\0\0\0\0\0\0\0\0\0"
+_POSITION = re.compile(r"(?:geo:)?(-?\d{1,3}(?:\.\d{1,12})?),(-?\d{1,3}(?:\.\d{1,12})?)(?:,(-?\d{1,5}(?:\.\d{1,6})?))?")
+_EXIF_DATE = re.compile(r"(\d{4}):(\d\d):(\d\d) ")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fields:
+    """What is to be written; None leaves a field as it is.
+
+    Args:
+        artist: who made it.
+        copyright: the notice.
+        description: of the picture.
+        orientation: 1 to 8, as Exif counts.
+        taken: when, with its offset from UTC where known.
+        position: latitude and longitude in degrees (WGS 84), and altitude in metres or None.
+    """
+
+    artist: str | None = None
+    copyright: str | None = None
+    description: str | None = None
+    orientation: int | None = None
+    taken: datetime | None = None
+    position: tuple[float, float, float | None] | None = None
+
+    def names(self) -> list[str]:
+        """The fields that are set."""
+        return [name for name, value in vars(self).items() if value is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file with its fields set.
+
+    Args:
+        data: the file.
+        media_type: of the file.
+        warnings: what the receiver should know.
+    """
+
+    data: bytes
+    media_type: str
+    warnings: tuple[str, ...]
+
+
+def parse_date(text: str) -> datetime:
+    """A date of ISO 8601 or Exif's form, with seconds, and an offset from UTC where it has one.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    said = _EXIF_DATE.sub(r"\1-\2-\3 ", text)
+    if len(said) < 16:
+        raise ValueError("expected a date and time such as 2024-05-03T14:12:00+02:00")
+    try:
+        return datetime.fromisoformat(said)
+    except ValueError:
+        raise ValueError("expected a date and time such as 2024-05-03T14:12:00+02:00") from None
+
+
+def parse_position(text: str) -> tuple[float, float, float | None]:
+    """`latitude,longitude[,altitude]` in degrees and metres, or a `geo:` URI of it.
+
+    Raises:
+        ValueError: it is none, or out of range.
+    """
+    match = _POSITION.fullmatch(text.replace(" ", ""))
+    if not match:
+        raise ValueError("expected latitude,longitude[,altitude] in degrees and metres, such as 48.1372,11.5756,520")
+    latitude, longitude = float(match[1]), float(match[2])
+    if abs(latitude) > 90 or abs(longitude) > 180:
+        raise ValueError("expected a latitude from -90 to 90 and a longitude from -180 to 180")
+    return latitude, longitude, None if match[3] is None else float(match[3])
+
+
+def write(data: bytes, fields: Fields) -> Written:
+    """A file with some fields of its Exif set, its pixels the same bytes.
+
+    Args:
+        data: the file; its bytes decide the format.
+        fields: what to set.
+
+    Raises:
+        Broken: a structure that cannot be followed, or no room for more.
+        Unsupported: a format that cannot be written safely; the text says why.
+    """
+    warnings: list[str] = []
+    if data.startswith(b"\xff\xd8\xff"):
+        return Written(_jpeg(data, fields, warnings), "image/jpeg", tuple(warnings))
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return Written(_webp(data, fields, warnings), "image/webp", tuple(warnings))
+    if data[:4] in (b"II+\0", b"MM\0+"):
+        raise Unsupported("readers, ExifTool among them, do not follow GPS in a BigTIFF")
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        tiff.refuse_raw(Layout(data))
+        return Written(graft(data, block(fields), fields.position is not None), "image/tiff", tuple(warnings))
+    raise Unsupported("only JPEG, WebP and TIFF can be written")
+
+
+def block(fields: Fields) -> bytes:
+    """A TIFF structure of the fields alone, big-endian, built by piexif."""
+    import piexif
+
+    first: dict[int, Any] = {}
+    for tag, text in ((ARTIST, fields.artist), (COPYRIGHT, fields.copyright), (DESCRIPTION, fields.description)):
+        if text is not None:
+            first[tag] = text.encode()
+    if fields.orientation is not None:
+        first[ORIENTATION] = fields.orientation
+    dump: dict[str, Any] = {"0th": first, "Exif": {}, "GPS": {}}
+    if fields.taken is not None:
+        dump["Exif"] = _date(fields.taken)
+    if fields.position is not None:
+        dump["GPS"] = _place(*fields.position)
+    return bytes(piexif.dump(dump)[6:])
+
+
+def _date(taken: datetime) -> dict[int, bytes]:
+    """DateTimeOriginal and Digitized with their fractions and offsets (CIPA DC-008, 4.6.6)."""
+    values = {}
+    for date, fraction, offset in ((0x9003, 0x9291, 0x9011), (0x9004, 0x9292, 0x9012)):
+        values[date] = f"{taken:%Y:%m:%d %H:%M:%S}".rjust(19, "0").encode()
+        if taken.microsecond:
+            values[fraction] = f"{taken.microsecond:06d}".rstrip("0").encode()
+        said = f"{taken:%z}"
+        if said:
+            values[offset] = f"{said[:3]}:{said[3:5]}".encode()
+    return values
+
+
+def _place(latitude: float, longitude: float, altitude: float | None) -> dict[int, Any]:
+    values: dict[int, Any] = {
+        0: (2, 3, 0, 0),
+        1: b"S" if latitude < 0 else b"N",
+        2: _sexagesimal(latitude),
+        3: b"W" if longitude < 0 else b"E",
+        4: _sexagesimal(longitude),
+        18: b"WGS-84",
+    }
+    if altitude is not None:
+        values[5] = 1 if altitude < 0 else 0
+        values[6] = (round(abs(altitude) * 1000), 1000)
+    return values
+
+
+def _sexagesimal(degrees: float) -> tuple[tuple[int, int], ...]:
+    """Degrees, minutes and seconds as rationals; seconds to a hundred-thousandth, which is 0.3 mm."""
+    total = round(abs(degrees) * 3600 * 100_000)
+    minutes, seconds = divmod(total, 60 * 100_000)
+    return (minutes // 60, 1), (minutes % 60, 1), (seconds, 100_000)
+
+
+def graft(data: bytes, addition: bytes, new_place: bool) -> bytes:
+    """A TIFF structure with the entries of another one added to its own or in their place.
+
+    Args:
+        data: the structure, an Exif block or a whole file.
+        addition: a structure that piexif built.
+        new_place: whether the old position goes altogether, so that no stale direction or time stays beside the new.
+
+    Raises:
+        Broken: no structure, or one whose first directory cannot be read.
+    """
+    layout, new = Layout(data), Layout(addition)
+    if not layout.images:
+        raise Broken("its Exif cannot be read")
+    first = layout.images[0]
+    values = {directory.kind: _values(new, directory, layout.order) for directory in new.walk()}
+    out = bytearray(data)
+    gone: list[Span] = []
+    # Grown at an even place, as TIFF asks for.
+    out += bytes(len(out) & 1)
+    changed = [(first, values.get("image", {}))]
+    for pointer, kind in ((EXIF, "exif"), (GPS, "gps")):
+        if not values.get(kind):
+            continue
+        old = next(iter(first.children.get(pointer, [])), None)
+        if old is not None and kind == "gps" and new_place:
+            gone += [(old.position, old.end), *_outer(old)]
+            old = None
+        place = _append(layout, out, old, values[kind])
+        changed[0][1][pointer] = (4, 1, pack(layout.order + "I", place))
+        if old is not None:
+            gone += [(old.position, old.end), *_outer(old, values[kind])]
+    place = _append(layout, out, first, changed[0][1])
+    gone += [(first.position, first.end), *_outer(first, changed[0][1])]
+    pack_into(layout.order + layout.offset_format, out, layout.header - layout.offset_size, place)
+    result = bytes(out)
+    # What stays is what the new structure refers to; of the old one, the replaced parts become zero.
+    final = Layout(result)
+    kept: list[Span] = [(0, final.header)]
+    for directory in final.walk():
+        kept += [(directory.position, directory.end), *_outer(directory)]
+        if directory.kind == "image":
+            kept += tiff.pixels(final, directory)[0]
+    wipe(out, gone, kept)
+    return bytes(out)
+
+
+def _values(layout: Layout, directory: Directory, order: str) -> Values:
+    """The entries of a directory but its pointers, in another byte order."""
+    values: Values = {}
+    for entry in directory.entries:
+        if entry.tag in (EXIF, GPS):
+            continue
+        raw, unit = layout.raw(entry), UNITS.get(entry.kind, 1)
+        if order != layout.order and unit > 1:
+            raw = b"".join(raw[at : at + unit][::-1] for at in range(0, len(raw), unit))
+        values[entry.tag] = (entry.kind, entry.count, raw)
+    return values
+
+
+def _outer(directory: Directory, tags: Mapping[int, object] | None = None) -> list[Span]:
+    """Where the values of a directory stand outside of it: of all its entries, or of some tags."""
+    return [
+        entry.span
+        for entry in directory.entries
+        if entry.start >= 0 and not entry.inline and (tags is None or entry.tag in tags)
+    ]
+
+
+def _append(layout: Layout, out: bytearray, old: Directory | None, values: Values) -> int:
+    """Write a directory at the end: the old one's entries as they are, the new ones in or beside them.
+
+    Returns:
+        Its position.
+    """
+    order, entries = layout.order, dict[int, bytes]()
+    for entry in old.entries if old else []:
+        entries.setdefault(entry.tag, bytes(layout.data[entry.position : entry.position + layout.entry_size]))
+    for tag, (kind, count, raw) in values.items():
+        if len(raw) <= layout.offset_size:
+            value = raw.ljust(layout.offset_size, b"\0")
+        else:
+            value = pack(order + layout.offset_format, len(out))
+            out += raw + bytes(len(raw) & 1)
+        entries[tag] = pack(order + ("HHQ" if layout.big else "HHI"), tag, kind, count) + value
+    position = len(out)
+    out += pack(order + layout.count_format, len(entries))
+    out += b"".join(entries[tag] for tag in sorted(entries))
+    out += pack(order + layout.offset_format, old.next if old else 0)
+    if position + len(entries) * layout.entry_size >= 2**32:
+        raise Broken("it has no room for more")
+    return position
+
+
+def _jpeg(data: bytes, fields: Fields, warnings: list[str]) -> bytes:
+    segments, end = jpeg.read(data)
+    blocks = [s for s in segments if s.marker == 0xE1 and s.body.startswith(jpeg.EXIF_HEADER)]
+    if len(blocks) > 1:
+        raise Unsupported("its Exif spans several segments")
+    for segment in segments:
+        if segment.marker == 0xE1 and segment.body.startswith(jpeg.XMP_HEADER):
+            _compare(segment.body[len(jpeg.XMP_HEADER) :], fields, warnings)
+        if segment.marker == 0xEB and segment.body[:2] == b"JP":
+            warnings.append("content credentials (C2PA) in the file do not hold for the changed file")
+    old = blocks[0].body[6:] if blocks else EMPTY
+    body = b"Exif\0\0" + graft(old, block(fields), fields.position is not None)
+    if len(body) > MAX_SEGMENT:
+        raise Broken(f"its Exif would have {len(body):,} bytes; a segment holds {MAX_SEGMENT:,}")
+    new = jpeg.Segment(0xE1, body).encode()
+    if blocks:
+        place = data.find(blocks[0].encode())
+        before, after = data[:place], data[place + len(blocks[0].encode()) :]
+    else:
+        place = 2
+        while data[place : place + 2] == b"\xff\xe0":  # JFIF wants to be first
+            place += 2 + unpack_from(">H", data, place + 2)[0]
+        before, after = data[:place], data[place:]
+    result = bytearray(before + new + after)
+    _index(result, len(result) - len(data), place, end)
+    return bytes(result)
+
+
+def _index(result: bytearray, grown: int, place: int, end: int) -> None:
+    """Mend the index of a Multi-Picture file: the first picture has grown, and the others moved with it.
+
+    Places count from the index's own header (CIPA DC-007, 5.2.3.3): they change only if that stands before the edit.
+    """
+    at = bytes(result[: end + grown]).find(b"MPF\0")
+    if at < 4 or not grown:
+        return
+    base = at + 4
+    try:
+        layout = Layout(bytes(result[base:]), chain=False)
+    except Broken:
+        return
+    entry = layout.images[0].find(0xB002) if layout.images else None
+    if entry is None:
+        return
+    for number in range(entry.size // 16):
+        spot = base + entry.start + 16 * number
+        _, size, offset = unpack_from(layout.order + "III", result, spot)
+        if number == 0:
+            pack_into(layout.order + "I", result, spot + 4, size + grown)
+        elif offset and at < place:
+            pack_into(layout.order + "I", result, spot + 8, offset + grown)
+
+
+def _webp(data: bytes, fields: Fields, warnings: list[str]) -> bytes:
+    (size,) = unpack_from("<I", data, 4)
+    if 8 + size > len(data):
+        raise Broken("the file ends before its last chunk")
+    found, _ = webp.chunks(data, 12, 8 + size)
+    chunks = dict(found)
+    for name in (b"XMP ", b"XMP\0"):
+        if name in chunks:
+            _compare(chunks[name], fields, warnings)
+    old = chunks.get(b"EXIF", EMPTY)
+    head = b"Exif\0\0" if old.startswith(b"Exif\0\0") else b""
+    body = head + graft(old[len(head) :], block(fields), fields.position is not None)
+    if b"VP8X" not in chunks:
+        found.insert(0, (b"VP8X", _canvas(data, found)))
+    rest = [(kind, part) for kind, part in found if kind != b"EXIF"]
+    # The metadata follow the picture, Exif before XMP (RFC 9649, 2.7).
+    at = next((index for index, (kind, _) in enumerate(rest) if kind in (b"XMP ", b"XMP\0")), len(rest))
+    rest.insert(at, (b"EXIF", body))
+    return webp.riff(
+        [(kind, bytes((part[0] | webp.EXIF_FLAG,)) + part[1:] if kind == b"VP8X" else part) for kind, part in rest]
+    )
+
+
+def _canvas(data: bytes, found: list[webp.Chunk]) -> bytes:
+    """A VP8X chunk for a file that had none: the size of its picture, and whether it has transparency."""
+    from functions.exif.riff import scan
+
+    head = scan(data)
+    if not head.width or not head.height:
+        raise Broken("no picture in it")
+    alpha = any(kind == b"VP8L" and len(part) >= 5 and part[4] & 0x10 for kind, part in found)
+    size = (head.width - 1).to_bytes(3, "little") + (head.height - 1).to_bytes(3, "little")
+    return bytes((0x10 if alpha else 0, 0, 0, 0)) + size
+
+
+def _compare(packet: bytes, fields: Fields, warnings: list[str]) -> None:
+    """Warn of XMP that says the same thing, since readers that prefer it will show the old text."""
+    names = {"artist", "copyright", "description", "orientation"} & set(fields.names())
+    names |= {"date"} if fields.taken else set()
+    if names and xmp.minimal(packet, names) is not None:
+        warnings.append("the file's XMP states some of this as well, and was left as it is")
+    if fields.position is not None and xmp.without_location(packet)[1]:
+        warnings.append("the file's XMP states a location as well, and was left as it is")
