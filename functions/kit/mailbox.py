@@ -44,7 +44,7 @@ class MailboxSettings(Settings):
 
 
 class Letters:
-    """The newest events, by box, source and id; the same one again only adds to its count.
+    """The newest events; the same one again, from the same subscriber, only adds to its count.
 
     Args:
         kept: most letters held.
@@ -52,12 +52,12 @@ class Letters:
 
     def __init__(self, kept: int) -> None:
         self._kept = kept
-        self._letters: OrderedDict[tuple[str, str, str], dict[str, Any]] = OrderedDict()
+        self._letters: OrderedDict[tuple[str, str, str, str], dict[str, Any]] = OrderedDict()
         self._lock = threading.Lock()
 
     def put(self, box: str, event: Event, now: datetime) -> Mapping[str, Any]:
         """Keep an event; its letter."""
-        key = (box, event.source, event.id)
+        key = (box, event.source, event.id, event.get("knativeerrordest"))
         with self._lock:
             known = self._letters.pop(key, None)
             letter = known or {"box": box, **described(event), "received": now.isoformat(), "times": 0}

@@ -83,7 +83,8 @@ class Broker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._listeners: set[asyncio.Event] = set()
-        self._happened = 0
+        # Rising from run to run, so that a follower that comes back after a restart misses nothing.
+        self._happened = int(clock() * 1000)
         self._stopping = False
 
     # Life
