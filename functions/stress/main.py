@@ -100,12 +100,7 @@ def cpu_stream(call: Call) -> Reply:
         raise problems.bad_option("seconds", f"the limit is {limit:g} s ({variable}); this asks for {seconds:g} s")
     media = MEDIA_TYPES.get(call.options["format"] or "") or call.accepts(SSE, NDJSON)
     now = state(call.settings)
-    session = Session(
-        Plan(0.0, 0.0, CORE, 0, 0.0, wait=seconds),
-        now.container,
-        _connection(call.request.environ),
-        _orphaned_or_stopping(),
-    )
+    session = _session(Plan(0.0, 0.0, CORE, 0, 0.0, wait=seconds), now, _connection(call.request.environ))
     admitted = _admit(session, now.streams, call.settings, "concurrency", media, with_result=False)
     return _streamed(admitted, media)
 

@@ -237,14 +237,14 @@ def test_processes_children_and_theirs_are_counted_and_others_are_not(own_group:
             "first = container.read(); clock = __import__('resource').getrusage\n"
             "grandchild = container._tree.living()[-1]\n"
             "from functions.kit.usage import process_cpu\n"
-            "a = process_cpu(grandchild); time.sleep(0.4); b = process_cpu(grandchild)\n"
+            "a = process_cpu(grandchild); time.sleep(0.8); b = process_cpu(grandchild)\n"
             "last = container.read()\n"
             "import os, signal; os.kill(grandchild, 9); child.wait()\n"
             "print(last.cpu - first.cpu, b - a, container.read().cpu >= last.cpu)\n"
         )
         ours, grandchild, monotonic = out.split()
-        assert float(ours) == pytest.approx(float(grandchild), abs=0.05)
-        assert float(grandchild) > 0.1
+        assert float(ours) == pytest.approx(float(grandchild), abs=0.2)
+        assert float(grandchild) > 0.02
         assert monotonic == "True", "what a dead child used stays counted"
     finally:
         other.kill()

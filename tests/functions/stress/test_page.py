@@ -1,0 +1,166 @@
+"""The page in a real browser: a line for each pod, start and stop, with one pod and with several."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser import no_serious_violation, no_sideways_scrolling, picture, visit
+from tests.servers import ROOT, FunctionServer, clean_environment, free_port
+
+
+def until(page: Page, condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Wait for something on the page; its policy forbids the browser to evaluate a condition by itself."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, page.inner_text("#figures")
+        page.wait_for_timeout(100)
+
+
+def figure(page: Page, name: str) -> float:
+    return float(page.text_content(f"#{name}") or "nan")
+
+
+def painted(page: Page) -> int:
+    """Number of strongly coloured pixels of the chart: lines, and neither grid nor text."""
+    return int(
+        page.evaluate(
+            """() => { const c = document.querySelector("#chart");
+            const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data; let n = 0;
+            for (let i = 0; i < d.length; i += 4)
+              if (d[i + 3] > 128 && Math.max(d[i], d[i+1], d[i+2]) - Math.min(d[i], d[i+1], d[i+2]) > 90) n++;
+            return n; }"""
+        )
+    )
+
+
+def test_start_watch_stop(browser: Browser, servers: Callable[..., FunctionServer]) -> None:
+    server = servers("stress")
+    with visit(browser, server.url + "/") as page:
+        assert painted(page) == 0
+        expect(page.locator("#stop")).to_be_disabled()
+        page.fill("[name=requests]", "2")
+        page.fill("[name=load]", "20")
+        page.click("#start")
+        expect(page.locator("#seen")).to_have_text("1", timeout=15_000)
+        expect(page.locator("#running")).to_have_text("2")
+        expect(page.locator("#pods tbody tr")).to_have_count(1)
+        until(page, lambda: figure(page, "total") > 0.02)
+        page.wait_for_timeout(1000)
+        assert painted(page) > 20
+        no_serious_violation(page)
+        picture(page, "stress-wide-light")
+        assert server.get("/cpu").json()["cores"] > 0
+        page.click("#stop")
+        expect(page.locator("#running")).to_have_text("0")
+        expect(page.locator("#start")).to_be_enabled()
+        until(page, lambda: figure(page, "total") < 0.05)
+        expect(page.locator("#failure")).to_be_hidden()
+
+
+def test_by_keyboard_alone_and_a_refusal_is_shown(browser: Browser, servers: Callable[..., FunctionServer]) -> None:
+    with visit(browser, servers("stress").url + "/stress", "narrow", "dark") as page:
+        page.focus("[name=requests]")
+        page.keyboard.press("Control+A")
+        page.keyboard.type("1")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Control+A")
+        page.keyboard.type("5")
+        for _ in range(3):
+            page.keyboard.press("Tab")
+        page.keyboard.type("60")  # more cores than there are
+        page.keyboard.press("Enter")
+        expect(page.locator("#failure")).to_contain_text("the limit is")
+        expect(page.locator("#start")).to_be_enabled()
+        page.focus("[name=cores]")
+        page.keyboard.press("Backspace")
+        page.keyboard.press("Backspace")
+        page.keyboard.press("Enter")
+        expect(page.locator("#running")).to_have_text("1")
+        expect(page.locator("#failure")).to_be_hidden()
+        page.focus("#stop")
+        page.keyboard.press("Space")
+        expect(page.locator("#running")).to_have_text("0")
+        no_sideways_scrolling(page)
+        no_serious_violation(page)
+        picture(page, "stress-narrow-dark")
+
+
+@pytest.fixture
+def route(tmp_path: Path) -> Iterator[str]:
+    """The local engine with the repository's own manifests; its address."""
+    port = free_port()
+    log = (tmp_path / "engine.log").open("wb")
+    engine = subprocess.Popen(
+        [sys.executable, "-m", "knative", "serve", "--port", str(port)],
+        cwd=ROOT,
+        env=clean_environment(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}"),
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    url = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            if requests.get(f"{url}/stress/healthz", timeout=20).status_code == 200:
+                break
+        except requests.RequestException:
+            time.sleep(0.1)
+    yield url
+    engine.terminate()
+    try:
+        engine.wait(30)
+    except subprocess.TimeoutExpired:
+        os.killpg(engine.pid, signal.SIGKILL)
+        engine.wait()
+    log.close()
+
+
+def burners() -> int:
+    found = 0
+    for process in Path("/proc").iterdir():
+        try:
+            if process.name.isdigit() and b"stress.burner" in (process / "cmdline").read_bytes():
+                found += 1
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_several_pods_rise_and_fall(browser: Browser, route: str) -> None:
+    with visit(browser, f"{route}/stress") as page:
+        page.fill("[name=requests]", "8")
+        page.fill("[name=load]", "12")
+        page.fill("[name=seconds]", "60")
+        page.click("#start")
+        until(page, lambda: figure(page, "seen") >= 1, 60)
+        expect(page.locator("#wanted")).to_be_visible(timeout=30_000)
+        until(page, lambda: figure(page, "desired") >= 3)
+        # What is running stays where it is; requests that come now find the new pods.
+        page.click("#stop")
+        page.click("#start")
+        until(page, lambda: figure(page, "seen") >= 2)
+        until(page, lambda: figure(page, "active") >= 2)
+        page.wait_for_timeout(4000)
+        up = figure(page, "total")
+        assert up > 0.1
+        picture(page, "stress-pods-up")
+        page.click("#stop")
+        until(page, lambda: figure(page, "total") < up / 3)
+        picture(page, "stress-pods-down")
+        deadline = time.monotonic() + 10
+        while burners() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert burners() == 0
