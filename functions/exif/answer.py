@@ -60,6 +60,7 @@ def document(
         "capture_time": summary.capture_time(reading),
         "resolution": summary.resolution(reading),
         "thumbnail": preview(reading, thumbnail),
+        "maker_note": reading.note._asdict() if reading.note else None,
     }
     answer.update((name, part) for name, part in parts.items() if part)
     answer["groups"] = {
@@ -169,6 +170,8 @@ def _jsonable(value: Any) -> Any:
         return [_jsonable(item) for item in value]
     if isinstance(value, bool):
         return value
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
     return number_or_text(value)
 
 

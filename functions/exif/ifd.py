@@ -61,7 +61,7 @@ _CODES = {
 }
 _RATIONALS = frozenset((RATIONAL, SRATIONAL))
 _OPAQUE = frozenset((ASCII, UNDEFINED, UTF8))
-_WHOLE = frozenset((BYTE, SHORT, LONG, IFD, 16, 18))
+_WHOLE = frozenset((BYTE, SHORT, LONG, SBYTE, SSHORT, SLONG, IFD, 16, 17, 18))
 _CLASSIC = {"<": Struct("<HHII"), ">": Struct(">HHII")}
 _BIG = {"<": Struct("<HHQQ"), ">": Struct(">HHQQ")}
 _STRUCTS: dict[tuple[str, int, int], Struct] = {
@@ -150,7 +150,8 @@ def walk(block: bytes, name: str = "IFD0") -> Ifds:
         result.warn("no TIFF header")
         return result
     magic = int.from_bytes(block[2:4], "little" if order == "<" else "big")
-    result = Ifds(order, big=magic == 43)
+    # BigTIFF says how wide its offsets are; what does not is a TIFF with a broken number.
+    result = Ifds(order, big=magic == 43 and block[4:8] in (b"\x08\0\0\0", b"\0\x08\0\0"))
     width = 8 if result.big else 4
     start = 8 if result.big else 4
     if len(block) < start + width:

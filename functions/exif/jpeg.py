@@ -7,6 +7,8 @@ from struct import unpack_from
 from functions.exif import photoshop
 from functions.exif.blocks import Block, Scan
 
+# Exiv2's file of metadata alone: JPEG's segments without a picture.
+EXV_SIGNATURE = b"\xff\x01Exiv2"
 EXIF_HEADER = b"Exif\0"
 XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
 XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
@@ -26,8 +28,12 @@ def scan(data: bytes) -> Scan:
     """
     result = Scan("JPEG", "image/jpeg")
     segments = _Segments(result)
-    start = data.find(b"\xff\xd8")
-    position, end = start + 2, len(data)
+    if data.startswith(EXV_SIGNATURE):
+        result.format, result.media_type = "EXV", "image/x-exv"
+        position = len(EXV_SIGNATURE)
+    else:
+        position = data.find(b"\xff\xd8") + 2
+    end = len(data)
     while position + 4 <= end:
         if data[position] != 0xFF:
             # Fill or junk between segments: the next marker, found by a search in C and not byte by byte.
@@ -58,7 +64,8 @@ def scan(data: bytes) -> Scan:
             segments.take(marker, position + 4, data[position + 4 : stop])
         position = stop
     else:
-        result.warn("the file ends before the picture")
+        if result.format != "EXV":
+            result.warn("the file ends before the picture")
     segments.finish()
     return result
 

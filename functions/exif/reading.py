@@ -6,6 +6,7 @@ Groups are named as ExifTool's family 1 names them: `IFD0`, `ExifIFD`, `GPS`, `X
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from functions.exif.blocks import Block, Scan
@@ -59,7 +60,8 @@ class Reading:
         warnings: of the scan, the walks and the readers of other blocks.
         previews: pictures inside the metadata: group and name of the row, offset in `source`, bytes.
         order: byte order of the first Exif block, `<` or `>`; empty without one.
-        maker: block, offset and size of the maker note.
+        maker: where the maker note stands.
+        note: whose it is, how large, and of how many tags.
     """
 
     scan: Scan
@@ -68,6 +70,8 @@ class Reading:
     previews: list[Preview] = field(default_factory=list)
     order: str = ""
     maker: MakerNote | None = None
+    note: NoteSummary | None = None
+    counts: dict[str, int] = field(default_factory=dict)
 
     def text(self, group: str, name: str) -> str:
         """A row's print as text; empty where there is none."""
@@ -79,9 +83,14 @@ class Reading:
         row = self.groups.get(group, {}).get(name)
         return None if row is None else row.value
 
-    def put(self, group: str, row: Row) -> None:
+    def add(self, group: str, name: str, value: Printed, printed: Printed) -> None:
         """Keep a row unless its group has one of that name: the first counts."""
-        self.groups.setdefault(group, {}).setdefault(row.name, row)
+        self.groups.setdefault(group, {}).setdefault(name, Row(name, value, printed))
+
+    def turn(self, kind: str) -> str:
+        """What is put behind the group of the next block of a kind: nothing, then `2`, `3` and so on."""
+        self.counts[kind] = turn = self.counts.get(kind, 0) + 1
+        return str(turn) if turn > 1 else ""
 
 
 class Preview(NamedTuple):
@@ -90,6 +99,14 @@ class Preview(NamedTuple):
     group: str
     name: str
     data: bytes
+
+
+class NoteSummary(NamedTuple):
+    """A maker note: its maker (empty if unknown), its size in bytes, its number of tags."""
+
+    maker: str
+    size: int
+    tags: int
 
 
 class MakerNote(NamedTuple):
@@ -108,10 +125,40 @@ def read(scan: Scan) -> Reading:
     for block in scan.blocks:
         if block.kind == "exif":
             _exif(reading, block)
-        elif block.kind == "mpf":
-            _directories(reading, block, walk(block.data, "MPF0"))
+    for block in scan.blocks:
+        if block.kind != "exif":
+            _other(reading, block.kind, block.data, block)
+    from functions.exif import headers
+
+    headers.container(scan, reading.add)
+    if reading.maker is not None:
+        from functions.exif import makernotes
+
+        makernotes.read(reading)
     reading.warnings[:0] = scan.warnings
     return reading
+
+
+def _other(reading: Reading, kind: str, data: bytes, block: Block) -> None:
+    """A block that is no Exif: its reader is imported with the first one of its kind."""
+    if kind == "xmp":
+        from functions.exif import xmp
+
+        xmp.read(data, reading.add, reading.warnings.append)
+    elif kind == "iptc":
+        from functions.exif import iptc
+
+        iptc.read(data, partial(reading.add, f"IPTC{reading.turn('iptc')}"), reading.warnings.append)
+    elif kind == "icc":
+        from functions.exif import icc
+
+        icc.read(data, reading.turn("icc"), reading.add, reading.warnings.append)
+    elif kind == "mpf":
+        _directories(reading, block, walk(data, "MPF0"))
+    elif kind not in ("photoshop", "app"):
+        from functions.exif import headers
+
+        headers.block(block, reading.add)
 
 
 # CR3 keeps each directory in a structure of its own.
@@ -149,7 +196,9 @@ def _directories(reading: Reading, block: Block, ifds: Ifds) -> None:
                     if number == MAKER_NOTE:
                         continue
                 elif number in _PLACES:
-                    description = description._replace(name=_place(number, ifd, compression, reading.scan.format))
+                    name = _place(number, ifd, compression, reading.scan.format)
+                    if name != description.name:
+                        description = description._replace(name=name, show="")
             shown = entry
             if number in OFFSETS and base and isinstance(entry.value, tuple):
                 shown = entry._replace(value=tuple(place + base for place in entry.value if isinstance(place, int)))
@@ -180,7 +229,7 @@ def _place(number: int, ifd: Ifd, compression: int | None, container: str) -> st
     if number in (STRIP_OFFSETS, STRIP_BYTES):
         if compression == 34892:
             return f"OtherImage{end}"
-        reduced = compression == 7 and _whole(ifd, 0xFE) not in (0, None) and container in ("DNG", "TIFF")
+        reduced = compression == 7 and _whole(ifd, 0xFE) != 0 and container in ("DNG", "TIFF")
         if container == "CR2" and name == "IFD0":
             return f"PreviewImage{end}"
         if reduced:
@@ -201,22 +250,57 @@ def _place(number: int, ifd: Ifd, compression: int | None, container: str) -> st
 
 def _embedded(reading: Reading, block: Block, ifds: Ifds, number: int, entry: Entry) -> None:
     """Blocks of other kinds inside a directory."""
+    data = block.data[entry.offset : entry.offset + entry.size]
+    inside = Block("", -1, data, block.where)
     if number == MAKER_NOTE:
         reading.maker = MakerNote(block.data, entry.offset, entry.size, ifds.order, max(block.offset, 0))
+    elif number == XMP_PACKET:
+        _other(reading, "xmp", data, inside)
+    elif number == IPTC_RECORDS:
+        _other(reading, "iptc", data, inside)
+    elif number == ICC_PROFILE:
+        _other(reading, "icc", data, inside)
+    elif number == RESOURCES:
+        from functions.exif import photoshop
+
+        found = Scan("", "")
+        photoshop.resources(found, data, -1, "8BIM")
+        for resource in found.blocks:
+            if resource.kind in ("xmp", "iptc", "icc"):
+                _other(reading, resource.kind, resource.data, resource)
+
+
+# What a directory's two entries for a picture may be called, and the picture.
+_PAIRS = (
+    ("ThumbnailOffset", "ThumbnailLength", "ThumbnailImage"),
+    ("PreviewImageStart", "PreviewImageLength", "PreviewImage"),
+    ("JpgFromRawStart", "JpgFromRawLength", "JpgFromRaw"),
+    ("OtherImageStart", "OtherImageLength", "OtherImage"),
+)
 
 
 def _previews(reading: Reading, block: Block, ifd: Ifd) -> None:
-    """The JPEG that a directory points to."""
-    start, size = _whole(ifd, JPEG_OFFSET), _whole(ifd, JPEG_BYTES)
-    if not start or not size or start < 0 or size < 0:
-        return
-    name = _place(JPEG_OFFSET, ifd, None, reading.scan.format)
-    name = name.removesuffix("Offset").removesuffix("Start")
-    name = name if name == "JpgFromRaw" else f"{name.removesuffix('Image')}Image"
-    text = binary(size)
-    reading.put(ifd.name, Row(name, text, text))
-    data = block.data[start : start + size]
-    if data[:2] == b"\xff\xd8" and len(data) == size:
-        reading.previews.append(Preview(ifd.name, name, data))
-    else:
-        reading.warnings.append(f"{ifd.name}: no whole JPEG where its {name} should be")
+    """The pictures that a directory points to: a row for each, and those that are whole JPEGs."""
+    rows = reading.groups[ifd.name]
+    for start_name, size_name, name in _PAIRS:
+        if start_name not in rows or size_name not in rows:
+            continue
+        start_row, size_row = rows[start_name].entry, rows[size_name].entry
+        start, size = (_first(row) for row in (start_row, size_row))
+        if not start or not size:
+            continue
+        text = binary(size)
+        reading.add(ifd.name, name, text, text)
+        data = block.data[start : start + size]
+        if data[:2] == b"\xff\xd8" and len(data) == size:
+            reading.previews.append(Preview(ifd.name, name, data))
+        else:
+            reading.warnings.append(f"{ifd.name}: no whole JPEG where its {name} should be")
+
+
+def _first(entry: Entry | None) -> int:
+    """The first number of an entry, as it stands in the block; 0 where there is none."""
+    if entry is None or not isinstance(entry.value, tuple) or not entry.value:
+        return 0
+    number = entry.value[0]
+    return number if isinstance(number, int) and number > 0 else 0

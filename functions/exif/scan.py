@@ -16,6 +16,7 @@ __all__ = ["FORMATS", "Block", "Scan", "identify", "scan"]
 # What `scan` reads, as it names it.
 FORMATS = (
     "JPEG",
+    "EXV",
     "MPO",
     "PNG",
     "APNG",
@@ -66,7 +67,7 @@ _BRANDED = frozenset((b"ftyp", b"jP  ", b"JXL "))
 
 def identify(data: bytes) -> str:
     """The reader for a file, by its first bytes: `jpeg`, `png`, …; empty where none of ours."""
-    if data.startswith(b"\xff\xd8\xff"):
+    if data.startswith((b"\xff\xd8\xff", jpeg.EXV_SIGNATURE)):
         return "jpeg"
     if data.startswith(png.SIGNATURE):
         return "png"

@@ -35,26 +35,29 @@ _MAKER_FORM = re.compile(
 
 def camera(reading: Reading) -> dict[str, Any]:
     """Make, model, lens and serial numbers; only what there is."""
+    maker = reading.note.maker if reading.note else ""
     make = _first(reading, ("IFD0", "Make"), ("XMP-tiff", "Make"))
     model = _first(reading, ("IFD0", "Model"), ("XMP-tiff", "Model"), ("IFD0", "UniqueCameraModel"))
     serial = _first(
         reading,
         ("ExifIFD", "SerialNumber"),
         ("IFD0", "CameraSerialNumber"),
-        ("MakerNotes", "SerialNumber"),
+        (maker, "SerialNumber"),
         ("XMP-aux", "SerialNumber"),
         ("XMP-exifEX", "SerialNumber"),
     )
     lens = _first(
         reading,
         ("ExifIFD", "LensModel"),
-        ("MakerNotes", "Lens"),
+        (maker, "LensModel"),
+        (maker, "Lens"),
+        (maker, "LensSpec"),
         ("XMP-exifEX", "LensModel"),
         ("XMP-aux", "Lens"),
         ("ExifIFD", "LensInfo"),
         ("IFD0", "DNGLensInfo"),
     )
-    lens_serial = _first(reading, ("ExifIFD", "LensSerialNumber"), ("MakerNotes", "LensSerialNumber"))
+    lens_serial = _first(reading, ("ExifIFD", "LensSerialNumber"), (maker, "LensSerialNumber"))
     found = {
         "make": make,
         "model": model,
@@ -63,7 +66,7 @@ def camera(reading: Reading) -> dict[str, Any]:
         "lens_make": _first(reading, ("ExifIFD", "LensMake")),
         "lens_serial_number": lens_serial,
         "software": _first(reading, ("IFD0", "Software"), ("XMP-xmp", "CreatorTool")),
-        "owner": _first(reading, ("ExifIFD", "OwnerName"), ("MakerNotes", "OwnerName")),
+        "owner": _first(reading, ("ExifIFD", "OwnerName"), (maker, "OwnerName")),
     }
     return {name: value for name, value in found.items() if value not in ("", None)}
 

@@ -42,7 +42,7 @@ def scan(data: bytes) -> Scan:
         result.tiff = result.format
     if data[8:10] == b"CR":
         result.format = "CR2"
-    _directories(result, data, order, big=magic == 43)
+    _directories(result, data, order, big=magic == 43 and data[4:8] in (b"\x08\0\0\0", b"\0\x08\0\0"))
     result.media_type = MEDIA_TYPES.get(result.format, "image/tiff")
     return result
 

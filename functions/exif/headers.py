@@ -1,0 +1,132 @@
+"""What containers say of themselves, beside blocks of metadata: JFIF, PNG's fields and texts, comments, Adobe, C2PA."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from struct import unpack_from
+from typing import Any
+
+from functions.exif.blocks import Block, Scan
+from functions.exif.printing import binary, text_of
+
+Put = Callable[[str, str, Any, Any], None]
+
+_UNITS = ("None", "inches", "cm")
+_PNG_COLOURS = {0: "Grayscale", 2: "RGB", 3: "Palette", 4: "Grayscale with Alpha", 6: "RGB with Alpha"}
+_PNG_NAMES = {"Creation Time": "CreationTime", "create-date": "CreateDate", "modify-date": "ModDate"}
+_PROCESSES = {
+    0: "Baseline DCT, Huffman coding",
+    1: "Extended sequential DCT, Huffman coding",
+    2: "Progressive DCT, Huffman coding",
+    3: "Lossless, Huffman coding",
+    5: "Sequential DCT, differential Huffman coding",
+    6: "Progressive DCT, differential Huffman coding",
+    7: "Lossless, Differential Huffman coding",
+    9: "Extended sequential DCT, arithmetic coding",
+    10: "Progressive DCT, arithmetic coding",
+    11: "Lossless, arithmetic coding",
+    13: "Sequential DCT, differential arithmetic coding",
+    14: "Progressive DCT, differential arithmetic coding",
+    15: "Lossless, differential arithmetic coding",
+}
+_SUBSAMPLING = {
+    "1 1": "YCbCr4:4:4 (1 1)",
+    "2 1": "YCbCr4:2:2 (2 1)",
+    "2 2": "YCbCr4:2:0 (2 2)",
+    "4 1": "YCbCr4:1:1 (4 1)",
+    "4 2": "YCbCr4:1:0 (4 2)",
+    "1 2": "YCbCr4:4:0 (1 2)",
+    "1 4": "YCbCr4:4:1 (1 4)",
+    "2 4": "YCbCr4:2:1 (2 4)",
+}
+
+
+def container(scan: Scan, put: Put) -> None:
+    """The header's own fields, in the group that ExifTool puts them in."""
+    details, width, height = scan.details, scan.width, scan.height
+    if scan.format in ("PNG", "APNG"):
+        _png(scan, put)
+    elif scan.format == "WebP" and width is not None:
+        put("RIFF", "ImageWidth", width, width)
+        put("RIFF", "ImageHeight", height, height)
+    elif scan.format == "GIF" and width is not None:
+        put("GIF", "ImageWidth", width, width)
+        put("GIF", "ImageHeight", height, height)
+        put("GIF", "BitsPerPixel", details["bits_per_sample"], details["bits_per_sample"])
+    elif width is not None:
+        put("File", "ImageWidth", width, width)
+        put("File", "ImageHeight", height, height)
+    if "process" in details:
+        process = int(details["process"])
+        put("File", "EncodingProcess", process, _PROCESSES.get(process, f"Unknown (0x{process:x})"))
+        put("File", "BitsPerSample", details["bits_per_sample"], details["bits_per_sample"])
+        put("File", "ColorComponents", details["components"], details["components"])
+        subsampling = details.get("subsampling")
+        if subsampling is not None:
+            put("File", "YCbCrSubSampling", subsampling, _SUBSAMPLING.get(str(subsampling), f"Unknown ({subsampling})"))
+
+
+def _png(scan: Scan, put: Put) -> None:
+    details = scan.details
+    if scan.width is not None:
+        put("PNG", "ImageWidth", scan.width, scan.width)
+        put("PNG", "ImageHeight", scan.height, scan.height)
+        colour = int(details["color_type"])
+        put("PNG", "BitDepth", details["bits_per_sample"], details["bits_per_sample"])
+        put("PNG", "ColorType", colour, _PNG_COLOURS.get(colour, f"Unknown ({colour})"))
+        for name, key, labels in (
+            ("Compression", "compression", ("Deflate/Inflate",)),
+            ("Filter", "filter", ("Adaptive",)),
+            ("Interlace", "interlace", ("Noninterlaced", "Adam7 Interlace")),
+        ):
+            number = int(details[key])
+            put("PNG", name, number, labels[number] if number < len(labels) else f"Unknown ({number})")
+    if "pixel_units" in details:
+        unit = int(details["pixel_units"])
+        put("PNG-pHYs", "PixelsPerUnitX", details["pixels_per_unit_x"], details["pixels_per_unit_x"])
+        put("PNG-pHYs", "PixelsPerUnitY", details["pixels_per_unit_y"], details["pixels_per_unit_y"])
+        put("PNG-pHYs", "PixelUnits", unit, ("Unknown", "meters")[unit] if unit < 2 else f"Unknown ({unit})")
+    if "modified" in details:
+        put("PNG", "ModifyDate", details["modified"], details["modified"])
+    if scan.format == "APNG":
+        put("PNG", "AnimationFrames", scan.frames, scan.frames)
+
+
+def block(found: Block, put: Put) -> None:
+    """A block that is neither Exif, XMP, IPTC nor ICC."""
+    kind, data = found.kind, found.data
+    if kind == "comment":
+        text = text_of(data.rstrip(b"\0"))
+        put("GIF" if found.where.startswith("comment") else "File", "Comment", text, text)
+    elif kind == "text":
+        _text(found, put)
+    elif kind == "jfif" and len(data) >= 7:
+        major, minor, unit, x, y = unpack_from(">BBBHH", data)
+        put("JFIF", "JFIFVersion", f"{major} {minor}", f"{major}.{minor:02d}")
+        put("JFIF", "ResolutionUnit", unit, _UNITS[unit] if unit < 3 else f"Unknown ({unit})")
+        put("JFIF", "XResolution", x, x)
+        put("JFIF", "YResolution", y, y)
+    elif kind == "jfxx" and data[:1] == b"\x10":
+        text = binary(len(data) - 1)
+        put("JFXX", "ThumbnailImage", text, text)
+    elif kind == "adobe" and len(data) >= 7:
+        version, _, _, transform = unpack_from(">HHHB", data)
+        put("Adobe", "DCTEncodeVersion", version, version)
+        words = ("Unknown (RGB or CMYK)", "YCbCr", "YCCK")
+        put("Adobe", "ColorTransform", transform, words[transform] if transform < 3 else f"Unknown ({transform})")
+    elif kind == "jumbf":
+        put("JUMBF", "C2PA" if b"c2pa" in data[:256] else "Box", True, f"present, {len(data)} bytes")
+
+
+def _text(found: Block, put: Put) -> None:
+    """A named text of a PNG: its name as ExifTool makes one of the keyword."""
+    words = found.name.strip()
+    if found.name.startswith("Raw profile type "):
+        text = binary(len(found.data))
+    else:
+        encoding = "utf-8" if found.where == "iTXt" else "latin-1"
+        text = found.data.decode(encoding, "replace")
+    name = _PNG_NAMES.get(words) or re.sub(r"[^\w-]+", "", re.sub(r"(?:^|[\s:_/]+)(\w)", lambda m: m[1].upper(), words))
+    if name:
+        put("PNG", name, text, text)
