@@ -7,9 +7,12 @@ own in the chart's blended colours, as matplotlib and PDF viewers have no common
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import threading
 from functools import reduce
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from functions.histogram.chart import RGB, TOP_ROOM, Chart, Theme
@@ -26,6 +29,7 @@ def render(chart: Chart, kind: str) -> bytes:
     """The chart in the format `kind`: png, svg or pdf, of `chart.width` × `chart.height` pixels at 100 a inch."""
     os.environ.setdefault("MPLBACKEND", "agg")
     with _drawing:
+        _writable_cache()
         import matplotlib as mpl
         from matplotlib.figure import Figure
 
@@ -43,6 +47,18 @@ def render(chart: Chart, kind: str) -> bytes:
             metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
             figure.savefig(out, format=kind, metadata=metadata)
     return out.getvalue()
+
+
+def _writable_cache() -> None:
+    """Copy what an image prepared in MPLCONFIGDIR to where it can be written.
+
+    matplotlib passes over a directory that it cannot write, and would look through all fonts anew in every container.
+    """
+    prepared = os.environ.get("MPLCONFIGDIR")
+    if prepared and Path(prepared).is_dir() and not os.access(prepared, os.W_OK):
+        os.environ["MPLCONFIGDIR"] = shutil.copytree(
+            prepared, tempfile.mkdtemp(prefix="matplotlib-"), dirs_exist_ok=True, copy_function=shutil.copyfile
+        )
 
 
 def _share(colour: RGB) -> tuple[float, float, float]:

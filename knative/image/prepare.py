@@ -1,7 +1,7 @@
 """Run once while an image is built: bytecode for the standard library, and matplotlib's list of fonts.
 
-Loads the function and answers its own requests in this process, so that what it imports is known; compiles those modules
-of the standard library that have no bytecode yet.
+Loads the function and asks it a few things in this process, so that what it imports is known, and compiles those of the
+modules that belong to the standard library.
 """
 
 from __future__ import annotations

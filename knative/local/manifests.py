@@ -207,7 +207,8 @@ def _without_twins(resources: Sequence[Resource], findings: list[Finding]) -> li
     kept: dict[object, Resource] = {}
     for resource in resources:
         key = (resource.group, resource.kind, resource.namespace, resource.name)
-        if resource.name and key in kept:
+        # The same place twice is a file that was named twice, which is nothing to speak of.
+        if resource.name and key in kept and kept[key].position != resource.position:
             message = f"{resource.subject} is defined at {kept[key].position} too, which this one overwrites"
             finding = Finding(message, (("metadata", "name"),), level=Level.WARNING, rule="twice")
             findings.append(resource.locate(finding))

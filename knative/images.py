@@ -1,0 +1,125 @@
+"""`python -m knative images`: the functions' container images, with docker, podman or buildah."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+FUNCTIONS = ("histogram", "exif", "stress")
+TOOLS = ("docker", "podman", "buildah")
+VERSION = "0.1.0"
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+class ImageError(RuntimeError):
+    """An image could not be built; the text says why and what would help."""
+
+
+def builder(which: Callable[[str], str | None] = shutil.which, run: Run = subprocess.run) -> str:
+    """The tool that builds images on this machine.
+
+    Args:
+        which: finds a program.
+        run: starts a program and waits for it.
+
+    Raises:
+        ImageError: none of them is there.
+    """
+    for tool in TOOLS:
+        # A docker client without its daemon is no builder.
+        if which(tool) and (
+            tool != "docker" or run(["docker", "info"], capture_output=True, text=True).returncode == 0
+        ):
+            return tool
+    raise ImageError("no image builder found: install podman or buildah, or start the docker daemon")
+
+
+def reference(registry: str, function: str, tag: str) -> str:
+    """The name of a function's image, such as `registry.example.com/me/pixelamp-exif:0.1.0`."""
+    return f"{registry.rstrip('/')}/pixelamp-{function}:{tag}"
+
+
+def build_command(
+    tool: str,
+    function: str,
+    image: str,
+    *,
+    version: str = VERSION,
+    revision: str = "unknown",
+    extra: Sequence[str] = (),
+) -> list[str]:
+    """The command that builds an image from the repository's root.
+
+    Args:
+        tool: docker, podman or buildah.
+        function: which function.
+        image: the name the image gets.
+        version: the version that its labels state.
+        revision: the commit that its labels state.
+        extra: further arguments of the builder.
+    """
+    # HEALTHCHECK exists in docker's format alone.
+    shape = [] if tool == "docker" else ["--format", "docker"]
+    values = {"FUNCTION": function, "VERSION": version, "REVISION": revision}
+    arguments = [part for name, value in values.items() for part in ("--build-arg", f"{name}={value}")]
+    return [tool, "build", *shape, *arguments, *extra, "--tag", image, "."]
+
+
+def commit(run: Run = subprocess.run) -> str:
+    """The commit of the working tree, `unknown` outside a checkout."""
+    try:
+        found = run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    except FileNotFoundError:
+        return "unknown"
+    return found.stdout.strip() if found.returncode == 0 else "unknown"
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to `python -m knative`."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "images",
+        help="build the functions' images",
+        description="Build the functions' images with docker, podman or buildah.",
+    )
+    parser.add_argument("functions", nargs="*", metavar="FUNCTION", help=f"default: {' '.join(FUNCTIONS)}")
+    parser.add_argument(
+        "--registry", default="dev.local", help="registry and path before the name (default: %(default)s)"
+    )
+    parser.add_argument("--tag", default=VERSION, help="default: %(default)s")
+    parser.add_argument("--push", action="store_true", help="push each image once it is built")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, run: Run = subprocess.run) -> int:
+    """Build the images of the arguments; 0 if all were built."""
+    wanted = arguments.functions or list(FUNCTIONS)
+    unknown = sorted(set(wanted) - set(FUNCTIONS))
+    if unknown:
+        print(f"no function {', '.join(unknown)}: there are {', '.join(FUNCTIONS)}", file=sys.stderr)
+        return 2
+    try:
+        tool = builder(run=run)
+    except ImageError as error:
+        print(error, file=sys.stderr)
+        return 1
+    revision = commit(run)
+    for function in wanted:
+        image = reference(arguments.registry, function, arguments.tag)
+        steps = [build_command(tool, function, image, version=arguments.tag, revision=revision)]
+        steps += [[tool, "push", image]] if arguments.push else []
+        for step in steps:
+            print("$", " ".join(step))
+            if run(step, cwd=ROOT).returncode != 0:
+                print(f"{step[0]} {step[1]} of {image} failed", file=sys.stderr)
+                return 1
+    if not arguments.push and arguments.registry == "dev.local":
+        names = " ".join(reference(arguments.registry, function, arguments.tag) for function in wanted)
+        print(f"A cluster on this machine loads them: kind load docker-image {names}")
+    return 0
