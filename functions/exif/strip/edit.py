@@ -107,7 +107,8 @@ class Edit:
         # A second block is a left-over of some editor: readers use the first.
         kept = None if self.has_exif else minimal(block, self.keep)
         self.has_exif = self.has_exif or kept is not None
-        if kept != block:
+        # Where nothing can move, a kept block is padded by zeros: an earlier edit, and nothing to remove.
+        if kept is None or block[: len(kept)] != kept or block[len(kept) :].strip(b"\0"):
             self.gone("exif", where, len(block), f"Exif, {len(kept)} bytes of it kept" if kept else "Exif")
         return kept
 

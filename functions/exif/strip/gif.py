@@ -11,7 +11,7 @@ LOOPS = frozenset((b"NETSCAPE2.0", b"ANIMEXTS1.0"))
 XMP_IDENTIFIER, ICC_IDENTIFIER = b"XMP DataXMP", b"ICCRGBG1012"
 # After the packet: bytes that let a reader of sub-blocks find the end from anywhere (XMP, part 3, 1.1.2).
 XMP_TRAILER = b"\x01" + bytes(range(255, -1, -1)) + b"\0"
-MAX_BLOCKS = 1_000_000
+MAX_BLOCKS = 100_000
 
 
 def clean(data: bytes, edit: Edit) -> bytes:

@@ -29,7 +29,7 @@ DESCRIPTIONS = frozenset((b"udes", b"altt", b"crtt", b"mdft", b"uuid"))
 CONTAINERS = frozenset((b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"mvex", b"moof", b"traf"))
 TIMED = frozenset((b"mvhd", b"tkhd", b"mdhd"))
 TRACK_METADATA = frozenset((b"udta", b"meta", b"uuid", b"name"))
-MAX_BOXES = 100_000
+MAX_BOXES = 20_000
 MAX_ITEMS = 65_536
 MAX_ITEM_BYTES = 16 * 2**20
 
@@ -149,7 +149,7 @@ def _overwrite(out: bytearray, data: bytes, item: Item, edit: Edit) -> None:
         block = body[skip:]
         if block[: len(EMPTY)] == EMPTY and not block[len(EMPTY) :].strip(b"\0"):
             return
-        result = edit.exif(_trimmed(block), where)
+        result = edit.exif(block, where)
         head = body[:skip] if edit.location_only else bytes(4)
         new = head + (EMPTY if result is None else result)
         padding = b"\0"
@@ -169,11 +169,6 @@ def _overwrite(out: bytearray, data: bytes, item: Item, edit: Edit) -> None:
     for start, end in item.spans:
         out[start:end] = new[at : at + end - start]
         at += end - start
-
-
-def _trimmed(block: bytes) -> bytes:
-    """An Exif block without the zeros that an earlier edit padded it with; a short one has nothing behind it."""
-    return block.rstrip(b"\0").ljust(26, b"\0") if len(block) > 26 and not block[26:].strip(b"\0") else block
 
 
 def _meta(out: bytearray, data: bytes, meta: Box, edit: Edit) -> None:

@@ -27,7 +27,7 @@ MPF_HEADER = b"MPF\0"
 # A marker within entropy-coded data: not a stuffed zero, not a restart.
 END_OF_SCAN = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
 LOCATION_MARK = re.compile(rb"gps|latitude|City|Country|LocationShown|LocationCreated", re.IGNORECASE)
-MAX_SEGMENTS = 100_000
+MAX_SEGMENTS = 20_000
 
 
 class Segment(NamedTuple):

@@ -17,7 +17,7 @@ SUB_IFDS, EXIF, GPS, INTEROP, GLOBAL = 0x014A, 0x8769, 0x8825, 0xA005, 0x0190
 # A real directory has at most a few hundred entries and a real scan at most thousands of pages.
 MAX_ENTRIES = 4096
 MAX_DIRECTORIES = 20_000
-MAX_VALUES = 8_000_000
+MAX_VALUES = 1_000_000
 
 Span = tuple[int, int]
 

@@ -20,7 +20,7 @@ PICTURE = frozenset(
 TEXT = frozenset((b"tEXt", b"zTXt", b"iTXt"))
 XMP_KEYWORD = "XML:com.adobe.xmp"
 RAW_PROFILE = "raw profile type "
-MAX_CHUNKS = 200_000
+MAX_CHUNKS = 100_000
 MAX_INFLATED = 16 * 2**20
 
 

@@ -100,7 +100,7 @@ def _block(block: Block, edit: Edit) -> None:
         _exif(block, again)
         return
     if block.kind == "xmp":
-        packet = block.data.rstrip(b" \0")
+        packet = block.data[: block.data.rfind(b">") + 1]
         # Where an item cannot go it says nothing.
         if b"rdf:" in packet:
             again.xmp(packet, block.where)

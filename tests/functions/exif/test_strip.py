@@ -1,0 +1,306 @@
+"""Clean copies of made images in every container: what goes, what stays, and what no input can do."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import time
+import zlib
+from functools import cache
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from functions.exif.answer import examine
+from functions.exif.strip import KEEP, Broken, NotClean, Unsupported, clean, edit, strip, verify
+from tests.functions.exif import made
+from tests.images import encoded, gradient
+
+KINDS = sorted(made.all_of_them())
+
+
+def frames(data: bytes) -> list[tuple[str, tuple[int, int], bytes]]:
+    found = []
+    with Image.open(io.BytesIO(data)) as image:
+        for number in range(getattr(image, "n_frames", 1)):
+            image.seek(number)
+            pixels = image.convert("RGBA") if image.mode == "P" else image
+            found.append((image.mode, image.size, pixels.tobytes()))
+    return found
+
+
+def shown(data: bytes) -> bytes:
+    """The first picture the way up that a viewer shows it."""
+    with Image.open(io.BytesIO(data)) as image:
+        return ImageOps.exif_transpose(image).convert("RGB").tobytes()
+
+
+def groups(data: bytes) -> set[str]:
+    return {group for group, rows in examine(data).groups.items() if rows}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_frame_keeps_its_pixels_and_its_way_up(kind: str) -> None:
+    source = made.all_of_them()[kind]
+    result = strip(source)
+    assert frames(result.data) == frames(source)
+    assert shown(result.data) == shown(source)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_that_identifies_is_left_in_the_bytes(kind: str) -> None:
+    source = made.all_of_them()[kind]
+    assert any(secret in source for secret in made.SECRETS)
+    result = strip(source)
+    assert [secret for secret in made.SECRETS if secret in result.data] == []
+    assert result.removed
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_reader_finds_no_metadata_in_the_copy(kind: str) -> None:
+    left = groups(strip(made.all_of_them()[kind]).data)
+    assert not {group for group in left if group.startswith(("GPS", "Exif", "Interop", "IPTC", "Maker"))}
+    assert not {group for group in left if group.startswith("XMP")}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_colour_profile_stays_and_goes_as_asked(kind: str) -> None:
+    source = made.all_of_them()[kind]
+    with Image.open(io.BytesIO(source)) as image:
+        profile = image.info.get("icc_profile")
+    with Image.open(io.BytesIO(strip(source).data)) as image:
+        assert image.info.get("icc_profile") == profile
+    with Image.open(io.BytesIO(strip(source, keep=()).data)) as image:
+        assert not image.info.get("icc_profile")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_second_pass_changes_nothing(kind: str) -> None:
+    for keep in ((), ("orientation", "icc"), tuple(KEEP)):
+        once = strip(made.all_of_them()[kind], keep)
+        twice = strip(once.data, keep)
+        assert twice.data == once.data
+        assert twice.removed == ()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_the_location_goes(kind: str) -> None:
+    source = made.all_of_them()[kind]
+    result = strip(source, remove={"gps"})
+    assert frames(result.data) == frames(source)
+    assert b"Hauptstrasse" not in result.data
+    assert not any(name.startswith("GPS") for rows in examine(result.data).groups.values() for name in rows)
+    reading = examine(source)
+    if "GPS" in reading.groups:
+        assert any(one.kind == "gps" for one in result.removed)
+    after = examine(result.data)
+    for name in ("Make", "Artist", "Copyright", "SerialNumber", "DateTimeOriginal"):
+        for group in ("IFD0", "ExifIFD"):
+            assert after.text(group, name) == reading.text(group, name)
+
+
+@pytest.mark.parametrize(
+    ("keep", "stays", "goes"),
+    [
+        ("copyright", b"All rights", b"Erika Mustermann"),
+        ("artist", b"Erika Mustermann", b"All rights"),
+        ("camera", b"Lamp Camera X", b"Erika Mustermann"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["jpeg", "webp", "avif", "tiff"])
+def test_a_statement_to_keep_stays_where_it_stood(kind: str, keep: str, stays: bytes, goes: bytes) -> None:
+    result = strip(made.all_of_them()[kind], {keep}).data
+    assert stays in result
+    assert goes not in result
+
+
+def test_dates_and_exposure_can_stay() -> None:
+    after = examine(strip(made.jpeg(), {"date", "exposure"}).data)
+    assert after.text("ExifIFD", "DateTimeOriginal") == "2024:05:03 14:12:31"
+    assert after.text("ExifIFD", "ExposureTime") == "1/200"
+    assert "SerialNumber" not in after.groups["ExifIFD"]
+
+
+def test_what_went_is_told_by_kind_and_place() -> None:
+    removed = {(one.kind, one.where) for one in strip(made.jpeg()).removed}
+    assert {
+        ("exif", "APP1"),
+        ("xmp", "APP1"),
+        ("iptc", "APP13 8BIM 0404"),
+        ("comment", "COM"),
+        ("thumbnail", "APP0"),
+        ("app", "APP5"),
+        ("trailer", "after the picture"),
+    } <= removed
+
+
+def test_names_in_a_kept_colour_profile_are_blanked() -> None:
+    profile = bytearray(made.profile())
+    at = profile.find("sRGB".encode("utf-16-be"))
+    at = at if at >= 0 else profile.find(b"sRGB")
+    text = "sRGB" if profile[at : at + 4] == b"sRGB" else "\0s\0R\0G\0B"
+    block = made.exif().replace(b"Lamp Camera X", b"sRGB built-in")
+    source = encoded(gradient(), "JPEG", exif=block, icc_profile=bytes(profile))
+    with Image.open(io.BytesIO(source)) as image:
+        name = re.search(rb"sRGB built-in|\0s\0R\0G\0B\0 \0b\0u\0i\0l\0t\0-\0i\0n", image.info["icc_profile"])
+    assert name is not None, text
+    result = strip(source)
+    assert name[0] not in result.data
+    assert frames(result.data) == frames(source)
+    with Image.open(io.BytesIO(result.data)) as image:
+        assert len(image.info["icc_profile"]) == len(profile)
+
+
+def test_previews_of_an_index_go_and_frames_stay() -> None:
+    source = bytearray(made.mpo())
+    assert len(frames(strip(bytes(source)).data)) == 2
+    base = source.find(b"MPF\0") + 4
+    # The second picture's type becomes "large thumbnail, VGA" (CIPA DC-007, table 4).
+    order = "<" if source[base : base + 2] == b"II" else ">"
+    entries = base + source[base:].find(struct.pack(order + "HHI", 0xB002, 7, 32)) + 8
+    (place,) = struct.unpack_from(order + "I", source, entries)
+    struct.pack_into(order + "I", source, base + place + 16, 0x010001)
+    result = strip(bytes(source))
+    assert len(frames(result.data)) == 1
+    assert any("further pictures" in warning for warning in result.warnings)
+
+
+def test_a_raw_file_is_refused() -> None:
+    dng = encoded(gradient(), "TIFF", tiffinfo={50706: b"\1\4\0\0"})
+    with pytest.raises(Unsupported, match="raw"):
+        strip(dng)
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"BM" + bytes(60), b"\0\0\0\x0cjP  \r\n\x87\n", b"%PDF-1.7"])
+def test_what_is_no_image_of_ours_is_refused(data: bytes) -> None:
+    with pytest.raises(Unsupported):
+        strip(data)
+
+
+def test_a_result_that_still_says_something_is_never_given_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clean, "container", lambda data: (lambda given, _edit: given, "image/jpeg"))
+    for kind in KINDS:
+        with pytest.raises(NotClean):
+            strip(made.all_of_them()[kind])
+    with pytest.raises(NotClean):
+        strip(made.jpeg(), remove={"gps"})
+
+
+def test_a_text_left_between_the_structures_is_found() -> None:
+    result = strip(made.jpeg())
+    hidden = result.data.replace(b"\xff\xda", b"\xff\xe9\0\x12SN-0815-4711xxxx\xff\xda", 1)
+    secrets = verify.secrets(made.jpeg(), (), location_only=False)
+    assert b"SN-0815-4711" in secrets
+    with pytest.raises(NotClean):
+        verify.check(hidden, edit.Edit(), secrets)
+
+
+def small() -> dict[str, bytes]:
+    """The smallest of each kind, so that each of its lengths can be tried."""
+    block = made.exif(thumbnail=False)
+    tiny = gradient(size=(4, 3))
+    return {
+        "jpeg": encoded(tiny, "JPEG", exif=block, comment=b"Erika"),
+        "png": encoded(tiny, "PNG", exif=block),
+        "webp": encoded(tiny, "WEBP", lossless=True, exif=block, xmp=made.XMP),
+        "gif": encoded(tiny.convert("P"), "GIF", comment=b"Erika"),
+        "tiff": encoded(tiny, "TIFF", exif=block),
+        "avif": encoded(tiny, "AVIF", exif=block),
+    }
+
+
+@pytest.mark.parametrize("kind", sorted(small()))
+@pytest.mark.parametrize("remove", [(), ("gps",)])
+def test_truncated_at_every_length(kind: str, remove: tuple[str, ...]) -> None:
+    source = small()[kind]
+    for length in range(len(source)):
+        try:
+            strip(source[:length], remove=remove)
+        except (Broken, Unsupported, NotClean):
+            continue
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_any_damage_is_cleaned_or_refused(data: st.DataObject) -> None:
+    source = bytearray(data.draw(st.sampled_from([*small().values(), *made.all_of_them().values()])))
+    for _ in range(data.draw(st.integers(1, 8))):
+        at = data.draw(st.integers(0, len(source) - 1))
+        value = data.draw(st.sampled_from([0, 1, 0x7F, 0x80, 0xFF]) | st.integers(0, 255))
+        source[at : at + data.draw(st.sampled_from([1, 2, 4]))] = bytes((value,)) * data.draw(
+            st.sampled_from([1, 2, 4])
+        )
+    try:
+        result = strip(bytes(source), remove=data.draw(st.sampled_from([(), ("gps",)])))
+    except (Broken, Unsupported, NotClean):
+        return
+    assert len(result.data) <= len(source) + 64
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(
+        [
+            b"\xff\xd8\xff",
+            b"\x89PNG\r\n\x1a\n",
+            b"RIFF\x40\0\0\0WEBP",
+            b"GIF89a",
+            b"II*\0",
+            b"MM\0*",
+            b"II+\0\x08\0\0\0",
+        ]
+    ),
+    st.binary(max_size=400),
+)
+def test_any_bytes_behind_a_signature_are_cleaned_or_refused(signature: bytes, rest: bytes) -> None:
+    try:
+        strip(signature + rest)
+    except (Broken, Unsupported, NotClean):
+        return
+
+
+@cache
+def crafted() -> dict[str, bytes]:
+    head = struct.pack("<2sHI", b"II", 42, 8)
+    loop = head + struct.pack("<H", 1) + struct.pack("<HHII", 0x8769, 4, 1, 8) + struct.pack("<I", 8)
+    huge = head + struct.pack("<H", 2) + struct.pack("<HHII", 0x111, 4, 2**32 - 1, 8) * 2 + struct.pack("<I", 8)
+    wide = head + struct.pack("<H", 65535) + struct.pack("<HHII", 0x10E, 2, 8, 8) * 65535
+    pages = b"".join(struct.pack("<HHHIII", 1, 0x100, 3, 1, 1, 8 + 18 * (n + 1)) for n in range(30_000))
+    shared = struct.pack("<H", 3000) + struct.pack("<HHII", 0x111, 4, 200_000, 8) * 3000
+    return {
+        "loop": loop,
+        "count of 2^32": huge,
+        "65535 entries": wide,
+        "30000 pages": head + pages,
+        "overlapping arrays": head + shared + bytes(800_000),
+        "fill bytes": b"\xff\xd8" + b"\xff" * 4_000_000,
+        "segments": b"\xff\xd8" + b"\xff\xe5\0\2" * 500_000,
+        "chunks": b"\x89PNG\r\n\x1a\n" + made.chunk(b"tEXt", b"") * 300_000,
+        "gif blocks": b"GIF89a" + bytes(7) + b"\x21\xfe\0" * 1_000_000,
+        "boxes": b"\0\0\0\x18ftypavif\0\0\0\0avifmif1" + b"\0\0\0\x08free" * 400_000,
+        "zlib bomb": b"\x89PNG\r\n\x1a\n" + made.chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(60_000_000))),
+        "xmp bomb": encoded(gradient(), "PNG", pnginfo=_doctype()),
+    }
+
+
+def _doctype():
+    from PIL import PngImagePlugin
+
+    text = PngImagePlugin.PngInfo()
+    lol = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 9))
+    text.add_itxt("XML:com.adobe.xmp", f'<!DOCTYPE x [<!ENTITY l0 "lol">{lol}]><x>&l8;</x>')
+    return text
+
+
+@pytest.mark.parametrize("name", sorted(crafted()))
+def test_crafted_files_end_soon(name: str) -> None:
+    before = time.process_time()
+    try:
+        strip(crafted()[name])
+    except (Broken, Unsupported, NotClean):
+        pass
+    # Not a measure of speed: unbounded, each of these takes minutes or all memory.
+    assert time.process_time() - before < 20
