@@ -1,0 +1,179 @@
+"""Events through the whole machine: the project's manifests, real functions, the command `pixelamp send`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from functions.client import events as client_events
+from functions.client import send as client_send
+from knative.local.manifests import load
+from tests.engines import EngineProcess
+from tests.images import encoded, gradient
+from tests.servers import ROOT
+
+PHOTO = encoded(gradient("RGB", (640, 480)), "JPEG", quality=95)
+BROKER = "/_knative/broker/default/images"
+CE = {"ce-specversion": "1.0", "ce-source": "/test", "ce-type": "dev.pixelamp.image.uploaded"}
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
+    objects = [dict(one.data) for one in load([ROOT / "knative", ROOT / "knative" / "eventing"]).resources]
+    started = EngineProcess(tmp_path_factory.mktemp("eventing"), *objects, arguments=("--initial-scale", "0"))
+    yield started
+    assert started.stop() == 0
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(PHOTO)
+    (tmp_path / "large.png").write_bytes(encoded(gradient("RGB", (400, 400)), "PNG", compress_level=0))
+    (tmp_path / "poison.jpg").write_bytes(b"no image at all")
+    return tmp_path
+
+
+def pixelamp(*arguments: object) -> int:
+    """The command with the two subcommands of this area."""
+    parser = argparse.ArgumentParser()
+    subparsers = parser.add_subparsers(required=True)
+    client_send.add_parser(subparsers)
+    client_events.add_parser(subparsers)
+    options = parser.parse_args([str(argument) for argument in arguments])
+    return options.run(options)
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    return json.loads(capsys.readouterr().out)
+
+
+def test_one_photo_from_zero_pods_brings_exif_histogram_and_both(engine, folder, capsys):
+    assert engine.pods(name="exif") == []
+    assert engine.pods(name="histogram") == []
+    assert pixelamp("send", folder / "photo.jpg", "--to", engine.url + BROKER, "--wait") == 0
+    answer = told(capsys)
+    assert set(answer["results"]) == {"exif", "histogram"}
+    assert sum(answer["results"]["histogram"]["histogram"]) == 640 * 480
+    assert answer["results"]["exif"]["width"] == 640
+    assert sorted(answer["events"]) == [
+        "dev.pixelamp.exif.extracted",
+        "dev.pixelamp.exif.extracted",
+        "dev.pixelamp.histogram.computed",
+        "dev.pixelamp.histogram.computed",
+        "dev.pixelamp.image.uploaded",
+        "dev.pixelamp.image.uploaded",  # once at the Broker, once at the Sequence
+    ]
+
+
+def test_a_large_photo_chains_by_reference(engine, folder, capsys):
+    size = (folder / "large.png").stat().st_size
+    assert size > 256 * 1024
+    assert pixelamp("send", folder / "large.png", "--to", engine.url + BROKER, "--wait") == 0
+    answer = told(capsys)
+    assert set(answer["results"]) == {"exif", "histogram"}
+    found = requests.get(f"{engine.url}/_knative/events", params={"id": answer["id"]}, timeout=10).json()["events"]
+    chain = requests.get(f"{engine.url}/_knative/events/{found[0]['event']}", timeout=10).json()["chain"]
+    reply = next(event for event in chain if event["type"] == "dev.pixelamp.exif.extracted")
+    image = requests.get(engine.url + reply["data"], timeout=10).json()["image"]
+    assert image["dataref"].startswith(f"{engine.url}/_knative/data/")
+    assert requests.get(image["dataref"], timeout=10).content == (folder / "large.png").read_bytes()
+
+
+def test_poison_dies_at_once_and_says_why(engine, folder, capsys):
+    begun = time.monotonic()
+    assert pixelamp("send", folder / "poison.jpg", "--to", engine.url + BROKER, "--wait") == 1
+    assert time.monotonic() - begun < 30  # the retries of anything retried would take minutes
+    answer = told(capsys)
+    assert {(one["subscription"], one["code"]) for one in answer["dead"]} == {
+        ("Trigger default/exif", 422),
+        ("Trigger default/histogram", 422),
+        ("Sequence default/describe step 0", 422),
+    }
+    assert all("detail" in one["error"] for one in answer["dead"])
+    assert pixelamp("events", "--dead", "--at", engine.url) == 0
+    assert f"id {answer['id']} — Trigger default/exif: 422 after 1 tries" in capsys.readouterr().out
+
+
+def test_straight_to_a_function_the_reply_is_printed(engine, folder, capsys):
+    assert pixelamp("send", folder / "photo.jpg", "--to", f"{engine.url}/exif") == 0
+    answer = told(capsys)
+    assert (answer["type"], set(answer["results"])) == ("dev.pixelamp.exif.extracted", {"exif"})
+
+
+def test_a_refusal_is_said(engine, folder, capsys):
+    assert pixelamp("send", folder / "poison.jpg", "--to", f"{engine.url}/exif") == 1
+    assert "422" in capsys.readouterr().err
+    assert pixelamp("send", folder / "missing.jpg") == 2
+    assert pixelamp("send", folder / "photo.jpg", "--to", f"{engine.url}/_knative/broker/default/other") == 1
+    assert "default/other" in capsys.readouterr().err
+
+
+def test_stress_is_asked_by_event(engine):
+    headers = {**CE, "ce-id": "burn", "ce-type": "dev.pixelamp.stress.requested", "Content-Type": "application/json"}
+    accepted = requests.post(engine.url + BROKER, headers=headers, data=b'{"seconds": 0.2}', timeout=10)
+    assert accepted.status_code == 202
+
+    def finished() -> bool:
+        chain = requests.get(engine.url + accepted.headers["Location"], timeout=10).json()["chain"]
+        return any(event["type"] == "dev.pixelamp.stress.finished" for event in chain)
+
+    engine.wait(finished, "the reply of stress")
+
+
+@pytest.mark.parametrize(
+    ("headers", "data", "status"),
+    [
+        ({}, b"x", 400),
+        ({**CE}, b"x", 400),
+        ({**CE, "ce-id": "1", "ce-specversion": "0.3"}, b"x", 400),
+        ({**CE, "ce-id": "1", "ce-knativebrokerttl": "1"}, b"x", 400),
+        ({"Content-Type": "application/cloudevents-batch+json"}, b"[]", 415),
+        ({"Content-Type": "application/cloudevents+json"}, b"{", 400),
+    ],
+)
+def test_what_is_no_event_is_refused_at_the_door(engine, headers, data, status):
+    response = requests.post(engine.url + BROKER, headers=headers, data=data, timeout=10)
+    assert (response.status_code, response.headers["Content-Type"]) == (status, "application/problem+json")
+
+
+def test_both_content_modes_come_in_alike(engine):
+    document = {"specversion": "1.0", "id": "json", "source": "/test", "type": "no.trigger", "data": {"a": 1}}
+    structured = {"Content-Type": "application/cloudevents+json"}
+    first = requests.post(engine.url + BROKER, headers=structured, data=json.dumps(document), timeout=10)
+    binary = {**CE, "ce-id": "binary", "ce-type": "no.trigger", "Content-Type": "application/json"}
+    second = requests.post(engine.url + BROKER, headers=binary, data=b'{"a":1}', timeout=10)
+    bodies = [
+        requests.get(f"{engine.url}{response.headers['Location']}/data", timeout=10).content
+        for response in (first, second)
+    ]
+    assert bodies == [b'{"a":1}', b'{"a":1}']
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/_knative/events/999999", "/_knative/events/999999/data", "/_knative/data/" + "0" * 64, "/_knative/data/x"],
+)
+def test_what_is_not_there(engine, path):
+    assert requests.get(f"{engine.url}/_knative/{path}", timeout=10).status_code == 404
+
+
+def test_limits_of_the_list(engine):
+    assert requests.get(f"{engine.url}/_knative/events?limit=x", timeout=10).status_code == 400
+    assert len(requests.get(f"{engine.url}/_knative/events?limit=1", timeout=10).json()["events"]) == 1
+
+
+def test_the_stream_tells_what_happens(engine):
+    url = f"{engine.url}/_knative/events"
+    with requests.get(url, headers={"Accept": "text/event-stream"}, stream=True, timeout=10) as stream:
+        requests.post(engine.url + BROKER, headers={**CE, "ce-id": "seen", "ce-type": "no.trigger"}, timeout=10)
+        for _, happening in client_events.frames(stream.iter_lines(chunk_size=1)):
+            if happening["id"] == "seen":
+                break
+    assert (happening["what"], happening["node"]) == ("accepted", "broker/default/images")
+    assert "accepted  no.trigger" in client_events.line(happening)
