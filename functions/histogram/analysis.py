@@ -14,8 +14,9 @@ from functions.kit.images import FULL_SIZE, open_image
 from functions.kit.problems import Problem
 from functions.kit.settings import Settings
 
-# Total variation distance to the exact luminance histogram at each DCT scale: the range seen over photographs.
-APPROXIMATION_ERROR = {2: (0.005, 0.03), 4: (0.01, 0.09), 8: (0.03, 0.16)}
+# Total variation distance to the exact luminance histogram at each DCT scale: the 5th and the 95th percentile over 35
+# photographs of a quarter of a megapixel and more. The worst were 0.10, 0.15 and 0.34.
+APPROXIMATION_ERROR = {2: (0.006, 0.055), 4: (0.017, 0.10), 8: (0.046, 0.24)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,53 @@
+"""`pixelamp`: the subcommands, one module each."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from functions.client.transport import Refused, Unreachable
+
+SUBCOMMANDS = ("histogram", "exif", "stress", "send", "events")
+REFUSED, USAGE, UNREACHABLE = 1, 2, 3
+# Upgraded Octo Lamp's client has no subcommand, only these flags.
+_OCTO_LAMP = ("--image", "--url", "--histogram")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; each subcommand's module adds its own part and sets `run`."""
+    command = argparse.ArgumentParser(
+        prog="pixelamp",
+        description="Histograms, metadata and CPU load from Pixelamp's functions, wherever they run.",
+        epilog="Exit codes: 0 done, 1 a file or request was refused, 2 wrong usage, 3 the service cannot be reached.",
+    )
+    subcommands = command.add_subparsers(title="subcommands", required=True, metavar="COMMAND")
+    for name in SUBCOMMANDS:
+        import_module(f"functions.client.{name}").add_parser(subcommands)
+    return command
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments and arguments[0].partition("=")[0] in _OCTO_LAMP:
+        arguments.insert(0, "histogram")
+    chosen = parser().parse_args(arguments)
+    try:
+        return int(chosen.run(chosen))
+    except Refused as refused:
+        print(f"pixelamp: {refused}", file=sys.stderr)
+        return REFUSED
+    except Unreachable as error:
+        print(f"pixelamp: {error}", file=sys.stderr)
+        return UNREACHABLE
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `pixelamp … | head`
+        sys.stderr.close()
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

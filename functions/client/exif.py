@@ -1,0 +1,69 @@
+"""`pixelamp exif`: what pictures say about themselves, and copies that do not."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from functions.client import output, photos, transport
+from functions.client.photos import Outcome
+from functions.client.transport import Service
+
+
+def add_parser(subcommands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the subcommand."""
+    parser = subcommands.add_parser("exif", help="metadata, and clean copies without it", description=__doc__)
+    photos.add_arguments(parser)
+    output.add_arguments(parser)
+    parser.add_argument("--tags", metavar="NAMES", help="only these, by comma: Make,Model")
+    parser.add_argument("--groups", metavar="NAMES", help="only these, by comma: IFD0,GPS")
+    parser.add_argument("--raw", action="store_true", help="long raw values, counts and offsets too")
+    parser.add_argument("--clean", type=Path, metavar="FOLDER", help="write copies without metadata there")
+    transport.add_arguments(parser)
+    parser.set_defaults(run=lambda chosen: run(chosen, parser))
+
+
+def run(chosen: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    """The subcommand; its exit code."""
+    try:
+        paths = photos.expand(chosen.paths)
+    except photos.NoFiles as error:
+        parser.error(str(error))
+    if chosen.clean:
+        chosen.clean.mkdir(parents=True, exist_ok=True)
+    service = Service.of(chosen, "exif")
+    params = {"tags": chosen.tags, "groups": chosen.groups, "raw": chosen.raw}
+
+    def work(path: Path) -> Mapping[str, Any]:
+        data = path.read_bytes()
+        result: dict[str, Any] = service.request("POST", data=data, params=params).json()
+        if chosen.clean:
+            target = chosen.clean / path.name
+            if target.exists() and target.samefile(path):
+                raise OSError(f"{target} is the picture itself; name another folder")
+            target.write_bytes(service.request("POST", "/strip", data=data).content)
+            result["clean_copy"] = str(target)
+        return result
+
+    outcomes = photos.each(paths, work, chosen.jobs, photos.terminal(paths))
+    return output.write(outcomes, output.form(chosen), _text, _rows, len(paths) > 1, sys.stdout)
+
+
+def _text(outcome: Outcome) -> str:
+    result = outcome.result
+    lines = [f"{outcome.path}: {result.get('summary') or 'no metadata'}"]
+    if sentence := (result.get("privacy") or {}).get("sentence"):
+        lines.append(f"  {sentence}")
+    lines += [f"  {row['group'] + ':' + row['tag']:<38} {row['value']}" for row in _rows(result)]
+    if "clean_copy" in result:
+        lines.append(f"  clean copy: {result['clean_copy']}")
+    return "\n".join([*lines, "", ""])
+
+
+def _rows(result: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for group, tags in result["groups"].items():
+        for tag, entry in tags.items():
+            yield {"group": group, "tag": tag, "value": entry["value"] if isinstance(entry, Mapping) else entry}

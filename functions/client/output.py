@@ -1,0 +1,101 @@
+"""Results on standard output: text for people, JSON, NDJSON or CSV for programs; and the exit code they end in."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import IO, Any
+
+from functions.client.photos import Outcome
+from functions.client.transport import Unreachable
+
+FORMS = ("text", "json", "ndjson", "csv")
+Rows = Callable[[Mapping[str, Any]], Iterable[Mapping[str, Any]]]
+
+
+def add_arguments(parser: argparse.ArgumentParser, forms: Iterable[str] = FORMS) -> None:
+    """The option `--output`."""
+    parser.add_argument(
+        "--output", "-o", choices=tuple(forms), help="default: text on a terminal, else json (several files: an array)"
+    )
+
+
+def form(chosen: argparse.Namespace) -> str:
+    """The form that was chosen, or the one that fits where the output goes."""
+    return chosen.output or ("text" if sys.stdout.isatty() else "json")
+
+
+def write(
+    outcomes: Iterable[Outcome], kind: str, text: Callable[[Outcome], str], rows: Rows, several: bool, out: IO[str]
+) -> int:
+    """Writes outcomes as they come; errors go to standard error too.
+
+    Args:
+        outcomes: what became of each file.
+        kind: one of `FORMS`.
+        text: one result as text.
+        rows: one result as rows of a table.
+        several: whether there was more than one file: JSON is then an array.
+        out: where to.
+
+    Returns:
+        0; 1 where a file was refused or could not be read; 3 where the service answered nothing at all.
+    """
+    seen = _Seen()
+    if kind == "csv":
+        _write_csv(seen.good(outcomes), rows, out)
+    elif kind == "ndjson":
+        for outcome in seen.all(outcomes):
+            out.write(json.dumps(_named(outcome), ensure_ascii=False) + "\n")
+            out.flush()
+    elif kind == "json":
+        named = [_named(outcome) for outcome in seen.all(outcomes)]
+        json.dump(named if several else named[0], out, ensure_ascii=False)
+        out.write("\n")
+    else:
+        for outcome in seen.good(outcomes):
+            out.write(text(outcome))
+    return seen.code
+
+
+class _Seen:
+    """Counts failures while outcomes pass through."""
+
+    def __init__(self) -> None:
+        self.total = self.failed = self.unreachable = 0
+
+    def all(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+        for outcome in outcomes:
+            self.total += 1
+            if outcome.error is not None:
+                self.failed += 1
+                self.unreachable += isinstance(outcome.error, Unreachable)
+                print(f"pixelamp: {outcome.path}: {outcome.error}", file=sys.stderr)
+            yield outcome
+
+    def good(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+        return (outcome for outcome in self.all(outcomes) if outcome.error is None)
+
+    @property
+    def code(self) -> int:
+        if self.total and self.unreachable == self.total:
+            return 3
+        return 1 if self.failed else 0
+
+
+def _named(outcome: Outcome) -> dict[str, Any]:
+    if outcome.error is not None:
+        return {"file": str(outcome.path), "error": str(outcome.error)}
+    return {"file": str(outcome.path), **outcome.result}
+
+
+def _write_csv(outcomes: Iterable[Outcome], rows: Rows, out: IO[str]) -> None:
+    """One table of all files: its columns are those of any of them."""
+    table = [{"file": str(outcome.path), **row} for outcome in outcomes for row in rows(outcome.result)]
+    columns = list(dict.fromkeys(name for row in table for name in row))
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
