@@ -82,7 +82,18 @@ class EngineProcess:
         self.write(*services)
         self.lines: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "knative", "serve", str(self.manifest), "--port", "0", *arguments],
+            [
+                sys.executable,
+                "-m",
+                "knative",
+                "serve",
+                str(self.manifest),
+                "--port",
+                "0",
+                "--workdir",
+                str(folder),
+                *arguments,
+            ],
             cwd=ROOT,
             env=clean_environment(**more),
             stdout=subprocess.PIPE,

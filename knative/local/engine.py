@@ -87,6 +87,15 @@ class Overrides:
         return replace(spec, **changes)
 
 
+def steady_clock() -> Callable[[], float]:
+    """Seconds since the epoch that never jump: the time of day now, carried on by the monotonic clock.
+
+    An autoscaler whose clock is set back would otherwise drop every report until the old time comes round again.
+    """
+    epoch = time.time() - time.monotonic()
+    return lambda: epoch + time.monotonic()
+
+
 NOTHING = Manifests((), parse_autoscaler_config({}), parse_defaults({}), ())
 
 
@@ -130,15 +139,15 @@ class Engine:
         overrides: Overrides | None = None,
         write: Callable[[str, bytes], None] | None = None,
         say: Callable[[str], None] = print,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self.app = web.Application(client_max_size=64 * 2**20)
         self.route = Route(self.app)
         self.directory = directory
         self.overrides = overrides or Overrides()
         self.environment: dict[str, str] = {}
-        self.clock = clock
-        self.started = clock()
+        self.clock = clock or steady_clock()
+        self.started = self.clock()
         self.port = 0
         self.manifests = NOTHING
         self.on_apply: list[Callable[[Manifests], None]] = []

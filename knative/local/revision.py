@@ -197,8 +197,6 @@ class Revision:
         self.replicas = replicas
         running = self.running
         if replicas > len(running):
-            if not self.pods and self.activator.queued:
-                self.cold_starts += 1
             for _ in range(replicas - len(running)):
                 self.pods.append(
                     Pod(
@@ -251,6 +249,8 @@ class Revision:
     def _announced(self, report: Report) -> None:
         """The activator saw a first request after silence."""
         self._metrics.record(self._clock(), report)
+        if not self.running:
+            self.cold_starts += 1
         if self._wanted == 0 or (self._wanted < 0 and not self.running):
             self.tick()
 

@@ -2,7 +2,8 @@
 
 `?sleep=0.5` waits, `?status=418` answers that, `?size=1000` sends a body of so many bytes, `?chunks=3` sends lines one
 by one, `?events=3` sends server-sent events, `?die=1` ends the process, `?partial=1` breaks off within the body,
-`?id=x` writes x to the file LEDGER once it is answered, `?gone=1` writes "gone" there if the client leaves first.
+`?id=x` writes x to the file LEDGER once it is answered, `?gone=1` writes "gone" there if the client leaves first,
+`?work=1` waits WORK_SECONDS with nothing else at work.
 An Upgrade to websocket is accepted and frames are echoed as raw bytes. START_SECONDS delays the listening; a file
 named UNREADY makes `/ready` answer 503; IDLE_SECONDS closes idle connections.
 """
@@ -17,6 +18,7 @@ import sys
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
+WORK = asyncio.Lock()
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -97,6 +99,9 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     if "sleep" in query and not await wait(float(query["sleep"]), reader, "gone" in query):
         write("gone")
         return False
+    if "work" in query:
+        async with WORK:
+            await asyncio.sleep(float(os.environ["WORK_SECONDS"]))
     if "chunks" in query or "events" in query:
         await stream(writer, int(query.get("chunks") or query.get("events") or 0), "events" in query)
         return True

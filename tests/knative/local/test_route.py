@@ -232,14 +232,14 @@ def test_a_websocket_carries_bytes_both_ways(engine: EngineProcess) -> None:
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "OPTIONS", "PATCH"])
 def test_every_method_passes_and_the_connection_is_kept(engine: EngineProcess, method: str) -> None:
     one = f"{method} /hello?n=1 HTTP/1.1\r\nHost: x\r\n\r\n".encode()
-    answer = exchange(engine, one + one)
+    answer = exchange(engine, one + one, seconds=1)
     assert statuses(answer) == [200, 200]
 
 
 @pytest.mark.parametrize("status", [204, 304, 418, 500])
 def test_a_status_passes(engine: EngineProcess, status: int) -> None:
     request = f"GET /hello?size=0&status={status} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
-    assert statuses(exchange(engine, request * 2)) == [status, status]
+    assert statuses(exchange(engine, request * 2, seconds=1)) == [status, status]
 
 
 def test_http_1_0_is_answered_without_chunks(engine: EngineProcess) -> None:

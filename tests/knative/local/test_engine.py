@@ -1,0 +1,420 @@
+"""The engine's promises, kept by real processes: from zero and back, crashes, rollouts, traffic, and a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.engines import POD_SERVER, EngineProcess, service
+from tests.servers import ROOT, clean_environment
+
+QUICK = ("--window", "2s", "--grace", "1s")
+Start = Callable[..., EngineProcess]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Engines that are ended after the test, and must end well."""
+    engines: list[EngineProcess] = []
+
+    def begin(*services: Any, arguments: tuple[str, ...] = ()) -> EngineProcess:
+        engines.append(EngineProcess(tmp_path, *services, arguments=arguments))
+        return engines[-1]
+
+    yield begin
+    for engine in engines:
+        if engine.process.poll() is None:
+            assert engine.stop() == 0
+        engine.stop()
+
+
+def pod_processes(ledger_or_marker: str) -> list[int]:
+    """Processes that carry a word in their environment."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and ledger_or_marker.encode() in (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+async def closed_loop(
+    url: str, clients: int, seconds: float, *, pause: float = 0.0, body: bytes | None = None
+) -> Counter[int]:
+    """Clients that each send the next request when the last is answered; answers by status, 0 for none."""
+    counts: Counter[int] = Counter()
+    end = time.monotonic() + seconds
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def client() -> None:
+            while time.monotonic() < end:
+                try:
+                    async with session.post(url, data=body) as response:
+                        await response.read()
+                        counts[response.status] += 1
+                except aiohttp.ClientError:
+                    counts[0] += 1
+                await asyncio.sleep(pause)
+
+        await asyncio.gather(*(client() for _ in range(clients)))
+    return counts
+
+
+# From zero, and back
+
+
+def test_a_request_wakes_a_service_from_zero_and_it_goes_back(start: Start) -> None:
+    engine = start(service(), arguments=("--initial-scale", "0", *QUICK))
+    assert engine.revision()["pods"] == []
+    status, body = engine.get("/hello")
+    assert status == 200
+    assert json.loads(body)["pod"] == engine.pods()[0]["name"]
+    assert engine.revision()["coldStarts"] == 1
+    engine.wait(lambda: not engine.revision()["pods"], "zero pods", 15)
+    decisions = engine.revision()["decisions"]
+    assert [decision["desired"] for decision in decisions][-1] == 0
+    assert all("stable" in decision["words"] for decision in decisions)
+    assert engine.get("/hello")[0] == 200
+
+
+def test_a_burst_from_zero_is_answered_whole(start: Start, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    engine = start(
+        service(concurrency=10, annotations={"max-scale": "4"}, environment={"LEDGER": str(ledger)}),
+        arguments=("--initial-scale", "0"),
+    )
+
+    async def burst() -> list[tuple[int, str]]:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+            async def one(number: int) -> tuple[int, str]:
+                async with session.get(f"{engine.url}/hello?brief=1&sleep=0.05&id=r{number}") as response:
+                    return response.status, (await response.json())["id"]
+
+            return await asyncio.gather(*(one(number) for number in range(200)))
+
+    answers = asyncio.run(burst())
+    assert answers == [(200, f"r{number}") for number in range(200)]
+    assert sorted(ledger.read_text().split()) == sorted(f"r{number}" for number in range(200))
+
+
+def test_more_load_than_a_pod_is_held_at_brings_more_pods(start: Start) -> None:
+    engine = start(
+        service(concurrency=10, annotations={"target-utilization-percentage": "70", "max-scale": "6"}),
+        arguments=QUICK,
+    )
+
+    async def drive() -> list[int]:
+        load = asyncio.ensure_future(closed_loop(f"{engine.url}/hello?sleep=0.2&brief=1", 20, 8))
+        await asyncio.sleep(6)
+        ready = []
+        for _ in range(5):
+            ready.append(await asyncio.to_thread(lambda: engine.revision()["ready"]))
+            await asyncio.sleep(0.3)
+        await load
+        return ready
+
+    ready = asyncio.run(drive())
+    # ⌈20 / 7⌉, within the one of a tick.
+    assert max(ready) <= 4
+    assert min(ready) >= 2
+
+
+# Pods
+
+
+def test_a_killed_pod_costs_only_what_it_was_answering(start: Start) -> None:
+    engine = start(service(concurrency=4, annotations={"min-scale": "3", "window": "6s"}))
+    engine.wait_pods(3)
+
+    async def drive() -> tuple[Counter[int], int]:
+        load = asyncio.ensure_future(closed_loop(f"{engine.url}/hello?sleep=0.05&brief=1", 9, 4))
+        await asyncio.sleep(1)
+        victim = (await asyncio.to_thread(engine.pods))[0]
+        os.kill(victim["pid"], signal.SIGKILL)
+        return await load, victim["port"]
+
+    counts, _ = asyncio.run(drive())
+    assert set(counts) <= {200, 502}
+    assert counts[502] <= 4
+    assert counts[200] > 300
+    engine.wait_pods(3)
+    assert sum(pod["restarts"] for pod in engine.pods()) == 1
+
+
+def test_a_pod_that_falls_again_and_again_is_given_time(start: Start) -> None:
+    engine = start(service(command=["python", "-c", "print('no luck'); raise SystemExit(3)"]))
+    pod = engine.wait(lambda: engine.pods("failed"), "failed pod")[0]
+    assert "exited with 3" in pod["reason"]
+    engine.wait(lambda: "next try in 2 s" in engine.output, "longer back-off")
+    assert f"[{pod['name']}] no luck" in engine.output
+
+
+def test_a_command_that_is_not_there_is_said(start: Start) -> None:
+    engine = start(service(command=["no-such-program"]))
+    engine.wait(lambda: "no-such-program: command not found" in engine.output, "reason")
+
+
+@pytest.mark.parametrize(
+    "probe", [{"httpGet": {"path": "/ready"}}, {"exec": {"command": ["sh", "-c", 'test ! -e "$UNREADY"']}}]
+)
+def test_a_pod_that_says_it_is_not_ready_gets_no_requests(start: Start, tmp_path: Path, probe: dict[str, Any]) -> None:
+    unready = tmp_path / "unready"
+    unready.touch()
+    engine = start(
+        service(
+            environment={"UNREADY": str(unready)},
+            container={"readinessProbe": {**probe, "periodSeconds": 1, "failureThreshold": 1}},
+            annotations={"min-scale": "1"},
+        )
+    )
+    engine.wait(lambda: "listening" in engine.output, "listening pod")
+    assert engine.pods("pending")
+    unready.unlink()
+    engine.wait_pods(1)
+    assert engine.get()[0] == 200
+    unready.touch()
+    engine.wait(lambda: engine.pods("pending"), "pod that is no longer ready", 5)
+
+
+def test_a_hung_pod_is_replaced_by_its_liveness_probe(start: Start) -> None:
+    liveness = {"tcpSocket": {}, "httpGet": {"path": "/"}, "periodSeconds": 1, "failureThreshold": 1}
+    del liveness["tcpSocket"]
+    engine = start(service(container={"livenessProbe": liveness}, annotations={"min-scale": "1"}))
+    engine.wait_pods(1)
+    os.kill(engine.pods()[0]["pid"], signal.SIGSTOP)
+    engine.wait(lambda: any(pod["restarts"] for pod in engine.pods()), "restarted pod")
+    assert engine.get()[0] == 200
+
+
+def test_arguments_see_the_environment(start: Start) -> None:
+    engine = start(
+        service(
+            command=["python", "-S", str(POD_SERVER)],
+            container={"args": ["--port=$(PORT)", "$$(PORT)", "$(UNKNOWN)"]},
+        )
+    )
+    told = json.loads(engine.get()[1])
+    assert told["arguments"] == [f"--port={told['environment']['PORT']}", "$(PORT)", "$(UNKNOWN)"]
+
+
+def test_limits_hold_or_are_said_not_to(start: Start) -> None:
+    container = {"resources": {"limits": {"cpu": "500m", "memory": "256Mi"}}}
+    engine = start(service(container=container, annotations={"min-scale": "1"}))
+    engine.wait_pods(1)
+    groups = Path(f"/proc/{engine.pods()[0]['pid']}/cgroup").read_text()
+    assert ("knative-local" in groups) != ("limits are not applied" in engine.output)
+
+
+# Revisions and traffic
+
+
+def test_a_changed_manifest_is_rolled_out_without_an_error(start: Start) -> None:
+    engine = start(service(annotations={"min-scale": "1"}), arguments=("--watch", *QUICK))
+    engine.wait_pods(1)
+
+    async def drive() -> Counter[int]:
+        # 50 requests a second from ten clients.
+        load = asyncio.ensure_future(closed_loop(f"{engine.url}/hello?brief=1&sleep=0.02", 10, 6, pause=0.18))
+        await asyncio.sleep(1)
+        engine.write(service(annotations={"min-scale": "1"}, environment={"START_SECONDS": "0.5"}))
+        return await load
+
+    counts = asyncio.run(drive())
+    assert set(counts) == {200}
+    assert json.loads(engine.get()[1])["environment"]["K_REVISION"] == "hello-00002"
+    engine.wait(lambda: {pod["name"][:11] for pod in engine.pods()} == {"hello-00002"}, "new pods only", 30)
+
+
+def test_a_revision_that_does_not_come_up_gets_no_traffic(start: Start) -> None:
+    engine = start(service(annotations={"min-scale": "1"}))
+    engine.wait_pods(1)
+    engine.write(service(annotations={"min-scale": "1"}, command=["false"]))
+    engine.process.send_signal(signal.SIGHUP)
+    engine.wait(lambda: "revision hello-00002" in engine.output, "second revision")
+    engine.wait(lambda: engine.pods("failed"), "failed pod")
+    assert json.loads(engine.get()[1])["environment"]["K_REVISION"] == "hello-00001"
+
+
+def test_a_bad_manifest_changes_nothing(start: Start) -> None:
+    engine = start(service(annotations={"min-scale": "1"}))
+    engine.write(service(annotations={"min-scale": "-1"}))
+    engine.process.send_signal(signal.SIGHUP)
+    engine.wait(lambda: "not applied" in engine.output, "refusal")
+    assert engine.get()[0] == 200
+
+
+def test_traffic_is_split_by_percent_and_by_tag(start: Start) -> None:
+    engine = start(service(annotations={"min-scale": "1"}, revision="hello-one"))
+    engine.wait_pods(1)
+    traffic = [
+        {"revisionName": "hello-one", "percent": 70, "tag": "old"},
+        {"revisionName": "hello-two", "percent": 30},
+        {"latestRevision": True, "percent": 0, "tag": "new"},
+    ]
+    engine.write(service(annotations={"min-scale": "1"}, revision="hello-two", environment={"A": "B"}, traffic=traffic))
+    engine.process.send_signal(signal.SIGHUP)
+    engine.wait_pods(2)
+
+    def revision(host: str) -> str:
+        return str(json.loads(engine.get("/", host)[1])["environment"]["K_REVISION"])
+
+    engine.wait(lambda: engine.get("/", "new-hello.default.localhost")[0] == 200, "tag's host")
+    assert revision("old-hello.default.localhost") == "hello-one"
+    assert revision("new-hello.default.localhost") == "hello-two"
+    counts = Counter(revision("hello.default.localhost") for _ in range(300))
+    # Six standard deviations of the binomial: one failure in a billion.
+    assert 40 < counts["hello-two"] < 140
+
+
+# The end
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_requests_finish_and_leaves_nothing(start: Start, number: int) -> None:
+    engine = start(service(annotations={"min-scale": "2"}, environment={"MARKER": "clean-end"}))
+    engine.wait_pods(2)
+
+    async def drive() -> int:
+        async with aiohttp.ClientSession() as session:
+            request = asyncio.ensure_future(session.get(f"{engine.url}/hello?sleep=1"))
+            await asyncio.sleep(0.3)
+            engine.process.send_signal(number)
+            async with await request as response:
+                return response.status
+
+    assert asyncio.run(drive()) == 200
+    assert engine.stop() == 0
+    assert pod_processes("MARKER=clean-end") == []
+
+
+def test_even_a_killed_engine_leaves_nothing(start: Start) -> None:
+    # The pod has a child in a session of its own, which no signal to the pod's group reaches.
+    command = ["sh", "-c", f"setsid sleep 300 & exec python -S {POD_SERVER}"]
+    engine = start(service(command=command, annotations={"min-scale": "2"}, environment={"MARKER": "hard-end"}))
+    engine.wait_pods(2)
+    assert len(pod_processes("MARKER=hard-end")) == 4
+    engine.process.kill()
+    engine.process.wait()
+    deadline = time.monotonic() + 10
+    while pod_processes("MARKER=hard-end"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def serve(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "knative", "serve", *arguments],
+        cwd=ROOT,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+
+def test_a_busy_port_is_one_line(start: Start) -> None:
+    engine = start(service())
+    ended = serve(str(engine.manifest), "--port", str(engine.port))
+    assert ended.returncode == 1
+    assert ended.stderr == f"cannot listen on 127.0.0.1:{engine.port}: Address already in use\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("kind: [", "services.yaml:2"),
+        ("apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: UPPER}\n", "services.yaml"),
+        ("", "no Knative Service"),
+    ],
+)
+def test_a_bad_manifest_is_said_and_nothing_starts(tmp_path: Path, text: str, word: str) -> None:
+    manifest = tmp_path / "services.yaml"
+    manifest.write_text(text)
+    ended = serve(str(manifest), "--port", "0")
+    assert ended.returncode == 2
+    assert word in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_service_without_a_command_cannot_run_here(tmp_path: Path) -> None:
+    hello = service()
+    del hello["spec"]["template"]["spec"]["containers"][0]["command"]
+    manifest = tmp_path / "services.yaml"
+    manifest.write_text(json.dumps(hello))
+    ended = serve(str(manifest), "--port", "0")
+    assert ended.returncode == 2
+    assert "no command" in ended.stderr
+
+
+# The whole load
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_hundred_thousand_requests_none_lost_none_doubled(start: Start, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    engine = start(
+        service(concurrency=10, annotations={"max-scale": "4"}, environment={"LEDGER": str(ledger)}),
+        arguments=("--initial-scale", "0", "--window", "6s"),
+    )
+    total = 100_000
+
+    async def drive() -> Counter[str]:
+        got: Counter[str] = Counter()
+        numbers = iter(range(total))
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+            async def one(number: int) -> None:
+                async with session.get(f"{engine.url}/hello?brief=1&id=r{number}") as response:
+                    assert response.status == 200
+                    assert (await response.json())["id"] == f"r{number}"
+                    got[f"r{number}"] += 1
+
+            async def client() -> None:
+                for number in numbers:
+                    await one(number)
+
+            await asyncio.gather(*(one(next(numbers)) for _ in range(200)))
+            await asyncio.gather(*(client() for _ in range(40)))
+        return got
+
+    got = asyncio.run(drive())
+    assert len(got) == total
+    assert set(got.values()) == {1}
+    assert Counter(ledger.read_text().split()) == got
+
+
+@pytest.mark.slow
+def test_overload_is_answered_200_or_503_and_passes(start: Start) -> None:
+    # Work of 20 ms that excludes other work: one pod of concurrency 4 answers 50 a second, however it is asked.
+    engine = start(
+        service(
+            concurrency=4,
+            annotations={"max-scale": "1", "min-scale": "1", "target-burst-capacity": "0"},
+            environment={"WORK_SECONDS": "0.02"},
+        )
+    )
+    engine.wait_pods(1)
+    url = f"{engine.url}/hello?brief=1&work=1"
+    peak = asyncio.run(closed_loop(url, 4, 5))[200]
+    over = asyncio.run(closed_loop(url, 120, 5, pause=0.05))
+    assert set(over) == {200, 503}
+    assert over[200] >= 0.9 * peak
+    after = asyncio.run(closed_loop(url, 4, 2))
+    assert set(after) == {200}
