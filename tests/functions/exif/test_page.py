@@ -1,0 +1,176 @@
+"""The page in a real browser: pictures in by every way, the privacy report, the search, the clean copy."""
+
+from __future__ import annotations
+
+import base64
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from functions.exif.answer import examine
+from tests.browser import no_serious_violation, no_sideways_scrolling, picture, visit
+from tests.functions.exif import made
+from tests.images import encoded, gradient
+from tests.servers import FunctionServer
+
+
+@pytest.fixture
+def address(servers: Callable[..., FunctionServer]) -> str:
+    return f"{servers('exif').url}/exif"
+
+
+def named(name: str, data: bytes) -> dict[str, object]:
+    return {"name": name, "mimeType": "image/jpeg", "buffer": data}
+
+
+def hand_over(page: Page, how: str, name: str, data: bytes) -> None:
+    """Drop or paste a file as a person's browser does."""
+    page.evaluate(
+        """([how, name, text]) => {
+          const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0)), moved = new DataTransfer();
+          moved.items.add(new File([bytes], name, {type: "image/jpeg"}));
+          dispatchEvent(how === "drop" ? new DragEvent("drop", {dataTransfer: moved, cancelable: true})
+            : new ClipboardEvent("paste", {clipboardData: moved}));
+        }""",
+        [how, name, base64.b64encode(data).decode()],
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "scheme"), [("wide", "light"), ("narrow", "dark"), ("wide", "dark"), ("narrow", "light")]
+)
+def test_a_chosen_picture_is_told_privacy_first(browser: Browser, address: str, size: str, scheme: str) -> None:
+    with visit(browser, address, size, scheme) as page:
+        page.set_input_files("#file", named("harbour.jpg", made.jpeg()))
+        card = page.locator(".file")
+        expect(card.locator("h2")).to_contain_text("Lamp Camera X")
+        expect(card.locator("h3").first).to_have_text("Privacy")
+        expect(card.locator(".findings li").first).to_contain_text("place: where it was taken")
+        expect(card.locator(".findings")).to_contain_text("SN-0815-4711")
+        expect(card.locator("a", has_text="map application")).to_have_attribute("href", "geo:48.137153,11.576152")
+        expect(page.locator("#answered-by")).to_contain_text("answered by")
+        no_sideways_scrolling(page)
+        no_serious_violation(page)
+        picture(page, f"exif-result-{size}-{scheme}")
+
+
+@pytest.mark.parametrize("how", ["drop", "paste"])
+def test_a_picture_is_dropped_or_pasted(browser: Browser, address: str, how: str) -> None:
+    with visit(browser, address) as page:
+        hand_over(page, how, "harbour.jpg", made.jpeg())
+        expect(page.locator(".file h2")).to_contain_text("Lamp Camera X")
+
+
+def test_the_sample_is_a_photograph_of_its_own(browser: Browser, address: str) -> None:
+    with visit(browser, address) as page:
+        page.click("#sample")
+        expect(page.locator(".file h2")).to_have_text(
+            "Pixelamp Harbour One, 50 mm, 1/200 s, f/2.8, ISO 400, 3 May 2024 20:41 +02:00"
+        )
+        expect(page.locator(".file .findings")).to_contain_text("Erika Mustermann")
+        picture(page, "exif-sample-wide-light")
+
+
+def test_the_search_narrows_the_table(browser: Browser, address: str) -> None:
+    with visit(browser, address) as page:
+        page.set_input_files("#file", named("harbour.jpg", made.jpeg()))
+        rows = page.locator(".tags tr[data-text]:visible")
+        expect(rows.first).to_be_visible()
+        every = rows.count()
+        page.fill(".search", "serial")
+        expect(rows).to_have_count(1)
+        expect(rows).to_contain_text("SN-0815-4711")
+        expect(page.locator(".search + [role=status]")).to_have_text("1 found")
+        page.fill(".search", "")
+        expect(rows).to_have_count(every)
+
+
+@pytest.mark.parametrize(("choice", "left"), [("", None), ("&remove=gps", "Erika Mustermann")])
+def test_a_clean_copy_is_saved_and_told(
+    browser: Browser, address: str, tmp_path: Path, choice: str, left: str | None
+) -> None:
+    with visit(browser, address, accept_downloads=True) as page:
+        page.set_input_files("#file", named("harbour.jpg", made.jpeg()))
+        page.check(f".clean input[value='{choice}']")
+        with page.expect_download() as saved:
+            page.click("text=Give me a clean copy")
+        assert saved.value.suggested_filename == "harbour.jpg"
+        copy = tmp_path / "copy.jpg"
+        saved.value.save_as(copy)
+        reading = examine(copy.read_bytes())
+        assert "GPS" not in reading.groups
+        assert reading.text("IFD0", "Artist") == (left or "")
+        expect(page.locator(".file .good")).to_contain_text("Pixels unchanged")
+        expect(page.locator(".gone").first).to_contain_text("location" if choice else "comment")
+        page.click("text=Each tag that went")
+        expect(page.locator(".gone").last).to_contain_text("GPSLatitude")
+        no_serious_violation(page)
+        picture(page, "exif-clean-wide-light" if not choice else "exif-location-wide-light")
+
+
+def test_several_at_once_and_one_that_is_none(browser: Browser, address: str, tmp_path: Path) -> None:
+    with visit(browser, address, "narrow", accept_downloads=True) as page:
+        page.set_input_files(
+            "#file",
+            [
+                named("one.jpg", made.jpeg()),
+                named("two.png", made.png()),
+                named("notes.txt", b"no image at all"),
+                named("plain.gif", encoded(gradient("P"), "GIF")),
+            ],
+        )
+        expect(page.locator(".file")).to_have_count(3)
+        expect(page.locator("#results [role=alert]")).to_contain_text("begin like no image format")
+        expect(page.locator("#count")).to_have_text("3 pictures")
+        expect(page.locator(".file").last.locator(".grade").first).to_have_text("nothing found")
+        assert page.locator(".body").count() == 1
+        page.locator(".file").nth(1).locator("summary").first.click()
+        expect(page.locator(".body")).to_have_count(2)
+        with page.expect_download() as saved:
+            page.click("#zip")
+        saved.value.save_as(tmp_path / "clean.zip")
+        with zipfile.ZipFile(tmp_path / "clean.zip") as archive:
+            assert archive.namelist() == ["one.jpg", "two.png", "plain.gif"]
+        no_sideways_scrolling(page)
+        no_serious_violation(page)
+        picture(page, "exif-several-narrow-light")
+
+
+def test_by_keyboard_alone(browser: Browser, address: str) -> None:
+    with visit(browser, address, accept_downloads=True) as page:
+        page.focus("#sample")
+        page.keyboard.press("Enter")
+        expect(page.locator(".file .findings")).to_be_visible()
+        page.focus(".file > summary")
+        page.keyboard.press("Enter")
+        expect(page.locator(".file .findings")).to_be_hidden()
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.type") == "radio"
+        page.keyboard.press("ArrowDown")
+        assert page.evaluate("document.activeElement.value") == "&remove=gps"
+        page.keyboard.press("Tab")
+        with page.expect_download():
+            page.keyboard.press("Enter")
+        expect(page.locator("#said")).to_have_text("The clean copy is saved.")
+
+
+def test_a_refusal_is_shown(browser: Browser, address: str) -> None:
+    with visit(browser, address) as page:
+        page.set_input_files("#file", named("notes.txt", b"no image at all"))
+        expect(page.locator("#results [role=alert]")).to_contain_text("no image format")
+        expect(page.locator("#all")).to_be_hidden()
+        no_serious_violation(page)
+
+
+def test_the_json_and_the_curl_are_at_hand(browser: Browser, address: str) -> None:
+    with visit(browser, address, permissions=["clipboard-read", "clipboard-write"]) as page:
+        page.set_input_files("#file", named("it's.jpg", made.jpeg()))
+        page.click("text='JSON'")
+        expect(page.locator(".body pre")).to_contain_text('"privacy"')
+        page.click("text=Copy as curl")
+        expect(page.locator("#said")).to_have_text("Copied.")
+        assert page.evaluate("navigator.clipboard.readText()") == f"curl -F 'file=@it'\\''s.jpg' '{address}/'"
