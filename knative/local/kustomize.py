@@ -73,13 +73,15 @@ def _build(folder: FilePath, parents: tuple[FilePath, ...]) -> Built:
             inner = _build(path, (*parents, folder.resolve()))
             objects += inner.documents
             files += inner.files
-        elif path.is_file():
+        elif not path.is_file():
+            message = f"accumulating resources from '{entry}': no such file or folder"
+            raise kustomization.error(message, ("resources", index))
+        elif not path.resolve().is_relative_to(folder.resolve()):
+            message = f"security; file '{entry}' is not in or below '{folder}'"
+            raise kustomization.error(message, ("resources", index))
+        else:
             objects += read_file(path)
             files.append(path)
-        else:
-            raise kustomization.error(
-                f"accumulating resources from '{entry}': no such file or folder", ("resources", index)
-            )
     for index, patch in enumerate(kustomization.listed("patches")):
         objects, patch_file = kustomization.patched(objects, patch, ("patches", index))
         files += [patch_file] if patch_file else []

@@ -1,0 +1,114 @@
+"""The three Services: one number, one place. What a manifest says agrees with what its function is and does."""
+
+import tomllib
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from functions.kit.settings import load as load_settings
+from knative.images import VERSION, reference
+from knative.local.annotations import ANNOTATIONS
+from knative.local.manifests import load
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICES = {service.name: service.data for service in load([ROOT / "knative"]).services}
+each = pytest.mark.parametrize("name", sorted(SERVICES))
+AUTOSCALING = "autoscaling.knative.dev/"
+
+
+def template(name):
+    return SERVICES[name]["spec"]["template"]
+
+
+def container(name):
+    (only,) = template(name)["spec"]["containers"]
+    return only
+
+
+def settings(name):
+    """The settings that the function has with this environment; a variable that does not exist fails."""
+    environment = {variable["name"]: variable["value"] for variable in container(name)["env"]}
+    cls = import_module(f"functions.{name}.main").FUNCTION.settings
+    known = {f"{name}_{field}".upper() for field in cls.__dataclass_fields__}
+    assert set(environment) <= known
+    return load_settings(cls, name, environment)
+
+
+def test_there_is_a_service_for_each_function():
+    assert sorted(SERVICES) == ["exif", "histogram", "stress"]
+
+
+@each
+def test_server_and_queue_proxy_agree(name):
+    spec = template(name)["spec"]
+    assert settings(name).concurrency == spec["containerConcurrency"]
+    assert settings(name).timeout_seconds == spec["timeoutSeconds"]
+
+
+@each
+def test_the_version_is_the_packages(name):
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert version == VERSION
+    assert container(name)["image"] == reference("dev.local", name, version)
+    for labels in (SERVICES[name]["metadata"]["labels"], template(name)["metadata"]["labels"]):
+        assert labels["app.kubernetes.io/version"] == version
+        assert labels["app.kubernetes.io/name"] == name
+
+
+@each
+def test_it_starts_what_the_image_starts(name):
+    assert container(name)["command"] + container(name)["args"] == ["python", "-m", "functions.kit.server", name]
+    assert 'CMD exec python -m functions.kit.server "$FUNCTION"' in (ROOT / "Dockerfile").read_text()
+
+
+@each
+def test_the_pod_fits_the_restricted_profile(name):
+    spec, context = template(name)["spec"], container(name)["securityContext"]
+    assert context == {
+        "runAsNonRoot": True,
+        "readOnlyRootFilesystem": True,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert spec["automountServiceAccountToken"] is False
+    assert "serviceAccountName" not in spec
+    assert [next(iter(set(volume) - {"name"})) for volume in spec["volumes"]] == ["emptyDir"]
+
+
+@each
+def test_the_autoscaler_is_told_and_bounded(name):
+    given = template(name)["metadata"]["annotations"]
+    assert set(given) <= {item.key for item in ANNOTATIONS}
+    assert given[f"{AUTOSCALING}class"] == "kpa.autoscaling.knative.dev"
+    assert given[f"{AUTOSCALING}metric"] == "concurrency"
+    assert given[f"{AUTOSCALING}min-scale"] == "0"
+    assert int(given[f"{AUTOSCALING}max-scale"]) > 1
+    assert 1 <= float(given[f"{AUTOSCALING}target"]) <= template(name)["spec"]["containerConcurrency"]
+
+
+@each
+def test_the_decodes_that_may_run_at_once_fit_the_memory(name):
+    """The bound beside the limit in the manifests: pixels of the decodes, bytes of the uploads, the interpreter."""
+    from knative.local.grammar import parse_quantity
+
+    now = settings(name)
+    limit = parse_quantity(container(name)["resources"]["limits"]["memory"])
+    decoded = 5.1 * now.max_pixels * now.decodes if name == "histogram" else 0
+    uploads = now.max_bytes * template(name)["spec"]["containerConcurrency"] if name != "stress" else 0
+    assert decoded + uploads + 90 * 2**20 <= limit
+
+
+@each
+def test_small_requests_and_whole_limits(name):
+    resources = container(name)["resources"]
+    assert set(resources["requests"]) == set(resources["limits"]) == {"cpu", "memory"}
+
+
+@each
+def test_the_probes_ask_what_the_function_answers(name):
+    app = import_module("functions.kit.application").build(name)[0]
+    for probe in ("readinessProbe", "livenessProbe"):
+        path = container(name)[probe]["httpGet"]["path"]
+        assert app.test_client().get(path).status_code == 200
