@@ -1,0 +1,124 @@
+"""`python -m loadtest [SCENARIO…]`: run scenarios on this machine, write the report, and say what came of them.
+
+Exit status: 0 if all passed, 1 if one failed or was invalid, 2 for a mistake in the arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from loadtest.lab import Run
+from loadtest.observe import write_samples
+from loadtest.scenarios import QUICK, SCENARIOS, play
+from loadtest.verdict import THRESHOLDS, ThresholdsError, Verdict, as_dict, thresholds
+
+OUT = Path(__file__).parent / "out"
+EXIT_MISTAKE = 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    made = argparse.ArgumentParser(
+        prog="python -m loadtest",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="scenarios:\n" + "\n".join(f"  {name:10} {one.summary}" for name, one in SCENARIOS.items()),
+    )
+    made.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"default: {' '.join(QUICK)}; all for all")
+    made.add_argument("--out", type=Path, default=OUT, help="folder of the report and the raw files")
+    made.add_argument("--thresholds", type=Path, default=THRESHOLDS, help="TOML with the bounds")
+    made.add_argument("--compare", type=Path, metavar="VERDICT", help="an earlier verdict.json to set beside")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns the exit status."""
+    arguments = parser()
+    options = arguments.parse_args(argv)
+    names = list(SCENARIOS) if options.scenarios == ["all"] else options.scenarios or list(QUICK)
+    unknown = [name for name in names if name not in SCENARIOS]
+    if unknown:
+        arguments.error(f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
+    try:
+        bounds = {name: thresholds(name, options.thresholds) for name in names}
+        earlier = json.loads(options.compare.read_text()) if options.compare else None
+    except (ThresholdsError, OSError, ValueError) as error:
+        print(f"loadtest: {error}", file=sys.stderr)
+        return EXIT_MISTAKE
+    options.out.mkdir(parents=True, exist_ok=True)
+    played: list[tuple[Run, Verdict]] = []
+    for name in names:
+        print(f"{name}: {SCENARIOS[name].summary}", flush=True)
+        run, verdict = asyncio.run(play(name, options.out / name, bounds[name]))
+        _keep(run, options.out / name)
+        for check in verdict.checks:
+            print(f"  {'✓' if check.passed else '✗'} {check.words}")
+        for reason in verdict.invalid:
+            print(f"  INVALID: {reason}")
+        played.append((run, verdict))
+    summary = summarise(played)
+    (options.out / "verdict.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+    from loadtest.report import write
+
+    write(played, summary, options.out, earlier)
+    print(f"report: {options.out / 'report.html'}")
+    print("  ".join(f"{verdict.scenario} {verdict.word}" for _, verdict in played))
+    return 0 if all(verdict.passed for _, verdict in played) else 1
+
+
+def _keep(run: Run, folder: Path) -> None:
+    """The raw material: samples, requests and events, one JSON object a line."""
+    write_samples(run.samples, folder / "samples.jsonl")
+    with (folder / "requests.jsonl").open("w") as file:
+        for request in run.requests:
+            record = {name: getattr(request, name) for name in request.__slots__}
+            file.write(json.dumps(record) + "\n")
+    (folder / "events.json").write_text(
+        json.dumps({"offered": run.offered, "expected": run.expected, "events": run.events}, indent=1) + "\n"
+    )
+
+
+def summarise(played: Sequence[tuple[Run, Verdict]]) -> dict[str, Any]:
+    """verdict.json: verdicts, what was measured, the environment and the generator's health."""
+    measured: dict[str, float] = {}
+    for run, _ in played:
+        measured = run.measured | measured
+    return {
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "passed": all(verdict.passed for _, verdict in played),
+        "scenarios": [{**as_dict(verdict), "measured": run.measured, **_figures(run)} for run, verdict in played],
+        "measured": measured,
+        "environment": {
+            "machine": platform.machine(),
+            "system": f"{platform.system()} {platform.release()}",
+            "cpus": os.cpu_count(),
+            "python": platform.python_version(),
+            "load": os.getloadavg(),
+        },
+    }
+
+
+def _figures(run: Run) -> dict[str, Any]:
+    from loadtest.verdict import failures, latencies
+
+    return {
+        "requests": len(run.requests),
+        "failed": dict(failures(run.requests)),
+        "latency": latencies(run.requests).spectrum(),
+        "most_pods": max((sample.ready for sample in run.samples), default=0),
+        "generator_lag": run.lag.spectrum(),
+        "seconds": run.ended - run.started,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

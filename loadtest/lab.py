@@ -1,0 +1,276 @@
+"""Where a scenario runs: a Service of its own on a local engine of its own, its observer, and what is written down.
+
+The Service is the project's stress function, which on request waits without using the CPU: `POST /?sleep_ms=500` holds
+a place for half a second, as a request to a slow database would, so two cores can play a cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yaml
+
+from loadtest.clients import Clients, Request
+from loadtest.latency import Latencies
+from loadtest.observe import EngineSource, Observer, Sample
+from loadtest.verdict import expected_pods
+from loadtest.wire import Target, target
+
+ROOT = Path(__file__).resolve().parents[1]
+SERVICE = "load"
+HOST = f"{SERVICE}.default.localhost"
+START_SECONDS = 30.0
+_STOP_SECONDS = 15.0
+_LAG_PERIOD_SECONDS = 0.05
+PREFIX = "autoscaling.knative.dev/"
+
+
+class LabError(RuntimeError):
+    """The engine did not start, or did not do what a scenario needs before it can measure."""
+
+
+def service(
+    *,
+    concurrency: int = 10,
+    annotations: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    revision: str | None = None,
+    traffic: Iterable[Mapping[str, Any]] = (),
+    timeout: int = 60,
+) -> dict[str, Any]:
+    """The manifest of the Service under test; `annotations` by their short names."""
+    named = {PREFIX + name.replace("_", "-"): value for name, value in (annotations or {}).items()}
+    # More burns than places: it is Knative's limit that is tested, not the function's own.
+    variables = {
+        "STRESS_CONCURRENCY": str(concurrency),
+        "STRESS_BURNS": str(2 * concurrency),
+        **(environment or {}),
+    }
+    metadata: dict[str, Any] = {"annotations": named}
+    if revision:
+        metadata["name"] = f"{SERVICE}-{revision}"
+    spec: dict[str, Any] = {
+        "template": {
+            "metadata": metadata,
+            "spec": {
+                "containerConcurrency": concurrency,
+                "timeoutSeconds": timeout,
+                "containers": [
+                    {
+                        "image": "dev.local/pixelamp-stress:0.1.0",
+                        "command": [sys.executable, "-m", "functions.kit.server", "stress"],
+                        "env": [{"name": name, "value": value} for name, value in variables.items()],
+                        "readinessProbe": {"httpGet": {"path": "/readyz"}},
+                    }
+                ],
+            },
+        }
+    }
+    if traffic:
+        spec["traffic"] = [dict(one) for one in traffic]
+    return {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "metadata": {"name": SERVICE}, "spec": spec}
+
+
+@dataclass
+class Run:
+    """What happened, in times since the epoch: the raw material of verdict and report.
+
+    Attributes:
+        offered: (time, clients or requests/s) at each change.
+        expected: (time, pods) at each change.
+        events: (time, kind, words).
+        measured: figures worth keeping, in seconds, such as `cold_start_seconds`.
+        lag: lateness of the generator's own loop.
+    """
+
+    scenario: str
+    started: float = 0.0
+    ended: float = 0.0
+    requests: list[Request] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    offered: list[tuple[float, float]] = field(default_factory=list)
+    expected: list[tuple[float, int]] = field(default_factory=list)
+    events: list[tuple[float, str, str]] = field(default_factory=list)
+    measured: dict[str, float] = field(default_factory=dict)
+    lag: Latencies = field(default_factory=Latencies)
+
+    def say(self, kind: str, words: str) -> None:
+        """Note an event, and print it."""
+        self.events.append((time.time(), kind, words))
+        print(f"  {time.time() - self.started:6.1f} s  {words}", flush=True)
+
+
+class Lab:
+    """One engine with one Service; an asynchronous context manager.
+
+    Args:
+        run: what is written down.
+        folder: for the manifest and the engine's log.
+        manifests: the Service, or paths to serve as they are.
+        target_concurrency: target times utilisation of the Service, for the pods expected.
+        maximum: its max-scale, 0 for none.
+        options: further arguments of `python -m knative serve`.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        folder: Path,
+        manifests: Mapping[str, Any] | Iterable[Path],
+        *,
+        target_concurrency: float = 7.0,
+        maximum: int = 0,
+        options: Iterable[str] = (),
+        watch: str = SERVICE,
+    ) -> None:
+        self.run = run
+        self.folder = folder
+        self._target_concurrency = target_concurrency
+        self._maximum = maximum
+        self._options = list(options)
+        self.manifest = folder / "service.yaml"
+        self._paths: list[Path] = [self.manifest]
+        if isinstance(manifests, Mapping):
+            self.write(manifests)
+        else:
+            self._paths = list(manifests)
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.source = EngineSource(self.url, watch)
+        self.observer = Observer(self.source)
+        self.process: subprocess.Popen[bytes] | None = None
+        self._lag_task: asyncio.Task[None] | None = None
+
+    @property
+    def log(self) -> Path:
+        """The engine's and the pods' output."""
+        return self.folder / "engine.log"
+
+    def write(self, manifest: Mapping[str, Any]) -> None:
+        """Write the Service's manifest; `reload` applies it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.manifest.write_text(yaml.safe_dump(dict(manifest), sort_keys=False))
+
+    async def __aenter__(self) -> Lab:
+        command = [sys.executable, "-m", "knative", "serve", *map(str, self._paths), "--port", str(self.port)]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*command, *self._options], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        try:
+            await self._wait_up()
+        except BaseException:
+            await self._end()
+            raise
+        self.run.started = time.time()
+        await self.observer.__aenter__()
+        self._lag_task = asyncio.get_running_loop().create_task(self._watch_lag())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.run.ended = time.time()
+        if self._lag_task is not None:
+            self._lag_task.cancel()
+        await self.observer.__aexit__()
+        self.run.samples = self.observer.samples
+        await self._end()
+
+    async def _wait_up(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
+            while time.monotonic() < deadline:
+                if self.process is None or self.process.poll() is not None:
+                    raise LabError(f"the engine ended: {self.log.read_text()[-2000:]}")
+                with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
+                    if await self.source.status(session):
+                        return
+                await asyncio.sleep(0.1)
+        raise LabError(f"the engine did not answer within {START_SECONDS:g} s: {self.log.read_text()[-2000:]}")
+
+    async def _end(self) -> None:
+        process = self.process
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.to_thread(process.wait, _STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    async def _watch_lag(self) -> None:
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(_LAG_PERIOD_SECONDS)
+            self.run.lag.record(max(0.0, time.perf_counter() - before - _LAG_PERIOD_SECONDS))
+
+    def reload(self) -> None:
+        """Apply the manifest again."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGHUP)
+
+    def target(self, *, hold: float = 0.5, body: bytes = b"") -> Target:
+        """A request that holds its place for `hold` seconds."""
+        return target(
+            f"{self.url}/?seconds=0&sleep_ms={hold * 1000:.0f}", method="POST", headers={"Host": HOST}, body=body
+        )
+
+    def clients(self, **options: Any) -> Clients:
+        """Clients of the Service, whose requests are written down."""
+        hold = options.pop("hold", 0.5)
+        body = options.pop("body", b"")
+        made = Clients(self.target(hold=hold, body=body), **options)
+        made.requests = self.run.requests
+        return made
+
+    def offer(self, clients: Clients, count: int) -> int:
+        """Set the number of clients and note it; returns the pods expected for them."""
+        clients.set(count)
+        expected = expected_pods(count, self._target_concurrency, maximum=self._maximum)
+        self.run.offered.append((time.time(), count))
+        self.run.expected.append((time.time(), expected))
+        self.run.say("offered", f"{count} clients, {expected} pods expected")
+        return expected
+
+    async def ready(self, pods: int, timeout: float = START_SECONDS) -> Sample:
+        """Wait until so many pods are ready.
+
+        Raises:
+            LabError: they were not in time.
+        """
+        found = await self.observer.until(lambda sample: sample.ready == pods, timeout)
+        if found is None:
+            raise LabError(f"not {pods} pods ready within {timeout:g} s")
+        return found
+
+    async def pod_process(self) -> tuple[str, int]:
+        """Name and process id of a ready pod.
+
+        Raises:
+            LabError: no pod is ready.
+        """
+        async with aiohttp.ClientSession() as session:
+            found = await self.source.status(session)
+        for revision in (found or {}).get("revisions", []):
+            for pod in revision["pods"]:
+                if pod["state"] == "ready" and pod["pid"]:
+                    return str(pod["name"]), int(pod["pid"])
+        raise LabError("no pod is ready")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,158 @@
+"""Verdicts: what a run was held to, what it did, and whether that is enough. Bounds stand in thresholds.toml."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from loadtest.clients import Request
+from loadtest.latency import Latencies
+from loadtest.observe import Sample
+
+THRESHOLDS = Path(__file__).with_name("thresholds.toml")
+
+
+class ThresholdsError(ValueError):
+    """A thresholds file that cannot be used; the message names the key."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One promise: its value against its bound, and the words for people."""
+
+    name: str
+    passed: bool
+    value: float | None
+    bound: float | None
+    words: str
+
+
+@dataclass
+class Verdict:
+    """All checks of one scenario, and why it says nothing, if it says nothing."""
+
+    scenario: str
+    checks: list[Check] = field(default_factory=list)
+    invalid: list[str] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every promise was kept by a valid run."""
+        return not self.invalid and bool(self.checks) and all(check.passed for check in self.checks)
+
+    @property
+    def word(self) -> str:
+        """PASS, FAIL or INVALID."""
+        if self.invalid:
+            return "INVALID"
+        return "PASS" if self.passed else "FAIL"
+
+    def at_most(self, name: str, value: float | None, bound: float, unit: str = "") -> None:
+        """The value must not exceed the bound; no value is a failure."""
+        passed = value is not None and value <= bound
+        self.checks.append(Check(name, passed, value, bound, f"{name} {figure(value, unit)} ≤ {figure(bound, unit)}"))
+
+    def at_least(self, name: str, value: float | None, bound: float, unit: str = "") -> None:
+        """The value must reach the bound; no value is a failure."""
+        passed = value is not None and value >= bound
+        self.checks.append(Check(name, passed, value, bound, f"{name} {figure(value, unit)} ≥ {figure(bound, unit)}"))
+
+    def within(self, name: str, value: float | None, wanted: float, slack: float, unit: str = "") -> None:
+        """The value must be as wanted, give or take the slack; no value is a failure."""
+        passed = value is not None and abs(value - wanted) <= slack
+        words = f"{name} {figure(value, unit)} = {figure(wanted, unit)} ± {figure(slack)}"
+        self.checks.append(Check(name, passed, value, wanted, words))
+
+
+def figure(value: float | None, unit: str = "") -> str:
+    """A number with its unit; a dash for None."""
+    return "–" if value is None else f"{value:.4g}{' ' + unit if unit else ''}"
+
+
+def thresholds(scenario: str, path: Path = THRESHOLDS) -> dict[str, float]:
+    """The bounds of a scenario: the table `all`, and over it the scenario's own.
+
+    Raises:
+        ThresholdsError: the file cannot be read, or a bound is not a number.
+    """
+    try:
+        content = tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ThresholdsError(f"{path}: {error}") from None
+    bounds: dict[str, Any] = {**content.get("all", {}), **content.get(scenario, {})}
+    for key, bound in bounds.items():
+        if isinstance(bound, bool) or not isinstance(bound, int | float):
+            raise ThresholdsError(f"{path}: {scenario}.{key} must be a number, not {bound!r}")
+    return {key: float(bound) for key, bound in bounds.items()}
+
+
+def expected_pods(concurrency: float, target: float, *, minimum: int = 0, maximum: int = 0) -> int:
+    """Pods that hold `concurrency` at `target` each (target already times its utilisation), within bounds."""
+    pods = max(math.ceil(concurrency / target - 1e-9), minimum)
+    return min(pods, maximum) if maximum else pods
+
+
+def latencies(requests: Iterable[Request]) -> Latencies:
+    """Latencies of the good answers."""
+    found = Latencies()
+    found.extend(request.latency for request in requests if request.good)
+    return found
+
+
+def failures(requests: Iterable[Request]) -> Counter[str]:
+    """What went wrong, by kind: a status, or the reason for no answer."""
+    return Counter(str(request.status or request.reason) for request in requests if not request.good)
+
+
+def ready_between(samples: Sequence[Sample], start: float, end: float) -> list[int]:
+    """Ready pods in each sample of an interval."""
+    return [sample.ready for sample in samples if start <= sample.at < end]
+
+
+def first_time(samples: Iterable[Sample], after: float, ready: int) -> float | None:
+    """Seconds from `after` until so many pods were ready; None if they never were."""
+    return next((sample.at - after for sample in samples if sample.at >= after and sample.ready >= ready), None)
+
+
+def shrank_in_panic(samples: Sequence[Sample]) -> int:
+    """How often desired pods fell between two samples in panic, which Knative never does."""
+    return sum(
+        bool(before.in_panic and after.in_panic and (after.desired or 0) < (before.desired or 0))
+        for before, after in itertools.pairwise(samples)
+    )
+
+
+def executions(log: Iterable[str]) -> Counter[str]:
+    """How often each request id was worked on, from the functions' JSON log."""
+    seen: Counter[str] = Counter()
+    for line in log:
+        at = line.find('"request_id": "')
+        if at >= 0 and '"message": "request"' in line:
+            start = at + len('"request_id": "')
+            seen[line[start : line.index('"', start)]] += 1
+    return seen
+
+
+def as_dict(verdict: Verdict) -> Mapping[str, Any]:
+    """A verdict as plain data."""
+    return {
+        "scenario": verdict.scenario,
+        "verdict": verdict.word,
+        "invalid": verdict.invalid,
+        "checks": [
+            {
+                "name": check.name,
+                "passed": check.passed,
+                "value": check.value,
+                "bound": check.bound,
+                "words": check.words,
+            }
+            for check in verdict.checks
+        ],
+    }
