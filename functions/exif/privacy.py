@@ -147,7 +147,7 @@ def report(reading: Reading) -> dict[str, Any]:
         for row in rows.values():
             rule = _match(group, row)
             if rule is not None:
-                found.setdefault(rule, []).append({"tag": f"{group}:{row.name}", "value": str(row.printed)[:MAX_VALUE]})
+                found.setdefault(rule, []).append({"tag": f"{group}:{row.name}", "value": _said(row.printed)})
     findings = [
         {"grade": rule.grade, "subject": rule.subject, "why": rule.why, "tags": tags[:MAX_TAGS]}
         for rule, tags in sorted(found.items(), key=lambda item: _rank(item[0]))
@@ -159,6 +159,12 @@ def report(reading: Reading) -> dict[str, Any]:
         "sentence": sentence(findings),
         "findings": findings,
     }
+
+
+def _said(value: Any) -> str:
+    """A printed value as short text, without ExifTool's advice on how to get at binary data."""
+    text = "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return text.replace(", use -b option to extract", "")[:MAX_VALUE]
 
 
 def _rank(rule: Rule) -> tuple[int, int]:

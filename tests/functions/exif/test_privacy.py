@@ -1,0 +1,86 @@
+"""The privacy report: a fixture for each grade and subject, and none where there is nothing to say."""
+
+from __future__ import annotations
+
+import piexif
+import pytest
+
+from functions.exif.answer import document, examine
+from functions.exif.privacy import GRADES, RULES, SUBJECTS, report
+from functions.exif.strip import strip
+from tests.functions.exif import made
+from tests.images import encoded, gradient
+
+
+def jpeg(first=None, exif=None, gps=None, **options: object) -> bytes:
+    block = piexif.dump({"0th": first or {}, "Exif": exif or {}, "GPS": gps or {}})
+    return encoded(gradient(), "JPEG", exif=block, **options)
+
+
+POSITION = {1: b"N", 2: ((48, 1), (8, 1), (13, 1)), 3: b"E", 4: ((11, 1), (34, 1), (34, 1))}
+FIXTURES = {
+    ("identifies", "place"): (jpeg(gps=POSITION), "GPS:GPSLatitude"),
+    ("identifies", "person"): (jpeg({0x013B: b"Erika Mustermann"}), "IFD0:Artist"),
+    ("identifies", "device"): (jpeg(exif={0xA431: b"SN-0815"}), "ExifIFD:SerialNumber"),
+    ("narrows", "place"): (jpeg(gps={0x1C: b"ASCII\0\0\0Musterstadt"}), "GPS:GPSAreaInformation"),
+    ("narrows", "person"): (jpeg({0x8298: b"(c) Mustermann"}), "IFD0:Copyright"),
+    ("narrows", "device"): (jpeg({0x0110: b"Lamp X"}), "IFD0:Model"),
+    ("narrows", "time"): (jpeg(exif={0x9003: b"2024:05:03 14:12:31"}), "ExifIFD:DateTimeOriginal"),
+    ("narrows", "content"): (jpeg(exif={0xA420: b"0123456789abcdef"}), "ExifIFD:ImageUniqueID"),
+    ("hints", "place"): (jpeg(exif={0x9011: b"+02:00"}), "ExifIFD:OffsetTimeOriginal"),
+    ("hints", "device"): (jpeg({0x0131: b"Lamp Studio 2"}), "IFD0:Software"),
+    ("hints", "time"): (jpeg({0x0132: b"2024:05:03 14:12:31"}), "IFD0:ModifyDate"),
+    ("hints", "content"): (jpeg({0x010E: b"Harbour at dusk"}), "IFD0:ImageDescription"),
+}
+
+
+@pytest.mark.parametrize(("grade", "subject"), FIXTURES)
+def test_each_grade_of_each_subject(grade: str, subject: str) -> None:
+    data, tag = FIXTURES[grade, subject]
+    result = report(examine(data))
+    assert result["grade"] == grade
+    (finding,) = result["findings"]
+    assert (finding["grade"], finding["subject"]) == (grade, subject)
+    assert tag in [one["tag"] for one in finding["tags"]]
+
+
+def test_every_rule_has_a_fixture_of_its_grade_and_subject() -> None:
+    assert {(rule.grade, rule.subject) for rule in RULES} == set(FIXTURES)
+    assert {rule.grade for rule in RULES} == set(GRADES)
+    assert {rule.subject for rule in RULES} == set(SUBJECTS)
+
+
+def test_the_worst_comes_first_and_is_the_grade() -> None:
+    result = report(examine(made.jpeg()))
+    grades = [GRADES.index(finding["grade"]) for finding in result["findings"]]
+    assert grades == sorted(grades)
+    assert result["grade"] == "identifies"
+    assert result["sentence"].startswith("It identifies a place, a person and a device, narrows down the time")
+
+
+def test_comments_xmp_iptc_and_credentials_count() -> None:
+    tags = {tag["tag"] for finding in report(examine(made.jpeg()))["findings"] for tag in finding["tags"]}
+    assert {"File:Comment", "XMP-photoshop:City", "XMP-dc:Creator", "IPTC:By-line", "APP11"} <= tags
+
+
+@pytest.mark.parametrize("kind", sorted(made.all_of_them()))
+def test_a_clean_copy_identifies_nothing(kind: str) -> None:
+    before = report(examine(made.all_of_them()[kind]))
+    after = report(examine(strip(made.all_of_them()[kind]).data))
+    assert before["grade"] != "nothing"
+    assert after == {
+        "grade": "nothing",
+        "sentence": "Nothing in its metadata identifies a person, a place or a device.",
+        "findings": [],
+    }
+
+
+@pytest.mark.parametrize("text", [b"", b"   ", b"0000:00:00 00:00:00", b"Unknown", b"none"])
+def test_a_field_left_empty_tells_nothing(text: bytes) -> None:
+    assert report(examine(jpeg({0x013B: text, 0x0110: text})))["grade"] == "nothing"
+
+
+def test_the_answer_holds_the_report() -> None:
+    answer = document(examine(made.jpeg()))
+    assert answer["privacy"]["grade"] == "identifies"
+    assert all(len(tag["value"]) <= 120 for finding in answer["privacy"]["findings"] for tag in finding["tags"])
