@@ -142,7 +142,7 @@ def _overrides(options: argparse.Namespace) -> Overrides:
 
 
 async def _serve(options: argparse.Namespace, paths: Sequence[Path], manifests: Manifests, sock: socket.socket) -> int:
-    from knative.local import code, eventing, status
+    from knative.local import code, console, eventing, status
     from knative.local.engine import Engine
     from knative.local.printer import Printer
 
@@ -156,6 +156,7 @@ async def _serve(options: argparse.Namespace, paths: Sequence[Path], manifests: 
     loop.add_signal_handler(signal.SIGHUP, reload.set)
     engine = Engine(directory, overrides=_overrides(options), write=printer, say=printer.say)
     status.mount(engine)
+    console.mount(engine)
     engine.port = sock.getsockname()[1]
     if options.state is None and options.port == 0:
         eventing.stateless(engine)

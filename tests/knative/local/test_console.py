@@ -1,0 +1,157 @@
+"""The console in Chromium during a burst from zero, and the handler behind its button."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.browser import picture, visit
+from tests.engines import EngineProcess, service
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
+    quick = {"window": "20s", "max-scale": "4", "target-utilization-percentage": "70", "target": "5"}
+    started = EngineProcess(
+        tmp_path_factory.mktemp("console"),
+        service(concurrency=10, annotations=quick),
+        service("other"),
+        arguments=("--initial-scale", "0"),
+    )
+    yield started
+    assert started.stop() == 0
+
+
+def ask(engine: EngineProcess, body: Any, **headers: str) -> tuple[int, dict[str, Any]]:
+    request = urllib.request.Request(
+        f"{engine.url}/_knative/burst",
+        data=body if isinstance(body, bytes) else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json", **headers},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+BURST = {"service": "other", "clients": 5, "seconds": 0.3}
+
+
+def test_a_burst_tells_its_answers(engine: EngineProcess) -> None:
+    status, told = ask(engine, BURST)
+    assert status == 200
+    assert told["answers"]["200"] >= 5
+    assert told["milliseconds"]["p50"] <= told["milliseconds"]["p99"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{", 400),
+        ([], 400),
+        ({}, 400),
+        ({**BURST, "clients": 0}, 400),
+        ({**BURST, "clients": 501}, 400),
+        ({**BURST, "seconds": float("nan")}, 400),
+        ({**BURST, "path": "/ HTTP/1.1\r\nX: y"}, 400),
+        ({**BURST, "method": "BREW"}, 400),
+        ({**BURST, "service": "none"}, 404),
+    ],
+)
+def test_a_burst_that_makes_no_sense_is_refused(engine: EngineProcess, body: Any, status: int) -> None:
+    answered, told = ask(engine, body)
+    assert answered == status
+    assert told["detail"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"), [({"Sec-Fetch-Site": "cross-site"}, 403), ({"Content-Type": "text/plain"}, 415)]
+)
+def test_another_site_cannot_start_a_burst(engine: EngineProcess, headers: dict[str, str], status: int) -> None:
+    assert ask(engine, BURST, **headers)[0] == status
+
+
+def test_the_page_loads_nothing_and_runs_only_its_own_script(engine: EngineProcess) -> None:
+    with urllib.request.urlopen(f"{engine.url}/", timeout=10) as response:
+        policy = response.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert "<h1>console</h1>" in response.read().decode()
+
+
+def _inked(page: Page, canvas: str) -> int:
+    """How many pixels of a plot are drawn in a curve's colour."""
+    return int(
+        page.evaluate(
+            """selector => {
+                const canvas = document.querySelector(selector), context = canvas.getContext("2d");
+                const data = context.getImageData(0, 0, canvas.width, canvas.height).data;
+                let inked = 0;
+                for (let i = 0; i < data.length; i += 4) {
+                    const spread = Math.max(data[i], data[i+1], data[i+2]) - Math.min(data[i], data[i+1], data[i+2]);
+                    if (data[i+3] > 200 && spread > 60) inked++;
+                }
+                return inked;
+            }""",
+            canvas,
+        )
+    )
+
+
+WORDS_AGREE = """async () => {
+    const told = await (await fetch("/_knative/status")).json();
+    const revision = told.services.find(service => service.name === "hello").revisions[0];
+    return document.querySelector("#why").textContent === revision.decision.words;
+}"""
+
+
+def test_a_burst_from_zero_is_seen_and_explained(browser: Browser, engine: EngineProcess) -> None:
+    with visit(browser, f"{engine.url}/#default%2Fhello") as page:
+        page.wait_for_selector("#tabs button[aria-pressed=true]:has-text('hello')")
+        assert page.is_visible("#no-pods")
+        page.fill("[name=clients]", "18")
+        page.fill("[name=seconds]", "7")
+        page.fill("[name=path]", "/?sleep=0.3&brief=1")
+        page.click("#send")
+        page.wait_for_selector("#pods li.ready:nth-child(3)")
+        assert page.is_hidden("#no-pods")
+        assert _inked(page, "#plot-load") > 0
+        page.wait_for_selector("#result:has-text('× 200')", timeout=20000)
+        assert _inked(page, "#plot-pods") > 20
+        picture(page, "console-wide-light")
+        # The words on the page are the engine's own of the same second.
+        engine.wait(lambda: page.evaluate(WORDS_AGREE), "agreement")
+        decisions = page.locator("#decisions li")
+        told = engine.revision("hello")["decisions"]
+        assert decisions.count() == len(told)
+        assert told[-1]["words"] in decisions.first.inner_text()
+        assert "target 3.5" in page.inner_text("#why")
+        page.click("summary")
+        assert page.is_visible("#annotations tr:has-text('target-utilization-percentage'):has-text('70')")
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("narrow", "light"), ("narrow", "dark"), ("wide", "dark")])
+def test_it_is_readable_on_a_phone_and_in_the_dark(
+    browser: Browser, engine: EngineProcess, size: str, scheme: str
+) -> None:
+    with visit(browser, f"{engine.url}/", size, scheme) as page:
+        page.wait_for_selector("#tabs button")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        picture(page, f"console-{size}-{scheme}")
+
+
+def test_it_says_when_the_engine_is_gone(browser: Browser, tmp_path: Path) -> None:
+    engine = EngineProcess(tmp_path, service())
+    with visit(browser, engine.url) as page:
+        page.wait_for_selector("#tabs button")
+        engine.stop()
+        page.wait_for_selector("#lost:visible")
