@@ -12,6 +12,10 @@ COMMANDS = {
     "serve": ("knative.local.serve", "run Services on this machine, scaled as Knative scales them"),
     "check": ("knative.local.check", "refuse what Knative's webhook refuses, and warn of what it lets through"),
     "simulate": ("knative.local.simulate", "the autoscaler's decisions on a virtual clock"),
+    "images": ("knative.images", "build the functions' images"),
+    "deploy": ("knative.cluster", "apply the functions to a cluster, wait until they are ready, print their URLs"),
+    "undeploy": ("knative.cluster", "delete the functions from a cluster"),
+    "status": ("knative.cluster", "what the functions do on a cluster"),
 }
 
 
@@ -28,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, (module, summary) in COMMANDS.items():
         if name == wanted:
             importlib.import_module(module).add_parser(subparsers)
-        else:
+        elif name not in subparsers.choices:
             subparsers.add_parser(name, help=summary)
     options = parser.parse_args(arguments)
     return int(options.run(options) or 0)
