@@ -73,6 +73,7 @@ class Eventing:
         self._origin = f"http://127.0.0.1:{engine.port}"
         self._session: aiohttp.ClientSession | None = None
         self._running = False
+        self._failure = ""
         self._streams = 0
         self._stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -100,8 +101,10 @@ class Eventing:
             try:
                 log = EventLog(self._folder)
             except (OSError, sqlite3.Error) as error:
-                self._engine.say(f"no events: the event log cannot be opened: {error}")
+                self._failure = f"the event log cannot be opened: {error}"
+                self._engine.say(f"no events: {self._failure}")
                 return
+            self._failure = ""
             self.broker = Broker(log, self._send, origin=self._origin, clock=self._engine.clock)
             if self._running:
                 task = asyncio.get_running_loop().create_task(self._resume(self.broker))
@@ -159,6 +162,8 @@ class Eventing:
     async def _ingress(self, request: web.Request) -> web.Response:
         node = broker_node(request.match_info["namespace"], request.match_info["name"])
         try:
+            if self._failure:
+                raise Problem(503, "not-kept", "Event not kept", self._failure)
             if self.broker is None or node not in self.broker.topology.nodes:
                 raise Problem(
                     404, "no-such-broker", "No such Broker", f"no manifest holds the Broker of {request.path}"
