@@ -154,6 +154,16 @@ def test_names_in_a_kept_colour_profile_are_blanked() -> None:
         assert len(image.info["icc_profile"]) == len(profile)
 
 
+@pytest.mark.parametrize("filler", [b"\xff\xff\x00", b"\xff\xff\xff\xd0", b"\xff\x00"])
+def test_fill_inside_a_scan_belongs_to_the_picture(filler: bytes) -> None:
+    source = encoded(gradient(), "JPEG")
+    place = source.find(b"\xff\xda") + 40
+    changed = source[:place] + filler + source[place:]
+    assert strip(changed).data == changed
+    # Fill before a real marker is no part of it, and goes.
+    assert strip(source[:-2] + b"\xff\xff" + source[-2:]).data == source
+
+
 def test_previews_of_an_index_go_and_frames_stay() -> None:
     source = bytearray(made.mpo())
     assert len(frames(strip(bytes(source)).data)) == 2
@@ -277,6 +287,7 @@ def crafted() -> dict[str, bytes]:
         "30000 pages": head + pages,
         "overlapping arrays": head + shared + bytes(800_000),
         "fill bytes": b"\xff\xd8" + b"\xff" * 4_000_000,
+        "fill in a scan": b"\xff\xd8\xff\xda\0\2" + b"\xff\xff\0" * 2_000_000,
         "segments": b"\xff\xd8" + b"\xff\xe5\0\2" * 500_000,
         "chunks": b"\x89PNG\r\n\x1a\n" + made.chunk(b"tEXt", b"") * 300_000,
         "gif blocks": b"GIF89a" + bytes(7) + b"\x21\xfe\0" * 1_000_000,
