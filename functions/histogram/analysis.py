@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from functions.histogram import chart, colours, counting
@@ -92,7 +92,7 @@ class Analysis:
             "pixels": self.histogram.pixels,
             "bins": self.choices.bins,
             "verdict": self.verdict(measured),
-            "figures": {name: asdict(each) if each else None for name, each in measured.items()},
+            "figures": {name: vars(each) if each else None for name, each in measured.items()},
             "colours": [colour._asdict() for colour in self.colours],
             "ignored": self.histogram.ignored,
         }

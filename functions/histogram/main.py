@@ -118,7 +118,7 @@ def _content_type(kind: str) -> str:
 
 def _tag(uploads: list[Upload], kind: str, options: Mapping[str, Any]) -> str:
     """Entity tag over bytes and options: the same tag is the same answer."""
-    digest = hashlib.sha256(json.dumps([VERSION, kind, options], sort_keys=True).encode())
+    digest = hashlib.sha256(repr((VERSION, kind, sorted(options.items()))).encode())
     for upload in uploads:
         digest.update(f"{len(upload.data)},{upload.name if len(uploads) > 1 else ''};".encode())
         digest.update(upload.data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from xml.sax.saxutils import escape
 
 from functions.histogram.chart import RGB, Chart, Frame, frame
@@ -53,7 +54,8 @@ def _number(value: float) -> str:
 
 def _steps(heights: Sequence[float], area: Frame) -> str:
     """A path over the tops of the bins, from the lower left corner; runs of one height are one line."""
-    base, step = area.top + area.height, area.width / len(heights)
+    base = area.top + area.height
+    across = _across(area.left, area.width, len(heights))
     # What is not empty rises by a pixel at least: a lone pixel of the image is not to vanish.
     tops = [base - max(1.0, height * area.height) if height else base for height in heights]
     path = [f"M{area.left} {base}"]
@@ -61,11 +63,17 @@ def _steps(heights: Sequence[float], area: Frame) -> str:
     for index, top in enumerate(tops):
         if top != last:
             if index:
-                path.append(f"H{area.left + index * step:.1f}")
+                path.append(across[index])
             path.append(f"V{top:.1f}")
             last = top
     path.append(f"H{area.left + area.width}")
     return "".join(path)
+
+
+@lru_cache(maxsize=16)
+def _across(left: int, width: int, bins: int) -> list[str]:
+    """Commands to the left edges of the bins: the same for every series, and most plots have the usual size."""
+    return [f"H{left + index * width / bins:.1f}" for index in range(bins)]
 
 
 def _grid(chart: Chart, area: Frame) -> str:
