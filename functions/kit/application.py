@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import functions_framework
 from gunicorn.app.base import BaseApplication
-from gunicorn.workers.gthread import ThreadWorker
 
+from functions.kit.patience import PatientWorker
 from functions.kit.service import NO_CONTENT_POLICY, Service, start
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ KEEPALIVE_SECONDS = 100
 HEADER_BYTES = 16380
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
+class Worker(PatientWorker):
     """gunicorn's threads, with readiness that turns false before the drain and a bound on silent clients."""
 
     def handle_exit(self, sig: int, frame: Any) -> None:
@@ -77,6 +77,8 @@ class Application(BaseApplication):  # type: ignore[misc]
             "workers": settings.workers,
             # Two beyond the concurrency that queue-proxy admits: health and metrics answer while all others work.
             "threads": settings.concurrency + 2,
+            # Idle connections wait in the poller, at a few kilobytes each: gunicorn's thousand would be soon taken.
+            "worker_connections": 10_000,
             "timeout": 0,
             "graceful_timeout": max(settings.timeout_seconds - 10, 1),
             "keepalive": KEEPALIVE_SECONDS,

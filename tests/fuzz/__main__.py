@@ -1,0 +1,154 @@
+"""`make fuzz`: every parser under coverage-guided fuzzing, then every function over HTTP by its own openapi.json.
+
+    python -m tests.fuzz [--runs 120000] [--seconds 600] [--http 40] [TARGET…]
+
+A find is written to `tests/fuzz/kept/TARGET/`, where the tests run it again for ever after.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.fuzz.mutation import mutants
+from tests.fuzz.targets import ROOT, TARGETS, Target
+
+KEPT = Path(__file__).parent / "kept"
+
+
+@dataclass
+class Outcome:
+    """What one target came to.
+
+    Attributes:
+        executions: inputs that were run.
+        seconds: how long it took.
+        slowest: seconds of the slowest input, whole seconds under libFuzzer.
+        peak: MiB of memory at the most.
+        finds: files of inputs that broke it.
+    """
+
+    executions: int
+    seconds: float
+    slowest: float
+    peak: int
+    finds: list[Path]
+
+
+def guided(name: str, runs: int, seconds: int) -> Outcome:
+    """Fuzz a target with coverage, in a child process."""
+    target = TARGETS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = Path(folder) / "corpus"
+        corpus.mkdir()
+        for kept in sorted((KEPT / name).glob("*")):
+            (corpus / kept.name).write_bytes(kept.read_bytes())
+        began = time.monotonic()
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "tests.fuzz.guided", name, str(corpus), f"-runs={runs}"),
+                *(f"-max_total_time={seconds}", f"-timeout={target.seconds:g}", f"-artifact_prefix={folder}/find-"),
+                *("-print_final_stats=1", "-rss_limit_mb=1024", "-verbosity=0"),
+            ],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
+        finds = [_keep(name, path) for path in sorted(Path(folder).glob("find-*"))]
+        if done.returncode and not finds:
+            raise RuntimeError(f"{name} could not be fuzzed: {done.stderr[-2000:]}")
+        if finds:
+            print(done.stderr[-3000:])
+        return Outcome(
+            _stat(done.stderr, "number_of_executed_units"),
+            time.monotonic() - began,
+            _stat(done.stderr, "slowest_unit_time_sec"),
+            _stat(done.stderr, "peak_rss_mb"),
+            finds,
+        )
+
+
+def _stat(text: str, name: str) -> int:
+    found = re.search(rf"stat::{name}:\s+(\d+)", text)
+    return int(found[1]) if found else 0
+
+
+def _keep(name: str, path: Path) -> Path:
+    data = path.read_bytes()
+    kept = KEPT / name / hashlib.sha256(data).hexdigest()[:16]
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(data)
+    return kept
+
+
+def blind(name: str, target: Target, runs: int, seconds: int) -> Outcome:
+    """The same without atheris: mutations of the seeds, in this process."""
+    began = time.monotonic()
+    slowest, number, finds = 0.0, 0, []
+    with tempfile.NamedTemporaryFile() as file:
+        for data in mutants(list(target.seeds()), runs, target.longest, random.Random()):
+            before = time.monotonic()
+            if before - began > seconds:
+                break
+            try:
+                target.run(data)
+            except Exception:  # noqa: BLE001 - anything that is raised is a find
+                Path(file.name).write_bytes(data)
+                finds.append(_keep(name, Path(file.name)))
+            slowest = max(slowest, time.monotonic() - before)
+            number += 1
+    return Outcome(number, time.monotonic() - began, slowest, 0, finds)
+
+
+def main(argv: list[str]) -> int:
+    """Fuzz; 1 where anything broke."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__.splitlines()[0])
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}, http; default: all")
+    parser.add_argument("--runs", type=int, default=120_000, help="inputs for each parser (default: %(default)s)")
+    parser.add_argument("--seconds", type=int, default=600, help="longest time for each parser (default: %(default)s)")
+    parser.add_argument("--http", type=int, default=40, help="examples for each operation (default: %(default)s)")
+    arguments = parser.parse_args(argv)
+    unknown = set(arguments.targets) - {*TARGETS, "http"}
+    if unknown:
+        parser.error(f"there is no target {', '.join(sorted(unknown))}")
+    names = arguments.targets or [*TARGETS, "http"]
+    has_atheris = importlib.util.find_spec("atheris") is not None
+    if not has_atheris:
+        print("atheris is not installed: mutations without coverage instead")
+    total, broken = 0, []
+    print(f"{'target':<12}{'inputs':>10}{'seconds':>9}{'slowest s':>11}{'peak MiB':>10}{'finds':>7}")
+    for name in names:
+        if name == "http":
+            continue
+        run = (
+            guided(name, arguments.runs, arguments.seconds)
+            if has_atheris
+            else blind(name, TARGETS[name], arguments.runs, arguments.seconds)
+        )
+        total += run.executions
+        broken += [str(path.relative_to(ROOT)) for path in run.finds]
+        print(
+            f"{name:<12}{run.executions:>10,}{run.seconds:>9.0f}{run.slowest:>11.2g}{run.peak:>10}{len(run.finds):>7}",
+            flush=True,
+        )
+    print(f"{'all parsers':<12}{total:>10,}")
+    if "http" in names:
+        from tests.fuzz.http import over_http
+
+        broken += over_http(arguments.http)
+    print("\n".join([f"{len(broken)} find(s)", *broken]))
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
