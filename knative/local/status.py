@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _STREAM_SECONDS = 1.0
 _QUIET_SECONDS = 0.1  # changes that come in a swarm are sent as one
 _STREAMS = 50
+_OVERLAP_SECONDS = 3
 ENGINE: web.AppKey[Engine] = web.AppKey("engine")
 
 
@@ -198,7 +199,8 @@ class _Streams:
                 self._changed.clear()
                 data = json.dumps(snapshot(self._engine, history), separators=(",", ":"))
                 await response.write(f"event: status\ndata: {data}\n\n".encode())
-                history = 0  # what came before is told once
+                # What came before is told once; a second that fell between two snapshots is told with the next.
+                history = min(history, _OVERLAP_SECONDS)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._changed.wait(), _STREAM_SECONDS)
                 await asyncio.sleep(_QUIET_SECONDS)
