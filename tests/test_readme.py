@@ -1,0 +1,83 @@
+"""The README is true: its commands run, its settings are the code's, its figures name a command that exists."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from functions.kit.settings import table
+from tests.conftest import FUNCTIONS
+from tests.images import encoded, gradient
+from tests.servers import ROOT, Engine
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+# A fence says how its commands are shown to work: `sh` alone is run here against the local engine.
+FENCE = re.compile(r"^```sh(?: needs=(\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS = [(match[1], match[2], README[: match.start()].count("\n") + 2) for match in FENCE.finditer(README)]
+NEEDS = {None, "cluster", "terminal", "time"}
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with Engine() as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """What a reader of the README has at hand: a photo, a second one, and a folder of them."""
+    (tmp_path / "holiday").mkdir()
+    for number, name in enumerate(("photo.jpg", "other.jpg", "holiday/1.jpg", "holiday/2.jpg")):
+        exif = gradient().getexif()
+        exif[0x010F], exif[0x0110], exif[0x0132] = "Pixelamp", f"Test {number}", "2026:05:03 14:12:00"
+        (tmp_path / name).write_bytes(encoded(gradient(), "JPEG", exif=exif))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [pytest.param(text, id=f"line {line}") for needs, text, line in BLOCKS if needs is None],
+)
+def test_the_commands_of_a_block_run(engine: Engine, folder: Path, commands: str):
+    commands = commands.replace("127.0.0.1:8080", f"127.0.0.1:{engine.port}").replace(
+        "localhost:8080", f"localhost:{engine.port}"
+    )
+    # -f turns an error of the service into an error of the command.
+    commands = re.sub(r"\bcurl ", "curl -fsS ", commands)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "PIXELAMP_URL": engine.url}
+    ended = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=90,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-2000:]
+
+
+def test_every_block_says_how_it_is_shown():
+    assert {needs for needs, _, _ in BLOCKS} <= NEEDS
+    assert sum(needs is None for needs, _, _ in BLOCKS) >= 3
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\bmake ([a-z-]+)", README))))
+def test_every_make_target_that_is_named_exists(target: str):
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(rf"^(?:[a-z-]+ )*{target}(?: [a-z-]+)*:", makefile, re.MULTILINE)
+
+
+def test_the_settings_table_is_the_codes():
+    settings = {name: import_module(f"functions.{name}.main").FUNCTION.settings for name in FUNCTIONS}
+    shown = re.search(r"<!-- settings -->\n(.*?)\n<!-- /settings -->", README, re.DOTALL)
+    assert shown, "the README has no settings table"
+    assert shown[1] == table(settings), "print it anew: python -m functions.kit.settings"
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!https?:|#)([^)#]+)", README))))
+def test_every_link_into_the_repository_leads_somewhere(link: str):
+    assert (ROOT / link).exists()
