@@ -149,6 +149,7 @@ class Outbound(asyncio.Protocol):
         self._answered = False
         self._tunnel = False
         self._stray = False
+        self._keep_alive = False
 
     # The connection
 
@@ -162,11 +163,13 @@ class Outbound(asyncio.Protocol):
         if self._transport.is_closing() or self._loop.time() - self._idle_since > idle_seconds:
             return False
         try:
-            return bool(self._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)) and False
+            # Nothing to read is the good case; an end, a reset or an answer to nothing are all bad.
+            self._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
             return True
         except OSError:
             return False
+        return False
 
     def close(self) -> None:
         """Close once everything is written."""
@@ -380,6 +383,7 @@ class Outbound(asyncio.Protocol):
         exchange.client.head(exchange, status, self._reason, headers, length)
         if self._head_only:
             self._whole = True
+            self._keep_alive = self._parser.should_keep_alive()
 
     def on_body(self, chunk: bytes) -> None:
         """Pass a piece of the body on."""
@@ -394,11 +398,13 @@ class Outbound(asyncio.Protocol):
         """The answer is whole, unless it was an interim one."""
         if not self._interim and not self._tunnel and not self._stray:
             self._whole = True
+            # Only now: the parser forgets it with the message.
+            self._keep_alive = self._parser.should_keep_alive()
 
     def _finish(self, exchange: Exchange) -> None:
         self._exchange = None
         exchange.upstream = None
-        reusable = not self._stray and exchange.body_done and self._parser.should_keep_alive()
+        reusable = not self._stray and exchange.body_done and self._keep_alive
         if reusable and exchange.upgrade is None:
             self._reused = True
             self._idle_since = self._loop.time()
