@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-ENGINE = "http://127.0.0.1:8080"
+from functions.client.transport import DEFAULT_URL
+
 _RECONNECT_SECONDS = 1.0
-EXIT_FAILED = 1
+EXIT_UNREACHABLE = 3
 
 
 def add_parser(subparsers: Any) -> None:
@@ -22,7 +24,8 @@ def add_parser(subparsers: Any) -> None:
         help="follow a local broker's events",
         description="Follow what comes to a local broker, where it goes, what is tried again and what dies.",
     )
-    parser.add_argument("--at", default=ENGINE, metavar="URL", help="the engine (default: %(default)s)")
+    engine = os.environ.get("PIXELAMP_URL", DEFAULT_URL)
+    parser.add_argument("--at", default=engine, metavar="URL", help="the engine (PIXELAMP_URL; default: %(default)s)")
     parser.add_argument("--dead", action="store_true", help="list the dead letters, newest first, and end")
     parser.add_argument("--limit", type=int, default=100, help="at most so many dead letters (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="a JSON object a line")
@@ -30,7 +33,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print until interrupted, or the dead letters; 1 if the engine cannot be reached."""
+    """Print until interrupted, or the dead letters; 3 if the engine cannot be reached."""
     import requests
 
     base = options.at.rstrip("/")
@@ -46,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     except requests.RequestException as error:
         print(f"{base}: {error}", file=sys.stderr)
-        return EXIT_FAILED
+        return EXIT_UNREACHABLE
 
 
 def _follow(base: str, last: str, *, as_json: bool) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import mimetypes
+import os
 import socket
 import sys
 import time
@@ -14,17 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin
 
+from functions.client.transport import DEFAULT_URL
+
 if TYPE_CHECKING:
     import requests
 
-BROKER = "http://127.0.0.1:8080/_knative/broker/default/images"
+BROKER = "/_knative/broker/default/images"
 UPLOADED = "dev.pixelamp.image.uploaded"
 # Everything printable but space, `"` and `%` (CloudEvents HTTP binding, 3.1.3.2).
 _SAFE = "!#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
 # A publisher's patience must cover a cold start: Knative's broker may answer only after delivery.
 _PATIENCE = 60.0
 _FIRST_LOOK, _LAST_LOOK = 0.05, 0.5
-EXIT_FAILED, EXIT_MISTAKE = 1, 2
+EXIT_REFUSED, EXIT_USAGE, EXIT_UNREACHABLE = 1, 2, 3
 
 
 class SendError(Exception):
@@ -39,7 +42,8 @@ def add_parser(subparsers: Any) -> None:
         description="Send images as CloudEvents to a broker, or to a function, whose reply is printed.",
     )
     parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="image files")
-    parser.add_argument("--to", default=BROKER, metavar="URL", help="broker or function (default: %(default)s)")
+    broker = os.environ.get("PIXELAMP_URL", DEFAULT_URL).rstrip("/") + BROKER
+    parser.add_argument("--to", default=broker, metavar="URL", help="broker or function (default: %(default)s)")
     parser.add_argument("--type", default=UPLOADED, help="type of the events (default: %(default)s)")
     parser.add_argument(
         "--wait", action="store_true", help="wait for the end of each event's chain, and print its results"
@@ -51,7 +55,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Send each photo; 0 if all went well, 1 if one did not, 2 if one cannot be read."""
+    """Send each photo; 0 if all went well, 1 if one was refused or died, 2 if one cannot be read, 3 if nobody hears."""
     import requests
 
     status = 0
@@ -61,16 +65,19 @@ def run(options: argparse.Namespace) -> int:
                 data = photo.read_bytes()
             except OSError as error:
                 print(f"{photo}: {error.strerror}", file=sys.stderr)
-                return EXIT_MISTAKE
+                return EXIT_USAGE
             try:
                 told = send(session, options.to, photo.name, data, options.type, options.timeout, wait=options.wait)
+            except requests.ConnectionError as error:
+                print(f"{photo}: {error}", file=sys.stderr)
+                return EXIT_UNREACHABLE
             except (SendError, requests.RequestException) as error:
                 print(f"{photo}: {error}", file=sys.stderr)
-                status = EXIT_FAILED
+                status = EXIT_REFUSED
                 continue
             print(json.dumps({"photo": str(photo), **told}, ensure_ascii=False, indent=2))
             if told.get("dead"):
-                status = EXIT_FAILED
+                status = EXIT_REFUSED
     return status
 
 

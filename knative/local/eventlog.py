@@ -139,6 +139,7 @@ class EventLog:
         self._db.execute("pragma synchronous = full")
         self._db.execute("pragma foreign_keys = on")
         self._db.executescript(_SCHEMA)
+        self._renamed = False
         self._queue: queue.SimpleQueue[tuple[Work[Any], asyncio.Future[Any]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="event-log", daemon=True)
         self._thread.start()
@@ -180,8 +181,12 @@ class EventLog:
                     self._db.execute("rollback to one")
                     outcomes.append((None, error))
                 self._db.execute("release one")
+            if self._renamed:
+                # Once for all files of this transaction: their names must last before what refers to them.
+                _sync(self._data)
+                self._renamed = False
             self._db.execute("commit")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             # The disk is full or gone: nothing of this was kept, and everybody must know.
             with contextlib.suppress(sqlite3.Error):
                 self._db.execute("rollback")
@@ -193,7 +198,7 @@ class EventLog:
     # Data beside the log
 
     def keep(self, data: bytes) -> str:
-        """Put data beside the log; the name it is found by again."""
+        """Put data beside the log, within a transaction; the name it is found by again."""
         digest = hashlib.sha256(data).hexdigest()
         path = self.file(digest)
         if not path.exists():
@@ -203,7 +208,7 @@ class EventLog:
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.replace(path)
-            _sync(path.parent)
+            self._renamed = True
         return digest
 
     def file(self, digest: str) -> Path:
@@ -340,7 +345,7 @@ class EventLog:
 
 
 def _sync(folder: Path) -> None:
-    """Make a rename in a folder durable."""
+    """Make renames in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

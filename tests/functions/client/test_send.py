@@ -159,9 +159,9 @@ def test_a_functions_reply_is_printed(server, photo, capsys):
 
 
 def test_nobody_there(photo, capsys):
-    assert pixelamp("send", photo, "--to", "http://127.0.0.1:9/in") == 1
+    assert pixelamp("send", photo, "--to", "http://127.0.0.1:9/in") == 3
     assert "Connection refused" in capsys.readouterr().err
-    assert pixelamp("events", "--at", "http://127.0.0.1:9") == 1
+    assert pixelamp("events", "--at", "http://127.0.0.1:9") == 3
 
 
 def test_dead_letters_are_listed(server, capsys):
