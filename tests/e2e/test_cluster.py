@@ -1,0 +1,227 @@
+"""The functions on a real cluster, by kubectl and HTTP alone.
+
+    KUBECONFIG=… PIXELAMP_IMAGE_PREFIX=registry.example.com/me/pixelamp- PIXELAMP_INGRESS=http://127.0.0.1:31080 \
+        python -m pytest tests/e2e
+
+Images are <prefix><function>:<PIXELAMP_IMAGE_TAG, 0.1.0 if unset>. Each test says what it saw: `-s` shows it.
+"""
+
+import json
+import math
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+import uuid
+
+import pytest
+
+from tests.e2e.cluster import Cluster, Load, missing, namespace_of_its_own, until
+from tests.images import encoded, gradient
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(
+        bool(missing()) or not shutil.which("kubectl"),
+        reason=f"no cluster: {', '.join(missing()) or 'kubectl'} is missing",
+    ),
+]
+FUNCTIONS = ["exif", "histogram", "stress"]
+PHOTO = encoded(gradient(size=(640, 480)), "JPEG")
+HOLD = "/?sleep_ms=500"
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """The three functions in a namespace of their own, with a window of six seconds."""
+    for namespace in namespace_of_its_own(f"pixelamp-e2e-{uuid.uuid4().hex[:6]}"):
+        found = Cluster(
+            namespace,
+            os.environ["PIXELAMP_INGRESS"],
+            os.environ["PIXELAMP_IMAGE_PREFIX"],
+            os.environ.get("PIXELAMP_IMAGE_TAG", "0.1.0"),
+        )
+        start = time.monotonic()
+        found.apply("knative", hurried)
+        print(f"\nReady after {time.monotonic() - start:.1f} s in {namespace}")
+        yield found
+
+
+def hurried(document):
+    if document["kind"] == "Service" and document["metadata"]["name"] in FUNCTIONS:
+        annotations = document["spec"]["template"]["metadata"]["annotations"]
+        annotations["autoscaling.knative.dev/window"] = "6s"
+        annotations["autoscaling.knative.dev/scale-to-zero-pod-retention-period"] = "0s"
+
+
+def to_zero(cluster, name):
+    return until(lambda: not cluster.pods(name), 150, f"{name} at zero")
+
+
+def target_of(cluster, name):
+    annotations = cluster.service(name)["spec"]["template"]["metadata"]["annotations"]
+    share = float(annotations["autoscaling.knative.dev/target-utilization-percentage"]) / 100
+    return float(annotations["autoscaling.knative.dev/target"]) * share
+
+
+def test_all_are_ready(cluster):
+    for name in FUNCTIONS:
+        conditions = {item["type"]: item["status"] for item in cluster.service(name)["status"]["conditions"]}
+        assert conditions["Ready"] == "True"
+        print(f"{name}: {cluster.service(name)['status']['url']}")
+
+
+@pytest.mark.parametrize("path", ["/", "/{name}"])
+@pytest.mark.parametrize(("name", "key"), [("exif", "summary"), ("histogram", "histogram")])
+def test_each_route_answers_an_image(cluster, name, key, path):
+    answer = cluster.request(cluster.host(name), path.format(name=name), PHOTO)
+    assert answer.status == 200, answer.body
+    assert key in answer.json()
+    assert answer.headers["x-revision"].startswith(f"{name}-")
+
+
+def test_histogram_counts_every_pixel(cluster):
+    counts = cluster.request(cluster.host("histogram"), "/", PHOTO).json()["histogram"]
+    assert len(counts) == 256
+    assert sum(counts) == 640 * 480
+
+
+def test_a_stripped_photo_is_a_photo(cluster):
+    answer = cluster.request(cluster.host("exif"), "/strip", PHOTO, {"Accept": "image/jpeg"})
+    assert answer.status == 200
+    assert answer.body.startswith(b"\xff\xd8")
+
+
+def test_stress_burns_what_it_was_asked_to(cluster):
+    answer = cluster.request(cluster.host("stress"), "/?seconds=3&load=40", b"")
+    assert answer.status == 200, answer.body
+    print(f"asked 40 %: {answer.json()['achieved']}")
+
+
+def test_pods_pass_the_restricted_profile(cluster):
+    """The namespace enforces it, so that a pod which does not would not be there."""
+    for name in FUNCTIONS:
+        cluster.request(cluster.host(name), "/healthz")
+        pod = cluster.pods(name)[0]
+        (function,) = [item for item in pod["spec"]["containers"] if item["name"] == "function"]
+        context = function["securityContext"]
+        assert context["runAsNonRoot"] is True
+        assert context["readOnlyRootFilesystem"] is True
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["capabilities"]["drop"] == ["ALL"]
+        assert pod["spec"]["automountServiceAccountToken"] is False
+
+
+def test_to_zero_and_back(cluster):
+    down = to_zero(cluster, "exif")
+    answer = cluster.request(cluster.host("exif"), "/", PHOTO)
+    assert answer.status == 200
+    print(f"at zero {down:.0f} s after the last request was long ago; cold request {answer.seconds:.2f} s")
+
+
+def test_pods_follow_concurrency(cluster):
+    host, clients = cluster.host("stress"), 10
+    wanted = math.ceil(clients / target_of(cluster, "stress"))
+    with Load(clients, lambda: cluster.request(host, HOLD, b"")) as load:
+        took = until(lambda: cluster.ready("stress") >= wanted, 90, f"{wanted} pods for {clients} requests at once")
+        time.sleep(10)
+        held = cluster.ready("stress")
+    print(f"{wanted} pods after {took:.0f} s, {held} ten seconds later, {len(load.answers)} requests")
+    assert load.lost() == []
+    assert held <= math.ceil(wanted * 1.1) + 1
+
+
+def test_a_burst_from_zero_loses_nothing(cluster):
+    to_zero(cluster, "stress")
+    answers = cluster.at_once(50, cluster.host("stress"), HOLD, b"")
+    slowest = max(answer.seconds for answer in answers)
+    print(f"50 at once from zero: slowest {slowest:.2f} s, {cluster.ready('stress')} pods")
+    assert [answer.status for answer in answers] == [200] * 50
+
+
+def test_a_rollout_loses_nothing(cluster):
+    host = cluster.host("exif")
+    before = cluster.service("exif")["status"]["latestReadyRevisionName"]
+    with Load(5, lambda: cluster.request(host, "/", PHOTO)) as load:
+        patch = [{"op": "add", "path": "/spec/template/metadata/annotations/pixelamp.dev~1rollout", "value": "2"}]
+        cluster.kubectl("patch", "services.serving.knative.dev/exif", "--type=json", f"--patch={json.dumps(patch)}")
+        until(lambda: cluster.service("exif")["status"]["latestReadyRevisionName"] != before, 120, "a new revision")
+        time.sleep(10)
+    revisions = {answer.headers.get("x-revision") for answer in load.answers}
+    print(f"{len(load.answers)} requests over a rollout, by {sorted(map(str, revisions))}")
+    assert load.lost() == []
+    assert len(revisions) == 2
+
+
+def test_traffic_is_split_by_percent_and_by_tag(cluster):
+    """Runs after the rollout, which left two revisions."""
+    revisions = cluster.read("get", "revisions", "--selector", "serving.knative.dev/service=exif")["items"]
+    old, new = sorted(item["metadata"]["name"] for item in revisions)[-2:]
+    traffic = [
+        {"revisionName": old, "percent": 80, "tag": "stable"},
+        {"revisionName": new, "percent": 20, "tag": "canary"},
+    ]
+    patch = json.dumps({"spec": {"traffic": traffic}})
+    cluster.kubectl("patch", "services.serving.knative.dev/exif", "--type=merge", f"--patch={patch}")
+    cluster.wait(["exif"])
+    host = cluster.host("exif")
+    for tag, revision in (("stable", old), ("canary", new)):
+
+        def arrived(tagged=f"{tag}-{host}", wanted=revision):
+            return cluster.request(tagged, "/", PHOTO).headers.get("x-revision") == wanted
+
+        until(arrived, 60, f"{tag} answers by {revision}")
+    answers = [cluster.request(host, "/", PHOTO) for _ in range(200)]
+    share = sum(answer.headers.get("x-revision") == new for answer in answers) / len(answers)
+    print(f"canary got {share:.0%} of 200 requests")
+    assert {answer.status for answer in answers} == {200}
+    # Three standard deviations of a fair split: √(0.2·0.8/200) = 0.028.
+    assert abs(share - 0.2) < 0.085
+
+
+@pytest.fixture
+def broker(cluster):
+    """The address of the Broker on this machine, by a forwarded port."""
+    if not cluster.has("brokers.eventing.knative.dev"):
+        pytest.skip("Knative Eventing is not installed in this cluster")
+
+    def opened(document):
+        if document["metadata"]["name"] == "mailbox":
+            document["metadata"]["labels"].pop("networking.knative.dev/visibility")
+
+    cluster.apply("knative/eventing", opened)
+    cluster.kubectl("wait", "--for=condition=Ready", "--timeout=120s", "brokers.eventing.knative.dev", "--all")
+    cluster.kubectl("wait", "--for=condition=Ready", "--timeout=120s", "triggers.eventing.knative.dev", "--all")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = ["kubectl", "--namespace", "knative-eventing", "port-forward", "service/broker-ingress", f"{port}:80"]
+    forward = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert "Forwarding" in forward.stdout.readline()
+        yield f"http://127.0.0.1:{port}/{cluster.namespace}/images"
+    finally:
+        forward.terminate()
+        forward.wait(10)
+        forward.stdout.close()
+
+
+def test_an_uploaded_image_comes_back_as_results(cluster, broker):
+    headers = {
+        "Ce-Id": uuid.uuid4().hex,
+        "Ce-Source": "/e2e",
+        "Ce-Type": "dev.pixelamp.image.uploaded",
+        "Ce-Specversion": "1.0",
+        "Content-Type": "image/jpeg",
+    }
+    request = urllib.request.Request(broker, PHOTO, headers)
+    with urllib.request.urlopen(request, timeout=150) as answer:
+        assert answer.status == 202
+    host = cluster.host("mailbox")
+    took = until(lambda: b"histogram" in cluster.request(host, "/results").body, 120, "both results in the mailbox")
+    print(f"chained results {took:.0f} s after the upload")
+    assert b"exif" in cluster.request(host, "/results").body
