@@ -20,6 +20,7 @@ IDLE_CONNECTIONS = 128
 # queue-proxy keeps an idle connection for 90 s; a server that closes earlier is noticed and believed.
 IDLE_SECONDS = 90.0
 HEAD_BYTES = 256 * 1024
+_PEEK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE"})
 
 Connect = Callable[["Pool"], Awaitable["Outbound"]]
@@ -150,6 +151,7 @@ class Outbound(asyncio.Protocol):
         self._tunnel = False
         self._stray = False
         self._keep_alive = False
+        self._given_up = False
 
     # The connection
 
@@ -164,7 +166,7 @@ class Outbound(asyncio.Protocol):
             return False
         try:
             # Nothing to read is the good case; an end, a reset or an answer to nothing are all bad.
-            self._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            self._sock.recv(1, _PEEK)
         except BlockingIOError:
             return True
         except OSError:
@@ -173,10 +175,12 @@ class Outbound(asyncio.Protocol):
 
     def close(self) -> None:
         """Close once everything is written."""
+        self._given_up = True
         self._transport.close()
 
     def break_off(self) -> None:
         """The server is dead: whatever is under way is over."""
+        self._given_up = True
         self._transport.abort()
 
     def send(self, exchange: Exchange) -> None:
@@ -225,6 +229,7 @@ class Outbound(asyncio.Protocol):
     def cancel(self) -> None:
         """Nobody waits for the answer: the server sees its client disconnect."""
         self._exchange = None
+        self._given_up = True
         self._transport.abort()
 
     def pause(self) -> None:
@@ -297,7 +302,8 @@ class Outbound(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The server closed, or died."""
         exchange, self._exchange = self._exchange, None
-        idle_for = self._loop.time() - self._idle_since if exchange is None and self._reused else None
+        closed_idle = exchange is None and self._reused and not self._given_up
+        idle_for = self._loop.time() - self._idle_since if closed_idle else None
         self._pool.lost(self, idle_for)
         if exchange is None or exchange.done:
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import resource
 import signal
 import socket
 import sys
@@ -24,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STOP_SECONDS = 9.0  # everything has ended within 10 s of the signal
 WATCH_SECONDS = 1.0
 EXIT_MISTAKE = 2
+DESCRIPTORS = 65536
 SHORTEST_WINDOW = 2  # seconds; Knative's own least is 6
 
 
@@ -96,6 +98,7 @@ def run(options: argparse.Namespace) -> int:
         reason = getattr(error, "strerror", None) or error
         print(f"cannot listen on {options.host}:{options.port}: {reason}", file=sys.stderr)
         return 1
+    _allow_many_connections()
     import uvloop
 
     return int(uvloop.run(_serve(options, paths, manifests, sock)))
@@ -139,6 +142,14 @@ def _overrides(options: argparse.Namespace) -> Overrides:
         max_scale=options.max_scale,
         target_burst_capacity=options.target_burst_capacity,
     )
+
+
+def _allow_many_connections() -> None:
+    """Two descriptors a request and one an idle client: the soft limit of 1,024 is soon reached."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _serve(options: argparse.Namespace, paths: Sequence[Path], manifests: Manifests, sock: socket.socket) -> int:

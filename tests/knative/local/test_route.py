@@ -399,3 +399,18 @@ def test_a_thousand_idle_connections_cost_little_and_others_are_served(engine: E
     finally:
         for sock in socks:
             sock.close()
+
+
+@pytest.mark.slow
+def test_a_head_that_takes_for_ever_is_given_up(engine: EngineProcess) -> None:
+    with socket.create_connection(("127.0.0.1", engine.port), timeout=30) as sock:
+        answer = b""
+        sock.sendall(b"GET /hello HTTP/1.1\r\nHost: a\r\n")
+        sock.settimeout(0.5)
+        for number in range(50):
+            with contextlib.suppress(TimeoutError):
+                answer += sock.recv(4096)
+            if answer:
+                break
+            sock.sendall(b"X-%d: y\r\n" % number)
+    assert statuses(answer) == [408]
