@@ -20,7 +20,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "functions.client": (),
     # The pages' shell, and the pure codec of CloudEvents: one reading of the specification, not two.
     "knative": ("functions.kit.page", "functions.kit.events", "functions.kit.problems"),
-    "loadtest": ("knative.local.simulate", "knative.local.manifests"),
+    # Runs inside an image while it is built, to leave warm caches behind.
+    "knative.image": ("functions.kit",),
+    # The simulation and the pure parts that it is made of.
+    "loadtest": tuple(
+        f"knative.local.{part}"
+        for part in ("simulate", "simulation", "arrivals", "autoscaler", "scaling", "grammar", "manifests")
+    ),
 }
 HEAVY = {"numpy", "matplotlib", "PIL", "requests", "pi_heif", "piexif"}
 
