@@ -1,4 +1,4 @@
-"""The dominant colours of an image and their shares: Pillow's octree quantizer over an even sample of pixels."""
+"""The dominant colours of an image and their shares: Pillow's quantizer over an even sample of pixels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from PIL import Image
 
-SAMPLE = 96  # pixels a side at most: beyond this the shares move by less than they are rounded to
+SAMPLE = 32  # pixels a side at most: a thousand samples know a share to one or two percent, in a millisecond
 
 
 class Colour(NamedTuple):
@@ -36,7 +36,8 @@ def dominant(image: Image.Image, most: int) -> list[Colour]:
     if not counted:
         return []
     colours = rgba.convert("RGB")
-    quantized = colours.quantize(most, method=Image.Quantize.FASTOCTREE)
+    # Median cut alone makes equal shares, and the faster octree one large one: k-means moves them to where colours are.
+    quantized = colours.quantize(most, method=Image.Quantize.MEDIANCUT, kmeans=1)
     palette = quantized.getpalette() or []
     counts = quantized.histogram(opaque)
     ranked = sorted(((pixels, index) for index, pixels in enumerate(counts) if pixels), key=lambda pair: -pair[0])

@@ -1,0 +1,169 @@
+"""The page in a real browser: pictures in by every way, the plot read out, two compared, a plot kept."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from functions.histogram.analysis import analyse
+from functions.kit.settings import Settings
+from tests.browser import no_serious_violation, no_sideways_scrolling, picture, visit
+from tests.images import encoded, gradient
+from tests.servers import FunctionServer
+
+PHOTO = encoded(gradient(size=(320, 200)), "JPEG")
+VERDICT = analyse(PHOTO, Settings()).document()["verdict"]
+
+
+@pytest.fixture
+def address(servers: Callable[..., FunctionServer]) -> str:
+    return f"{servers('histogram').url}/histogram"
+
+
+def named(name: str, data: bytes = PHOTO) -> dict[str, object]:
+    return {"name": name, "mimeType": "application/octet-stream", "buffer": data}
+
+
+def hand_over(page: Page, how: str, name: str, data: bytes) -> None:
+    """Drop or paste a file as a person's browser does."""
+    page.evaluate(
+        """([how, name, text]) => {
+          const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0)), moved = new DataTransfer();
+          moved.items.add(new File([bytes], name));
+          dispatchEvent(how === "drop" ? new DragEvent("drop", {dataTransfer: moved, cancelable: true})
+            : new ClipboardEvent("paste", {clipboardData: moved}));
+        }""",
+        [how, name, base64.b64encode(data).decode()],
+    )
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("wide", "light"), ("narrow", "dark")])
+def test_a_chosen_picture_is_counted(browser: Browser, address: str, size: str, scheme: str) -> None:
+    with visit(browser, address, size, scheme) as page:
+        page.set_input_files("#file", named("photo.jpg"))
+        expect(page.locator("article h2")).to_have_text("photo.jpg")
+        expect(page.locator(".verdict")).to_have_text(VERDICT)
+        expect(page.locator("article .dim").first).to_contain_text("320 × 200 · JPEG · RGB · pod histogram-")
+        assert page.locator(".colours li").count() == len(analyse(PHOTO, Settings()).colours)
+        no_sideways_scrolling(page)
+        no_serious_violation(page)
+        picture(page, f"histogram-result-{size}-{scheme}")
+
+
+@pytest.mark.parametrize("how", ["drop", "paste"])
+def test_a_picture_is_dropped_or_pasted(browser: Browser, address: str, how: str) -> None:
+    with visit(browser, address) as page:
+        hand_over(page, how, "photo.jpg", PHOTO)
+        expect(page.locator(".verdict")).to_have_text(VERDICT)
+
+
+def test_by_keyboard_alone(browser: Browser, address: str) -> None:
+    with visit(browser, address) as page:
+        page.locator("#sample").focus()
+        page.keyboard.press("Enter")
+        plot = page.locator("canvas.plot")
+        plot.focus()
+        page.keyboard.press("End")
+        counts = page.locator(".readout").inner_text()
+        assert counts.startswith("level 255: ")
+        page.keyboard.press("ArrowLeft")
+        expect(page.locator(".readout")).to_contain_text("level 254: ")
+        expect(plot).to_have_attribute("aria-label", expected_label(page))
+        picture(page, "histogram-sample")
+
+
+def expected_label(page: Page) -> str:
+    verdict = page.locator(".verdict").inner_text()
+    return f"Histogram of sunset.png: {verdict} Arrow keys read out the levels; the counts stand in a table below."
+
+
+def test_the_read_out_and_the_table_are_the_counts(browser: Browser, address: str) -> None:
+    document = analyse(PHOTO, Settings()).document()
+    with visit(browser, address) as page:
+        page.set_input_files("#file", named("photo.jpg"))
+        plot = page.locator("canvas.plot")
+        box = plot.bounding_box()
+        plot.hover(position={"x": box["width"] * 100.5 / 256, "y": 50})
+        said = f"red {document['channels']['red'][100]} · green {document['channels']['green'][100]}"
+        expect(page.locator(".readout")).to_contain_text(f"level 100: {said}")
+        page.get_by_text("Counts as a table").click()
+        cells = page.locator("details tr").nth(101).locator("td").all_inner_texts()
+        assert cells == [str(series[100]) for series in (document["histogram"], *document["channels"].values())]
+
+
+def test_toggles_change_the_plot(browser: Browser, address: str) -> None:
+    with visit(browser, address) as page:
+        page.set_input_files("#file", named("photo.jpg"))
+        expect(page.locator("#series input")).to_have_count(4)
+        drawn = [page.locator("canvas.plot").screenshot()]
+        for name in ("red", "luminance"):
+            page.locator("#series label", has_text=name).locator("input").uncheck()
+            drawn.append(page.locator("canvas.plot").screenshot())
+        page.locator("#log").check()
+        drawn.append(page.locator("canvas.plot").screenshot())
+        assert len(set(drawn)) == 4
+
+
+def test_clipping_is_marked_on_the_picture(browser: Browser, address: str) -> None:
+    half = Image.new("RGB", (40, 40), (255, 255, 255))
+    half.paste((90, 120, 90), (0, 0, 20, 40))
+    with visit(browser, address) as page:
+        page.set_input_files("#file", named("half.png", encoded(half)))
+        marks = page.locator(".shot canvas")
+        expect(marks).to_be_hidden()
+        page.locator("#clipping").check()
+        expect(marks).to_be_visible()
+        seen = marks.evaluate("each => [5, 35].map(x => [...each.getContext('2d').getImageData(x, 20, 1, 1).data])")
+        assert seen == [[0, 0, 0, 0], [255, 0, 0, 255]]
+
+
+def test_two_pictures_are_compared_and_cleared(browser: Browser, address: str) -> None:
+    with visit(browser, address) as page:
+        page.set_input_files("#file", [named("a.jpg"), named("b.png", encoded(gradient("L")))])
+        expect(page.locator("article h2")).to_have_text(["a.jpg", "b.png"])
+        expect(page.locator("#series label")).to_have_count(5)
+        no_serious_violation(page)
+        picture(page, "histogram-pair")
+        page.set_input_files("#file", named("c.jpg"))
+        expect(page.locator("article h2")).to_have_text(["b.png", "c.jpg"])
+        page.locator("#clear").click()
+        expect(page.locator("article")).to_have_count(0)
+        expect(page.locator("#controls")).to_be_hidden()
+
+
+@pytest.mark.parametrize(("kind", "magic"), [("PNG", b"\x89PNG"), ("SVG", b"<svg")])
+def test_a_plot_is_kept(browser: Browser, address: str, kind: str, magic: bytes) -> None:
+    with visit(browser, address, accept_downloads=True) as page:
+        page.set_input_files("#file", named("photo.jpg"))
+        with page.expect_download() as download:
+            page.get_by_role("button", name=f"Keep {kind}").click()
+        assert download.value.suggested_filename == f"photo.jpg.histogram.{kind.lower()}"
+        assert Path(download.value.path()).read_bytes().startswith(magic)
+
+
+def test_an_error_is_shown_well(browser: Browser, address: str) -> None:
+    with visit(browser, address) as page:
+        page.set_input_files("#file", named("notes.jpg", b"some text"))
+        expect(page.locator("#failure")).to_have_text("notes.jpg: the bytes begin like no image format")
+        page.set_input_files("#file", named("photo.jpg"))
+        expect(page.locator("#failure")).to_be_hidden()
+        no_serious_violation(page)
+
+
+def test_what_a_browser_cannot_show_is_counted_all_the_same(browser: Browser, address: str) -> None:
+    with visit(browser, address) as page:
+        page.set_input_files("#file", named("scan.tif", encoded(gradient("CMYK"), "TIFF")))
+        expect(page.locator("#series label")).to_have_count(5)
+        expect(page.locator(".shot")).to_be_hidden()
+
+
+def test_the_page_is_small(address: str) -> None:
+    page = requests.get(address, headers={"Accept": "text/html"}, timeout=10)
+    assert len(gzip.compress(page.content)) <= 15_000
