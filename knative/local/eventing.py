@@ -79,6 +79,7 @@ class Eventing:
         self._tasks: set[asyncio.Task[None]] = set()
         router = engine.app.router
         router.add_post("/_knative/broker/{namespace}/{name}", self._ingress)
+        router.add_route("OPTIONS", "/_knative/broker/{namespace}/{name}", _handshake)
         router.add_get("/_knative/events", self._events)
         router.add_get("/_knative/events/{seq:[0-9]{1,18}}", self._event)
         router.add_get("/_knative/events/{seq:[0-9]{1,18}}/data", self._event_data)
@@ -265,6 +266,12 @@ def _problem(problem: Problem) -> web.Response:
     return web.Response(
         body=problem.encode(), status=problem.status, content_type=problems.MEDIA_TYPE, headers=problem.headers
     )
+
+
+async def _handshake(_request: web.Request) -> web.Response:
+    """Knative's ingress grants the webhook handshake to everybody too."""
+    granted = {"Allow": "POST, OPTIONS", "WebHook-Allowed-Origin": "*", "WebHook-Allowed-Rate": "*"}
+    return web.Response(status=200, headers=granted)
 
 
 async def _body(request: web.Request) -> bytes:

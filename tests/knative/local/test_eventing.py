@@ -14,7 +14,7 @@ import requests
 from functions.client import events as client_events
 from functions.client import send as client_send
 from knative.local.manifests import load
-from tests.engines import EngineProcess
+from tests.engines import EngineProcess, service
 from tests.images import encoded, gradient
 from tests.servers import ROOT
 
@@ -37,6 +37,55 @@ def folder(tmp_path):
     (tmp_path / "large.png").write_bytes(encoded(gradient("RGB", (400, 400)), "PNG", compress_level=0))
     (tmp_path / "poison.jpg").write_bytes(b"no image at all")
     return tmp_path
+
+
+def object_of(kind: str, name: str, api: str, **spec: Any) -> dict[str, Any]:
+    return {"apiVersion": api, "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+def to_hello(name: str, path: str, retry: int, delay: str) -> dict[str, Any]:
+    """A Trigger for the type of its own name, whose subscriber does what the path says."""
+    subscriber = {"ref": {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "hello"}, "uri": path}
+    delivery = {"retry": retry, "backoffPolicy": "exponential", "backoffDelay": delay}
+    filtered = {"attributes": {"type": name}}
+    return object_of(
+        "Trigger",
+        name,
+        "eventing.knative.dev/v1",
+        broker="b",
+        filter=filtered,
+        subscriber=subscriber,
+        delivery=delivery,
+    )
+
+
+def test_overload_is_seen_waiting_and_an_answer_that_is_no_event_is_a_failure(tmp_path):
+    objects = [
+        service(),
+        object_of("Broker", "b", "eventing.knative.dev/v1"),
+        to_hello("full", "/?status=503", 5, "PT20S"),
+        to_hello("chatty", "/", 1, "PT0.01S"),
+    ]
+    engine = EngineProcess(tmp_path, *objects, arguments=("--initial-scale", "0"))
+    delivered: dict[str, dict[str, Any]] = {}
+
+    def tried() -> bool:
+        listed = requests.get(f"{engine.url}/_knative/events", timeout=10).json()["events"]
+        delivered.update({event["type"]: event["deliveries"][0] for event in listed})
+        return delivered["full"]["attempts"] == 1 and delivered["chatty"]["state"] != "pending"
+
+    try:
+        for kind in ("full", "chatty"):
+            url = f"{engine.url}/_knative/broker/default/b"
+            assert requests.post(url, headers={**CE, "ce-id": kind, "ce-type": kind}, timeout=10).status_code == 202
+        engine.wait(tried, "both deliveries")
+    finally:
+        engine.stop()
+    assert (delivered["full"]["state"], delivered["full"]["code"]) == ("pending", 503)
+    assert delivered["full"]["due"] - delivered["full"]["at"] == pytest.approx(20, abs=1)
+    assert (delivered["chatty"]["state"], delivered["chatty"]["code"]) == ("dropped", 502)
+    assert delivered["chatty"]["attempts"] == 2
+    assert "either empty or a valid CloudEvent" in delivered["chatty"]["error"]
 
 
 def pixelamp(*arguments: object) -> int:
@@ -161,6 +210,11 @@ def test_both_content_modes_come_in_alike(engine):
 )
 def test_what_is_not_there(engine, path):
     assert requests.get(f"{engine.url}/_knative/{path}", timeout=10).status_code == 404
+
+
+def test_the_webhook_handshake_is_granted(engine):
+    answer = requests.options(engine.url + BROKER, headers={"WebHook-Request-Origin": "a.example"}, timeout=10)
+    assert (answer.status_code, answer.headers["WebHook-Allowed-Origin"]) == (200, "*")
 
 
 def test_limits_of_the_list(engine):
