@@ -214,6 +214,7 @@ class _Run:
         self.rate = steps_a_second(world)
         self.ready = world.start_ready
         self.starting: deque[list[float]] = deque()  # [ready at, pods]
+        self.starting_pods = 0
         self.started_until = 0.0
         self.decision = Decision(at=0.0, valid=False, ready=self.ready, desired=0 if not self.ready else UNKNOWN)
         self.step = Step(self.ready, self.ready, True, Condition.INACTIVE, "", None)
@@ -272,6 +273,7 @@ class _Run:
         while self.starting and self.starting[0][0] <= now + 1e-9:
             came += int(self.starting.popleft()[1])
         if came:
+            self.starting_pods -= came
             self.ready += came
             self._reconcile(now)
 
@@ -408,7 +410,7 @@ class _Run:
     @property
     def replicas(self) -> int:
         """Pods asked for, ready or starting."""
-        return self.ready + int(sum(pods for _, pods in self.starting))
+        return self.ready + self.starting_pods
 
     def _set_replicas(self, now: float, wanted: int) -> None:
         missing = wanted - self.replicas
@@ -419,6 +421,7 @@ class _Run:
             last = self.starting[-1]
             ended = min(surplus, int(last[1]))
             last[1] -= ended
+            self.starting_pods -= ended
             surplus -= ended
             if not last[1]:
                 self.starting.pop()
@@ -429,6 +432,7 @@ class _Run:
             self.ready = max(0, self.ready - surplus)
 
     def _add_pods(self, now: float, pods: int) -> None:
+        self.starting_pods += pods
         ready_at = now + self.world.cold_start_seconds
         rate = self.world.start_rate
         if rate is None:

@@ -19,7 +19,6 @@ TRACE = Path(__file__).parents[1] / "vectors" / "real_trace_steps.json"
 
 def run(bench: Bench) -> None:
     """One decision, one simulated hour at a million requests a second, and a real trace followed."""
-    bench.section("autoscaler and simulation")
     spec = ScalingSpec()
     metrics, autoscaler = RevisionMetrics(spec), Autoscaler(spec, ready=0, now=0.0)
 

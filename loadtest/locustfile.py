@@ -1,0 +1,148 @@
+"""Locust users for the three functions and their events, on this machine and on any cluster.
+
+    locust -f loadtest/locustfile.py --host http://127.0.0.1:8080 --tags mixed
+    locust -f loadtest/locustfile.py --host http://INGRESS-ADDRESS --domain default.example.com --headless -u 50 -t 5m
+
+Tags: histogram, exif, stress, events, mixed (the first three). Routing is by path (`/histogram` on one host) or, with
+`--domain`, by Host headers through one ingress address (`histogram.DOMAIN`). `--shape` chooses a shape of shapes.py.
+Bodies are encoded once, at start: a user costs little more than its connection.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from locust import FastHttpUser, between, constant, events, tag, task
+from locust.env import Environment
+
+from loadtest import images
+from loadtest.shapes import Shaped, add_arguments
+from loadtest.wire import multipart
+
+CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 60.0
+SOURCE = "//loadtest.pixelamp.dev"
+
+
+@events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
+def _arguments(parser: ArgumentParser) -> None:
+    group: Any = parser.add_argument_group("pixelamp")
+    group.add_argument("--domain", default="", env_var="PIXELAMP_DOMAIN", help="route by Host: FUNCTION.DOMAIN")
+    group.add_argument("--broker", default="", env_var="PIXELAMP_BROKER", help="path or URL events are posted to")
+    add_arguments(group)
+
+
+class _Bodies:
+    """What is sent, encoded once a process."""
+
+    def __init__(self) -> None:
+        self.histogram, self.histogram_type = multipart(images.png(), "photo.png")
+        self.exif, self.exif_type = multipart(images.jpeg(), "photo.jpg", "image")
+        self.event = json.dumps({"seconds": 0, "sleep_ms": 20}).encode()
+
+
+_bodies: _Bodies | None = None
+
+
+@events.init.add_listener  # type: ignore[untyped-decorator]
+def _prepare(environment: Environment, **_: Any) -> None:
+    global _bodies  # noqa: PLW0603 - one copy for all users of a process
+    _bodies = _Bodies()
+    if environment.parsed_options is not None:
+        environment.shape_class = Shaped.of(environment.parsed_options)
+        if environment.shape_class is not None:
+            environment.shape_class.runner = environment.runner
+
+
+class _User(FastHttpUser):
+    abstract = True
+    connection_timeout = CONNECT_SECONDS
+    network_timeout = ANSWER_SECONDS
+
+    @property
+    def bodies(self) -> _Bodies:
+        if _bodies is None:
+            raise RuntimeError("Locust has not been initialised")
+        return _bodies
+
+    @property
+    def options(self) -> Namespace:
+        found: Namespace = self.environment.parsed_options
+        return found
+
+    def call(self, function: str, method: str, path: str = "", **arguments: Any) -> None:
+        """Ask a function, by path or by host; the figures are named after it either way."""
+        headers = {"Accept": "application/json", **arguments.pop("headers", {})}
+        url = f"/{function}{path}"
+        if self.options.domain:
+            headers["Host"] = f"{function}.{self.options.domain}"
+        name = f"{function} {method} {path.partition('?')[0] or '/'}"
+        with self.client.request(method, url, name=name, headers=headers, catch_response=True, **arguments) as answer:
+            if answer.status_code != 200:
+                answer.failure(f"{answer.status_code or answer.error}")
+
+
+class Functions(_User):
+    """As fast as answers come: what shows concurrency autoscaling."""
+
+    wait_time = constant(0)
+    weight = 3
+
+    @tag("histogram", "mixed")
+    @task(3)
+    def histogram(self) -> None:
+        """A PNG of 512 × 512 pixels."""
+        self.call("histogram", "POST", data=self.bodies.histogram, headers={"Content-Type": self.bodies.histogram_type})
+
+    @tag("exif", "mixed")
+    @task(3)
+    def exif(self) -> None:
+        """A JPEG with camera data."""
+        self.call("exif", "POST", data=self.bodies.exif, headers={"Content-Type": self.bodies.exif_type})
+
+    @tag("stress", "mixed")
+    @task(1)
+    def stress(self) -> None:
+        """A fifth of a second at half a core."""
+        self.call("stress", "POST", "?seconds=0.2&load=50")
+
+
+class Browser(_User):
+    """PixelScan's profile: one or two seconds between the uploads of one person."""
+
+    wait_time = between(1, 2)
+    weight = 1
+
+    @tag("exif", "mixed")
+    @task
+    def upload(self) -> None:
+        """The same upload, as a person sends it."""
+        self.call("exif", "POST", data=self.bodies.exif, headers={"Content-Type": self.bodies.exif_type})
+
+
+class Publisher(_User):
+    """CloudEvents to a broker, or to the function itself where no `--broker` is given."""
+
+    wait_time = between(0.5, 1)
+    weight = 1
+
+    @tag("events")
+    @task
+    def publish(self) -> None:
+        """One event in binary mode; accepted is enough for a broker, a function answers with its own event."""
+        headers = {
+            "Content-Type": "application/json",
+            "ce-specversion": "1.0",
+            "ce-id": str(uuid.uuid4()),
+            "ce-source": SOURCE,
+            "ce-type": "dev.pixelamp.stress.requested",
+        }
+        url = self.options.broker or "/stress"
+        if self.options.domain and not self.options.broker:
+            headers["Host"] = f"stress.{self.options.domain}"
+        arguments: dict[str, Any] = {"headers": headers, "data": self.bodies.event}
+        with self.client.request("POST", url, name="events POST", catch_response=True, **arguments) as answer:
+            if not 200 <= answer.status_code < 300:
+                answer.failure(f"{answer.status_code or answer.error}")
