@@ -79,15 +79,10 @@ def _reply(function: Function, settings: Settings, call: Call, event: Event) -> 
 def _fetch(url: str, settings: Settings) -> bytes:
     from functions.kit import dataref
 
-    variable = settings.variable("dataref_hosts")
-    try:
-        allowed = dataref.Allowed.parse(settings.dataref_hosts)
-    except ValueError as error:
-        raise Problem(503, "misconfigured", "Misconfigured", f"{variable}: {error}") from None
     return dataref.fetch(
         url,
-        allowed,
+        dataref.Allowed.parse(settings.dataref_hosts),
         limit=settings.max_bytes,
         seconds=settings.body_seconds,
-        variable=variable,
+        variable=settings.variable("dataref_hosts"),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_type_hints
 
@@ -35,6 +35,7 @@ def setting(
     choices: tuple[str, ...] = (),
     unit: str = "",
     secret: bool = False,
+    check: Callable[[Any], object] | None = None,
 ) -> Any:
     """A field of a settings class.
 
@@ -46,6 +47,7 @@ def setting(
         choices: the values allowed, for text.
         unit: unit of the value, such as `bytes`.
         secret: never shown in messages and tables.
+        check: called with a value that was given; raises ValueError where it is not allowed.
     """
     return field(
         default=default,
@@ -56,8 +58,16 @@ def setting(
             "choices": choices,
             "unit": unit,
             "secret": secret,
+            "check": check,
         },
     )
+
+
+def _allowed(entries: tuple[str, ...]) -> None:
+    """Refuse what is neither host, origin nor range of addresses."""
+    from functions.kit.dataref import Allowed
+
+    Allowed.parse(entries)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +102,9 @@ class Settings:
     token: str = setting("", help="bearer token asked of every POST; empty asks for none", secret=True)
     cors_origins: tuple[str, ...] = setting((), help="origins allowed to call from a browser, by comma; empty: none")
     dataref_hosts: tuple[str, ...] = setting(
-        (), help="hosts (or scheme://host:port origins) an event's dataref may name, by comma; empty: none"
+        (),
+        help="hosts (or scheme://host:port origins) an event's dataref may name, by comma; empty: none",
+        check=_allowed,
     )
     event_bytes: int = setting(
         256 * 1024, minimum=1024, maximum=2**31, unit="bytes", help="largest event sent as a reply, attributes included"
@@ -125,6 +137,8 @@ def load(cls: type[S], function: str, environ: Mapping[str, str]) -> S:
             continue
         try:
             values[item.name] = _parse(types[item.name], text, item.metadata)
+            if item.metadata["check"]:
+                item.metadata["check"](values[item.name])
         except ValueError as error:
             shown = "(hidden)" if item.metadata["secret"] else repr(text)
             mistakes.append(f"invalid {name} value ({shown}): {error}")

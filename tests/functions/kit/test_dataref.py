@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from functions.kit.dataref import Allowed, fetch
 from functions.kit.problems import Problem
+from functions.kit.settings import Settings, SettingsError, load
 
 LISTED = Allowed.parse(["store.example"])
 
@@ -254,6 +255,11 @@ def test_tls_is_checked_against_the_name(trusted, tmp_path, program):
 def test_a_list_that_is_none(entry):
     with pytest.raises(ValueError):
         Allowed.parse([entry])
+
+
+def test_a_wrong_list_stops_a_function_at_its_start():
+    with pytest.raises(SettingsError, match=r"invalid EXIF_DATAREF_HOSTS value.*ftp://store"):
+        load(Settings, "exif", {"EXIF_DATAREF_HOSTS": "store.example, ftp://store"})
 
 
 @given(st.text(max_size=40))
