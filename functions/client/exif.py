@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,9 @@ def run(chosen: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         parser.error(str(error))
     if chosen.clean:
         chosen.clean.mkdir(parents=True, exist_ok=True)
-    service = Service.of(chosen, "exif")
     params = {"tags": chosen.tags, "groups": chosen.groups, "raw": chosen.raw}
 
-    def work(path: Path) -> Mapping[str, Any]:
+    def work(service: Service, path: Path) -> Mapping[str, Any]:
         data = path.read_bytes()
         result: dict[str, Any] = service.request("POST", data=data, params=params).json()
         if chosen.clean:
@@ -48,8 +48,9 @@ def run(chosen: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
             result["clean_copy"] = str(target)
         return result
 
-    outcomes = photos.each(paths, work, chosen.jobs, photos.terminal(paths))
-    return output.write(outcomes, output.form(chosen), _text, _rows, len(paths) > 1, sys.stdout)
+    with Service.of(chosen, "exif") as service:
+        outcomes = photos.each(paths, partial(work, service), chosen.jobs, photos.terminal(paths))
+        return output.write(outcomes, output.form(chosen), _text, _rows, len(paths) > 1, sys.stdout)
 
 
 def _text(outcome: Outcome) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +67,10 @@ def run(chosen: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         parser.error(f"--plot {chosen.plot}: expected the ending {', '.join(PLOTS)}")
     if chosen.plot and several:
         chosen.plot.mkdir(parents=True, exist_ok=True)
-    service = Service.of(chosen, "histogram")
     counting = {name: getattr(chosen, name) for name in _COUNTING}
     drawing = {name: getattr(chosen, name) for name in _DRAWING}
 
-    def work(path: Path) -> Mapping[str, Any]:
+    def work(service: Service, path: Path) -> Mapping[str, Any]:
         data = path.read_bytes()
         result: dict[str, Any] = service.request("POST", data=data, params=counting).json()
         if chosen.plot:
@@ -78,8 +79,9 @@ def run(chosen: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
             target.write_bytes(service.request("POST", data=data, params=params).content)
         return result
 
-    outcomes = photos.each(paths, work, chosen.jobs, photos.terminal(paths))
-    return output.write(outcomes, output.form(chosen), _text, _rows, several, sys.stdout)
+    with Service.of(chosen, "histogram") as service:
+        outcomes = photos.each(paths, partial(work, service), chosen.jobs, photos.terminal(paths))
+        return output.write(outcomes, output.form(chosen), _text, _rows, several, sys.stdout)
 
 
 def _plot_path(plot: Path, image: Path) -> Path:
@@ -100,8 +102,9 @@ def _text(outcome: Outcome) -> str:
                 f"  {name:<12}{figure['min']:>6}{figure['max']:>7}{figure['mean']:>9.1f}{figure['median']:>8}"
                 f"{figure['stddev']:>8.1f}{figure['clipped_shadows']:>7.1f} %{figure['clipped_highlights']:>9.1f} %"
             )
-    colours = "  ".join(f"{colour['hex']} {colour['percent']:g} %" for colour in result["colours"])
-    return "\n".join([*lines, *([f"  {colours}"] if colours else []), "", ""])
+    colours = "  ".join(f"{colour['hex']} {colour['percent']:g}%" for colour in result["colours"])
+    lines += textwrap.wrap(colours, columns, initial_indent="  ", subsequent_indent="  ")
+    return "\n".join([*lines, "", ""])
 
 
 def _rows(result: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -29,12 +29,12 @@ def add_parser(subcommands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 def run(chosen: argparse.Namespace) -> int:
     """The subcommand; its exit code."""
-    service = Service.of(chosen, "stress")
-    if chosen.cpu:
-        answer: Any = service.request("GET", "/cpu").json()
-    else:
-        # A burn that is answered late has not failed: the wait for it comes on top.
-        service.timeout += (chosen.seconds or 10) + (chosen.sleep_ms or 0) / 1000
-        answer = service.request("POST", params={name: getattr(chosen, name) for name in _PARAMETERS}).json()
+    with Service.of(chosen, "stress") as service:
+        if chosen.cpu:
+            answer: Any = service.request("GET", "/cpu").json()
+        else:
+            # A burn that is answered late has not failed: the wait for it comes on top.
+            service.timeout += (chosen.seconds or 10) + (chosen.sleep_ms or 0) / 1000
+            answer = service.request("POST", params={name: getattr(chosen, name) for name in _PARAMETERS}).json()
     print(json.dumps(answer, indent=1))
     return 0

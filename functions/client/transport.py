@@ -72,7 +72,8 @@ class Service:
     retries: int = 5
     token: str | None = None
     sleep: Callable[[float], None] = time.sleep
-    _sessions: threading.local = field(default_factory=threading.local, repr=False)
+    _local: threading.local = field(default_factory=threading.local, repr=False)
+    _opened: list[requests.Session] = field(default_factory=list, repr=False)
 
     @classmethod
     def of(cls, chosen: argparse.Namespace, function: str) -> Service:
@@ -140,12 +141,21 @@ class Service:
         port = f":{parts.port}" if parts.port else ""
         return urlunsplit((parts.scheme, f"127.0.0.1{port}", base + path, parts.query, "")), {"Host": parts.netloc}
 
+    def __enter__(self) -> Service:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._opened:  # connections are kept, a session a thread
+            self._opened.pop().close()
+
     def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._sessions, "session", None)
+        """This thread's session: requests does not promise that one may be shared."""
+        session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             import requests
 
-            session = self._sessions.session = requests.Session()
+            session = self._local.session = requests.Session()
+            self._opened.append(session)
         return session
 
 

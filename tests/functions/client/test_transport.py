@@ -1,0 +1,175 @@
+"""Addresses, retries and what is drawn: the parts of the command that need no server of ours."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.client import photos, terminal
+from functions.client.transport import LONGEST_WAIT, Refused, Service, Unreachable, backoff, wait
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+
+
+class Script(ThreadingHTTPServer):
+    """Answers requests with statuses and Retry-After headers from a list, then with 200."""
+
+    def __init__(self, *answers: tuple[int, str | None]) -> None:
+        self.answers = list(answers)
+        self.seen: list[BaseHTTPRequestHandler] = []
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.server.seen.append(self)
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        status, retry_after = self.server.answers.pop(0) if self.server.answers else (200, None)
+        self.send_response(status)
+        if retry_after:
+            self.send_header("Retry-After", retry_after)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def script() -> Iterator[Script]:
+    with Script() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def service(script: Script, sleeps: list[float], **options: object) -> Service:
+    return Service(script.url, "histogram", sleep=sleeps.append, **options)
+
+
+def test_busy_is_tried_again_after_the_wait_it_asks_for(script: Script) -> None:
+    script.answers = [(503, "2"), (429, None), (200, None)]
+    sleeps: list[float] = []
+    with service(script, sleeps) as asked:
+        assert asked.request("POST", data=b"x").status_code == 200
+        assert len(script.seen) == 3
+        assert sleeps[0] == 2
+        assert 0.2 <= sleeps[1] <= 0.4
+
+
+@pytest.mark.parametrize("status", [400, 404, 413, 415, 422, 500])
+def test_a_refusal_is_not_tried_again(script: Script, status: int) -> None:
+    script.answers = [(status, None)]
+    sleeps: list[float] = []
+    with service(script, sleeps) as asked:
+        with pytest.raises(Refused) as refused:
+            asked.request("POST")
+        assert (refused.value.status, len(script.seen), sleeps) == (status, 1, [])
+
+
+def test_tries_end(script: Script) -> None:
+    script.answers = [(503, None)] * 9
+    sleeps: list[float] = []
+    with service(script, sleeps, retries=3) as asked:
+        with pytest.raises(Refused, match="503"):
+            asked.request("POST")
+        assert (len(script.seen), len(sleeps)) == (4, 3)
+
+
+def test_no_answer_is_tried_again_too() -> None:
+    with Script() as closed:
+        url = closed.url
+    sleeps: list[float] = []
+    with pytest.raises(Unreachable, match="Connection refused"):
+        Service(url, "exif", retries=2, sleep=sleeps.append).request("GET")
+    assert len(sleeps) == 2
+
+
+def test_an_address_that_is_none() -> None:
+    with pytest.raises(Unreachable):
+        Service("http://127.0.0.1:99999", "exif", retries=0).request("GET")
+
+
+def test_the_token_and_the_query_are_sent(script: Script) -> None:
+    with service(script, [], token="secret") as asked:
+        asked.request("POST", params={"a": True, "b": False, "c": None, "d": 0, "e": "x"})
+        assert script.seen[0].headers["Authorization"] == "Bearer secret"
+        assert script.seen[0].path == "/histogram?a=1&d=0&e=x"
+
+
+@pytest.mark.parametrize(
+    ("url", "path", "expected"),
+    [
+        ("http://host:8080", "", ("http://host:8080/histogram", {})),
+        ("http://host:8080/", "/x", ("http://host:8080/histogram/x", {})),
+        ("host:8080", "", ("http://host:8080/histogram", {})),
+        ("https://host/process-image", "", ("https://host/process-image", {})),
+        ("http://h.default.localhost", "", ("http://127.0.0.1/histogram", {"Host": "h.default.localhost"})),
+        ("http://a.localhost:81/p", "/q", ("http://127.0.0.1:81/p/q", {"Host": "a.localhost:81"})),
+    ],
+)  # fmt: skip
+def test_addresses(url: str, path: str, expected: tuple[str, dict[str, str]]) -> None:
+    assert Service(url, "histogram").address(path) == expected
+
+
+@given(st.integers(0, 40))
+def test_backoff_grows_to_a_limit(attempt: int) -> None:
+    assert 0.1 * 2 ** min(attempt, 3) <= backoff(attempt) <= LONGEST_WAIT or attempt > 3
+    assert backoff(attempt) <= LONGEST_WAIT
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7), ("Sun, 01 Mar 2026 12:00:09 GMT", 9), ("3600", LONGEST_WAIT), (None, 0), ("soon", 0), ("-5", 0)],
+)
+def test_waits(header: str | None, seconds: float) -> None:
+    assert seconds <= wait(header, 0, NOW) <= max(seconds, 0.2)
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=1, max_size=300), st.integers(1, 120), st.integers(1, 12))
+def test_drawings_fit_and_show_what_is_there(counts: list[int], width: int, height: int) -> None:
+    *bars, axis = terminal.draw(counts, width, height)
+    assert len(bars) == height
+    assert {len(line) for line in [*bars, axis]} == {min(width, len(counts))}
+    if len(counts) <= width:
+        assert [mark != " " for mark in bars[-1]] == [count > 0 for count in counts]
+        highest = max(range(len(counts)), key=counts.__getitem__)
+        assert bars[0][highest] == ("█" if counts[highest] else " ")
+
+
+def test_files_and_errors_keep_their_order(tmp_path: Path) -> None:
+    paths = [tmp_path / str(number) for number in range(20)]
+
+    def work(path: Path) -> int:
+        if path.name == "7":
+            raise OSError("gone")
+        return int(path.name)
+
+    outcomes = list(photos.each(paths, work, jobs=5))
+    assert [outcome.path for outcome in outcomes] == paths
+    assert [outcome.result for outcome in outcomes if outcome.error is None] == [*range(7), *range(8, 20)]
+    assert str(outcomes[7].error) == "gone"
+
+
+def test_progress_is_drawn_and_wiped(tmp_path: Path) -> None:
+    import io
+
+    screen = io.StringIO()
+    list(photos.each([tmp_path] * 4, lambda path: None, 2, screen))
+    drawn = screen.getvalue()
+    assert "4/4" in drawn
+    assert drawn.endswith("\r")
