@@ -342,6 +342,8 @@ def _webp(data: bytes, fields: Fields, warnings: list[str]) -> bytes:
     # The metadata follow the picture, Exif before XMP (RFC 9649, 2.7).
     at = next((index for index, (kind, _) in enumerate(rest) if kind in (b"XMP ", b"XMP\0")), len(rest))
     rest.insert(at, (b"EXIF", body))
+    if len(dict(rest)[b"VP8X"]) < 10:
+        raise Broken("its header is cut off")
     return webp.riff(
         [(kind, bytes((part[0] | webp.EXIF_FLAG,)) + part[1:] if kind == b"VP8X" else part) for kind, part in rest]
     )

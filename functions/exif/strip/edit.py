@@ -146,8 +146,8 @@ class Edit:
         """A colour profile: what replaces it, of the same length, or None."""
         if self.location_only:
             return data
-        if "icc" not in self.keep:
-            self.gone("icc", where, len(data), "colour profile")
+        if "icc" not in self.keep or not profile.is_whole(data):
+            self.gone("icc", where, len(data), "colour profile" if "icc" not in self.keep else "broken colour profile")
             return None
         result = profile.anonymous(data, self.secrets)
         if result != data:

@@ -132,6 +132,8 @@ def without_location(block: bytes) -> tuple[bytes, int]:
         Broken: no TIFF structure.
     """
     layout = Layout(block)
+    if not layout.images:
+        raise Broken("no directory")
     out = bytearray(block)
     gone: list[Span] = []
     kept: list[Span] = [(0, layout.header)]

@@ -21,12 +21,14 @@ RESERVED = frozenset(range(0xF0, 0xFE)) - {0xF7, 0xF8}
 EXIF_HEADER = b"Exif\0"
 XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
 XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
+XMP_MARKS = (b"<x:xmpmeta", b"<?xpacket")
 ICC_HEADER = b"ICC_PROFILE\0"
 PHOTOSHOP_HEADER = b"Photoshop 3.0\0"
 MPF_HEADER = b"MPF\0"
-# A marker, or fill, within entropy-coded data: not a stuffed zero, not a restart. A literal first byte lets `re` search
-# as fast as memchr; with `\xff+` it takes twenty times as long.
-MARKER_OR_FILL = re.compile(rb"\xff[^\x00\xd0-\xd7]")
+# A marker, or fill, within entropy-coded data: not a stuffed zero, not a restart, and none of the reserved ones, which
+# only damage puts there and decoders pass over. A literal first byte lets `re` search as fast as memchr; with `\xff+`
+# it takes twenty times as long.
+MARKER_OR_FILL = re.compile(rb"\xff[\xc0-\xcf\xd8-\xff]")
 NOT_FILL = re.compile(rb"[^\xff]")
 LOCATION_MARK = re.compile(rb"gps|latitude|City|Country|LocationShown|LocationCreated", re.IGNORECASE)
 MAX_SEGMENTS = 20_000
@@ -78,6 +80,8 @@ def read(data: bytes, start: int = 0) -> tuple[list[Segment], int]:
         if marker == 0 or marker in STANDALONE:
             position += 2
             continue
+        if marker < 0xC0:
+            raise Broken(f"an unknown marker {marker:#04x} at byte {position:,}")
         if position + 4 > end:
             break
         (length,) = unpack_from(">H", data, position + 2)
@@ -119,7 +123,7 @@ def _end_of_scan(data: bytes, start: int) -> int:
         if rest is None:
             return len(data)
         following = data[rest.start()]
-        if following and not 0xD0 <= following <= 0xD7:
+        if following >= 0xC0 and not 0xD0 <= following <= 0xD7:
             return found.start()
         start = rest.end()
     raise Broken(f"more than {MAX_FILLS:,} runs of fill inside its picture")
@@ -209,11 +213,13 @@ def _application(number: int, body: bytes, edit: Edit, mpf: bool) -> bytes | Non
     if number == 1 and body.startswith(EXIF_HEADER):
         result = edit.exif(body[6:], where)
         return None if result is None else b"Exif\0\0" + result
-    if number == 1 and body.startswith(XMP_HEADER):
-        packet = edit.xmp(body[len(XMP_HEADER) :], where)
-        return None if packet is None else XMP_HEADER + packet
     if number == 1 and body.startswith(XMP_EXTENSION):
         return _extension(body, edit)
+    if number == 1 and (body.startswith(XMP_HEADER) or any(mark in body[:128] for mark in XMP_MARKS)):
+        # Some writers spell the header otherwise, or leave it out, and readers find the packet all the same.
+        start = len(XMP_HEADER) if body.startswith(XMP_HEADER) else body.find(b"<")
+        packet = edit.xmp(body[start:], where)
+        return None if packet is None else body[:start] + packet
     if number == 2 and body.startswith(MPF_HEADER):
         if not mpf:
             # An index of pictures that go themselves is void, whatever is asked for.

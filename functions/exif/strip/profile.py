@@ -10,6 +10,11 @@ TEXT_TAGS = frozenset((b"desc", b"cprt", b"dmnd", b"dmdd", b"vued", b"dscm"))
 MAX_TAGS = 256
 
 
+def is_whole(data: bytes) -> bool:
+    """Whether a profile is as long as it says: colour engines refuse a shorter one."""
+    return len(data) >= 132 and int.from_bytes(data[:4], "big") <= len(data)
+
+
 def anonymous(data: bytes, secrets: Iterable[bytes]) -> bytes:
     """The profile with each secret blanked in its text; the same length, the same colours.
 

@@ -26,6 +26,7 @@ from functions.exif.strip.layout import (
     outside,
     wipe,
 )
+from functions.exif.strip.profile import is_whole
 
 # What a reader needs for the pixels and their colours (TIFF 6.0, its technical notes, and libtiff's own tags).
 PICTURE = frozenset(
@@ -174,7 +175,9 @@ def _kept(layout: Layout, directory: Directory, edit: Edit) -> list[Entry]:
             children = directory.children.get(entry.tag, [])
             if any(_kept(layout, child, edit) for child in children):
                 keep.append(entry)
-        elif entry.start >= 0 and entry.tag in tags and entry.tag not in GEO_TAGS:
+        elif entry.start < 0 or entry.tag not in tags or entry.tag in GEO_TAGS:
+            continue
+        elif entry.tag != PROFILE or is_whole(layout.raw(entry)):
             keep.append(entry)
     return keep
 

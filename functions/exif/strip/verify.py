@@ -105,7 +105,7 @@ def _block(block: Block, edit: Edit) -> None:
         if b"rdf:" in packet:
             again.xmp(packet, block.where)
     elif block.kind == "iptc":
-        again.iptc(block.data.rstrip(b"\0"), block.where)
+        again.iptc(block.data, block.where)
     elif block.kind == "icc" and not edit.location_only and "icc" not in edit.keep:
         raise NotClean(f"a colour profile is still in {block.where}")
     elif block.kind == "text":

@@ -132,6 +132,16 @@ def test_exiftool_finds_nothing_but_the_picture(
     assert not left
 
 
+def opens(path: Path) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            Image.open(path).close()
+        except Exception:  # noqa: BLE001 - whatever a decoder raises
+            return False
+    return True
+
+
 def is_tiff(found: dict[str, Any]) -> bool:
     return found.get("File:FileType") in ("TIFF", "BTF")
 
@@ -143,6 +153,8 @@ def test_exiftool_has_no_new_warning(cleaned: dict[Path, tuple[Path, Stripped]],
         for found in exiftool(program, [copy for copy, _ in cleaned.values()], "-Warning", "-Error")
     }
     for path, (copy, _) in cleaned.items():
+        if not opens(path):
+            continue  # of a file that nobody can read, ExifTool warns of whatever it stumbles over first
         before, after = originals.get(str(path), {}), copies.get(str(copy), {})
         new = {value for key, value in after.items() if key != "SourceFile"} - set(before.values())
         assert not new, f"{path.name}: {new}"
