@@ -16,9 +16,11 @@ MAX_DIRECTORIES = 128
 MAX_DEPTH = 6
 # Numbers decoded of one entry, and of a whole structure; what has more keeps only its type and count.
 MAX_NUMBERS = 100_000
-MAX_TOTAL_NUMBERS = 300_000
-# Bytes kept as text or opaque value over a whole structure: overlapping entries cannot multiply a block.
-MAX_TOTAL_BYTES = 64 * 2**20
+MAX_TOTAL_NUMBERS = 150_000
+# Bytes kept of one text or opaque value, and of a whole structure: overlapping entries cannot multiply a block. What
+# is longer stands where `offset` and `size` say.
+MAX_BYTES = 2 * 2**20
+MAX_TOTAL_BYTES = 8 * 2**20
 MAX_WARNINGS = 64
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, SBYTE, UNDEFINED, SSHORT, SLONG, SRATIONAL, FLOAT, DOUBLE, IFD = range(1, 14)
@@ -82,7 +84,7 @@ class Entry(NamedTuple):
         tag: its number.
         type: as in `TYPE_NAMES`.
         number: of values of that type, as the file says (the field's name in TIFF, count, is taken by tuples).
-        value: raw: numbers, pairs of numerator and denominator, or bytes; None for too many to decode.
+        value: raw: numbers, pairs of numerator and denominator, or bytes; None for too many.
         offset: of the value within the structure.
         size: of the value in bytes.
     """
@@ -263,8 +265,11 @@ class _Walk:
                     continue
             raw: Value
             if kind in _OPAQUE:
-                self.bytes -= size
-                raw = block[at : at + size] if self.bytes >= 0 else None
+                if size <= MAX_BYTES and size <= self.bytes:
+                    self.bytes -= size
+                    raw = block[at : at + size]
+                else:
+                    raw = None
             elif number == 1:
                 raw = _STRUCTS[order, kind, 1].unpack_from(block, at)
                 if kind in _RATIONALS:
@@ -285,7 +290,7 @@ class _Walk:
     def _numbers(self, order: str, kind: int, number: int, at: int) -> Value:
         if number > MAX_NUMBERS or number > self.numbers:
             return None
-        self.numbers -= number
+        self.numbers -= 2 * number if kind in _RATIONALS else number
         if number <= 4 and number:
             values = _STRUCTS[order, kind, number].unpack_from(self.block, at)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from struct import unpack_from
 
 from functions.exif import photoshop
@@ -16,7 +17,10 @@ ICC_HEADER = b"ICC_PROFILE\0"
 PHOTOSHOP_HEADERS = (b"Photoshop 3.0\0", b"Adobe_Photoshop2.5:")
 # SOF0…SOF15 without DHT (C4), JPG (C8) and DAC (CC).
 START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-STANDALONE = frozenset((0x00, 0x01, *range(0xD0, 0xD9)))  # stuffed zero, TEM, RST0…RST7, SOI
+STANDALONE = frozenset(range(0xD0, 0xD9))  # RST0…RST7 and SOI
+# A marker, after any fill of FF; found by a search in C, so that fill and junk are quick, however much there is.
+MARKER = re.compile(rb"\xff[\xc0-\xfe]")
+MAX_SEGMENTS = 10_000
 MAX_EXTENDED_XMP = 8 * 2**20
 
 
@@ -34,52 +38,35 @@ def scan(data: bytes) -> Scan:
     else:
         position = data.find(b"\xff\xd8") + 2
     end = len(data)
-    while position + 4 <= end:
-        if data[position] != 0xFF:
-            # Fill or junk between segments: the next marker, found by a search in C and not byte by byte.
-            following = data.find(b"\xff", position)
-            if following < 0:
-                break
-            result.warn(f"junk between segments at byte {position}")
-            position = following
-            continue
-        marker = data[position + 1]
-        if marker == 0xFF:
-            position = _past_fill(data, position)
-            continue
+    for _ in range(MAX_SEGMENTS):
+        found = MARKER.search(data, position)
+        if found is None or found.end() + 2 > end:
+            if result.format != "EXV":
+                result.warn("the file ends before the picture")
+            break
+        if found.start() != position and data[position] != 0xFF:
+            result.warn("junk between segments")
+        marker = data[found.end() - 1]
+        position = found.end()
         if marker in STANDALONE:
-            position += 2
             continue
         if marker in (0xD9, 0xDA):
             break
-        (length,) = unpack_from(">H", data, position + 2)
-        stop = position + 2 + length
+        (length,) = unpack_from(">H", data, position)
+        stop = position + length
         if length < 2:
-            result.warn(f"segment of length {length} at byte {position}")
+            result.warn(f"segment of length {length} at byte {found.start()}")
             break
         if stop > end:
-            result.warn(f"the file ends inside the segment at byte {position}")
+            result.warn(f"the file ends inside the segment at byte {found.start()}")
             stop = end
         if marker >= 0xE0 or marker in START_OF_FRAME:
-            segments.take(marker, position + 4, data[position + 4 : stop])
+            segments.take(marker, position + 2, data[position + 2 : stop])
         position = stop
     else:
-        if result.format != "EXV":
-            result.warn("the file ends before the picture")
+        result.warn(f"more than {MAX_SEGMENTS:,} segments; the rest is ignored")
     segments.finish()
     return result
-
-
-def _past_fill(data: bytes, position: int) -> int:
-    """The last of a run of FF bytes, which begins the marker; searched in blocks, so that a file of fill is quick."""
-    end = len(data)
-    while position < end:
-        block = data[position : position + 4096]
-        rest = block.lstrip(b"\xff")
-        if rest:
-            return position + len(block) - len(rest) - 1
-        position += 4096
-    return end
 
 
 class _Segments:

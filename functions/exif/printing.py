@@ -14,7 +14,7 @@ from collections.abc import Callable
 from struct import unpack_from
 from typing import Any
 
-from functions.exif.ifd import DOUBLE, FLOAT, RATIONAL, SRATIONAL, UNDEFINED, Entry
+from functions.exif.ifd import ASCII, DOUBLE, FLOAT, RATIONAL, SRATIONAL, UNDEFINED, Entry
 from functions.exif.tags import Tag
 
 Scalar = int | float | str
@@ -77,6 +77,8 @@ def _label(value: Scalar, labels: dict[Any, str]) -> str:
 def plain(entry: Entry) -> Scalar:
     """A value without any rule: one number as it is, several as text with spaces, text up to its first zero."""
     kind, raw = entry.type, entry.value
+    if raw is None and kind in (ASCII, UNDEFINED):
+        return binary(entry.size)
     if raw is None:
         return f"(large array of {entry.number} {FORMAT_NAMES.get(kind, 'byte')} values)"
     if isinstance(raw, bytes):
@@ -214,6 +216,8 @@ def _binary(entry: Entry, _tag: Tag, _order: str) -> Shown:
     raw = entry.value
     if isinstance(raw, bytes):
         size = len(raw) if entry.type == UNDEFINED else len(raw.split(b"\0", 1)[0])
+    elif raw is None:
+        size = entry.size
     else:
         size = len(str(plain(entry)))
     return binary(size), binary(size)

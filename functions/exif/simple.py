@@ -6,7 +6,10 @@ from struct import unpack_from
 
 from functions.exif.blocks import Scan
 
-MAX_GIF_BLOCKS = 200_000
+MAX_GIF_BLOCKS = 20_000
+# A picture's sub-blocks are 255 bytes each but for its last: 32 MiB of them are half of this.
+MAX_SUB_BLOCKS = 300_000
+MAX_COMMENT = 256 * 1024
 XMP_APPLICATION = b"XMP DataXMP"
 # XMP in GIF ends with a ramp of 256 bytes that lets readers of sub-blocks run out (XMP part 3, 1.1.2).
 MAGIC_TRAILER = 257
@@ -23,15 +26,16 @@ def gif(data: bytes) -> Scan:
     result.details["bits_per_sample"] = (flags & 7) + 1
     position = 13 + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
     frames = 0
+    walk = _Walk(data)
     for _ in range(MAX_GIF_BLOCKS):
         kind = data[position : position + 1]
         if kind == b",":
             frames += 1
             local = data[position + 9] if position + 9 < len(data) else 0
             position += 11 + (3 << ((local & 7) + 1) if local & 0x80 else 0)
-            position = _skip(data, position)
+            position = walk.past(position)
         elif kind == b"!":
-            position = _extension(result, data, position + 1)
+            position = _extension(result, walk, position + 1)
         elif kind == b";":
             break
         else:
@@ -41,30 +45,39 @@ def gif(data: bytes) -> Scan:
     return result
 
 
-def _skip(data: bytes, position: int) -> int:
-    """The position after a run of sub-blocks."""
-    end = len(data)
-    while position < end and data[position]:
-        position += data[position] + 1
-    return position + 1
+class _Walk:
+    """Runs of sub-blocks, counted over the file so that no run of tiny ones takes long."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.left = MAX_SUB_BLOCKS
+
+    def past(self, position: int) -> int:
+        """The position after a run; the end of the file where it is broken or there are too many."""
+        data, end, left = self.data, len(self.data), self.left
+        while position < end and data[position] and left > 0:
+            position += data[position] + 1
+            left -= 1
+        self.left = left
+        return position + 1 if left > 0 else end
+
+    def content(self, position: int) -> bytes:
+        """The bytes in a run, at most `MAX_COMMENT`."""
+        data, end, content = self.data, len(self.data), bytearray()
+        while position < end and data[position] and len(content) < MAX_COMMENT and self.left > 0:
+            content += data[position + 1 : position + 1 + data[position]]
+            position += data[position] + 1
+            self.left -= 1
+        return bytes(content)
 
 
-def _gather(data: bytes, position: int) -> bytes:
-    """The content of a run of sub-blocks."""
-    parts = []
-    end = len(data)
-    while position < end and data[position]:
-        parts.append(data[position + 1 : position + 1 + data[position]])
-        position += data[position] + 1
-    return b"".join(parts)
-
-
-def _extension(result: Scan, data: bytes, position: int) -> int:
+def _extension(result: Scan, walk: _Walk, position: int) -> int:
+    data = walk.data
     label = data[position : position + 1]
     start = position + 1
-    stop = _skip(data, start)
+    stop = walk.past(start)
     if label == b"\xfe":
-        result.add("comment", -1, _gather(data, start), "comment extension")
+        result.add("comment", -1, walk.content(start), "comment extension")
     elif label == b"\xff" and data[start : start + 1] == b"\x0b":
         application = data[start + 1 : start + 12]
         if application == XMP_APPLICATION:
@@ -72,9 +85,9 @@ def _extension(result: Scan, data: bytes, position: int) -> int:
             packet = data[start + 12 : stop]
             result.add("xmp", start + 12, packet[: max(len(packet) - MAGIC_TRAILER, 0)], "application extension")
         elif application == b"ICCRGBG1012":
-            result.add("icc", -1, _gather(data, start + 12), "application extension")
+            result.add("icc", -1, walk.content(start + 12), "application extension")
         elif application == b"NETSCAPE2.0":
-            body = _gather(data, start + 12)
+            body = walk.content(start + 12)
             if len(body) >= 3:
                 result.details["loops"] = unpack_from("<H", body, 1)[0]
     return stop

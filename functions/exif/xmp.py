@@ -213,9 +213,9 @@ class _Builder:
         raise _Refused("it has a DOCTYPE")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
-        self._nodes += 1
+        self._nodes += 1 + len(attributes)
         if self._nodes > MAX_NODES:
-            raise _Refused(f"it has more than {MAX_NODES:,} elements")
+            raise _Refused(f"it has more than {MAX_NODES:,} elements and attributes")
         if len(self._open) >= MAX_DEPTH:
             raise _Refused(f"it is nested deeper than {MAX_DEPTH}")
         for key, uri in attributes.items():

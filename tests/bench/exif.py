@@ -1,0 +1,175 @@
+"""Reading metadata against Pillow, piexif and ExifTool, over real photographs where PIXELAMP_PHOTOS names some."""
+
+from __future__ import annotations
+
+import gc
+import io
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import piexif
+from PIL import Image
+
+from functions.exif.answer import document, examine
+from functions.exif.ifd import walk
+from functions.exif.scan import scan
+from tests.bench.harness import Bench
+from tests.images import encoded, gradient
+
+# Pillow's own directories: IFD0, then Exif, GPS, Interop and IFD1 through get_ifd.
+POINTERS = (0x8769, 0x8825, 0xA005, 1)
+
+
+def _photographs() -> list[Path]:
+    folder = os.environ.get("PIXELAMP_PHOTOS")
+    if not folder:
+        return []
+    return sorted(path for path in Path(folder).rglob("*") if path.is_file() and path.suffix != ".tsv")
+
+
+def _made() -> bytes:
+    """A JPEG with 40 tags, for a run without photographs."""
+    exif = {
+        "0th": {piexif.ImageIFD.Make: b"Canon", piexif.ImageIFD.Model: b"Canon EOS 5D", 0x112: 1, 0x11A: (72, 1)},
+        "Exif": {
+            piexif.ExifIFD.ExposureTime: (1, 200),
+            piexif.ExifIFD.FNumber: (28, 10),
+            piexif.ExifIFD.ISOSpeedRatings: 400,
+            piexif.ExifIFD.DateTimeOriginal: b"2024:05:03 14:12:00",
+            **{number: 1 for number in range(0xA401, 0xA40B) if number not in (0xA404, 0xA407)},
+        },
+        "GPS": {1: b"N", 2: ((47, 1), (22, 1), (318, 100)), 3: b"E", 4: ((8, 1), (32, 1), (0, 1))},
+    }
+    return encoded(gradient(size=(320, 240)), "JPEG", exif=piexif.dump(exif))
+
+
+def _answer(data: bytes) -> str:
+    reading = examine(data)
+    return json.dumps(document(reading)) if reading is not None else ""
+
+
+def _parse(data: bytes) -> list[Any]:
+    found = scan(data)
+    return [walk(block.data) for block in found.blocks if block.kind == "exif"] if found else []
+
+
+def _pillow(data: bytes) -> Any:
+    with Image.open(io.BytesIO(data)) as image:
+        exif = image.getexif()
+        return dict(exif), [dict(exif.get_ifd(pointer)) for pointer in POINTERS]
+
+
+def _succeeds(work: Callable[[bytes], Any], data: bytes) -> bool:
+    try:
+        return bool(work(data))
+    except Exception:  # noqa: BLE001 - the peers raise what they like on broken files
+        return False
+
+
+def _over(work: Callable[[bytes], Any], files: list[bytes]) -> Callable[[], None]:
+    def run() -> None:
+        for data in files:
+            work(data)
+
+    return run
+
+
+class _ExifTool:
+    """One `exiftool -stay_open` process, asked file by file."""
+
+    def __init__(self, program: str) -> None:
+        self._process = subprocess.Popen(
+            [program, "-stay_open", "True", "-@", "-"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def ask(self, path: Path) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"-fast2\n-j\n-G1\n-struct\n{path}\n-execute\n".encode())
+        self._process.stdin.flush()
+        while not self._process.stdout.readline().startswith(b"{ready}"):
+            pass
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"-stay_open\nFalse\n")
+        self._process.stdin.close()
+        self._process.wait(10)
+
+
+def run(bench: Bench) -> None:
+    """Print the ratios to each peer and how even our own times are."""
+    warnings.simplefilter("ignore")
+    paths = _photographs()
+    contents = {path: path.read_bytes() for path in paths} if paths else {Path("made.jpg"): _made()}
+    if not paths:
+        bench.note("PIXELAMP_PHOTOS names no folder: one made JPEG stands in")
+    with_exif = [data for data in contents.values() if data[:2] == b"\xff\xd8" and _succeeds(_parse, data)]
+    both_pillow = [data for data in with_exif if _succeeds(_pillow, data)]
+    bench.paired(
+        f"parse, print and JSON, against Pillow reading all IFDs ({len(both_pillow)} JPEGs)",
+        _over(_answer, both_pillow),
+        _over(_pillow, both_pillow),
+        0.6,
+    )
+    both_piexif = [data for data in with_exif if _succeeds(piexif.load, data)]
+    bench.paired(
+        f"parse, against piexif ({len(both_piexif)} JPEGs that it reads)",
+        _over(_parse, both_piexif),
+        _over(piexif.load, both_piexif),
+        1.5,
+    )
+    _even(bench, list(contents.values()))
+    _against_exiftool(bench, contents)
+
+
+def _even(bench: Bench, files: list[bytes]) -> None:
+    gc.collect()
+    times = []
+    for data in files:
+        best = min(_timed(_answer, data) for _ in range(5))
+        times.append(best * 1000)
+    times.sort()
+    middle, top = statistics.median(times), times[min(int(len(times) * 0.99), len(times) - 1)]
+    bench.figure(
+        "p99 of the answers' times over their median", top / middle, 5, "×", note=f"{middle:.3f} / {top:.3f} ms"
+    )
+
+
+def _timed(work: Callable[[bytes], Any], data: bytes) -> float:
+    before = time.perf_counter()
+    work(data)
+    return time.perf_counter() - before
+
+
+def _against_exiftool(bench: Bench, contents: dict[Path, bytes]) -> None:
+    program = shutil.which("exiftool")
+    paths = [path for path in contents if path.exists()]
+    if program is None or not paths:
+        bench.note("ExifTool is not compared: it is not installed, or there are no files for it")
+        return
+    tool = _ExifTool(program)
+    try:
+        for path in paths[:5]:
+            tool.ask(path)
+        bench.paired(
+            f"parse, print and JSON, against exiftool -stay_open -fast2 ({len(paths)} files)",
+            _over(_answer, [contents[path] for path in paths]),
+            lambda: [tool.ask(path) for path in paths],
+            1 / 40,
+            rounds=5,
+            metric="wall",
+        )
+    finally:
+        tool.close()
