@@ -113,6 +113,7 @@ def test_a_burst_from_zero_is_answered_whole(start: Start, tmp_path: Path) -> No
     assert sorted(ledger.read_text().split()) == sorted(f"r{number}" for number in range(200))
 
 
+@pytest.mark.slow
 def test_more_load_than_a_pod_is_held_at_brings_more_pods(start: Start) -> None:
     engine = start(
         service(concurrency=10, annotations={"target-utilization-percentage": "70", "max-scale": "6"}),
@@ -143,7 +144,7 @@ def test_a_killed_pod_costs_only_what_it_was_answering(start: Start) -> None:
     engine.wait_pods(3)
 
     async def drive() -> tuple[Counter[int], int]:
-        load = asyncio.ensure_future(closed_loop(f"{engine.url}/hello?sleep=0.05&brief=1", 9, 4))
+        load = asyncio.ensure_future(closed_loop(f"{engine.url}/hello?sleep=0.05&brief=1", 9, 3))
         await asyncio.sleep(1)
         victim = (await asyncio.to_thread(engine.pods))[0]
         os.kill(victim["pid"], signal.SIGKILL)
@@ -152,7 +153,7 @@ def test_a_killed_pod_costs_only_what_it_was_answering(start: Start) -> None:
     counts, _ = asyncio.run(drive())
     assert set(counts) <= {200, 502}
     assert counts[502] <= 4
-    assert counts[200] > 300
+    assert counts[200] > 100
     engine.wait_pods(3)
     assert sum(pod["restarts"] for pod in engine.pods()) == 1
 
@@ -230,7 +231,7 @@ def test_a_changed_manifest_is_rolled_out_without_an_error(start: Start) -> None
 
     async def drive() -> Counter[int]:
         # 50 requests a second from ten clients.
-        load = asyncio.ensure_future(closed_loop(f"{engine.url}/hello?brief=1&sleep=0.02", 10, 6, pause=0.18))
+        load = asyncio.ensure_future(closed_loop(f"{engine.url}/hello?brief=1&sleep=0.02", 10, 4, pause=0.18))
         await asyncio.sleep(1)
         engine.write(service(annotations={"min-scale": "1"}, environment={"START_SECONDS": "0.5"}))
         return await load
