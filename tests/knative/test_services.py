@@ -46,6 +46,10 @@ def test_server_and_queue_proxy_agree(name):
     assert settings(name).timeout_seconds == spec["timeoutSeconds"]
 
 
+def test_stress_refuses_nothing_that_queue_proxy_lets_in():
+    assert settings("stress").burns == template("stress")["spec"]["containerConcurrency"]
+
+
 @each
 def test_the_version_is_the_packages(name):
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
