@@ -22,6 +22,7 @@ from pathlib import Path
 from tests.fuzz.mutation import mutants
 from tests.fuzz.targets import ROOT, TARGETS, Target
 
+HANG_SECONDS = 30  # by the wall clock; what is merely slow is found by its CPU time
 KEPT = Path(__file__).parent / "kept"
 
 
@@ -46,17 +47,16 @@ class Outcome:
 
 def guided(name: str, runs: int, seconds: int) -> Outcome:
     """Fuzz a target with coverage, in a child process."""
-    target = TARGETS[name]
     with tempfile.TemporaryDirectory() as folder:
         corpus = Path(folder) / "corpus"
         corpus.mkdir()
-        for kept in sorted((KEPT / name).glob("*")):
+        for kept in sorted((KEPT / name).glob("[0-9a-f]*")):
             (corpus / kept.name).write_bytes(kept.read_bytes())
         began = time.monotonic()
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "tests.fuzz.guided", name, str(corpus), f"-runs={runs}"),
-                *(f"-max_total_time={seconds}", f"-timeout={target.seconds:g}", f"-artifact_prefix={folder}/find-"),
+                *(f"-max_total_time={seconds}", f"-timeout={HANG_SECONDS}", f"-artifact_prefix={folder}/find-"),
                 *("-print_final_stats=1", "-rss_limit_mb=1024", "-verbosity=0"),
             ],
             cwd=ROOT,

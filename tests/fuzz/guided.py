@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import resource
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,13 +24,20 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-def watched(run: Callable[[bytes], None]) -> Callable[[bytes], None]:
-    """Raise when memory has grown by more than the bound since the thousandth input."""
+def watched(run: Callable[[bytes], None], seconds: float) -> Callable[[bytes], None]:
+    """Raise when an input took too much CPU time, or memory has grown beyond the bound since the thousandth.
+
+    libFuzzer's own timeout goes by the wall clock, which on a busy machine finds inputs that are not slow at all.
+    """
     seen, base = 0, 0
 
     def once(data: bytes) -> None:
         nonlocal seen, base
+        began = time.process_time()
         run(data)
+        took = time.process_time() - began
+        if took > seconds:
+            raise TimeoutError(f"took {took:.2f} s of CPU time")
         seen += 1
         if seen == WARM:
             base = resident()
@@ -52,7 +60,7 @@ def main(arguments: list[str]) -> None:
             target.run(seed)  # imports what the target imports lazily, so that it is instrumented too
     atheris.Setup(
         [sys.argv[0], *options, f"-max_len={target.longest}", str(corpus)],
-        watched(target.run),
+        watched(target.run, target.seconds),
         internal_libfuzzer=True,
     )
     atheris.Fuzz()

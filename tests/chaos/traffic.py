@@ -1,0 +1,106 @@
+"""Steady requests from several clients, with what became of each."""
+
+from __future__ import annotations
+
+import http.client
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Ask:
+    """One kind of request.
+
+    Attributes:
+        method: HTTP method.
+        path: with its query.
+        body: bytes to send.
+        headers: beside those of the client.
+        check: whether an answer with status 200 is the right one.
+    """
+
+    method: str
+    path: str
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    check: Callable[[bytes], bool] = bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a request: when it began and ended, its status (0: none came), whether the answer was right."""
+
+    began: float
+    ended: float
+    status: int
+    right: bool
+    path: str
+
+
+class Traffic:
+    """Clients that each ask, wait for the answer, and ask again, until told to stop.
+
+    Args:
+        port: of the route.
+        asks: what they choose from.
+        clients: how many.
+        pause: seconds between an answer and the next request.
+    """
+
+    def __init__(self, port: int, asks: list[Ask], clients: int, pause: float = 0.0) -> None:
+        self.outcomes: list[Outcome] = []
+        self._port = port
+        self._asks = asks
+        self._pause = pause
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._client, args=(number,)) for number in range(clients)]
+
+    def __enter__(self) -> Traffic:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(60)
+
+    def _client(self, number: int) -> None:
+        chance = random.Random(number)
+        connection: http.client.HTTPConnection | None = None
+        while not self._stop.is_set():
+            ask = chance.choice(self._asks)
+            began = time.monotonic()
+            status, right = 0, False
+            try:
+                connection = connection or http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+                connection.request(ask.method, ask.path, ask.body, ask.headers)
+                answer = connection.getresponse()
+                data = answer.read()
+                status, right = answer.status, answer.status == 200 and ask.check(data)
+                if answer.will_close:
+                    connection.close()
+            except (OSError, http.client.HTTPException):
+                if connection is not None:
+                    connection.close()
+                connection = None
+            self.outcomes.append(Outcome(began, time.monotonic(), status, right, ask.path.split("?")[0]))
+            self._stop.wait(self._pause)
+        if connection is not None:
+            connection.close()
+
+    def counts(self) -> Counter[int]:
+        """How many answers of each status; 0 is none."""
+        return Counter(outcome.status for outcome in self.outcomes)
+
+    def wrong(self) -> list[Outcome]:
+        """Requests that were not answered rightly."""
+        return [outcome for outcome in self.outcomes if not outcome.right]
+
+    def last_wrong(self, since: float) -> float:
+        """Seconds from a moment to the end of the last request that was not answered rightly; 0 without any."""
+        return max([0.0, *(outcome.ended - since for outcome in self.wrong())])
