@@ -1,9 +1,9 @@
 """Shapes of load for Locust: step, ramp, spike, burst, soak, or a trace from a file.
 
-    --shape step  --profile 5x30s,20x30s,40x40s,10x40s
-    --shape trace --profile csv:users.csv
+    --shape step  --levels 5x30s,20x30s,40x40s,10x40s
+    --shape trace --levels csv:users.csv
 
-`--profile` gives a shape its levels in the notation of `python -m knative simulate`; each shape has one of its own for
+`--levels` gives a shape its levels in the notation of `python -m knative simulate`; each shape has one of its own for
 want of it. Without `--shape` Locust's own --users and --spawn-rate hold.
 """
 
@@ -30,9 +30,9 @@ PROFILES = {
 
 
 def add_arguments(group: Any) -> None:
-    """Add --shape and --profile to Locust's command line."""
+    """Add --shape and --levels to Locust's command line."""
     group.add_argument("--shape", default="", choices=["", *PROFILES], help="users over time")
-    group.add_argument("--profile", default="", help="levels of the shape: LEVELxDURATION,… or csv:FILE")
+    group.add_argument("--levels", default="", help="users of the shape: LEVELxDURATION,… or csv:FILE")
 
 
 class Shaped(LoadTestShape):
@@ -55,7 +55,7 @@ class Shaped(LoadTestShape):
         """
         if not options.shape:
             return None
-        return cls(Profile.parse(options.profile or PROFILES[options.shape]))
+        return cls(Profile.parse(options.levels or PROFILES[options.shape]))
 
     def tick(self) -> tuple[int, float] | None:
         """Users now and the rate to reach them; None ends the test."""
