@@ -23,7 +23,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from functions.kit.events import JSON, Event, canonical, encode, is_json, malformed
+from functions.kit.attributes import canonical, malformed
+from functions.kit.events import JSON, Event, encode, is_json
 from functions.kit.problems import Problem, quantity
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from functions.kit import events
+from functions.kit.attributes import malformed
 from functions.kit.options import Option, integer
 from functions.kit.service import Call, Function, Reply, Route, dispatch, start
 from functions.kit.settings import Settings, setting
@@ -115,7 +116,7 @@ def receive(call: Call) -> Reply:
     """`POST`: keep an event. The empty answer ends its way."""
     event = events.decode(call.request.headers, call.body.read())
     if event is None:
-        raise events.malformed("this takes CloudEvents")
+        raise malformed("this takes CloudEvents")
     letter = letters(call.settings).put(_box(call), event, datetime.now(UTC))
     line = {"letter": {name: value for name, value in letter.items() if name != "data"}}
     print(json.dumps(line, ensure_ascii=False), flush=True)  # noqa: T201 - the pod's log is where a letter lasts

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from functions.kit import events
 from functions.kit.events import Event
 from functions.kit.problems import Problem
+from knative.local.activity import Activity
 from knative.local.delivery import DEFAULT, Policy, error_attributes, retried
 from knative.local.eventlog import Arrival, Due, EventLog, Stored
 from knative.local.filters import passes
@@ -28,7 +29,6 @@ TTL = "knativebrokerttl"
 DEFAULT_TTL = 255
 # As many deliveries at once to one target: more than its pods take, so that the autoscaler sees the demand.
 IN_FLIGHT = 100
-_ACTIVITY = 2000
 _PRUNE_EVERY = 500
 # Knative's code and words for an answer that is neither an event nor empty; it is tried again like any 5xx.
 _NO_EVENT = 502
@@ -67,24 +67,19 @@ class Broker:
 
     Attributes:
         topology: What runs now.
-        counts: Since the start: accepted, delivered, retried, dead, dropped.
-        activity: The latest happenings, oldest first, each with a rising `n`.
+        activity: What happens: accepted, delivered, retried, dead, dropped, log-failed.
     """
 
     def __init__(self, log: EventLog, send: Send, *, origin: str, clock: Callable[[], float]) -> None:
         self.log = log
         self.topology = Topology()
-        self.counts: Counter[str] = Counter()
-        self.activity: deque[dict[str, Any]] = deque(maxlen=_ACTIVITY)
+        self.activity = Activity(clock)
         self._send = send
         self._origin = origin
         self._clock = clock
         self._room: defaultdict[Destination, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(IN_FLIGHT))
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[int, asyncio.TimerHandle] = {}
-        self._listeners: set[asyncio.Event] = set()
-        # Rising from run to run, so that a follower that comes back after a restart misses nothing.
-        self._happened = int(clock() * 1000)
         self._stopping = False
 
     # Life
@@ -109,7 +104,7 @@ class Broker:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._wake()
+        self.activity.end()
         await asyncio.to_thread(self.log.close)
 
     # In
@@ -130,20 +125,23 @@ class Broker:
         ttl = _ttl(event)
         if ttl <= 0:
             raise Problem(400, "ttl-spent", "Event refused", f"{TTL} is spent: the event has gone in a circle")
-        attributes = {name: events.canonical(value) for name, value in event.attributes.items() if name != TTL}
+        attributes = {name: event.get(name) for name in event.attributes if name != TTL}
 
         def enter(db: sqlite3.Connection) -> tuple[int, list[Due]]:
             return self._enter(db, node, attributes, event.data, ttl, None, "")
 
         seq, dues = await self.log.run(enter)
-        self._tell("accepted", event=seq, id=event.id, type=event.type, source=event.source, node=node)
+        self.activity.tell("accepted", event=seq, id=event.id, type=event.type, source=event.source, node=node)
         self._start(dues)
         if seq % _PRUNE_EVERY == 0:
             self._keep(self._prune())
         return seq
 
     async def _prune(self) -> None:
-        await self.log.run(self.log.prune)
+        try:
+            await self.log.run(self.log.prune)
+        except (sqlite3.Error, OSError) as error:
+            self.activity.tell("log-failed", error=f"nothing was forgotten: {error}")
 
     def _enter(
         self,
@@ -199,7 +197,7 @@ class Broker:
         try:
             await self._attempt(due)
         except (sqlite3.Error, OSError) as error:
-            self._tell("log-failed", event=due.event, subscription=due.subscription, error=str(error))
+            self.activity.tell("log-failed", event=due.event, subscription=due.subscription, error=str(error))
             self._schedule(replace(due, due=self._clock() + _LOG_FAILED_WAIT))
 
     async def _attempt(self, due: Due) -> None:
@@ -226,7 +224,10 @@ class Broker:
                 # Pods of this engine may fetch from it; nobody else can.
                 attributes["dataref"] = f"{self._origin}/_knative/data/{stored.digest}"
             else:
-                data = await asyncio.to_thread(self.log.file(stored.digest).read_bytes)
+                try:
+                    data = await asyncio.to_thread(self.log.file(stored.digest).read_bytes)
+                except FileNotFoundError:
+                    return Answer(None, body=b"the event's data beside the log are gone")
         event = Event(attributes, data)
         if policy.json:
             headers, body = {"content-type": events.JSON_FORMAT}, events.to_json(event)
@@ -274,7 +275,7 @@ class Broker:
         self, due: Due, stored: Stored, destination: Destination, reply: Event, answer: Answer, seconds: float
     ) -> None:
         """The delivery is done and its reply goes on, in one transaction."""
-        attributes = {name: events.canonical(value) for name, value in reply.attributes.items() if name != TTL}
+        attributes = {name: reply.get(name) for name in reply.attributes if name != TTL}
 
         def work(db: sqlite3.Connection) -> tuple[int, list[Due]]:
             now = self._clock()
@@ -313,7 +314,8 @@ class Broker:
             self.log.settle(db, due, "dead", code=code, error=error, seconds=seconds, now=now)
             if not sink.node:
                 return [self.log.bury(db, due, _target(sink), extra, now)]
-            data = self.log.file(stored.digest).read_bytes() if stored.digest else stored.data
+            kept = self.log.file(stored.digest) if stored.digest else None
+            data = stored.data if kept is None else kept.read_bytes() if kept.exists() else None
             attributes = {**stored.attributes, **extra}
             return self._enter(db, sink.node, attributes, data, stored.ttl - 1, stored, due.subscription)[1]
 
@@ -341,34 +343,7 @@ class Broker:
         named = {"event": stored.seq, "id": stored.attributes["id"], "type": stored.attributes["type"]}
         tried = {"kind": due.kind, "code": answer.status, "attempt": due.attempts + 1, "ms": round(seconds * 1000, 1)}
         error = {} if kind == "delivered" else {"error": _said(answer)}
-        self._tell(kind, **named, subscription=due.subscription, **tried, **error, **more)
-
-    def _tell(self, what: str, **more: Any) -> None:
-        self.counts[what] += 1
-        self._happened += 1
-        self.activity.append({"n": self._happened, "at": round(self._clock(), 3), "what": what, **more})
-        self._wake()
-
-    def _wake(self) -> None:
-        for listener in self._listeners:
-            listener.set()
-
-    async def follow(self, after: int) -> AsyncIterator[dict[str, Any]]:
-        """Happenings after a number, as they come, until the broker stops.
-
-        A follower slower than the happenings misses the oldest, which the gap in `n` shows.
-        """
-        news = asyncio.Event()
-        self._listeners.add(news)
-        try:
-            while not self._stopping:
-                news.clear()
-                for happening in [one for one in self.activity if one["n"] > after]:
-                    after = happening["n"]
-                    yield happening
-                await news.wait()
-        finally:
-            self._listeners.discard(news)
+        self.activity.tell(kind, **named, subscription=due.subscription, **tried, **error, **more)
 
 
 def _ttl(event: Event) -> int:

@@ -173,7 +173,7 @@ class Eventing:
                 raise problems.busy("the engine is stopping", 1)
             event = events.decode(list(request.headers.items()), await _body(request))
             if event is None:
-                raise events.malformed(
+                raise problems.malformed(
                     "this takes CloudEvents: headers ce-…, or Content-Type application/cloudevents+json"
                 )
             seq = await self.broker.accept(node, event)
@@ -208,7 +208,7 @@ class Eventing:
                 "subscriptions": [one.name for subscriptions in topology.nodes.values() for one in subscriptions],
                 "unready": dict(topology.unready),
                 "totals": totals,
-                "counts": dict(self.broker.counts),
+                "counts": dict(self.broker.activity.counts),
                 "events": told,
             }
         )
@@ -222,7 +222,7 @@ class Eventing:
         await response.prepare(request)
         self._streams += 1
         try:
-            async for frame in _frames(self.broker.follow(after)):
+            async for frame in _frames(self.broker.activity.follow(after)):
                 await response.write(frame)
         except ConnectionResetError:
             pass

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.kit import events
+from functions.kit import attributes, events
 from functions.kit.events import Event, decode, encode
 from functions.kit.problems import Problem
 
@@ -249,7 +249,7 @@ def test_claim(headers, claimed):
 
 TEXT = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters=[chr(c) for c in range(0xFDD0, 0xFDF0)]).filter(
-        lambda c: not re.search(events._FORBIDDEN, c)
+        lambda c: not re.search(attributes._FORBIDDEN, c)
     ),
     min_size=1,
 )

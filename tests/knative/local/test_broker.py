@@ -138,7 +138,7 @@ def test_overload_is_tried_again_until_it_passes(run, status):
     world = run(one_event(), broker_object(**SINK), typed("one", "f", "up"), f=lambda event: next(answers))
     assert [event.id for event in world.to("f")] == ["1", "1", "1"]
     assert world.to("sink") == []
-    assert world.broker.counts["retried"] == 2
+    assert world.broker.activity.counts["retried"] == 2
 
 
 @pytest.mark.parametrize("status", [400, 413, 415, 422, 302])
@@ -194,7 +194,7 @@ def test_a_sink_that_fails_is_tried_again_and_does_not_go_in_a_circle(run):
         sink=lambda event: Answer(500),
     )
     assert len(world.to("sink")) == 4
-    assert world.broker.counts["dropped"] == 1
+    assert world.broker.activity.counts["dropped"] == 1
 
 
 def test_a_circle_ends_when_the_ttl_is_spent(run):
@@ -274,7 +274,7 @@ def test_a_subscription_that_is_gone_drops_what_was_pending(tmp_path):
         world = World(tmp_path, broker_object(retry=9, backoffDelay="PT9S"), typed("one", "f", "up"))
         world.functions["f"] = lambda event: Answer(503)
         await world.broker.accept(NODE, incoming())
-        while not world.broker.counts["retried"]:
+        while not world.broker.activity.counts["retried"]:
             await asyncio.sleep(0.002)
         await world.broker.stop()
 
@@ -374,7 +374,7 @@ def test_a_subscriber_that_never_answers_is_given_up_on(run):
 
     own = {"retry": 0, "timeout": "PT0.05S"}
     world = run(one_event(), broker_object(), typed("one", "f", "up", delivery=own), f=never)
-    assert "no answer within 0.05 s" in world.broker.activity[-1]["error"]
+    assert "no answer within 0.05 s" in world.broker.activity.latest[-1]["error"]
 
 
 def test_a_log_that_fails_is_told_and_the_delivery_made_again(run, monkeypatch):
@@ -394,7 +394,7 @@ def test_a_log_that_fails_is_told_and_the_delivery_made_again(run, monkeypatch):
         await world.settle()
 
     world = run(play, broker_object(), typed("one", "f", "up"))
-    assert world.broker.counts["log-failed"] == 1
+    assert world.broker.activity.counts["log-failed"] == 1
     assert len(world.to("f")) == 2
 
 
@@ -403,7 +403,7 @@ def test_followers_see_what_happens_in_order_and_what_happened_before(run):
         await world.broker.accept(NODE, incoming())
         await world.settle()
         seen = []
-        async for happening in world.broker.follow(0):
+        async for happening in world.broker.activity.follow(0):
             seen.append(happening)
             if len(seen) == 2:
                 await world.broker.accept(NODE, incoming("2"))
@@ -415,7 +415,7 @@ def test_followers_see_what_happens_in_order_and_what_happened_before(run):
             ("accepted", "2"),
             ("delivered", "2"),
         ]
-        again = [happening async for happening in _first(world.broker.follow(seen[1]["n"]), 1)]
+        again = [happening async for happening in _first(world.broker.activity.follow(seen[1]["n"]), 1)]
         assert again == [seen[2]]
 
     async def _first(source, count):
