@@ -7,9 +7,10 @@ plain sight is read: names from lens numbers need tables that go stale with ever
 from __future__ import annotations
 
 import re
+from struct import unpack_from
 from typing import NamedTuple
 
-from functions.exif.ifd import Entry, Ifds, walk, walk_directory
+from functions.exif.ifd import SIZES, Entry, Ifds, walk, walk_directory
 from functions.exif.printing import Scalar, lens_range, plain
 from functions.exif.reading import MakerNote, NoteSummary, Reading
 
@@ -110,6 +111,8 @@ EQUIPMENT_TAGS = {
     0x202: ("LensSerialNumber", "blanks"),
     0x203: ("LensModel", "blanks"),
 }
+# What cameras write as padding where they have nothing to say.
+PADDED = frozenset(("until_ff", "lens_hexadecimal"))
 TEXT = re.compile(rb"[\x09\x0d\x0a\x20-\x7e]+\0*")
 
 
@@ -148,12 +151,37 @@ def _walk(note: MakerNote, data: bytes, layout: Layout) -> Ifds:
     if order == "@":
         order = "<" if b"II" in data[layout.directory - 4 : layout.directory] else ">"
     if not layout.own:
-        return walk_directory(note.block, note.offset + layout.directory, order, "MakerNotes")
+        start = note.offset + layout.directory
+        base = note.base
+        # Some cameras keep the note in an order of its own: a count of entries has no larger high byte.
+        count = note.block[start : start + 2]
+        if len(count) == 2 and (count[1] if order == "<" else count[0]) > (count[0] if order == "<" else count[1]):
+            order = ">" if order == "<" else "<"
+        if layout.maker == "Canon" and not base:
+            base = _moved(note.block, start, order)
+        return walk_directory(note.block, start, order, "MakerNotes", base)
     directory = layout.directory
     if layout.maker == "FujiFilm":
         directory = int.from_bytes(data[8:12], "little")
     # Values may stand behind the note's own end, but not behind the block's.
     return walk_directory(note.block[note.offset :], directory, order, "MakerNotes")
+
+
+def _moved(block: bytes, start: int, order: str) -> int:
+    """How far an editor moved a note without its offsets: Canon's first value stands right behind its directory."""
+    if start + 2 > len(block):
+        return 0
+    (count,) = unpack_from(order + "H", block, start)
+    end = start + 2 + 12 * count
+    if not 0 < count <= 200 or end + 4 > len(block):
+        return 0
+    values = []
+    for at in range(start + 2, end, 12):
+        _, kind, number, value = unpack_from(order + "HHII", block, at)
+        if SIZES.get(kind, 1) * number > 4:
+            values.append(value)
+    shift = end + 4 - min(values, default=end + 4)
+    return shift if abs(shift) > 16 else 0
 
 
 def _equipment(reading: Reading, note: MakerNote, data: bytes, layout: Layout, order: str, entry: Entry) -> None:
@@ -178,7 +206,7 @@ def _text(reading: Reading, data: bytes) -> None:
 
 def _keep(reading: Reading, maker: str, name: str, rule: str, entry: Entry, model: str) -> None:
     value, printed = _shown(rule, entry, model)
-    if value != "" or rule == "blanks":
+    if value != "" or rule not in PADDED:
         reading.add(maker, name, value, printed)
 
 

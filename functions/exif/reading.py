@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from struct import unpack_from
 from typing import Any, NamedTuple
 
 from functions.exif.blocks import Block, Scan
@@ -110,7 +111,7 @@ class NoteSummary(NamedTuple):
 
 
 class MakerNote(NamedTuple):
-    """Where a maker note stands, and in what."""
+    """Where a maker note stands, in what, and how far its offsets are to be moved."""
 
     block: bytes
     offset: int
@@ -253,7 +254,9 @@ def _embedded(reading: Reading, block: Block, ifds: Ifds, number: int, entry: En
     data = block.data[entry.offset : entry.offset + entry.size]
     inside = Block("", -1, data, block.where)
     if number == MAKER_NOTE:
-        reading.maker = MakerNote(block.data, entry.offset, entry.size, ifds.order, max(block.offset, 0))
+        reading.maker = MakerNote(block.data, entry.offset, entry.size, ifds.order, 0)
+    elif number == PRIVATE_DATA:
+        _adobe(reading, data)
     elif number == XMP_PACKET:
         _other(reading, "xmp", data, inside)
     elif number == IPTC_RECORDS:
@@ -268,6 +271,19 @@ def _embedded(reading: Reading, block: Block, ifds: Ifds, number: int, entry: En
         for resource in found.blocks:
             if resource.kind in ("xmp", "iptc", "icc"):
                 _other(reading, resource.kind, resource.data, resource)
+
+
+def _adobe(reading: Reading, data: bytes) -> None:
+    """DNG: Adobe's private data keep the maker note, with its byte order and where it stood."""
+    at = 6
+    while data.startswith(b"Adobe\0") and at + 14 <= len(data):
+        name, size = unpack_from(">4sI", data, at)
+        if name == b"MakN":
+            order = "<" if data[at + 8 : at + 10] == b"II" else ">"
+            (place,) = unpack_from(">I", data, at + 10)
+            reading.maker = MakerNote(data, at + 14, size - 6, order, at + 14 - place)
+            return
+        at += 8 + size + (size & 1)
 
 
 # What a directory's two entries for a picture may be called, and the picture.

@@ -1,0 +1,137 @@
+"""Against ExifTool, over every file of the folder in PIXELAMP_PHOTOS: what it finds we find, spelt as it spells it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.exif.answer import examine, flat
+
+# Groups of ExifTool's family 1 that are Exif.
+EXIF = re.compile(r"(IFD\d+|SubIFD\d*|ExifIFD|GPS|InteropIFD|GlobParamIFD):")
+# What a maker's note says of the body and the lens without a table of lens numbers.
+MAKERS = re.compile(
+    r"(Canon|Nikon|FujiFilm|Panasonic|Olympus|Pentax):"
+    r"(SerialNumber|InternalSerialNumber|LensModel|Lens|LensSerialNumber|OwnerName)$|Sony:LensSpec$"
+)
+FORMATS = "JPEG MPO PNG APNG HEIC HEIF AVIF CR3 JXL JP2 TIFF BTF CR2 NEF DNG ARW RW2 RAF PSD GIF BMP WEBP".split()  # noqa: SIM905
+
+
+def _asked(program: str, paths: list[Path], *options: str) -> dict[str, dict[str, Any]]:
+    command = [program, "-a", "-u", "-G1", "-j", "-struct", *options, "-@", "-"]
+    listed = "\n".join(map(str, paths)).encode()
+    answer = subprocess.run(command, input=listed, capture_output=True, check=False)
+    return {entry["SourceFile"]: entry for entry in json.loads(answer.stdout.decode("utf-8", "replace"))}
+
+
+@pytest.fixture(scope="module")
+def answers(photos: list[Path], program: Callable[[str], str]) -> list[tuple[str, dict[str, Any], dict[str, Any], Any]]:
+    """Name, ExifTool's print and values, and our reading of each file that both take for a picture."""
+    exiftool = program("exiftool")
+    printed, values = _asked(exiftool, photos), _asked(exiftool, photos, "-n")
+    found = []
+    for path in photos:
+        theirs = printed.get(str(path), {})
+        kind = str(theirs.get("File:FileType", "")).removeprefix("Extended ")
+        reading = examine(path.read_bytes())
+        if kind in FORMATS:
+            assert reading is not None, f"{path.name} is a {kind} to ExifTool and no image to us"
+            found.append((path.name, theirs, values[str(path)], reading))
+    return found
+
+
+def _same(ours: Any, theirs: Any) -> bool:
+    """Equal as JSON, but for the last digits of numbers and the sign that stands for bytes that are no text."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        return ours.keys() == theirs.keys() and all(_same(ours[key], theirs[key]) for key in ours)
+    if isinstance(ours, list) and isinstance(theirs, list):
+        return len(ours) == len(theirs) and all(map(_same, ours, theirs))
+    if isinstance(ours, str) and isinstance(theirs, str):
+        if ours == theirs:
+            return True
+        ours, theirs = ours.split(), theirs.split()
+        return len(ours) == len(theirs) and all(map(_same_word, ours, theirs))
+    return ours == theirs or _same_word(str(ours), str(theirs))
+
+
+def _same_word(ours: str, theirs: str) -> bool:
+    if ours == theirs:
+        return True
+    try:
+        return math.isclose(float(ours), float(theirs), rel_tol=1e-9)
+    except ValueError:
+        return False
+
+
+def _compare(answers: list[Any], wanted: re.Pattern[str]) -> tuple[float, float, float, int]:
+    """Shares of tags found, of values and of prints equal among those; every difference is printed by its tag."""
+    total = found = equal = printed_equal = 0
+    missing: Counter[str] = Counter()
+    differing: dict[str, tuple[str, Any, Any]] = {}
+    more: Counter[str] = Counter()
+    for name, printed, values, reading in answers:
+        ours, raw = flat(reading), flat(reading, raw=True)
+        more.update(tag for tag in ours if wanted.match(tag) and tag not in printed)
+        for tag, theirs in printed.items():
+            if not wanted.match(tag):
+                continue
+            total += 1
+            if tag not in ours:
+                missing[tag] += 1
+                continue
+            found += 1
+            if _same(raw[tag], values.get(tag)):
+                equal += 1
+            else:
+                differing[f"{tag} -n"] = (name, raw[tag], values.get(tag))
+            if _same(ours[tag], theirs):
+                printed_equal += 1
+            else:
+                differing[tag] = (name, ours[tag], theirs)
+    for tag, count in missing.most_common():
+        print(f"missing {count:4d} × {tag}")
+    for tag, (name, mine, theirs) in sorted(differing.items()):
+        print(f"differs {tag} in {name}: {str(mine)[:60]!r}, ExifTool {str(theirs)[:60]!r}")
+    print(f"only here: {sum(more.values())} tags, most often {', '.join(tag for tag, _ in more.most_common(12))}")
+    assert total, "no file of the folder has such a tag"
+    return found / total, equal / found, printed_equal / found, total
+
+
+def test_exif_tags_values_and_prints(answers: list[Any]):
+    found, equal, printed, total = _compare(answers, EXIF)
+    print(f"{total} tags: found {found:.2%}, values equal {equal:.2%}, prints equal {printed:.2%}")
+    assert found >= 0.995
+    assert equal >= 0.995
+    assert printed >= 0.99
+
+
+@pytest.mark.parametrize("groups", ["XMP-", "IPTC"])
+def test_xmp_and_iptc(answers: list[Any], groups: str):
+    found, equal, printed, total = _compare(answers, re.compile(rf"{groups}[\w-]*:"))
+    print(f"{total} properties: found {found:.2%}, values equal {equal:.2%}, prints equal {printed:.2%}")
+    assert min(found, equal, printed) >= 0.95
+
+
+def test_lens_and_serial_numbers(answers: list[Any]):
+    found, equal, printed, total = _compare(answers, MAKERS)
+    print(f"{total} tags: found {found:.2%}, values equal {equal:.2%}, prints equal {printed:.2%}")
+    assert min(found, printed) >= 0.95
+
+
+def test_no_file_of_any_kind_raises(photos: list[Path]):
+    from functions.exif.answer import document, table
+
+    for path in photos:
+        reading = examine(path.read_bytes())
+        if reading is not None:
+            json.dumps(document(reading, raw=True, thumbnail=True), allow_nan=False)
+            json.dumps(flat(reading), allow_nan=False)
+            table(reading)
