@@ -89,6 +89,7 @@ class Run:
 
     Attributes:
         offered: (time, clients or requests/s) at each change.
+        flood: requests of an open loop, without ids: drawn, and judged by their own figures.
         expected: (time, pods) at each change.
         events: (time, kind, words).
         measured: figures worth keeping, in seconds, such as `cold_start_seconds`.
@@ -99,6 +100,7 @@ class Run:
     started: float = 0.0
     ended: float = 0.0
     requests: list[Request] = field(default_factory=list)
+    flood: list[Request] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     offered: list[tuple[float, float]] = field(default_factory=list)
     expected: list[tuple[float, int]] = field(default_factory=list)
@@ -120,7 +122,8 @@ class Lab:
         folder: for the manifest and the engine's log.
         manifests: the Service, or paths to serve as they are.
         target_concurrency: target times utilisation of the Service, for the pods expected.
-        maximum: its max-scale, 0 for none.
+        minimum, maximum: its min-scale and max-scale, 0 for none.
+        watch: the Service observed.
         options: further arguments of `python -m knative serve`.
     """
 
@@ -131,6 +134,7 @@ class Lab:
         manifests: Mapping[str, Any] | Iterable[Path],
         *,
         target_concurrency: float = 7.0,
+        minimum: int = 0,
         maximum: int = 0,
         options: Iterable[str] = (),
         watch: str = SERVICE,
@@ -138,6 +142,7 @@ class Lab:
         self.run = run
         self.folder = folder
         self._target_concurrency = target_concurrency
+        self._minimum = minimum
         self._maximum = maximum
         self._options = list(options)
         self.manifest = folder / "service.yaml"
@@ -238,7 +243,7 @@ class Lab:
     def offer(self, clients: Clients, count: int) -> int:
         """Set the number of clients and note it; returns the pods expected for them."""
         clients.set(count)
-        expected = expected_pods(count, self._target_concurrency, maximum=self._maximum)
+        expected = expected_pods(count, self._target_concurrency, minimum=self._minimum, maximum=self._maximum)
         self.run.offered.append((time.time(), count))
         self.run.expected.append((time.time(), expected))
         self.run.say("offered", f"{count} clients, {expected} pods expected")

@@ -144,10 +144,22 @@ class Result:
 
 
 class Generator:
-    """Sends a plan's requests at their times; `run` it on a loop."""
+    """Sends a plan's requests at their times; `run` it on a loop.
 
-    def __init__(self, plan: Plan, clock: Callable[[], float] = time.perf_counter) -> None:
+    Args:
+        plan: what to send.
+        clock: seconds of any monotonic clock.
+        saw: called at each answer with its latency from the sending, seconds, and its status.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        clock: Callable[[], float] = time.perf_counter,
+        saw: Callable[[float, int], None] | None = None,
+    ) -> None:
         self.plan = plan
+        self._saw = saw
         self.result = Result()
         self._clock = clock
         self._request = plan.target.request
@@ -226,6 +238,8 @@ class Generator:
         self._corrected.append(now - intended)
         self._uncorrected.append(now - sent)
         result.statuses[status] += 1
+        if self._saw is not None:
+            self._saw(now - sent, status)
         self._freed[link] = now
         if not link.closing:
             if self._waiting:

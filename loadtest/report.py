@@ -88,7 +88,7 @@ def _per_second(run: Run) -> tuple[list[list[float]], list[int]]:
     count = len(_seconds(run, run.ended)) + 1
     answered: list[list[float]] = [[] for _ in range(count)]
     failed = [0] * count
-    for request in run.requests:
+    for request in [*run.requests, *run.flood]:
         second = int(request.done - run.started)
         if 0 <= second < count:
             if request.good:
@@ -123,7 +123,12 @@ def _latencies(panel: Any, run: Run) -> None:
     if cold:
         panel.plot(*zip(*cold, strict=True), ".", color=ORANGE, ms=5, label="cold start")
     if any(answered):
+        from matplotlib import ticker
+
         panel.set_yscale("log")
+        panel.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+        panel.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+        panel.yaxis.set_minor_formatter(ticker.NullFormatter())
 
 
 def _stairs(run: Run, changes: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
@@ -144,6 +149,7 @@ def _pods(panel: Any, run: Run) -> None:
     if run.expected:
         times, values = _stairs(run, [(at, float(pods)) for at, pods in run.expected])
         panel.step(times, values, where="post", color="#666666", lw=1.1, ls=":", label="expected")
+    panel.yaxis.get_major_locator().set_params(integer=True)
     times = [sample.at - run.started for sample in run.samples]
     if times:
         desired = [sample.desired if sample.desired is not None else math.nan for sample in run.samples]

@@ -207,7 +207,7 @@ async def overload(run: Run, folder: Path, bounds: Bounds) -> Verdict:
     concurrency, hold, pods = 4, 0.2, 2
     annotations = {**_HELD, "max_scale": str(pods), "min_scale": str(pods), "target_burst_capacity": "0"}
     manifest = service(concurrency=concurrency, annotations=annotations)
-    async with Lab(run, folder, manifest, maximum=pods) as lab:
+    async with Lab(run, folder, manifest, minimum=pods, maximum=pods) as lab:
         await lab.ready(pods)
         await asyncio.sleep(2.5)  # the activator leaves the path
         clients = lab.clients(hold=hold)
@@ -241,9 +241,13 @@ async def overload(run: Run, folder: Path, bounds: Bounds) -> Verdict:
 
 async def _open_loop(run: Run, lab: Lab, hold: float, rate: float, seconds: float, *, connections: int = 100) -> Result:
     run.offered.append((time.time(), rate * hold))
-    generator = Generator(
-        Plan(target=lab.target(hold=hold), rate=rate, duration=seconds, connections=connections, timeout=20.0)
-    )
+
+    def saw(latency: float, status: int) -> None:
+        now = time.time()
+        run.flood.append(Request("", now - latency, now, status))
+
+    plan = Plan(target=lab.target(hold=hold), rate=rate, duration=seconds, connections=connections, timeout=20.0)
+    generator = Generator(plan, saw=saw)
     result = await generator.run()
     run.lag.merge(result.lag)
     run.offered.append((time.time(), 0.0))
@@ -252,7 +256,7 @@ async def _open_loop(run: Run, lab: Lab, hold: float, rate: float, seconds: floa
 
 async def kill(run: Run, folder: Path, bounds: Bounds) -> Verdict:
     """Kill -9 of a pod under load: only what was in it fails, and capacity comes back."""
-    async with Lab(run, folder, service(annotations={**_HELD, "min_scale": "3"}), maximum=8) as lab:
+    async with Lab(run, folder, service(annotations={**_HELD, "min_scale": "3"}), minimum=3, maximum=8) as lab:
         await lab.ready(3)
         clients = lab.clients(hold=0.5)
         lab.offer(clients, 18)
@@ -404,8 +408,3 @@ async def play(name: str, folder: Path, bounds: Bounds) -> tuple[Run, Verdict]:
     except LabError as error:
         result = Verdict(name, invalid=[str(error)])
     return run, result
-
-
-def longest(requests: list[Request]) -> float | None:
-    """The greatest latency of the good answers, seconds."""
-    return max((request.latency for request in requests if request.good), default=None)

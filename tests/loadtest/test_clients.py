@@ -1,0 +1,263 @@
+"""Closed-loop clients and the observers, against small servers of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from loadtest.clients import Clients
+from loadtest.observe import EngineSource, HeaderSource, KubernetesSource, Observer, Sample, write_samples
+from loadtest.wire import target
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def serving(handler: Handler) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+def test_as_many_at_once_as_there_are_clients() -> None:
+    inside = most = 0
+
+    async def handler(request: web.Request) -> web.Response:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        await asyncio.sleep(0.02)
+        inside -= 1
+        return web.Response(headers={"X-Pod-Name": "pod-1", "X-Revision": "r1", "X-Cold-Start": "1"})
+
+    async def run() -> Clients:
+        async with serving(handler) as url:
+            clients = Clients(target(url))
+            clients.set(7)
+            await asyncio.sleep(0.2)
+            clients.set(2)
+            await asyncio.sleep(0.1)
+            clients.set(4)
+            await asyncio.sleep(0.1)
+            await clients.stop()
+            return clients
+
+    clients = asyncio.run(run())
+    assert most == 7
+    assert len({request.id for request in clients.requests}) == len(clients.requests) >= 50
+    assert all(request.good and request.pod == "pod-1" and request.cold for request in clients.requests)
+    assert all(request.latency >= 0.019 for request in clients.requests)
+
+
+def test_a_burst_is_one_request_each_all_at_once() -> None:
+    seen: list[str] = []
+    everybody = asyncio.Event
+
+    async def run() -> Clients:
+        gate = everybody()
+
+        async def handler(request: web.Request) -> web.Response:
+            seen.append(request.headers["X-Request-ID"])
+            if len(seen) == 20:
+                gate.set()
+            await gate.wait()  # nobody is answered before all are there
+            return web.Response()
+
+        async with serving(handler) as url:
+            clients = Clients(target(url))
+            await clients.burst(20)
+            return clients
+
+    clients = asyncio.run(run())
+    assert sorted(seen) == sorted(request.id for request in clients.requests)
+    assert [request.status for request in clients.requests] == [200] * 20
+
+
+def test_failures_are_told_apart() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        if len(clients.requests) % 2:
+            assert request.transport is not None
+            request.transport.abort()
+        return web.Response(status=503)
+
+    async def run() -> None:
+        nonlocal clients
+        async with serving(handler) as url:
+            clients = Clients(target(url))
+            for _ in range(4):
+                await clients.burst(1)
+        await clients.burst(1)  # nobody listens any more
+
+    clients: Clients = Clients(target("http://127.0.0.1:1/"))
+    asyncio.run(run())
+    kinds = [request.status or request.reason for request in clients.requests]
+    assert kinds.count(503) == 2
+    assert kinds[-1] == "ConnectionRefusedError"
+    assert not any(request.good for request in clients.requests)
+
+
+def test_paced_bodies_arrive_whole_and_late() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        body = await request.read()
+        return web.Response(status=200 if body == b"x" * 5000 else 400)
+
+    async def run() -> Clients:
+        async with serving(handler) as url:
+            clients = Clients(target(url, method="POST", body=b"x" * 5000), paced=0.3)
+            await clients.burst(2)
+            return clients
+
+    requests = asyncio.run(run()).requests
+    assert [request.status for request in requests] == [200, 200]
+    assert all(request.latency >= 0.25 for request in requests)
+
+
+STATUS = {
+    "services": [
+        {"name": "other", "namespace": "default", "revisions": []},
+        {
+            "name": "load",
+            "namespace": "default",
+            "revisions": [
+                {
+                    "desired": 3,
+                    "ready": 1,
+                    "inFlight": 12,
+                    "queued": 4,
+                    "decision": {"in_panic": True, "words": "stable 12"},
+                    "pods": [{"name": "a", "state": "ready"}, {"name": "b", "state": "pending"}],
+                },
+                {"desired": 0, "ready": 0, "inFlight": 0, "queued": 0, "decision": None, "pods": []},
+            ],
+        },
+    ]
+}
+
+
+def test_observer_reads_the_engine_and_survives_gaps(tmp_path: Path) -> None:
+    count = 0
+
+    async def handler(request: web.Request) -> web.Response:
+        nonlocal count
+        assert request.path == "/_knative/status"
+        count += 1
+        return web.json_response(STATUS) if count % 2 else web.Response(status=200, text="{broken")
+
+    async def run() -> tuple[Observer, Sample | None, Sample | None]:
+        async with serving(handler) as url, Observer(EngineSource(url, "load"), period=0.02) as observer:
+            found = await observer.until(lambda sample: sample.ready == 1, 2.0)
+            never = await observer.until(lambda sample: sample.ready == 9, 0.1)
+            return observer, found, never
+
+    observer, found, never = asyncio.run(run())
+    assert never is None
+    assert found is not None
+    assert (found.desired, found.ready, found.starting, found.in_flight, found.queued) == (3, 1, 1, 12, 4)
+    assert (found.in_panic, found.words, found.pods) == (True, "stable 12", ("a",))
+    assert observer.failures >= 1
+    write_samples(observer.samples, tmp_path / "samples.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
+    assert rows[0]["desired"] == 3
+
+
+def _pod(name: str, ready: str, **metadata: str) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name, **metadata},
+        "status": {"conditions": [{"type": "Ready", "status": ready}]},
+    }
+
+
+def test_observer_reads_the_kubernetes_api() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        assert request.query["labelSelector"] == "serving.knative.dev/service=load"
+        if request.path.endswith("/podautoscalers"):
+            return web.json_response({"items": [{"status": {"desiredScale": 4}}, {"status": {"desiredScale": -1}}, {}]})
+        assert request.path == "/api/v1/namespaces/apps/pods"
+        pods = [_pod("a", "True"), _pod("b", "False"), _pod("c", "True", deletionTimestamp="2026-01-01T00:00:00Z")]
+        return web.json_response({"items": pods})
+
+    async def run() -> Sample | None:
+        async with serving(handler) as url, aiohttp.ClientSession() as session:
+            return await KubernetesSource("load", "apps", url).sample(session)
+
+    sample = asyncio.run(run())
+    assert sample is not None
+    assert (sample.desired, sample.ready, sample.starting, sample.pods) == (4, 1, 1, ("a",))
+
+
+def test_observer_counts_the_pods_that_answered_lately() -> None:
+    now = 0.0
+    source = HeaderSource(clock=lambda: now)
+    for at, pod in ((0.0, "a"), (1.0, "b"), (2.0, "b"), (2.0, "")):
+        now = at
+        source.saw(pod)
+
+    async def sample() -> Sample | None:
+        async with aiohttp.ClientSession() as session:
+            return await source.sample(session)
+
+    first = asyncio.run(sample())
+    now = 4.0
+    second = asyncio.run(sample())
+    assert first is not None
+    assert second is not None
+    assert (first.pods, second.pods) == (("a", "b"), ("b",))
+
+
+def test_an_observer_of_nobody_has_no_samples() -> None:
+    async def run() -> Observer:
+        async with Observer(EngineSource("http://127.0.0.1:1", "load"), period=0.01) as observer:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.sleep(0.1)
+            return observer
+
+    observer = asyncio.run(run())
+    assert observer.samples == []
+    assert observer.failures >= 1
+
+
+def test_the_service_may_not_be_there_yet() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response({"services": []})
+
+    async def run() -> Sample | None:
+        async with serving(handler) as url, aiohttp.ClientSession() as session:
+            return await EngineSource(url, "load").sample(session)
+
+    assert asyncio.run(run()) is None
+
+
+@pytest.mark.parametrize("think", [0.05])
+def test_clients_think_between_requests(think: float) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response()
+
+    async def run() -> Clients:
+        async with serving(handler) as url:
+            clients = Clients(target(url), think=think)
+            clients.set(1)
+            await asyncio.sleep(0.3)
+            await clients.stop()
+            return clients
+
+    requests = asyncio.run(run()).requests
+    gaps = [later.sent - earlier.done for earlier, later in itertools.pairwise(requests)]
+    assert gaps
+    assert all(gap >= think * 0.9 for gap in gaps)
