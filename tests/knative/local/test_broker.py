@@ -448,3 +448,22 @@ def test_a_chain_is_told_from_any_of_its_events(run):
         return replying("counted")
 
     run(play, broker_object(), typed("one", "f", "up"), f=later)
+
+
+def test_data_that_is_gone_is_a_failure_like_any_other(run):
+    async def play(world: World) -> None:
+        keep = world.log.keep
+
+        def lose(kept: bytes) -> str:
+            digest = keep(kept)
+            world.log.file(digest).unlink()
+            return digest
+
+        world.log.keep = lose
+        await world.broker.accept(NODE, incoming(data=b"x" * (INLINE_BYTES + 1)))
+        await world.settle()
+
+    world = run(play, broker_object(), trigger("away", {"uri": "http://away.example/in"}))
+    assert world.sent == []
+    assert world.broker.activity.counts["retried"] == 3
+    assert "gone" in world.broker.activity.latest[-1]["error"]
