@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from functions.histogram import chart, colours, counting
+from functions.histogram import colours, counting
 from functions.histogram.counting import DEEP_LEVELS, LEVELS, Histogram, NotCountable, Region
 from functions.histogram.figures import Figures, cumulate, figures, group, verdict
 from functions.kit import problems
 from functions.kit.images import FULL_SIZE, open_image
 from functions.kit.problems import Problem
 from functions.kit.settings import Settings
+
+if TYPE_CHECKING:
+    from functions.histogram.chart import Chart
 
 # Total variation distance to the exact luminance histogram at each DCT scale: the 5th and the 95th percentile over 35
 # photographs of a quarter of a megapixel and more. The worst were 0.10, 0.15 and 0.34.
@@ -112,8 +115,10 @@ class Analysis:
             return verdict(measured["luminance"], measured)
         return verdict(figures(group(self.histogram.luminance, LEVELS)), {})
 
-    def chart(self, **how: Any) -> chart.Chart:
+    def chart(self, **how: Any) -> Chart:
         """The plot of the series; `how` are the fields of a `Chart` that are not data."""
+        from functions.histogram.chart import Chart
+
         series = self.series()
         luminance = series.pop("luminance")
         if not self.choices.channels:  # an opaque image's alpha is one spike that would flatten the rest
@@ -121,7 +126,7 @@ class Analysis:
         gray = not series or list(series) == ["gray"]
         shares = figures(self.histogram.luminance)
         clipping = (shares.clipped_shadows, shares.clipped_highlights) if shares else None
-        return chart.Chart(
+        return Chart(
             fills={"gray": luminance} if gray else series,
             outline=None if gray else luminance,
             levels=len(self.histogram.luminance),

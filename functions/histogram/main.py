@@ -1,16 +1,18 @@
-"""The histogram function: HTTP and events around `functions.histogram.analysis`."""
+"""The histogram function: HTTP and events around `functions.histogram.analysis`.
+
+The analysis is imported with the first image: a pod is ready before it has to know how to count.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from functions.histogram.analysis import Analysis, Choices, analyse
 from functions.histogram.counting import CHANNELS, DEEP_LEVELS, LEVELS, Region
 from functions.kit import problems
 from functions.kit.options import Option, choice, flag, integer, names, numbers, parsed, text
@@ -21,6 +23,8 @@ from functions.kit.uploads import Upload, the_image
 
 if TYPE_CHECKING:
     from flask import Request, Response
+
+    from functions.histogram.analysis import Analysis
 
 MEDIA_TYPES = {
     "json": JSON,
@@ -127,7 +131,9 @@ def _tag(uploads: list[Upload], kind: str, options: Mapping[str, Any]) -> str:
 
 def _result(call: Call, kind: str, upload: Upload) -> Result:
     """One image's answer of that kind."""
-    chosen = {item.name: call.options[item.name] for item in fields(Choices)}
+    from functions.histogram.analysis import Choices, analyse
+
+    chosen = {option.name: call.options[option.name] for option in CHOICES}
     if kind in {"png", "svg", "pdf", "csv"}:
         chosen["colours"] = 0  # nothing there shows them
     before = call.timing.elapsed()
@@ -212,6 +218,8 @@ def _part(boundary: str, name: str | None, kind: str, result: Result | Problem) 
 
 def _of_event(data: bytes, settings: Settings) -> Mapping[str, Any]:
     """An event's image to the result that its reply holds."""
+    from functions.histogram.analysis import analyse
+
     return analyse(data, settings).document()
 
 
