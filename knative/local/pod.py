@@ -18,7 +18,7 @@ from knative.local.exchange import Exchange
 from knative.local.limits import Limits, limit
 from knative.local.metrics import RequestStats
 from knative.local.outbound import Pool, connect_tcp
-from knative.local.probes import Probe, ask
+from knative.local.probes import Probe, ask, listening
 from knative.local.process import Process
 
 # Kubernetes' alphabet for generated names: no vowels, so no words.
@@ -26,6 +26,7 @@ _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 # Below the kernel's range for outgoing connections, which would otherwise take a port between its choice and its use.
 _PORTS = range(20000, 32768)
 _EAGER_SECONDS = 0.02  # Knative asks every 50 ms; a request may be waiting
+_LISTENING_SECONDS = 0.005
 _BACK_OFF_SECONDS = 1.0
 _BACK_OFF_MAX_SECONDS = 60.0
 _STEADY_SECONDS = 60.0  # ready for that long, a pod's earlier crashes are forgotten
@@ -341,6 +342,10 @@ class Pod:
     async def _until_good(self, probe: Probe, environment: Mapping[str, str]) -> None:
         if probe.initial_delay and self.ready_at is None:
             await asyncio.sleep(probe.initial_delay)
+        while not probe.command and not listening(self.port):
+            if not self._stopping:
+                self.reason = "not listening yet"
+            await asyncio.sleep(_LISTENING_SECONDS)
         good = 0
         while True:
             wrong = await ask(probe, self.port, environment, self.spec.directory)
