@@ -30,7 +30,6 @@ MPF_HEADER = b"MPF\0"
 # it takes twenty times as long.
 MARKER_OR_FILL = re.compile(rb"\xff[\xc0-\xcf\xd8-\xff]")
 NOT_FILL = re.compile(rb"[^\xff]")
-LOCATION_MARK = re.compile(rb"gps|latitude|City|Country|LocationShown|LocationCreated", re.IGNORECASE)
 MAX_SEGMENTS = 20_000
 MAX_FILLS = 100_000
 
@@ -161,12 +160,15 @@ def cleaned(segments: list[Segment], edit: Edit, mpf: bool = False) -> list[Segm
     """
     edit.has_exif = False
     kept: list[Segment] = []
-    profile = _profile(segments, edit)
+    profile, extended = _profile(segments, edit), _extended(segments, edit)
     for index, segment in enumerate(segments):
         marker, body = segment.marker, segment.body
         if index in profile:
             if profile[index]:
                 kept.append(Segment(marker, profile[index]))
+        elif index in extended:
+            if extended[index]:
+                kept.append(segment)
         elif 0xE0 <= marker <= 0xEF:
             result = _application(marker - 0xE0, body, edit, mpf)
             if result is not None:
@@ -203,6 +205,22 @@ def _profile(segments: list[Segment], edit: Edit) -> dict[int, bytes]:
     return parts
 
 
+def _extended(segments: list[Segment], edit: Edit) -> dict[int, bool]:
+    """Indices of the parts of extended XMP, and whether each stays: all parts of a packet do, or none."""
+    packets: dict[bytes, list[tuple[int, int]]] = {}
+    for index, segment in enumerate(segments):
+        if segment.marker == 0xE1 and segment.body.startswith(XMP_EXTENSION):
+            # After the header a digest of the packet, its length, and the part's place in it (XMP, part 3, 1.1.3.1).
+            guid, place = segment.body[35:67], int.from_bytes(segment.body[71:75], "big")
+            packets.setdefault(guid, []).append((place, index))
+    stays: dict[int, bool] = {}
+    for parts in packets.values():
+        packet = b"".join(segments[index].body[75:] for _, index in sorted(parts))
+        stay = edit.xmp(packet, "APP1", extended=True) is not None
+        stays.update((index, stay) for _, index in parts)
+    return stays
+
+
 def _application(number: int, body: bytes, edit: Edit, mpf: bool) -> bytes | None:
     """What replaces an APPn segment's body; None where it goes."""
     where = f"APP{number}"
@@ -213,8 +231,6 @@ def _application(number: int, body: bytes, edit: Edit, mpf: bool) -> bytes | Non
     if number == 1 and body.startswith(EXIF_HEADER):
         result = edit.exif(body[6:], where)
         return None if result is None else b"Exif\0\0" + result
-    if number == 1 and body.startswith(XMP_EXTENSION):
-        return _extension(body, edit)
     if number == 1 and (body.startswith(XMP_HEADER) or any(mark in body[:128] for mark in XMP_MARKS)):
         # Some writers spell the header otherwise, or leave it out, and readers find the packet all the same.
         start = len(XMP_HEADER) if body.startswith(XMP_HEADER) else body.find(b"<")
@@ -248,15 +264,6 @@ def _jfif(body: bytes, edit: Edit) -> bytes:
         edit.gone("thumbnail", "APP0", len(body) - 14, "thumbnail of JFIF")
         return body[:12] + b"\0\0"
     return body
-
-
-def _extension(body: bytes, edit: Edit) -> bytes | None:
-    """A part of extended XMP: parts cannot be searched one by one, so a location anywhere takes the part along."""
-    part = body[75:]
-    if edit.location_only and not LOCATION_MARK.search(part):
-        return body
-    edit.gone("xmp", "APP1", len(body), "part of extended XMP")
-    return None
 
 
 def _maker(body: bytes) -> str:

@@ -79,6 +79,8 @@ def clean(data: bytes, edit: Edit) -> bytes:
     sized = True
     for directory in layout.walk():
         keep = plan[id(directory)]
+        if not keep and directory in layout.images:
+            raise Broken("a directory without a picture")
         if not keep:
             gone += [(directory.position, directory.end), *_values(directory.entries)]
             continue

@@ -164,6 +164,26 @@ def test_fill_inside_a_scan_belongs_to_the_picture(filler: bytes) -> None:
     assert strip(source[:-2] + b"\xff\xff" + source[-2:]).data == source
 
 
+@pytest.mark.parametrize(
+    ("said", "stays"), [(b"<d:Data>xxGPSxxCityxx</d:Data>", True), (b"<e:GPSLatitude>1</e:GPSLatitude>", False)]
+)
+def test_extended_xmp_stays_or_goes_as_a_whole(said: bytes, stays: bool) -> None:
+    packet = b'<x xmlns:d="urn:depth" xmlns:e="http://ns.adobe.com/exif/1.0/">' + said + b"</x>"
+    header = b"http://ns.adobe.com/xmp/extension/\0" + b"0123456789ABCDEF" * 2 + struct.pack(">I", len(packet))
+    parts = [
+        made.segment(0xE1, header + struct.pack(">I", at) + packet[at : at + 40]) for at in range(0, len(packet), 40)
+    ]
+    plain = encoded(gradient(), "JPEG")
+    source = plain[:2] + b"".join(reversed(parts)) + plain[2:]
+    assert strip(source).data == plain
+    assert strip(source, remove={"gps"}).data == (source if stays else plain)
+
+
+def test_a_tiff_of_nothing_but_metadata_is_refused() -> None:
+    with pytest.raises(Broken, match="without a picture"):
+        strip(struct.pack("<2sHIHHHIII", b"II", 42, 8, 1, 0x10E, 2, 4, 0x64636261, 0))
+
+
 def test_previews_of_an_index_go_and_frames_stay() -> None:
     source = bytearray(made.mpo())
     assert len(frames(strip(bytes(source)).data)) == 2
