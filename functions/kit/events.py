@@ -18,7 +18,7 @@ import binascii
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from functions.kit.attributes import REQUIRED, Attribute, canonical, check, from_header, malformed, percent_encode
@@ -42,10 +42,13 @@ class Event:
         attributes: context attributes and extensions by name, `datacontenttype` among them if it is known. Values
             are text, except integers and booleans that arrived as such in JSON.
         data: the payload's bytes, or None if the event has none. JSON data of a structured event is serialised anew.
+        implied: media type of the data where `datacontenttype` is not set and the format says it: JSON, for data that
+            stood as JSON in a structured event (json-format.md 3.1.2).
     """
 
     attributes: Mapping[str, Attribute]
     data: bytes | None = None
+    implied: str = ""
 
     def get(self, name: str) -> str:
         """An attribute in its canonical string form, or `""` if it is not set."""
@@ -54,7 +57,7 @@ class Event:
 
     def having(self, **attributes: Attribute) -> Event:
         """The same event with further attributes."""
-        return Event({**self.attributes, **attributes}, self.data)
+        return replace(self, attributes={**self.attributes, **attributes})
 
     @property
     def id(self) -> str:
@@ -73,8 +76,8 @@ class Event:
 
     @property
     def media_type(self) -> str:
-        """`datacontenttype` in lower case and without parameters, or `""`."""
-        return bare(self.get("datacontenttype"))
+        """`datacontenttype` in lower case and without parameters, or what is implied, or `""`."""
+        return bare(self.get("datacontenttype") or self.implied)
 
 
 def unsupported(detail: str) -> Problem:
@@ -150,7 +153,7 @@ def encode(event: Event) -> tuple[dict[str, str], bytes]:
         for name, value in event.attributes.items()
         if name != "datacontenttype"
     }
-    content_type = event.get("datacontenttype")
+    content_type = event.get("datacontenttype") or event.implied
     if content_type:
         headers["content-type"] = content_type
     return headers, event.data or b""
@@ -205,7 +208,8 @@ def _from_json(body: bytes) -> Event:
         return Event(attributes, _from_base64(members["data_base64"]))
     if "data" not in members:
         return Event(attributes)
-    return Event(attributes, _serialise(members["data"], str(attributes.get("datacontenttype", ""))))
+    content_type = str(attributes.get("datacontenttype", ""))
+    return Event(attributes, _serialise(members["data"], content_type), "" if content_type else JSON)
 
 
 def _parse_object(body: bytes) -> dict[str, Any]:

@@ -125,7 +125,7 @@ class Broker:
         ttl = _ttl(event)
         if ttl <= 0:
             raise Problem(400, "ttl-spent", "Event refused", f"{TTL} is spent: the event has gone in a circle")
-        attributes = {name: event.get(name) for name in event.attributes if name != TTL}
+        attributes = _kept(event)
 
         def enter(db: sqlite3.Connection) -> tuple[int, list[Due]]:
             return self._enter(db, node, attributes, event.data, ttl, None, "")
@@ -275,7 +275,7 @@ class Broker:
         self, due: Due, stored: Stored, destination: Destination, reply: Event, answer: Answer, seconds: float
     ) -> None:
         """The delivery is done and its reply goes on, in one transaction."""
-        attributes = {name: reply.get(name) for name in reply.attributes if name != TTL}
+        attributes = _kept(reply)
 
         def work(db: sqlite3.Connection) -> tuple[int, list[Due]]:
             now = self._clock()
@@ -352,6 +352,12 @@ def _ttl(event: Event) -> int:
         return int(event.get(TTL)) - 1 if event.get(TTL) else DEFAULT_TTL
     except ValueError:
         return DEFAULT_TTL
+
+
+def _kept(event: Event) -> dict[str, str]:
+    """The attributes that go into the log: the ttl is reckoned there, and an implied media type is written out."""
+    attributes = {name: event.get(name) for name in event.attributes if name != TTL}
+    return {"datacontenttype": event.implied, **attributes} if event.implied else attributes
 
 
 def _target(destination: Destination) -> dict[str, str]:

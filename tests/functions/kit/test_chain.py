@@ -141,6 +141,13 @@ def test_results_accumulate_from_reply_to_reply():
     assert second.get("knativebrokerttl") == "7"
 
 
+def test_results_in_a_structured_event_that_does_not_say_it_is_json():
+    document = {"image": {"data_base64": "AA=="}, "results": {"exif": {}}}
+    attributes = {"specversion": "1.0", "id": "1", "source": "/s", "type": "dev.pixelamp.exif.extracted"}
+    reply = replied(deliver(Event(attributes, json.dumps(document).encode()), structured=True))
+    assert json.loads(reply.data)["results"] == {"exif": {}, "counter": {"bytes": 1}}
+
+
 def test_an_image_too_large_to_hand_on_is_named_and_the_next_function_says_so():
     large = IMAGE * 1000
     first = replied(deliver(uploaded(large)))

@@ -202,6 +202,14 @@ def test_structured_data(change, data):
     assert got.data == data
 
 
+def test_data_that_stood_as_json_stays_json_in_binary_mode():
+    event = decode(STRUCTURED, json.dumps({**DOCUMENT, "data": {"a": 1}}).encode())
+    assert event.media_type == "application/json"
+    assert "datacontenttype" not in event.attributes
+    headers, body = encode(event.having(subject="s"))
+    assert (headers["content-type"], body) == ("application/json", b'{"a":1}')
+
+
 @pytest.mark.parametrize(
     "body",
     [

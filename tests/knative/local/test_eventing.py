@@ -202,6 +202,8 @@ def test_both_content_modes_come_in_alike(engine):
         for response in (first, second)
     ]
     assert bodies == [b'{"a":1}', b'{"a":1}']
+    listed = requests.get(f"{engine.url}/_knative/events?limit=2&type=no.trigger", timeout=10).json()["events"]
+    assert [event["attributes"]["datacontenttype"] for event in listed] == ["application/json"] * 2
 
 
 @pytest.mark.parametrize(
