@@ -160,14 +160,16 @@ def encode(event: Event) -> tuple[dict[str, str], bytes]:
 
 
 def to_json(event: Event) -> bytes:
-    """An event as one JSON document (the JSON event format): JSON data as such, text and binary by base64."""
+    """An event as one JSON document (the JSON event format): JSON data as such, anything else in base64."""
     document: dict[str, Any] = dict(event.attributes)
     if event.data is not None:
-        if is_json(event.media_type or JSON):
-            document["data"] = json.loads(event.data)
-        else:
+        try:
+            if not is_json(event.media_type):
+                raise ValueError
+            document["data"] = json.loads(event.data, parse_constant=_no_constant)
+        except (ValueError, RecursionError):
             document["data_base64"] = base64.b64encode(event.data).decode()
-    return json.dumps(document, ensure_ascii=False).encode()
+    return json.dumps(document).encode()
 
 
 def _check_format(media_type: str, content_type: str) -> None:
@@ -221,11 +223,8 @@ def _parse_object(body: bytes) -> dict[str, Any]:
         outermost = pairs  # Objects end from the inside out: the last one is the event itself.
         return dict(pairs)
 
-    def no_constant(name: str) -> Any:
-        raise ValueError(f"{name} is not JSON")
-
     try:
-        members = json.loads(body.decode(), object_pairs_hook=keep, parse_constant=no_constant)
+        members = json.loads(body.decode(), object_pairs_hook=keep, parse_constant=_no_constant)
     except UnicodeDecodeError:
         raise malformed("the event is not UTF-8") from None
     except RecursionError:
@@ -237,6 +236,10 @@ def _parse_object(body: bytes) -> dict[str, Any]:
     if len(outermost) != len(members):
         raise malformed("the event names a member twice")
     return members
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _from_base64(value: Any) -> bytes:

@@ -202,6 +202,27 @@ def test_structured_data(change, data):
     assert got.data == data
 
 
+@pytest.mark.parametrize(
+    ("content_type", "data"),
+    [
+        ("image/jpeg", b"\xff\xd8"),
+        ("", b"\xff"),
+        ("application/json", b"{"),
+        ("application/json", b"\xff"),
+        ("application/json", b"NaN"),
+    ],
+)
+def test_structured_mode_takes_any_data(content_type, data):
+    attributes = {**DOCUMENT, **({"datacontenttype": content_type} if content_type else {})}
+    back = decode(STRUCTURED, events.to_json(Event(attributes, data)))
+    assert (back.data, back.attributes) == (data, attributes)
+
+
+def test_half_a_surrogate_pair_survives_structured_mode():
+    event = Event({**DOCUMENT, "datacontenttype": "application/json"}, b'"\\ud800"')
+    assert decode(STRUCTURED, events.to_json(event)).data == event.data
+
+
 def test_data_that_stood_as_json_stays_json_in_binary_mode():
     event = decode(STRUCTURED, json.dumps({**DOCUMENT, "data": {"a": 1}}).encode())
     assert event.media_type == "application/json"
