@@ -17,7 +17,7 @@ from importlib import import_module
 from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
-from functions.kit import problems
+from functions.kit import problems, scans
 from functions.kit.problems import Problem
 from functions.kit.settings import Settings
 from functions.kit.usage import Container
@@ -154,15 +154,13 @@ def _gate(places: int) -> threading.BoundedSemaphore:
 
 @lru_cache(maxsize=64)
 def _keep_arena(decodes: int) -> None:
-    """Tells Pillow, once, to keep its memory and to take its pixel guard for an error.
+    """Tells Pillow, once, to keep its memory.
 
-    Pillow gives each 16 MiB block of an image back to the system and faults it in again for the next: keeping them
+    It gives each 16 MiB block of an image back to the system and faults it in again for the next: keeping them
     saves a third of the time of a 24 megapixel image.
     """
     from PIL import Image
 
-    # Between one and two times the guard's limit Pillow only warns; here the limit is the limit.
-    warnings.simplefilter("error", Image.DecompressionBombWarning)
     Image.core.set_blocks_max(arena_blocks(decodes, Container().memory_limit()))  # type: ignore[attr-defined]
 
 
@@ -211,6 +209,12 @@ def _decode(data: bytes, entry: Format, settings: Settings, frame: int, draft: i
 
     if settings.max_pixels != Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = settings.max_pixels
+    if entry.name == "JPEG" and scans.too_many(data):
+        raise problems.unreadable_image(f"this JPEG has more than {scans.MOST} scans, each to be decoded in full")
+    # Between one and two times the guard's limit Pillow only warns; here the limit is the limit. What it thinks of
+    # metadata is not asked, and would stand in the log as lines that are no JSON.
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     try:
         image = _parse(data, entry)
         _check_pixels(image, settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import struct
 import threading
@@ -250,6 +251,45 @@ def test_a_failure_gives_its_place_back() -> None:
     settings = Settings(decodes=1, timeout_seconds=1)
     for _ in range(3):
         assert refused(encoded(gradient(), "PNG")[:60], settings).status == 422
+
+
+def progressive(repeats: int, mode: str = "L") -> bytes:
+    """A progressive JPEG whose last scan stands there so many times more."""
+    data = encoded(Image.new(mode, (64, 64), 128), "JPEG", progressive=True)
+    end = data.rindex(b"\xff\xd9")
+    last = data[data.rindex(b"\xff\xc4", 0, data.rindex(b"\xff\xda")) : end]
+    return data[:end] + last * repeats + data[end:]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_jpeg_of_many_scans_is_refused(mode: str) -> None:
+    assert "more than 100 scans" in refused(progressive(100, mode)).detail
+    with open_image(progressive(0, mode), SETTINGS) as image:
+        assert image.size == (64, 64)
+    with open_image(progressive(80, mode), SETTINGS) as image:
+        assert image.size == (64, 64)
+
+
+def test_a_sequential_jpeg_in_many_scans_is_refused() -> None:
+    data = encoded(gradient(), "JPEG")
+    start = data.index(b"\xff\xda")
+    one = b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00" + bytes([0x2B, 0xFF, 0x00])
+    assert "more than 100 scans" in refused(data[:start] + one * 101 + b"\xff\xd9").detail
+
+
+def test_what_looks_like_scans_behind_the_picture_is_no_scan() -> None:
+    for data in (progressive(0) + b"\xff\xda" * 5000, encoded(gradient(), "JPEG") + b"\xff\xda" * 5000):
+        with open_image(data, SETTINGS) as image:
+            assert image.size[0] == 64
+
+
+def test_pillows_opinion_of_metadata_is_no_failure_and_no_line_in_the_log(recwarn: pytest.WarningsRecorder) -> None:
+    data = encoded(gradient(), "TIFF")
+    # A tag that claims more values than there are: Pillow warns of it while it reads the directory.
+    broken = data.replace(struct.pack("<HHI", 0x0115, 3, 1), struct.pack("<HHI", 0x0117, 3, 60000), 1)
+    with contextlib.suppress(Problem), open_image(broken, SETTINGS):
+        pass
+    assert [str(each.message) for each in recwarn] == []
 
 
 def test_the_arena_is_settled_against_the_memory_limit() -> None:
