@@ -144,7 +144,8 @@ def test_results_accumulate_from_reply_to_reply():
 def test_results_in_a_structured_event_that_does_not_say_it_is_json():
     document = {"image": {"data_base64": "AA=="}, "results": {"exif": {}}}
     attributes = {"specversion": "1.0", "id": "1", "source": "/s", "type": "dev.pixelamp.exif.extracted"}
-    reply = replied(deliver(Event(attributes, json.dumps(document).encode()), structured=True))
+    event = Event(attributes, json.dumps(document).encode(), implied="application/json")
+    reply = replied(deliver(event, structured=True))
     assert json.loads(reply.data)["results"] == {"exif": {}, "counter": {"bytes": 1}}
 
 
