@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from functions.exif import privacy, summary
-from functions.exif.ifd import RATIONAL, SRATIONAL, TYPE_NAMES, Entry
+from functions.exif.ifd import ASCII, DOUBLE, FLOAT, RATIONAL, SRATIONAL, TYPE_NAMES, Entry
 from functions.exif.printing import number_or_text
 from functions.exif.reading import Reading, Row, read
 from functions.exif.scan import scan
@@ -17,12 +18,24 @@ from functions.exif.scan import scan
 # Raw values longer than this stand in the answer only when asked for.
 SHORT_BYTES = 64
 SHORT_NUMBERS = 64
+EXIF_GROUP = re.compile(r"(?i)ifd\d+|subifd\d*|exififd|gps|interopifd|globparamifd")
+_FLOATS = frozenset((FLOAT, DOUBLE))
 
 
-def examine(data: bytes) -> Reading | None:
-    """Read a file's metadata; None where the bytes are no image of a known format. Never raises."""
+def examine(data: bytes, *, exif_only: bool = False) -> Reading | None:
+    """Read a file's metadata; None where the bytes are no image of a known format. Never raises.
+
+    Args:
+        data: the whole file.
+        exif_only: leave out what is no Exif, see `functions.exif.reading.read`.
+    """
     found = scan(data)
-    return None if found is None else read(found)
+    return None if found is None else read(found, exif_only=exif_only)
+
+
+def is_exif(groups: Collection[str]) -> bool:
+    """Whether groups are asked for, and all of them are of Exif."""
+    return bool(groups) and all(EXIF_GROUP.fullmatch(group) for group in groups)
 
 
 def document(
@@ -90,12 +103,25 @@ def member(row: Row, raw: bool = False) -> dict[str, Any]:
     entry = row.entry
     if entry is None:
         return {"value": row.printed} if row.value == row.printed else {"raw": row.value, "value": row.printed}
-    result: dict[str, Any] = {"tag": f"0x{row.number:04X}", "type": TYPE_NAMES[entry.type]}
+    kind, value = entry.type, entry.value
     if raw:
-        result["count"], result["offset"] = entry.number, entry.offset
-    result["raw"] = raw_value(entry, whole=raw)
-    result["value"] = row.printed
-    return result
+        return {
+            "tag": f"0x{row.number:04X}",
+            "type": TYPE_NAMES[kind],
+            "count": entry.number,
+            "offset": entry.offset,
+            "raw": raw_value(entry, whole=True),
+            "value": row.printed,
+        }
+    # The common cases first: one number, or text that is printed as it stands.
+    shown: Any
+    if isinstance(value, tuple) and len(value) == 1 and kind not in _FLOATS:
+        shown = value[0]
+    elif kind == ASCII and row.value is row.printed and len(str(row.printed)) < entry.size and "?" not in row.printed:
+        shown = row.printed
+    else:
+        shown = raw_value(entry)
+    return {"tag": f"0x{row.number:04X}", "type": TYPE_NAMES[kind], "raw": shown, "value": row.printed}
 
 
 def raw_value(entry: Entry, *, whole: bool = False) -> Any:

@@ -7,7 +7,9 @@ time or memory.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from struct import Struct
 from typing import NamedTuple
 
@@ -95,6 +97,9 @@ class Entry(NamedTuple):
     value: Value
     offset: int
     size: int
+
+
+_new_entry: Callable[[tuple[int, int, int, Value, int, int]], Entry] = partial(tuple.__new__, Entry)
 
 
 @dataclass(slots=True)
@@ -276,7 +281,7 @@ class _Walk:
                     raw = (raw,)  # type: ignore[assignment]
             else:
                 raw = self._numbers(order, kind, number, at)
-            entry = Entry(tag, kind, number, raw, at, size)
+            entry = _new_entry((tag, kind, number, raw, at, size))
             entries[tag] = entry
             if tag in POINTERS and self.pointers:
                 further.append(entry)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from functions.exif import editing
-from functions.exif.answer import document, examine, flat, table
+from functions.exif.answer import document, examine, flat, is_exif, table
 from functions.exif.reading import Reading
 from functions.exif.scan import FORMATS
 from functions.kit import problems
@@ -29,13 +29,13 @@ class ExifSettings(Settings):
     """What the exif function can be told by its environment."""
 
 
-def _examined(data: bytes) -> Reading:
-    """The reading of a file.
+def _examined(data: bytes, *, exif_only: bool = False) -> Reading:
+    """The reading of a file, or of its Exif alone.
 
     Raises:
         Problem: 415 for bytes of a known format that is no image of ours, 422 for no image at all.
     """
-    reading = examine(data)
+    reading = examine(data, exif_only=exif_only)
     if reading is not None:
         return reading
     from functions.kit import images
@@ -56,7 +56,9 @@ def show(call: Call) -> Reply | Mapping[str, Any]:
 
 def _shown(call: Call, upload: Upload) -> Reply | Mapping[str, Any]:
     options = call.options
-    reading = _examined(upload.data)
+    # One flat table of Exif groups needs nothing else; the whole answer has a summary and a report of everything.
+    only = is_exif(options["groups"]) and (options["flat"] or options["format"] == "csv")
+    reading = _examined(upload.data, exif_only=only)
     if options["thumbnail"] == "1":
         if not reading.previews:
             raise Problem(422, "no-thumbnail", "No thumbnail", "the metadata of this file hold no thumbnail")

@@ -18,6 +18,7 @@ from functions.exif.ifd import ASCII, DOUBLE, FLOAT, RATIONAL, SRATIONAL, UNDEFI
 from functions.exif.tags import Tag
 
 Scalar = int | float | str
+_WHOLE = frozenset((1, 3, 4, 6, 8, 9, 16, 17))
 Shown = tuple[Scalar, Scalar]
 Rule = Callable[[Entry, Tag, str], Shown]
 
@@ -51,14 +52,16 @@ def show(entry: Entry, tag: Tag, order: str) -> Shown:
         tag: what the number means in its directory.
         order: `<` or `>`, for numbers inside opaque values.
     """
-    rule = RULES.get(tag.show)
-    if rule is not None:
+    if tag.show:
+        rule = RULES[tag.show]
         try:
             return rule(entry, tag, order)
         except (ValueError, IndexError, OverflowError, ZeroDivisionError, struct.error, TypeError, KeyError):
-            value = plain(entry)
-            return value, value
-    value = plain(entry)
+            return (plain(entry),) * 2
+    raw = entry.value
+    # The common case first: one whole number.
+    whole = entry.type in _WHOLE and isinstance(raw, tuple) and len(raw) == 1
+    value: Scalar = raw[0] if whole else plain(entry)  # type: ignore[index, assignment]
     labels = tag.labels
     if labels:
         return value, _label(value, labels)

@@ -81,7 +81,8 @@ def _compare(answers: list[Any], wanted: re.Pattern[str]) -> tuple[float, float,
         ours, raw = flat(reading), flat(reading, raw=True)
         more.update(tag for tag in ours if wanted.match(tag) and tag not in printed)
         for tag, theirs in printed.items():
-            if not wanted.match(tag):
+            # ExifTool shows nothing where it takes a moved maker note for broken.
+            if not wanted.match(tag) or (wanted is MAKERS and theirs == ""):
                 continue
             total += 1
             if tag not in ours:
