@@ -51,9 +51,25 @@ def _prepare(environment: Environment, **_: Any) -> None:
     global _bodies  # noqa: PLW0603 - one copy for all users of a process
     _bodies = _Bodies()
     if environment.parsed_options is not None:
+        _keep_users_with_tasks(environment)
         environment.shape_class = Shaped.of(environment.parsed_options)
         if environment.shape_class is not None:
             environment.shape_class.runner = environment.runner
+
+
+def _keep_users_with_tasks(environment: Environment) -> None:
+    """Leave out users that the tags leave nothing to do: Locust would start them, and each would fail."""
+    options: Any = environment.parsed_options
+    wanted, unwanted = set(options.tags or ()), set(options.exclude_tags or ())
+
+    def chosen(found: set[str]) -> bool:
+        return (not wanted or bool(found & wanted)) and not found & unwanted
+
+    environment.user_classes = [
+        user
+        for user in environment.user_classes
+        if any(chosen(set(getattr(one, "locust_tag_set", ()))) for one in user.tasks)
+    ]
 
 
 class _User(FastHttpUser):

@@ -144,7 +144,16 @@ def _locust(url: str, source: str, folder: Path, users: int, seconds: float) -> 
     import csv
 
     (folder / "locustfile.py").write_text(textwrap.dedent(source))
-    command = [sys.executable, "-m", "locust", "-f", str(folder / "locustfile.py"), "--headless", "--host", url]
+    command = [
+        sys.executable,
+        "-m",
+        "locust",
+        "-f",
+        str(folder / "locustfile.py"),
+        "--headless",
+        "--host",
+        url.rstrip("/"),
+    ]
     command += ["-u", str(users), "-r", str(users), "-t", f"{seconds:g}s", "--csv", str(folder / "stats")]
     cpu, _ = _cpu_of([*command, "--only-summary"])
     rows = csv.DictReader((folder / "stats_stats.csv").read_text().splitlines())
@@ -152,9 +161,10 @@ def _locust(url: str, source: str, folder: Path, users: int, seconds: float) -> 
 
 
 def locust(url: str, file: Path, folder: Path) -> float:
-    """Uploads a CPU second of FastHttpUser with `files=`."""
+    """Uploads a CPU second of FastHttpUser with `files=`, the CPU of Locust's start not counted."""
+    start, _ = _cpu_of([sys.executable, "-m", "locust", "--version"])
     cpu, row = _locust(url, _LOCUST.format(file=str(file)), folder, CONNECTIONS, SECONDS)
-    return int(row["Request Count"]) / cpu
+    return int(row["Request Count"]) / (cpu - start)
 
 
 _K6 = """

@@ -1,0 +1,61 @@
+"""Scenarios against the real engine: `make loadtest` plays the quick set, this plays two of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from loadtest.__main__ import main
+from loadtest.lab import Lab, LabError, Run, service
+from loadtest.scenarios import play
+from loadtest.verdict import thresholds
+
+
+@pytest.mark.slow
+def test_zero_and_kill_pass_and_are_reported(tmp_path: Path) -> None:
+    assert main(["zero", "kill", "--out", str(tmp_path)]) == 0
+    summary = json.loads((tmp_path / "verdict.json").read_text())
+    assert [one["verdict"] for one in summary["scenarios"]] == ["PASS", "PASS"]
+    assert summary["measured"]["cold_start_seconds"] > 0
+    for name in ("zero", "kill"):
+        assert (tmp_path / name / "samples.jsonl").read_text().count("\n") > 10
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+
+
+def test_an_engine_that_does_not_start_makes_the_run_invalid(tmp_path: Path) -> None:
+    async def run() -> None:
+        broken = service(annotations={"window": "1s"})
+        async with Lab(Run("x"), tmp_path, broken):
+            pytest.fail("it started")
+
+    with pytest.raises(LabError, match="window"):
+        asyncio.run(run())
+
+
+def test_a_scenario_that_cannot_measure_is_invalid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from loadtest import scenarios
+
+    async def fails(*_: object) -> None:
+        raise LabError("the engine ended")
+
+    monkeypatch.setitem(scenarios.SCENARIOS, "step", scenarios.Named(fails, ""))  # type: ignore[arg-type]
+    _, verdict = asyncio.run(play("step", tmp_path, thresholds("step")))
+    assert (verdict.word, verdict.invalid) == ("INVALID", ["the engine ended"])
+
+
+def test_a_burst_against_the_engine(tmp_path: Path) -> None:
+    async def run() -> Run:
+        made = Run("burst")
+        manifest = service(annotations={"window": "6s", "max_scale": "1"})
+        async with Lab(made, tmp_path, manifest, maximum=1, options=("--initial-scale", "0")) as lab:
+            await lab.clients(hold=0.05).burst(15)
+        return made
+
+    made = asyncio.run(run())
+    assert [request.status for request in made.requests] == [200] * 15
+    assert any(request.cold for request in made.requests)
+    assert len({request.pod for request in made.requests}) == 1
+    assert "stopping" in (tmp_path / "engine.log").read_text()
