@@ -179,7 +179,11 @@ class Exchange:
             return
         if self.upstream is not None:
             self.upstream.body(chunk)
-            return
+        else:
+            self.hold(chunk)
+
+    def hold(self, chunk: bytes) -> None:
+        """Keep a piece until somebody takes it; with too many, the client is read no further."""
         self.pending.append(chunk)
         self.pending_bytes += len(chunk)
         if self.pending_bytes > PENDING_BYTES:

@@ -152,6 +152,7 @@ class Outbound(asyncio.Protocol):
         self._stray = False
         self._keep_alive = False
         self._given_up = False
+        self._unasked = False
 
     # The connection
 
@@ -215,7 +216,7 @@ class Outbound(asyncio.Protocol):
         if self._tunnel:
             self._transport.write(chunk)
         elif exchange.upgrade is not None:
-            exchange.pending.append(chunk)  # until the server has agreed to switch
+            exchange.hold(chunk)  # until the server has agreed to switch
         elif exchange.chunked:
             self._transport.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
         else:
@@ -275,14 +276,18 @@ class Outbound(asyncio.Protocol):
                     self._transport.write(chunk)
                 if rest:
                     self.data_received(rest)
-                return
-            self._stray = True
+            else:
+                self._fail(f"{self._pool.name} switched protocols unasked")
+            return
         except httptools.HttpParserError:
             self._stray = True
             if not self._whole:
                 self._fail(f"{self._pool.name} answered something that is not HTTP")
                 return
         if self._exchange is not exchange:
+            return
+        if self._unasked:
+            self._fail(f"{self._pool.name} switched protocols unasked")
             return
         if self._in_head and self._head_bytes > HEAD_BYTES:
             self._fail(f"{self._pool.name} answered with too large a head")
@@ -374,14 +379,15 @@ class Outbound(asyncio.Protocol):
         if self._interim:
             exchange.client.informational(exchange, status, self._reason, headers)
             return
-        exchange.status = status
         if status == 101:
             if exchange.upgrade is None:
-                self._stray = True
+                self._unasked = True
                 return
+            exchange.status = status
             self._tunnel = True
             exchange.client.tunnel(exchange, self._reason, headers)
             return
+        exchange.status = status
         self._head_only = exchange.method == b"HEAD" or status in (204, 304)
         self._open_ended = length is None and not chunked and not self._head_only
         if not self._head_only and chunked:

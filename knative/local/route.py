@@ -7,6 +7,8 @@ other host the first segment of the path does, which stays in the path; what is 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import re
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +23,9 @@ from knative.local.service import Service
 LOCAL_DOMAIN = "localhost"
 _BACKLOG = 4096
 _SWEEP_SECONDS = 2.0
+_BREAKS = re.compile(rb"[\r\n\0]")
+_HOSTS = 10_000  # whose way is remembered
+_HOST_BYTES = 260
 _CLUSTER_SUFFIXES = (".svc.cluster.local", ".svc")
 
 
@@ -106,6 +111,7 @@ class Route:
         self._hosts: dict[bytes, tuple[Service, str | None] | None] = {}
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         self._own = Pool(self._connect_own, self._own_refused, "the engine")
+        self._private = False
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -114,6 +120,9 @@ class Route:
     async def start(self, sock: socket.socket) -> None:
         """Listen on a bound socket."""
         loop = asyncio.get_running_loop()
+        # Where only this machine can connect, a foreign name is a web page's that has had itself resolved to here
+        # (DNS rebinding): it must not read the status or start a burst.
+        self._private = ipaddress.ip_address(sock.getsockname()[0]).is_loopback
         await self._runner.setup()
         self._server = await loop.create_server(lambda: Inbound(self), sock=sock, backlog=_BACKLOG)
         self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
@@ -177,8 +186,8 @@ class Route:
         try:
             found = self._hosts[host]
         except KeyError:
-            found = self._look_up(host.decode("latin-1"), outside=True)
-            if len(self._hosts) < 10_000:
+            found = self._look_up(_bare(host).decode("latin-1"), outside=True)
+            if len(self._hosts) < _HOSTS and len(host) <= _HOST_BYTES:
                 self._hosts[host] = found
         if found is not None:
             self._forward(exchange, *found)
@@ -190,12 +199,12 @@ class Route:
             exchange.answer(404, "no such service")
         elif exchange.upgrade is not None or exchange.method == b"TRACE":
             exchange.answer(405, "method not allowed")
+        elif self._private and not _is_this_machine(host):
+            exchange.answer(421, "the console is at 127.0.0.1 and localhost")
         else:
             self._own.send(exchange)
 
     def _look_up(self, host: str, *, outside: bool) -> tuple[Service, str | None] | None:
-        host = host.rsplit(":", 1)[0] if host.rsplit(":", 1)[-1].isdigit() else host
-        host = host.rstrip(".")
         if outside and host.endswith(_CLUSTER_SUFFIXES):
             return None
         name, _, rest = host.partition(".")
@@ -261,18 +270,22 @@ class Route:
 
         Raises:
             LookupError: No Service of this engine has that host.
+            ValueError: A line break in the path or a header.
             CallError: The answer broke off, or was larger than ``limit``.
         """
-        found = self._look_up(host.lower(), outside=False)
+        found = self._look_up(_bare(host.lower().encode("latin-1")).decode("latin-1"), outside=False)
         if found is None:
             raise LookupError(f"no Service at {host}")
         pairs = headers.items() if isinstance(headers, Mapping) else headers
+        encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
+        if any(_BREAKS.search(part) for pair in ((method.encode(), path.encode()), *encoded) for part in pair):
+            raise ValueError("a line break in a request")
         call = _Call(limit)
         exchange = Exchange(
             call,
             method.encode(),
             path.encode("ascii"),
-            [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs],
+            encoded,
             host=host.encode("latin-1"),
             length=len(body),
         )
@@ -297,10 +310,26 @@ def _absolute(host: bytes, target: bytes) -> tuple[bytes, bytes]:
     return authority.rsplit(b"@", 1)[-1].lower(), slash + path or b"/"
 
 
+def _bare(host: bytes) -> bytes:
+    """A host without its port and final dot."""
+    name, colon, port = host.rpartition(b":")
+    return (name if colon and port.isdigit() else host).rstrip(b".")
+
+
+def _is_this_machine(host: bytes) -> bool:
+    bare = _bare(host)
+    if not bare or bare == b"localhost" or bare.endswith(b".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(bare.decode("latin-1").strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
 def _names_a_service(host: bytes) -> bool:
     """Whether a host is of the form that only Services have: ``name.namespace.localhost``."""
-    bare = host.rsplit(b":", 1)[0].rstrip(b".") if host.rsplit(b":", 1)[-1].isdigit() else host.rstrip(b".")
-    return bare.endswith(b"." + LOCAL_DOMAIN.encode()) and bare.count(b".") >= 1
+    return _bare(host).endswith(b"." + LOCAL_DOMAIN.encode())
 
 
 def _quoted(host: bytes) -> bytes:

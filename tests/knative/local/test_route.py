@@ -125,6 +125,16 @@ def test_a_target_in_absolute_form_overrides_the_host_header(engine: EngineProce
     assert b'"target": "/y"' in answer
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("rebound.example", 421), ("rebound.example:80", 421), ("127.0.0.1:1", 200), ("localhost", 200), ("[::1]:8", 200)],
+)
+def test_a_page_elsewhere_cannot_have_itself_resolved_to_the_console(
+    engine: EngineProcess, host: str, status: int
+) -> None:
+    assert engine.get("/_knative/status", host)[0] == status
+
+
 # What a pod sees
 
 
@@ -257,6 +267,10 @@ def test_pipelined_requests_are_answered_in_order(engine: EngineProcess) -> None
     answer = exchange(engine, requests, seconds=2)
     order = [int(part.split(b'"')[0]) for part in answer.split(b'"id": "p')[1:]]
     assert order == list(range(20))
+
+
+def test_a_pod_that_switches_protocols_unasked_is_a_bad_gateway(engine: EngineProcess) -> None:
+    assert engine.get("/hello?status=101")[0] == 502
 
 
 # Who is not served
