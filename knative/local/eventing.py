@@ -16,7 +16,7 @@ import re
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,27 +49,32 @@ def mount(engine: Engine, state: Path | None = None) -> None:
         state: Folder of the event log, kept from run to run; None: one of the port's own below `.pixelamp` in the
             engine's directory.
     """
-    Eventing(engine, state or Path(engine.directory, STATE, str(engine.port)))
+    if state is not None:
+        Eventing(engine, state, keep=lambda _events: True)
+    else:
+        Eventing(engine, Path(engine.directory, STATE, str(engine.port)), keep=lambda events: events != 0)
 
 
 def stateless(engine: Engine) -> None:
     """As `mount`, with a log that ends with the engine: for a port that will not be the same again."""
-    folder = Path(tempfile.mkdtemp(prefix="pixelamp-events-"))
-    Eventing(engine, folder)
-
-    async def forget() -> None:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-
-    engine.on_stop.append(forget)
+    Eventing(engine, Path(tempfile.mkdtemp(prefix="pixelamp-events-")), keep=lambda _events: False)
 
 
 class Eventing:
-    """The broker joined to an engine. Nothing is opened before a manifest holds a Broker or a flow."""
+    """The broker joined to an engine. Nothing is opened before a manifest holds a Broker or a flow.
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
+    Args:
+        engine: Not started, with nothing applied.
+        folder: Of the event log.
+        keep: Whether the folder stays after an orderly end, by the number of events in the log; None if it was not
+            opened.
+    """
+
+    def __init__(self, engine: Engine, folder: Path, *, keep: Callable[[int | None], bool]) -> None:
         self.broker: Broker | None = None
         self._engine = engine
         self._folder = folder
+        self._keep = keep
         self._origin = f"http://127.0.0.1:{engine.port}"
         self._session: aiohttp.ClientSession | None = None
         self._running = False
@@ -127,8 +132,12 @@ class Eventing:
 
     async def _stop(self) -> None:
         self._stopping.set()
+        kept: int | None = None
         if self.broker is not None:
+            kept = (await self.broker.log.run(event_history.totals))["events"]
             await self.broker.stop()
+        if not self._keep(kept):
+            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
         if self._session is not None:
             await self._session.close()
 

@@ -16,7 +16,7 @@ from functions.client import send as client_send
 from knative.local.manifests import load
 from tests.engines import EngineProcess, service
 from tests.images import encoded, gradient
-from tests.servers import ROOT
+from tests.servers import ROOT, free_port
 
 PHOTO = encoded(gradient("RGB", (640, 480)), "JPEG", quality=95)
 BROKER = "/_knative/broker/default/images"
@@ -233,3 +233,35 @@ def test_the_stream_tells_what_happens(engine):
                 break
     assert (happening["what"], happening["node"]) == ("accepted", "broker/default/images")
     assert "accepted  no.trigger" in client_events.line(happening)
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_the_log_of_a_port_stays_if_it_holds_anything(tmp_path, sent):
+    port = free_port()
+    arguments = ("--port", str(port), "--workdir", str(tmp_path))
+    engine = EngineProcess(
+        tmp_path, service(), object_of("Broker", "b", "eventing.knative.dev/v1"), arguments=arguments
+    )
+    if sent:
+        url = f"{engine.url}/_knative/broker/default/b"
+        assert requests.post(url, headers={**CE, "ce-id": "1"}, timeout=10).status_code == 202
+    assert engine.stop() == 0
+    log = tmp_path / ".pixelamp" / str(port) / "events.sqlite"
+    assert log.exists() is sent
+    # An engine without a Broker leaves it alone.
+    EngineProcess(tmp_path, service(), arguments=arguments).stop()
+    assert log.exists() is sent
+
+
+def test_a_log_that_cannot_be_opened_is_told_and_the_services_run(tmp_path):
+    (tmp_path / "state").write_text("a file where a folder should be")
+    objects = [service(), object_of("Broker", "b", "eventing.knative.dev/v1")]
+    engine = EngineProcess(tmp_path, *objects, arguments=("--state", str(tmp_path / "state")))
+    try:
+        url = f"{engine.url}/_knative/broker/default/b"
+        refused = requests.post(url, headers={**CE, "ce-id": "1"}, timeout=10)
+        assert (refused.status_code, "cannot be opened" in refused.json()["detail"]) == (503, True)
+        assert engine.get()[0] == 200
+    finally:
+        engine.stop()
+    assert (tmp_path / "state").is_file()
