@@ -69,6 +69,11 @@ def test_the_projects_own_manifests_all_run():
             assert one.dead_letters == Destination(host="mailbox.default", path="/dead-letters")
 
 
+@pytest.mark.parametrize("folder", ["eventing", "eventing/sequence", "eventing/sources", "overlays/kafka"])
+def test_eventing_takes_each_folder_by_itself(folder):
+    assert load([ROOT / "knative" / folder]).resources
+
+
 def test_a_triggers_own_delivery_replaces_the_brokers(graph):
     own = {"retry": 2, "backoffPolicy": "linear", "backoffDelay": "PT1S", "timeout": "PT5S"}
     topology = graph(trigger("t", ref("Service", "f"), delivery=own))
