@@ -80,3 +80,19 @@ def test_several_processes(tmp_path: Path) -> None:
     assert status == 0, errors
     total = next(row for row in rows if row["Name"] == "Aggregated")
     assert int(total["Request Count"]) == pytest.approx(len(seen), abs=8)
+
+
+def test_the_job_asks_for_options_that_exist() -> None:
+    import yaml
+
+    job = yaml.safe_load((ROOT / "loadtest" / "job.yaml").read_text())
+    arguments = job["spec"]["template"]["spec"]["containers"][0]["args"]
+    done = subprocess.run(
+        [sys.executable, "-m", "locust", "-f", "loadtest/locustfile.py", "--help"],
+        cwd=ROOT,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [argument for argument in arguments if argument.partition("=")[0] not in done.stdout] == []
