@@ -15,6 +15,7 @@ from flask import Response
 
 from functions.kit import events
 from functions.kit.problems import Problem
+from functions.kit.telemetry import trace_id
 
 if TYPE_CHECKING:
     from werkzeug.datastructures import Headers
@@ -71,8 +72,9 @@ def _reply(function: Function, settings: Settings, call: Call, event: Event) -> 
     before = call.timing.elapsed()
     outcome = route.handler(came.payload, settings)
     call.timing.add("work", call.timing.elapsed() - before)
-    if not event.get("traceparent") and call.request.headers.get("traceparent"):
-        event = event.having(traceparent=call.request.headers["traceparent"])
+    trace = call.request.headers.get("traceparent", "")
+    if not event.get("traceparent") and trace_id(trace):
+        event = event.having(traceparent=trace)
     return chain.reply(event, function.name, route, came, outcome, now=datetime.now(UTC), limit=settings.event_bytes)
 
 

@@ -101,6 +101,8 @@ def test_trace_of_the_request_is_carried_into_the_event():
     headers, body = events.encode(uploaded())
     response = app.test_client().post("/", headers={**headers, "traceparent": trace}, data=body)
     assert replied(response).get("traceparent") == trace
+    response = app.test_client().post("/", headers={**headers, "traceparent": "no trace \x85"}, data=body)
+    assert replied(response).get("traceparent") == ""
 
 
 def test_a_redelivery_has_the_same_id_and_another_event_another():
