@@ -19,6 +19,9 @@ MAX_ENTRIES = 4096
 MAX_DIRECTORIES = 20_000
 MAX_VALUES = 1_000_000
 
+# Signed and short offsets are against the rules and in real files.
+POINTER_TYPES = frozenset((3, 4, 9, 13, 16, 18))
+
 Span = tuple[int, int]
 
 
@@ -133,7 +136,7 @@ class Layout:
         Raises:
             Broken: the file holds more values than it has bytes for, as overlapping arrays do.
         """
-        letters = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+        letters = {1: "B", 3: "H", 4: "I", 9: "I", 13: "I", 16: "Q", 18: "Q"}
         if entry is None or entry.start < 0 or entry.kind not in letters:
             return []
         self._values += entry.count
@@ -170,7 +173,7 @@ class Layout:
         directory = Directory(kind, position, entries, stop, link)
         names = {EXIF: "exif", GPS: "gps", INTEROP: "interop", SUB_IFDS: "image", GLOBAL: "image"}
         for entry in entries:
-            if entry.tag in names and entry.kind in (4, 13, 16, 18) and entry.count <= 1024:
+            if entry.tag in names and entry.kind in POINTER_TYPES and entry.count <= 1024:
                 children = [self._directory(place, names[entry.tag], depth + 1) for place in self.integers(entry)]
                 found = [child for child in children if child is not None]
                 if found:

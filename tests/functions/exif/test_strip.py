@@ -179,6 +179,21 @@ def test_extended_xmp_stays_or_goes_as_a_whole(said: bytes, stays: bool) -> None
     assert strip(source, remove={"gps"}).data == (source if stays else plain)
 
 
+@pytest.mark.parametrize("type_", [3, 9])
+def test_a_pointer_of_a_wrong_type_is_followed(type_: int) -> None:
+    block = made.exif()
+    order = "<" if block[6:8] == b"II" else ">"
+    at = block.find(struct.pack(order + "HH", 0x8825, 4))
+    (place,) = struct.unpack_from(order + "I", block, at + 8)
+    pointer = struct.pack(order + "HHI", 0x8825, type_, 1) + struct.pack(
+        order + ("HH" if type_ == 3 else "I"), place, *([0] * (type_ == 3))
+    )
+    source = encoded(gradient(), "JPEG", exif=block[:at] + pointer + block[at + 12 :])
+    result = strip(source, remove={"gps"})
+    assert struct.pack(order + "II", 137154, 9973) in source
+    assert struct.pack(order + "II", 137154, 9973) not in result.data
+
+
 def test_a_tiff_of_nothing_but_metadata_is_refused() -> None:
     with pytest.raises(Broken, match="without a picture"):
         strip(struct.pack("<2sHIHHHIII", b"II", 42, 8, 1, 0x10E, 2, 4, 0x64636261, 0))

@@ -34,7 +34,7 @@ TIFF_PICTURE = frozenset(
     TileOffsets TileByteCounts InkSet NumberofInks DotRange ExtraSamples SampleFormat JPEGTables
     YCbCrCoefficients YCbCrSubSampling YCbCrPositioning ReferenceBlackWhite JPEGProc OtherImageStart
     OtherImageLength ThumbnailOffset ThumbnailLength OtherImage JPEGQTables JPEGDCTables JPEGACTables
-    ThumbnailImage BadFaxLines CleanFaxData ConsecutiveBadFaxLines SMinSampleValue SMaxSampleValue
+    ThumbnailImage BadFaxLines CleanFaxData ConsecutiveBadFaxLines SMinSampleValue SMaxSampleValue ThumbnailTIFF
     TransferRange PreviewImage PreviewImageStart PreviewImageLength
     """.split()  # noqa: SIM905 - a list of names, as people read it
 )
