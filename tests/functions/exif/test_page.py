@@ -40,7 +40,13 @@ def hand_over(page: Page, how: str, name: str, data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "scheme"), [("wide", "light"), ("narrow", "dark"), ("wide", "dark"), ("narrow", "light")]
+    ("size", "scheme"),
+    [
+        ("wide", "light"),
+        ("narrow", "dark"),
+        pytest.param("wide", "dark", marks=pytest.mark.slow),
+        pytest.param("narrow", "light", marks=pytest.mark.slow),
+    ],
 )
 def test_a_chosen_picture_is_told_privacy_first(browser: Browser, address: str, size: str, scheme: str) -> None:
     with visit(browser, address, size, scheme) as page:
