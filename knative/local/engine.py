@@ -121,6 +121,8 @@ class Engine:
         write: Takes each line of a pod's output under the pod's name.
         say: Takes each line of the engine's own.
         clock: Seconds since the epoch.
+        reports_first: Let a decision see the reports of its own second. On a cluster the phases of both are chance; it
+            matters where the panic window is one bucket, which is empty from the turn of a second to its first report.
 
     Attributes:
         app: Answers what is for no Service; handlers may be added until ``start``.
@@ -140,7 +142,9 @@ class Engine:
         write: Callable[[str, bytes], None] | None = None,
         say: Callable[[str], None] = print,
         clock: Callable[[], float] | None = None,
+        reports_first: bool = False,
     ) -> None:
+        self._reports_first = reports_first
         self.app = web.Application(client_max_size=64 * 2**20)
         self.route = Route(self.app)
         self.directory = directory
@@ -262,7 +266,7 @@ class Engine:
         self._loop_task = asyncio.get_running_loop().create_task(self._decide())
 
     async def _decide(self) -> None:
-        """Each second: on even ones decide, then take the second's reports; in that order, as on a cluster."""
+        """Each second take its reports; on even ones decide, before them or after."""
         second = int(self.clock())
         while True:
             await asyncio.sleep(max(0.0, second + 1 + _AFTER_THE_TURN - self.clock()))
@@ -270,9 +274,12 @@ class Engine:
             second = max(second + 1, int(self.clock()))
             for service in self.services:
                 for revision in service.revisions:
-                    if second % TICK_EVERY == 0:
+                    decide = second % TICK_EVERY == 0
+                    if decide and not self._reports_first:
                         revision.tick()
                     revision.scrape()
+                    if decide and self._reports_first:
+                        revision.tick()
 
     async def stop(self, within: float = 9.0) -> None:
         """End everything: requests under way get a part of the time, then pods are stopped, then killed."""

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import httptools
 
-from knative.local.exchange import HOP_BY_HOP, RESERVED, Exchange, Headers
+from knative.local.exchange import Exchange, Headers
+from knative.local.heads import HEAD_BYTES, RefusedError, read_request
 
 if TYPE_CHECKING:
     from knative.local.outbound import Outbound
 
-HEAD_BYTES = 64 * 1024
 HEAD_FIELDS = 200
 TARGET_BYTES = 16 * 1024
 HEAD_SECONDS = 10.0  # a head that takes longer is a slow loris
@@ -39,10 +39,6 @@ class Dispatcher(Protocol):
         """Answer the exchange, now or later."""
 
 
-class _RefusedError(Exception):
-    """Stops the parser at a request that is refused."""
-
-
 class Inbound(asyncio.Protocol):
     """One connection of one client. Requests that come pipelined wait for the one before them."""
 
@@ -60,7 +56,7 @@ class Inbound(asyncio.Protocol):
         self._closing = False
         self._half_closed = False
         self._paused = 0
-        self._refusal: tuple[int, str] | None = None
+        self._refusal: RefusedError | None = None
         self._url = b""
         self._raw: Headers = []
         self._head_bytes = 0
@@ -127,7 +123,7 @@ class Inbound(asyncio.Protocol):
             self._refuse()
         else:
             if self._in_head and self._head_bytes > HEAD_BYTES:
-                self._refusal = (431, "request header fields too large")
+                self._refusal = RefusedError(431, "request header fields too large")
                 self._refuse()
 
     def _switched(self, rest: bytes) -> None:
@@ -149,7 +145,8 @@ class Inbound(asyncio.Protocol):
         self.data_received(b"%s / HTTP/1.1\r\n%s\r\n\r\n%s" % (exchange.method, framing, rest))
 
     def _refuse(self) -> None:
-        status, text = self._refusal or (400, "bad request")
+        refusal = self._refusal or RefusedError(400, "bad request")
+        status, text = refusal.status, refusal.text
         self._closing = True
         if self._receiving is not None and not self._receiving.body_done:
             # Its framing is broken: what has begun cannot be finished.
@@ -180,8 +177,8 @@ class Inbound(asyncio.Protocol):
         """Collect the target, which may come in pieces."""
         self._url += url
         if len(self._url) > TARGET_BYTES:
-            self._refusal = (414, "request target too long")
-            raise _RefusedError
+            self._refusal = RefusedError(414, "request target too long")
+            raise self._refusal
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Collect a header; a trailer is dropped."""
@@ -189,8 +186,8 @@ class Inbound(asyncio.Protocol):
             return
         self._raw.append((name, value))
         if len(self._raw) > HEAD_FIELDS:
-            self._refusal = (431, "too many request header fields")
-            raise _RefusedError
+            self._refusal = RefusedError(431, "too many request header fields")
+            raise self._refusal
 
     def on_headers_complete(self) -> None:
         """A head is whole: the exchange begins."""
@@ -210,58 +207,22 @@ class Inbound(asyncio.Protocol):
                 self._transport.pause_reading()
 
     def _read_head(self, method: bytes, version: str, keep_alive: bool) -> Exchange:
-        host = b""
-        hosts = 0
-        length: int | None = None
-        chunked = False
-        upgrade = b""
-        options: list[bytes] = []
-        headers: Headers = []
-        size = len(self._url)
-        for name, value in self._raw:
-            size += len(name) + len(value) + 4
-            key = name.lower()
-            if key == b"host":
-                host = value.strip().lower()
-                hosts += 1
-            elif key == b"content-length":
-                length = int(value)
-            elif key == b"transfer-encoding":
-                # Any other coding could be read in two ways by two servers.
-                if value.strip().lower() != b"chunked" or version == "1.0":
-                    self._refusal = (501, "transfer coding not supported")
-                    raise _RefusedError
-                chunked = True
-            elif key == b"upgrade":
-                upgrade = value.strip().lower()
-            elif key == b"connection":
-                options += [option.strip().lower() for option in value.split(b",")]
-            elif key not in HOP_BY_HOP and key not in RESERVED:
-                headers.append((key, value))
-        if size > HEAD_BYTES:
-            self._refusal = (431, "request header fields too large")
-            raise _RefusedError
-        if hosts > 1 or (hosts == 0 and version == "1.1"):
-            self._refusal = (400, "one Host header is needed")
-            raise _RefusedError
-        if method == b"CONNECT":
-            self._refusal = (405, "method not allowed")
-            raise _RefusedError
-        if options:
-            named = set(options) - {b"close", b"keep-alive", b"upgrade", b""}
-            if named:
-                headers = [header for header in headers if header[0] not in named]
+        try:
+            head = read_request(method, self._raw, version, len(self._url))
+        except RefusedError as refused:
+            self._refusal = refused
+            raise
         return Exchange(
             self,
             method,
             self._url,
-            headers,
-            host=host,
+            head.headers,
+            host=head.host,
             version=version,
             keep_alive=keep_alive and not self._half_closed,
-            length=length,
-            chunked=chunked,
-            upgrade=upgrade if upgrade == b"websocket" and b"upgrade" in options else None,
+            length=head.length,
+            chunked=head.chunked,
+            upgrade=head.upgrade,
             peer=self._peer,
         )
 
@@ -436,7 +397,7 @@ class Inbound(asyncio.Protocol):
         if self._current is not None:
             return
         if self._head_bytes and not self._closing:
-            self._refusal = (408, "request head took too long")
+            self._refusal = RefusedError(408, "request head took too long")
             self._refuse()
         else:
             self._transport.close()

@@ -14,7 +14,8 @@ from typing import Any
 
 import httptools
 
-from knative.local.exchange import HOP_BY_HOP, Exchange, Headers
+from knative.local.exchange import Exchange, Headers
+from knative.local.heads import read_answer
 
 IDLE_CONNECTIONS = 128
 # queue-proxy keeps an idle connection for 90 s; a server that closes earlier is noticed and believed.
@@ -349,7 +350,7 @@ class Outbound(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Collect a header; a trailer is dropped."""
         if self._in_head:
-            self._raw.append((name.lower(), value))
+            self._raw.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is whole: the client gets it."""
@@ -359,25 +360,10 @@ class Outbound(asyncio.Protocol):
             return
         self._in_head = False
         status = self._parser.get_status_code()
-        length: int | None = None
-        chunked = False
-        headers: Headers = []
-        named: set[bytes] = set()
-        for name, value in self._raw:
-            if name == b"content-length":
-                length = int(value)
-            elif name == b"transfer-encoding":
-                chunked = True
-            elif name == b"connection":
-                named |= {option.strip().lower() for option in value.split(b",")}
-            elif name not in HOP_BY_HOP or (name == b"upgrade" and status == 101):
-                headers.append((name, value))
-        named -= {b"close", b"keep-alive", b"upgrade"}
-        if named:
-            headers = [header for header in headers if header[0] not in named]
+        head = read_answer(status, self._raw)
         self._interim = status < 200 and status != 101
         if self._interim:
-            exchange.client.informational(exchange, status, self._reason, headers)
+            exchange.client.informational(exchange, status, self._reason, head.headers)
             return
         if status == 101:
             if exchange.upgrade is None:
@@ -385,14 +371,12 @@ class Outbound(asyncio.Protocol):
                 return
             exchange.status = status
             self._tunnel = True
-            exchange.client.tunnel(exchange, self._reason, headers)
+            exchange.client.tunnel(exchange, self._reason, head.headers)
             return
         exchange.status = status
         self._head_only = exchange.method == b"HEAD" or status in (204, 304)
-        self._open_ended = length is None and not chunked and not self._head_only
-        if not self._head_only and chunked:
-            length = None
-        exchange.client.head(exchange, status, self._reason, headers, length)
+        self._open_ended = head.length is None and not head.chunked and not self._head_only
+        exchange.client.head(exchange, status, self._reason, head.headers, head.length)
         if self._head_only:
             self._whole = True
             self._keep_alive = self._parser.should_keep_alive()

@@ -58,6 +58,12 @@ def add_parser(subparsers: Any) -> None:
     group.add_argument("--min-scale", type=_count, metavar="N", help="pods that are always kept")
     group.add_argument("--max-scale", type=_count, metavar="N", help="pods that are never exceeded; 0 for no limit")
     group.add_argument("--target-burst-capacity", type=float, metavar="X", help="-1: always through the activator")
+    group.add_argument(
+        "--reports-first",
+        action="store_true",
+        help="let a decision see the reports of its own second: on a cluster chance decides, and a panic window of 1 s"
+        " sees nothing without",
+    )
     parser.set_defaults(run=run)
 
 
@@ -165,7 +171,13 @@ async def _serve(options: argparse.Namespace, paths: Sequence[Path], manifests: 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, reload.set)
-    engine = Engine(directory, overrides=_overrides(options), write=printer, say=printer.say)
+    engine = Engine(
+        directory,
+        overrides=_overrides(options),
+        write=printer,
+        say=printer.say,
+        reports_first=options.reports_first,
+    )
     status.mount(engine)
     console.mount(engine)
     engine.port = sock.getsockname()[1]

@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 
 from knative.local.autoscaler import TICK_SECONDS
 from knative.local.scaling import PREFIX
-from knative.local.trace import Change, Trace
+from knative.local.simulation import simulate
+from knative.local.trace import Change, Trace, agreement
 from tests.engines import EngineProcess, service
 
 TRACE = Path(os.environ.get("PIXELAMP_TRACE") or Path(__file__).parents[2] / "vectors" / "real_trace_steps.json")
@@ -66,6 +67,15 @@ async def _drive(engine: EngineProcess, trace: Trace, seconds: float) -> tuple[l
     return seen, counts
 
 
+def _reports_first(trace: Trace) -> bool:
+    """Whether the trace's decisions saw the reports of their own second, which only its panics tell."""
+    rated = {
+        order: agreement(trace, simulate(trace.world(report_first=order)).desired_each_second())
+        for order in (False, True)
+    }
+    return rated[True] > rated[False]
+
+
 def _agreement(trace: Trace, ours: Trace, key: str, seconds: int) -> float:
     """The share of seconds at which two curves are equal, at the best shift in time."""
     shifts = [tenths / 10 for tenths in range(-int(MAX_SHIFT_SECONDS * 10), int(MAX_SHIFT_SECONDS * 10) + 1)]
@@ -104,7 +114,8 @@ def test_pods_follow_the_trace_of_a_real_cluster(tmp_path: Path) -> None:
         annotations=annotations,
         environment={"START_SECONDS": f"{start:.2f}"},
     )
-    engine = EngineProcess(tmp_path, hello, arguments=("--initial-scale", "0"))
+    order = ("--reports-first",) if _reports_first(trace) else ()
+    engine = EngineProcess(tmp_path, hello, arguments=("--initial-scale", "0", *order))
     try:
         seen, counts = asyncio.run(_drive(engine, trace, seconds))
     finally:
