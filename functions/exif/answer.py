@@ -6,7 +6,7 @@ import base64
 import csv
 import io
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 from functions.exif import privacy, summary
@@ -190,15 +190,15 @@ def flat(
 
 
 def _jsonable(value: Any) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, str):
+        if len(value) in (4, 5) and value.lower() in ("true", "false"):
+            return value.lower() == "true"
+        return number_or_text(value)
+    if isinstance(value, dict):
         return {key: _jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return [_jsonable(item) for item in value]
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.lower() in ("true", "false"):
-        return value.lower() == "true"
-    return number_or_text(value)
+    return value if isinstance(value, bool) or value is None else number_or_text(value)
 
 
 def table(reading: Reading, tags: Collection[str] = (), groups: Collection[str] = (), *, raw: bool = False) -> str:

@@ -75,6 +75,8 @@ _STRUCTS: dict[tuple[str, int, int], Struct] = {
     for count in (1, 2, 3, 4)
 }
 
+_SINGLE = {order: {kind: _STRUCTS[order, kind, 1].unpack_from for kind in _CODES} for order in "<>"}
+
 # Numbers as a tuple; text and opaque values as their bytes; rationals as pairs; None where there are too many.
 Value = tuple[int, ...] | tuple[float, ...] | tuple[tuple[int, int], ...] | bytes | None
 
@@ -237,6 +239,7 @@ class _Walk:
         result.ifds.append(directory)
         entries = directory.entries
         order = result.order
+        single = _SINGLE[order]
         bad = 0
         further: list[Entry] = []
         for index, (tag, kind, number, value) in enumerate(layout.iter_unpack(block[first : first + count * step])):
@@ -276,7 +279,7 @@ class _Walk:
                 else:
                     raw = None
             elif number == 1:
-                raw = _STRUCTS[order, kind, 1].unpack_from(block, at)
+                raw = single[kind](block, at)
                 if kind in _RATIONALS:
                     raw = (raw,)  # type: ignore[assignment]
             else:

@@ -113,7 +113,6 @@ EQUIPMENT_TAGS = {
 }
 # What cameras write as padding where they have nothing to say.
 PADDED = frozenset(("until_ff", "lens_hexadecimal"))
-TEXT = re.compile(rb"[\x09\x0d\x0a\x20-\x7e]+\0*")
 
 
 def read(reading: Reading) -> None:
@@ -127,7 +126,7 @@ def read(reading: Reading) -> None:
     if layout is None:
         maker = next((group for name, group in BARE.items() if make.startswith(name)), "")
         if not maker:
-            if TEXT.fullmatch(data):
+            if note.is_text():
                 _text(reading, data)
             reading.note = NoteSummary("", note.size, 0)
             return

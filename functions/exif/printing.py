@@ -41,6 +41,7 @@ FORMAT_NAMES = {
 # Tables with more numbers than this are counted, not listed.
 LONG_ARRAY = 500
 _FLOAT = re.compile(r"[+-]?(?=\d|\.\d)\d*(?:\.\d*)?(?:[Ee][+-]?\d+)?")
+_DIGITS = "-0123456789"
 _NUMBER = re.compile(r"-?(?:\d|[1-9]\d{1,14})(?:\.\d{1,16})?(?:[eE][-+]?\d{1,3})?")
 
 
@@ -147,9 +148,9 @@ def _shorten(text: str) -> Scalar:
 def number_or_text(value: Scalar) -> Scalar:
     """What `exiftool -j` writes without quotes as a number, all else as text without zeros."""
     if isinstance(value, str):
-        if _NUMBER.fullmatch(value):
+        if value[:1] in _DIGITS and value and _NUMBER.fullmatch(value):
             return int(value) if value.removeprefix("-").isdigit() else float(value)
-        return value.replace("\0", "")
+        return value.replace("\0", "") if "\0" in value else value
     if isinstance(value, int) and abs(value) >= 10**15:
         return str(value)
     return value

@@ -32,6 +32,7 @@ MAKER_NOTE, PRIVATE_DATA, XMP_PACKET, IPTC_RECORDS, RESOURCES, ICC_PROFILE = (
 POINTERS = frozenset((0x14A, 0x190, 0x8769, 0x8825, 0xA005))
 # Of directories with one name, as several pages' SubIFDs, ExifTool shows the last one's tags, but for these.
 FIRST_COUNTS = frozenset((0x100, 0x101, 0x102, 0x103, 0x106, 0x10E, 0x112, 0x115, 0x116, 0x11A, 0x11B, 0x11C, 0x128))
+TEXT_BYTES = bytes((9, 10, 13, *range(32, 127)))
 STRIP_OFFSETS, STRIP_BYTES, JPEG_OFFSET, JPEG_BYTES = 0x111, 0x117, 0x201, 0x202
 
 
@@ -128,6 +129,11 @@ class MakerNote(NamedTuple):
     order: str
     base: int
 
+    def is_text(self) -> bool:
+        """Whether the note is nothing but text, which is a tag of its own."""
+        data = self.block[self.offset : self.offset + self.size].rstrip(b"\0")
+        return bool(data) and data.isascii() and not data.translate(None, TEXT_BYTES)
+
 
 def read(scan: Scan, *, exif_only: bool = False) -> Reading:
     """Read all blocks of a scan, or those of Exif alone. Never raises.
@@ -142,6 +148,8 @@ def read(scan: Scan, *, exif_only: bool = False) -> Reading:
             _exif(reading, block)
     if not exif_only:
         _rest(reading)
+    elif reading.maker is not None and reading.maker.is_text():
+        _maker_note(reading)
     reading.warnings[:0] = scan.warnings
     return reading
 
@@ -154,9 +162,13 @@ def _rest(reading: Reading) -> None:
 
     headers.container(reading.scan, reading.add)
     if reading.maker is not None:
-        from functions.exif import makernotes
+        _maker_note(reading)
 
-        makernotes.read(reading)
+
+def _maker_note(reading: Reading) -> None:
+    from functions.exif import makernotes
+
+    makernotes.read(reading)
 
 
 def _other(reading: Reading, kind: str, data: bytes, block: Block) -> None:
@@ -274,13 +286,14 @@ def _place(number: int, ifd: Ifd, compression: int | None, container: str) -> st
 
 def _embedded(reading: Reading, block: Block, ifds: Ifds, number: int, entry: Entry) -> None:
     """Blocks of other kinds inside a directory."""
+    if number == MAKER_NOTE:
+        reading.maker = MakerNote(block.data, entry.offset, entry.size, ifds.order, 0)
+        return
     if reading.exif_only:
         return
     data = block.data[entry.offset : entry.offset + entry.size]
     inside = Block("", -1, data, block.where)
-    if number == MAKER_NOTE:
-        reading.maker = MakerNote(block.data, entry.offset, entry.size, ifds.order, 0)
-    elif number == PRIVATE_DATA:
+    if number == PRIVATE_DATA:
         _adobe(reading, data)
     elif number == XMP_PACKET:
         _other(reading, "xmp", data, inside)

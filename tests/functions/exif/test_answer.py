@@ -1,0 +1,183 @@
+"""The answer: a summary for people, a place, a time, and tables for scripts."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from flask.testing import FlaskClient
+from functions_framework import create_app
+
+from functions.exif import makernotes
+from functions.exif.answer import document, examine, flat, table
+from functions.exif.summary import spoken
+from tests.functions.exif import made
+from tests.functions.exif.tiffs import ascii_field, directory, jpeg_of, long, rational, short, tiff
+from tests.servers import ROOT
+
+
+def camera_file(exif: list[tuple[int, int, int, bytes]], gps: list[tuple[int, int, int, bytes]] | None = None) -> bytes:
+    """A JPEG of a Canon with these Exif and GPS tags."""
+    block = bytearray(
+        tiff([ascii_field(0x10F, "Canon"), ascii_field(0x110, "Canon EOS 5D"), long(0x8769, 200), long(0x8825, 800)])
+    )
+    block.extend(bytes(200 - len(block)))
+    block += directory(exif, 200)
+    block.extend(bytes(800 - len(block)))
+    block += directory(gps or [], 800)
+    return jpeg_of(bytes(block))
+
+
+EXPOSED = [
+    rational(0x829A, (1, 200)),
+    rational(0x829D, (28, 10)),
+    short(0x8827, 400),
+    ascii_field(0x9003, "2024:05:03 14:12:31"),
+    ascii_field(0x9011, "+02:00"),
+    ascii_field(0x9291, "25"),
+    rational(0x920A, (50, 1)),
+]
+PLACE = [
+    ascii_field(1, "S"),
+    rational(2, (33, 1), (51, 1), (3540, 100)),
+    ascii_field(3, "E"),
+    rational(4, (151, 1), (12, 1), (4000, 100)),
+    (5, 1, 1, b"\1"),
+    rational(6, (125, 10)),
+    ascii_field(16, "T"),
+    rational(17, (270, 1)),
+]
+
+
+def answer(data: bytes) -> dict[str, object]:
+    return document(examine(data))
+
+
+def test_the_summary_is_one_sentence():
+    assert answer(camera_file(EXPOSED))["summary"] == (
+        "Canon EOS 5D, 50 mm, 1/200 s, f/2.8, ISO 400, 3 May 2024 14:12 +02:00"
+    )
+
+
+def test_the_capture_time_is_resolved_from_original_fraction_and_offset():
+    assert answer(camera_file(EXPOSED))["capture_time"] == {
+        "iso": "2024-05-03T14:12:31.25+02:00",
+        "source": "ExifIFD:DateTimeOriginal",
+    }
+
+
+def test_the_place_is_decimal_and_in_words_and_a_link():
+    place = answer(camera_file(EXPOSED, PLACE))["location"]
+    assert (place["latitude"], place["longitude"], place["altitude"]) == (-33.85983333, 151.21111111, -12.5)
+    assert place["dms"] == "33 deg 51' 35.40\" S, 151 deg 12' 40.00\" E"
+    assert place["geo"] == "geo:-33.859833,151.21111,-12.5"
+    assert (place["direction"], place["direction_reference"]) == (270, "True North")
+
+
+@pytest.mark.parametrize(
+    "gps",
+    [
+        [],
+        PLACE[:2],
+        [ascii_field(1, "N"), rational(2, (0, 0), (0, 0), (0, 0)), *PLACE[2:4]],
+        [rational(2, (91, 1)), *PLACE[2:4]],
+    ],
+)
+def test_half_a_place_is_none(gps: list[tuple[int, int, int, bytes]]):
+    assert "location" not in answer(camera_file(EXPOSED, gps))
+
+
+def test_a_readable_image_without_metadata_is_answered_kindly():
+    found = answer(jpeg_of(tiff([])))
+    assert found["summary"] == "JPEG, no camera metadata"
+    assert found["groups"] == {}
+
+
+def test_raw_values_stand_beside_printed_ones():
+    tags = answer(camera_file(EXPOSED))["groups"]["ExifIFD"]
+    assert tags["ExposureTime"] == {"tag": "0x829A", "type": "rational", "raw": (1, 200), "value": "1/200"}
+    assert tags["ISO"] == {"tag": "0x8827", "type": "short", "raw": 400, "value": 400}
+
+
+def test_numbers_that_json_has_no_form_for_are_null():
+    data = camera_file([(0x9999, 12, 2, b"\0\0\0\0\0\0\xf8\x7f" + b"\0\0\0\0\0\0\xf0\x7f"), rational(0x9206, (1, 0))])
+    text = json.dumps(answer(data), allow_nan=False)
+    assert json.loads(text)["groups"]["ExifIFD"]["Exif_0x9999"]["raw"] == [None, None]
+
+
+def test_the_flat_table_is_exiftools():
+    assert flat(examine(camera_file(EXPOSED)), groups=["exififd"]) == {
+        "ExifIFD:ExposureTime": "1/200",
+        "ExifIFD:FNumber": 2.8,
+        "ExifIFD:ISO": 400,
+        "ExifIFD:DateTimeOriginal": "2024:05:03 14:12:31",
+        "ExifIFD:OffsetTimeOriginal": "+02:00",
+        "ExifIFD:SubSecTimeOriginal": 25,
+        "ExifIFD:FocalLength": "50.0 mm",
+    }
+    assert flat(examine(camera_file(EXPOSED)), tags=["exposuretime"], raw=True) == {"ExifIFD:ExposureTime": 0.005}
+
+
+def test_exif_alone_is_the_same_exif():
+    whole, alone = examine(made.jpeg()), examine(made.jpeg(), exif_only=True)
+    assert alone.groups
+    assert all(alone.groups[group] == whole.groups[group] for group in alone.groups)
+
+
+def test_csv_quotes_what_needs_it():
+    rows = list(csv.reader(io.StringIO(table(examine(jpeg_of(tiff([ascii_field(0x10E, 'a "b", c\nd')])))))))
+    assert rows[:2] == [["group", "tag", "value"], ["IFD0", "ImageDescription", 'a "b", c\nd']]
+
+
+def test_xmp_iptc_and_icc_are_groups():
+    groups = answer(made.jpeg())["groups"]
+    assert groups["XMP-dc"]["Creator"]["value"] == ["Erika Mustermann"]
+    assert groups["XMP-exif"]["GPSLatitude"]["value"] == "48 deg 8' 13.20\" N"
+    assert groups["IPTC"]["City"]["value"] == "Hauptstrasse 1, Musterstadt"
+    assert groups["ICC-header"]["ColorSpaceData"]["value"] == "RGB "
+
+
+def test_dates_are_said_in_words():
+    assert spoken("2024-12-24T18:30:00Z") == "24 December 2024 18:30 UTC"
+    assert spoken("2024-12-24") == "24 December 2024"
+
+
+def test_makers_words_for_lenses():
+    assert makernotes.nikon_lens_type(0x0E) == "G VR"
+    assert makernotes.sony_lens(bytes.fromhex("02001600350540400001"[:16])) != ("", "")
+    assert makernotes.sony_lens(bytes.fromhex("0200240070282808"))[1] == "FE 24-70mm F2.8 G"
+    assert makernotes.fuji_serial("FFDT22794526     593332303134151113535030217060").endswith("2015:11:13 535030217060")
+
+
+@pytest.fixture
+def client() -> FlaskClient:
+    return create_app("exif", str(ROOT / "functions/exif/main.py"), "http").test_client()
+
+
+def test_the_route_answers_in_every_form(client: FlaskClient):
+    data = made.jpeg()
+    assert client.post("/", data=data).json["groups"]["IFD0"]["Artist"]["value"] == "Erika Mustermann"
+    assert client.post("/exif?flat=1", data=data).json["IFD0:Artist"] == "Erika Mustermann"
+    assert client.post("/?tags=Artist&groups=IFD0", data=data).json["groups"].keys() == {"IFD0"}
+    assert client.post("/?format=csv", data=data).mimetype == "text/csv"
+    assert client.post("/?thumbnail=1", data=data).data.startswith(b"\xff\xd8")
+    assert client.post("/?thumbnail=inline", data=data).json["thumbnail"]["data"].startswith("data:image/jpeg;base64,")
+
+
+def test_a_thumbnail_that_is_not_there_is_422(client: FlaskClient):
+    answer = client.post("/?thumbnail=1", data=jpeg_of(tiff([short(0x112, 1)])))
+    assert (answer.status_code, answer.json["type"].rpartition("/")[2]) == (422, "no-thumbnail")
+
+
+def test_several_files_are_answered_each(client: FlaskClient):
+    files = {"one": (io.BytesIO(made.jpeg()), "a.jpg"), "two": (io.BytesIO(b"no image"), "b.txt")}
+    results = client.post("/", data=files, content_type="multipart/form-data").json["results"]
+    assert results[0]["name"] == "a.jpg"
+    assert results[1]["problem"]["status"] == 422
+
+
+def test_pixelscans_form_field_is_image(client: FlaskClient):
+    files = {"image": (io.BytesIO(made.jpeg()), "a.jpg")}
+    assert client.post("/", data=files, content_type="multipart/form-data").json["camera"]["make"] == "Lamp Camera X"
