@@ -67,11 +67,6 @@ class Clients:
         self._waiters: dict[Link, asyncio.Future[tuple[int, bytes]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    @property
-    def wanted(self) -> int:
-        """How many clients there should be."""
-        return self._wanted
-
     def set(self, count: int) -> None:
         """Change the number of clients; one too many ends after its answer."""
         self._wanted = count

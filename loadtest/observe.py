@@ -1,15 +1,25 @@
-"""Pods over time, from whoever knows: the local engine's status, the Kubernetes API, or the answers themselves."""
+"""Pods over time, from whoever knows: the local engine's status, the Kubernetes API, or the answers themselves.
+
+    python -m loadtest.observe load --engine http://127.0.0.1:8080 --seconds 60 --out samples.jsonl
+    python -m loadtest.observe exif --kubernetes http://127.0.0.1:8001      through `kubectl proxy`
+    python -m loadtest.observe exif --kubernetes                            inside a cluster, by the service account
+    python -m loadtest.observe exif --answers http://exif.example.com/      by X-Pod-Name, where nobody can be asked
+
+Run it beside Locust: a sample a line, four a second.
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import json
 import os
 import ssl
+import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -130,24 +140,27 @@ def _is_ready(pod: dict[str, Any]) -> bool:
     return stays and any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
-class HeaderSource:
-    """The X-Pod-Name of the answers: where nothing else can be asked, the pods that answered within three seconds."""
+class AnswerSource:
+    """The X-Pod-Name of answers: where nobody can be asked, the pods that answered within three seconds.
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    Each sample costs one GET, so the pods seen are those that the Service's balancing shows to one more client.
+    """
+
+    def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
+        self._url = url
         self._clock = clock
         self._seen: deque[tuple[float, str]] = deque()
 
-    def saw(self, pod: str) -> None:
-        """An answer came from this pod."""
-        if pod:
-            self._seen.append((self._clock(), pod))
-
-    async def sample(self, session: aiohttp.ClientSession) -> Sample | None:  # noqa: ARG002 - asks nobody
-        """The pods that answered lately."""
+    async def sample(self, session: aiohttp.ClientSession) -> Sample | None:
+        """Ask once more, and say which pods answered lately."""
+        async with session.get(self._url) as response:
+            pod = response.headers.get("X-Pod-Name")
         now = self._clock()
+        if pod:
+            self._seen.append((now, pod))
         while self._seen and self._seen[0][0] < now - _SEEN_SECONDS:
             self._seen.popleft()
-        pods = tuple(sorted({pod for _, pod in self._seen}))
+        pods = tuple(sorted({name for _, name in self._seen}))
         return Sample(at=now, ready=len(pods), pods=pods)
 
 
@@ -199,3 +212,46 @@ class Observer:
 def write_samples(samples: Iterable[Sample], path: Path) -> None:
     """One JSON object a line."""
     path.write_text("".join(json.dumps(asdict(sample)) + "\n" for sample in samples))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    made = argparse.ArgumentParser(
+        prog="python -m loadtest.observe", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("service", help="name of the Service")
+    made.add_argument("--namespace", default="default", help="default: default")
+    source = made.add_mutually_exclusive_group(required=True)
+    source.add_argument("--engine", metavar="URL", help="`python -m knative serve`")
+    source.add_argument("--kubernetes", nargs="?", const="", metavar="API", help="the Kubernetes API")
+    source.add_argument("--answers", metavar="URL", help="the Service itself")
+    made.add_argument("--seconds", type=float, default=60.0, help="how long (default: 60)")
+    made.add_argument("--out", type=Path, default=Path("samples.jsonl"), help="default: samples.jsonl")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; exit status 1 if there was not one sample."""
+    options = parser().parse_args(argv)
+    source: Source
+    if options.engine:
+        source = EngineSource(options.engine, options.service, options.namespace)
+    elif options.answers:
+        source = AnswerSource(options.answers)
+    else:
+        source = KubernetesSource(options.service, options.namespace, options.kubernetes or None)
+
+    async def follow() -> Observer:
+        async with Observer(source) as observer:
+            await asyncio.sleep(options.seconds)
+            return observer
+
+    observer = asyncio.run(follow())
+    write_samples(observer.samples, options.out)
+    most = max((sample.ready for sample in observer.samples), default=0)
+    print(f"{len(observer.samples)} samples in {options.out}, at most {most} pods ready, {observer.failures} gaps")
+    return 0 if observer.samples else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

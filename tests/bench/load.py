@@ -131,7 +131,7 @@ _PACED = """
     from locust import FastHttpUser, constant_throughput, task
 
     class Paced(FastHttpUser):
-        wait_time = constant_throughput(2)
+        wait_time = constant_throughput(20)
 
         @task
         def get(self):
@@ -218,7 +218,7 @@ def _stall(bench: Bench) -> None:
         command = [sys.executable, "-m", "loadtest.openloop", url, "--rate", str(STALL_RATE), "--duration", "20"]
         _, out = _cpu_of([*command, "--connections", "150", "--json", "-"])
         spectrum = json.loads(out)["corrected"]
-        _, row = _locust(url, _PACED, Path(name), STALL_RATE // 2, 20)
+        _, row = _locust(url, _PACED, Path(name), STALL_RATE // 20, 20)
     for share, truth in (("p95", STALL_P95), ("p99", STALL_P99)):
         error = abs(spectrum[share] - truth) / truth
         bench.figure(

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 
 from loadtest.clients import Clients
-from loadtest.observe import EngineSource, HeaderSource, KubernetesSource, Observer, Sample, write_samples
+from loadtest.observe import AnswerSource, EngineSource, KubernetesSource, Observer, Sample, main, write_samples
 from loadtest.wire import target
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -204,21 +204,34 @@ def test_observer_reads_the_kubernetes_api() -> None:
 
 def test_observer_counts_the_pods_that_answered_lately() -> None:
     now = 0.0
-    source = HeaderSource(clock=lambda: now)
-    for at, pod in ((0.0, "a"), (1.0, "b"), (2.0, "b"), (2.0, "")):
-        now = at
-        source.saw(pod)
+    pods = iter(["a", "b", "b", None, "c"])
 
-    async def sample() -> Sample | None:
-        async with aiohttp.ClientSession() as session:
-            return await source.sample(session)
+    async def handler(request: web.Request) -> web.Response:
+        pod = next(pods)
+        return web.Response(headers={"X-Pod-Name": pod} if pod else {})
 
-    first = asyncio.run(sample())
-    now = 4.0
-    second = asyncio.run(sample())
-    assert first is not None
-    assert second is not None
-    assert (first.pods, second.pods) == (("a", "b"), ("b",))
+    async def run() -> list[tuple[str, ...]]:
+        nonlocal now
+        seen = []
+        async with serving(handler) as url, aiohttp.ClientSession() as session:
+            source = AnswerSource(url, clock=lambda: now)
+            for at in (0.0, 1.0, 2.0, 3.5, 6.0):
+                now = at
+                sample = await source.sample(session)
+                assert sample is not None
+                assert sample.ready == len(sample.pods)
+                seen.append(sample.pods)
+        return seen
+
+    assert asyncio.run(run()) == [("a",), ("a", "b"), ("a", "b"), ("b",), ("c",)]
+
+
+def test_command_writes_samples(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "samples.jsonl"
+    status = main(["load", "--engine", "http://127.0.0.1:1", "--seconds", "0.1", "--out", str(out)])
+    assert status == 1
+    assert out.read_text() == ""
+    assert capsys.readouterr().out.startswith("0 samples in ")
 
 
 def test_an_observer_of_nobody_has_no_samples() -> None:
