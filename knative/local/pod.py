@@ -17,7 +17,8 @@ from knative.local.breaker import Breaker, Entry
 from knative.local.exchange import Exchange
 from knative.local.limits import Limits, limit
 from knative.local.metrics import RequestStats
-from knative.local.outbound import Pool, connect_tcp
+from knative.local.outbound import connect_tcp
+from knative.local.pool import Pool
 from knative.local.probes import Probe, ask, listening
 from knative.local.process import Process
 

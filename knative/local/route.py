@@ -17,7 +17,8 @@ from aiohttp import web
 
 from knative.local.exchange import Exchange, Headers
 from knative.local.inbound import Inbound
-from knative.local.outbound import Outbound, Pool
+from knative.local.outbound import Outbound
+from knative.local.pool import Pool
 from knative.local.service import Service
 
 LOCAL_DOMAIN = "localhost"
