@@ -1,0 +1,144 @@
+"""XMP, IPTC and ICC on their own: odd forms of writing, and packets that are refused."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.exif import icc, iptc, xmp
+from tests.functions.exif import made
+
+RDF = (
+    b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:%s="%s">'
+    b"<rdf:Description %s>%s</rdf:Description></rdf:RDF>"
+)
+
+
+def read_xmp(packet: bytes) -> tuple[dict[str, Any], list[str]]:
+    rows: dict[str, Any] = {}
+    warnings: list[str] = []
+    xmp.read(packet, lambda group, name, _value, printed: rows.__setitem__(f"{group}:{name}", printed), warnings.append)
+    return rows, warnings
+
+
+def described(prefix: bytes, uri: bytes, attributes: bytes = b"", inner: bytes = b"") -> dict[str, Any]:
+    return read_xmp(RDF % (prefix, uri, attributes, inner))[0]
+
+
+@pytest.mark.parametrize(
+    ("packet", "expected"),
+    [
+        (
+            described(b"a", b"http://ns.adobe.com/tiff/1.0/", b'a:Orientation="6"'),
+            {"XMP-tiff:Orientation": "Rotate 90 CW"},
+        ),
+        (
+            described(
+                b"xap",
+                b"http://ns.adobe.com/xap/1.0/",
+                b"",
+                b"<xap:CreateDate>2024-05-03T14:12:31+02:00</xap:CreateDate>",
+            ),
+            {"XMP-xmp:CreateDate": "2024:05:03 14:12:31+02:00"},
+        ),
+        (
+            described(b"exif", b"http://ns.adobe.com/exif/1.0/", b'exif:ExposureTime="1/200" exif:FNumber="28/10"'),
+            {"XMP-exif:ExposureTime": "1/200", "XMP-exif:FNumber": "2.8"},
+        ),
+        (
+            described(
+                b"mm",
+                b"http://ns.adobe.com/xap/1.0/mm/",
+                b"",
+                b'<mm:DerivedFrom rdf:parseType="Resource"><mm:documentID>x</mm:documentID></mm:DerivedFrom>',
+            ),
+            {"XMP-xmpMM:DerivedFrom": {"DocumentID": "x"}},
+        ),
+        (
+            described(
+                b"dc",
+                b"http://purl.org/dc/elements/1.1/",
+                b"",
+                b'<dc:title><rdf:Alt><rdf:li xml:lang="x-default">Berg</rdf:li>'
+                b'<rdf:li xml:lang="en">Hill</rdf:li></rdf:Alt></dc:title>',
+            ),
+            {"XMP-dc:Title": "Berg", "XMP-dc:Title-en": "Hill"},
+        ),
+    ],
+)
+def test_a_property_is_read_in_each_way_of_writing_it(packet: dict[str, Any], expected: dict[str, Any]):
+    assert packet == expected
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>',
+        b"<a>" * 100,
+        b"<a>" + b"<b/>" * 30_000 + b"</a>",
+        b"x" * (xmp.MAX_PACKET + 1),
+    ],
+    ids=["doctype", "deep", "wide", "long"],
+)
+def test_a_packet_with_what_no_packet_needs_is_refused(packet: bytes):
+    rows, warnings = read_xmp(packet)
+    assert (rows, len(warnings)) == ({}, 1)
+
+
+def test_a_packet_that_breaks_off_keeps_what_came_before():
+    rows, warnings = read_xmp(made.XMP[: made.XMP.index(b"<dc:rights>")])
+    assert rows["XMP-dc:Creator"] == ["Erika Mustermann"]
+    assert "broken" in warnings[0]
+
+
+def test_coordinates_are_signed_by_their_side():
+    assert xmp.decimal("33,51.59S") == pytest.approx(-33.859833)
+    assert xmp.decimal("151.2") == 151.2
+    assert xmp.decimal("somewhere") is None
+
+
+def read_iptc(data: bytes) -> dict[str, Any]:
+    rows: dict[str, Any] = {}
+    iptc.read(data, lambda name, _value, printed: rows.__setitem__(name, printed), lambda _warning: None)
+    return rows
+
+
+def test_iptc_repeats_dates_and_characters():
+    utf8 = b"\x1c\1\x5a\0\3\x1b%G"
+    records = made.iim(
+        (25, b"a"), (25, "ü".encode()), (55, b"20240503"), (60, b"141231+0200"), (10, b"5"), (0, b"\0\4")
+    )
+    assert read_iptc(utf8 + records) == {
+        "CodedCharacterSet": "UTF8",
+        "Keywords": ["a", "ü"],
+        "DateCreated": "2024:05:03",
+        "TimeCreated": "14:12:31+02:00",
+        "Urgency": "5 (normal urgency)",
+        "ApplicationRecordVersion": 4,
+    }
+    assert read_iptc(made.iim((90, "Köln".encode("cp1252"))))["City"] == "Köln"
+
+
+def test_an_extended_dataset_has_its_length_in_bytes_of_its_own():
+    assert read_iptc(struct.pack(">BBBHI", 0x1C, 2, 90, 0x8004, 4) + b"Bonn") == {"City": "Bonn"}
+
+
+def test_a_profile_says_what_it_is():
+    rows: dict[str, Any] = {}
+    icc.read(
+        made.profile(), "", lambda group, name, _v, printed: rows.__setitem__(f"{group}:{name}", printed), rows.get
+    )
+    assert rows["ICC-header:ColorSpaceData"] == "RGB "
+    assert rows["ICC-header:ProfileClass"] == "Display Device Profile"
+    assert "sRGB" in rows["ICC_Profile:ProfileDescription"]
+
+
+@given(st.binary(max_size=300), st.sampled_from([b"", b"\x1c\2", b"<x:xmpmeta>", bytes(36) + b"acsp"]))
+def test_any_bytes_are_survived(data: bytes, start: bytes):
+    read_xmp(start + data)
+    read_iptc(start + data)
+    icc.read(start + data.ljust(100, b"\1"), "", lambda *_: None, lambda _: None)
