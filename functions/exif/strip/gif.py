@@ -45,6 +45,7 @@ def clean(data: bytes, edit: Edit) -> bytes:
             # Readers stop or search on here; what follows cannot be told apart.
             stop = position + 1
             if kind:
+                parts.append(bytes((TRAILER,)))
                 break
         position = stop
     else:

@@ -194,6 +194,12 @@ def test_a_pointer_of_a_wrong_type_is_followed(type_: int) -> None:
     assert struct.pack(order + "II", 137154, 9973) not in result.data
 
 
+def test_a_gif_with_junk_after_a_frame_ends_there() -> None:
+    plain = encoded(gradient("P"), "GIF")
+    broken = plain[:-1] + b"\x99 Erika Mustermann"
+    assert strip(broken).data == plain
+
+
 def test_a_tiff_of_nothing_but_metadata_is_refused() -> None:
     with pytest.raises(Broken, match="without a picture"):
         strip(struct.pack("<2sHIHHHIII", b"II", 42, 8, 1, 0x10E, 2, 4, 0x64636261, 0))

@@ -35,6 +35,8 @@ TIFF_PICTURE = frozenset(
     YCbCrCoefficients YCbCrSubSampling YCbCrPositioning ReferenceBlackWhite JPEGProc OtherImageStart
     OtherImageLength ThumbnailOffset ThumbnailLength OtherImage JPEGQTables JPEGDCTables JPEGACTables
     ThumbnailImage BadFaxLines CleanFaxData ConsecutiveBadFaxLines SMinSampleValue SMaxSampleValue ThumbnailTIFF
+    JPEGRestartInterval JPEGLosslessPredictors JPEGPointTransforms OPIProxy Indexed Decode StripRowCounts FaxProfile
+    Matteing DataType ImageDepth TileDepth StoNits JpgFromRaw JpgFromRawStart JpgFromRawLength
     TransferRange PreviewImage PreviewImageStart PreviewImageLength
     """.split()  # noqa: SIM905 - a list of names, as people read it
 )
