@@ -9,15 +9,15 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 
 from knative.local.breaker import Breaker, Entry
 from knative.local.exchange import Exchange
-from knative.local.limits import Limits, limit
+from knative.local.limits import limit
 from knative.local.metrics import RequestStats
 from knative.local.outbound import connect_tcp
+from knative.local.podspec import PodSpec, expand
 from knative.local.pool import Pool
 from knative.local.probes import Probe, ask, listening
 from knative.local.process import Process
@@ -41,33 +41,6 @@ class PodState(StrEnum):
     READY = "ready"
     DRAINING = "draining"
     FAILED = "failed"
-
-
-@dataclass(frozen=True, kw_only=True)
-class PodSpec:
-    """What every pod of a revision has in common.
-
-    Attributes:
-        revision: The revision's name, from which pods get theirs.
-        argv: Command and arguments; ``$(NAME)`` stands for a variable of the environment.
-        environment: Variables; the pod adds PORT and HOSTNAME.
-        directory: Where it runs.
-        concurrency: containerConcurrency; 0 for no limit.
-        readiness, startup, liveness: Probes; readiness is TCP where the manifest declares none.
-        grace: Seconds from SIGTERM to SIGKILL, and for requests to finish before.
-        limits: CPU and memory.
-    """
-
-    revision: str
-    argv: tuple[str, ...]
-    environment: Mapping[str, str]
-    directory: str
-    concurrency: int = 0
-    readiness: Probe = field(default_factory=Probe)
-    startup: Probe | None = None
-    liveness: Probe | None = None
-    grace: float = 300.0
-    limits: Limits = field(default_factory=Limits)
 
 
 def suffix(length: int) -> str:
@@ -294,7 +267,7 @@ class Pod:
         environment = {**self.spec.environment, "PORT": str(self.port), "HOSTNAME": self.name}
         self._pool = Pool(partial(connect_tcp, host="127.0.0.1", port=self.port), self._refused, self.name)
         self._process = process = Process.start(
-            [_expand(word, environment) for word in self.spec.argv],
+            [expand(word, environment) for word in self.spec.argv],
             environment,
             self.spec.directory,
             partial(self._write, self.name),
@@ -417,24 +390,3 @@ class Pod:
             await self._task
         if self._pool is not None:
             self._pool.abort()
-
-
-def _expand(word: str, environment: Mapping[str, str]) -> str:
-    """Kubernetes' ``$(NAME)``; ``$$(NAME)`` stays as it is, and so does an unknown name."""
-    out = ""
-    position = 0
-    while (dollar := word.find("$", position)) >= 0:
-        out += word[position:dollar]
-        if word[dollar : dollar + 2] == "$$":
-            out += "$"
-            position = dollar + 2
-            continue
-        end = word.find(")", dollar)
-        name = word[dollar + 2 : end]
-        if word[dollar : dollar + 2] == "$(" and end > 0:
-            out += environment.get(name, f"$({name})")
-            position = end + 1
-        else:
-            out += "$"
-            position = dollar + 1
-    return out + word[position:]

@@ -18,7 +18,7 @@ from typing import Any
 from knative.local.cluster_config import Defaults
 from knative.local.grammar import parse_quantity
 from knative.local.limits import Limits
-from knative.local.pod import PodSpec
+from knative.local.podspec import PodSpec
 from knative.local.probes import Probe
 
 # What a pod gets of the engine's environment: enough to run an interpreter, none of the shell's secrets.

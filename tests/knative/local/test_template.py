@@ -9,6 +9,7 @@ import pytest
 
 from knative.local.cluster_config import parse_defaults
 from knative.local.limits import Limits
+from knative.local.podspec import expand
 from knative.local.probes import Probe
 from knative.local.template import Template, TemplateError, template
 from tests.engines import service
@@ -84,6 +85,14 @@ def test_a_revision_is_due_after_a_change_of_template_code_or_reference() -> Non
     assert read(service(environment={"A": "b"})).fingerprint != first
     assert read(service(), code="changed").fingerprint != first
     assert read(service(labels={"a": "b"})).fingerprint == first
+
+
+@pytest.mark.parametrize(
+    ("word", "expanded"),
+    [("$(A)", "1"), ("x$(A)y$(A)", "x1y1"), ("$$(A)", "$(A)"), ("$(B)", "$(B)"), ("$A $", "$A $"), ("$(A", "$(A")],
+)
+def test_words_are_expanded_as_kubernetes_does(word: str, expanded: str) -> None:
+    assert expand(word, {"A": "1"}) == expanded
 
 
 def test_what_cannot_run_here_is_said(tmp_path: Path) -> None:
