@@ -96,3 +96,11 @@ def test_a_sample_stands_for_all_pods() -> None:
     assert extrapolate([Report(2.0, 10.0, 1.0, 5.0), Report(4.0, 30.0, 3.0, 15.0)], 10) == Report(
         30.0, 200.0, 20.0, 100.0
     )
+
+
+def test_a_changed_window_keeps_what_it_still_spans() -> None:
+    metrics = RevisionMetrics(ScalingSpec(stable_window=10.0, panic_window=2.0))
+    for second in range(10):
+        metrics.record(float(second), Report(concurrency=float(second)))
+    metrics.update(ScalingSpec(stable_window=4.0, panic_window=1.0), 9.0)
+    assert metrics.observe(9.0) == (7.5, 9.0)
