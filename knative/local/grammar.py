@@ -247,7 +247,7 @@ class Image:
         named = slash and ("." in first or ":" in first or first == "localhost")
         self.registry = first if named else ""
         self.repository = rest if named else base
-        if named and not re.fullmatch(r"(?:[-A-Za-z0-9.]+|\[[0-9a-fA-F:]+\])(?::[0-9]+)?", first):
+        if named and not re.fullmatch(r"(?:[-A-Za-z0-9.]+|\[[0-9a-fA-F:]+\])(?::[0-9]*)?", first):
             raise ValueError(f"registries must be valid RFC 3986 URI authorities: {first}")
         if not re.fullmatch(r"[a-z0-9_\-./]{2,255}", self.repository):
             raise ValueError(

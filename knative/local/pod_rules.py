@@ -26,7 +26,6 @@ _OFF_SOURCES = {
     "ephemeral": "Ephemeral",
     "image": "Image",
 }
-_WRITABLE = {"emptyDir", "persistentVolumeClaim", "ephemeral"}
 
 Data = Mapping[str, Any]
 
@@ -46,7 +45,10 @@ def pod(spec: Data) -> Iterator[Finding]:
     for reason in grammar.dns1123_subdomain(account) if (account := spec.get("serviceAccountName")) else ():
         yield invalid(account, ("serviceAccountName",), reason)
     containers = spec.get("containers", [])
-    mounted = {mount.get("name") for container in containers for mount in container.get("volumeMounts", [])}
+    mounts = [mount for container in containers for mount in container.get("volumeMounts", [])]
+    for container in started if isinstance(started, list) else ():
+        mounts += container.get("volumeMounts") or [] if isinstance(container, dict) else []
+    mounted = {mount.get("name") for mount in mounts if isinstance(mount, dict)}
     yield from _volumes(spec.get("volumes", []), mounted)
     yield from _containers(containers, {volume.get("name"): volume for volume in spec.get("volumes", [])})
 
@@ -97,7 +99,8 @@ def _container(container: Data, volumes: Mapping[str, Data], serves: bool, port_
         yield finding.below("ports")
     for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
         if probe in container:
-            rules = _probe(probe, container[probe], port_name) if serves else [disallowed(*map(_one, container[probe]))]
+            # A sidecar's probes are behind a feature flag.
+            rules = _probe(probe, container[probe], port_name) if serves else _sidecar_probe(probe, container[probe])
             for finding in rules:
                 yield finding.below(probe)
     for finding in _resources(container.get("resources", {})):
@@ -209,6 +212,16 @@ def _probe(kind: str, probe: Data, port_name: str) -> Iterator[Finding]:
         )
 
 
+def _sidecar_probe(kind: str, probe: Data) -> Iterator[Finding]:
+    """Everything in it is refused; the handler is inlined in Go, so that the probe itself is named for it."""
+    names: set[Path] = {() if key in _HANDLERS else (key,) for key, value in probe.items() if value or key in _HANDLERS}
+    # Which Knative fills in before it looks.
+    if kind == "readinessProbe":
+        names.add(("successThreshold",))
+        names |= {("failureThreshold",), ("timeoutSeconds",)} if probe.get("periodSeconds") else set()
+    yield disallowed(*sorted(names))
+
+
 def _readiness(probe: Data) -> Iterator[Finding]:
     period = probe.get("periodSeconds", 0)
     for name in ("periodSeconds", "initialDelaySeconds"):
@@ -243,7 +256,7 @@ def _resources(resources: Data) -> Iterator[Finding]:
 
 
 def _security(context: Data) -> Iterator[Finding]:
-    if context.get("capabilities", {}).get("add"):
+    if "add" in context.get("capabilities", {}):
         yield disallowed(("capabilities", "add"))
     if context.get("privileged"):
         yield disallowed(("privileged",))
@@ -340,10 +353,9 @@ def _items(items: list[Data], path: Path) -> Iterator[Finding]:
 def _mounts(mounts: list[Data], volumes: Mapping[str, Data]) -> Iterator[Finding]:
     seen: set[str] = set()
     for index, mount in enumerate(mounts):
-        volume = volumes.get(mount.get("name", ""))
         place = mount.get("mountPath", "")
         clean = posixpath.normpath(place) if place else ""
-        if volume is None:
+        if mount.get("name", "") not in volumes:
             yield Finding("volumeMount has no matching volume", ((index, "name"),))
         if not place:
             yield missing((index, "mountPath"))
@@ -354,9 +366,6 @@ def _mounts(mounts: list[Data], volumes: Mapping[str, Data]) -> Iterator[Finding
         elif clean in seen:
             yield invalid(f'"{place}" must be unique', (index, "mountPath"))
         seen.add(clean)
-        # Where nothing is said, Knative mounts what cannot be written read-only.
-        if volume is not None and not _WRITABLE & set(volume) and mount.get("readOnly") is False:
-            yield Finding("volume mount should be readOnly for this type of volume", ((index, "readOnly"),))
         if mount.get("mountPropagation"):
             name = mount.get("name", "")
             message = (

@@ -12,7 +12,7 @@ from typing import Any
 from knative.local import annotations as autoscaling
 from knative.local import grammar, pod_rules
 from knative.local.cluster_config import AutoscalerConfig, Defaults
-from knative.local.findings import Finding, bad_key, both, disallowed, invalid, out_of_bounds
+from knative.local.findings import Finding, bad_key, disallowed, invalid, out_of_bounds
 
 ROLLOUT_DURATION = "serving.knative.dev/rollout-duration"
 PROGRESS_DEADLINE = "serving.knative.dev/progress-deadline"
@@ -202,8 +202,6 @@ def _target(target: Data) -> Iterator[Finding]:
     if configuration:
         # A Service has the one configuration; naming one belongs to a Route.
         yield disallowed(("configurationName",))
-        if revision:
-            yield both(("revisionName",), ("configurationName",))
     elif revision and (mistakes := grammar.qualified_name(revision)):
         yield bad_key(revision, ("revisionName",), ", ".join(mistakes))
     percent = target.get("percent", 0)
