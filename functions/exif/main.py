@@ -1,4 +1,7 @@
-"""The exif function: HTTP and events around `functions.exif.answer`."""
+"""The exif function: HTTP and events around `functions.exif.answer`.
+
+The readers and tables are imported with the first picture: a cold start has to be ready before it.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from functions.exif import editing
-from functions.exif.answer import document, examine, flat, is_exif, table
-from functions.exif.reading import Reading
-from functions.exif.scan import FORMATS
 from functions.kit import problems
 from functions.kit.options import Option, choice, flag, names
 from functions.kit.problems import Problem
@@ -20,6 +20,8 @@ from functions.kit.uploads import Upload, the_image
 
 if TYPE_CHECKING:
     from flask import Request, Response
+
+    from functions.exif.reading import Reading
 
 CSV = "text/csv; charset=utf-8"
 
@@ -35,9 +37,12 @@ def _examined(data: bytes, *, exif_only: bool = False) -> Reading:
     Raises:
         Problem: 415 for bytes of a known format that is no image of ours, 422 for no image at all.
     """
+    from functions.exif.answer import examine
+
     reading = examine(data, exif_only=exif_only)
     if reading is not None:
         return reading
+    from functions.exif.scan import FORMATS
     from functions.kit import images
 
     name = images.sniff(data)
@@ -55,6 +60,8 @@ def show(call: Call) -> Reply | Mapping[str, Any]:
 
 
 def _shown(call: Call, upload: Upload) -> Reply | Mapping[str, Any]:
+    from functions.exif.answer import is_exif, table
+
     options = call.options
     # One flat table of Exif groups needs nothing else; the whole answer has a summary and a report of everything.
     only = is_exif(options["groups"]) and (options["flat"] or options["format"] == "csv")
@@ -69,6 +76,8 @@ def _shown(call: Call, upload: Upload) -> Reply | Mapping[str, Any]:
 
 
 def _table(options: Mapping[str, Any], reading: Reading, upload: Upload) -> Mapping[str, Any]:
+    from functions.exif.answer import document, flat
+
     if options["flat"]:
         return flat(reading, options["tags"], options["groups"], raw=options["raw"], name=upload.name)
     inline = options["thumbnail"] == "inline"
@@ -86,6 +95,8 @@ def _attempt(call: Call, upload: Upload) -> Mapping[str, Any]:
 
 def _of_event(data: bytes, _settings: Settings) -> Mapping[str, Any]:
     """An event's image to the result that its reply holds."""
+    from functions.exif.answer import document
+
     return document(_examined(data))
 
 
