@@ -102,10 +102,17 @@ class Service:
         """Move the traffic once the new revision is ready, as Knative does."""
         if revision.replicas:
             await revision.was_ready.wait()
-        if revision is self.latest_created and revision is not self.latest_ready:
+        # A newer one may have been applied meanwhile; as long as that is not ready, this is the latest that is.
+        if revision is not self.latest_ready and self._order(revision) > self._order(self.latest_ready):
             self.latest_ready = revision
             self._say(f"{self.name}: {revision.name} is ready and takes the traffic")
             self._route()
+
+    def _order(self, revision: Revision | None) -> int:
+        """The later applied, the greater; an older revision applied again is the latest created."""
+        if revision is self.latest_created:
+            return len(self.revisions)
+        return self.revisions.index(revision) if revision in self.revisions else -1
 
     def _route(self) -> None:
         traffic = []

@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.engines import POD_SERVER, EngineProcess, service
+from tests.engines import POD_SERVER, EngineProcess, run_async, service
 from tests.servers import ROOT, clean_environment
 
 QUICK = ("--window", "2s", "--grace", "1s")
@@ -108,7 +108,7 @@ def test_a_burst_from_zero_is_answered_whole(start: Start, tmp_path: Path) -> No
 
             return await asyncio.gather(*(one(number) for number in range(200)))
 
-    answers = asyncio.run(burst())
+    answers = run_async(burst())
     assert answers == [(200, f"r{number}") for number in range(200)]
     assert sorted(ledger.read_text().split()) == sorted(f"r{number}" for number in range(200))
 
@@ -130,7 +130,7 @@ def test_more_load_than_a_pod_is_held_at_brings_more_pods(start: Start) -> None:
         await load
         return ready
 
-    ready = asyncio.run(drive())
+    ready = run_async(drive())
     # ⌈20 / 7⌉, within the one of a tick.
     assert max(ready) <= 4
     assert min(ready) >= 2
@@ -150,7 +150,7 @@ def test_a_killed_pod_costs_only_what_it_was_answering(start: Start) -> None:
         os.kill(victim["pid"], signal.SIGKILL)
         return await load, victim["port"]
 
-    counts, _ = asyncio.run(drive())
+    counts, _ = run_async(drive())
     assert set(counts) <= {200, 502}
     assert counts[502] <= 4
     assert counts[200] > 100
@@ -236,7 +236,7 @@ def test_a_changed_manifest_is_rolled_out_without_an_error(start: Start) -> None
         engine.write(service(annotations={"min-scale": "1"}, environment={"START_SECONDS": "0.5"}))
         return await load
 
-    counts = asyncio.run(drive())
+    counts = run_async(drive())
     assert set(counts) == {200}
     assert json.loads(engine.get()[1])["environment"]["K_REVISION"] == "hello-00002"
     engine.wait(lambda: {pod["name"][:11] for pod in engine.pods()} == {"hello-00002"}, "new pods only", 30)
@@ -299,7 +299,7 @@ def test_a_signal_lets_requests_finish_and_leaves_nothing(start: Start, number: 
             async with await request as response:
                 return response.status
 
-    assert asyncio.run(drive()) == 200
+    assert run_async(drive()) == 200
     assert engine.stop() == 0
     assert pod_processes("MARKER=clean-end") == []
 
@@ -395,7 +395,7 @@ def test_a_hundred_thousand_requests_none_lost_none_doubled(start: Start, tmp_pa
             await asyncio.gather(*(client() for _ in range(40)))
         return got
 
-    got = asyncio.run(drive())
+    got = run_async(drive())
     assert len(got) == total
     assert set(got.values()) == {1}
     assert Counter(ledger.read_text().split()) == got
@@ -413,9 +413,9 @@ def test_overload_is_answered_200_or_503_and_passes(start: Start) -> None:
     )
     engine.wait_pods(1)
     url = f"{engine.url}/hello?brief=1&work=1"
-    peak = asyncio.run(closed_loop(url, 4, 5))[200]
-    over = asyncio.run(closed_loop(url, 120, 5, pause=0.05))
+    peak = run_async(closed_loop(url, 4, 5))[200]
+    over = run_async(closed_loop(url, 120, 5, pause=0.05))
     assert set(over) == {200, 503}
     assert over[200] >= 0.9 * peak
-    after = asyncio.run(closed_loop(url, 4, 2))
+    after = run_async(closed_loop(url, 4, 2))
     assert set(after) == {200}

@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.engines import EngineProcess, service
+from tests.engines import EngineProcess, run_async, service
 
 STEADY = {"min-scale": "1", "window": "6s"}
 
@@ -188,7 +188,7 @@ def test_a_body_arrives_whole(engine: EngineProcess, size: int, chunked: bool) -
         ):
             return await response.json()
 
-    answer = asyncio.run(send())
+    answer = run_async(send())
     assert answer["sha256"] == hashlib.sha256(body).hexdigest()
 
 
@@ -204,7 +204,7 @@ def test_an_answer_is_passed_on_as_it_comes(engine: EngineProcess) -> None:
             assert response.headers["Content-Type"] == "text/event-stream"
             return [time.monotonic() async for line in response.content if line.startswith(b"data")]
 
-    times = asyncio.run(read())
+    times = run_async(read())
     assert len(times) == 5
     # The pod writes them 20 ms apart: they did not arrive in one piece.
     assert times[-1] - times[0] > 0.04
@@ -356,7 +356,7 @@ def test_a_pod_takes_its_concurrency_and_ten_times_as_many_wait(engine: EnginePr
 
             return await asyncio.gather(*(one() for _ in range(20)))
 
-    answers = asyncio.run(burst())
+    answers = run_async(burst())
     assert sorted(status for status, _ in answers) == [200] * 11 + [503] * 9
     assert {text for status, text in answers if status == 503} == {"pending request queue full\n"}
 
@@ -399,7 +399,7 @@ def test_a_server_that_closes_idle_connections_early_costs_no_request(engine: En
                 await asyncio.sleep(0.27 + 0.01 * (turn % 6))
             return found
 
-    assert asyncio.run(post()) == [200] * 12
+    assert run_async(post()) == [200] * 12
 
 
 def test_a_thousand_idle_connections_cost_little_and_others_are_served(engine: EngineProcess) -> None:

@@ -20,7 +20,7 @@ from knative.local.autoscaler import TICK_SECONDS
 from knative.local.scaling import PREFIX
 from knative.local.simulation import simulate
 from knative.local.trace import Change, Trace, agreement
-from tests.engines import EngineProcess, service
+from tests.engines import EngineProcess, run_async, service
 
 TRACE = Path(os.environ.get("PIXELAMP_TRACE") or Path(__file__).parents[2] / "vectors" / "real_trace_steps.json")
 POLL_SECONDS = 0.1
@@ -117,7 +117,7 @@ def test_pods_follow_the_trace_of_a_real_cluster(tmp_path: Path) -> None:
     order = ("--reports-first",) if _reports_first(trace) else ()
     engine = EngineProcess(tmp_path, hello, arguments=("--initial-scale", "0", *order))
     try:
-        seen, counts = asyncio.run(_drive(engine, trace, seconds))
+        seen, counts = run_async(_drive(engine, trace, seconds))
     finally:
         engine.stop()
     ours = dataclasses.replace(trace, changes=tuple(seen))
