@@ -14,12 +14,37 @@ from collections import deque
 from functools import partial
 from typing import Any
 
+from gunicorn import util
+from gunicorn.http import errors
 from gunicorn.workers.gthread import ThreadWorker
+
+from functions.kit.problems import MEDIA_TYPE, Problem
 
 HEAD_SECONDS = 10.0
 HEAD_BYTES = 64 * 1024
+DRAIN_READS = 16
 END = b"\r\n\r\n"
-TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+# What the server refuses before any function sees it: status, slug and title by gunicorn's kind of error.
+REFUSALS: tuple[tuple[type[Exception], int, str, str], ...] = (
+    (errors.LimitRequestLine, 414, "target-too-long", "URI Too Long"),
+    (errors.LimitRequestHeaders, 431, "head-too-large", "Request Header Fields Too Large"),
+    (errors.UnsupportedTransferCoding, 501, "transfer-coding", "Not Implemented"),
+    (errors.ExpectationFailed, 417, "expectation", "Expectation Failed"),
+    (errors.ParseException, 400, "malformed-request", "Bad Request"),
+)
+OUR_OWN = (errors.ConfigurationProblem, errors.InvalidResponseHeader, errors.InvalidResponseHeaderName)
+
+
+def refusal(kind: type[Exception]) -> bytes:
+    """A whole response to a request that could not be read, after which the connection ends."""
+    _, status, slug, title = next(row for row in REFUSALS if issubclass(kind, row[0]))
+    body = Problem(status, slug, title, f"the request cannot be read: {kind.__name__}").encode()
+    head = (
+        f"HTTP/1.1 {status} {title}\r\nConnection: close\r\nContent-Type: {MEDIA_TYPE}\r\n"
+        f"Content-Length: {len(body)}\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"
+        "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'; sandbox\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 class PatientWorker(ThreadWorker):  # type: ignore[misc]
@@ -45,6 +70,17 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         """Close the connections that are late, of which gunicorn expects the first to be the first in the queue."""
         self.pending_conns = deque(sorted(self.pending_conns, key=lambda conn: conn.timeout))
         super().murder_pending()
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
+        """Answer what cannot be read with a problem, like everything else, and not with gunicorn's page."""
+        if not isinstance(exc, errors.ParseException) or isinstance(exc, OUR_OWN):
+            super().handle_error(req, client, addr, exc)
+            return
+        self.log.warning("Refused a request: %s", type(exc).__name__)
+        try:
+            util.write_nonblock(client, refusal(type(exc)))
+        except OSError:
+            pass  # it does not listen
 
     def _arrived(self, conn: Any) -> bytes | None:
         """What has come of the next head and was not read yet; None where the connection has ended without any."""
@@ -73,9 +109,14 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
     def _refuse(self, conn: Any) -> None:
         try:
             conn.sock.setblocking(False)
-            conn.sock.send(TOO_LARGE)
+            conn.sock.send(refusal(errors.LimitRequestHeaders))
+            # Closing with bytes unread would reset the connection, and the answer with it.
+            conn.sock.shutdown(socket.SHUT_WR)
+            for _ in range(DRAIN_READS):
+                if not conn.sock.recv(HEAD_BYTES):
+                    break
         except OSError:
-            pass  # it does not listen
+            pass  # it does not listen, or there is no more for now
         self._end(conn)
 
     def _end(self, conn: Any) -> None:

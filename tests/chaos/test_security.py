@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import socket
 import time
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
@@ -73,6 +75,32 @@ def test_the_token_is_compared_in_constant_time() -> None:
     source = (ROOT / "functions/kit/service.py").read_text()
     assert "hmac.compare_digest" in source
     assert not re.search(r"[!=]=\s*(self\.settings\.)?token\b", source), "a token compared by ==, which stops early"
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 70_000, 431),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: <script>\r\n\r\n", 400),
+    ],
+)
+def test_what_cannot_be_read_is_refused_like_everything_else(
+    servers: Callable[..., FunctionServer], head: bytes, status: int
+) -> None:
+    with socket.create_connection(("127.0.0.1", servers("stress").port), timeout=10) as client:
+        client.sendall(head)
+        with client.makefile("rb") as file:
+            answer = file.read()
+    top, _, body = answer.partition(b"\r\n\r\n")
+    assert top.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"\r\nContent-Type: application/problem+json" in top
+    assert b"\r\nX-Content-Type-Options: nosniff" in top
+    assert b"\r\nContent-Security-Policy: default-src 'none'" in top
+    assert json.loads(body)["status"] == status
+    assert b"script" not in body
 
 
 class Resources(HTMLParser):
