@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import log10
 
 RGB = tuple[int, int, int]
@@ -198,6 +199,14 @@ def frame(chart: Chart) -> Frame:
     left, right, bottom = 62, 16, 42
     top = 34 if chart.title else 18
     return Frame(left, top, chart.width - left - right, chart.height - top - bottom)
+
+
+def fitted(heights: Sequence[float], columns: int) -> Sequence[float]:
+    """At most so many heights: where the bins are narrower than a pixel, the highest of each column's."""
+    if len(heights) <= columns:
+        return heights
+    edges = [column * len(heights) // columns for column in range(columns + 1)]
+    return [max(heights[first:last]) for first, last in pairwise(edges)]
 
 
 def _multiply(below: RGB, above: RGB) -> RGB:

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from io import BytesIO
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from functions.histogram.chart import RGB, Chart, Frame, frame
+from functions.histogram.chart import RGB, Chart, Frame, fitted, frame
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
@@ -91,12 +90,8 @@ def _columns(heights: Sequence[float], area: Frame) -> list[int]:
 
     What is not empty is at least one pixel high: a lone pixel of the image is not to vanish.
     """
-    bins, width = len(heights), area.width
-    pixels = [max(1, round(height * area.height)) if height else 0 for height in heights]
-    if bins <= width:
-        return [pixels[column * bins // width] for column in range(width)]
-    edges = [column * bins // width for column in range(width + 1)]
-    return [max(pixels[first:last]) for first, last in pairwise(edges)]
+    pixels = [max(1, round(height * area.height)) if height else 0 for height in fitted(heights, area.width)]
+    return [pixels[column * len(pixels) // area.width] for column in range(area.width)]
 
 
 def _plot(series: Sequence[Sequence[int]], area: Frame, background: bytes) -> Image.Image:

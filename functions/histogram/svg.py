@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from xml.sax.saxutils import escape
 
-from functions.histogram.chart import RGB, Chart, Frame, frame
+from functions.histogram.chart import RGB, Chart, Frame, fitted, frame
 
 # A legend's words are not measured: this is the mean advance of a sans serif letter at 12 pixels.
 _LETTER = 6.4
@@ -54,6 +54,7 @@ def _number(value: float) -> str:
 
 def _steps(heights: Sequence[float], area: Frame) -> str:
     """A path over the tops of the bins, from the lower left corner; runs of one height are one line."""
+    heights = fitted(heights, area.width)
     base = area.top + area.height
     across = _across(area.left, area.width, len(heights))
     # What is not empty rises by a pixel at least: a lone pixel of the image is not to vanish.
@@ -87,10 +88,15 @@ def _words(chart: Chart, area: Frame, title: str) -> str:
     middle = area.top + area.height / 2
     row = chart.height - 8
     ticks, words = [], []
-    for at, label in chart.x_ticks():
+    x_ticks = chart.x_ticks()
+    for at, label in x_ticks:
         x = _number(area.left + at * area.width)
         ticks.append(f"M{x} {bottom}v4")
-        words.append(f'<text x="{x}" y="{bottom + 15}" text-anchor="middle">{label}</text>')
+        # The last one would reach beyond the picture if it were long.
+        place = (
+            f'x="{chart.width - 4}" text-anchor="end"' if label == x_ticks[-1][1] else f'x="{x}" text-anchor="middle"'
+        )
+        words.append(f'<text {place} y="{bottom + 15}">{label}</text>')
     for at, label in chart.y_ticks():
         y = bottom - at * area.height
         ticks.append(f"M{area.left} {_number(y)}h-5")

@@ -117,6 +117,14 @@ def test_svg_paths_are_as_high_as_the_rasters_columns(name: str) -> None:
             assert height == pytest.approx(max(1.0, share * area.height) if count else 0, abs=0.06)
 
 
+def test_bins_narrower_than_a_pixel_show_their_highest() -> None:
+    chart = Chart({"gray": [level % 4 for level in range(65536)]}, None, levels=65536)
+    drawn = svg.render(chart)
+    assert len(drawn) < 5000
+    assert f"V{frame(chart).top + frame(chart).height * (1 - 1 / 1.04):.1f}H" in drawn
+    assert picture(raster.render(chart)).getpixel((300, 60)) == picture(raster.render(chart)).getpixel((301, 300))
+
+
 def heights(path: str, left: int, base: int, step: float, bins: int) -> list[float]:
     """Heights of the bins of a stepped path."""
     x, y = float(left), float(base)
