@@ -18,9 +18,15 @@ from tests.images import encoded, gradient
 from tests.servers import ROOT, Engine
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # A fence says how its commands are shown to work: `sh` alone is run here against the local engine.
 FENCE = re.compile(r"^```sh(?: needs=(\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-BLOCKS = [(match[1], match[2], README[: match.start()].count("\n") + 2) for match in FENCE.finditer(README)]
+BLOCKS = [
+    (match[1], match[2], f"{page.name} line {text[: match.start()].count(chr(10)) + 2}")
+    for page in PAGES
+    for text in [page.read_text(encoding="utf-8")]
+    for match in FENCE.finditer(text)
+]
 NEEDS = {None, "cluster", "terminal", "time"}
 
 
@@ -38,12 +44,15 @@ def folder(tmp_path: Path) -> Path:
         exif = gradient().getexif()
         exif[0x010F], exif[0x0110], exif[0x0132] = "Pixelamp", f"Test {number}", "2026:05:03 14:12:00"
         (tmp_path / name).write_bytes(encoded(gradient(), "JPEG", exif=exif))
+    (tmp_path / "img.png").write_bytes(encoded(gradient("L", (512, 512)), "PNG"))
+    for name in ("knative", "loadtest", "tests"):
+        (tmp_path / name).symlink_to(ROOT / name)
     return tmp_path
 
 
 @pytest.mark.parametrize(
     "commands",
-    [pytest.param(text, id=f"line {line}") for needs, text, line in BLOCKS if needs is None],
+    [pytest.param(text, id=where) for needs, text, where in BLOCKS if needs is None],
 )
 def test_the_commands_of_a_block_run(engine: Engine, folder: Path, commands: str):
     commands = commands.replace("127.0.0.1:8080", f"127.0.0.1:{engine.port}").replace(
@@ -78,6 +87,10 @@ def test_the_settings_table_is_the_codes():
     assert shown[1] == table(settings), "print it anew: python -m functions.kit.settings"
 
 
-@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!https?:|#)([^)#]+)", README))))
-def test_every_link_into_the_repository_leads_somewhere(link: str):
-    assert (ROOT / link).exists()
+LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_into_the_repository_leads_somewhere(page: Path):
+    links = LINK.findall(page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
