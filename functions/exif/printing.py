@@ -40,6 +40,8 @@ FORMAT_NAMES = {
 }
 # Tables with more numbers than this are counted, not listed.
 LONG_ARRAY = 500
+# Bytes beyond which a text that is none is mended without care.
+LONG_TEXT = 4096
 _FLOAT = re.compile(r"[+-]?(?=\d|\.\d)\d*(?:\.\d*)?(?:[Ee][+-]?\d+)?")
 _DIGITS = "-0123456789"
 _NUMBER = re.compile(r"-?(?:\d|[1-9]\d{1,14})(?:\.\d{1,16})?(?:[eE][-+]?\d{1,3})?")
@@ -111,6 +113,9 @@ def text_of(data: bytes) -> str:
 
 
 def _mend(data: bytes) -> str:
+    if len(data) > LONG_TEXT:
+        # So long a value is no text at all: one question mark for a run, in one pass.
+        return data.decode("utf-8", "replace").replace("\ufffd", "?")
     parts = []
     while data:
         try:

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.exif.ifd import TYPE_NAMES, Entry
-from functions.exif.printing import RULES, comment, compensation, exposure_time, number_or_text, sexagesimal, show
+from functions.exif.printing import (
+    RULES,
+    comment,
+    compensation,
+    exposure_time,
+    number_or_text,
+    sexagesimal,
+    show,
+    text_of,
+)
 from functions.exif.private import PANASONIC_RAW, TAGS
 from functions.exif.tags import all_tags, tag
 
@@ -75,6 +84,11 @@ def test_a_value_is_printed_as_exiftool_prints_it(directory: str, number: int, k
 )
 def test_a_comment_is_read_in_its_own_characters(data: bytes, order: str, text: str):
     assert comment(data, order) == text
+
+
+def test_bytes_that_are_no_text_are_question_marks():
+    assert text_of(b"caf\xe9 \xff\xfe!") == "caf? ??!"
+    assert set(text_of(b"\xff" * 2_000_000)) == {"?"}
 
 
 def test_compensation_is_in_steps():
