@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -63,3 +64,15 @@ def browser() -> Iterator[Browser]:
     """Headless Chromium; skipped by name where it is missing."""
     with chromium() as opened:
         yield opened
+
+
+@pytest.fixture(autouse=True)
+def own_loop(request: pytest.FixtureRequest) -> Iterator[None]:
+    """While its browser is open, Playwright's loop counts as this thread's running one: other tests run their own."""
+    loop = asyncio._get_running_loop()
+    if loop is None or "browser" in request.fixturenames:
+        yield
+        return
+    asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(loop)
