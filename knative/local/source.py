@@ -19,7 +19,7 @@ from knative.local.findings import Finding, ManifestError, Path, Position
 _TRUE = {"y", "yes", "true", "on"}
 _FALSE = {"n", "no", "false", "off"}
 _INTEGER = re.compile(r"[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)")
-_FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]*)?(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?")
+_FLOAT = re.compile(r"[-+]?(?:\._*[0-9][0-9_]*|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?")
 # Deeper than any manifest; a nest of brackets must not exhaust the stack.
 _MAX_DEPTH = 100
 # Aliases are expanded, so that a few hundred bytes could otherwise become gigabytes.
@@ -203,9 +203,9 @@ def _resolve(text: str) -> Any:
 def _integer(text: str) -> int | str:
     sign = -1 if text.startswith("-") else 1
     digits = text.lstrip("+-").lower()
-    if digits.startswith(("0x", "0b", "0o")):
-        return sign * int(digits, 0)
     try:
+        if digits.startswith(("0x", "0b", "0o")):
+            return sign * int(digits, 0)
         return sign * (int(digits, 8) if digits.startswith("0") and len(digits) > 1 else int(digits))
     except ValueError:
         return text

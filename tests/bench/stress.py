@@ -78,17 +78,23 @@ def _shared(bench: Bench) -> None:
     ours, theirs = [], []
     with _others():
         for load in SHARED_LOADS:
-            ours.append(abs(_ours(load, SECONDS)[0] - load))
+            achieved, waited = _ours(load, SECONDS)
+            if load + waited > 98:
+                bench.note(f"asked {load} % beside others: waited {waited:.0f} % of the time, so it was not available")
+                continue
+            ours.append(abs(achieved - load))
             theirs.append(abs(_theirs(load, SECONDS) - load))
             bench.note(
                 f"asked {load} % beside a hungry process a core: off by {ours[-1]:.3f}, stress-ng {theirs[-1]:.3f}"
             )
+    if not ours:
+        return
     bench.figure(
         "mean error beside others, against stress-ng --cpu-load",
         statistics.mean(ours) / statistics.mean(theirs),
         0.1,
         "×",
-        note=f"{statistics.mean(ours):.3f} / {statistics.mean(theirs):.3f} points, at 10, 20 and 30 %",
+        note=f"{statistics.mean(ours):.3f} / {statistics.mean(theirs):.3f} points, where it was available",
     )
 
 
