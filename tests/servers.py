@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,16 +47,16 @@ class Server:
         self.port = port
         self.url = f"http://127.0.0.1:{self.port}"
         self.session = requests.Session()
+        # A file, since a pipe that nobody reads would stop the server when it is full.
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the server
         self.process = subprocess.Popen(
             command,
             cwd=folder,
             env=clean_environment(PYTHONPATH=str(folder), **environment),
-            stdout=subprocess.PIPE,
+            stdout=self._log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        os.set_blocking(self.process.stdout.fileno(), False)
-        self._log = b""
         try:
             self._wait(ready)
         except RuntimeError:
@@ -75,10 +76,10 @@ class Server:
         raise RuntimeError(f"the server was not ready within {seconds} s: {self.log()}")
 
     def log(self) -> str:
-        """Everything it has written so far."""
-        while not self.process.stdout.closed and (chunk := self.process.stdout.read()):
-            self._log += chunk
-        return self._log.decode(errors="replace")
+        """Everything it has written so far, also after it has ended."""
+        if self._log.closed:
+            return self._last_log
+        return os.pread(self._log.fileno(), os.fstat(self._log.fileno()).st_size, 0).decode(errors="replace")
 
     def request(self, method: str, path: str = "/", **arguments: object) -> requests.Response:
         """One request over a kept connection."""
@@ -102,8 +103,9 @@ class Server:
             except subprocess.TimeoutExpired:
                 os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()
-        self.log()
-        self.process.stdout.close()
+        if not self._log.closed:
+            self._last_log = self.log()
+            self._log.close()
         return self.process.returncode
 
     def __enter__(self) -> Self:

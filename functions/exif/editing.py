@@ -11,9 +11,9 @@ from functions.exif import writing
 from functions.exif.scan import scan
 from functions.exif.strip import DEFAULT_KEEP, FORMATS, KEEP, REMOVE, Broken, NotClean, Stripped, Unsupported, strip
 from functions.kit import problems
+from functions.kit.function import JSON, Call, EventRoute, Reply, Route
 from functions.kit.options import Option, flag, integer, names, parsed, text
 from functions.kit.problems import Problem
-from functions.kit.service import JSON, Call, EventRoute, Reply, Route
 from functions.kit.uploads import Upload, the_image
 
 ZIP = "application/zip"

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from functions.exif import editing
 from functions.kit import problems
+from functions.kit.function import JSON, Call, EventRoute, Function, Reply, Route
 from functions.kit.options import Option, choice, flag, names
 from functions.kit.problems import Problem
-from functions.kit.service import JSON, Call, EventRoute, Function, Reply, Route, dispatch
+from functions.kit.service import dispatch
 from functions.kit.settings import Settings
 from functions.kit.uploads import Upload, the_image
 

@@ -15,9 +15,10 @@ from urllib.parse import quote
 
 from functions.histogram.counting import CHANNELS, DEEP_LEVELS, LEVELS, Region
 from functions.kit import problems
+from functions.kit.function import JSON, Call, EventRoute, Function, Reply, Route
 from functions.kit.options import Option, choice, flag, integer, names, numbers, parsed, text
 from functions.kit.problems import Problem
-from functions.kit.service import JSON, VERSION, Call, EventRoute, Function, Reply, Route, dispatch
+from functions.kit.service import VERSION, dispatch
 from functions.kit.settings import Settings
 from functions.kit.uploads import Upload, the_image
 

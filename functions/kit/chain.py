@@ -28,7 +28,7 @@ from functions.kit.events import JSON, Event, encode, is_json
 from functions.kit.problems import Problem, quantity
 
 if TYPE_CHECKING:
-    from functions.kit.service import EventRoute
+    from functions.kit.function import EventRoute
 
 SOURCE_BASE = "https://pixelamp.dev/functions/"
 SCHEMA_BASE = "https://pixelamp.dev/schemas/"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from werkzeug.datastructures import Headers
 
     from functions.kit.events import Event
-    from functions.kit.service import Call, Function
+    from functions.kit.function import Call, Function
     from functions.kit.settings import Settings
 
 

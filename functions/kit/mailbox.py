@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 from functions.kit import events
 from functions.kit.attributes import malformed
+from functions.kit.function import Call, Function, Reply, Route
 from functions.kit.options import Option, integer
-from functions.kit.service import Call, Function, Reply, Route, dispatch, start
+from functions.kit.service import dispatch, start
 from functions.kit.settings import Settings, setting
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from functions.kit.problems import MEDIA_TYPE
 
 if TYPE_CHECKING:
-    from functions.kit.service import Function, Route
+    from functions.kit.function import Function, Route
     from functions.kit.settings import Settings
 
 _STATUSES = {

@@ -10,180 +10,25 @@ from __future__ import annotations
 import hmac
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flask import Response
 
 from functions.kit import eventing, problems
-from functions.kit.options import Option, parse_options
+from functions.kit.function import JSON, Call, Function, Reply, Route
 from functions.kit.problems import Problem
 from functions.kit.settings import Settings, SettingsError, load
 from functions.kit.telemetry import Identity, Log, Metrics, Timing, request_id, trace_id
-from functions.kit.uploads import Body, Upload, boundary_of, read_uploads, the_image
+from functions.kit.uploads import Body
 
 if TYPE_CHECKING:
     from flask import Request
 
 VERSION = "0.1.0"
-JSON = "application/json"
 HTML = "text/html"
 # Answers that are no pages need nothing of a browser.
 NO_CONTENT_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
-
-
-@dataclass
-class Reply:
-    """What a handler answers.
-
-    Args:
-        body: bytes or text as they are, a mapping or list as JSON, or an iterable of bytes to stream.
-        content_type: media type of the body.
-        status: HTTP status.
-        headers: further headers.
-    """
-
-    body: bytes | str | Mapping[str, Any] | list[Any] | Iterable[bytes]
-    content_type: str = JSON
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Route:
-    """One operation of a function.
-
-    Args:
-        method: HTTP method.
-        path: below the function: `/` or `/strip`. The function answers it with and without its own name in front.
-        handler: from a call to its answer; a mapping is answered as JSON.
-        summary: one line for openapi.json and the README.
-        options: the query parameters it knows; any other is refused.
-        takes: what its body is: `image`, `images`, `json` or `nothing`.
-        produces: the media types it can answer in, the default first.
-        aliases: further paths, as other projects' clients know them.
-    """
-
-    method: str
-    path: str
-    handler: Callable[[Call], Reply | Mapping[str, Any]]
-    summary: str
-    options: tuple[Option, ...] = ()
-    takes: str = "nothing"
-    produces: tuple[str, ...] = (JSON,)
-    aliases: tuple[str, ...] = ()
-
-    @property
-    def operation(self) -> str:
-        """A short name for metrics and logs, such as `strip`."""
-        return self.path.strip("/").replace("/", "_") or "root"
-
-
-@dataclass(frozen=True)
-class EventRoute:
-    """One type of CloudEvent that a function takes.
-
-    Args:
-        type: type of the event.
-        reply: type of the reply.
-        takes: `image` (handler gets the bytes) or `json` (handler gets the parsed data).
-        handler: from the data and the settings to the reply's data: a mapping, or bytes with their media type.
-        result: name under which a mapping stands in the reply's `results`; None where the reply is the result.
-    """
-
-    type: str
-    reply: str
-    takes: str
-    handler: Callable[[Any, Any], Mapping[str, Any] | tuple[bytes, str]]
-    result: str | None = None
-
-
-@dataclass(frozen=True)
-class Function:
-    """One function: its name is its directory, extra, Service, image suffix and prefix of its variables."""
-
-    name: str
-    summary: str
-    settings: type[Settings]
-    routes: tuple[Route, ...]
-    page: Path
-    events: tuple[EventRoute, ...] = ()
-
-
-class Call:
-    """One request to one route: its options and its body, read only when asked for."""
-
-    def __init__(self, request: Request, route: Route, settings: Settings, identifier: str, timing: Timing) -> None:
-        self.request = request
-        self.route = route
-        self.settings: Any = settings
-        self.id = identifier
-        self.timing = timing
-        self.body = _body(request, settings)
-
-    @cached_property
-    def options(self) -> dict[str, Any]:
-        """The route's options, checked, defaults included.
-
-        Raises:
-            Problem: 400 for an unknown option or a value that is not allowed.
-        """
-        return parse_options(self.route.options, self.request.args.items(multi=True))
-
-    def uploads(self) -> list[Upload]:
-        """All files of the request, in order.
-
-        Raises:
-            Problem: 400, 408 or 413, see `functions.kit.uploads`.
-        """
-        before = self.timing.elapsed()
-        uploads = read_uploads(self.body, self.request.headers.get("Content-Type", ""), self.settings.max_files)
-        self.timing.add("read", self.timing.elapsed() - before)
-        return uploads
-
-    def upload(self) -> Upload:
-        """The one image of the request.
-
-        Raises:
-            Problem: as `uploads`, and 400 where it is not clear which file is meant.
-        """
-        return the_image(self.uploads())
-
-    def json(self) -> dict[str, Any]:
-        """The body as a JSON object; an empty body or a form's is an empty object.
-
-        Raises:
-            Problem: 400 for anything else.
-        """
-        if boundary_of(self.request.headers.get("Content-Type", "")) is not None:
-            raise problems.malformed("this takes its parameters in the query or as a JSON object, not as a form")
-        data = self.body.read()
-        if not data.strip():
-            return {}
-        try:
-            value = json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise problems.malformed(f"the body is not JSON: {str(error)[:200]}") from None
-        if not isinstance(value, dict):
-            raise problems.malformed(f"the body must be a JSON object, not {type(value).__name__}")
-        return value
-
-    def accepts(self, *media_types: str) -> str:
-        """The media type the client likes best; the first of equals, and without an Accept header.
-
-        Raises:
-            Problem: 406 where it accepts none.
-        """
-        accept = self.request.accept_mimetypes
-        if not accept:
-            return media_types[0]
-        best = accept.best_match(media_types)
-        if best is None:
-            raise problems.not_acceptable(list(media_types))
-        return best
 
 
 class Service:
@@ -468,15 +313,6 @@ def dispatch(function: Function, request: Request) -> Response:
         problem = Problem(503, "misconfigured", "Misconfigured", "; ".join(error.mistakes))
         return Response(problem.encode(), problem.status, content_type=problems.MEDIA_TYPE)
     return service.answer(request)
-
-
-def _body(request: Request, settings: Settings) -> Body:
-    return Body(
-        request.stream,
-        request.content_length,
-        settings,
-        request.environ.get("gunicorn.socket"),
-    )
 
 
 def _json(value: Mapping[str, Any], status: int = 200) -> Response:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import flask
 
 from functions.kit import problems
+from functions.kit.function import Call, EventRoute, Function, Reply, Route
 from functions.kit.options import Option, choice, integer, number, parse_options
-from functions.kit.service import Call, EventRoute, Function, Reply, Route, Service, dispatch, start
+from functions.kit.service import Service, dispatch, start
 from functions.stress.plan import CORE, QUOTA, StressSettings
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 from tests.servers import FunctionServer
@@ -31,11 +30,7 @@ def over_http(examples: int) -> list[str]:
     """
     broken = []
     for name in FUNCTIONS:
-        server = FunctionServer(name, ENVIRONMENT.get(name, {}))
-        over = threading.Event()
-        reader = threading.Thread(target=_read_log, args=(server, over))
-        reader.start()
-        try:
+        with FunctionServer(name, ENVIRONMENT.get(name, {})) as server:
             done = subprocess.run(
                 [
                     *(str(Path(sys.executable).parent / "schemathesis"), "run", f"{server.url}/openapi.json"),
@@ -48,19 +43,9 @@ def over_http(examples: int) -> list[str]:
                 errors="replace",
             )
             alive = server.process.poll() is None and server.get("/healthz").status_code == 200
-        finally:
-            over.set()
-            reader.join()
-            server.stop()
         summary = [line.strip() for line in done.stdout.splitlines() if " generated, " in line]
         print(f"http {name:<10}{' '.join(summary) or 'no summary'}", flush=True)
         if done.returncode or not alive:
             print(done.stdout[-4000:])
             broken.append(f"http {name}: {'its schema or a status was broken' if alive else 'it stopped answering'}")
     return broken
-
-
-def _read_log(server: FunctionServer, over: threading.Event) -> None:
-    """Read what it writes: a log that nobody reads fills its pipe, and then stops the server."""
-    while not over.wait(0.2):
-        server.log()

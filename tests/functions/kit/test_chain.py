@@ -14,8 +14,9 @@ from flask import Flask, request
 
 from functions.kit import chain, events
 from functions.kit.events import Event
+from functions.kit.function import EventRoute, Function, Route
 from functions.kit.problems import Problem
-from functions.kit.service import EventRoute, Function, Route, Service
+from functions.kit.service import Service
 from functions.kit.settings import Settings, load
 
 NOW = datetime(2026, 2, 3, 10, 0, tzinfo=UTC)

@@ -13,7 +13,7 @@ from referencing import Registry, Resource
 
 from functions.kit import chain
 from functions.kit.events import Event
-from functions.kit.service import Function
+from functions.kit.function import Function
 from tests.conftest import FUNCTIONS
 from tests.functions.kit.test_chain import deliver, replied, uploaded
 from tests.images import encoded, gradient

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from functions.kit.function import Call, Function, Reply, Route
 from functions.kit.options import Option, choice, flag, integer
-from functions.kit.service import Call, Function, Reply, Route, dispatch
+from functions.kit.service import dispatch
 from functions.kit.settings import Settings
 
 
