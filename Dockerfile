@@ -1,10 +1,11 @@
-# One image a function:
+# One image a function, and one that loads them:
 #
 #   docker build --build-arg FUNCTION=exif -t dev.local/pixelamp-exif:0.1.0 .
-#   make images REGISTRY=registry.example.com/me      all three, with docker, podman or buildah
+#   docker build --build-arg FUNCTION=loadtest -t dev.local/pixelamp-loadtest:0.1.0 .
+#   make images REGISTRY=registry.example.com/me      all three functions, with docker, podman or buildah
 #
 # The build needs a package index and nothing else; the image holds Python, that function's pinned packages, the kit
-# and that function.
+# and that function. Plain instructions alone, so that builders without BuildKit take this file too.
 FROM docker.io/library/python:3.13-slim AS build
 ARG FUNCTION
 WORKDIR /build
@@ -15,20 +16,32 @@ RUN python -m venv --without-pip /venv \
        --only-binary :all: -r requirements.txt \
     && find /venv -type d \( -name tests -o -name test \) -prune -exec rm -rf {} + \
     && find /venv -type f \( -name '*.pyi' -o -name '*.h' -o -name '*.a' \) -delete
-COPY functions/__init__.py /app/functions/
-COPY functions/kit /app/functions/kit
-COPY functions/${FUNCTION} /app/functions/${FUNCTION}
+COPY pyproject.toml ./
+COPY functions functions
+COPY knative/__init__.py knative/
+COPY knative/local knative/local
+COPY loadtest loadtest
+# The choice is made here, in the stage that is thrown away. The load test needs Locust's settings and the profiles of
+# load that the engine reads too; a function needs the kit.
+RUN mkdir -p /app/functions /app/knative \
+    && if [ "${FUNCTION}" = loadtest ]; then \
+         cp -r pyproject.toml loadtest /app/ \
+         && cp -r knative/__init__.py knative/local /app/knative/ && rmdir /app/functions; \
+       else \
+         cp -r functions/__init__.py functions/kit "functions/${FUNCTION}" /app/functions/ && rmdir /app/knative; \
+       fi \
+    && chmod -R a+rX /app \
+    && find /app -name __pycache__ -prune -exec rm -rf {} +
 # Without bytecode a cold start takes three times as long, and a read-only root could never keep any. Unchecked: nothing
 # in an image changes, so no start need compare dates.
-RUN find /app -name __pycache__ -prune -exec rm -rf {} + \
-    && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /venv/lib /app
+RUN python -m compileall -q -j 0 --invalidation-mode unchecked-hash /venv/lib /app
 
 FROM docker.io/library/python:3.13-slim
 ARG FUNCTION
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="pixelamp-${FUNCTION}" \
-      org.opencontainers.image.description="Image analysis as a serverless function: ${FUNCTION}" \
+      org.opencontainers.image.description="Pixelamp, image analysis as serverless functions: ${FUNCTION}" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.source="https://github.com/pixelamp/pixelamp" \
@@ -44,10 +57,12 @@ COPY --from=build /venv /venv
 COPY --from=build /app /app
 # The base has no bytecode of the standard library: that of the modules which this function loads is made here, and for
 # histogram matplotlib's list of fonts, which would otherwise cost its first plot a second at every start.
-RUN --mount=type=bind,source=knative/image/prepare.py,target=/prepare.py python /prepare.py
+COPY knative/image/prepare.py prepare.py
+RUN python prepare.py && rm prepare.py
 USER 65532:65532
 EXPOSE 8080
-HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["python", "-c", \
-    "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('PORT', '8080') + '/healthz', timeout=4)"]
+# For plain containers; a cluster probes by its manifest. The load test serves nothing.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD test "$FUNCTION" = loadtest || python -c \
+    "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('PORT', '8080') + '/healthz', timeout=4)"
 # `exec`, so that the server is process 1 and gets SIGTERM itself.
-CMD exec python -m functions.kit.server "$FUNCTION"
+CMD if [ "$FUNCTION" = loadtest ]; then exec locust --headless; fi; exec python -m functions.kit.server "$FUNCTION"

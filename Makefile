@@ -51,7 +51,7 @@ soak: $(VENV)/.dev  ## thirty minutes of mixed load with kills
 loadtest: $(VENV)/.dev  ## the quick set against the local engine; SCENARIO=name for another
 	$(BIN)/python -m loadtest $(SCENARIO) $(ARGS)
 
-images: $(VENV)/.serve  ## the three images, with docker, podman or buildah
+images: $(VENV)/.serve  ## the three images, with docker, podman or buildah; ARGS=loadtest for the load test's
 	$(BIN)/python -m knative images --registry $(REGISTRY) --tag $(TAG) $(ARGS)
 
 deploy undeploy status: $(VENV)/.serve  ## to and from the cluster of your KUBECONFIG

@@ -1,4 +1,4 @@
-"""`python -m knative images`: the functions' container images, with docker, podman or buildah."""
+"""`python -m knative images`: the container images of functions and load test, with docker, podman or buildah."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 FUNCTIONS = ("histogram", "exif", "stress")
+# Built when asked for by name: only a load from inside the cluster needs it.
+IMAGES = (*FUNCTIONS, "loadtest")
 TOOLS = ("docker", "podman", "buildah")
 VERSION = "0.1.0"
 
@@ -59,7 +61,7 @@ def build_command(
 
     Args:
         tool: docker, podman or buildah.
-        function: which function.
+        function: which function, or `loadtest`.
         image: the name the image gets.
         version: the version that its labels state.
         revision: the commit that its labels state.
@@ -86,9 +88,11 @@ def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "images",
         help="build the functions' images",
-        description="Build the functions' images with docker, podman or buildah.",
+        description="Build the images of functions and load test with docker, podman or buildah.",
     )
-    parser.add_argument("functions", nargs="*", metavar="FUNCTION", help=f"default: {' '.join(FUNCTIONS)}")
+    parser.add_argument(
+        "functions", nargs="*", metavar="IMAGE", help=f"of {', '.join(IMAGES)} (default: {' '.join(FUNCTIONS)})"
+    )
     parser.add_argument(
         "--registry", default="dev.local", help="registry and path before the name (default: %(default)s)"
     )
@@ -100,9 +104,9 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace, run: Run = subprocess.run) -> int:
     """Build the images of the arguments; 0 if all were built."""
     wanted = arguments.functions or list(FUNCTIONS)
-    unknown = sorted(set(wanted) - set(FUNCTIONS))
+    unknown = sorted(set(wanted) - set(IMAGES))
     if unknown:
-        print(f"no function {', '.join(unknown)}: there are {', '.join(FUNCTIONS)}", file=sys.stderr)
+        print(f"no image {', '.join(unknown)}: there are {', '.join(IMAGES)}", file=sys.stderr)
         return 2
     try:
         tool = builder(run=run)

@@ -1,11 +1,12 @@
 """Run once while an image is built: bytecode for the standard library, and matplotlib's list of fonts.
 
 Loads the function and asks it a few things in this process, so that what it imports is known, and compiles those of the
-modules that belong to the standard library.
+modules that belong to the standard library. Of the load test it is the modules that each of its processes starts with.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import py_compile
 import sys
@@ -14,7 +15,10 @@ from pathlib import Path
 
 
 def load(function: str) -> None:
-    """Import what the function imports when it starts and when it answers."""
+    """Import what the function imports when it starts and when it answers, or the load test when it starts."""
+    if function == "loadtest":
+        importlib.import_module("loadtest.locustfile")
+        return
     from functions.kit.application import build
 
     app, _ = build(function)
