@@ -85,6 +85,8 @@ def document(
 
 def selected(reading: Reading, tags: Collection[str] = (), groups: Collection[str] = ()) -> dict[str, list[Row]]:
     """The rows of the groups and names asked for, without empty groups."""
+    if not tags and not groups:
+        return {group: list(rows.values()) for group, rows in reading.groups.items() if rows}
     names = {name.lower() for name in tags}
     wanted = {group.lower() for group in groups}
     chosen: dict[str, list[Row]] = {}
@@ -184,21 +186,24 @@ def flat(
     """
     table: dict[str, Any] = {"SourceFile": name} if name else {}
     for group, rows in selected(reading, tags, groups).items():
-        for row in rows:
-            table[f"{group}:{row.name}"] = _jsonable(row.value if raw else row.printed)
+        prefix = group + ":"
+        for tag, value, printed, _, _ in rows:
+            table[prefix + tag] = _jsonable(value if raw else printed)
     return table
 
 
 def _jsonable(value: Any) -> Any:
     if isinstance(value, str):
-        if len(value) in (4, 5) and value.lower() in ("true", "false"):
+        if value[:1] in "tTfF" and len(value) < 6 and value.lower() in ("true", "false"):
             return value.lower() == "true"
         return number_or_text(value)
+    if isinstance(value, int | float):
+        return value if isinstance(value, bool) else number_or_text(value)
     if isinstance(value, dict):
         return {key: _jsonable(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_jsonable(item) for item in value]
-    return value if isinstance(value, bool) or value is None else number_or_text(value)
+    return value
 
 
 def table(reading: Reading, tags: Collection[str] = (), groups: Collection[str] = (), *, raw: bool = False) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+from bisect import bisect_left
 from collections.abc import Callable
 from struct import unpack_from
 from typing import Any
@@ -19,6 +20,7 @@ from functions.exif.tags import Tag
 
 Scalar = int | float | str
 _WHOLE = frozenset((1, 3, 4, 6, 8, 9, 16, 17))
+_UNSIGNED = frozenset((1, 3, 4, 13, 16, 18))
 Shown = tuple[Scalar, Scalar]
 Rule = Callable[[Entry, Tag, str], Shown]
 
@@ -55,20 +57,19 @@ def show(entry: Entry, tag: Tag, order: str) -> Shown:
         tag: what the number means in its directory.
         order: `<` or `>`, for numbers inside opaque values.
     """
-    if tag.show:
-        rule = RULES[tag.show]
+    _, _, _, rule, labels, _ = tag
+    if rule:
         try:
-            return rule(entry, tag, order)
+            return RULES[rule](entry, tag, order)
         except (ValueError, IndexError, OverflowError, ZeroDivisionError, struct.error, TypeError, KeyError):
             return (plain(entry),) * 2
-    raw = entry.value
+    _, kind, _, raw, _, _ = entry
     # The common case first: one whole number.
-    whole = entry.type in _WHOLE and isinstance(raw, tuple) and len(raw) == 1
-    value: Scalar = raw[0] if whole else plain(entry)  # type: ignore[index, assignment]
-    labels = tag.labels
-    if labels:
-        return value, _label(value, labels)
-    return value, value
+    value: Scalar = raw[0] if kind in _WHOLE and raw is not None and len(raw) == 1 else plain(entry)  # type: ignore[assignment]
+    if not labels:
+        return value, value
+    label = labels.get(value)
+    return value, _label(value, labels) if label is None else label
 
 
 def _label(value: Scalar, labels: dict[Any, str]) -> str:
@@ -82,10 +83,10 @@ def _label(value: Scalar, labels: dict[Any, str]) -> str:
 
 def plain(entry: Entry) -> Scalar:
     """A value without any rule: one number as it is, several as text with spaces, text up to its first zero."""
-    kind, raw = entry.type, entry.value
-    if raw is None and kind in (ASCII, UNDEFINED):
-        return binary(entry.size)
+    _, kind, _, raw, _, _ = entry
     if raw is None:
+        if kind in (ASCII, UNDEFINED):
+            return binary(entry.size)
         return f"(large array of {entry.number} {FORMAT_NAMES.get(kind, 'byte')} values)"
     if isinstance(raw, bytes):
         if kind == UNDEFINED:
@@ -200,10 +201,27 @@ def _blanks(entry: Entry, _tag: Tag, _order: str) -> Shown:
 
 
 def _sized(entry: Entry, longest: int) -> Shown:
+    raw = entry.value
+    if entry.type in _UNSIGNED and isinstance(raw, tuple) and len(raw) > longest:
+        value: Scalar = binary(_written(raw))  # type: ignore[arg-type]
+        return value, value
     value = plain(entry)
     if len(str(value)) > longest:
         value = binary(len(str(value)))
     return value, value
+
+
+def _written(numbers: tuple[int, ...]) -> int:
+    """The length of whole numbers written with spaces between, without writing them: a TIFF has 10,000s of strips.
+
+    Offsets stand in order, which makes the sort one pass.
+    """
+    ordered = sorted(numbers)
+    length, power = 2 * len(ordered) - 1, 10
+    while power <= ordered[-1]:
+        length += len(ordered) - bisect_left(ordered, power)
+        power *= 10
+    return length
 
 
 def _offsets(entry: Entry, _tag: Tag, _order: str) -> Shown:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from functions.exif.blocks import Block, Scan
 from functions.exif.ifd import Entry, Ifd, Ifds, walk
 from functions.exif.printing import binary, plain, show
-from functions.exif.tags import tag
+from functions.exif.tags import table
 
 # Printed values may be lists and structures in XMP and IPTC.
 Printed = Any
@@ -216,11 +216,11 @@ def _directories(reading: Reading, block: Block, ifds: Ifds) -> None:
     order = ifds.order
     for ifd in ifds.ifds:
         own = ifd.name == "IFD0" and reading.scan.tiff == "RW2"
-        lookup = "PanasonicRaw" if own else ifd.name
+        tags = table("PanasonicRaw" if own else ifd.name)
         rows = reading.groups.setdefault(ifd.name, {})
         compression = _whole(ifd, 0x103)
         for number, entry in ifd.entries.items():
-            description = tag(lookup, number)
+            description = tags[number]
             if number not in _SPECIAL or own:
                 value, printed = show(entry, description, order)
                 name = description.name

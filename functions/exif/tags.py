@@ -8,7 +8,6 @@ are those of TIFF, several where the standard allows several; a count of 0 is an
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any, NamedTuple
 
 
@@ -491,7 +490,32 @@ INTEROP: dict[int, tuple[Any, ...]] = {
 }
 
 
-@cache
+class Table(dict[int, Tag]):
+    """The tags of a directory by number, each described when it is first asked for.
+
+    What no table names is described anew each time: a file of made-up numbers must not fill memory.
+    """
+
+    def __init__(self, directory: str) -> None:
+        super().__init__()
+        self.directory = directory
+
+    def __missing__(self, number: int) -> Tag:
+        found, known = _described(self.directory, number)
+        if known:
+            self[number] = found
+        return found
+
+
+_TABLES = {directory: Table(directory) for directory in ("GPS", "PanasonicRaw")}
+_ANY = Table("Exif")
+
+
+def table(directory: str) -> Table:
+    """The tags of a directory: `GPS`, `PanasonicRaw`, or any other, which all share their numbers."""
+    return _TABLES.get(directory, _ANY)
+
+
 def tag(directory: str, number: int) -> Tag:
     """The tag of a number in a directory.
 
@@ -502,19 +526,26 @@ def tag(directory: str, number: int) -> Tag:
     Returns:
         Its description; an unknown one is named by its number, as `Exif_0xc6d4`.
     """
+    return table(directory)[number]
+
+
+def _described(directory: str, number: int) -> tuple[Tag, bool]:
+    """A number's description, and whether a table has it."""
     if directory == "GPS":
         row = GPS.get(number)
-        return Tag(*row) if row else Tag(f"GPS_0x{number:04x}")
+        return (Tag(*row), True) if row else (Tag(f"GPS_0x{number:04x}"), False)
     row = IFD0.get(number) or EXIF.get(number) or INTEROP.get(number)
     if row and directory != "PanasonicRaw":
-        return Tag(*row)
+        return Tag(*row), True
     from functions.exif import private
 
     if directory == "PanasonicRaw":
         row = private.PANASONIC_RAW.get(number)
-        return _private(row) if row else tag("IFD0", number)._replace(name=f"PanasonicRaw_0x{number:04x}")
+        if row:
+            return _private(row), True
+        return tag("IFD0", number)._replace(name=f"PanasonicRaw_0x{number:04x}"), False
     row = private.TAGS.get(number)
-    return _private(row) if row else Tag(f"Exif_0x{number:04x}", show="unknown")
+    return (_private(row), True) if row else (Tag(f"Exif_0x{number:04x}", show="unknown"), False)
 
 
 def _private(row: tuple[Any, ...]) -> Tag:
