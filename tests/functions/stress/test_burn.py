@@ -19,10 +19,20 @@ from functions.stress.plan import MEBI, Plan
 ROOT = Path(__file__).parents[3]
 
 
+others: set[int] = set()
+
+
+@pytest.fixture(autouse=True)
+def servers_of_other_tests() -> None:
+    """Children that were there before: the session's servers, which are not counted."""
+    others.clear()
+    others.update(children())
+
+
 def children() -> list[int]:
-    """The burners of this process: other tests of the session keep servers of their own."""
-    pids = [int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
-    return [pid for pid in pids if b"burner" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    """The children of this process that came since the test began."""
+    tasks = Path("/proc/self/task").iterdir()
+    return [int(pid) for task in tasks for pid in (task / "children").read_text().split() if int(pid) not in others]
 
 
 def carry_out(plan: Plan) -> Burn:
