@@ -158,7 +158,7 @@ def preview(reading: Reading, data_uri: bool = False) -> dict[str, Any] | None:
     if not reading.previews:
         return None
     first = reading.previews[0]
-    result: dict[str, Any] = {"group": first.group, "name": first.name, "bytes": len(first.data)}
+    result: dict[str, Any] = {"group": first.group, "name": first.name, "bytes": first.size}
     inner = scan(first.data)
     if inner is not None and inner.width:
         result["width"], result["height"] = inner.width, inner.height

@@ -31,7 +31,7 @@ def scan(data: bytes) -> Scan:
         data: the file, from its first byte; what stands before the first marker is passed over.
     """
     result = Scan("JPEG", "image/jpeg")
-    segments = _Segments(result)
+    segments = _Segments(result, data)
     if data.startswith(EXV_SIGNATURE):
         result.format, result.media_type = "EXV", "image/x-exv"
         position = len(EXV_SIGNATURE)
@@ -61,7 +61,7 @@ def scan(data: bytes) -> Scan:
             result.warn(f"the file ends inside the segment at byte {found.start()}")
             stop = end
         if marker >= 0xE0 or marker in START_OF_FRAME:
-            segments.take(marker, position + 2, data[position + 2 : stop])
+            segments.take(marker, position + 2, stop)
         position = stop
     else:
         result.warn(f"more than {MAX_SEGMENTS:,} segments; the rest is ignored")
@@ -72,8 +72,9 @@ def scan(data: bytes) -> Scan:
 class _Segments:
     """Gathers what may span several segments: Exif, extended XMP, ICC, image resources."""
 
-    def __init__(self, result: Scan) -> None:
+    def __init__(self, result: Scan, data: bytes) -> None:
         self.result = result
+        self.data = data
         self.icc: dict[int, bytes] = {}
         self.icc_count = 0
         self.icc_offset = 0
@@ -82,41 +83,50 @@ class _Segments:
         self.resources: list[tuple[int, bytes]] = []
         self.exif: list[tuple[int, bytes]] = []
 
-    def take(self, marker: int, offset: int, body: bytes) -> None:
-        """One segment: `offset` is that of its body in the file."""
+    def take(self, marker: int, start: int, end: int) -> None:
+        """One segment, its body from start to end: copied once, without its header."""
+        data = self.data
         if marker == 0xE1:
-            self._app1(offset, body)
-        elif marker == 0xE2 and body.startswith(ICC_HEADER) and len(body) > 14:
+            self._app1(start, end)
+        elif marker == 0xE2 and data.startswith(ICC_HEADER, start, end) and end - start > 14:
             if not self.icc:
-                self.icc_offset = offset + 14
-            self.icc_count = body[13]
-            self.icc.setdefault(body[12], body[14:])
+                self.icc_offset = start + 14
+            self.icc_count = data[start + 13]
+            self.icc.setdefault(data[start + 12], data[start + 14 : end])
         elif marker in START_OF_FRAME:
-            self._frame(marker, body)
-        elif marker == 0xED and body.startswith(PHOTOSHOP_HEADERS):
-            header = 14 if body.startswith(PHOTOSHOP_HEADERS[0]) else 27
-            self.resources.append((offset + header, body[header:]))
+            self._frame(marker, data[start:end])
+        elif marker == 0xED and data.startswith(PHOTOSHOP_HEADERS, start, end):
+            start += 14 if data.startswith(PHOTOSHOP_HEADERS[0], start) else 27
+            self.resources.append((start, data[start:end]))
         elif marker == 0xFE:
-            self.result.add("comment", offset, body, "COM")
+            self.result.add("comment", start, data[start:end], "COM")
         elif 0xE0 <= marker <= 0xEF:
-            self._other(marker - 0xE0, offset, body)
+            self._other(marker - 0xE0, start, data[start:end])
 
-    def _app1(self, offset: int, body: bytes) -> None:
+    def _app1(self, start: int, end: int) -> None:
+        data = self.data
         # The second byte after "Exif" may be anything: Ricoh and others write other than two zeros.
-        if body.startswith(EXIF_HEADER):
-            if self.exif and body[6:8] not in (b"II", b"MM"):
-                self.exif[-1] = (-1, self.exif[-1][1] + body[6:])
+        if data.startswith(EXIF_HEADER, start, end):
+            start += 6
+            if self.exif and not data.startswith((b"II", b"MM"), start, end):
+                self.exif[-1] = (-1, self.exif[-1][1] + data[start:end])
             else:
-                self.exif.append((offset + 6, body[6:]))
-        elif body.startswith(XMP_HEADER):
-            self.result.add("xmp", offset + len(XMP_HEADER), body[len(XMP_HEADER) :], "APP1")
-        elif body.startswith(XMP_EXTENSION) and len(body) > 75:
-            guid = body[35:67]
-            size, at = unpack_from(">II", body, 67)
+                self.exif.append((start, data[start:end]))
+        elif data.startswith(XMP_HEADER, start, end):
+            start += len(XMP_HEADER)
+            self.result.add("xmp", start, data[start:end], "APP1")
+        elif data.startswith(XMP_EXTENSION, start, end) and end - start > 75:
+            guid = data[start + 35 : start + 67]
+            size, at = unpack_from(">II", data, start + 67)
             parts = self.extensions.setdefault(guid, [])
-            parts.append((at, body[75:]))
+            parts.append((at, data[start + 75 : end]))
             self.extension_sizes[guid] = size
-        elif b"<x:xmpmeta" in body[:128] or b"<?xpacket" in body[:128]:
+        else:
+            self._nameless(start, data[start:end])
+
+    def _nameless(self, offset: int, body: bytes) -> None:
+        """An APP1 of no standard's: XMP without its header, or some maker's."""
+        if b"<x:xmpmeta" in body[:128] or b"<?xpacket" in body[:128]:
             start = body.find(b"<")
             self.result.add("xmp", offset + start, body[start:], "APP1")
         else:

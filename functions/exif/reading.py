@@ -66,7 +66,7 @@ class Reading:
         scan: of its container.
         groups: rows by name, by group.
         warnings: of the scan, the walks and the readers of other blocks.
-        previews: pictures inside the metadata: group and name of the row, offset in `source`, bytes.
+        previews: pictures inside the metadata.
         order: byte order of the first Exif block, `<` or `>`; empty without one.
         maker: where the maker note stands.
         note: whose it is, how large, and of how many tags.
@@ -105,11 +105,18 @@ class Reading:
 
 
 class Preview(NamedTuple):
-    """A picture inside the metadata, such as IFD1's thumbnail."""
+    """A picture inside the metadata, such as IFD1's thumbnail: the row's group and name, and where it stands."""
 
     group: str
     name: str
-    data: bytes
+    block: bytes
+    start: int
+    size: int
+
+    @property
+    def data(self) -> bytes:
+        """The picture's own bytes, copied when they are asked for."""
+        return self.block[self.start : self.start + self.size]
 
 
 class NoteSummary(NamedTuple):
@@ -131,8 +138,12 @@ class MakerNote(NamedTuple):
 
     def is_text(self) -> bool:
         """Whether the note is nothing but text, which is a tag of its own."""
-        data = self.block[self.offset : self.offset + self.size].rstrip(b"\0")
-        return bool(data) and data.isascii() and not data.translate(None, TEXT_BYTES)
+        # Most notes betray themselves at their beginning.
+        for size in (min(self.size, 16), self.size):
+            data = self.block[self.offset : self.offset + size].rstrip(b"\0")
+            if not data or data.translate(None, TEXT_BYTES):
+                return False
+        return True
 
 
 def read(scan: Scan, *, exif_only: bool = False) -> Reading:
@@ -345,9 +356,8 @@ def _previews(reading: Reading, block: Block, ifd: Ifd) -> None:
             continue
         text = binary(size)
         reading.add(ifd.name, name, text, text)
-        data = block.data[start : start + size]
-        if data[:2] == b"\xff\xd8" and len(data) == size:
-            reading.previews.append(Preview(ifd.name, name, data))
+        if block.data.startswith(b"\xff\xd8", start) and start + size <= len(block.data) and size > 1:
+            reading.previews.append(Preview(ifd.name, name, block.data, start, size))
         else:
             reading.warnings.append(f"{ifd.name}: no whole JPEG where its {name} should be")
 
