@@ -102,13 +102,15 @@ class Function:
 class Call:
     """One request to one route: its options and its body, read only when asked for."""
 
-    def __init__(self, request: Request, route: Route, settings: Settings, identifier: str, timing: Timing) -> None:
+    def __init__(
+        self, request: Request, route: Route, body: Body, settings: Settings, identifier: str, timing: Timing
+    ) -> None:
         self.request = request
         self.route = route
         self.settings: Any = settings
         self.id = identifier
         self.timing = timing
-        self.body = _body(request, settings)
+        self.body = body
 
     @cached_property
     def options(self) -> dict[str, Any]:
@@ -170,12 +172,3 @@ class Call:
         if best is None:
             raise problems.not_acceptable(list(media_types))
         return best
-
-
-def _body(request: Request, settings: Settings) -> Body:
-    return Body(
-        request.stream,
-        request.content_length,
-        settings,
-        request.environ.get("gunicorn.socket"),
-    )

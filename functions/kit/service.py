@@ -61,14 +61,15 @@ class Service:
         method = "GET" if request.method == "HEAD" else request.method
         identifier = request_id(request.headers.get("X-Request-ID"))
         timing = Timing()
+        body = _body(request, self.settings)
         if path in self._builtin and method == "GET":
+            _discard(request, body)
             return self._finish(self._builtin[path](request), identifier, timing)
         self.metrics.started()
         cold, self._cold = self._cold, False
         routes = self._routes.get(path, {})
         route = routes.get(method)
         operation = route.operation if route else "page" if path == "/" and method == "GET" else "other"
-        body: Body | None = None
         outcome = "ok"
         try:
             if path == "/" and method == "GET" and route is None:
@@ -80,17 +81,14 @@ class Service:
             else:
                 if method == "POST":
                     self._authorise(request)
-                call = Call(request, route, self.settings, identifier, timing)
-                body = call.body
-                response = self._work(call)
+                response = self._work(Call(request, route, body, self.settings, identifier, timing))
         except Problem as problem:
             outcome = problem.slug
             response = self._problem(request, problem, identifier)
         except Exception as error:  # noqa: BLE001 - the last line of defence: said in the log, never a stack trace outside
             outcome = "defect"
             response = self._crash(request, error, identifier)
-        # What a handler left unread must not be read by the framework without a limit.
-        request.__dict__["stream"] = _EMPTY
+        _discard(request, body)
         self._finish(response, identifier, timing)
         if cold:
             response.headers["X-Cold-Start"] = "1"
@@ -256,15 +254,14 @@ class Service:
         outcome: str,
         identifier: str,
         timing: Timing,
-        body: Body | None,
+        body: Body,
     ) -> None:
         """Count and log the request when the last byte of its answer has gone."""
         method, trace = request.method, trace_id(request.headers.get("traceparent"))
 
         def done() -> None:
             seconds = timing.elapsed()
-            bytes_in = body.bytes_read if body else 0
-            self.metrics.finished(operation, response.status_code, seconds, bytes_in)
+            self.metrics.finished(operation, response.status_code, seconds, body.bytes_read)
             self.log.write(
                 "info" if response.status_code < 500 else "warning",
                 "request",
@@ -274,7 +271,7 @@ class Service:
                 operation=operation,
                 status=response.status_code,
                 milliseconds=round(seconds * 1000, 2),
-                bytes_in=bytes_in,
+                bytes_in=body.bytes_read,
                 outcome=outcome,
             )
 
@@ -313,6 +310,21 @@ def dispatch(function: Function, request: Request) -> Response:
         problem = Problem(503, "misconfigured", "Misconfigured", "; ".join(error.mistakes))
         return Response(problem.encode(), problem.status, content_type=problems.MEDIA_TYPE)
     return service.answer(request)
+
+
+def _body(request: Request, settings: Settings) -> Body:
+    return Body(
+        request.stream,
+        request.content_length,
+        settings,
+        request.environ.get("gunicorn.socket"),
+    )
+
+
+def _discard(request: Request, body: Body) -> None:
+    """What a handler left unread: drained, and out of the framework's reach, which would read it without a limit."""
+    body.drain()
+    request.__dict__["stream"] = _EMPTY
 
 
 def _json(value: Mapping[str, Any], status: int = 200) -> Response:

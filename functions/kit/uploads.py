@@ -17,7 +17,7 @@ from functions.kit.problems import Problem, malformed, no_image, quantity, too_m
 from functions.kit.settings import Settings
 
 CHUNK = 64 * 1024
-# What of an oversized body is read and thrown away, so that a client which sends before it listens gets its 413.
+# What of a body that nobody wants is read and thrown away, so that a client which sends before it listens is answered.
 DRAIN_BYTES = 64 * 2**20
 DRAIN_SECONDS = 10.0
 MAX_FIELD_BYTES = 64 * 1024
@@ -55,6 +55,7 @@ class Body:
         self._length = length
         self._settings = settings
         self._connection = connection
+        self._ended = False
         self.bytes_read = 0
 
     def chunks(self) -> Iterator[bytes]:
@@ -65,7 +66,6 @@ class Body:
         """
         limit = self._settings.max_bytes
         if self._length is not None and self._length > limit:
-            self._drain()
             raise too_many_bytes(limit, self._length, self._settings.variable("max_bytes"))
         deadline = time.monotonic() + self._settings.body_seconds
         try:
@@ -75,7 +75,6 @@ class Body:
                     break
                 self.bytes_read += len(chunk)
                 if self.bytes_read > limit:
-                    self._drain()
                     raise too_many_bytes(limit, None, self._settings.variable("max_bytes"))
                 yield chunk
         finally:
@@ -108,8 +107,11 @@ class Body:
                 raise TimeoutError
             if self._connection is not None:
                 self._connection.settimeout(remaining)
-            return self._stream.read(CHUNK)
+            chunk = self._stream.read(CHUNK)
+            self._ended = not chunk
+            return chunk
         except TimeoutError:
+            self._ended = True
             seconds = quantity(self._settings.body_seconds, "s")
             raise Problem(
                 408,
@@ -119,20 +121,25 @@ class Body:
                 f"{quantity(self.bytes_read, 'bytes')} have",
             ) from None
         except Exception as error:  # noqa: BLE001 - servers raise their own kinds for broken chunks and lost clients
+            self._ended = True
             raise malformed(f"the body could not be read: {type(error).__name__}") from None
 
-    def _drain(self) -> None:
-        """Read on for a while, so that the answer reaches a client that is still sending."""
+    def drain(self) -> None:
+        """Read what nobody has read, within bounds, and throw it away.
+
+        An answer that goes out while its request is still coming in is lost to a client that sends before it listens,
+        and the server closes the connection on bytes that it does not know.
+        """
         deadline = time.monotonic() + DRAIN_SECONDS
         drained = 0
-        while drained < DRAIN_BYTES:
-            try:
-                chunk = self._read(deadline)
-            except Problem:
-                return
-            if not chunk:
-                return
-            drained += len(chunk)
+        try:
+            while not self._ended and drained < DRAIN_BYTES:
+                drained += len(self._read(deadline))
+        except Problem:
+            return
+        finally:
+            if self._connection is not None:
+                self._connection.settimeout(None)
 
 
 def filled(buffer: io.BytesIO) -> bytes:

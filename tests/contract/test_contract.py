@@ -13,6 +13,15 @@ from tests.contract.conftest import LIMITS, Subject
 from tests.images import encoded, gradient, png_bomb
 
 
+@pytest.mark.parametrize("path", ["/?no-such-option=1", "/no-such-path", "/healthz"])
+def test_a_body_that_nobody_reads_costs_no_answer(subject: Subject, path: str):
+    # The server answers while the client still sends: each of many must arrive, over one kept connection.
+    for _ in range(30):
+        method = "GET" if path == "/healthz" else "POST"
+        assert subject.ask(method, path, OVERSIZED[:-1000]).status in (200, 400, 404)
+    still_serves(subject)
+
+
 def form(field: str, data: bytes, name: str = "photo.jpg") -> tuple[bytes, dict[str, str]]:
     head = f'--xYz\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n\r\n'.encode()
     return head + data + b"\r\n--xYz--\r\n", {"Content-Type": "multipart/form-data; boundary=xYz"}
