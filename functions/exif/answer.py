@@ -56,21 +56,23 @@ def document(
         thumbnail: the thumbnail as a data URI.
     """
     found = reading.scan
+    camera, exposure, focus = summary.camera(reading), summary.exposure(reading), summary.focus(reading)
+    time = summary.capture_time(reading)
     answer: dict[str, Any] = {
         "format": found.format,
         "media_type": found.media_type,
         "width": found.width,
         "height": found.height,
         "frames": found.frames,
-        "summary": summary.sentence(reading),
+        "summary": summary.sentence(found, camera, exposure, focus, time),
         "privacy": privacy.report(reading),
     }
     parts = {
-        "camera": summary.camera(reading),
-        "exposure": summary.exposure(reading),
-        "focus": summary.focus(reading),
+        "camera": camera,
+        "exposure": exposure,
+        "focus": focus,
         "location": summary.location(reading),
-        "capture_time": summary.capture_time(reading),
+        "capture_time": time,
         "resolution": summary.resolution(reading),
         "thumbnail": preview(reading, thumbnail),
         "maker_note": reading.note._asdict() if reading.note else None,

@@ -1,4 +1,7 @@
-"""HTTP and events around `functions.exif.strip` and `functions.exif.writing`: clean copies, and fields set."""
+"""HTTP and events around `functions.exif.strip` and `functions.exif.writing`: clean copies, and fields set.
+
+Imported with the first request for one; `functions.exif.copies` has its routes.
+"""
 
 from __future__ import annotations
 
@@ -8,26 +11,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from functions.exif import writing
+from functions.exif.copies import SUFFIXES, ZIP
 from functions.exif.scan import scan
-from functions.exif.strip import DEFAULT_KEEP, FORMATS, KEEP, REMOVE, Broken, NotClean, Stripped, Unsupported, strip
+from functions.exif.strip import DEFAULT_KEEP, FORMATS, Broken, NotClean, Stripped, Unsupported, strip
 from functions.kit import problems
-from functions.kit.function import JSON, Call, EventRoute, Reply, Route
-from functions.kit.options import Option, flag, integer, names, parsed, text
+from functions.kit.function import Call, Reply
 from functions.kit.problems import Problem
 from functions.kit.uploads import Upload, the_image
 
-ZIP = "application/zip"
-SUFFIXES = {
-    "image/jpeg": ".jpg",
-    "image/png": ".png",
-    "image/webp": ".webp",
-    "image/tiff": ".tif",
-    "image/gif": ".gif",
-    "image/heic": ".heic",
-    "image/heif": ".heif",
-    "image/avif": ".avif",
-}
-LONGEST = 2000
 _UNSAFE_NAME = re.compile(r"[^\w.\-() ]+")
 
 
@@ -187,61 +178,3 @@ def set_fields(call: Call) -> Reply:
     if result.warnings:
         headers["X-Warning"] = "; ".join(result.warnings)
     return Reply(result.data, result.media_type, headers=headers)
-
-
-def clean_of_event(data: bytes, _settings: Any) -> tuple[bytes, str]:
-    """An event's image to its clean copy and media type."""
-    result = clean(data)
-    return result.data, result.media_type
-
-
-IMAGES = tuple(SUFFIXES)
-ROUTES = (
-    Route(
-        "POST",
-        "/strip",
-        strip_files,
-        "The same picture without metadata, pixels bit for bit the same; several files come back as a ZIP archive.",
-        options=(
-            Option("keep", names("none", *KEEP), None, f"what stays, by comma: {', '.join(KEEP)}; or none"),
-            Option("remove", names(*REMOVE), (), "only this goes, all else stays: gps"),
-            Option("report", flag(), False, "a JSON list of what went, in place of the file"),
-        ),
-        takes="images",
-        produces=(*IMAGES, ZIP, JSON),
-    ),
-    Route(
-        "POST",
-        "/set",
-        set_fields,
-        "The same picture with fields of its Exif written: JPEG, WebP and TIFF.",
-        options=(
-            Option("artist", text(LONGEST), None, "who made it"),
-            Option("copyright", text(LONGEST), None, "the notice"),
-            Option("description", text(LONGEST), None, "of the picture"),
-            Option(
-                "date",
-                parsed(writing.parse_date, r"^\d{4}[-:]\d\d[-:]\d\d[T ]\d\d:\d\d"),
-                None,
-                "when it was taken: 2024-05-03T14:12:00+02:00",
-            ),
-            Option("orientation", integer(1, 8), None, "as Exif counts: 1 upright, 6 turned right, …"),
-            Option(
-                "gps",
-                parsed(writing.parse_position, r"^(geo:)?-?[\d.]+,-?[\d.]+(,-?[\d.]+)?$"),
-                None,
-                "latitude,longitude[,altitude] in degrees and metres",
-            ),
-        ),
-        takes="image",
-        produces=("image/jpeg", "image/webp", "image/tiff"),
-    ),
-)
-EVENTS = (
-    EventRoute(
-        type="dev.pixelamp.image.clean",
-        reply="dev.pixelamp.image.cleaned",
-        takes="image",
-        handler=clean_of_event,
-    ),
-)

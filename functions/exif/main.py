@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from functions.exif import editing
+from functions.exif import copies
 from functions.kit import problems
 from functions.kit.function import JSON, Call, EventRoute, Function, Reply, Route
 from functions.kit.options import Option, choice, flag, names
@@ -122,7 +122,7 @@ FUNCTION = Function(
             takes="images",
             produces=(JSON, "text/csv", "image/jpeg"),
         ),
-        *editing.ROUTES,
+        *copies.ROUTES,
     ),
     page=Path(__file__).with_name("page.html"),
     events=(
@@ -133,7 +133,7 @@ FUNCTION = Function(
             handler=_of_event,
             result="exif",
         ),
-        *editing.EVENTS,
+        *copies.EVENTS,
     ),
 )
 

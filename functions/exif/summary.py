@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from functions.exif.blocks import Scan
 from functions.exif.printing import sexagesimal
 from functions.exif.reading import Reading
 
@@ -251,13 +252,25 @@ def resolution(reading: Reading) -> dict[str, Any] | None:
     return None
 
 
-def sentence(reading: Reading) -> str:
-    """One line: `Canon EOS 5D, 50 mm, 1/200 s, f/2.8, ISO 400, 3 May 2024 14:12 +02:00`; without metadata, the file."""
-    about = camera(reading)
+def sentence(
+    scan: Scan,
+    about: Mapping[str, Any],
+    lit: Mapping[str, Any],
+    sharp: Mapping[str, Any],
+    when: Mapping[str, Any] | None,
+) -> str:
+    """One line: `Canon EOS 5D, 50 mm, 1/200 s, f/2.8, ISO 400, 3 May 2024 14:12 +02:00`; without metadata, the file.
+
+    Args:
+        scan: of the file.
+        about: what `camera` found.
+        lit: what `exposure` found.
+        sharp: what `focus` found.
+        when: what `capture_time` found.
+    """
     parts = []
     if "model" in about or "make" in about:
         parts.append(_camera_name(str(about.get("make", "")), str(about.get("model", ""))))
-    lit, sharp = exposure(reading), focus(reading)
     if "focal_length" in sharp:
         parts.append(str(sharp["focal_length"]).replace(".0 mm", " mm"))
     if "time" in lit:
@@ -266,12 +279,10 @@ def sentence(reading: Reading) -> str:
         parts.append(f"f/{str(lit['f_number']).removesuffix('.0')}")
     if "iso" in lit:
         parts.append(f"ISO {lit['iso']}")
-    when = capture_time(reading)
     if when:
         parts.append(spoken(when["iso"]))
     if parts:
         return ", ".join(parts)
-    scan = reading.scan
     size = f", {scan.width} × {scan.height} pixels" if scan.width else ""
     return f"{scan.format}{size}, no camera metadata"
 

@@ -6,8 +6,9 @@ metadata, and is the same for all of them.
 
 from __future__ import annotations
 
+from functions.exif.keeping import DEFAULT_KEEP, KEEP, REMOVE
 from functions.exif.strip.clean import FORMATS, Stripped, strip
-from functions.exif.strip.edit import DEFAULT_KEEP, KEEP, REMOVE, Removed, Unsupported
+from functions.exif.strip.edit import Removed, Unsupported
 from functions.exif.strip.layout import Broken
 from functions.exif.strip.verify import NotClean
 

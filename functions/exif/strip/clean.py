@@ -6,8 +6,9 @@ import struct
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from functions.exif.keeping import DEFAULT_KEEP
 from functions.exif.strip import gif, isobmff, jpeg, png, tiff, webp
-from functions.exif.strip.edit import DEFAULT_KEEP, Edit, Removed, Unsupported
+from functions.exif.strip.edit import Edit, Removed, Unsupported
 from functions.exif.strip.layout import Broken
 from functions.exif.strip.verify import check, secrets
 

@@ -9,27 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from functions.exif.keeping import DEFAULT_KEEP
 from functions.exif.strip import iim, profile, xmp
 from functions.exif.strip.exifblock import minimal, without_location
 from functions.exif.strip.layout import Broken
 
-KEEP = {
-    "orientation": "which way up the picture is shown",
-    "icc": "the colour profile, without it colours may change",
-    "colorspace": "Exif's own statement of sRGB or Adobe RGB",
-    "copyright": "copyright notice and rights",
-    "artist": "who made it",
-    "description": "title and description",
-    "date": "when it was taken, with its offset from UTC",
-    "camera": "make and model",
-    "lens": "make and model of the lens",
-    "exposure": "exposure time, aperture, sensitivity, focal length, flash",
-    "resolution": "dots per inch",
-}
-"""Names that `keep` knows, and what each keeps."""
-DEFAULT_KEEP = frozenset({"orientation", "icc"})
-REMOVE = {"gps": "the location: position, direction, place names"}
-"""Names that `remove` knows."""
 # Text of a PNG that states what a name of `keep` asks for (PNG 3, 11.3.3.2, and what ImageMagick writes).
 TEXT_KEYWORDS = {
     "copyright": "copyright",

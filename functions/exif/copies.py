@@ -1,0 +1,113 @@
+"""The routes and events of clean copies and of fields set, without what does the work.
+
+A cold start has to be ready before the first copy is asked for: `functions.exif.editing` is imported with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from functions.exif.keeping import KEEP, REMOVE
+from functions.kit.function import JSON, Call, EventRoute, Reply, Route
+from functions.kit.options import Option, flag, integer, names, parsed, text
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+ZIP = "application/zip"
+SUFFIXES = {
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/webp": ".webp",
+    "image/tiff": ".tif",
+    "image/gif": ".gif",
+    "image/heic": ".heic",
+    "image/heif": ".heif",
+    "image/avif": ".avif",
+}
+LONGEST = 2000
+
+
+def _strip(call: Call) -> Reply | Mapping[str, Any]:
+    from functions.exif import editing
+
+    return editing.strip_files(call)
+
+
+def _set(call: Call) -> Reply:
+    from functions.exif import editing
+
+    return editing.set_fields(call)
+
+
+def _clean_of_event(data: bytes, _settings: Any) -> tuple[bytes, str]:
+    """An event's image to its clean copy and media type."""
+    from functions.exif import editing
+
+    result = editing.clean(data)
+    return result.data, result.media_type
+
+
+def _date(said: str) -> datetime:
+    from functions.exif.writing import parse_date
+
+    return parse_date(said)
+
+
+def _position(said: str) -> tuple[float, float, float | None]:
+    from functions.exif.writing import parse_position
+
+    return parse_position(said)
+
+
+IMAGES = tuple(SUFFIXES)
+ROUTES = (
+    Route(
+        "POST",
+        "/strip",
+        _strip,
+        "The same picture without metadata, pixels bit for bit the same; several files come back as a ZIP archive.",
+        options=(
+            Option("keep", names("none", *KEEP), None, f"what stays, by comma: {', '.join(KEEP)}; or none"),
+            Option("remove", names(*REMOVE), (), "only this goes, all else stays: gps"),
+            Option("report", flag(), False, "a JSON list of what went, in place of the file"),
+        ),
+        takes="images",
+        produces=(*IMAGES, ZIP, JSON),
+    ),
+    Route(
+        "POST",
+        "/set",
+        _set,
+        "The same picture with fields of its Exif written: JPEG, WebP and TIFF.",
+        options=(
+            Option("artist", text(LONGEST), None, "who made it"),
+            Option("copyright", text(LONGEST), None, "the notice"),
+            Option("description", text(LONGEST), None, "of the picture"),
+            Option(
+                "date",
+                parsed(_date, r"^\d{4}[-:]\d\d[-:]\d\d[T ]\d\d:\d\d"),
+                None,
+                "when it was taken: 2024-05-03T14:12:00+02:00",
+            ),
+            Option("orientation", integer(1, 8), None, "as Exif counts: 1 upright, 6 turned right, …"),
+            Option(
+                "gps",
+                parsed(_position, r"^(geo:)?-?[\d.]+,-?[\d.]+(,-?[\d.]+)?$"),
+                None,
+                "latitude,longitude[,altitude] in degrees and metres",
+            ),
+        ),
+        takes="image",
+        produces=("image/jpeg", "image/webp", "image/tiff"),
+    ),
+)
+EVENTS = (
+    EventRoute(
+        type="dev.pixelamp.image.clean",
+        reply="dev.pixelamp.image.cleaned",
+        takes="image",
+        handler=_clean_of_event,
+    ),
+)

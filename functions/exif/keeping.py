@@ -1,0 +1,21 @@
+"""What the options of a clean copy name: what may stay, and what may go alone."""
+
+from __future__ import annotations
+
+KEEP = {
+    "orientation": "which way up the picture is shown",
+    "icc": "the colour profile, without it colours may change",
+    "colorspace": "Exif's own statement of sRGB or Adobe RGB",
+    "copyright": "copyright notice and rights",
+    "artist": "who made it",
+    "description": "title and description",
+    "date": "when it was taken, with its offset from UTC",
+    "camera": "make and model",
+    "lens": "make and model of the lens",
+    "exposure": "exposure time, aperture, sensitivity, focal length, flash",
+    "resolution": "dots per inch",
+}
+"""Names that `keep` knows, and what each keeps."""
+DEFAULT_KEEP = frozenset({"orientation", "icc"})
+REMOVE = {"gps": "the location: position, direction, place names"}
+"""Names that `remove` knows."""
