@@ -209,16 +209,15 @@ def _blocks(reading: Reading) -> Iterable[dict[str, Any]]:
 def sentence(findings: list[dict[str, Any]]) -> str:
     """One sentence, the worst first, such as `It identifies a place, and narrows down a device and the time.`."""
     parts = []
-    for grade, verb in (("identifies", "identifies"), ("narrows", "narrows down"), ("hints", "hints at")):
-        subjects = [
-            subject for subject in SUBJECTS if any(f["grade"] == grade and f["subject"] == subject for f in findings)
-        ]
-        said = {f["subject"] for f in findings if GRADES.index(f["grade"]) < GRADES.index(grade)}
+    said: set[str] = set()
+    for grade, verb in zip(GRADES, ("identifies", "narrows down", "hints at"), strict=True):
+        subjects = {finding["subject"] for finding in findings if finding["grade"] == grade} - said
         words = [
             ("the " if subject in ("time", "content") else "a ") + subject
-            for subject in subjects
-            if subject not in said
+            for subject in SUBJECTS
+            if subject in subjects
         ]
+        said |= subjects
         if words:
             parts.append(f"{verb} {' and '.join([', '.join(words[:-1]), words[-1]] if len(words) > 1 else words)}")
     if not parts:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from xml.parsers import expat
 
@@ -363,8 +363,9 @@ def field_name(local: str) -> str:
     return local[:1].upper() + local[1:]
 
 
+@lru_cache(maxsize=2048)
 def property_name(prefix: str, local: str) -> str:
-    """ExifTool's name of a property."""
+    """ExifTool's name of a property; remembered, since packets speak of the same few hundred."""
     return _NAMES.get(f"{prefix}:{local}") or field_name(local)
 
 
@@ -375,6 +376,9 @@ def _converted(prefix: str, name: str, raw: Any) -> Any:
     if isinstance(raw, list):
         return [_converted(prefix, name, item) for item in raw]
     text = str(raw)
+    first = text[:1]
+    if not first.isdecimal() and first != "-" and name != "LensInfo":
+        return text
     match = _DATE.fullmatch(text)
     if match:
         year, month, day, time, seconds, rest = match.groups()
