@@ -63,7 +63,7 @@ def test_the_version_is_the_packages(name):
 @each
 def test_it_starts_what_the_image_starts(name):
     assert container(name)["command"] + container(name)["args"] == ["python", "-m", "functions.kit.server", name]
-    assert 'CMD exec python -m functions.kit.server "$FUNCTION"' in (ROOT / "Dockerfile").read_text()
+    assert 'exec python -m functions.kit.server "$FUNCTION"' in (ROOT / "Dockerfile").read_text()
 
 
 @each
