@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+READY_SECONDS = 600.0  # images may have to be pulled first
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,15 @@ class Answer:
 
 
 class Cluster:
-    """One namespace of a cluster, and the ingress by which its Services are reached."""
+    """One namespace of a cluster, and the ingress by which its Services are reached.
+
+    Args:
+        namespace: where everything is applied.
+        ingress: address of the cluster's ingress as this machine reaches it, such as http://127.0.0.1:31080.
+        prefix: what stands before a function's name in its image, such as registry.example.com/me/pixelamp-; where it
+            does not end in a hyphen, it is the registry and its path, and /pixelamp- is added.
+        tag: the images' tag.
+    """
 
     def __init__(self, namespace: str, ingress: str, prefix: str, tag: str) -> None:
         self.namespace = namespace
@@ -75,14 +84,43 @@ class Cluster:
         return names
 
     def wait(self, names: list[str]) -> None:
-        services = [f"services.serving.knative.dev/{name}" for name in names]
-        self.kubectl("wait", "--for=condition=Ready", "--timeout=300s", *services)
+        """Wait until Services are ready; where one is not, the error is what Knative says of it."""
+
+        def waiting() -> list[str]:
+            return [f"{name}: {said}" for name in names if (said := self._unready(self.service(name)))]
+
+        end = time.monotonic() + READY_SECONDS
+        while reasons := waiting():
+            if time.monotonic() > end:
+                pods = self.kubectl("get", "pods", "--output", "wide")
+                raise AssertionError(f"not ready after {READY_SECONDS:.0f} s:\n" + "\n".join([*reasons, pods]))
+            time.sleep(1)
+
+    @staticmethod
+    def _unready(service: Any) -> str:
+        """Why a Service is not ready, empty where it is; a status older than the specification says nothing."""
+        status = service.get("status", {})
+        if status.get("observedGeneration") != service["metadata"]["generation"]:
+            return "the controller has not seen it yet"
+        condition = next((item for item in status.get("conditions", []) if item["type"] == "Ready"), {})
+        return "" if condition.get("status") == "True" else str(condition.get("message") or condition or "no condition")
 
     def service(self, name: str) -> Any:
         return self.read("get", f"services.serving.knative.dev/{name}")
 
     def host(self, name: str) -> str:
+        """The host by which the ingress knows a Service."""
         return str(urlsplit(self.service(name)["status"]["url"]).netloc)
+
+    def tagged(self, name: str, tag: str) -> str:
+        """The host of a tag of a Service's traffic; its form is the cluster's to choose."""
+        targets = self.service(name)["status"]["traffic"]
+        return next(str(urlsplit(target["url"]).netloc) for target in targets if target.get("tag") == tag)
+
+    def revisions(self, name: str) -> list[str]:
+        """The revisions of a Service, oldest first."""
+        items = self.read("get", "revisions.serving.knative.dev", "--selector", f"serving.knative.dev/service={name}")
+        return sorted((item["metadata"]["name"] for item in items["items"]), key=lambda name: (len(name), name))
 
     def pods(self, name: str) -> list[Any]:
         """The pods of a Service that are not on their way out."""
@@ -130,7 +168,7 @@ def until(condition: Callable[[], bool], seconds: float, what: str) -> float:
 
 
 class Load:
-    """A closed loop: `clients` of them, each sending its next request when the last is answered."""
+    """A closed loop: `clients` of them, each sending its next request a moment after the last is answered."""
 
     def __init__(self, clients: int, send: Callable[[], Answer]) -> None:
         self.answers: list[Answer] = []
@@ -140,6 +178,7 @@ class Load:
     def _run(self, send: Callable[[], Answer]) -> None:
         while not self._stop.is_set():
             self.answers.append(send())
+            time.sleep(0.02)
 
     def __enter__(self) -> Load:
         for thread in self._threads:
@@ -164,7 +203,8 @@ def namespace_of_its_own(name: str) -> Iterator[str]:
         "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
     }
     command = ["kubectl", "apply", "--filename", "-"]
-    subprocess.run(command, input=yaml.safe_dump(manifest), text=True, check=True, capture_output=True)
+    done = subprocess.run(command, input=yaml.safe_dump(manifest), text=True, capture_output=True)
+    assert done.returncode == 0, f"no namespace could be made in the cluster of KUBECONFIG:\n{done.stderr}"
     try:
         yield name
     finally:
