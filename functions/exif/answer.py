@@ -190,7 +190,9 @@ def flat(
     for group, rows in selected(reading, tags, groups).items():
         prefix = group + ":"
         for tag, value, printed, _, _ in rows:
-            table[prefix + tag] = _jsonable(value if raw else printed)
+            shown = value if raw else printed
+            # Most values are words or small numbers.
+            table[prefix + tag] = shown if type(shown) is int and -(10**15) < shown < 10**15 else _jsonable(shown)
     return table
 
 

@@ -278,6 +278,9 @@ class _Walk:
                     raw = block[at : at + size]
                 else:
                     raw = None
+            elif number == 1 and kind == SHORT and not big:
+                # The commonest case, already unpacked as the first half of four bytes.
+                raw = (value & 0xFFFF if order == "<" else value >> 16,)
             elif number == 1:
                 raw = single[kind](block, at)
                 if kind in _RATIONALS:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from struct import unpack_from
 from typing import Any
 
-from functions.exif.ifd import ASCII, DOUBLE, FLOAT, RATIONAL, SRATIONAL, UNDEFINED, Entry
+from functions.exif.ifd import ASCII, BYTE, DOUBLE, FLOAT, RATIONAL, SRATIONAL, UNDEFINED, Entry
 from functions.exif.tags import Tag
 
 Scalar = int | float | str
@@ -40,6 +40,7 @@ FORMAT_NAMES = {
     17: "int64s",
     18: "ifd64",
 }
+_BYTES = tuple(map(str, range(256)))
 # Tables with more numbers than this are counted, not listed.
 LONG_ARRAY = 500
 # Bytes beyond which a text that is none is mended without care.
@@ -100,6 +101,8 @@ def plain(entry: Entry) -> Scalar:
         return real(raw[0]) if len(raw) == 1 else " ".join([str(real(value)) for value in raw])  # type: ignore[arg-type]
     if len(raw) == 1:
         return raw[0]  # type: ignore[return-value]
+    if kind == BYTE:  # but 256 forms, and long tables of them
+        return " ".join([_BYTES[number] for number in raw])  # type: ignore[index, misc]
     return " ".join(map(str, raw))
 
 
@@ -245,6 +248,8 @@ def _binary(entry: Entry, _tag: Tag, _order: str) -> Shown:
         size = len(raw) if entry.type == UNDEFINED else len(raw.split(b"\0", 1)[0])
     elif raw is None:
         size = entry.size
+    elif raw and entry.type in _UNSIGNED:
+        size = _written(raw)  # type: ignore[arg-type]
     else:
         size = len(str(plain(entry)))
     return binary(size), binary(size)
