@@ -102,7 +102,7 @@ def plain(entry: Entry) -> Scalar:
     if len(raw) == 1:
         return raw[0]  # type: ignore[return-value]
     if kind == BYTE:  # but 256 forms, and long tables of them
-        return " ".join([_BYTES[number] for number in raw])  # type: ignore[index, misc]
+        return " ".join([_BYTES[number] for number in raw])  # type: ignore[index]
     return " ".join(map(str, raw))
 
 
