@@ -150,7 +150,10 @@ def real(value: float) -> Scalar:
 
 def _shorten(text: str) -> Scalar:
     """Text of a number as a number that prints the same; text where Python would print it otherwise."""
-    number: int | float = float(text) if "." in text or "e" in text else int(text)
+    # Of at most fifteen digits and without an exponent, a decimal prints as it was written.
+    if "." in text and "e" not in text:
+        return float(text)
+    number: int | float = float(text) if "e" in text else int(text)
     return number if str(number) == text else text
 
 
