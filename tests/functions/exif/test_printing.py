@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from functions.exif.ifd import TYPE_NAMES, Entry
 from functions.exif.printing import (
     RULES,
+    binary,
     comment,
     compensation,
     exposure_time,
@@ -18,7 +19,7 @@ from functions.exif.printing import (
     text_of,
 )
 from functions.exif.private import PANASONIC_RAW, TAGS
-from functions.exif.tags import all_tags, tag
+from functions.exif.tags import all_tags, table, tag
 
 
 def shown(directory: str, number: int, kind: int, value: object) -> tuple[object, object]:
@@ -156,3 +157,17 @@ def test_no_private_tag_hides_a_standard_one():
     tables = all_tags()
     standard = {**tables["IFD0"], **tables["ExifIFD"], **tables["InteropIFD"]}
     assert not set(standard) & set(TAGS)
+
+
+@given(st.lists(st.integers(0, 2**32 - 1), min_size=33, max_size=200))
+def test_long_offsets_are_counted_as_long_as_they_would_be_written(offsets: list[int]):
+    entry = Entry(0x111, 4, len(offsets), tuple(offsets), 0, 4 * len(offsets))
+    assert show(entry, tag("IFD0", 0x111), "<")[1] == binary(len(" ".join(map(str, offsets))))
+
+
+def test_made_up_numbers_are_named_and_not_kept():
+    known = table("IFD0")
+    assert known[0xFFFE].name == "Exif_0xfffe"
+    assert 0xFFFE not in known
+    assert known[0x10F].name == "Make"
+    assert 0x10F in known
