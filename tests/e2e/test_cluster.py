@@ -183,7 +183,7 @@ def test_a_rollout_loses_nothing(cluster):
     revisions = {answer.headers.get("x-revision") for answer in load.answers}
     print(f"{len(load.answers)} requests over a rollout, by {sorted(map(str, revisions))}")
     assert load.lost() == []
-    assert revisions == {before, after}
+    assert revisions >= {before, after}
 
 
 def test_traffic_is_split_by_percent_and_by_tag(cluster):
