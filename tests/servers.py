@@ -59,7 +59,7 @@ class Server:
         )
         try:
             self._wait(ready)
-        except RuntimeError:
+        except BaseException:
             self.stop()
             raise
 
@@ -71,7 +71,7 @@ class Server:
             try:
                 if requests.get(self.url + path, timeout=5).status_code == 200:
                     return
-            except requests.ConnectionError:
+            except requests.RequestException:
                 time.sleep(0.02)
         raise RuntimeError(f"the server was not ready within {seconds} s: {self.log()}")
 

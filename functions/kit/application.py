@@ -7,8 +7,6 @@ The framework's own CLI serves the same function but closes idle connections aft
 from __future__ import annotations
 
 import os
-import socket
-import struct
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +27,7 @@ HEADER_BYTES = 16380
 
 
 class Worker(PatientWorker):
-    """gunicorn's threads, with readiness that turns false before the drain and a bound on silent clients."""
+    """gunicorn's threads, with readiness that turns false before the drain."""
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """SIGTERM: not ready any more; requests in flight finish."""
@@ -45,12 +43,6 @@ class Worker(PatientWorker):
             for conn in self.pending_conns:
                 conn.timeout = 0.0
         super().murder_pending()
-
-    def enqueue_req(self, conn: Any) -> None:
-        """Give a connection to a thread; a client that falls silent in its headers may not keep that thread."""
-        seconds = struct.pack("ll", int(self.app.service.settings.body_seconds) or 1, 0)
-        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds)
-        super().enqueue_req(conn)
 
 
 class Application(BaseApplication):  # type: ignore[misc]

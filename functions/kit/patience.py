@@ -58,8 +58,9 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         if head is None:
             self._end(conn)
         elif END in head or (head and len(head) == getattr(conn, "head_seen", 0)):  # whole, or ended before its end
-            conn.head_seen = 0
-            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+            if getattr(conn, "head_seen", 0):
+                conn.head_seen = 0
+                conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
             super().enqueue_req(conn)
         elif len(head) >= HEAD_BYTES:
             self._refuse(conn)
