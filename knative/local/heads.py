@@ -62,6 +62,9 @@ def read_request(method: bytes, lines: Headers, version: str, size: int = 0) -> 
     Raises:
         RefusedError: It is too large, or two servers could read it differently.
     """
+    # The parser takes HTTP/0.9, which has no status and no headers to answer with.
+    if version not in ("1.0", "1.1"):
+        raise RefusedError(505, "HTTP version not supported")
     host = b""
     hosts = 0
     length: int | None = None

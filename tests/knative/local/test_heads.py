@@ -44,6 +44,8 @@ def test_only_a_websocket_is_an_upgrade(upgrade: bytes, connection: bytes, passe
     ("method", "lines", "version", "status"),
     [
         (b"GET", [], "1.1", 400),
+        (b"GET", [], "0.9", 505),
+        (b"GET", [HOST], "2.0", 505),
         (b"GET", [HOST, HOST], "1.1", 400),
         (b"CONNECT", [HOST], "1.1", 405),
         (b"POST", [HOST, (b"Transfer-Encoding", b"gzip, chunked")], "1.1", 501),
