@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.servers import ROOT
 
@@ -27,6 +27,8 @@ ARGUMENTS = [
     "--disable-sync",
     "--disable-dev-shm-usage",
 ]
+# Patience, not a measure: five seconds are not many where two cores run the browser, the server and the test.
+expect.set_options(timeout=20_000)
 
 
 @contextmanager
