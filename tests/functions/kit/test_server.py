@@ -65,6 +65,7 @@ def test_sigterm_lets_requests_in_flight_finish_and_exits_0():
     assert server.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_connection_that_never_asks_does_not_hold_up_the_drain():
     server = FunctionServer("stress")
     with socket.create_connection(("127.0.0.1", server.port)):
