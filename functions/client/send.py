@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urljoin
+from urllib.parse import quote, urljoin, urlsplit
 
 from functions.client.transport import DEFAULT_URL
 
@@ -42,8 +42,13 @@ def add_parser(subparsers: Any) -> None:
         description="Send images as CloudEvents to a broker, or to a function, whose reply is printed.",
     )
     parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="image files")
-    broker = os.environ.get("PIXELAMP_URL", DEFAULT_URL).rstrip("/") + BROKER
-    parser.add_argument("--to", default=broker, metavar="URL", help="broker or function (default: %(default)s)")
+    parser.add_argument(
+        "--to",
+        type=address,
+        default=address(os.environ.get("PIXELAMP_URL", DEFAULT_URL)),
+        metavar="URL",
+        help="broker or function; an engine without a path is its broker (default: %(default)s)",
+    )
     parser.add_argument("--type", default=UPLOADED, help="type of the events (default: %(default)s)")
     parser.add_argument(
         "--wait", action="store_true", help="wait for the end of each event's chain, and print its results"
@@ -52,6 +57,11 @@ def add_parser(subparsers: Any) -> None:
         "--timeout", type=float, default=_PATIENCE, metavar="SECONDS", help="patience for each (default: %(default)g)"
     )
     parser.set_defaults(run=run)
+
+
+def address(url: str) -> str:
+    """Where events go: a URL without a path is an engine, whose broker is meant."""
+    return url.rstrip("/") + BROKER if urlsplit(url).path in ("", "/") else url
 
 
 def run(options: argparse.Namespace) -> int:

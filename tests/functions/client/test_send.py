@@ -196,3 +196,16 @@ TRIED = {"type": "up", "event": 1, "subscription": "T", "ms": 5}
 )
 def test_lines(happening, words):
     assert events.line({"at": 0, **happening}).partition(" ")[2] == words
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080/_knative/broker/default/images"),
+        ("http://127.0.0.1:8080/", "http://127.0.0.1:8080/_knative/broker/default/images"),
+        ("http://127.0.0.1:8080/exif", "http://127.0.0.1:8080/exif"),
+        ("http://broker.example/default/photos", "http://broker.example/default/photos"),
+    ],
+)
+def test_an_engine_without_a_path_is_its_broker(given: str, meant: str) -> None:
+    assert send.address(given) == meant
