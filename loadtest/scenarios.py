@@ -267,8 +267,9 @@ async def kill(run: Run, folder: Path, bounds: Bounds) -> Verdict:
         os.kill(pid, signal.SIGKILL)
         killed = time.time()
         run.say("kill", f"kill -9 {name} ({pid})")
-        down = await lab.observer.until(lambda sample: sample.ready < before, 5.0)
-        up = await lab.observer.until(lambda sample: sample.ready >= before, 20.0) if down else None
+        # A pod that is back between two samples is never seen down; the next sample is then late rather than early.
+        await lab.observer.until(lambda sample: sample.ready < before, 2.0)
+        up = await lab.observer.until(lambda sample: sample.ready >= before, 20.0)
         if up:
             run.say("recovered", f"{up.ready} pods ready {up.at - killed:.1f} s after the kill")
         await asyncio.sleep(2.0)
