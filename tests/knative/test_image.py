@@ -104,12 +104,14 @@ def link_python(root):
 
 @cache
 def pip_configuration():
-    """A pip.conf that says what this machine's pip is told, for the build alone."""
+    """A pip.conf that says where this machine's pip finds packages, for the build alone."""
     listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True).stdout
     values = {}
     for line in listed.splitlines():
         name, _, value = line.partition("=")
-        values[name.split(".")[-1]] = value.strip("'\"").replace(" ", "\n    ")
+        key = name.split(".")[-1]
+        if key != "constraint":  # what the image installs is pinned, and a file of constraints is not inside the build
+            values[key] = value.strip("'\"").replace(" ", "\n    ")
     STORE.mkdir(parents=True, exist_ok=True)
     path = STORE / "pip.conf"
     path.write_text("[global]\n" + "".join(f"{name} = {value}\n" for name, value in values.items()))
