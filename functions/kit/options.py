@@ -10,6 +10,9 @@ from typing import Any
 
 from functions.kit.problems import Problem, bad_option
 
+# A sign and nineteen digits: what 64 bits hold. Python itself takes seconds over a million digits.
+INTEGER_LENGTH = 20
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -23,7 +26,8 @@ def integer(low: int, high: int) -> Kind:
     """A whole number from low to high."""
 
     def parse(text: str) -> int:
-        if not text.isascii() or not text.removeprefix("-").isdigit() or not low <= int(text[:20]) <= high:
+        plain = text.isascii() and text.removeprefix("-").isdigit() and len(text) <= INTEGER_LENGTH
+        if not plain or not low <= int(text) <= high:
             raise ValueError(f"expected a whole number from {low:,} to {high:,}")
         return int(text)
 

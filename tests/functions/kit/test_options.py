@@ -43,6 +43,7 @@ def test_each_kind_is_parsed():
         ("width", "63", "width='63' is not allowed: expected a whole number from 64 to 4,096"),
         ("width", "6_4", "expected a whole number"),
         ("width", "9" * 5000, "expected a whole number"),
+        ("width", "0" * 20 + "9999", "expected a whole number"),
         ("load", "nan", "expected a number from 0 to 100"),
         ("mode", "grey", "expected one of light, dark"),
         ("bins", "3", "expected one of 2, 4, 8"),
