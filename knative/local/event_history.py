@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Mapping
 from typing import Any
+
+from knative.local.eventlog import decoded
 
 _EVENT = "seq, node, ce_id, source, type, attributes, digest, size, ttl, root, parent, via, at"
 _DELIVERY = "id, subscription, kind, target, extra, state, attempts, due, code, error, seconds, at"
@@ -59,7 +60,7 @@ def _told(db: sqlite3.Connection, row: tuple[Any, ...]) -> dict[str, Any]:
         "id": key,
         "source": source,
         "type": kind,
-        "attributes": json.loads(attributes),
+        "attributes": decoded(attributes),
         "bytes": size,
         "data": f"/_knative/data/{digest}" if digest else f"/_knative/events/{seq}/data",
         "ttl": ttl,
@@ -77,7 +78,7 @@ def _delivery(row: tuple[Any, ...]) -> dict[str, Any]:
         "delivery": key,
         "subscription": subscription,
         "kind": kind,
-        "to": json.loads(target),
+        "to": decoded(target),
         "state": state,
         "attempts": attempts,
         "code": code,
@@ -88,5 +89,5 @@ def _delivery(row: tuple[Any, ...]) -> dict[str, Any]:
     if state == "pending":
         told["due"] = due
     if extra != "{}":
-        told["attributes"] = json.loads(extra)
+        told["attributes"] = decoded(extra)
     return told

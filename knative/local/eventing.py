@@ -38,6 +38,7 @@ STATE = ".pixelamp"
 BODY_BYTES = 64 * 2**20
 _STREAMS = 50
 _HEARTBEAT = 15.0
+_LAST = 2**63 - 1  # SQLite's largest number
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -127,14 +128,24 @@ class Eventing:
             await self._resume(self.broker)
 
     async def _resume(self, broker: Broker) -> None:
-        if pending := await broker.start():
+        try:
+            pending = await broker.start()
+        except (sqlite3.Error, OSError) as error:
+            # The functions are served all the same.
+            self.broker = None
+            self._failure = f"the event log in {self._folder} cannot be read: {error}"
+            self._engine.say(f"no events: {self._failure}")
+            await broker.stop()
+            return
+        if pending:
             self._engine.say(f"events: {pending} deliveries were pending and go on")
 
     async def _stop(self) -> None:
         self._stopping.set()
         kept: int | None = None
         if self.broker is not None:
-            kept = (await self.broker.log.run(event_history.totals))["events"]
+            with contextlib.suppress(sqlite3.Error, OSError):
+                kept = (await self.broker.log.run(event_history.totals))["events"]
             await self.broker.stop()
         if not self._keep(kept):
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
@@ -202,14 +213,17 @@ class Eventing:
         wanted = {name: request.query[name] for name in ("id", "source", "type", "state") if name in request.query}
         try:
             limit = min(max(int(request.query.get("limit", "100")), 1), 1000)
-            before = int(request.query["before"]) if "before" in request.query else None
+            before = max(0, min(int(request.query["before"]), _LAST)) if "before" in request.query else None
         except ValueError:
             return _problem(problems.bad_option("limit", "limit and before are whole numbers"))
 
         def read(db: sqlite3.Connection) -> tuple[dict[str, int], list[dict[str, Any]]]:
             return event_history.totals(db), event_history.recent(db, limit=limit, before=before, wanted=wanted)
 
-        totals, told = await self.broker.log.run(read)
+        try:
+            totals, told = await self.broker.log.run(read)
+        except (sqlite3.Error, OSError) as error:
+            return _unreadable(error)
         topology = self.broker.topology
         return web.json_response(
             {
@@ -226,7 +240,7 @@ class Eventing:
         if self.broker is None or self._streams >= _STREAMS:
             return _problem(problems.busy(f"the limit is {_STREAMS} streams, and one needs a Broker", 5))
         last = request.headers.get("Last-Event-ID", request.query.get("after", ""))
-        after = int(last) if last.isascii() and last.isdigit() else 0
+        after = int(last) if last.isascii() and last.isdigit() and len(last) < 19 else 0
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await response.prepare(request)
         self._streams += 1
@@ -241,14 +255,20 @@ class Eventing:
 
     async def _event(self, request: web.Request) -> web.Response:
         seq = int(request.match_info["seq"])
-        told = await self.broker.log.run(lambda db: event_history.chain(db, seq)) if self.broker else []
+        try:
+            told = await self.broker.log.run(lambda db: event_history.chain(db, seq)) if self.broker else []
+        except (sqlite3.Error, OSError) as error:
+            return _unreadable(error)
         if not told:
             return _problem(problems.not_found(request.path))
         return web.json_response({"event": seq, "chain": told})
 
     async def _event_data(self, request: web.Request) -> web.StreamResponse:
         broker, seq = self.broker, int(request.match_info["seq"])
-        stored = await broker.log.run(lambda db: broker.log.event(db, seq)) if broker else None
+        try:
+            stored = await broker.log.run(lambda db: broker.log.event(db, seq)) if broker else None
+        except (sqlite3.Error, OSError) as error:
+            return _unreadable(error)
         if broker is None or stored is None:
             return _problem(problems.not_found(request.path))
         if stored.digest is not None:
@@ -275,6 +295,10 @@ def _problem(problem: Problem) -> web.Response:
     return web.Response(
         body=problem.encode(), status=problem.status, content_type=problems.MEDIA_TYPE, headers=problem.headers
     )
+
+
+def _unreadable(error: Exception) -> web.Response:
+    return _problem(Problem(503, "log-unreadable", "Event log unreadable", f"the event log cannot be read: {error}"))
 
 
 async def _handshake(_request: web.Request) -> web.Response:

@@ -135,10 +135,15 @@ class EventLog:
             self._lock.close()
             raise BlockingIOError(f"the event log in {folder} is in use by another engine") from None
         self._db = sqlite3.connect(folder / "events.sqlite", check_same_thread=False, isolation_level=None)
-        self._db.execute("pragma journal_mode = wal")
-        self._db.execute("pragma synchronous = full")
-        self._db.execute("pragma foreign_keys = on")
-        self._db.executescript(_SCHEMA)
+        try:
+            self._db.execute("pragma journal_mode = wal")
+            self._db.execute("pragma synchronous = full")
+            self._db.execute("pragma foreign_keys = on")
+            self._db.executescript(_SCHEMA)
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the second, where what is damaged is SQLite's own text
+            self._db.close()
+            self._lock.close()
+            raise sqlite3.DatabaseError(f"{folder} holds no event log, or a damaged one: {error}") from None
         self._renamed = False
         self._queue: queue.SimpleQueue[tuple[Work[Any], asyncio.Future[Any]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="event-log", daemon=True)
@@ -291,14 +296,31 @@ class EventLog:
         )
 
     def pending(self, db: sqlite3.Connection) -> list[Due]:
-        """Every delivery that is still to be made."""
+        """Every delivery that is still to be made, of events that can be read.
+
+        Raises:
+            sqlite3.DatabaseError: the log is damaged.
+        """
         rows = db.execute(
-            "select id, event, subscription, kind, target, extra, attempts, due from deliveries where state = 'pending'"
+            "select d.id, d.event, d.subscription, d.kind, d.target, d.extra, d.attempts, d.due, e.attributes"
+            " from deliveries d join events e on e.seq = d.event where d.state = 'pending'"
         )
-        return [
-            Due(key, event, subscription, kind, json.loads(target), json.loads(extra), attempts, due)
-            for key, event, subscription, kind, target, extra, attempts, due in rows
-        ]
+        found = []
+        for key, event, subscription, kind, target, extra, attempts, due, attributes in rows:
+            _attributes(attributes)
+            found.append(
+                Due(
+                    id=_is(key, int),
+                    event=_is(event, int),
+                    subscription=_is(subscription, str),
+                    kind=_is(kind, str),
+                    target=decoded(target),
+                    extra=decoded(extra),
+                    attempts=_is(attempts, int),
+                    due=_is(due, float),
+                )
+            )
+        return found
 
     def event(self, db: sqlite3.Connection, seq: int) -> Stored | None:
         """One event by its number."""
@@ -308,7 +330,7 @@ class EventLog:
         if row is None:
             return None
         number, node, attributes, data, digest, size, ttl, root = row
-        return Stored(number, node, json.loads(attributes), data, digest, size, ttl, root)
+        return Stored(number, node, _attributes(attributes), data, digest, size, ttl, root)
 
     def prune(self, db: sqlite3.Connection, kept: int = KEPT, kept_bytes: int = KEPT_BYTES) -> int:
         """Forget the oldest chains of which nothing is pending.
@@ -342,6 +364,38 @@ class EventLog:
             if path.name not in used:
                 path.unlink(missing_ok=True)
         return gone
+
+
+def decoded(text: str) -> dict[str, str]:
+    """What was written as JSON.
+
+    Raises:
+        sqlite3.DatabaseError: it is not as it was written, which SQLite itself does not see.
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise _damaged(text)
+    return found
+
+
+def _attributes(text: str) -> dict[str, str]:
+    found = decoded(text)
+    if not found.keys() >= {"id", "source", "type"}:
+        raise _damaged(text)
+    return found
+
+
+def _is(value: Any, kind: type[T]) -> T:
+    if not isinstance(value, kind):
+        raise _damaged(value)
+    return value
+
+
+def _damaged(value: Any) -> sqlite3.DatabaseError:
+    return sqlite3.DatabaseError(f"a record holds {value!r:.80}, which was not written so")
 
 
 def _sync(folder: Path) -> None:

@@ -6,6 +6,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import requests
 
 from functions.client import events as client_events
 from functions.client import send as client_send
+from knative.local.eventlog import Arrival, EventLog
 from knative.local.manifests import load
 from tests.engines import EngineProcess, service
 from tests.images import encoded, gradient
@@ -265,3 +267,34 @@ def test_a_log_that_cannot_be_opened_is_told_and_the_services_run(tmp_path):
     finally:
         engine.stop()
     assert (tmp_path / "state").is_file()
+
+
+@pytest.mark.parametrize("damage", ["update deliveries set target = '{'", "update events set attributes = '[]'"])
+def test_a_damaged_log_costs_the_events_and_not_the_functions(tmp_path: Path, damage: str) -> None:
+    state = tmp_path / "state"
+    log = EventLog(state)
+    attributes = {"id": "1", "source": "/test", "type": "t", "specversion": "1.0"}
+    deliveries = (("Trigger default/t", "subscriber", {"host": "hello.default"}, {}),)
+    log.arrive(log._db, Arrival("broker/default/b", attributes, b"", 255, deliveries), None, 1.0)
+    log._db.execute(damage)
+    log.close()
+    broker = object_of("Broker", "b", "eventing.knative.dev/v1")
+    engine = EngineProcess(tmp_path, service("hello"), broker, arguments=("--state", str(state)))
+    try:
+        engine.wait(lambda: "no events" in engine.output, "word of the damaged log")
+        assert "cannot be read" in engine.output
+        assert engine.get("/hello")[0] == 200
+        headers = {**CE, "ce-id": "2"}
+        answer = requests.post(f"{engine.url}/_knative/broker/default/b", headers=headers, timeout=10)
+        assert answer.status_code == 503
+        assert answer.json()["type"].endswith("not-kept")
+    finally:
+        assert engine.stop() == 0
+    assert not [line for line in engine.lines if line.startswith("Traceback")], "the engine itself"
+
+
+@pytest.mark.parametrize("query", ["before=" + "9" * 40, "before=-" + "9" * 40, "after=" + "9" * 5000])
+def test_numbers_beyond_all_events_are_answered(engine: EngineProcess, query: str) -> None:
+    headers = {"Accept": "text/event-stream"} if query.startswith("after") else {}
+    with requests.get(f"{engine.url}/_knative/events?{query}", headers=headers, timeout=10, stream=True) as answer:
+        assert answer.status_code == 200
