@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 import time
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from functions.exif.scan import scan
 from tests.fuzz.mutation import mutants
 from tests.fuzz.targets import TARGETS
+from tests.fuzz.watch import Watch
 
 KEPT = sorted(path for path in (Path(__file__).parent / "kept").glob("*/*") if path.parent.name in TARGETS)
 
@@ -53,6 +56,57 @@ def test_a_parser_keeps_nothing(name: str) -> None:
         assert tracemalloc.get_traced_memory()[0] - before < 256 * 1024
     finally:
         tracemalloc.stop()
+
+
+class Machine:
+    """A clock and a memory that a parser under test moves."""
+
+    def __init__(self) -> None:
+        self.seconds, self.bytes = 0.0, 2**28
+
+    def watch(self, run: Callable[[bytes], None]) -> Watch:
+        return Watch(run, 1.0, clock=lambda: self.seconds, memory=lambda: self.bytes)
+
+
+def test_an_input_that_takes_more_than_its_second_is_a_find() -> None:
+    machine = Machine()
+
+    def run(data: bytes) -> None:
+        machine.seconds += len(data)
+
+    watch = machine.watch(run)
+    watch.once(b"a")
+    with pytest.raises(TimeoutError, match=r"2\.00 s"):
+        watch.once(b"aa")
+
+
+@pytest.mark.parametrize("each", [2**16, 65 * 2**20], ids=["a leak", "a greedy input"])
+def test_memory_that_grows_by_more_than_its_bound_is_a_find(each: int) -> None:
+    machine = Machine()
+
+    def run(_data: bytes) -> None:
+        machine.bytes += each
+
+    watch = machine.watch(run)
+    watch.once(b"the first is what growth is counted from")
+    for _ in range(64 * 2**20 // each):
+        watch.once(b"")
+    with pytest.raises(MemoryError, match=r"grew by 6[45] MiB"):
+        watch.once(b"")
+
+
+def test_every_parser_of_a_stranger_is_a_target() -> None:
+    assert set(TARGETS) >= {"uploads", "images", "exif", "ifd", "strip", "set", "events", "settings", "manifests"}
+    assert set(TARGETS) >= {"route", "log", "filters", "datarefs", "options", "packets"}
+
+
+@pytest.mark.parametrize(
+    "name", ["JPEG", "MPO", "PNG", "WebP", "AVIF", "HEIC", "CR3", "JXL", "JP2", "TIFF", "BigTIFF", "PSD", "RAF", "GIF"]
+)
+def test_every_container_is_a_seed_whole(name: str) -> None:
+    found = [scan(data) for data in TARGETS["exif"].seeds()]
+    assert name in {seen.format for seen in found if seen is not None}
+    assert all(len(data) <= TARGETS["exif"].longest for data in TARGETS["exif"].seeds()), "longer ones are cut"
 
 
 def test_mutations_reach_every_kind_of_change() -> None:

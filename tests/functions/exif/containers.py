@@ -1,0 +1,156 @@
+"""The smallest file of every container that is read, with a camera's make in its Exif."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+from tests.functions.exif.tiffs import ascii_field, jpeg_of, long, short, tiff
+from tests.images import encoded, gradient, png_bomb
+
+MAKE = tiff([ascii_field(0x010F, "Canon Incorporated"), short(0x112, 6)])
+
+
+def box(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I4s", len(body) + 8, kind) + body
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(*chunks: bytes) -> bytes:
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 7, 5, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + chunk(b"IEND", b"")
+
+
+def heic(items: bytes, ftyp: bytes = b"heic", exif: bytes = MAKE) -> bytes:
+    """A HEIC of one Exif item behind the boxes; `items` is what stands in `meta` before its places."""
+    item = struct.pack(">I", 6) + b"Exif\0\0" + exif
+    head = box(b"ftyp", ftyp + bytes(4) + b"mif1" + ftyp)
+    infe = box(b"infe", b"\2\0\0\0" + struct.pack(">HH", 1, 0) + b"Exif\0")
+    iinf = box(b"iinf", bytes(4) + struct.pack(">H", 1) + infe)
+    places = 8 + 8 + 4 + 2 + 2 + 2 + 2 + 2 + 4 + 4
+    size = len(head) + 8 + 4 + len(iinf) + len(items) + places - 8
+    iloc = box(b"iloc", bytes(4) + b"\x44\0" + struct.pack(">HHHHII", 1, 1, 0, 1, size + 8, len(item)))
+    meta = box(b"meta", bytes(4) + iinf + items + iloc)
+    return head + meta + box(b"mdat", item)
+
+
+def jxl() -> bytes:
+    return (
+        box(b"JXL ", b"\r\n\x87\n")
+        + box(b"ftyp", b"jxl \0\0\0\0jxl ")
+        + box(b"jxlc", b"\xff\x0a" + struct.pack("<Q", 0b00100_000_00011_1) + bytes(8))
+        + box(b"Exif", bytes(4) + MAKE)
+    )
+
+
+def jp2() -> bytes:
+    header = box(b"ihdr", struct.pack(">IIHBBBB", 5, 7, 3, 7, 7, 0, 0))
+    return (
+        box(b"jP  ", b"\r\n\x87\n")
+        + box(b"ftyp", b"jp2 \0\0\0\0jp2 ")
+        + box(b"jp2h", header)
+        + box(b"uuid", b"JpgTiffExif->JP2" + MAKE)
+    )
+
+
+def cr3() -> bytes:
+    canon = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
+    exif = tiff([ascii_field(0x9003, "2024:05:03 14:12:31")])
+    boxes = box(b"CMT1", MAKE) + box(b"CMT2", exif) + box(b"CMT4", tiff([short(30, 1)]))
+    return box(b"ftyp", b"crx \0\0\0\1crx isom") + box(b"moov", box(b"uuid", canon + boxes))
+
+
+def psd() -> bytes:
+    resource = b"8BIM\x04\x22\0\0" + struct.pack(">I", len(MAKE)) + MAKE + bytes(len(MAKE) & 1)
+    return struct.pack(">4sH6xHIIHHI", b"8BPS", 1, 3, 5, 7, 8, 3, 0) + struct.pack(">I", len(resource)) + resource
+
+
+def raf() -> bytes:
+    inner = jpeg_of(MAKE)
+    head = b"FUJIFILMCCD-RAW 0201FF389501".ljust(84, b"\0")
+    return head + struct.pack(">IIII", 160, len(inner), 0, 0).ljust(76, b"\0") + inner
+
+
+def mrw() -> bytes:
+    body = b"\0PRD" + struct.pack(">I", 24) + struct.pack(">8xHH", 5, 7).ljust(24, b"\0")
+    body += b"\0TTW" + struct.pack(">I", len(MAKE)) + MAKE
+    return b"\0MRM" + struct.pack(">I", len(body)) + body
+
+
+def raw_tiff(magic: bytes) -> bytes:
+    return magic + MAKE[4:]
+
+
+EXIF = b"Exif\0\0" + MAKE
+CONTAINERS = {
+    "JPEG": lambda: encoded(gradient(), "JPEG", exif=EXIF),
+    "EXV": lambda: b"\xff\x01Exiv2" + jpeg_of(MAKE)[2:],
+    "PNG": lambda: png(chunk(b"eXIf", MAKE)),
+    "APNG": lambda: png(chunk(b"acTL", struct.pack(">II", 3, 0)), chunk(b"eXIf", MAKE)),
+    "WebP": lambda: encoded(gradient(), "WEBP", exif=EXIF),
+    "AVIF": lambda: encoded(gradient(), "AVIF", exif=EXIF),
+    "HEIC": lambda: heic(b""),
+    "CR3": cr3,
+    "JXL": jxl,
+    "JP2": jp2,
+    "TIFF": lambda: encoded(gradient(), "TIFF", tiffinfo={0x010F: "Canon Incorporated"}),
+    "BigTIFF": lambda: tiff([ascii_field(0x010F, "Canon Incorporated"), long(0x100, 7), long(0x101, 5)], big=True),
+    "RW2": lambda: raw_tiff(b"IIU\0"),
+    "ORF": lambda: raw_tiff(b"IIRO"),
+    "DNG": lambda: tiff([ascii_field(0x010F, "Canon Incorporated"), (0xC612, 1, 4, b"\1\4\0\0")]),
+    "PSD": psd,
+    "RAF": raf,
+    "MRW": mrw,
+}
+
+
+def made_xmp(inner: bytes, before: bytes = b"") -> bytes:
+    packet = (
+        before
+        + b'<x:xmpmeta xmlns:x="adobe:ns:meta/" xmlns:a="a"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        + inner
+    )
+    return png(chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + packet))
+
+
+# Small files that unpack, nest or repeat without an end; each within what a function takes.
+BOMBS = {
+    "a zlib bomb in zTXt": lambda: png(chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(96 * 2**20), 1))),
+    "a zlib bomb in iCCP": lambda: png(chunk(b"iCCP", b"icc\0\0" + zlib.compress(bytes(64 * 2**20), 9))),
+    "many small zlib bombs": lambda: png(*[chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(4 * 2**20), 1))] * 200),
+    "fill bytes": lambda: b"\xff\xd8" + b"\xff" * (8 * 2**20),
+    "junk": lambda: b"\xff\xd8\xff\xe0\0\2" + b"\0\xff\0" * (2 * 2**20),
+    "empty segments": lambda: b"\xff\xd8" + b"\xff\xe1\0\2" * 500_000,
+    "empty chunks": lambda: png(*[chunk(b"tEXt", b"")] * 200_000),
+    "empty boxes": lambda: box(b"ftyp", b"heic\0\0\0\0heic") + box(b"free", b"") * 300_000,
+    "nested boxes": lambda: box(b"ftyp", b"heic\0\0\0\0heic") + box(b"moov", box(b"trak", b"\0" * 64) * 50_000),
+    "a box of no size": lambda: box(b"ftyp", b"heic\0\0\0\0heic") + b"\0\0\0\1meta" + bytes(8),
+    "counts of 2³² in boxes": lambda: heic(box(b"ipma", b"\xff" * 64) + box(b"iprp", b"\xff" * 64)),
+    "empty sub-blocks of a GIF": lambda: b"GIF89a\1\0\1\0\0\0\0" + b"!\xfe\0" * 400_000,
+    "sub-blocks of a GIF": lambda: b"GIF89a\1\0\1\0\0\0\0!\xfe" + b"\1a" * (2 * 2**20),
+    "65,535 entries that overlap": lambda: (
+        b"II*\0\x08\0\0\0\xff\xff"
+        + b"".join(struct.pack("<HHII", number, 2, 60_000, 700_000) for number in range(65_535))
+        + b"a" * 900_000
+    ),
+    "large arrays of every type": lambda: (
+        b"II*\0\x08\0\0\0\xa0\x0f"
+        + b"".join(struct.pack("<HHII", number, 1 + number % 12, 90_000, 48_020) for number in range(4000))
+        + b"\7" * 900_000
+    ),
+    "an XMP bomb of depth": lambda: made_xmp(b"<a>" * 200_000),
+    "an XMP bomb of width": lambda: made_xmp(b"<a/>" * 500_000),
+    "an XMP bomb of entities": lambda: made_xmp(
+        b"", b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">' + b'<!ENTITY b "' + b"&a;" * 1000 + b'">]>'
+    ),
+    "an XMP of attributes": lambda: made_xmp(
+        b"<rdf:Description " + b" ".join(b"a:b%d='1'" % number for number in range(200_000)) + b"/>"
+    ),
+    "a large picture": png_bomb,
+    "IPTC of nothing": lambda: (
+        b"\xff\xd8\xff\xed\xff\xff" + b"Photoshop 3.0\0" + b"8BIM\4\4\0\0\0\0\xfe\0" + b"\x1c\2\x19\0\0" * 13_000
+    ),
+}
