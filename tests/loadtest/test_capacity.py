@@ -8,10 +8,15 @@ import math
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.capacity import CapacityError, Comparison, compare, describe, main, plan, settled_pods, simulated
+from loadtest.capacity import describe, main, table
+from loadtest.forecast import Forecast, ForecastError, read
+from loadtest.lab import service
+from loadtest.planning import CapacityError, plan, settled_pods, simulated
+from tests.servers import ROOT
 
 
 @given(st.floats(1, 1e7), st.floats(1e-4, 1.0), st.floats(1.01, 20.0))
@@ -65,7 +70,10 @@ def test_the_simulation_settles_at_the_plan(rate: float) -> None:
 
 
 def finished_run(folder: Path, ready: int) -> None:
-    levels = [(0.0, 5.0), (10.0, 20.0), (20.0, 0.0)]
+    """A run of 5 and then 20 clients, twenty seconds each, that hold their place for half a second."""
+    levels = [(0.0, 5.0), (20.0, 20.0), (40.0, 0.0)]
+    manifest = service(annotations={"window": "6s", "target_utilization_percentage": "70", "max_scale": "8"})
+    (folder / "service.yaml").write_text(yaml.safe_dump(manifest))
     (folder / "events.json").write_text(json.dumps({"offered": levels}))
     requests = []
     for (began, clients), (ended, _) in itertools.pairwise(levels):
@@ -73,22 +81,37 @@ def finished_run(folder: Path, ready: int) -> None:
             done = began + number * 0.5 / clients
             requests.append({"sent": done - 0.5, "done": done, "status": 200})
     (folder / "requests.jsonl").write_text("".join(json.dumps(one) + "\n" for one in requests))
-    samples = [{"at": at / 4, "ready": 1 if at < 40 else ready} for at in range(80)]
+    samples = [{"at": at / 4, "ready": 1 if at < 80 else ready} for at in range(160)]
     (folder / "samples.jsonl").write_text("".join(json.dumps(one) + "\n" for one in samples))
 
 
-def test_prediction_beside_a_finished_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_forecasts_beside_a_finished_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     finished_run(tmp_path, ready=3)
-    assert compare(tmp_path) == [Comparison(5.0, 1, 1), Comparison(20.0, 3, 3)]
+    assert read(tmp_path) == [Forecast(5.0, 1, 1, 1), Forecast(20.0, 3, 3, 3)]
     assert main(["--run", str(tmp_path)]) == 0
-    finished_run(tmp_path, ready=6)
+    finished_run(tmp_path, ready=5)
     assert main(["--run", str(tmp_path)]) == 1
-    assert "20 clients: 3 predicted, 6 observed: DOES NOT HOLD" in capsys.readouterr().out
+    assert "20 clients: pods 3 planned, 3 simulated, 5 observed: DOES NOT HOLD" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("planned", "simulated", "observed", "holds"),
+    [(1, 1, 2, True), (1, 2, 3, False), (40, 41, 44, True), (40, 40, 45, False), (40, 50, 44, False)],
+)
+def test_a_forecast_holds_within_a_pod_or_a_tenth(planned: int, simulated: int, observed: int, holds: bool) -> None:
+    assert Forecast(1.0, planned, simulated, observed).holds is holds
 
 
 def test_a_folder_without_a_run(tmp_path: Path) -> None:
-    with pytest.raises(CapacityError):
-        compare(tmp_path)
+    with pytest.raises(ForecastError):
+        read(tmp_path)
+
+
+def test_the_tables_of_the_pages_are_what_the_command_prints() -> None:
+    printed = table(0.02, 400e3, 0.1)
+    assert printed.count("\n") == 5
+    for page in ("README.md", "docs/load.md"):
+        assert printed in (ROOT / page).read_text(), f"print {page}'s anew: python -m loadtest.capacity --table"
 
 
 def test_command(capsys: pytest.CaptureFixture[str]) -> None:

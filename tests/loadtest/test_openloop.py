@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from loadtest.generator import Generator, Plan, Result
 from loadtest.latency import Latencies
-from loadtest.openloop import EXIT_FAILED, EXIT_MISTAKE, Generator, Plan, Result, main, parser, plan_of, report
+from loadtest.openloop import EXIT_FAILED, EXIT_MISTAKE, main, parser, plan_of, report
 from loadtest.wire import header, multipart, target
 from tests.servers import ROOT, clean_environment
 

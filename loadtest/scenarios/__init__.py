@@ -1,0 +1,54 @@
+"""The scenarios: each makes a Service, loads it, and holds what it sees to its thresholds.
+
+`SCENARIOS` maps names to them, `QUICK` are those of `make loadtest` without a name. All of them run against an engine
+of their own on this machine; the same Service and Locust file run against a cluster (locustfile.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadtest.lab import LabError, Run
+from loadtest.scenarios.scaling import burst, spike, step, zero
+from loadtest.scenarios.terms import Bounds
+from loadtest.scenarios.traffic import canary, mixed, rollout
+from loadtest.scenarios.trouble import kill, overload, slow
+from loadtest.verdict import Verdict
+
+Scenario = Callable[[Run, Path, Bounds], Awaitable[Verdict]]
+
+
+@dataclass(frozen=True)
+class Named:
+    """A scenario, and what it is for."""
+
+    work: Scenario
+    summary: str
+
+
+SCENARIOS: dict[str, Named] = {
+    "step": Named(step, "5, 20, 40, 10 requests at once: pods follow"),
+    "burst": Named(burst, "200 requests at once from zero"),
+    "zero": Named(zero, "scale to zero, and wake"),
+    "overload": Named(overload, "three times the capacity at max-scale"),
+    "kill": Named(kill, "kill -9 of a pod under load"),
+    "spike": Named(spike, "a spike, and panic"),
+    "slow": Named(slow, "slow clients beside quick ones"),
+    "mixed": Named(mixed, "all three functions at once, by Locust"),
+    "canary": Named(canary, "an 80/20 split"),
+    "rollout": Named(rollout, "a new revision under load"),
+}
+QUICK = ("step", "burst", "zero", "overload", "kill")
+
+
+async def play(name: str, folder: Path, bounds: Bounds) -> tuple[Run, Verdict]:
+    """Run one scenario; what keeps it from measuring makes it INVALID."""
+    run = Run(name)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        result = await SCENARIOS[name].work(run, folder, bounds)
+    except LabError as error:
+        result = Verdict(name, invalid=[str(error)])
+    return run, result

@@ -1,0 +1,123 @@
+"""Scenarios of the autoscaler: pods follow the load up and down, from zero and back to it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from loadtest import verdict
+from loadtest.forecast import forecasts
+from loadtest.lab import Lab, Run, service
+from loadtest.scenarios.terms import HELD, WINDOW, ZERO_OPTIONS, Bounds, judged
+from loadtest.verdict import Verdict
+
+
+async def step(run: Run, folder: Path, bounds: Bounds) -> Verdict:
+    """5, 20, 40 and 10 requests held at once; pods follow, then zero."""
+    hold = 0.5
+    made: list[tuple[int, int, float, float]] = []
+    manifest = service(annotations=HELD)
+    async with Lab(run, folder, manifest, maximum=8, options=ZERO_OPTIONS) as lab:
+        clients = lab.clients(hold=hold)
+        for count in (5, 20, 40, 10):
+            began = time.time()
+            expected = lab.offer(clients, count)
+            await asyncio.sleep(11.0)
+            made.append((count, expected, began, time.time()))
+        lab.offer(clients, 0)
+        await clients.stop()
+    result = judged(run, bounds, lab)
+    previous = 0
+    for count, expected, began, ended in made:
+        settled = verdict.ready_between(run.samples, ended - 2.0, ended)
+        ready = settled[-1] if settled else None
+        result.within(f"pods at {count} clients", ready, expected, bounds["pods_slack"])
+        if expected > previous:
+            reached = verdict.first_time(run.samples, began, expected - int(bounds["pods_slack"]))
+            result.at_most(f"time to scale to {count} clients", reached, bounds["scale_up"], "s")
+        previous = expected
+    answers = [(request.sent, request.done) for request in run.requests if request.good]
+    ready_at = [(sample.at, sample.ready) for sample in run.samples]
+    for one in forecasts(manifest["spec"]["template"], run.offered, answers, ready_at):
+        pods = f"{one.planned} pods planned, {one.simulated} simulated, {one.observed} observed"
+        result.at_most(f"forecast off by slack at {one.clients:g} clients", one.error, 1.0, note=pods)
+    steady = [request for request in run.requests if not request.cold and made[1][3] - 2 < request.sent < made[1][3]]
+    run.measured["service_seconds"] = verdict.latencies(steady).quantile(0.5) or hold
+    return result
+
+
+async def burst(run: Run, folder: Path, bounds: Bounds) -> Verdict:
+    """200 requests at once to a Service without a pod: all are answered."""
+    manifest = service(annotations={**HELD, "max_scale": "5"})
+    async with Lab(run, folder, manifest, maximum=5, options=ZERO_OPTIONS) as lab:
+        await lab.ready(0)
+        clients = lab.clients(hold=0.2)
+        run.offered += [(time.time(), 200.0)]
+        run.expected += [(time.time(), 5)]
+        run.say("offered", "200 requests at once, from zero")
+        began = time.time()
+        await clients.burst(200)
+        run.offered.append((time.time(), 0.0))
+        run.say("answered", f"{sum(request.good for request in run.requests)} answered in {time.time() - began:.1f} s")
+        await asyncio.sleep(1.0)
+    result = judged(run, bounds, lab)
+    answers = verdict.latencies(run.requests)
+    result.at_least("answered", answers.count, 200)
+    result.at_most("latency p99", answers.quantile(0.99), bounds["burst_p99"], "s")
+    first = verdict.first_time(run.samples, began, 1)
+    if first is not None:
+        run.measured["first_pod_seconds"] = first
+    return result
+
+
+async def zero(run: Run, folder: Path, bounds: Bounds) -> Verdict:
+    """Idle for a window: no pod is left, and the next request wakes one."""
+    async with Lab(run, folder, service(annotations=HELD), options=ZERO_OPTIONS) as lab:
+        clients = lab.clients(hold=0.2)
+        lab.offer(clients, 5)
+        await asyncio.sleep(5.0)
+        lab.offer(clients, 0)
+        await clients.stop()
+        last = max(request.done for request in run.requests)
+        # A sample may still carry the status of before: count from the last answer on.
+        gone = await lab.observer.until(lambda sample: sample.at > last and sample.ready == 0, 45.0)
+        if gone:
+            run.say("zero", f"no pod {gone.at - last:.1f} s after the last answer")
+        again = lab.clients(hold=0.0)
+        await again.burst(1)
+        run.say("woken", f"woken in {run.requests[-1].latency:.2f} s")
+        await asyncio.sleep(0.5)
+    result = judged(run, bounds, lab)
+    idle = gone.at - last if gone else None
+    result.at_least("zero not before the window", idle, WINDOW - 1.0, "s")
+    result.at_most("zero after the window", None if idle is None else idle - WINDOW, bounds["after_window"], "s")
+    if idle is not None:
+        run.measured["zero_seconds"] = idle
+    return result
+
+
+async def spike(run: Run, folder: Path, bounds: Bounds) -> Verdict:
+    """2 clients, suddenly 40, then 2 again: it panics, never shrinks in panic, and loses nothing."""
+    # A quarter of 12 s: a panic window of three buckets is seen whatever the phase of the reports.
+    annotations = {**HELD, "window": "12s", "panic_window_percentage": "25"}
+    async with Lab(run, folder, service(annotations=annotations), maximum=8, options=ZERO_OPTIONS) as lab:
+        clients = lab.clients(hold=0.5)
+        lab.offer(clients, 2)
+        await asyncio.sleep(8.0)
+        began = time.time()
+        expected = lab.offer(clients, 40)
+        await asyncio.sleep(14.0)
+        lab.offer(clients, 2)
+        await asyncio.sleep(10.0)
+        await clients.stop()
+    result = judged(run, bounds, lab)
+    panics = sum(bool(sample.in_panic) for sample in run.samples)
+    for before, after in zip(run.samples, run.samples[1:], strict=False):
+        if before.in_panic is not after.in_panic and before.in_panic is not None:
+            run.events.append((after.at, "panic", "panic begins" if after.in_panic else "panic ends"))
+    result.at_least("samples in panic", panics, bounds["panics"])
+    result.at_most("shrank in panic", verdict.shrank_in_panic(run.samples), bounds["shrank_in_panic"])
+    reached = verdict.first_time(run.samples, began, expected - 1)
+    result.at_most("time to scale", reached, bounds["scale_up"], "s")
+    return result
