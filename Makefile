@@ -10,7 +10,7 @@ SCENARIO ?=
 REGISTRY ?= dev.local
 TAG ?= 0.1.0
 
-.PHONY: help serve test test-all check format bench fuzz soak chaos loadtest simulate images deploy undeploy status lock clean
+.PHONY: help serve test test-all check format bench fuzz soak chaos loadtest locust simulate images deploy undeploy status lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -50,6 +50,9 @@ soak: $(VENV)/.dev  ## thirty minutes of mixed load with kills
 
 loadtest: $(VENV)/.dev  ## the quick set against the local engine; SCENARIO=name for another
 	$(BIN)/python -m loadtest $(SCENARIO) $(ARGS)
+
+locust: $(VENV)/.dev  ## Locust's web UI on http://127.0.0.1:8089, against `make serve`; ARGS='--tags exif' for one function
+	$(BIN)/locust --host http://127.0.0.1:$(PORT) $(or $(ARGS),--tags mixed)
 
 images: $(VENV)/.serve  ## the three images, with docker, podman or buildah; ARGS=loadtest for the load test's
 	$(BIN)/python -m knative images --registry $(REGISTRY) --tag $(TAG) $(ARGS)

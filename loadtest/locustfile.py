@@ -2,6 +2,7 @@
 
     locust -f loadtest/locustfile.py --host http://127.0.0.1:8080 --tags mixed
     locust -f loadtest/locustfile.py --host http://INGRESS-ADDRESS --domain default.example.com --headless -u 50 -t 5m
+    locust -f loadtest/locustfile.py Browser        only people who upload and look, as PixelScan had them
 
 Tags: histogram, exif, stress, events, mixed (the first three). Routing is by path (`/histogram` on one host) or, with
 `--domain`, by Host headers through one ingress address (`histogram.DOMAIN`). `--shape` chooses a shape of shapes.py.
@@ -11,25 +12,36 @@ Bodies are encoded once, at start: a user costs little more than its connection.
 from __future__ import annotations
 
 import json
+import sys
 import uuid
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
+import gevent
 from locust import FastHttpUser, between, constant, events, tag, task
 from locust.env import Environment
 
+from knative.local.arrivals import ProfileError
 from loadtest import images
-from loadtest.shapes import Shaped, add_arguments
+from loadtest.shapes import Shaped, add_arguments, profile_of
 from loadtest.wire import multipart
 
 CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 60.0
+REFUSED_PAUSE_SECONDS = 0.1  # nobody who is turned away comes back at once, a thousand times a second
+EXIT_MISTAKE = 2
+TAGS = "histogram, exif, stress, events and mixed"
 SOURCE = "//loadtest.pixelamp.dev"
 
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
 def _arguments(parser: ArgumentParser) -> None:
     group: Any = parser.add_argument_group("pixelamp")
-    group.add_argument("--domain", default="", env_var="PIXELAMP_DOMAIN", help="route by Host: FUNCTION.DOMAIN")
+    group.add_argument(
+        "--domain",
+        default="",
+        env_var="PIXELAMP_DOMAIN",
+        help="route by Host: FUNCTION.DOMAIN (Knative: NAMESPACE.DOMAIN)",
+    )
     group.add_argument("--broker", default="", env_var="PIXELAMP_BROKER", help="path or URL events are posted to")
     add_arguments(group)
 
@@ -52,9 +64,21 @@ def _prepare(environment: Environment, **_: Any) -> None:
     _bodies = _Bodies()
     if environment.parsed_options is not None:
         _keep_users_with_tasks(environment)
-        environment.shape_class = Shaped.of(environment.parsed_options)
-        if environment.shape_class is not None:
-            environment.shape_class.runner = environment.runner
+        _take_shape(environment)
+
+
+def _take_shape(environment: Environment) -> None:
+    """Let the options shape the run; under the web UI always, since they can be changed there."""
+    options: Any = environment.parsed_options
+    try:
+        profile = profile_of(options)
+    except ProfileError as error:
+        # Locust logs what a listener raises and goes on, without the shape; it does not hold up a SystemExit.
+        print(f"locustfile: {error}", file=sys.stderr)
+        raise SystemExit(EXIT_MISTAKE) from None
+    if profile is not None or not (options.headless or options.worker):
+        environment.shape_class = Shaped(options)
+        environment.shape_class.runner = environment.runner
 
 
 def _keep_users_with_tasks(environment: Environment) -> None:
@@ -70,6 +94,9 @@ def _keep_users_with_tasks(environment: Environment) -> None:
         for user in environment.user_classes
         if any(chosen(set(getattr(one, "locust_tag_set", ()))) for one in user.tasks)
     ]
+    if not environment.user_classes:
+        print(f"locustfile: no task is tagged {', '.join(sorted(wanted))}; there are {TAGS}", file=sys.stderr)
+        raise SystemExit(EXIT_MISTAKE)
 
 
 class _User(FastHttpUser):
@@ -88,6 +115,11 @@ class _User(FastHttpUser):
         found: Namespace = self.environment.parsed_options
         return found
 
+    def pause_if_refused(self, status: int) -> None:
+        """Wait a moment after no answer, 429 or 5xx."""
+        if not status or status == 429 or status >= 500:
+            gevent.sleep(REFUSED_PAUSE_SECONDS)
+
     def call(self, function: str, method: str, path: str = "", **arguments: Any) -> None:
         """Ask a function, by path or by host; the figures are named after it either way."""
         headers = {"Accept": "application/json", **arguments.pop("headers", {})}
@@ -97,7 +129,14 @@ class _User(FastHttpUser):
         name = f"{function} {method} {path.partition('?')[0] or '/'}"
         with self.client.request(method, url, name=name, headers=headers, catch_response=True, **arguments) as answer:
             if answer.status_code != 200:
-                answer.failure(f"{answer.status_code or answer.error}")
+                answer.failure(_reason(answer, headers.get("Host")))
+        self.pause_if_refused(answer.status_code)
+
+
+def _reason(answer: Any, host: str | None) -> str:
+    """What went wrong, for Locust's table of failures; an ingress says 404 of a host that it does not know."""
+    unknown = f": does the ingress know {host}?" if host and answer.status_code == 404 else ""
+    return f"{answer.status_code or answer.error}{unknown}"
 
 
 class Functions(_User):
@@ -161,4 +200,5 @@ class Publisher(_User):
         arguments: dict[str, Any] = {"headers": headers, "data": self.bodies.event}
         with self.client.request("POST", url, name="events POST", catch_response=True, **arguments) as answer:
             if not 200 <= answer.status_code < 300:
-                answer.failure(f"{answer.status_code or answer.error}")
+                answer.failure(_reason(answer, headers.get("Host")))
+        self.pause_if_refused(answer.status_code)

@@ -4,17 +4,19 @@
     --shape trace --levels csv:users.csv
 
 `--levels` gives a shape its levels in the notation of `python -m knative simulate`; each shape has one of its own for
-want of it. Without `--shape` Locust's own --users and --spawn-rate hold.
+want of it. Without either, Locust's own --users and --spawn-rate hold. In the web UI all four can be changed before a
+run, and users and spawn rate while it lasts.
 """
 
 from __future__ import annotations
 
+import logging
 from argparse import Namespace
 from typing import Any, ClassVar
 
 from locust import LoadTestShape
 
-from knative.local.arrivals import Profile
+from knative.local.arrivals import Profile, ProfileError
 
 # A spawn rate that reaches any level within a tick: the shape is the profile's, not Locust's.
 SPAWN_RATE = 1000.0
@@ -35,31 +37,49 @@ def add_arguments(group: Any) -> None:
     group.add_argument("--levels", default="", help="users of the shape: LEVELxDURATION,… or csv:FILE")
 
 
+def profile_of(options: Namespace) -> Profile | None:
+    """The users over time that the options ask for; None where Locust's own numbers hold.
+
+    Raises:
+        ProfileError: the levels cannot be read, or a trace has none.
+    """
+    if not options.shape and not options.levels:
+        return None
+    levels = options.levels or PROFILES[options.shape]
+    if not levels:
+        raise ProfileError(f"--shape {options.shape} wants --levels, such as csv:users.csv")
+    return Profile.parse(levels)
+
+
 class Shaped(LoadTestShape):
-    """Users over time by a profile; the test ends with it."""
+    """Users over time as the options have it at the moment; the test ends with its profile, or with --run-time."""
 
     abstract: ClassVar[bool] = (
         True  # Locust would take it for every run; the locustfile takes it where one is asked for
     )
+    use_common_options: ClassVar[bool] = True  # the web UI keeps its fields for users, spawn rate and run time
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, options: Namespace) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._profile = profile
+        self._options = options
+        self._read: tuple[tuple[str, str], Profile | None] | None = None
 
-    @classmethod
-    def of(cls, options: Namespace) -> Shaped | None:
-        """The shape that the options ask for; None where Locust's own numbers hold.
-
-        Raises:
-            ProfileError: the profile cannot be read.
-        """
-        if not options.shape:
-            return None
-        return cls(Profile.parse(options.levels or PROFILES[options.shape]))
+    def _profile(self) -> Profile | None:
+        wanted = (self._options.shape, self._options.levels)
+        if self._read is None or self._read[0] != wanted:
+            self._read = (wanted, profile_of(self._options))
+        return self._read[1]
 
     def tick(self) -> tuple[int, float] | None:
         """Users now and the rate to reach them; None ends the test."""
         now = float(self.get_run_time())  # type: ignore[no-untyped-call]
-        if now >= self._profile.duration:
+        try:
+            profile = self._profile()
+        except ProfileError as error:  # typed into the web UI, which shows the log
+            logging.getLogger(__name__).error("%s", error)
             return None
-        return round(self._profile.at(now)), SPAWN_RATE
+        if self._options.run_time and now >= self._options.run_time:
+            return None
+        if profile is None:
+            return self._options.num_users or 1, self._options.spawn_rate or 1.0
+        return (round(profile.at(now)), SPAWN_RATE) if now < profile.duration else None
