@@ -11,9 +11,9 @@ from typing import Any
 
 from functions.exif import privacy, summary
 from functions.exif.ifd import ASCII, DOUBLE, FLOAT, RATIONAL, SRATIONAL, TYPE_NAMES, Entry
-from functions.exif.printing import number_or_text
 from functions.exif.reading import Reading, Row, read
 from functions.exif.scan import scan
+from functions.exif.values import number_or_text
 
 # Raw values longer than this stand in the answer only when asked for.
 SHORT_BYTES = 64
@@ -192,8 +192,16 @@ def flat(
         for tag, value, printed, _, _ in rows:
             shown = value if raw else printed
             # Most values are words or small numbers.
-            table[prefix + tag] = shown if type(shown) is int and -(10**15) < shown < 10**15 else _jsonable(shown)
+            if type(shown) is str:
+                plain = shown[:1] not in _BEGINNINGS and "\0" not in shown
+            else:
+                plain = type(shown) is int and -(10**15) < shown < 10**15
+            table[prefix + tag] = shown if plain else _jsonable(shown)
     return table
+
+
+# How a text begins that may stand for a number, true or false.
+_BEGINNINGS = frozenset("-0123456789tTfF")
 
 
 def _jsonable(value: Any) -> Any:

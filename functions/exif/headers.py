@@ -8,7 +8,7 @@ from struct import unpack_from
 from typing import Any
 
 from functions.exif.blocks import Block, Scan
-from functions.exif.printing import binary, text_of
+from functions.exif.values import binary, text_of
 
 Put = Callable[[str, str, Any, Any], None]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from struct import unpack_from
 from typing import Any
 
-from functions.exif.printing import binary
+from functions.exif.values import binary
 
 Put = Callable[[str, str, Any, Any], None]
 Keep = Callable[[str, Any, Any], None]
@@ -64,35 +64,35 @@ _TECHNOLOGIES = {
     "offs": "Offset Lithography",
 }
 _NAMES = {
-    "A2B0": "AToB0",
-    "A2B1": "AToB1",
-    "A2B2": "AToB2",
-    "B2A0": "BToA0",
-    "B2A1": "BToA1",
-    "B2A2": "BToA2",
-    "bTRC": "BlueTRC",
-    "gTRC": "GreenTRC",
-    "rTRC": "RedTRC",
-    "kTRC": "GrayTRC",
-    "bXYZ": "BlueMatrixColumn",
-    "gXYZ": "GreenMatrixColumn",
-    "rXYZ": "RedMatrixColumn",
-    "bkpt": "MediaBlackPoint",
-    "wtpt": "MediaWhitePoint",
-    "chad": "ChromaticAdaptation",
-    "cprt": "ProfileCopyright",
-    "desc": "ProfileDescription",
-    "dscm": "ProfileDescriptionML",
-    "dmdd": "DeviceModelDesc",
-    "dmnd": "DeviceMfgDesc",
-    "gamt": "Gamut",
-    "lumi": "Luminance",
-    "mmod": "MakeAndModel",
-    "ndin": "NativeDisplayInfo",
-    "targ": "CharTarget",
-    "tech": "Technology",
-    "vcgt": "VideoCardGamma",
-    "vued": "ViewingCondDesc",
+    b"A2B0": "AToB0",
+    b"A2B1": "AToB1",
+    b"A2B2": "AToB2",
+    b"B2A0": "BToA0",
+    b"B2A1": "BToA1",
+    b"B2A2": "BToA2",
+    b"bTRC": "BlueTRC",
+    b"gTRC": "GreenTRC",
+    b"rTRC": "RedTRC",
+    b"kTRC": "GrayTRC",
+    b"bXYZ": "BlueMatrixColumn",
+    b"gXYZ": "GreenMatrixColumn",
+    b"rXYZ": "RedMatrixColumn",
+    b"bkpt": "MediaBlackPoint",
+    b"wtpt": "MediaWhitePoint",
+    b"chad": "ChromaticAdaptation",
+    b"cprt": "ProfileCopyright",
+    b"desc": "ProfileDescription",
+    b"dscm": "ProfileDescriptionML",
+    b"dmdd": "DeviceModelDesc",
+    b"dmnd": "DeviceMfgDesc",
+    b"gamt": "Gamut",
+    b"lumi": "Luminance",
+    b"mmod": "MakeAndModel",
+    b"ndin": "NativeDisplayInfo",
+    b"targ": "CharTarget",
+    b"tech": "Technology",
+    b"vcgt": "VideoCardGamma",
+    b"vued": "ViewingCondDesc",
 }
 
 
@@ -119,13 +119,25 @@ def read(data: bytes, turn: str, put: Put, warn: Warn) -> None:
         if offset + size > len(data) or size < 8:
             warn(f"ICC profile: tag {signature.decode('latin-1')!r} lies outside it")
             continue
-        _tag(signature.decode("latin-1"), data[offset : offset + size], keep)
+        name = _NAMES.get(signature)
+        if name is None:
+            continue
+        # Large tables are only counted: no need to copy them.
+        if data.startswith(_READABLE, offset):
+            _tag(name, data[offset : offset + size], keep)
+        else:
+            text = binary(size)
+            keep(name, text, text)
 
 
 def _fixed(data: bytes, at: int, count: int) -> str:
     """Numbers of 16 bits before and 16 after the point, to five places."""
-    values = unpack_from(f">{count}i", data, at)
-    return " ".join(f"{round(value / 65536, 5):.15g}" for value in values)
+    return " ".join([_shortest(value) for value in unpack_from(f">{count}i", data, at)])
+
+
+def _shortest(value: int) -> str:
+    whole, rest = divmod(value, 65536)
+    return f"{round(value / 65536, 5):.15g}" if rest else str(whole)
 
 
 def _header(data: bytes, field: Keep) -> None:
@@ -167,10 +179,11 @@ def _header(data: bytes, field: Keep) -> None:
     field("ProfileID", " ".join(map(str, identifier)), identifier.hex() if any(identifier) else 0)
 
 
-def _tag(signature: str, body: bytes, keep: Keep) -> None:
-    name = _NAMES.get(signature)
-    if name is None:
-        return
+# Types of tags that say something to people.
+_READABLE = (b"text", b"desc", b"mluc", b"XYZ ", b"sf32", b"sig ")
+
+
+def _tag(name: str, body: bytes, keep: Keep) -> None:
     kind = body[:4]
     if kind == b"text" and len(body) < 65536:
         value: Any = body[8:].split(b"\0")[0].decode("latin-1")

@@ -7,9 +7,7 @@ time or memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from struct import Struct
 from typing import NamedTuple
 
@@ -101,9 +99,6 @@ class Entry(NamedTuple):
     size: int
 
 
-_new_entry: Callable[[tuple[int, int, int, Value, int, int]], Entry] = partial(tuple.__new__, Entry)
-
-
 @dataclass(slots=True)
 class Ifd:
     """One directory: `IFD0`, `ExifIFD`, `GPS`, `InteropIFD`, `IFD1`, `SubIFD`, `SubIFD1`, …, and where it stands."""
@@ -135,8 +130,8 @@ class Ifds:
             self.warnings.append(text)
 
 
-# The entries that point to further directories, by the directory that holds them.
-POINTERS = {0x8769: "ExifIFD", 0x8825: "GPS", 0xA005: "InteropIFD", 0x14A: "SubIFD", 0x190: "GlobParamIFD"}
+# The entries that point to further directories, in the order of their numbers, as they stand in a directory.
+POINTERS = {0x14A: "SubIFD", 0x190: "GlobParamIFD", 0x8769: "ExifIFD", 0x8825: "GPS", 0xA005: "InteropIFD"}
 MAX_SUB_IFDS = 10
 
 
@@ -241,10 +236,20 @@ class _Walk:
         order = result.order
         single = _SINGLE[order]
         bad = 0
-        further: list[Entry] = []
-        for index, (tag, kind, number, value) in enumerate(layout.iter_unpack(block[first : first + count * step])):
-            size = SIZES.get(kind)
+        inline = first - room
+        little_endian = order == "<"
+        sizes, opaque, short = SIZES, _OPAQUE, SHORT if not big else -1
+        new, described = tuple.__new__, Entry
+        for tag, kind, number, value in layout.iter_unpack(block[first : first + count * step]):
+            inline += step
+            if kind == short and number == 1 and bad <= 10 and tag not in entries:
+                # The commonest case, already unpacked as the first half of four bytes.
+                raw: Value = (value & 0xFFFF if little_endian else value >> 16,)
+                entries[tag] = new(described, (tag, SHORT, 1, raw, inline, 2))
+                continue
+            size = sizes.get(kind)
             if size is None:
+                index = (inline - first) // step
                 # Directories are padded with zeros by some cameras; a broken first entry means a broken directory.
                 if kind:
                     result.warn(f"{name}: entry {index} (tag {tag:#06x}) has no valid type ({kind})")
@@ -260,7 +265,7 @@ class _Walk:
                 continue
             size *= number
             if size <= room:
-                at = first + index * step + step - room
+                at = inline
             else:
                 at = value + self.base
                 if at < 0 or at + size > end:
@@ -271,28 +276,23 @@ class _Walk:
                     result.warn(f"{name}: value of tag {tag:#06x} lies inside the directory")
                     bad += 1
                     continue
-            raw: Value
-            if kind in _OPAQUE:
+            if kind in opaque:
                 if size <= MAX_BYTES and size <= self.bytes:
                     self.bytes -= size
                     raw = block[at : at + size]
                 else:
                     raw = None
-            elif number == 1 and kind == SHORT and not big:
-                # The commonest case, already unpacked as the first half of four bytes.
-                raw = (value & 0xFFFF if order == "<" else value >> 16,)
             elif number == 1:
                 raw = single[kind](block, at)
                 if kind in _RATIONALS:
                     raw = (raw,)  # type: ignore[assignment]
             else:
                 raw = self._numbers(order, kind, number, at)
-            entry = _new_entry((tag, kind, number, raw, at, size))
-            entries[tag] = entry
-            if tag in POINTERS and self.pointers:
-                further.append(entry)
-        for entry in further:
-            self._follow(entry, name)
+            entries[tag] = new(described, (tag, kind, number, raw, at, size))
+        if self.pointers:
+            for tag in POINTERS:
+                if tag in entries:
+                    self._follow(entries[tag], name)
         following = first + count * step
         if count and following + room <= end and stop <= end:
             return int.from_bytes(block[following : following + room], little)  # type: ignore[arg-type]

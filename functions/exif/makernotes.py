@@ -11,8 +11,9 @@ from struct import unpack_from
 from typing import NamedTuple
 
 from functions.exif.ifd import SIZES, Entry, Ifds, walk, walk_directory
-from functions.exif.printing import Scalar, lens_range, plain
+from functions.exif.photography import lens_range
 from functions.exif.reading import MakerNote, NoteSummary, Reading
+from functions.exif.values import Scalar, plain
 
 Shown = tuple[Scalar, Scalar]
 

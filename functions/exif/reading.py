@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from functions.exif.blocks import Block, Scan
 from functions.exif.ifd import Entry, Ifd, Ifds, walk
-from functions.exif.printing import binary, plain, show
+from functions.exif.printing import show
 from functions.exif.tags import table
+from functions.exif.values import binary, plain
 
 # Printed values may be lists and structures in XMP and IPTC.
 Printed = Any
@@ -96,7 +97,11 @@ class Reading:
 
     def add(self, group: str, name: str, value: Printed, printed: Printed) -> None:
         """Keep a row unless its group has one of that name: the first counts."""
-        self.groups.setdefault(group, {}).setdefault(name, Row(name, value, printed))
+        rows = self.groups.get(group)
+        if rows is None:
+            rows = self.groups[group] = {}
+        if name not in rows:
+            rows[name] = new_row((name, value, printed, -1, None))
 
     def turn(self, kind: str) -> str:
         """What is put behind the group of the next block of a kind: nothing, then `2`, `3` and so on."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from functions.exif.blocks import Scan
-from functions.exif.printing import sexagesimal
+from functions.exif.places import sexagesimal
 from functions.exif.reading import Reading
 
 _DATE = re.compile(

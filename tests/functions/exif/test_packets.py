@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.exif import icc, iptc, xmp
+from functions.exif import icc, iptc, rdf, xmp
 from tests.functions.exif import made
 
 RDF = (
@@ -80,7 +80,7 @@ def test_a_property_is_read_in_each_way_of_writing_it(packet: dict[str, Any], ex
         b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>',
         b"<a>" * 100,
         b"<a>" + b"<b/>" * 30_000 + b"</a>",
-        b"x" * (xmp.MAX_PACKET + 1),
+        b"x" * (rdf.MAX_PACKET + 1),
     ],
     ids=["doctype", "deep", "wide", "long"],
 )

@@ -7,19 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.exif.ifd import TYPE_NAMES, Entry
-from functions.exif.printing import (
-    RULES,
-    binary,
-    comment,
-    compensation,
-    exposure_time,
-    number_or_text,
-    sexagesimal,
-    show,
-    text_of,
-)
+from functions.exif.photography import compensation, exposure_time
+from functions.exif.places import sexagesimal
+from functions.exif.printing import RULES, show
 from functions.exif.private import PANASONIC_RAW, TAGS
+from functions.exif.structures import comment
 from functions.exif.tags import all_tags, table, tag
+from functions.exif.values import binary, number_or_text, text_of
 
 
 def shown(directory: str, number: int, kind: int, value: object) -> tuple[object, object]:

@@ -1,0 +1,148 @@
+"""Raw values as plain text and numbers, before any rule: what `exiftool -n` shows of most tags.
+
+Nothing here raises on what a file may hold: bytes that are no text, rationals without a value, numbers that are none.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from operator import itemgetter
+
+from functions.exif.ifd import ASCII, BYTE, DOUBLE, FLOAT, RATIONAL, SRATIONAL, UNDEFINED, Entry
+from functions.exif.tags import Tag
+
+Scalar = int | float | str
+Shown = tuple[Scalar, Scalar]
+Rule = Callable[[Entry, Tag, str], Shown]
+_WHOLE = frozenset((1, 3, 4, 6, 8, 9, 16, 17))
+FORMAT_NAMES = {
+    1: "int8u",
+    3: "int16u",
+    4: "int32u",
+    5: "rational64u",
+    6: "int8s",
+    8: "int16s",
+    9: "int32s",
+    10: "rational64s",
+    11: "float",
+    12: "double",
+    13: "ifd",
+    16: "int64u",
+    17: "int64s",
+    18: "ifd64",
+}
+_BYTES = tuple(map(str, range(256)))
+# Whole powers of ten that fit a rational's denominator: quotients by them are decimals as they were written.
+_TENS = frozenset(10**power for power in range(1, 10))
+# Bytes beyond which a text that is none is mended without care.
+LONG_TEXT = 4096
+_FLOAT = re.compile(r"[+-]?(?=\d|\.\d)\d*(?:\.\d*)?(?:[Ee][+-]?\d+)?")
+_DIGITS = "-0123456789"
+_NUMBER = re.compile(r"-?(?:\d|[1-9]\d{1,14})(?:\.\d{1,16})?(?:[eE][-+]?\d{1,3})?")
+
+
+def plain(entry: Entry) -> Scalar:
+    """A value without any rule: one number as it is, several as text with spaces, text up to its first zero."""
+    _, kind, _, raw, _, _ = entry
+    if raw is None:
+        if kind in (ASCII, UNDEFINED):
+            return binary(entry.size)
+        return f"(large array of {entry.number} {FORMAT_NAMES.get(kind, 'byte')} values)"
+    if isinstance(raw, bytes):
+        if kind == UNDEFINED:
+            return raw[0] if entry.number == 1 and raw else text_of(raw)
+        text, _, _ = raw.partition(b"\0")
+        return text.decode("ascii") if text.isascii() else text_of(text)
+    if kind in (RATIONAL, SRATIONAL):
+        if len(raw) == 1:
+            return fraction(*raw[0])  # type: ignore[misc]
+        return " ".join([str(fraction(*pair)) for pair in raw])  # type: ignore[misc]
+    if kind in (FLOAT, DOUBLE):
+        return real(raw[0]) if len(raw) == 1 else " ".join([str(real(value)) for value in raw])  # type: ignore[arg-type]
+    if len(raw) == 1:
+        return raw[0]  # type: ignore[return-value]
+    if kind == BYTE and raw:  # but 256 forms, and long tables of them
+        return " ".join(itemgetter(*raw)(_BYTES))
+    return " ".join(map(str, raw))
+
+
+def byte_text(entry: Entry) -> str:
+    """An opaque value as its bytes' numbers; any other as it stands."""
+    raw = entry.value
+    return " ".join(map(str, raw)) if isinstance(raw, bytes) else str(plain(entry))
+
+
+def text_of(data: bytes) -> str:
+    """Bytes as text: UTF-8, each byte that is none a question mark."""
+    if data.isascii():
+        return data.decode("ascii")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return _mend(data)
+
+
+def _mend(data: bytes) -> str:
+    if len(data) > LONG_TEXT:
+        # So long a value is no text at all: one question mark for a run, in one pass.
+        return data.decode("utf-8", "replace").replace("\ufffd", "?")
+    parts = []
+    while data:
+        try:
+            parts.append(data.decode("utf-8"))
+            break
+        except UnicodeDecodeError as error:
+            parts.append(data[: error.start].decode("utf-8"))
+            parts.append("?" * (error.end - error.start))
+            data = data[error.end :]
+    return "".join(parts)
+
+
+def fraction(numerator: int, denominator: int) -> Scalar:
+    """A rational to ten significant digits; `inf` and `undef` where it has no value."""
+    if not denominator:
+        return "inf" if numerator else "undef"
+    if not numerator % denominator:
+        return numerator // denominator
+    if denominator in _TENS and -(10**10) < numerator < 10**10:
+        return numerator / denominator
+    return shorten(f"{numerator / denominator:.10g}")
+
+
+def real(value: float) -> Scalar:
+    """A floating-point number to fifteen significant digits."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Inf" if value > 0 else "-Inf"
+    return shorten(f"{value:.15g}")
+
+
+def shorten(text: str) -> Scalar:
+    """Text of a number as a number that prints the same; text where Python would print it otherwise."""
+    # Of at most fifteen digits and without an exponent, a decimal prints as it was written.
+    if "." in text and "e" not in text:
+        return float(text)
+    number: int | float = float(text) if "e" in text else int(text)
+    return number if str(number) == text else text
+
+
+def number_or_text(value: Scalar) -> Scalar:
+    """What `exiftool -j` writes without quotes as a number, all else as text without zeros."""
+    if isinstance(value, str):
+        if value[:1] in _DIGITS and value and _NUMBER.fullmatch(value):
+            return int(value) if value.removeprefix("-").isdigit() else float(value)
+        return value.replace("\0", "") if "\0" in value else value
+    if isinstance(value, int) and abs(value) >= 10**15:
+        return str(value)
+    return value
+
+
+def is_number(value: Scalar) -> bool:
+    """Whether a shown value is a finite number."""
+    return not isinstance(value, str) or bool(_FLOAT.fullmatch(value))
+
+
+def binary(size: int) -> str:
+    """What stands for bytes that are no text."""
+    return f"(Binary data {size} bytes, use -b option to extract)"
