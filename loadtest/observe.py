@@ -1,8 +1,8 @@
 """Pods over time, from whoever knows: the local engine's status, the Kubernetes API, or the answers themselves.
 
     python -m loadtest.observe load --engine http://127.0.0.1:8080 --seconds 60 --out samples.jsonl
+    python -m loadtest.observe exif --kubernetes                            by the kubeconfig; in a pod, by its account
     python -m loadtest.observe exif --kubernetes http://127.0.0.1:8001      through `kubectl proxy`
-    python -m loadtest.observe exif --kubernetes                            inside a cluster, by the service account
     python -m loadtest.observe exif --answers http://exif.example.com/      by X-Pod-Name, where nobody can be asked
 
 Run it beside Locust: a sample a line, four a second.
@@ -14,20 +14,22 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
-import ssl
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import aiohttp
 
+from loadtest.kubernetes import Access, AccessError, ApiError, access, objects
+
+EXIT_MISTAKE = 2
 PERIOD_SECONDS = 0.25
-_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_NOT_OURS = {403, 404}  # not allowed, or no Knative there
+_OVER = {"Succeeded", "Failed"}
 _SEEN_SECONDS = 3.0
 
 
@@ -92,52 +94,49 @@ class EngineSource:
 
 
 class KubernetesSource:
-    """The Kubernetes API: from inside a Job by its service account, from outside through `kubectl proxy`.
+    """The Kubernetes API: pods of a Knative Service, and what its PodAutoscalers desire.
 
-    The account needs get and list on pods and on podautoscalers.autoscaling.internal.knative.dev.
+    Whoever asks needs list on pods, and on podautoscalers.autoscaling.internal.knative.dev; without the latter the
+    desired pods stay unknown.
     """
 
-    def __init__(self, service: str, namespace: str = "default", api: str | None = None) -> None:
-        self._inside = api is None
-        host, port = os.environ.get("KUBERNETES_SERVICE_HOST", ""), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
-        self._api = (api or f"https://{host}:{port}").rstrip("/")
-        self._namespace = namespace
+    def __init__(self, service: str, to: Access, namespace: str | None = None) -> None:
+        self._to = to
         self._selector = f"serving.knative.dev/service={service}"
+        named = f"namespaces/{namespace or to.namespace}"
+        self._pods = f"/api/v1/{named}/pods"
+        self._scalers = f"/apis/autoscaling.internal.knative.dev/v1alpha1/{named}/podautoscalers"
 
-    async def _items(self, session: aiohttp.ClientSession, path: str) -> list[dict[str, Any]]:
-        headers: dict[str, str] = {}
-        context: ssl.SSLContext | bool = True
-        if self._inside:
-            # Read each time: Kubernetes renews the token of a bound account.
-            headers["Authorization"] = f"Bearer {(_ACCOUNT / 'token').read_text()}"
-            context = ssl.create_default_context(cafile=str(_ACCOUNT / "ca.crt"))
-        parameters = {"labelSelector": self._selector}
-        async with session.get(self._api + path, params=parameters, headers=headers, ssl=context) as response:
-            response.raise_for_status()
-            return list((await response.json())["items"])
+    async def sample(self, session: aiohttp.ClientSession) -> Sample:
+        """Pods by phase and condition; what is being deleted, or is over, is no pod any more.
 
-    async def sample(self, session: aiohttp.ClientSession) -> Sample | None:
-        """Pods by their conditions, desired from the PodAutoscalers."""
-        pods = await self._items(session, f"/api/v1/namespaces/{self._namespace}/pods")
-        scalers = await self._items(
-            session,
-            f"/apis/autoscaling.internal.knative.dev/v1alpha1/namespaces/{self._namespace}/podautoscalers",
+        Raises:
+            ApiError: the API refused.
+        """
+        pods, desired = await asyncio.gather(
+            objects(self._to, session, self._pods, self._selector), self._desired(session)
         )
-        ready = [pod["metadata"]["name"] for pod in pods if _is_ready(pod)]
-        alive = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+        here = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+        here = [pod for pod in here if pod.get("status", {}).get("phase") not in _OVER]
+        ready = [pod["metadata"]["name"] for pod in here if _is_ready(pod)]
         return Sample(
-            at=time.time(),
-            desired=sum(max(0, scaler.get("status", {}).get("desiredScale", 0)) for scaler in scalers),
-            ready=len(ready),
-            starting=len(alive) - len(ready),
-            pods=tuple(ready),
+            at=time.time(), desired=desired, ready=len(ready), starting=len(here) - len(ready), pods=tuple(ready)
         )
 
+    async def _desired(self, session: aiohttp.ClientSession) -> int | None:
+        try:
+            scalers = await objects(self._to, session, self._scalers, self._selector)
+        except ApiError as error:
+            if error.status in _NOT_OURS:
+                return None
+            raise
+        # -1 is Knative's word for "not decided yet".
+        return sum(max(0, int(scaler.get("status", {}).get("desiredScale", 0))) for scaler in scalers)
 
-def _is_ready(pod: dict[str, Any]) -> bool:
+
+def _is_ready(pod: Mapping[str, Any]) -> bool:
     conditions = pod.get("status", {}).get("conditions", [])
-    stays = "deletionTimestamp" not in pod["metadata"]
-    return stays and any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
 class AnswerSource:
@@ -170,6 +169,7 @@ class Observer:
     def __init__(self, source: Source, period: float = PERIOD_SECONDS) -> None:
         self.samples: list[Sample] = []
         self.failures = 0
+        self.complaint = ""  # of the last gap
         self._source = source
         self._period = period
         self._task: asyncio.Task[None] | None = None
@@ -192,9 +192,15 @@ class Observer:
                 sample = await self._source.sample(self._session)
                 if sample is not None:
                     self.samples.append(sample)
-            except (aiohttp.ClientError, OSError, TimeoutError, KeyError, ValueError):
-                self.failures += 1
+                else:
+                    self._miss("the source does not know the Service")
+            except (ApiError, aiohttp.ClientError, OSError, TimeoutError, KeyError, ValueError) as error:
+                self._miss(f"{error}" if isinstance(error, ApiError) else f"{type(error).__name__}: {error}")
             await asyncio.sleep(self._period)
+
+    def _miss(self, complaint: str) -> None:
+        self.failures += 1
+        self.complaint = complaint
 
     async def until(self, met: Callable[[Sample], bool], timeout: float) -> Sample | None:
         """Wait for a sample that meets a condition; None if none came in `timeout` seconds."""
@@ -220,26 +226,32 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m loadtest.observe", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     made.add_argument("service", help="name of the Service")
-    made.add_argument("--namespace", default="default", help="default: default")
+    made.add_argument("--namespace", help="default: the context's or the account's, else default")
     source = made.add_mutually_exclusive_group(required=True)
     source.add_argument("--engine", metavar="URL", help="`python -m knative serve`")
-    source.add_argument("--kubernetes", nargs="?", const="", metavar="API", help="the Kubernetes API")
+    source.add_argument("--kubernetes", nargs="?", const="", metavar="API", help="the Kubernetes API, by kubeconfig")
     source.add_argument("--answers", metavar="URL", help="the Service itself")
+    made.add_argument("--context", help="of the kubeconfig, if not its current one")
     made.add_argument("--seconds", type=float, default=60.0, help="how long (default: 60)")
     made.add_argument("--out", type=Path, default=Path("samples.jsonl"), help="default: samples.jsonl")
     return made
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command; exit status 1 if there was not one sample."""
+    """The command; exit status 1 if there was not one sample, 2 if there is no way to the source."""
     options = parser().parse_args(argv)
     source: Source
     if options.engine:
-        source = EngineSource(options.engine, options.service, options.namespace)
+        source = EngineSource(options.engine, options.service, options.namespace or "default")
     elif options.answers:
         source = AnswerSource(options.answers)
     else:
-        source = KubernetesSource(options.service, options.namespace, options.kubernetes or None)
+        try:
+            to = access(options.kubernetes, options.context)
+        except AccessError as error:
+            print(f"observe: {error}", file=sys.stderr)
+            return EXIT_MISTAKE
+        source = KubernetesSource(options.service, to, options.namespace)
 
     async def follow() -> Observer:
         async with Observer(source) as observer:
@@ -249,7 +261,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     observer = asyncio.run(follow())
     write_samples(observer.samples, options.out)
     most = max((sample.ready for sample in observer.samples), default=0)
-    print(f"{len(observer.samples)} samples in {options.out}, at most {most} pods ready, {observer.failures} gaps")
+    gaps = f"{observer.failures} gaps{f', the last: {observer.complaint}' if observer.failures else ''}"
+    print(f"{len(observer.samples)} samples in {options.out}, at most {most} pods ready, {gaps}")
     return 0 if observer.samples else 1
 
 

@@ -9,14 +9,13 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
 
 from loadtest.clients import Clients
-from loadtest.observe import AnswerSource, EngineSource, KubernetesSource, Observer, Sample, main, write_samples
+from loadtest.observe import AnswerSource, EngineSource, Observer, Sample, main, write_samples
 from loadtest.wire import target
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -175,31 +174,6 @@ def test_observer_reads_the_engine_and_survives_gaps(tmp_path: Path) -> None:
     write_samples(observer.samples, tmp_path / "samples.jsonl")
     rows = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
     assert rows[0]["desired"] == 3
-
-
-def _pod(name: str, ready: str, **metadata: str) -> dict[str, Any]:
-    return {
-        "metadata": {"name": name, **metadata},
-        "status": {"conditions": [{"type": "Ready", "status": ready}]},
-    }
-
-
-def test_observer_reads_the_kubernetes_api() -> None:
-    async def handler(request: web.Request) -> web.Response:
-        assert request.query["labelSelector"] == "serving.knative.dev/service=load"
-        if request.path.endswith("/podautoscalers"):
-            return web.json_response({"items": [{"status": {"desiredScale": 4}}, {"status": {"desiredScale": -1}}, {}]})
-        assert request.path == "/api/v1/namespaces/apps/pods"
-        pods = [_pod("a", "True"), _pod("b", "False"), _pod("c", "True", deletionTimestamp="2026-01-01T00:00:00Z")]
-        return web.json_response({"items": pods})
-
-    async def run() -> Sample | None:
-        async with serving(handler) as url, aiohttp.ClientSession() as session:
-            return await KubernetesSource("load", "apps", url).sample(session)
-
-    sample = asyncio.run(run())
-    assert sample is not None
-    assert (sample.desired, sample.ready, sample.starting, sample.pods) == (4, 1, 1, ("a",))
 
 
 def test_observer_counts_the_pods_that_answered_lately() -> None:

@@ -1,0 +1,64 @@
+"""The Locust file and the observer on a real cluster; how it is named stands in tests/e2e/test_cluster.py."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.cluster import Cluster, missing, namespace_of_its_own
+from tests.servers import ROOT
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(
+        bool(missing()) or not shutil.which("kubectl"),
+        reason=f"no cluster: {', '.join(missing()) or 'kubectl'} is missing",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    for namespace in namespace_of_its_own(f"pixelamp-load-{uuid.uuid4().hex[:6]}"):
+        found = Cluster(
+            namespace,
+            os.environ["PIXELAMP_INGRESS"],
+            os.environ["PIXELAMP_IMAGE_PREFIX"],
+            os.environ.get("PIXELAMP_IMAGE_TAG", "0.1.0"),
+        )
+        found.apply("knative")
+        yield found
+
+
+def test_locust_by_host_while_the_observer_counts_pods(cluster: Cluster, tmp_path: Path) -> None:
+    domain = cluster.host("exif").removeprefix("exif.")
+    ingress = os.environ["PIXELAMP_INGRESS"]
+    host = ingress if "//" in ingress else f"http://{ingress}"
+    samples = tmp_path / "samples.jsonl"
+    observing = [sys.executable, "-m", "loadtest.observe", "exif", "--kubernetes", "--namespace", cluster.namespace]
+    observer = subprocess.Popen([*observing, "--seconds", "60", "--out", str(samples)], cwd=ROOT)
+    locust = [sys.executable, "-m", "locust", "--headless", "--host", host, "--domain", domain, "--tags", "exif"]
+    load = ["-u", "10", "-r", "10", "-t", "45s", "--csv", str(tmp_path / "out")]
+    assert subprocess.run([*locust, *load], cwd=ROOT).returncode == 0
+    assert observer.wait(120) == 0
+    total = list(csv.DictReader((tmp_path / "out_stats.csv").read_text().splitlines()))[-1]
+    assert int(total["Failure Count"]) == 0
+    rows = [json.loads(line) for line in samples.read_text().splitlines()]
+    most = max(row["ready"] for row in rows)
+    print(f"{total['Request Count']} requests, p95 {total['95%']} ms, at most {most} pods")
+    assert most >= 1
+    assert all(row["desired"] is not None for row in rows)
+    assert {name for row in rows for name in row["pods"]} >= {
+        one["metadata"]["name"] for one in cluster.pods("exif") if one["status"]["phase"] == "Running"
+    }
