@@ -42,12 +42,9 @@ def report(plan: Plan, result: Result) -> str:
         f"{milliseconds(spectra[2][name]):>14}"
         for name in spectra[0]
     ]
-    share = result.cpu_seconds / result.seconds if result.seconds else 0.0
     per_cpu = result.answered / result.cpu_seconds if result.cpu_seconds else 0.0
-    lines += [
-        "",
-        f"generator: {share:.0%} of a core, busiest second {result.busiest:.0%}, {per_cpu:.0f} requests a CPU second",
-    ]
+    used = f"{result.sending_share:.0%} of a core, {result.waiting_share:.0%} of the time waiting for one"
+    lines += ["", f"generator: {used}; {per_cpu:.0f} requests a CPU second"]
     lines += [f"INVALID: {reason}" for reason in result.invalid(plan.objective)]
     return "\n".join(lines)
 

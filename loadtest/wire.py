@@ -95,15 +95,30 @@ class Owner(Protocol):
 class Link(asyncio.Protocol):
     """One connection. `send` a request, and the owner hears `answered` or `lost`."""
 
-    __slots__ = ("_body", "_head", "_owner", "_parts", "_status", "_transport", "busy", "bytes_in", "closing", "token")
+    __slots__ = (
+        "_bodiless",
+        "_body",
+        "_head",
+        "_last",
+        "_owner",
+        "_parts",
+        "_status",
+        "_transport",
+        "busy",
+        "bytes_in",
+        "closing",
+        "token",
+    )
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # until connection_made
-        self._parts = b""
+        self._parts = b""  # of a head, or of a line between chunks
         self._head = b""  # of the answer being read; empty between answers
         self._status = 0
-        self._body = 0  # bytes of the body still to come; below 0 it is chunked, or lasts until the end
+        self._body = 0  # bytes of the body, or of this chunk, still to come; _UNTIL_END where only the end tells
+        self._last: bool | None = None  # whether the last chunk has begun; None if there are no chunks
+        self._bodiless = False  # the answer to a HEAD
         self.busy = False
         self.closing = False
         self.bytes_in = 0
@@ -117,6 +132,7 @@ class Link(asyncio.Protocol):
         """Write a request; `token` stays on the link until the answer."""
         self.busy = True
         self.token = token
+        self._bodiless = request.startswith(b"HEAD ")
         self._transport.write(request)
 
     def send_more(self, part: bytes) -> None:
@@ -131,54 +147,71 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Frame what came."""
         self.bytes_in += len(data)
-        if not self._head:
+        while not self._head:  # interim answers come before the one that counts
             data = self._parts + data if self._parts else data
             end = data.find(b"\r\n\r\n")
+            self._parts = data if end < 0 else b""
             if end < 0:
-                self._parts = data
                 if len(data) > _HEAD_LIMIT:
                     self.close()
                 return
-            rest = data[end + 4 :]
-            self._parts = b""
-            if not self._begin(data[: end + 2]):
-                if not self.closing:
-                    self.data_received(rest)
+            try:
+                self._begin(data[: end + 2])
+            except ValueError:  # no status, or a length that is no number
+                self.close()
                 return
-            data = rest
-        if self._body >= 0:
+            data = data[end + 4 :]
+        if self._last is not None:
+            try:
+                self._chunks(data)
+            except ValueError:
+                self.close()
+        elif self._body != _UNTIL_END:
             self._body -= len(data)
             if self._body <= 0:
                 self._finish()
-        elif self._body == _CHUNKED:
-            # Only the end matters: the last chunk is empty, and trailers are not asked for.
-            self._parts = (self._parts + data)[-7:]
-            if self._parts in {b"\r\n0\r\n\r\n", b"0\r\n\r\n"}:
-                self._parts = b""
-                self._finish()
 
-    def _begin(self, head: bytes) -> bool:
-        """Read a head; False if the answer is still to come, or if it is no head and the connection was dropped."""
-        try:
-            self._status = int(head[9:12])
-        except ValueError:
-            self.close()
-            return False
+    def _begin(self, head: bytes) -> None:
+        """Read a head: how long its answer is, and whether another can follow; one of 1xx is passed over."""
+        self._status = int(head[9:12])
         if 100 <= self._status < 200:
-            return False
+            return
         self._head = head
         lowered = head.lower()
-        at = lowered.find(b"\r\ncontent-length:")
-        if self._status in _NO_BODY:
+        self._last = None
+        length = _field(lowered, b"content-length")
+        if self._status in _NO_BODY or self._bodiless:
             self._body = 0
-        elif at >= 0:
-            self._body = int(lowered[at + 17 : lowered.index(b"\r\n", at + 17)])
-        elif b"\r\ntransfer-encoding: chunked" in lowered:
-            self._body = _CHUNKED
+        elif b"chunked" in (_field(lowered, b"transfer-encoding") or b""):  # counts before a length (RFC 9112, 6.3)
+            self._body, self._last = 0, False
         else:
-            self._body = _UNTIL_END
-        self.closing = b"\r\nconnection: close" in lowered or self._body == _UNTIL_END
-        return True
+            self._body = _UNTIL_END if length is None else int(length)
+        stays = _field(lowered, b"connection") or (b"close" if head.startswith(b"HTTP/1.0") else b"")
+        self.closing = b"close" in stays or self._body == _UNTIL_END
+
+    def _chunks(self, data: bytes) -> None:
+        """Follow the chunks of a body by their sizes, and its trailers to their end."""
+        while data:
+            if self._body:
+                taken = min(self._body, len(data))
+                self._body -= taken
+                data = data[taken:]
+                continue
+            line, newline, rest = (self._parts + data).partition(b"\n")
+            if not newline:
+                self._parts = line
+                if len(line) > _HEAD_LIMIT:
+                    self.close()
+                return
+            self._parts, data = b"", rest
+            if self._last:
+                if not line.strip():
+                    self._finish()
+                    return
+            elif size := int(line.partition(b";")[0], 16):
+                self._body = size + len(b"\r\n")
+            else:
+                self._last = True
 
     def _finish(self) -> None:
         head, self._head = self._head, b""
@@ -196,8 +229,7 @@ class Link(asyncio.Protocol):
         self._owner.lost(self, type(exc).__name__ if exc else "closed")
 
 
-_CHUNKED = -1
-_UNTIL_END = -2
+_UNTIL_END = -1
 
 
 async def connect(owner: Owner, to: Target) -> Link:
@@ -219,3 +251,12 @@ def header(head: bytes, name: bytes) -> str | None:
         return None
     start = at + len(name) + 3
     return head[start : lowered.index(b"\r\n", start)].strip().decode("latin-1")
+
+
+def _field(lowered: bytes, name: bytes) -> bytes | None:
+    """A field's value in a head in lower case."""
+    at = lowered.find(b"\r\n" + name + b":")
+    if at < 0:
+        return None
+    start = at + len(name) + 3
+    return lowered[start : lowered.index(b"\r\n", start)].strip()

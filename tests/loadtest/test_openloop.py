@@ -97,6 +97,14 @@ def test_waiting_for_a_connection_counts_as_latency() -> None:
         (b"HTTP/1.1 503 Busy\r\ncontent-length:4\r\n\r\nfull", 503),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", 200),
         (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", 200),
+        (b"HTTP/1.1 200 OK\r\nConnection:close\r\nContent-Length:2\r\n\r\nok", 200),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", 200),
+        (b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok", 200),
+        # What looks like the last chunk inside of one; extensions; trailers; a length that does not count.
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nx\r\n0\r\n\r\ny\r\n1\r\nz\r\n0\r\n\r\n", 200),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\nA;n=1\r\n0123456789\r\n00\r\nX-Sum: 7\r\n\r\n", 200),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n", 200),
+        (b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", 404),
     ],
 )
 def test_answers_are_framed_however_they_arrive(response: bytes, status: int) -> None:
@@ -110,7 +118,7 @@ def test_answers_are_framed_however_they_arrive(response: bytes, status: int) ->
             await writer.drain()
             await asyncio.sleep(0.0005)
             rest = rest[size:]
-        if b"close" in response:
+        if b"close" in response or (b"HTTP/1.0" in response and b"keep-alive" not in response):
             writer.close()
 
     result = asyncio.run(play(handler, connections=3))
@@ -153,12 +161,118 @@ def test_what_takes_too_long_is_a_timeout() -> None:
     assert result.errors["timeout"] >= 2
 
 
-def test_garbage_is_no_answer() -> None:
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"hello there, general\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nsome\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1" * 70_000,
+        b"X" * 70_000,
+    ],
+)
+def test_garbage_is_no_answer(garbage: bytes) -> None:
     async def handler(request: bytes, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"hello there, general\r\n\r\n")
+        writer.write(garbage)
 
     result = asyncio.run(play(handler, rate=20.0, duration=0.2, connections=2))
     assert (result.answered, sum(result.errors.values())) == (0, 4)
+
+
+def test_connections_are_kept() -> None:
+    peers: set[object] = set()
+
+    async def handler(request: bytes, writer: asyncio.StreamWriter) -> None:
+        peers.add(writer.get_extra_info("peername"))
+        writer.write(ok())
+
+    result = asyncio.run(play(handler, rate=200.0, duration=0.5, connections=3))
+    assert result.answered == 100
+    assert len(peers) <= 3
+
+
+def test_huge_bodies_arrive_whole() -> None:
+    body = random.Random(3).randbytes(6_000_000)
+
+    async def handler(request: bytes, writer: asyncio.StreamWriter) -> None:
+        good = request.partition(b"\r\n\r\n")[2] == body
+        writer.write(ok() if good else b"HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n")
+
+    async def run() -> Result:
+        async with serving(handler) as url:
+            to = target(url, method="POST", body=body)
+            return await Generator(Plan(target=to, rate=20.0, duration=0.4, connections=4)).run()
+
+    result = asyncio.run(run())
+    assert dict(result.statuses) == {200: 8}
+    assert not result.errors
+
+
+def test_a_head_has_no_body_whatever_its_length_says() -> None:
+    async def handler(request: bytes, writer: asyncio.StreamWriter) -> None:
+        assert request.startswith(b"HEAD ")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n")
+
+    async def run() -> Result:
+        async with serving(handler) as url:
+            to = target(url, method="HEAD")
+            return await Generator(Plan(target=to, rate=20.0, duration=0.3, connections=2, timeout=2.0)).run()
+
+    assert dict(asyncio.run(run()).statuses) == {200: 6}
+
+
+def test_a_server_that_goes_away_refuses_and_one_that_comes_back_answers() -> None:
+    """Half a second of nobody there: those who are due then are refused at once, the others are served."""
+
+    async def run() -> tuple[Result, int]:
+        async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writers.append(writer)
+            try:
+                while await reader.readuntil(b"\r\n\r\n"):
+                    writer.write(ok())
+            except (asyncio.IncompleteReadError, ConnectionError):
+                writer.close()
+
+        writers: list[asyncio.StreamWriter] = []
+        server = await asyncio.start_server(session, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        plan = Plan(target=target(f"http://127.0.0.1:{port}/"), rate=50.0, duration=1.5, connections=3)
+        running = asyncio.create_task(Generator(plan).run())
+        await asyncio.sleep(0.5)
+        server.close()
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.sleep(0.5)
+        again = await asyncio.start_server(session, "127.0.0.1", port)
+        async with again:
+            return await running, port
+
+    result, _ = asyncio.run(run())
+    assert result.answered + sum(result.errors.values()) == result.meant == 75
+    assert result.errors["ConnectionRefusedError"] >= 10
+    assert result.statuses[200] >= 30
+    assert result.seconds < 10  # nobody waited for a timeout
+
+
+def test_a_server_that_stalls_shows_in_the_one_spectrum_and_not_in_the_other() -> None:
+    """200 ms without an answer in every second, four connections: who was due meanwhile waited on average 100 ms."""
+
+    async def run() -> Result:
+        began = asyncio.get_running_loop().time()
+
+        async def handler(request: bytes, writer: asyncio.StreamWriter) -> None:
+            inside = (asyncio.get_running_loop().time() - began) % 1.0
+            if inside < 0.2:
+                await asyncio.sleep(0.2 - inside)
+            writer.write(ok())
+
+        return await play(handler, rate=100.0, duration=3.0, connections=4)
+
+    result = asyncio.run(run())
+    assert result.answered == 300
+    # A fifth of the requests waits 100 ms on average, and one in ten longer; only four of each stall were sent before.
+    assert (result.corrected.quantile(0.92) or 0.0) >= 0.1
+    assert (result.corrected.mean or 0.0) - (result.uncorrected.mean or 0.0) > 0.01
 
 
 def test_constant_times_are_even_and_poisson_times_are_exponential() -> None:
@@ -176,13 +290,35 @@ def test_constant_times_are_even_and_poisson_times_are_exponential() -> None:
 
 
 def test_a_late_generator_is_invalid() -> None:
-    result = Result(seconds=10.0, cpu_seconds=1.0)
+    result = Result(seconds=10.0, cpu_seconds=1.0, sending_share=0.1)
     result.lag.extend([0.001] * 98 + [0.2] * 2)
-    assert result.invalid(objective=1.0) == ["send lag p99 200 ms exceeds a tenth of the objective of 1000 ms"]
+    reasons = result.invalid(objective=1.0)
+    assert len(reasons) == 1
+    assert reasons[0].startswith("send lag p99 200 ms exceeds a tenth of the objective of 1000 ms: ")
     assert result.invalid(objective=10.0) == []
-    result.cpu_seconds = 9.8
-    assert result.invalid(objective=10.0) == ["the generator used 98% of a core: it had none left"]
-    assert "INVALID" in report(Plan(target=target("http://h/"), rate=1.0, duration=1.0), result)
+    result.sending_share = 0.98
+    (reason,) = result.invalid(objective=10.0)
+    assert reason.endswith("it used 98% of a core and waited for one 0% of the time; lower the rate")
+    result.sending_share, result.waiting_share = 0.4, 0.57
+    (reason,) = result.invalid(objective=10.0)
+    assert reason.endswith("it used 40% of a core and waited for one 57% of the time; end what else runs here")
+    printed = report(Plan(target=target("http://h/"), rate=1.0, duration=1.0), result)
+    assert "INVALID: the generator had no CPU left" in printed
+
+
+def test_a_generator_without_cpu_is_told_from_a_server_that_is_slow() -> None:
+    """A rate that no single process can send: the run says so, though every answer came."""
+
+    async def run(rate: float, duration: float) -> Result:
+        async with serving(answer) as url:
+            plan = Plan(target=target(url), rate=rate, duration=duration, connections=20, timeout=60.0)
+            return await Generator(plan).run()
+
+    # Server and generator share this process. However many others want its core: it runs, or waits to.
+    flooded = asyncio.run(run(40_000.0, 0.5))
+    assert flooded.answered == flooded.meant == 20_000
+    assert any("had no CPU left" in reason for reason in flooded.invalid(60.0))
+    assert asyncio.run(run(50.0, 1.0)).sending_share < 0.5
 
 
 def test_requests_are_encoded_once_with_host_and_length() -> None:
@@ -268,6 +404,16 @@ def test_command_prints_both_spectra_and_json(tmp_path: Path) -> None:
 def test_command_says_what_is_wrong(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == EXIT_MISTAKE
     assert capsys.readouterr().err.startswith("openloop: ")
+
+
+def test_the_call_that_replaces_wrk2_is_taken_as_it_is_written(tmp_path: Path) -> None:
+    (tmp_path / "img.png").write_bytes(b"\x89PNG")
+    words = f"--rate 1000 --connections 100 --duration 60 --file {tmp_path}/img.png"
+    plan = plan_of(parser().parse_args(words.split()))
+    assert (plan.rate, plan.connections, plan.duration, plan.poisson) == (1000.0, 100, 60.0, False)
+    assert (plan.target.host, plan.target.port) == ("127.0.0.1", 8080)
+    assert plan.target.head.startswith(b"POST /histogram HTTP/1.1\r\n")
+    assert b'name="file"; filename="img.png"' in plan.target.body
 
 
 def test_raw_bodies_and_methods() -> None:
