@@ -41,7 +41,8 @@ class Worker(PatientWorker):
         """
         if not self.alive:
             for conn in self.pending_conns:
-                conn.timeout = 0.0
+                if not getattr(conn, "lingers", False):
+                    conn.timeout = 0.0
         super().murder_pending()
 
 

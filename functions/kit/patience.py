@@ -2,7 +2,8 @@
 
 gunicorn hands each new connection to a thread, which waits there for the request: ten clients that say nothing, or a
 byte now and then, keep ten threads. Here a connection waits in the poller, at no cost, until its head is complete; a
-head that takes too long or grows too large ends the connection. Bodies are bounded by `functions.kit.uploads`.
+head that takes too long or grows too large ends the connection. Bodies are bounded by `functions.kit.uploads`. The
+client of a last answer is waited for in the poller as well, where gunicorn's loop would stand still for two seconds.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from gunicorn import util
 from gunicorn.http import errors
 from gunicorn.workers.gthread import ThreadWorker
 
+from functions.kit.connection import ClientSocket
 from functions.kit.problems import MEDIA_TYPE, Problem
 
 HEAD_SECONDS = 10.0
+LINGER_SECONDS = 2.0
+LOOK_SECONDS = 0.5
 HEAD_BYTES = 64 * 1024
 DRAIN_READS = 16
 END = b"\r\n\r\n"
@@ -51,9 +55,12 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
     """A worker whose threads never wait for a head."""
 
     pending_conns: deque[Any]
+    _next_look = 0.0
 
     def enqueue_req(self, conn: Any) -> None:
         """Give a connection to a thread, or back to the poller until there is a whole head to read."""
+        if not isinstance(conn.sock, ClientSocket):
+            conn.sock = ClientSocket(fileno=conn.sock.detach())
         head = self._arrived(conn)
         if head is None:
             self._end(conn)
@@ -61,16 +68,37 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             if getattr(conn, "head_seen", 0):
                 conn.head_seen = 0
                 conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+            conn.data_ready = True
             super().enqueue_req(conn)
         elif len(head) >= HEAD_BYTES:
             self._refuse(conn)
         else:
             self._wait(conn, len(head))
 
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """Keep the connection, or end it without waiting for its client in the loop that all others need."""
+        try:
+            ended = not fs.result()
+        except Exception:  # noqa: BLE001 - gunicorn closes such a connection, whatever it was
+            ended = False
+        if ended:
+            self._linger(conn)
+        else:
+            super().finish_request(conn, fs)
+
     def murder_pending(self) -> None:
         """Close the connections that are late, of which gunicorn expects the first to be the first in the queue."""
+        now = time.monotonic()
+        if now < self._next_look and self.alive:
+            return  # there may be thousands, and this runs at every turn of the loop
+        self._next_look = now + LOOK_SECONDS
         self.pending_conns = deque(sorted(self.pending_conns, key=lambda conn: conn.timeout))
         super().murder_pending()
+
+    def notify(self) -> None:
+        """Nothing where no timeout reads the heartbeat: it costs a system call at every turn of the loop."""
+        if self.cfg.timeout:
+            super().notify()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Answer what cannot be read with a problem, like everything else, and not with gunicorn's page."""
@@ -118,6 +146,41 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
                     break
         except OSError:
             pass  # it does not listen, or there is no more for now
+        self._end(conn)
+
+    def _linger(self, conn: Any) -> None:
+        """Say that no more comes, and close when the client has read that and closes too, or after a while.
+
+        Closing with bytes unread would reset the connection, and what the client has not read of its answer with it
+        (https://www.rfc-editor.org/rfc/rfc9112#section-9.6).
+        """
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+            conn.sock.setblocking(False)
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._drop, conn))
+        except (OSError, ValueError):
+            self._end(conn)  # the client is gone
+            return
+        conn.lingers = True
+        conn.timeout = time.monotonic() + LINGER_SECONDS
+        self.pending_conns.append(conn)
+
+    def _drop(self, conn: Any, client: Any) -> None:
+        """Throw away what an ended connection still sends, until its client closes it."""
+        try:
+            for _ in range(DRAIN_READS):
+                if not client.recv(HEAD_BYTES, socket.MSG_DONTWAIT):
+                    break
+            else:
+                conn.dropped = getattr(conn, "dropped", 0) + 1
+                if conn.dropped < DRAIN_READS:
+                    return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        self.poller.unregister(client)
+        self.pending_conns.remove(conn)
         self._end(conn)
 
     def _end(self, conn: Any) -> None:

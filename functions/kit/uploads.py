@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
+from functions.kit.connection import limit
 from functions.kit.problems import Problem, malformed, no_image, quantity, too_many_bytes
 from functions.kit.settings import Settings
 
-CHUNK = 64 * 1024
+# As much as gunicorn receives at once: with less it copies what is left of that at every read.
+CHUNK = 2**20
 # What of a body that nobody wants is read and thrown away, so that a client which sends before it listens is answered.
 DRAIN_BYTES = 64 * 2**20
 DRAIN_SECONDS = 10.0
@@ -59,27 +61,20 @@ class Body:
         self.bytes_read = 0
 
     def chunks(self) -> Iterator[bytes]:
-        """The body in pieces of at most 64 KiB.
+        """The body in pieces of at most 1 MiB.
 
         Raises:
             Problem: 413 past the limit, 408 when the client is too slow, 400 when it stops early.
         """
-        limit = self._settings.max_bytes
-        if self._length is not None and self._length > limit:
-            raise too_many_bytes(limit, self._length, self._settings.variable("max_bytes"))
+        most = self._settings.max_bytes
+        if self._length is not None and self._length > most:
+            raise too_many_bytes(most, self._length, self._settings.variable("max_bytes"))
         deadline = time.monotonic() + self._settings.body_seconds
-        try:
-            while True:
-                chunk = self._read(deadline)
-                if not chunk:
-                    break
-                self.bytes_read += len(chunk)
-                if self.bytes_read > limit:
-                    raise too_many_bytes(limit, None, self._settings.variable("max_bytes"))
-                yield chunk
-        finally:
-            if self._connection is not None:
-                self._connection.settimeout(None)
+        while chunk := self._read(deadline):
+            self.bytes_read += len(chunk)
+            if self.bytes_read > most:
+                raise too_many_bytes(most, None, self._settings.variable("max_bytes"))
+            yield chunk
         if self._length is not None and self.bytes_read < self._length:
             raise malformed(f"the body ended after {self.bytes_read:,} of {quantity(self._length, 'bytes')}")
 
@@ -101,14 +96,14 @@ class Body:
         return io.BytesIO(bytes(min(size, self._settings.max_bytes)))
 
     def _read(self, deadline: float) -> bytes:
-        remaining = deadline - time.monotonic()
         try:
-            if remaining <= 0:
+            if deadline <= time.monotonic():
                 raise TimeoutError
-            if self._connection is not None:
-                self._connection.settimeout(remaining)
+            limit(self._connection, deadline)
             chunk = self._stream.read(CHUNK)
-            self._ended = not chunk
+            if not chunk:
+                self._ended = True
+                limit(self._connection, None)
             return chunk
         except TimeoutError:
             self._ended = True
@@ -130,16 +125,15 @@ class Body:
         An answer that goes out while its request is still coming in is lost to a client that sends before it listens,
         and the server closes the connection on bytes that it does not know.
         """
-        deadline = time.monotonic() + DRAIN_SECONDS
+        now = time.monotonic()
         drained = 0
         try:
             while not self._ended and drained < DRAIN_BYTES:
-                drained += len(self._read(deadline))
+                drained += len(self._read(now + DRAIN_SECONDS))
         except Problem:
             return
-        finally:
-            if self._connection is not None:
-                self._connection.settimeout(None)
+        if not self._ended:
+            limit(self._connection, now)  # gunicorn would go on reading
 
 
 def filled(buffer: io.BytesIO) -> bytes:

@@ -149,6 +149,46 @@ def test_a_body_that_stalls_is_answered_408_and_holds_no_thread(server: Function
     assert b"STRESS_BODY_SECONDS" in answer
 
 
+@pytest.mark.parametrize("framing", ["Content-Length: 100000", "Transfer-Encoding: chunked"])
+def test_a_body_that_drips_is_answered_408_as_one_that_stalls(server: FunctionServer, framing: str):
+    drop = b"1\r\nx\r\n" if framing.endswith("chunked") else b"x"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=15) as connection:
+        connection.sendall(f"POST / HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n".encode())
+        connection.settimeout(0.1)
+        deadline = time.monotonic() + 15
+        answer = b""
+        while not answer and time.monotonic() < deadline:
+            connection.sendall(drop)
+            try:
+                answer = connection.recv(65536)
+            except TimeoutError:
+                continue
+        assert answer.startswith(b"HTTP/1.1 408"), "the body may drip for ever"
+        connection.settimeout(15)
+        try:
+            while connection.recv(65536):
+                pass
+        except ConnectionResetError:
+            pass  # closed with our last drops unread
+
+
+def test_clients_that_do_not_close_what_has_ended_keep_nobody_waiting(server: FunctionServer):
+    asked = [socket.create_connection(("127.0.0.1", server.port), timeout=15) for _ in range(20)]
+    try:
+        for connection in asked:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        # Waited for one after the other, in the loop that all share, these would take two seconds each.
+        with socket.create_connection(("127.0.0.1", server.port), timeout=8) as other:
+            other.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert read_answer(other).startswith(b"HTTP/1.1 200")
+        for connection in asked:
+            assert read_answer(connection).startswith(b"HTTP/1.1 200")
+            assert connection.recv(1) == b"", "the server's half is not closed"
+    finally:
+        for connection in asked:
+            connection.close()
+
+
 def test_expect_100_continue_is_answered(server: FunctionServer):
     head = b"POST /?seconds=0 HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
     answer = raw(server, head, b"{}", pause=0.2)

@@ -1,0 +1,69 @@
+"""A client's connection on which reading has an end and writing does not wait for ever.
+
+A socket's timeout counts anew for each piece that comes. gunicorn reads on until it has as much as was asked for, so a
+client that sends a byte now and then would hold a thread for days: here all pieces of a body share one deadline.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
+
+SEND_SECONDS = 60.0  # for one piece of an answer, at most 30 MB or so; queue-proxy reads as fast as it can
+
+
+class ClientSocket(socket.socket):
+    """The socket of one client.
+
+    Attributes:
+        deadline: `time.monotonic()` after which nothing is received any more; None for no end. Left in the past, it
+            makes gunicorn give the connection up instead of waiting for the rest of a body.
+    """
+
+    deadline: float | None = None
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        """What has come, as `socket.recv`.
+
+        Raises:
+            TimeoutError: nothing came before the deadline.
+        """
+        if self.deadline is not None and not flags & socket.MSG_DONTWAIT:
+            left = self.deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("the deadline has passed")
+            self.settimeout(left)
+        return super().recv(bufsize, flags)
+
+    def sendall(self, data: Buffer, flags: int = 0, /) -> None:
+        """Send all of it.
+
+        Raises:
+            ConnectionResetError: the client did not take it within `SEND_SECONDS`, and counts as gone.
+        """
+        self.settimeout(SEND_SECONDS)
+        try:
+            super().sendall(data, flags)
+        except TimeoutError:
+            raise ConnectionResetError("the client does not read its answer") from None
+        finally:
+            self.settimeout(None)
+
+
+def limit(connection: socket.socket | None, deadline: float | None) -> None:
+    """Let a body be received until then and no longer.
+
+    Args:
+        connection: of our server; of another (the framework's own command line) each piece has that long anew.
+        deadline: of `time.monotonic()`, or None for no end.
+    """
+    if isinstance(connection, ClientSocket):
+        connection.deadline = deadline
+        if deadline is None:
+            connection.settimeout(None)
+    elif connection is not None:
+        connection.settimeout(None if deadline is None else max(deadline - time.monotonic(), 0.001))

@@ -1,0 +1,75 @@
+"""A client's socket: one deadline for all that is received, and an end to sending."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from functions.kit import connection
+from functions.kit.connection import ClientSocket, limit
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[ClientSocket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    client = ClientSocket(fileno=ours.detach())
+    yield client, theirs
+    client.close()
+    theirs.close()
+
+
+def test_pieces_share_one_deadline(pair: tuple[ClientSocket, socket.socket]):
+    client, theirs = pair
+    ended = threading.Event()
+
+    def drip() -> None:
+        while not ended.wait(0.05):
+            theirs.send(b"x")
+
+    dripping = threading.Thread(target=drip)
+    dripping.start()
+    limit(client, time.monotonic() + 0.5)
+    try:
+        assert client.recv(1) == b"x"
+        with pytest.raises(TimeoutError):
+            all(client.recv(1) for _ in range(1000))
+    finally:
+        ended.set()
+        dripping.join()
+
+
+def test_after_the_deadline_not_even_what_has_come_is_received(pair: tuple[ClientSocket, socket.socket]):
+    client, theirs = pair
+    theirs.send(b"late")
+    limit(client, time.monotonic())
+    with pytest.raises(TimeoutError):
+        client.recv(4)
+    assert client.recv(4, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"late"
+    limit(client, None)
+    assert client.recv(4) == b"late"
+    assert client.gettimeout() is None
+
+
+def test_a_client_that_does_not_read_counts_as_gone(
+    pair: tuple[ClientSocket, socket.socket], monkeypatch: pytest.MonkeyPatch
+):
+    client, _ = pair
+    monkeypatch.setattr(connection, "SEND_SECONDS", 0.2)
+    with pytest.raises(ConnectionResetError, match="does not read"):
+        client.sendall(bytes(2**26))
+    assert client.gettimeout() is None
+
+
+def test_a_socket_of_another_server_gets_a_timeout():
+    with socket.socket() as plain:
+        limit(plain, time.monotonic() + 5)
+        assert 0 < plain.gettimeout() <= 5
+        limit(plain, time.monotonic() - 5)
+        assert 0 < plain.gettimeout() < 1
+        limit(plain, None)
+        assert plain.gettimeout() is None
+    limit(None, 1.0)
