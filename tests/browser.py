@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.servers import ROOT
 
 PICTURES = ROOT / "tests/out"
-SIZES = {"wide": (1280, 900), "narrow": (360, 740)}
+SIZES = {"wide": (1440, 900), "middle": (768, 1024), "narrow": (360, 740)}
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -52,7 +52,7 @@ def visit(browser: Browser, url: str, size: str = "wide", scheme: str = "light",
     Args:
         browser: the browser.
         url: what to open.
-        size: `wide` or `narrow`.
+        size: `wide`, `middle` or `narrow`.
         scheme: `light` or `dark`.
         context: further options of a Playwright browser context.
     """
@@ -79,10 +79,12 @@ def _note(url: str, host: str, elsewhere: list[str]) -> None:
 
 
 def picture(page: Page, name: str) -> Path:
-    """A screenshot of the whole page, kept as output."""
+    """A screenshot of the whole page, kept as output; what sticks to the window's edge stands at the page's end."""
     PICTURES.mkdir(exist_ok=True)
     path = PICTURES / f"{name}.png"
+    page.evaluate("document.querySelector('footer').style.position = 'static'")
     page.screenshot(path=path, full_page=True)
+    page.evaluate("document.querySelector('footer').style.position = ''")
     return path
 
 

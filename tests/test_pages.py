@@ -6,7 +6,8 @@ import gzip
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser
+import requests
+from playwright.sync_api import Browser, expect
 
 from tests.browser import no_serious_violation, no_sideways_scrolling, picture, visit
 from tests.conftest import FUNCTIONS
@@ -34,20 +35,47 @@ def address(servers: Callable[..., FunctionServer], request: pytest.FixtureReque
 
 
 @pytest.mark.parametrize("name", [*FUNCTIONS, "console"])
-@pytest.mark.parametrize(("size", "scheme"), [("wide", "light"), ("narrow", "dark")])
+@pytest.mark.parametrize(("size", "scheme"), [("wide", "light"), ("middle", "dark"), ("narrow", "dark")])
 def test_a_page_is_readable_in_any_window_and_scheme(
     browser: Browser, address: Callable[[str], str], name: str, size: str, scheme: str
 ):
     with visit(browser, address(name), size, scheme) as page:
         no_sideways_scrolling(page)
         no_serious_violation(page)
-        picture(page, f"{name}-{size}-{scheme}")
+        picture(page, f"{name}-empty-{size}-{scheme}")
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, "console"])
+def test_a_page_weighs_little(address: Callable[[str], str], name: str):
+    page = requests.get(address(name), headers={"Accept": "text/html"}, timeout=30).content
+    assert len(gzip.compress(page, 9)) <= MOST_BYTES
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_page_weighs_little(servers: Callable[..., FunctionServer], name: str):
-    page = servers(name).get("/", headers={"Accept": "text/html"}).content
-    assert len(gzip.compress(page, 9)) <= MOST_BYTES
+def test_the_console_is_a_link_away_and_back(browser: Browser, engine: Engine, name: str):
+    with visit(browser, f"{engine.url}/{name}") as page:
+        link = page.get_by_role("link", name=name, exact=True)
+        assert link.get_attribute("aria-current") == "page"
+        page.get_by_role("link", name="console", exact=True).click()
+        expect(page.locator("h1")).to_have_text("console")
+        page.get_by_role("link", name=name, exact=True).click()
+        expect(page.locator("h1")).to_have_text(name)
+
+
+@pytest.mark.parametrize("name", ["histogram", "exif"])
+def test_the_chooser_shows_where_the_keyboard_is_and_says_what_becomes_of_the_picture(
+    browser: Browser, address: Callable[[str], str], name: str
+):
+    with visit(browser, address(name)) as page:
+        page.focus("#theme")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.id") == "file"
+        outline = "getComputedStyle(document.querySelector('label[for=file]')).outlineStyle"
+        assert page.evaluate(outline) == "solid"
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.id") == "sample"
+        assert page.evaluate(outline) == "none"
+        expect(page.locator("#drop")).to_contain_text("Processed in memory, not stored.")
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -9,9 +9,9 @@ const pixelamp = (() => {
   let theme = null;
   try { theme = localStorage.getItem("theme"); } catch { /* storage may be forbidden */ }
   if (theme) root.dataset.theme = theme;
+  const dark = () => root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme:dark)").matches;
   $("#theme").addEventListener("click", () => {
-    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme:dark)").matches;
-    root.dataset.theme = dark ? "light" : "dark";
+    root.dataset.theme = dark() ? "light" : "dark";
     try { localStorage.setItem("theme", root.dataset.theme); } catch { /* as above */ }
     dispatchEvent(new Event("themechange"));
   });
@@ -32,6 +32,27 @@ const pixelamp = (() => {
     element.append(...children.filter(child => child != null));
     return element;
   };
+  const button = (text, action, kind) => make("button", {type: "button", class: kind, onclick: action}, text);
+  // A table that scrolls by itself, by keyboard too; the first cell of a row is its name.
+  const table = (caption, head, rows) => make("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": caption},
+    make("table", {}, make("caption", {class: "hush"}, caption), make("tr", {}, ...head.map(cell => make("th", {scope: "col"}, cell))),
+      ...rows.map(([first, ...cells]) => make("tr", {}, make("th", {scope: "row"}, first), ...cells.map(cell => make("td", {}, cell))))));
+  // A plot's twin for those who read: its figures as they were when it was opened, for a table that changes cannot be read.
+  const twin = (caption, head, rows) => {
+    const details = make("details", {}, make("summary", {}, caption));
+    details.addEventListener("toggle", () => {
+      if (details.open) details.replaceChildren(details.firstChild, table(caption, head(), rows()));
+    });
+    return details;
+  };
+  // A canvas cleared and as fine as the screen: its pen, width and height in CSS pixels.
+  const paper = canvas => {
+    const ratio = devicePixelRatio || 1, {clientWidth: width, clientHeight: height} = canvas, pen = canvas.getContext("2d");
+    canvas.width = Math.round(width * ratio); canvas.height = Math.round(height * ratio);
+    pen.scale(ratio, ratio);
+    return {pen, width, height};
+  };
+  const colour = name => getComputedStyle(root).getPropertyValue(name).trim();
   // Who answered, how fast, and whether it had to wake up first.
   const meta = (response, began) => {
     const timing = /total;dur=([\d.]+)/.exec(response.headers.get("Server-Timing") || "");
@@ -52,8 +73,8 @@ const pixelamp = (() => {
       throw new Error("The service cannot be reached. Is it still running?");
     }
     const about = meta(response, began);
-    $("#answered-by").textContent = `answered by ${about.pod} (${about.revision}) in ${about.milliseconds} ms` +
-      (about.cold ? " · cold start" : "");
+    $("#answered-by").textContent = 
+      `${about.milliseconds} ms${about.cold ? " · cold start" : ""} · answered by ${about.pod} (${about.revision})`;
     if (!response.ok) {
       let problem = {};
       try { problem = await response.json(); } catch { /* not one of ours */ }
@@ -82,5 +103,5 @@ const pixelamp = (() => {
     link.click();
     setTimeout(() => URL.revokeObjectURL(url), 10000);
   };
-  return {$, base, call, copy, files, make, meta, name, save, say};
+  return {$, base, button, call, colour, copy, dark, files, make, paper, save, say, table, twin};
 })();
