@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import base64
-import gzip
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import requests
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
@@ -127,9 +125,18 @@ def test_clipping_is_marked_on_the_picture(browser: Browser, address: str) -> No
 
 def test_two_pictures_are_compared_and_cleared(browser: Browser, address: str) -> None:
     with visit(browser, address) as page:
-        page.set_input_files("#file", [named("a.jpg"), named("b.png", encoded(gradient("L")))])
+        dark = encoded(gradient("L").point(lambda value: value // 2))
+        page.set_input_files("#file", [named("a.jpg"), named("b.png", dark)])
         expect(page.locator("article h2")).to_have_text(["a.jpg", "b.png"])
         expect(page.locator("#series label")).to_have_count(5)
+        means = [analyse(data, Settings()).document()["figures"]["luminance"]["mean"] for data in (PHOTO, dark)]
+        expect(page.locator("#difference")).to_contain_text(
+            f"From a.jpg to b.png: mean {means[0]:.1f} → {means[1]:.1f} (−{means[0] - means[1]:.1f})"
+        )
+        page.locator("canvas.plot").first.focus()
+        page.keyboard.press("End")
+        for readout in page.locator(".readout").all():
+            expect(readout).to_contain_text("level 255: ")
         no_serious_violation(page)
         picture(page, "histogram-pair")
         page.set_input_files("#file", named("c.jpg"))
@@ -163,8 +170,42 @@ def test_what_a_browser_cannot_show_is_counted_all_the_same(browser: Browser, ad
         page.set_input_files("#file", named("scan.tif", encoded(gradient("CMYK"), "TIFF")))
         expect(page.locator("#series label")).to_have_count(5)
         expect(page.locator(".shot")).to_be_hidden()
+        expect(page.locator("article")).to_contain_text("This browser cannot show TIFF; it was counted all the same.")
 
 
-def test_the_page_is_small(address: str) -> None:
-    page = requests.get(address, headers={"Accept": "text/html"}, timeout=10)
-    assert len(gzip.compress(page.content)) <= 15_000
+def test_what_stands_under_the_pointer_is_read_off_the_picture(browser: Browser, address: str) -> None:
+    flat = Image.new("RGB", (60, 60), (200, 30, 90))
+    with visit(browser, address) as page:
+        page.set_input_files("#file", named("flat.png", encoded(flat)))
+        page.locator(".shot img").hover(position={"x": 30, "y": 30})
+        level = flat.convert("L").getpixel((30, 30))
+        expect(page.locator(".readout")).to_have_text(
+            f"under the pointer: red 200 · green 30 · blue 90 · luminance {level}"
+        )
+
+
+def test_of_many_the_last_two_are_compared(browser: Browser, address: str) -> None:
+    with visit(browser, address, "narrow") as page:
+        page.set_input_files("#file", [named(f"{number}.jpg") for number in range(20)])
+        expect(page.locator("article h2")).to_have_text(["18.jpg", "19.jpg"])
+        expect(page.locator("#note")).to_have_text("20 pictures were given: the last two are compared.")
+        no_sideways_scrolling(page)
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("wide", "light"), ("narrow", "dark")])
+def test_clipped_pixels_do_not_press_the_others_flat(browser: Browser, address: str, size: str, scheme: str) -> None:
+    night = gradient(size=(400, 300))
+    night.paste((255, 255, 255), (0, 0, 400, 200))
+    with visit(browser, address, size, scheme) as page:
+        page.set_input_files(
+            "#file", named("a-long-name-of-a-photograph-from-the-holidays-" * 4 + ".png", encoded(night))
+        )
+        expect(page.locator(".verdict")).to_contain_text("clipped to white")
+        highest = page.locator("canvas.plot").evaluate(
+            """each => { const {width, height} = each, left = Math.round(width / 10), inner = Math.round(width * .8);
+            const data = each.getContext("2d").getImageData(left, 0, inner, height).data;
+            return Math.floor(data.findIndex((value, at) => at % 4 === 3 && value) / 4 / inner) / height; }"""
+        )
+        assert 0 < highest < 0.1  # of the plot's height
+        no_sideways_scrolling(page)
+        picture(page, f"histogram-clipped-{size}-{scheme}")
