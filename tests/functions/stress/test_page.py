@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -66,6 +68,36 @@ def test_start_watch_stop(browser: Browser, servers: Callable[..., FunctionServe
         expect(page.locator("#start")).to_be_enabled()
         until(page, lambda: figure(page, "total") < 0.05)
         expect(page.locator("#failure")).to_be_hidden()
+
+
+def test_what_was_asked_and_achieved_is_told_and_taken_along(
+    browser: Browser, servers: Callable[..., FunctionServer]
+) -> None:
+    url = f"{servers('stress').url}/stress"
+    with visit(browser, url, "narrow", permissions=["clipboard-read", "clipboard-write"]) as page:
+        for name, value in (("requests", "2"), ("seconds", "1"), ("load", "20")):
+            page.fill(f"[name={name}]", value)
+        page.click("#curl")
+        expect(page.locator("#said")).to_have_text("Copied.")
+        command = page.evaluate("navigator.clipboard.readText()")
+        assert (
+            command == f"curl -N -X POST -H 'Accept: application/x-ndjson' '{url}/?seconds=1&load=20&relative_to=core'"
+        )
+        expect(page.locator("#ended")).to_be_hidden()
+        page.click("#start")
+        expect(page.locator("#results tr")).to_have_count(3)
+        page.click("#json")
+        until(page, lambda: page.evaluate("navigator.clipboard.readText()").startswith("["))
+        told = json.loads(page.evaluate("navigator.clipboard.readText()"))
+        assert [one["asked"]["load"] for one in told] == [20, 20]
+        used = page.locator("#results tr td:nth-child(3)").all_inner_texts()
+        assert used == [f"{one['achieved']['cpu_seconds']:.2f} s" for one in told]
+        page.get_by_text("The minute as a table").click()
+        expect(page.locator("#twin tr")).to_have_count(61)
+        assert page.locator("#twin td").filter(has_text=re.compile(r"\d")).count() >= 1
+        no_sideways_scrolling(page)
+        no_serious_violation(page)
+        picture(page, "stress-ended-narrow-light")
 
 
 def test_by_keyboard_alone_and_a_refusal_is_shown(browser: Browser, servers: Callable[..., FunctionServer]) -> None:
