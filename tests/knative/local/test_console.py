@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser import picture, visit
+from tests.browser import no_sideways_scrolling, picture, visit
 from tests.engines import EngineProcess, service
 
 
@@ -135,17 +135,23 @@ def test_a_burst_from_zero_is_seen_and_explained(browser: Browser, engine: Engin
         assert decisions.count() == len(told)
         assert told[-1]["words"] in decisions.first.inner_text()
         assert "target 3.5" in page.inner_text("#why")
-        page.click("summary")
+        page.get_by_text("What the manifest says").click()
         assert page.is_visible("#annotations tr:has-text('target-utilization-percentage'):has-text('70')")
+        page.get_by_text("The three minutes as a table").click()
+        page.wait_for_selector("#twin tr:nth-child(8)")  # a row for each second of the burst
+        ready = page.locator("#twin tr td:nth-child(5)").all_inner_texts()
+        assert max(map(int, ready)) >= 3
 
 
-@pytest.mark.parametrize(("size", "scheme"), [("narrow", "light"), ("narrow", "dark"), ("wide", "dark")])
+@pytest.mark.parametrize(
+    ("size", "scheme"), [("narrow", "light"), ("narrow", "dark"), ("middle", "dark"), ("wide", "dark")]
+)
 def test_it_is_readable_on_a_phone_and_in_the_dark(
     browser: Browser, engine: EngineProcess, size: str, scheme: str
 ) -> None:
     with visit(browser, f"{engine.url}/", size, scheme) as page:
         page.wait_for_selector("#tabs button")
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        no_sideways_scrolling(page)
         picture(page, f"console-{size}-{scheme}")
 
 
