@@ -315,7 +315,7 @@ def test_a_generator_without_cpu_is_told_from_a_server_that_is_slow() -> None:
             return await Generator(plan).run()
 
     # Server and generator share this process. However many others want its core: it runs, or waits to.
-    flooded = asyncio.run(run(40_000.0, 0.5))
+    flooded = asyncio.run(run(400_000.0, 0.05))
     assert flooded.answered == flooded.meant == 20_000
     assert any("had no CPU left" in reason for reason in flooded.invalid(60.0))
     assert asyncio.run(run(50.0, 1.0)).sending_share < 0.5
