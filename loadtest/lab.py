@@ -157,6 +157,7 @@ class Lab:
         self.observer = Observer(self.source)
         self.process: subprocess.Popen[bytes] | None = None
         self._lag_task: asyncio.Task[None] | None = None
+        self._busy: dict[Clients, float] = {}  # share of its time that a client of these waits for an answer
 
     @property
     def log(self) -> Path:
@@ -238,15 +239,18 @@ class Lab:
         body = options.pop("body", b"")
         made = Clients(self.target(hold=hold, body=body), **options)
         made.requests = self.run.requests
+        think = options.get("think", 0.0)
+        self._busy[made] = hold / (hold + think) if think else 1.0
         return made
 
     def offer(self, clients: Clients, count: int) -> int:
-        """Set the number of clients and note it; returns the pods expected for them."""
+        """Set the number of clients and note how many of them wait at a time; returns the pods expected for those."""
         clients.set(count)
-        expected = expected_pods(count, self._target_concurrency, minimum=self._minimum, maximum=self._maximum)
-        self.run.offered.append((time.time(), count))
+        waiting = count * self._busy[clients]
+        expected = expected_pods(waiting, self._target_concurrency, minimum=self._minimum, maximum=self._maximum)
+        self.run.offered.append((time.time(), waiting))
         self.run.expected.append((time.time(), expected))
-        self.run.say("offered", f"{count} clients, {expected} pods expected")
+        self.run.say("offered", f"{count} clients, {expected} pod{'' if expected == 1 else 's'} expected")
         return expected
 
     async def ready(self, pods: int, timeout: float = START_SECONDS) -> Sample:

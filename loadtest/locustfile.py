@@ -43,6 +43,7 @@ def _arguments(parser: ArgumentParser) -> None:
         help="route by Host: FUNCTION.DOMAIN (Knative: NAMESPACE.DOMAIN)",
     )
     group.add_argument("--broker", default="", env_var="PIXELAMP_BROKER", help="path or URL events are posted to")
+    group.add_argument("--requests", default="", metavar="FILE", help="write every request, a JSON object a line")
     add_arguments(group)
 
 
@@ -65,6 +66,32 @@ def _prepare(environment: Environment, **_: Any) -> None:
     if environment.parsed_options is not None:
         _keep_users_with_tasks(environment)
         _take_shape(environment)
+        if environment.parsed_options.requests:
+            _write_requests(environment, environment.parsed_options.requests)
+
+
+def _write_requests(environment: Environment, path: str) -> None:
+    """Append each request to a file, times in seconds since the epoch; several processes may share it."""
+    # A line is one write to a file opened for appending: lines of several processes stay whole.
+    file = open(path, "ab", buffering=0)  # noqa: SIM115, PTH123 - as long as the process
+
+    @environment.events.request.add_listener  # type: ignore[untyped-decorator]
+    def write(
+        name: str, response: Any, response_time: float, exception: Exception | None, start_time: float, **_: Any
+    ) -> None:
+        status = response.status_code if response is not None else 0
+        head = (response.headers if response is not None else None) or {}
+        line = {
+            "name": name,
+            "sent": start_time,
+            "done": start_time + response_time / 1000,
+            "status": status,
+            "reason": "" if status or exception is None else str(exception),
+            "pod": head.get("X-Pod-Name", ""),
+            "revision": head.get("X-Revision", ""),
+            "cold": "X-Cold-Start" in head,
+        }
+        file.write(json.dumps(line).encode() + b"\n")
 
 
 def _take_shape(environment: Environment) -> None:

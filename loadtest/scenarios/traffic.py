@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import csv
+import json
 import math
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
+from loadtest import verdict
+from loadtest.clients import Request
 from loadtest.lab import ROOT, Lab, LabError, Run, service
-from loadtest.scenarios.terms import HELD, Bounds, judged
+from loadtest.scenarios.terms import HELD, Bounds, judged, kinds_of
 from loadtest.verdict import Verdict
 
 
 async def rollout(run: Run, folder: Path, bounds: Bounds) -> Verdict:
     """A new revision under 50 requests/s: no error, and the traffic moves."""
     annotations = {**HELD, "min_scale": "1"}
-    async with Lab(run, folder, service(annotations=annotations)) as lab:
+    async with Lab(run, folder, service(annotations=annotations), minimum=1) as lab:
         await lab.ready(1)
         clients = lab.clients(hold=0.1, think=0.1)
         lab.offer(clients, 10)
@@ -36,7 +38,7 @@ async def rollout(run: Run, folder: Path, bounds: Bounds) -> Verdict:
     by_new = [request.done for request in run.requests if request.revision not in {"", old}]
     result.at_least("answers of the new revision", len(by_new), 1)
     if by_new:
-        run.events.append((min(by_new), "rollout", "first answer of the new revision"))
+        run.events.append((min(by_new), "switched", "first answer of the new revision"))
         result.at_most("old revision answered until", max(by_old) - began, bounds["switched"], "s")
     return result
 
@@ -45,7 +47,8 @@ async def canary(run: Run, folder: Path, bounds: Bounds) -> Verdict:
     """80 % to one revision and 20 % to another, by name."""
     annotations = {**HELD, "min_scale": "1"}
     share = 0.2
-    async with Lab(run, folder, service(annotations=annotations, revision="v1")) as lab:
+    both = 2  # revisions, each with a pod of its own
+    async with Lab(run, folder, service(annotations=annotations, revision="v1"), minimum=both) as lab:
         await lab.ready(1)
         traffic = [
             {"revisionName": "load-v1", "percent": 80},
@@ -60,7 +63,7 @@ async def canary(run: Run, folder: Path, bounds: Bounds) -> Verdict:
             )
         )
         lab.reload()
-        await lab.ready(2)
+        await lab.ready(both)
         await asyncio.sleep(1.0)
         clients = lab.clients(hold=0.0)
         lab.offer(clients, 4)
@@ -78,10 +81,11 @@ async def canary(run: Run, folder: Path, bounds: Bounds) -> Verdict:
 async def mixed(run: Run, folder: Path, bounds: Bounds) -> Verdict:
     """The three functions from their own manifests, under the Locust file's mixed users."""
     async with Lab(run, folder, [ROOT / "knative" / "services"], watch="histogram") as lab:
-        out = folder / "locust"
+        log = folder / "locust.jsonl"
+        log.unlink(missing_ok=True)
         command = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtest" / "locustfile.py"), "--headless"]
         command += ["--host", lab.url, "--users", "6", "--spawn-rate", "3", "--run-time", "20s", "--tags", "mixed"]
-        command += ["--csv", str(out), "--only-summary", "--exit-code-on-error", "0"]
+        command += ["--requests", str(log), "--only-summary", "--exit-code-on-error", "0"]
         run.offered.append((time.time(), 6.0))
         run.say("offered", "6 Locust users over histogram, exif and stress for 20 s")
         process = await asyncio.create_subprocess_exec(
@@ -89,18 +93,18 @@ async def mixed(run: Run, folder: Path, bounds: Bounds) -> Verdict:
         )
         _, errors = await process.communicate()
         run.offered.append((time.time(), 0.0))
+    names: Counter[str] = Counter()
+    if not log.exists():
+        raise LabError(f"Locust made no request: {errors.decode(errors='replace')[-1000:]}")
+    for line in log.read_text().splitlines():
+        request = json.loads(line)
+        names[request.pop("name").split(" ")[0]] += 1
+        run.requests.append(Request(id="", **request))
     result = judged(run, bounds, None, failed=False)
-    rows: list[dict[str, str]] = []
-    with contextlib.suppress(OSError):
-        rows = list(csv.DictReader((folder / "locust_stats.csv").read_text().splitlines()))
-    total = next((row for row in rows if row["Name"] == "Aggregated"), None)
-    if total is None:
-        raise LabError(f"Locust wrote no figures: {errors.decode(errors='replace')[-1000:]}")
-    requests, failed = int(total["Request Count"]), int(total["Failure Count"])
-    run.say("locust", f"{requests} requests, {failed} failed, p95 {total['95%']} ms")
-    result.at_least("requests", requests, 50)
-    result.at_most("share that failed", failed / max(1, requests), bounds["failed_share"])
+    failed = verdict.failures(run.requests)
+    share = sum(failed.values()) / max(1, len(run.requests))
+    result.at_least("requests", len(run.requests), 50)
+    result.at_most("share that failed", share, bounds["failed_share"], note=kinds_of(failed))
     for name in ("histogram", "exif", "stress"):
-        count = sum(int(row["Request Count"]) for row in rows if row["Name"].split(" ")[0] == name)
-        result.at_least(f"requests to {name}", count, 1)
+        result.at_least(f"requests to {name}", names[name], 1)
     return result
