@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ DRAIN_BYTES = 64 * 2**20
 DRAIN_SECONDS = 10.0
 MAX_FIELD_BYTES = 64 * 1024
 MAX_FIELDS = 100
+_importing = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,10 @@ def boundary_of(content_type: str) -> str | None:
     """
     if not content_type[:19].lower().startswith("multipart/form-data"):
         return None
-    from multipart import parse_options_header
+    # One thread at a time: where python-multipart is installed too, the package of its old name loads the real one by
+    # hand, and would show a second thread a module that is half made.
+    with _importing:
+        from multipart import parse_options_header
 
     _, options = parse_options_header(content_type)
     boundary = options.get("boundary")

@@ -1,4 +1,8 @@
+import importlib.util
 import io
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -7,6 +11,7 @@ from hypothesis import strategies as st
 from functions.kit.problems import Problem
 from functions.kit.settings import Settings
 from functions.kit.uploads import Body, Upload, read_uploads, the_image
+from tests.servers import ROOT
 
 FORM = "application/x-www-form-urlencoded"
 LIMITS = Settings(function="demo", max_bytes=200_000)
@@ -108,3 +113,27 @@ def test_the_image_is_field_file_or_image_or_the_only_one():
         the_image([other, other])
     with pytest.raises(Problem, match="the file is empty"):
         the_image([Upload(b"", field="file")])
+
+
+def test_the_first_forms_may_come_at_once_beside_python_multipart(tmp_path: Path):
+    """Its package `multipart` loads our parser by hand, and puts it where others find it before it is whole."""
+    source = importlib.util.find_spec("multipart").origin
+    if "parse_options_header" not in Path(source).read_text():  # that package is in this environment: beside it ours
+        source = str(Path(source).parents[1] / "multipart.py")
+    (tmp_path / "multipart").mkdir()
+    (tmp_path / "multipart/__init__.py").write_text(
+        "import importlib.util, sys, time\n"
+        f"spec = importlib.util.spec_from_file_location('multipart', {source!r})\n"
+        "module = sys.modules['multipart'] = importlib.util.module_from_spec(spec)\n"
+        "time.sleep(0.5)\n"
+        "spec.loader.exec_module(module)\n"
+    )
+    code = (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from functions.kit.uploads import boundary_of\n"
+        "with ThreadPoolExecutor(4) as pool:\n"
+        "    print(*pool.map(boundary_of, ['multipart/form-data; boundary=x'] * 4))\n"
+    )
+    path = f"{tmp_path}:{ROOT}"
+    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": path}, capture_output=True, text=True)
+    assert done.stdout.split() == ["x"] * 4, done.stderr
