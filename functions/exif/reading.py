@@ -5,6 +5,7 @@ Groups are named as ExifTool's family 1 names them: `IFD0`, `ExifIFD`, `GPS`, `X
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -179,6 +180,24 @@ def _rest(reading: Reading) -> None:
     headers.container(reading.scan, reading.add)
     if reading.maker is not None:
         _maker_note(reading)
+    _lens(reading)
+
+
+def _lens(reading: Reading) -> None:
+    """What ExifTool calls the lens where no number says so: the model, if it reads like one."""
+    if "Composite" in reading.groups or ("XMP-aux" in reading.groups and "LensID" in reading.groups["XMP-aux"]):
+        return
+    for group, name in (("ExifIFD", "LensModel"), ("XMP-exifEX", "LensModel"), ("XMP-aux", "Lens")):
+        rows = reading.groups.get(group)
+        if rows is not None and name in rows:
+            model = str(rows[name].printed)
+            if "mm" in model or _SLASHED.search(model):
+                shown = _SPACED.sub(r"\1mm", _SLASHED.sub(r"\1mm F", model, count=1).replace("mmF", "mm F", 1), count=1)
+                reading.add("Composite", "LensID", model, shown.replace(" - ", "-", 1))
+                return
+
+
+_SLASHED, _SPACED = re.compile(r"(\d)/F"), re.compile(r"(\d) mm")
 
 
 def _maker_note(reading: Reading) -> None:
@@ -310,7 +329,10 @@ def _embedded(reading: Reading, block: Block, ifds: Ifds, number: int, entry: En
     data = block.data[entry.offset : entry.offset + entry.size]
     inside = Block("", -1, data, block.where)
     if number == PRIVATE_DATA:
-        _adobe(reading, data)
+        if data.startswith(b"PENTAX \0"):
+            reading.maker = MakerNote(block.data, entry.offset, entry.size, ifds.order, 0)
+        else:
+            _adobe(reading, data)
     elif number == XMP_PACKET:
         _other(reading, "xmp", data, inside)
     elif number == IPTC_RECORDS:

@@ -51,6 +51,7 @@ def camera(reading: Reading) -> dict[str, Any]:
         reading,
         ("ExifIFD", "LensModel"),
         (maker, "LensModel"),
+        *([("Composite", "LensID")] if _names_lens(reading) else []),
         (maker, "Lens"),
         (maker, "LensSpec"),
         ("XMP-exifEX", "LensModel"),
@@ -70,6 +71,12 @@ def camera(reading: Reading) -> dict[str, Any]:
         "owner": _first(reading, ("ExifIFD", "OwnerName"), (maker, "OwnerName")),
     }
     return {name: value for name, value in found.items() if value not in ("", None)}
+
+
+def _names_lens(reading: Reading) -> bool:
+    """Whether the lens's number has a name, one alone."""
+    name = reading.text("Composite", "LensID")
+    return bool(name) and " or " not in name and not name.startswith(("Unknown", "None"))
 
 
 def _first(reading: Reading, *places: tuple[str, str]) -> Any:

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from functions_framework import create_app
 
-from functions.exif import makernotes
+from functions.exif import makers
 from functions.exif.answer import document, examine, flat, table
 from functions.exif.summary import spoken
 from tests.functions.exif import made
@@ -145,10 +145,10 @@ def test_dates_are_said_in_words():
 
 
 def test_makers_words_for_lenses():
-    assert makernotes.nikon_lens_type(0x0E) == "G VR"
-    assert makernotes.sony_lens(bytes.fromhex("02001600350540400001"[:16])) != ("", "")
-    assert makernotes.sony_lens(bytes.fromhex("0200240070282808"))[1] == "FE 24-70mm F2.8 G"
-    assert makernotes.fuji_serial("FFDT22794526     593332303134151113535030217060").endswith("2015:11:13 535030217060")
+    assert makers.nikon_lens_type(0x0E) == "G VR"
+    assert makers.sony_lens(bytes.fromhex("02001600350540400001"[:16])) != ("", "")
+    assert makers.sony_lens(bytes.fromhex("0200240070282808"))[1] == "FE 24-70mm F2.8 G"
+    assert makers.fuji_serial("FFDT22794526     593332303134151113535030217060").endswith("2015:11:13 535030217060")
 
 
 @pytest.fixture

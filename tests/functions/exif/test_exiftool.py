@@ -17,10 +17,11 @@ from functions.exif.answer import examine, flat
 
 # Groups of ExifTool's family 1 that are Exif.
 EXIF = re.compile(r"(IFD\d+|SubIFD\d*|ExifIFD|GPS|InteropIFD|GlobParamIFD):")
-# What a maker's note says of the body and the lens without a table of lens numbers.
+# What a maker's note says of the body and the lens, and which lens it is.
 MAKERS = re.compile(
-    r"(Canon|Nikon|FujiFilm|Panasonic|Olympus|Pentax):"
-    r"(SerialNumber|InternalSerialNumber|LensModel|Lens|LensSerialNumber|OwnerName)$|Sony:LensSpec$"
+    r"(Canon|Nikon|FujiFilm|Panasonic|Olympus|Pentax|Sony):"
+    r"(SerialNumber|InternalSerialNumber|LensModel|Lens|LensSerialNumber|OwnerName|LensType2?|RFLensType)$"
+    r"|Sony:LensSpec$|Composite:LensID$"
 )
 FORMATS = "JPEG MPO PNG APNG HEIC HEIF AVIF CR3 JXL JP2 TIFF BTF CR2 NEF DNG ARW RW2 RAF PSD GIF BMP WEBP".split()  # noqa: SIM905
 

@@ -1,0 +1,221 @@
+"""Lens numbers: each list against ExifTool, in notes written by hand; and what is said where a number means several."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.exif.answer import document, examine, flat
+from functions.exif.lenses import choosing, nikon, numbers, sony
+from tests.functions.exif.tiffs import Field, ascii_field, directory, jpeg_of, long, rational, short
+
+LISTS = ("canon", "canon_rf", "fourthirds", "minolta", "nikon", "nikon_z", "pentax", "sony_e")
+# What ExifTool shows of a lens and we do too.
+ROWS = ("Composite:LensID", "LensType", "LensType2", "RFLensType", "Nikon:LensID", "InternalSerialNumber")
+
+
+def picture(make: str, model: str, note: Callable[[int], bytes], *more: Field) -> bytes:
+    """A JPEG with a maker note, which is told where in the block it stands."""
+    first = 8
+    pointer = len(directory([ascii_field(0x10F, make), ascii_field(0x110, model), long(0x8769, 0)], first)) + first
+    ifd0 = directory([ascii_field(0x10F, make), ascii_field(0x110, model), long(0x8769, pointer)], first)
+    others = sorted(more)
+    size = len(note(0))
+    fields = sorted([*others, (0x927C, 7, size, bytes(size))])
+    # The note stands where its bytes are in a directory that is written twice.
+    marked = directory([(tag, kind, n, b"\xa5" * n if tag == 0x927C else v) for tag, kind, n, v in fields], pointer)
+    at = pointer + marked.index(b"\xa5" * size)
+    fields = [(tag, kind, n, note(at) if tag == 0x927C else value) for tag, kind, n, value in fields]
+    return jpeg_of(b"II*\0\x08\0\0\0" + ifd0 + directory(fields, pointer))
+
+
+def canon(number: int, short_mm: int, long_mm: int, stop: float, model: str = "", rf: int = 0) -> bytes:
+    settings = [0] * 46
+    settings[0] = 92
+    settings[22:27] = number, long_mm, short_mm, 1, round(math.log2(stop) * 64)
+    fields = [short(0x01, *settings)]
+    if rf:
+        fields.append(short(0x93, 124, *[0] * 60, rf))
+    if model:
+        fields.append(ascii_field(0x95, model))
+    return picture("Canon", "Canon EOS R5" if rf else "Canon EOS 5D", lambda at: directory(fields, at))
+
+
+def nikon_note(lens: str, version: bytes = b"0204", serial: int = 6012345, count: int = 4711) -> bytes:
+    key = bytes.fromhex(lens)
+    place = {b"0100": 6, b"0101": 11, b"0201": 11, b"0204": 12}[version]
+    data = (version + bytes(place - 4) + key[:7]).ljust(40, b"\0")
+    if version >= b"0201":
+        data = data[:4] + nikon.decrypted(data[4:], serial, count)
+    fields = [
+        ascii_field(0x1D, str(serial)),
+        (0x83, 1, 1, key[7:]),
+        (0x98, 7, len(data), data),
+        long(0xA7, count),
+    ]
+    note = b"Nikon\0\2\x10\0\0II*\0\x08\0\0\0" + directory(fields, 8)
+    return picture("NIKON CORPORATION", "NIKON D90", lambda _: note)
+
+
+def z_note(number: int) -> bytes:
+    data = b"0800" + nikon.decrypted(bytes(0x30 - 4) + struct.pack("<H", number) + bytes(40), 6012345, 4711)
+    fields = [ascii_field(0x1D, "6012345"), (0x83, 1, 1, b"\x0e"), (0x98, 7, len(data), data), long(0xA7, 4711)]
+    note = b"Nikon\0\2\x10\0\0II*\0\x08\0\0\0" + directory(fields, 8)
+    return picture("NIKON CORPORATION", "NIKON Z 6", lambda _: note)
+
+
+def sony_note(number: int, mounted: int = 0, *more: Field, model: str = "ILCE-7") -> bytes:
+    block = bytearray(0x300)
+    block[0x7C:0x80] = b"\x12\x34\x56\x78"
+    block[0xF0:0xF5] = b"\x12\x34\x56\x78\x9a"
+    block[0x105] = 2 if mounted else 1
+    block[0x107:0x109] = struct.pack("<H", mounted)
+    enciphered = bytes(pow(byte, 3, 249) if byte < 249 else byte for byte in block)
+    fields = [(0x9050, 7, len(block), enciphered), long(0xB027, number)]
+    return picture("SONY", model, lambda at: b"SONY DSC \0\0\0" + directory(fields, at + 12), *more)
+
+
+def pentax(number: str) -> bytes:
+    series, model = map(int, number.split("-"))
+    fields = [(0x3F, 1, 3, bytes((series, model, 0))), long(0x215, 1, 20240101, 2, 3, 654321)]
+    return picture("PENTAX", "PENTAX K10D", lambda at: b"AOC\0II" + directory(fields, at + 6))
+
+
+def olympus(number: str) -> bytes:
+    maker, model, kind = (int(part, 16) for part in number.split("-"))
+    head = b"OLYMPUS\0II\3\0"
+    outer = directory([(0x2010, 13, 1, struct.pack("<I", 0))], 12)
+    inner = 12 + len(outer)
+    equipment = directory([(0x201, 1, 6, bytes((maker, 0, model, kind, 0, 0)))], inner)
+    note = head + directory([(0x2010, 13, 1, struct.pack("<I", inner))], 12) + equipment
+    return picture("OLYMPUS IMAGING CORP.", "E-M1", lambda _: note)
+
+
+def written() -> Iterator[tuple[str, bytes]]:
+    """A picture for each number of each list, with the range of the first and of the last lens that have it."""
+    for maker in ("canon", "canon_rf"):
+        for number, names in numbers(maker).items():
+            for index in {0, len(names) - 1}:
+                lens = choosing.range_of(names[index].partition(" or ")[0])
+                short_mm, long_mm, stop, _ = lens or (50, 50, 1.8, 1.8)
+                values = int(short_mm), int(long_mm), stop
+                if maker == "canon":
+                    yield f"canon-{number}-{index}", canon(int(number), *values)
+                else:
+                    yield f"rf-{number}", canon(61182, *values, rf=int(number))
+    for lens in numbers("nikon"):
+        yield f"nikon-{lens}", nikon_note(lens)
+    for number in numbers("nikon_z"):
+        yield f"z-{number}", z_note(int(number))
+    for number, names in numbers("minolta").items():
+        lens = choosing.range_of(names[-1])
+        focal = rational(0x920A, (int(lens.short) if lens else 50, 1))
+        yield f"sony-a-{number}", sony_note(int(number), 0, focal, model="SLT-A77V")
+    for number, names in numbers("sony_e").items():
+        focal = rational(0x920A, (int((choosing.range_of(names[-1]) or (50,))[0]), 1))
+        yield f"sony-e-{number}", sony_note(65535, int(number), focal)
+    for number in numbers("pentax"):
+        yield f"pentax-{number}", pentax(number)
+    for number in numbers("fourthirds"):
+        yield f"olympus-{number}", olympus(number)
+
+
+def asked(exiftool: str, folder: Path) -> dict[str, dict[str, Any]]:
+    command = [exiftool, "-q", "-j", "-G1", *(f"-{row.partition(':')[2] or row}" for row in ROWS), str(folder)]
+    answer = subprocess.run(command, capture_output=True, check=False)
+    return {Path(entry["SourceFile"]).stem: entry for entry in json.loads(answer.stdout)}
+
+
+def test_every_listed_number_reads_as_exiftool_reads_it(tmp_path: Path, program: Callable[[str], str]):
+    exiftool = program("exiftool")
+    files = dict(written())
+    for name, data in files.items():
+        (tmp_path / f"{name}.jpg").write_bytes(data)
+    theirs = asked(exiftool, tmp_path)
+    total, different = 0, []
+    for name, data in files.items():
+        ours = flat(examine(data))
+        for key, value in theirs[name].items():
+            if key != "SourceFile":
+                total += 1
+                if str(ours.get(key)) != str(value):
+                    different.append(f"{name} {key}: ExifTool {value!r}, here {ours.get(key)!r}"[:160])
+    print("\n".join(different))
+    print(f"{total - len(different)} of {total} equal")
+    assert total > 4000
+    assert len(different) <= 0.01 * total
+
+
+@pytest.mark.parametrize("maker", LISTS)
+def test_a_list_is_in_order_and_has_no_line_twice(maker: str):
+    table = numbers(maker)
+    assert len(table) > 20
+    for number, names in table.items():
+        assert number
+        assert all(name == name.strip() and name for name in names), number
+        assert len(set(names)) == len(names), number
+
+
+@pytest.mark.parametrize(
+    ("data", "lens"),
+    [
+        # 2 is Canon's 28 mm and Sigma's 24 mm: the focal length tells.
+        (canon(2, 28, 28, 2.8), "Canon EF 28mm f/2.8"),
+        (canon(2, 24, 24, 2.8), "Sigma 24mm f/2.8 Super Wide II"),
+        (canon(1, 70, 70, 2.5), "Canon EF 50mm f/1.8 + 1.4x"),
+        (canon(60000, 24, 70, 2.8), "Unknown (60000) 24-70mm"),
+        (canon(60000, 24, 70, 2.8, model="EF24-70mm"), "Canon EF24-70mm"),
+        (canon(0xFFFF, 6, 22, 2.0), "Unknown 6-22mm"),
+        (canon(61182, 50, 50, 1.2, rf=257), "Canon RF 50mm F1.2L USM"),
+        (nikon_note("FF48FFFF30303C0E", b"0101"), "Unknown (FF 48 FF FF 30 30 3C 0E)"),
+        (nikon_note("0158505014140500", b"0100"), "AF Nikkor 50mm f/1.8"),
+        (nikon_note("0158505014140500", b"0201"), "AF Nikkor 50mm f/1.8"),
+        (nikon_note("0158505014140500", b"0204"), "AF Nikkor 50mm f/1.8"),
+        (sony_note(65535, 32793), "Sony E PZ 16-50mm F3.5-5.6 OSS"),
+        (sony_note(2), "Minolta AF 28-70mm F2.8 G"),
+        (pentax("4-1"), "smc PENTAX-FA SOFT 28mm F2.8"),
+        (olympus("0-20-10"), "Olympus M.Zuiko Digital ED 40-150mm F2.8 Pro"),
+    ],
+)
+def test_the_lens_of_a_number(data: bytes, lens: str):
+    assert flat(examine(data))["Composite:LensID"] == lens
+
+
+def test_a_known_lens_is_named_at_a_glance_and_an_unknown_one_is_not():
+    assert document(examine(canon(1, 50, 50, 1.8)))["camera"]["lens"] == "Canon EF 50mm f/1.8"
+    assert "lens" not in document(examine(canon(60000, 24, 70, 2.8)))["camera"]
+
+
+def test_the_ciphers():
+    data = bytes(range(256))
+    assert nikon.decrypted(nikon.decrypted(data, 6012345, 4711), 6012345, 4711) == data
+    assert nikon.decrypted(data, 6012345, 4711) != data
+    assert sony.deciphered(bytes(pow(byte, 3, 249) for byte in range(249))) == bytes(range(249))
+
+
+def test_a_note_without_its_keys_or_cut_short_says_nothing():
+    assert nikon.key(b"0204" + bytes(40), 6, "", 4711, "NIKON D90") == ""
+    assert nikon.key(b"0204" + bytes(40), 6, "6012345", None, "NIKON D90") == ""
+    assert nikon.key(b"0204" + bytes(4), 6, "6012345", 4711, "NIKON D90") == ""
+    assert nikon.key(b"9999" + bytes(40), 6, "6012345", 4711, "NIKON D90") == ""
+    assert sony.serial_number(b"", "ILCE-7") == ""
+    assert sony.mounted(b"", "ILCE-7") is None
+    for size in range(len(canon(1, 50, 50, 1.8))):
+        examine(canon(1, 50, 50, 1.8)[:size])
+
+
+def test_what_cannot_be_decided_is_said():
+    names = ("A 50mm f/1.8 or another", "B 50mm f/1.8", "C 50mm f/2.8", "D 35mm f/2")
+    assert choosing.by_range(names, 50, 50, 1.8, "") == "A 50mm f/1.8 or B 50mm f/1.8"
+    assert choosing.by_range(names, 50, 50, None, "") == "A 50mm f/1.8 or B 50mm f/1.8 or C 50mm f/2.8"
+    assert choosing.by_range(names, 50, 50, None, "EF 50mm f/2.8") == "C 50mm f/2.8"
+    assert choosing.by_range(names, 500, 500, None, "") == ""
+    assert choosing.by_picture(names, 35, 2.0, "") == "D 35mm f/2"
+    assert choosing.by_picture(names, 50, 2.8, "") == "C 50mm f/2.8"
