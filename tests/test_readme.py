@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from functions.kit.settings import table
 from tests.conftest import FUNCTIONS
 from tests.images import encoded, gradient
-from tests.servers import ROOT, Engine
+from tests.servers import ROOT, Engine, free_port
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -28,6 +29,14 @@ BLOCKS = [
     for match in FENCE.finditer(text)
 ]
 NEEDS = {None, "cluster", "terminal", "time"}
+# What a page shows at full length runs here for seconds; whole scenarios are run by the tests of the load suite.
+SHORTER = [
+    (r"^make (loadtest.*)$", rf"make --directory {ROOT} --dry-run \1"),
+    (r"--rate 1000 --connections 100 --duration 60", "--rate 20 --connections 10 --duration 2"),
+    (r"http://INGRESS", "$PIXELAMP_URL"),
+    (r"default\.example\.com", "default.localhost"),
+    (r"^locust (.*?)(?: --headless.*| +#.*)?$", r"locust \1 --headless --only-summary -u 2 -r 2 -t 4s"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -55,18 +64,63 @@ def folder(tmp_path: Path) -> Path:
     [pytest.param(text, id=where) for needs, text, where in BLOCKS if needs is None],
 )
 def test_the_commands_of_a_block_run(engine: Engine, folder: Path, commands: str):
+    run(commands, engine, folder)
+
+
+def run(commands: str, engine: Engine, folder: Path) -> None:
+    """Run them as a reader does, against the engine of the tests."""
     commands = commands.replace("127.0.0.1:8080", f"127.0.0.1:{engine.port}").replace(
         "localhost:8080", f"localhost:{engine.port}"
     )
     # -f turns an error of the service into an error of the command.
     commands = re.sub(r"\bcurl ", "curl -fsS ", commands)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "PIXELAMP_URL": engine.url}
+    address = {"PIXELAMP_URL": engine.url, "LOCUST_HOST": engine.url}
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), **address}
     ended = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", commands],
         cwd=folder, env=environment, capture_output=True, text=True, timeout=90,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-2000:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "commands",
+    [pytest.param(text, id=where) for needs, text, where in BLOCKS if needs == "time"],
+)
+def test_the_long_commands_of_a_block_run_for_seconds(engine: Engine, folder: Path, commands: str):
+    for long, short in SHORTER:
+        commands = re.sub(long, short, commands, flags=re.MULTILINE)
+    (folder / "pyproject.toml").symlink_to(ROOT / "pyproject.toml")
+    run(commands, engine, folder)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_first_screen_in_a_fresh_clone(folder: Path, tmp_path: Path):
+    """`make serve` with nothing but the clone, and the three curls below it."""
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
+    (_, start, _), (_, curls, _) = BLOCKS[:2]
+    assert start == "make serve\n"
+    port = free_port()
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    with (tmp_path / "log").open("w+") as log:
+        serving = subprocess.Popen(
+            [*start.split(), f"PORT={port}"], cwd=clone, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+        try:
+            deadline = time.monotonic() + 500
+            while subprocess.run(["curl", "-fs", "-o", "/dev/null", f"http://127.0.0.1:{port}/"]).returncode:
+                assert serving.poll() is None, (tmp_path / "log").read_text()
+                assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+                time.sleep(0.5)
+            curls = re.sub(r"\bcurl ", "curl -fsS ", curls.replace(":8080", f":{port}"))
+            subprocess.run(["bash", "-euo", "pipefail", "-c", curls], cwd=folder, check=True, timeout=90)
+        finally:
+            serving.terminate()
+            serving.wait(30)
 
 
 def test_every_block_says_how_it_is_shown():
