@@ -236,7 +236,7 @@ def test_processes_children_and_theirs_are_counted_and_others_are_not(own_group:
             + "time.sleep(0.2)\n"
             "first = container.read(); clock = __import__('resource').getrusage\n"
             "grandchild = container._tree.living()[-1]\n"
-            "from functions.kit.usage import process_cpu\n"
+            "from functions.kit.processes import process_cpu\n"
             "a = process_cpu(grandchild); time.sleep(0.8); b = process_cpu(grandchild)\n"
             "last = container.read()\n"
             "import os, signal; os.kill(grandchild, 9); child.wait()\n"
