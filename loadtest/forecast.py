@@ -18,7 +18,8 @@ import yaml
 
 from knative.local.arrivals import Profile
 from knative.local.scaling import ScalingSpec
-from knative.local.simulation import World, simulate
+from knative.local.simulation import simulate
+from knative.local.world import World
 from loadtest.planning import plan
 
 POD_SLACK, POD_SHARE = 1, 0.1  # a forecast holds within one pod or a tenth

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from knative.local.arrivals import Profile
 from knative.local.autoscaler import activators_needed
 from knative.local.scaling import PREFIX, ScalingSpec
-from knative.local.simulation import Outcome, World, simulate
+from knative.local.simulation import simulate
+from knative.local.world import Outcome, World
 
 _STABLE_TARGET = 1.0  # requests a core, above which the autoscaler swings
 _QUEUED_SHARE = 0.01  # of the requests that may find every place of their pod taken

@@ -25,7 +25,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     # The simulation and the pure parts that it is made of.
     "loadtest": tuple(
         f"knative.local.{part}"
-        for part in ("simulate", "simulation", "arrivals", "autoscaler", "scaling", "grammar", "manifests")
+        for part in ("simulate", "simulation", "world", "arrivals", "autoscaler", "scaling", "grammar", "manifests")
     ),
 }
 HEAVY = {"numpy", "matplotlib", "PIL", "requests", "pi_heif", "piexif"}

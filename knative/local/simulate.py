@@ -20,13 +20,14 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TextIO
 
-from knative.local import grammar
 from knative.local.annotations import ANNOTATIONS, validate_annotations
+from knative.local.arguments import count, positive, seconds
 from knative.local.arrivals import Profile, ProfileError
 from knative.local.cluster_config import AutoscalerConfig
 from knative.local.scaling import PREFIX, ScalingSpec
-from knative.local.simulation import Outcome, Second, World, simulate
+from knative.local.simulation import simulate
 from knative.local.trace import Trace, TraceError, replay
+from knative.local.world import Outcome, Second, World
 
 EXIT_MISTAKE = 2
 AGREEMENT = 0.9
@@ -62,14 +63,14 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--measured", type=Path, metavar="FILE", help="service time and cold start of a load test's verdict.json"
     )
-    parser.add_argument("--service-time", type=_seconds, metavar="100ms", help="what one request takes alone")
+    parser.add_argument("--service-time", type=seconds, metavar="100ms", help="what one request takes alone")
     parser.add_argument(
         "--cores",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="cores of a pod that its requests share; default: they only hold their time",
     )
-    parser.add_argument("--concurrency", type=_count, metavar="N", help="containerConcurrency; 0 for no limit")
+    parser.add_argument("--concurrency", type=count, metavar="N", help="containerConcurrency; 0 for no limit")
     parser.add_argument(
         "--annotation",
         action="append",
@@ -78,43 +79,21 @@ def add_parser(subparsers: Any) -> None:
         help="autoscaling annotation, such as target=5; repeatable",
     )
     parser.add_argument(
-        "--cold-start", type=_seconds, metavar="1.5s", help="from the decision for a pod to its readiness"
+        "--cold-start", type=seconds, metavar="1.5s", help="from the decision for a pod to its readiness"
     )
     parser.add_argument("--start-rate", type=float, metavar="N", help="pods that become ready a second, at most")
-    parser.add_argument("--timeout", type=_seconds, metavar="300s", help="timeoutSeconds")
-    parser.add_argument("--activators", type=_positive, default=1, metavar="N", help="activators, each queueing 10,000")
-    parser.add_argument("--settle", type=_seconds, default=0.0, metavar="60s", help="go on after the profile ended")
+    parser.add_argument("--timeout", type=seconds, metavar="300s", help="timeoutSeconds")
+    parser.add_argument("--activators", type=positive, default=1, metavar="N", help="activators, each queueing 10,000")
+    parser.add_argument("--settle", type=seconds, default=0.0, metavar="60s", help="go on after the profile ended")
     parser.add_argument(
         "--vary",
         metavar="NAME=A,B,…",
         help="side by side: an annotation, concurrency, service-time, cold-start, cores or scale",
     )
-    parser.add_argument("--every", type=_positive, metavar="N", help="seconds between the table's rows")
+    parser.add_argument("--every", type=positive, metavar="N", help="seconds between the table's rows")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write every second")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="write a figure (png, svg, pdf)")
     parser.set_defaults(run=run)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = grammar.parse_duration(text) / grammar.SECOND
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if seconds < 0:
-        raise argparse.ArgumentTypeError(f"{text}: a duration cannot be negative")
-    return seconds
-
-
-def _count(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text}: a whole number from 0 on is wanted")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if _count(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text}: at least 1")
-    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -189,10 +168,10 @@ def variants_of(options: argparse.Namespace) -> list[Variant]:
 
 
 _VARIED: dict[str, Callable[[str], float]] = {
-    "concurrency": _count,
-    "service-time": _seconds,
-    "cold-start": _seconds,
-    "cores": _positive,
+    "concurrency": count,
+    "service-time": seconds,
+    "cold-start": seconds,
+    "cores": positive,
     "scale": float,  # of the offered load
 }
 

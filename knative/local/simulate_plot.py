@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from knative.local.simulation import Outcome
+from knative.local.world import Outcome
 
 if TYPE_CHECKING:
     from knative.local.trace import Trace

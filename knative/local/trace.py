@@ -20,7 +20,8 @@ from knative.local.annotations import ANNOTATIONS
 from knative.local.arrivals import Profile
 from knative.local.autoscaler import TICK_SECONDS
 from knative.local.scaling import PREFIX, ScalingSpec
-from knative.local.simulation import Outcome, Phases, World, simulate
+from knative.local.simulation import simulate
+from knative.local.world import Outcome, Phases, World
 
 _POLL_SECONDS = 0.7  # how late a poll may see a change
 _DEFAULT_COLD_START_SECONDS = 1.5

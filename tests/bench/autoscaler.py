@@ -9,8 +9,9 @@ from knative.local.arrivals import Profile
 from knative.local.autoscaler import Autoscaler
 from knative.local.metrics import Report, RevisionMetrics
 from knative.local.scaling import PREFIX, ScalingSpec
-from knative.local.simulation import World, simulate
+from knative.local.simulation import simulate
 from knative.local.trace import Trace, replay
+from knative.local.world import World
 from tests.bench.harness import Bench
 
 HOUR_SECONDS = 5.0

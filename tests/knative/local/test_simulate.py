@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from knative.local.arrivals import Profile, ProfileError
 from knative.local.fluid import busy_cores
 from knative.local.scaling import PREFIX, ScalingSpec
-from knative.local.simulation import Outcome, World, simulate
+from knative.local.simulation import simulate
 from knative.local.trace import Trace, TraceError, replay
+from knative.local.world import Outcome, World
 from tests.servers import ROOT, clean_environment
 
 TRACE = Path(os.environ.get("PIXELAMP_TRACE") or ROOT / "tests" / "vectors" / "real_trace_steps.json")

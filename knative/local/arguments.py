@@ -1,0 +1,44 @@
+"""What the commands take as an option's value: a duration, a count."""
+
+from __future__ import annotations
+
+import argparse
+
+from knative.local import grammar
+
+
+def seconds(text: str) -> float:
+    """A duration in seconds: `60`, `0.5`, or with units as Go writes it, `1m30s`.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none, or negative.
+    """
+    try:
+        value = float(text) if text.replace(".", "", 1).isdigit() else grammar.parse_duration(text) / grammar.SECOND
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text}: a duration cannot be negative")
+    return value
+
+
+def count(text: str) -> int:
+    """A whole number from 0 on.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text}: a whole number from 0 on is wanted")
+    return int(text)
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    if count(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: at least 1")
+    return int(text)
