@@ -85,7 +85,12 @@ class EngineProcess:
     """
 
     def __init__(
-        self, folder: Path, *services: Mapping[str, Any], arguments: tuple[str, ...] = (), **more: str
+        self,
+        folder: Path,
+        *services: Mapping[str, Any],
+        arguments: tuple[str, ...] = (),
+        whole_folder: bool = False,
+        **more: str,
     ) -> None:
         self.manifest = folder / "services.yaml"
         self.write(*services)
@@ -96,7 +101,7 @@ class EngineProcess:
                 "-m",
                 "knative",
                 "serve",
-                str(self.manifest),
+                str(folder if whole_folder else self.manifest),
                 "--port",
                 "0",
                 "--workdir",

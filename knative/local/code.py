@@ -1,26 +1,27 @@
-"""Whether the code that pods run has changed: a fingerprint of the files below a folder."""
+"""Whether files below a folder have changed, such as the code that pods run: a fingerprint of them."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Collection
 from pathlib import Path
 
-_SUFFIXES = frozenset(
+CODE = frozenset(
     {".py", ".html", ".css", ".js", ".json", ".toml", ".txt", ".go", ".rb", ".sh", ".mjs", ".ts", ".cfg", ".ini"}
 )
 _LEFT_OUT = frozenset({"node_modules", "__pycache__", "tests", "docs", "build", "dist", "venv"})
 _FILES = 20_000
 
 
-def fingerprint(directory: str) -> str:
-    """A digest of names, sizes and times of change of the code below a folder; hidden folders do not count."""
+def fingerprint(directory: str, suffixes: Collection[str] = CODE) -> str:
+    """A digest of names, sizes and times of change of the files below a folder; hidden folders do not count."""
     digest = hashlib.sha256()
     left = _FILES
     for folder, names, files in os.walk(directory):
         names[:] = sorted(name for name in names if not name.startswith(".") and name not in _LEFT_OUT)
         for name in sorted(files):
-            if Path(name).suffix in _SUFFIXES and left:
+            if Path(name).suffix in suffixes and left:
                 left -= 1
                 path = os.path.join(folder, name)  # noqa: PTH118 - thousands of times a second
                 try:

@@ -35,7 +35,9 @@ __all__ = [
 SERVING = "serving.knative.dev"
 EVENTING = "eventing.knative.dev"
 FLOWS = "flows.knative.dev"
-_SUFFIXES = {".yaml", ".yml", ".json"}
+SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+"""Endings of the files of a folder that are read as manifests."""
+
 
 Rules = Callable[[Mapping[str, Any]], Iterator[Finding]]
 # The rules of a Service are asked for apart: they need the cluster's configuration.
@@ -170,7 +172,7 @@ def _documents(paths: Sequence[FilePath], files: list[FilePath], findings: list[
                 files += built.files
                 yield from built.documents
             elif path.is_dir():
-                listed = sorted(item for item in path.iterdir() if item.suffix in _SUFFIXES and item.is_file())
+                listed = sorted(item for item in path.iterdir() if item.suffix in SUFFIXES and item.is_file())
                 if not listed:
                     findings.append(Finding("no manifests in this folder", position=Position(str(path), 1)))
                 yield from _documents(listed, files, findings)

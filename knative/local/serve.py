@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from knative.local import grammar
+from knative.local.arguments import count, seconds
 from knative.local.findings import ManifestError
 from knative.local.template import TemplateError
 
@@ -51,12 +51,12 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--watch", action="store_true", help="a changed manifest or changed code is a new revision")
     group = parser.add_argument_group("instead of the manifests' values, for demonstrations")
-    group.add_argument("--window", type=_seconds, metavar="6s", help="stable window of every revision")
-    group.add_argument("--grace", type=_seconds, metavar="5s", help="scale-to-zero-grace-period")
-    group.add_argument("--retention", type=_seconds, metavar="0s", help="scale-to-zero-pod-retention-period")
-    group.add_argument("--initial-scale", type=_count, metavar="N", help="pods a new revision starts with; 0 for none")
-    group.add_argument("--min-scale", type=_count, metavar="N", help="pods that are always kept")
-    group.add_argument("--max-scale", type=_count, metavar="N", help="pods that are never exceeded; 0 for no limit")
+    group.add_argument("--window", type=seconds, metavar="6s", help="stable window of every revision")
+    group.add_argument("--grace", type=seconds, metavar="5s", help="scale-to-zero-grace-period")
+    group.add_argument("--retention", type=seconds, metavar="0s", help="scale-to-zero-pod-retention-period")
+    group.add_argument("--initial-scale", type=count, metavar="N", help="pods a new revision starts with; 0 for none")
+    group.add_argument("--min-scale", type=count, metavar="N", help="pods that are always kept")
+    group.add_argument("--max-scale", type=count, metavar="N", help="pods that are never exceeded; 0 for no limit")
     group.add_argument("--target-burst-capacity", type=float, metavar="X", help="-1: always through the activator")
     group.add_argument(
         "--reports-first",
@@ -65,22 +65,6 @@ def add_parser(subparsers: Any) -> None:
         " sees nothing without",
     )
     parser.set_defaults(run=run)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text) if text.replace(".", "", 1).isdigit() else grammar.parse_duration(text) / grammar.SECOND
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if seconds < 0:
-        raise argparse.ArgumentTypeError(f"{text}: a duration cannot be negative")
-    return seconds
-
-
-def _count(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text}: a whole number from 0 on is wanted")
-    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -207,7 +191,7 @@ async def _follow(engine: Engine, paths: Sequence[Path], reload: asyncio.Event, 
     """Apply the manifests again on SIGHUP and, when watching, after a change of them or of the code."""
     from knative.local import code
 
-    seen = await asyncio.to_thread(_state, engine)
+    seen = await asyncio.to_thread(_state, engine, paths)
     while True:
         asked = False
         try:
@@ -216,20 +200,26 @@ async def _follow(engine: Engine, paths: Sequence[Path], reload: asyncio.Event, 
             asked = True
         except TimeoutError:
             pass
-        found = await asyncio.to_thread(_state, engine)
+        found = await asyncio.to_thread(_state, engine, paths)
         if found == seen and not asked:
             continue
         # An editor writes in several steps: wait until nothing changes any more.
-        while (later := await asyncio.to_thread(_state, engine)) != found:
+        while (later := await asyncio.to_thread(_state, engine, paths)) != found:
             found = later
             await asyncio.sleep(0.2)
         seen = found
         _apply(engine, paths, code.fingerprint(engine.directory))
 
 
-def _state(engine: Engine) -> tuple[object, ...]:
-    from knative.local import code
+def _state(engine: Engine, paths: Sequence[Path]) -> tuple[object, ...]:
+    """What a watcher compares: the code, the files that were read, and the folders, where others may turn up.
 
+    After a refusal the files that were read are those from before it: the mended ones are found in their folder.
+    """
+    from knative.local import code
+    from knative.local.manifests import SUFFIXES
+
+    folders = [code.fingerprint(str(path), SUFFIXES) for path in paths if path.is_dir()]
     files = []
     for path in engine.manifests.files:
         try:
@@ -237,7 +227,7 @@ def _state(engine: Engine) -> tuple[object, ...]:
             files.append((str(path), found.st_mtime_ns, found.st_size))
         except OSError:
             files.append((str(path), 0, 0))
-    return (code.fingerprint(engine.directory), *files)
+    return (code.fingerprint(engine.directory), *folders, *files)
 
 
 def _apply(engine: Engine, paths: Sequence[Path], fingerprint: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import yaml
 
 from tests.engines import POD_SERVER, EngineProcess, run_async, service
 from tests.servers import ROOT, clean_environment
@@ -29,8 +30,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Engines that are ended after the test, and must end well."""
     engines: list[EngineProcess] = []
 
-    def begin(*services: Any, arguments: tuple[str, ...] = ()) -> EngineProcess:
-        engines.append(EngineProcess(tmp_path, *services, arguments=arguments))
+    def begin(*services: Any, arguments: tuple[str, ...] = (), whole_folder: bool = False) -> EngineProcess:
+        engines.append(EngineProcess(tmp_path, *services, arguments=arguments, whole_folder=whole_folder))
         return engines[-1]
 
     yield begin
@@ -258,6 +259,17 @@ def test_a_bad_manifest_changes_nothing(start: Start) -> None:
     engine.process.send_signal(signal.SIGHUP)
     engine.wait(lambda: "not applied" in engine.output, "refusal")
     assert engine.get()[0] == 200
+
+
+def test_a_watched_folder_is_seen_to_gain_a_manifest_and_one_that_was_refused_to_be_mended(start: Start) -> None:
+    engine = start(service(), arguments=("--watch", "--initial-scale", "0"), whole_folder=True)
+    later = engine.manifest.with_name("later.yaml")
+    later.write_text(yaml.safe_dump(service("later", annotations={"min-scale": "-1"})))
+    engine.wait(lambda: "not applied" in engine.output, "refusal")
+    assert "later" not in {each["name"] for each in engine.status()["services"]}
+    later.write_text(yaml.safe_dump(service("later")))
+    engine.wait(lambda: "later" in {each["name"] for each in engine.status()["services"]}, "the later Service")
+    assert engine.get("/later?brief=1")[0] == 200
 
 
 def test_traffic_is_split_by_percent_and_by_tag(start: Start) -> None:
