@@ -51,7 +51,11 @@ async def _burst(request: web.Request) -> web.Response:
     JSON in: service, namespace, method, path, clients, seconds. JSON out: how many answers of which status, and their
     latency in milliseconds.
     """
-    if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+    origin = request.headers.get("Origin", f"http://{request.host}")
+    if (
+        request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
+        or origin != f"http://{request.host}"
+    ):
         return _refusal(403, "a burst is only started from the console")
     if request.content_type != "application/json":
         return _refusal(415, "JSON is wanted: service, method, path, clients, seconds")
@@ -60,7 +64,7 @@ async def _burst(request: web.Request) -> web.Response:
         service, namespace = str(asked["service"]), str(asked.get("namespace", "default"))
         method, path = str(asked.get("method", "GET")), str(asked.get("path", "/"))
         clients, seconds = int(asked.get("clients", 20)), float(asked.get("seconds", 5))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         return _refusal(400, f"not a burst: {type(error).__name__}: {error}")
     if not (1 <= clients <= MAX_CLIENTS and 0 < seconds <= MAX_SECONDS and math.isfinite(seconds)):
         return _refusal(400, f"1 to {MAX_CLIENTS} clients for up to {MAX_SECONDS:g} s")

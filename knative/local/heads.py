@@ -5,11 +5,14 @@ Header lines are pairs of name and value as the parser gives them; those that go
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from knative.local.exchange import HOP_BY_HOP, RESERVED, Headers
 
 HEAD_BYTES = 64 * 1024
+# RFC 3986, 3.2.2 and 3.2.3, in lower case: nothing that could end a quoted string or begin another part of a URL.
+AUTHORITY = re.compile(rb"[a-z0-9\-._~!$&'()*+,;=%:\[\]]*")
 _NOT_A_HEADER = frozenset({b"close", b"keep-alive", b"upgrade", b""})
 
 
@@ -94,6 +97,8 @@ def read_request(method: bytes, lines: Headers, version: str, size: int = 0) -> 
         raise RefusedError(431, "request header fields too large")
     if hosts > 1 or (hosts == 0 and version == "1.1"):
         raise RefusedError(400, "one Host header is needed")
+    if not AUTHORITY.fullmatch(host):
+        raise RefusedError(400, "the Host header is not an authority")
     if method == b"CONNECT":
         raise RefusedError(405, "method not allowed")
     return RequestHead(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 HEAD_FIELDS = 200
 TARGET_BYTES = 16 * 1024
+PIPELINED = 100  # requests that wait for the one before them
 HEAD_SECONDS = 10.0  # a head that takes longer is a slow loris
 IDLE_SECONDS = 120.0  # longer than the 90 s for which proxies reuse an idle connection
 LINGER_BYTES = 1 << 20  # of a body nobody wants, read so that the answer reaches its sender
@@ -61,6 +62,7 @@ class Inbound(asyncio.Protocol):
         self._raw: Headers = []
         self._head_bytes = 0
         self._in_head = True
+        self._between = 0  # bytes since the last piece of a body: chunk extensions and trailers
         self._resumed_body = False
         self._linger = 0
         self._chunked_out = False
@@ -115,6 +117,8 @@ class Inbound(asyncio.Protocol):
             self._head_bytes += len(data)
             if self._receiving is None and self._head_bytes == len(data):
                 self.deadline = self._loop.time() + HEAD_SECONDS
+        else:
+            self._between += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -122,7 +126,7 @@ class Inbound(asyncio.Protocol):
         except httptools.HttpParserError:
             self._refuse()
         else:
-            if self._in_head and self._head_bytes > HEAD_BYTES:
+            if max(self._head_bytes, self._between) > HEAD_BYTES:
                 self._refusal = RefusedError(431, "request header fields too large")
                 self._refuse()
 
@@ -193,6 +197,9 @@ class Inbound(asyncio.Protocol):
         """A head is whole: the exchange begins."""
         if self._resumed_body:
             return
+        if len(self._backlog) >= PIPELINED:
+            self._refusal = RefusedError(429, "too many requests in the pipeline")
+            raise self._refusal
         parser = self._parser
         exchange = self._read_head(parser.get_method(), parser.get_http_version(), parser.should_keep_alive())
         self._in_head = False
@@ -228,6 +235,7 @@ class Inbound(asyncio.Protocol):
 
     def on_body(self, chunk: bytes) -> None:
         """Hand a piece of the body on."""
+        self._between = 0
         if self._receiving is not None:
             self._receiving.feed(chunk)
 
@@ -239,7 +247,7 @@ class Inbound(asyncio.Protocol):
             return
         receiving, self._receiving = self._receiving, None
         self._in_head = True
-        self._head_bytes = 0
+        self._head_bytes = self._between = 0
         if receiving is not None:
             receiving.feed_end()
             if receiving is not self._current and receiving.done:
@@ -303,7 +311,9 @@ class Inbound(asyncio.Protocol):
     def _after(self, exchange: Exchange) -> None:
         if exchange is self._current:
             self._current = None
-        if not exchange.keep_alive or self._closing or self._half_closed:
+        # What came whole before something that is refused is answered before it.
+        ending = self._closing and not self._backlog
+        if not exchange.keep_alive or ending or self._half_closed:
             self._shut(exchange.body_done)
             return
         if not exchange.body_done:

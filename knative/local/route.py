@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from knative.local.exchange import Exchange, Headers
+from knative.local.heads import AUTHORITY
 from knative.local.inbound import Inbound
 from knative.local.outbound import Outbound
 from knative.local.pool import Pool
@@ -24,6 +25,7 @@ from knative.local.service import Service
 LOCAL_DOMAIN = "localhost"
 _BACKLOG = 4096
 _SWEEP_SECONDS = 2.0
+_TOKEN = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+")
 _BREAKS = re.compile(rb"[\r\n\0]")
 _HOSTS = 10_000  # whose way is remembered
 _HOST_BYTES = 260
@@ -182,6 +184,9 @@ class Route:
         target = exchange.target
         if not target.startswith(b"/"):
             host, target = _absolute(host, target)
+            if not AUTHORITY.fullmatch(host):
+                exchange.answer(400, "the request target is not a URL")
+                return
             if target != b"*":
                 exchange.host, exchange.target = host, target
         try:
@@ -334,4 +339,5 @@ def _names_a_service(host: bytes) -> bool:
 
 
 def _quoted(host: bytes) -> bytes:
-    return b'"%s"' % host if b":" in host else host
+    """A host as a value of `Forwarded` (RFC 7239, 4): quoted where a client could make more than one value of it."""
+    return host if _TOKEN.fullmatch(host) else b'"%s"' % host

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from playwright.sync_api import Browser, Page
 
 from tests.browser import no_sideways_scrolling, picture, visit
@@ -64,6 +65,8 @@ def test_a_burst_tells_its_answers(engine: EngineProcess) -> None:
         ({**BURST, "path": "/ HTTP/1.1\r\nX: y"}, 400),
         ({**BURST, "method": "BREW"}, 400),
         ({**BURST, "service": "none"}, 404),
+        (b"[" * 100_000, 400),
+        (b'{"service": "hello", "clients": 1e999}', 400),
     ],
 )
 def test_a_burst_that_makes_no_sense_is_refused(engine: EngineProcess, body: Any, status: int) -> None:
@@ -73,10 +76,29 @@ def test_a_burst_that_makes_no_sense_is_refused(engine: EngineProcess, body: Any
 
 
 @pytest.mark.parametrize(
-    ("headers", "status"), [({"Sec-Fetch-Site": "cross-site"}, 403), ({"Content-Type": "text/plain"}, 415)]
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Content-Type": "text/plain"}, 415),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+    ],
 )
 def test_another_site_cannot_start_a_burst(engine: EngineProcess, headers: dict[str, str], status: int) -> None:
     assert ask(engine, BURST, **headers)[0] == status
+
+
+@pytest.mark.parametrize("path", ["/_knative/burst", "/_knative/broker/default/images", "/exif/strip"])
+def test_another_site_may_not_even_ask(engine: EngineProcess, path: str) -> None:
+    headers = {
+        "Origin": "https://evil.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type",
+    }
+    answer = requests.options(engine.url + path, headers=headers, timeout=10)
+    assert not [name for name in answer.headers if name.lower().startswith("access-control-")]
 
 
 def test_the_page_loads_nothing_and_runs_only_its_own_script(engine: EngineProcess) -> None:

@@ -167,6 +167,31 @@ def test_forwarding_headers_tell_the_client_and_are_not_believed_from_outside(en
     assert "x-private" not in headers
 
 
+@pytest.mark.parametrize(
+    "host", ["hello.default.x;for=6.6.6.6", "hello.default.x,for=6.6.6.6", "hello.default.[::1]:80"]
+)
+def test_a_host_adds_nothing_to_what_is_said_of_the_client(engine: EngineProcess, host: str) -> None:
+    answer = exchange(engine, f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+    headers = json.loads(answer.partition(b"\r\n\r\n")[2])["headers"]
+    assert headers["forwarded"] == f'for=127.0.0.1;host="{host}";proto=http'
+
+
+def test_a_target_that_is_no_url_is_refused(engine: EngineProcess) -> None:
+    request = b'GET http://hello.default.x";for=1/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
+    assert exchange(engine, request).startswith(b"HTTP/1.1 400 ")
+
+
+def test_no_more_than_a_hundred_requests_wait_in_a_pipeline(engine: EngineProcess) -> None:
+    first = b"GET /hello?sleep=0.2 HTTP/1.1\r\nHost: x\r\n\r\n"
+    answer = exchange(engine, first + b"GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n" * 500)
+    assert statuses(answer) == [200, *[404] * 100, 429]
+
+
+def test_what_came_before_a_broken_request_is_answered_before_its_refusal(engine: EngineProcess) -> None:
+    whole = b"GET /hello?sleep=0.1 HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert statuses(exchange(engine, whole * 3 + b"BROKEN\r\n\r\n" + whole)) == [200, 200, 200, 400]
+
+
 def test_past_the_activator_no_header_says_that_a_request_came_through_it(engine: EngineProcess) -> None:
     engine.wait(lambda: not engine.revision("single")["proxied"], "a path past the activator")
     assert "k-proxy-request" not in told(engine, "/single")["headers"]
