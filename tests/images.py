@@ -23,6 +23,11 @@ def gradient(mode: str = "RGB", size: tuple[int, int] = (64, 48)) -> Image.Image
     return image if mode == "RGB" else image.convert(mode)
 
 
+def noise(size: tuple[int, int]) -> Image.Image:
+    """A picture that does not compress."""
+    return Image.effect_noise(size, 80).convert("RGB")
+
+
 def encoded(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
     """The bytes of an image in a format."""
     buffer = io.BytesIO()

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
 
-SEND_SECONDS = 60.0  # for one piece of an answer, at most 30 MB or so; queue-proxy reads as fast as it can
-
 
 class ClientSocket(socket.socket):
     """The socket of one client.
@@ -22,9 +20,11 @@ class ClientSocket(socket.socket):
     Attributes:
         deadline: `time.monotonic()` after which nothing is received any more; None for no end. Left in the past, it
             makes gunicorn give the connection up instead of waiting for the rest of a body.
+        send_seconds: how long the client may take for one piece of an answer.
     """
 
     deadline: float | None = None
+    send_seconds = 60.0
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         """What has come, as `socket.recv`.
@@ -43,9 +43,9 @@ class ClientSocket(socket.socket):
         """Send all of it.
 
         Raises:
-            ConnectionResetError: the client did not take it within `SEND_SECONDS`, and counts as gone.
+            ConnectionResetError: the client did not take it within `send_seconds`, and counts as gone.
         """
-        self.settimeout(SEND_SECONDS)
+        self.settimeout(self.send_seconds)
         try:
             super().sendall(data, flags)
         except TimeoutError:

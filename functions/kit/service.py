@@ -72,6 +72,7 @@ class Service:
         operation = route.operation if route else "page" if path == "/" and method == "GET" else "other"
         outcome = "ok"
         try:
+            _check_framing(request)
             if path == "/" and method == "GET" and route is None:
                 response = self._front(request)
             elif method == "OPTIONS":
@@ -319,6 +320,17 @@ def _body(request: Request, settings: Settings) -> Body:
         settings,
         request.environ.get("gunicorn.socket"),
     )
+
+
+def _check_framing(request: Request) -> None:
+    """What gunicorn lets pass although RFC 9112 (3.2 and 6.1) wants it refused."""
+    if request.environ.get("SERVER_PROTOCOL") == "HTTP/1.1" and "HTTP_HOST" not in request.environ:
+        raise problems.malformed("the request has no Host header")
+    coding = request.headers.get("Transfer-Encoding", "chunked")
+    if coding.strip().lower() != "chunked":
+        raise Problem(
+            501, "transfer-coding", "Not Implemented", f"the transfer coding {coding[:40]!r} is not read here"
+        )
 
 
 def _discard(request: Request, body: Body) -> None:

@@ -146,6 +146,13 @@ def test_nobody_listens():
         "https://store.example:99999/a",
         "https://store.example/\r\nX: 1",
         "https://störe.example/a",
+        "https://127.0.0.1/a",
+        "https://2130706433/a",
+        "https://017700000001/a",
+        "https://0x7f.1/a",
+        "https://[::ffff:7f00:1]/a",
+        "https://store.example%00.evil.example/a",
+        "https://store.example%2f@evil.example/a",
     ],
 )
 def test_urls_refused(url):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.images import encoded, gradient
+from tests.images import encoded, gradient, noise
 from tests.servers import ROOT, FunctionServer, clean_environment
 
 
@@ -187,6 +187,36 @@ def test_clients_that_do_not_close_what_has_ended_keep_nobody_waiting(server: Fu
     finally:
         for connection in asked:
             connection.close()
+
+
+def test_those_who_do_not_read_their_answers_hold_no_thread_for_longer_than_a_request():
+    picture = encoded(noise((1500, 1500)), "PNG", compress_level=0)
+    head = f"POST /strip HTTP/1.1\r\nHost: x\r\nContent-Length: {len(picture)}\r\n\r\n".encode()
+    silent = []
+    with FunctionServer("exif", {"EXIF_CONCURRENCY": "1", "EXIF_TIMEOUT_SECONDS": "2"}) as server:
+        for _ in range(3):  # as many as it has threads
+            client = socket.socket()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            client.connect(("127.0.0.1", server.port))
+            client.sendall(head + picture)
+            silent.append(client)
+        assert server.get("/healthz").status_code == 200
+        log = server.log()
+        for client in silent:
+            client.close()
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.0\r\n\r\n", 200),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
+    ],
+)
+def test_what_http_wants_refused_is(server: FunctionServer, head: bytes, status: int):
+    assert raw(server, head, b"").split(b" ")[1] == b"%d" % status
 
 
 def test_expect_100_continue_is_answered(server: FunctionServer):
