@@ -13,11 +13,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.chaos.attacks import ATTACKS, Victim
+from tests.chaos.attacks import ATTACKS, function, route
 from tests.chaos.faults import FAULTS, Unavailable
 from tests.chaos.soak import soak
-from tests.engines import EngineProcess, service
-from tests.servers import FunctionServer
 
 
 def said(name: str, work: Callable[[], str]) -> bool:
@@ -36,25 +34,12 @@ def said(name: str, work: Callable[[], str]) -> bool:
 def attacks(names: list[str]) -> list[str]:
     """Attack a function's server and the route; the names that broke."""
     broken = []
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "functions.kit.server", "exif"]
-        environment = {"EXIF_BODY_SECONDS": "2"}
-        server = FunctionServer("exif", environment)
-        engine = EngineProcess(
-            Path(folder),
-            service("exif", command=command, environment=environment, annotations={"min-scale": "1"}),
-        )
-        try:
-            engine.wait_pods(1, "exif")
-            victims = {"function": Victim(server.port, "/exif", 2), "route": Victim(engine.port, "/exif", 10)}
-            for name in names:
-                summary = (ATTACKS[name].__doc__ or "").split("\n")[0]
-                for where, victim in victims.items():
-                    if not said(f"{name} · {where}", lambda n=name, v=victim, s=summary: ATTACKS[n](v) or s):
-                        broken.append(f"{name} on the {where}")
-        finally:
-            engine.stop()
-            server.stop()
+    with tempfile.TemporaryDirectory() as folder, function() as own, route(Path(folder)) as routed:
+        for name in names:
+            summary = (ATTACKS[name].__doc__ or "").split("\n")[0]
+            for where, victim in {"function": own, "route": routed}.items():
+                if not said(f"{name} · {where}", lambda n=name, v=victim, s=summary: ATTACKS[n](v) or s):
+                    broken.append(f"{name} on the {where}")
     return broken
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from tests.chaos.processes import below, resident
 from tests.chaos.traffic import Ask, Traffic
 from tests.engines import EngineProcess, service
 
@@ -70,27 +71,6 @@ def asks() -> list[Ask]:
         Ask("GET", "/stress/cpu"),
         Ask("GET", "/exif/healthz"),
     ]
-
-
-def resident(pid: int) -> float:
-    """MiB of a process that are not shared with files; 0 where it has ended."""
-    try:
-        words = Path(f"/proc/{pid}/statm").read_text().split()
-    except OSError:
-        return 0.0
-    return (int(words[1]) - int(words[2])) * os.sysconf("SC_PAGESIZE") / 2**20
-
-
-def below(pid: int) -> list[int]:
-    """All descendants of a process."""
-    found = [pid]
-    for parent in found:
-        for task in Path(f"/proc/{parent}/task").glob("*/children"):
-            try:
-                found += map(int, task.read_text().split())
-            except OSError:
-                continue
-    return found[1:]
 
 
 def is_burner(pid: int) -> bool:

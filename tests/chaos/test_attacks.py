@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from tests.chaos.attacks import ATTACKS, Victim
-from tests.engines import EngineProcess, service
-from tests.servers import FunctionServer
+from tests.chaos import attacks
+from tests.chaos.attacks import ATTACKS
+from tests.chaos.victim import Victim
 
 # They wait on purpose; the others send and are refused.
-SLOW = {"slow_loris", "slow_body", "bad_chunks", "transfer_encodings", "two_lengths"}
+SLOW = {
+    *("slow_loris", "slow_body", "slow_readers", "bad_chunks", "transfer_encodings", "two_lengths"),
+    *("bombs", "compressed_bodies", "expectations", "hosts", "odd_requests"),
+}
 MARKED = [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in ATTACKS]
 
 
 @pytest.fixture(scope="module")
-def function(servers: Callable[..., FunctionServer]) -> Victim:
-    return Victim(servers("exif", EXIF_BODY_SECONDS="2").port, "/exif", 2)
+def function() -> Iterator[Victim]:
+    with attacks.function() as victim:
+        yield victim
 
 
 @pytest.fixture(scope="module")
 def route(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
-    command = [sys.executable, "-m", "functions.kit.server", "exif"]
-    engine = EngineProcess(
-        tmp_path_factory.mktemp("route"),
-        service("exif", command=command, environment={"EXIF_BODY_SECONDS": "2"}, annotations={"min-scale": "1"}),
-    )
-    engine.wait_pods(1, "exif")
-    yield Victim(engine.port, "/exif", 10)
-    engine.stop()
+    with attacks.route(tmp_path_factory.mktemp("route")) as victim:
+        yield victim
 
 
 @pytest.mark.parametrize("name", MARKED)

@@ -1,0 +1,53 @@
+"""Processes as the kernel tells of them: memory, and who is whose child."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+
+def resident(pid: int) -> float:
+    """MiB of a process that are not shared with files; 0 where it has ended."""
+    try:
+        words = Path(f"/proc/{pid}/statm").read_text().split()
+    except OSError:
+        return 0.0
+    return (int(words[1]) - int(words[2])) * os.sysconf("SC_PAGESIZE") / 2**20
+
+
+def below(pid: int) -> list[int]:
+    """All descendants of a process."""
+    found = [pid]
+    for parent in found:
+        for task in Path(f"/proc/{parent}/task").glob("*/children"):
+            try:
+                found += map(int, task.read_text().split())
+            except OSError:
+                continue
+    return found[1:]
+
+
+def reset_peaks(pids: list[int]) -> dict[int, int]:
+    """Let the peaks of memory begin anew; KiB that each process holds now."""
+    held = {}
+    for pid in pids:
+        try:
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+            held[pid] = _kibibytes(pid, "VmRSS")
+        except OSError:
+            continue  # it has just ended
+    return held
+
+
+def grown(held: dict[int, int]) -> float:
+    """MiB by which the processes have grown together at their peaks since `reset_peaks`; those that ended count not."""
+    return sum(max(0, _kibibytes(pid, "VmHWM") - before) for pid, before in held.items()) / 1024
+
+
+def _kibibytes(pid: int, name: str) -> int:
+    try:
+        found = re.search(rf"^{name}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found[1]) if found else 0
