@@ -34,11 +34,6 @@ class Worker(PatientWorker):
         self.app.service.draining = True
         super().handle_exit(sig, frame)
 
-    @property
-    def send_seconds(self) -> float:
-        """No answer may be waited for longer than its whole request."""
-        return float(self.app.service.settings.timeout_seconds)
-
     def murder_pending(self) -> None:
         """Close connections that never sent a request once they are late, or at once in a drain.
 

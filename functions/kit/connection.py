@@ -6,6 +6,7 @@ client that sends a byte now and then would hold a thread for days: here all pie
 
 from __future__ import annotations
 
+import errno
 import socket
 import time
 from typing import TYPE_CHECKING
@@ -49,7 +50,7 @@ class ClientSocket(socket.socket):
         try:
             super().sendall(data, flags)
         except TimeoutError:
-            raise ConnectionResetError("the client does not read its answer") from None
+            raise ConnectionResetError(errno.ECONNRESET, "the client does not read its answer") from None
         finally:
             self.settimeout(None)
 

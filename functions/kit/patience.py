@@ -55,14 +55,14 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
     """A worker whose threads never wait for a head."""
 
     pending_conns: deque[Any]
-    send_seconds = 60.0
     _next_look = 0.0
 
     def enqueue_req(self, conn: Any) -> None:
         """Give a connection to a thread, or back to the poller until there is a whole head to read."""
         if not isinstance(conn.sock, ClientSocket):
             conn.sock = ClientSocket(fileno=conn.sock.detach())
-            conn.sock.send_seconds = self.send_seconds
+            # No answer may be waited for longer than its whole request.
+            conn.sock.send_seconds = float(self.app.service.settings.timeout_seconds)
         head = self._arrived(conn)
         if head is None:
             self._end(conn)

@@ -58,7 +58,7 @@ def test_a_client_that_does_not_read_counts_as_gone(
     pair: tuple[ClientSocket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ):
     client, _ = pair
-    monkeypatch.setattr(connection, "SEND_SECONDS", 0.2)
+    monkeypatch.setattr(connection.ClientSocket, "send_seconds", 0.2)
     with pytest.raises(ConnectionResetError, match="does not read"):
         client.sendall(bytes(2**26))
     assert client.gettimeout() is None
