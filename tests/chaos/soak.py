@@ -1,65 +1,76 @@
-"""A soak: all three functions under mixed load for minutes, a pod killed now and then, and nothing may grow.
+"""A soak: all three functions and the broker under mixed load for minutes, pods killed all the while, nothing grows.
 
-What is held: no wrong answer but those of requests in a pod that was being killed; the engine's and the pods' memory
-flat after the warm-up; open files flat; no child of a burn left, and no process at all after the end.
+Each function has two pods, of which the younger is killed, so that the elder shows what its memory does. What is held:
+no wrong answer but those of requests in a pod that was being killed; memory and open files of the engine and of the
+elder pods flat after the warm-up; every event that was accepted delivered, whatever was killed under it; no child of a
+burn left, and no process at all after the end.
 """
 
 from __future__ import annotations
 
-import io
+import json
 import os
-import random
 import signal
 import statistics
 import sys
 import time
+import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from PIL import Image
-
-from tests.chaos.processes import below, resident
+from knative.local.manifests import load
+from tests.chaos.processes import below, open_files, resident
 from tests.chaos.traffic import Ask, Traffic
 from tests.engines import EngineProcess, service
+from tests.images import encoded, noise
+from tests.servers import ROOT
 
 EVERY_SECONDS = 2.0
 KILL_SECONDS = 20.0
 # A request that was in a killed pod ends at once; one in its queue is sent again.
 KILL_SHADOW = 3.0
-SLOPE_MIB_PER_HOUR = 60.0
-GROWTH_MIB = 8.0
+# By how much the line through all samples after the warm-up may rise from its first to its last.
+RISE_MIB = 6.0
+# Open files come and go with connections to pods; a leak of one a kill would show in thirty minutes.
 FILES = 40
+SETTLE_SECONDS = 60.0
+FUNCTIONS = ("histogram", "exif", "stress")
+EVENT = {
+    "ce-specversion": "1.0",
+    "ce-id": "soak",
+    "ce-source": "/soak",
+    "ce-type": "dev.pixelamp.image.uploaded",
+    "Content-Type": "image/png",
+}
 
 
 @dataclass
 class Report:
     """What a soak came to; `broken` has a line for each promise that was."""
 
-    requests: int = 0
-    failed: int = 0
-    kills: int = 0
     lines: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Engine and pods at one moment: seconds, MiB and open files of the engine, MiB by pod, burners."""
+    """One moment: seconds since the beginning, MiB and open files by process, pods by function, burners."""
 
     at: float
-    engine: float
-    files: int
-    pods: dict[int, float]
+    memory: dict[int, float]
+    files: dict[int, int]
+    pods: dict[str, list[int]]
     burners: int
 
 
 def asks() -> list[Ask]:
-    """The mix: images of three sizes to histogram and exif, waits and short burns to stress."""
+    """The mix: images of three sizes to histogram and exif, waits and short burns to stress, events to the broker."""
     mixed = []
+    small = encoded(noise((48, 48)), "PNG")
     for size in (64, 256, 1024):
-        buffer = io.BytesIO()
-        Image.effect_noise((size, size), 50).save(buffer, "PNG")
-        data = buffer.getvalue()
+        data = encoded(noise((size, size)), "PNG")
         mixed += [
             Ask("POST", "/histogram", data, check=lambda answer: b'"histogram"' in answer),
             Ask("POST", "/exif", data, check=lambda answer: b'"format"' in answer),
@@ -70,6 +81,7 @@ def asks() -> list[Ask]:
         Ask("POST", "/stress?seconds=0.1&load=20&memory_mb=4", check=lambda answer: b'"completed"' in answer),
         Ask("GET", "/stress/cpu"),
         Ask("GET", "/exif/healthz"),
+        Ask("POST", "/_knative/broker/default/images", small, EVENT, check=lambda answer: True, status=202),
     ]
 
 
@@ -83,14 +95,16 @@ def is_burner(pid: int) -> bool:
 
 def sample(engine: EngineProcess, began: float) -> Sample:
     """One look."""
-    pods = {}
-    for name in ("histogram", "exif", "stress"):
-        for pod in engine.pods(name=name):
-            workers = [pid for pid in below(int(pod["pid"])) if not is_burner(pid)]
-            pods[int(pod["pid"])] = resident(int(pod["pid"])) + sum(map(resident, workers))
+    memory, files, pods = {engine.process.pid: resident(engine.process.pid)}, {}, {}
+    for name in FUNCTIONS:
+        pods[name] = [int(pod["pid"]) for pod in engine.pods(name=name)]
+        for pid in pods[name]:
+            workers = [child for child in below(pid) if not is_burner(child)]
+            memory[pid] = resident(pid) + sum(map(resident, workers))
+            files[pid] = sum(map(open_files, [pid, *workers]))
+    files[engine.process.pid] = open_files(engine.process.pid)
     burning = sum(is_burner(pid) for pid in below(engine.process.pid))
-    files = len(list(Path(f"/proc/{engine.process.pid}/fd").iterdir()))
-    return Sample(time.monotonic() - began, resident(engine.process.pid), files, pods, burning)
+    return Sample(time.monotonic() - began, memory, files, pods, burning)
 
 
 def slope(points: list[tuple[float, float]]) -> float:
@@ -111,80 +125,106 @@ def soak(folder: Path, minutes: float) -> Report:
         minutes: how long requests go on; the first fifth warms up.
     """
     report = Report()
-    services = [
-        service(
-            name,
-            command=[sys.executable, "-m", "functions.kit.server", name],
-            annotations={"min-scale": "1", "max-scale": "2"},
-            concurrency=8,
-            environment={f"{name.upper()}_LOG_FORMAT": "json", "STRESS_CPU_SECONDS_PER_MINUTE": "100000"},
-        )
-        for name in ("histogram", "exif", "stress")
-    ]
-    chance = random.Random(11)
-    engine = EngineProcess(folder, *services)
+    engine = EngineProcess(folder, *_manifests(), arguments=("--state", str(folder / "state")))
     samples: list[Sample] = []
     kills: list[float] = []
+    eldest: dict[str, int] = {}
     try:
-        for name in ("histogram", "exif", "stress"):
-            engine.wait(lambda name=name: engine.pods(name=name), f"a pod of {name}", 60)
+        for name in FUNCTIONS:
+            engine.wait_pods(2, name, 60)
+            eldest[name] = int(engine.pods(name=name)[0]["pid"])
         began = time.monotonic()
         with Traffic(engine.port, asks(), 4, 0.02) as traffic:
             while (now := time.monotonic() - began) < minutes * 60:
                 time.sleep(EVERY_SECONDS)
                 samples.append(sample(engine, began))
                 engine.lines.clear()
-                # None near the end, so that the last pods have time to show their slope.
+                # None near the end, so that its shadow ends before the requests do.
                 if now - (kills[-1] - began if kills else 0) > KILL_SECONDS and now < minutes * 60 - KILL_SECONDS:
-                    victims = engine.pods(name=chance.choice(["histogram", "exif", "stress"]))
-                    if victims:
+                    name = FUNCTIONS[len(kills) % len(FUNCTIONS)]
+                    younger = [pid for pid in samples[-1].pods[name] if pid != eldest[name]]
+                    if younger:
                         kills.append(time.monotonic())
-                        os.killpg(os.getpgid(int(chance.choice(victims)["pid"])), signal.SIGKILL)
-        time.sleep(1.5)
+                        os.killpg(os.getpgid(younger[-1]), signal.SIGKILL)
+        events = _settled(engine)
         left = sample(engine, began).burners
         everything = [engine.process.pid, *below(engine.process.pid)]
     finally:
         engine.stop()
     time.sleep(0.5)
-    report.requests, report.kills = len(traffic.outcomes), len(kills)
     failed = traffic.wrong()
-    report.failed = len(failed)
     outside = [one for one in failed if not any(kill - 0.5 <= one.ended <= kill + KILL_SHADOW for kill in kills)]
-    warm = [one for one in samples if one.at > minutes * 12]
-    _judge(report, warm, outside, left, [pid for pid in everything if Path(f"/proc/{pid}").exists()])
-    return report
-
-
-def _judge(report: Report, warm: list[Sample], outside: list[object], left: int, alive: list[int]) -> None:
-    say, broken = report.lines.append, report.broken.append
-    say(
-        f"{report.requests:,} requests, {report.kills} pods killed, {report.failed} failed, "
+    report.lines.append(
+        f"{len(traffic.outcomes):,} requests in {minutes:g} minutes, {len(kills)} pods killed, {len(failed)} failed, "
         f"{len(outside)} without a kill"
     )
     if outside:
-        broken(f"{len(outside)} requests failed without a kill, such as {outside[0]}")
-    _flat(report, "engine", [(one.at, one.engine) for one in warm])
-    for pid in {pid for one in warm for pid in one.pods}:
-        points = [(one.at, one.pods[pid]) for one in warm if one.pods.get(pid)]
-        # A pod that lived for less than a third of the time is still warming up.
-        if len(points) > len(warm) / 3:
-            _flat(report, f"pod {pid}", points[len(points) // 5 :])
-    files = [one.files for one in warm]
-    say(f"engine: {min(files)} to {max(files)} open files")
-    if max(files) - min(files) > FILES:
-        broken(f"open files of the engine went from {min(files)} to {max(files)}")
+        report.broken.append(f"{len(outside)} requests failed without a kill, such as {outside[0]}")
+    accepted = sum(outcome.status == 202 for outcome in traffic.outcomes)
+    _judge_events(report, accepted, events)
+    warm = [one for one in samples if one.at > minutes * 12]
+    for name, pid in {"engine": engine.process.pid, **eldest}.items():
+        _judge_process(report, name, pid, warm)
+    alive = [pid for pid in everything if Path(f"/proc/{pid}").exists()]
+    report.lines.append(f"{left} burners after the last request, {len(alive)} processes after the end")
     if left:
-        broken(f"{left} burners live after the last request")
+        report.broken.append(f"{left} burners live after the last request")
     if alive:
-        broken(f"processes {alive} live after the engine's end")
-    say(f"{left} burners after the last request, {len(alive)} processes after the end")
+        report.broken.append(f"processes {alive} live after the engine's end")
+    return report
 
 
-def _flat(report: Report, name: str, points: list[tuple[float, float]]) -> None:
-    growth = slope(points)
-    first = statistics.median(value for _, value in points[: max(1, len(points) // 5)])
-    last = statistics.median(value for _, value in points[-max(1, len(points) // 5) :])
-    report.lines.append(f"{name}: {first:.1f} MiB, then {last:.1f} MiB, slope {growth:+.1f} MiB/h")
-    # A slope over minutes is mostly noise: it counts only where memory has really grown.
-    if growth > SLOPE_MIB_PER_HOUR and last - first > GROWTH_MIB:
-        report.broken.append(f"{name} grew from {first:.1f} to {last:.1f} MiB")
+def _manifests() -> list[Mapping[str, Any]]:
+    """The three functions in two pods each, and the project's own Broker and Triggers."""
+    services = [
+        service(
+            name,
+            command=[sys.executable, "-m", "functions.kit.server", name],
+            annotations={"min-scale": "2", "max-scale": "3"},
+            concurrency=8,
+            environment={f"{name.upper()}_LOG_FORMAT": "json", "STRESS_CPU_SECONDS_PER_MINUTE": "100000"},
+        )
+        for name in FUNCTIONS
+    ]
+    return [*services, *(dict(one.data) for one in load([ROOT / "knative" / "eventing"]).resources)]
+
+
+def _settled(engine: EngineProcess) -> dict[str, int]:
+    """How many deliveries ended how, once none is pending any more."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        with urllib.request.urlopen(f"{engine.url}/_knative/events?limit=1", timeout=10) as answer:
+            totals: dict[str, int] = json.load(answer)["totals"]
+        if not totals["pending"] or time.monotonic() > deadline:
+            return totals
+        time.sleep(0.5)
+
+
+def _judge_events(report: Report, accepted: int, totals: Mapping[str, int]) -> None:
+    report.lines.append(
+        f"{accepted:,} events accepted, {totals['done']:,} of the deliveries still in the log done, "
+        f"{totals['pending']} pending, {totals['dead']} dead, {totals['dropped']} dropped"
+    )
+    lost = totals["pending"] + totals["dead"] + totals["dropped"]
+    if lost or not totals["done"]:
+        report.broken.append(f"events were not delivered: {totals}")
+
+
+def _judge_process(report: Report, name: str, pid: int, warm: list[Sample]) -> None:
+    memory = [(one.at, one.memory[pid]) for one in warm if one.memory.get(pid)]
+    files = [one.files[pid] for one in warm if pid in one.files]
+    if len(memory) < len(warm):
+        report.broken.append(f"{name}: process {pid} was not there all the time")
+        return
+    growth = slope(memory)
+    rise = growth * (memory[-1][0] - memory[0][0]) / 3600
+    first, last = (statistics.median(value for _, value in part) for part in (memory[:9], memory[-9:]))
+    report.lines.append(
+        f"{name}: {first:.1f} MiB, then {last:.1f} MiB, slope {growth:+.1f} MiB/h; "
+        f"{min(files)} to {max(files)} open files"
+    )
+    if rise > RISE_MIB:
+        report.broken.append(f"{name} grew by {rise:.1f} MiB, from {first:.1f} to {last:.1f}")
+    quarter = max(1, len(files) // 4)
+    if statistics.median(files[-quarter:]) - statistics.median(files[:quarter]) > FILES:
+        report.broken.append(f"open files of {name} went from {files[0]} to {files[-1]}")

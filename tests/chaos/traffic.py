@@ -20,7 +20,8 @@ class Ask:
         path: with its query.
         body: bytes to send.
         headers: beside those of the client.
-        check: whether an answer with status 200 is the right one.
+        check: whether an answer with the right status is the right one.
+        status: the right one.
     """
 
     method: str
@@ -28,6 +29,7 @@ class Ask:
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     check: Callable[[bytes], bool] = bool
+    status: int = 200
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Traffic:
                 connection.request(ask.method, ask.path, ask.body, ask.headers)
                 answer = connection.getresponse()
                 data = answer.read()
-                status, right = answer.status, answer.status == 200 and ask.check(data)
+                status, right = answer.status, answer.status == ask.status and ask.check(data)
                 if answer.will_close:
                     connection.close()
             except (OSError, http.client.HTTPException):
