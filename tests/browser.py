@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwright
 
 from tests.servers import ROOT
 
@@ -86,6 +87,24 @@ def picture(page: Page, name: str) -> Path:
     page.screenshot(path=path, full_page=True)
     page.evaluate("document.querySelector('footer').style.position = ''")
     return path
+
+
+def hand_over(page: Page, how: str, name: str, data: bytes) -> None:
+    """Drop or paste a file as a person's browser does."""
+    page.evaluate(
+        """([how, name, text]) => {
+          const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0)), moved = new DataTransfer();
+          moved.items.add(new File([bytes], name));
+          dispatchEvent(how === "drop" ? new DragEvent("drop", {dataTransfer: moved, cancelable: true})
+            : new ClipboardEvent("paste", {clipboardData: moved}));
+        }""",
+        [how, name, base64.b64encode(data).decode()],
+    )
+
+
+def named(name: str, data: bytes) -> FilePayload:
+    """A file as Playwright gives it to a page; nobody looks at its type."""
+    return {"name": name, "mimeType": "application/octet-stream", "buffer": data}
 
 
 def no_sideways_scrolling(page: Page) -> None:

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser import chromium
-from tests.servers import FunctionServer
+from tests.servers import Engine, FunctionServer
 
 FUNCTIONS = ("histogram", "exif", "stress")
 # Two busy cores make any time limit a coin toss; CI repeats what a person saw.
@@ -57,6 +57,13 @@ def servers() -> Iterator[Callable[..., FunctionServer]]:
     yield get
     for server in running.values():
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    """The local engine over the project's own manifests, one for each module of tests."""
+    with Engine() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import requests
@@ -14,12 +14,6 @@ from tests.conftest import FUNCTIONS
 from tests.servers import Engine, FunctionServer
 
 MOST_BYTES = 15_000
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine() as running:
-        yield running
 
 
 @pytest.fixture

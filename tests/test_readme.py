@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -37,12 +36,6 @@ SHORTER = [
     (r"default\.example\.com", "default.localhost"),
     (r"^locust (.*?)(?: --headless.*| +#.*)?$", r"locust \1 --headless --only-summary -u 2 -r 2 -t 4s"),
 ]
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine() as running:
-        yield running
 
 
 @pytest.fixture

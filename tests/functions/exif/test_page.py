@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import re
 import zipfile
@@ -10,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from functions.exif.answer import examine
-from tests.browser import no_serious_violation, no_sideways_scrolling, picture, visit
+from tests.browser import hand_over, named, no_serious_violation, no_sideways_scrolling, picture, visit
 from tests.functions.exif import made
 from tests.images import encoded, gradient
 from tests.servers import FunctionServer
@@ -22,23 +21,6 @@ from tests.servers import FunctionServer
 @pytest.fixture
 def address(servers: Callable[..., FunctionServer]) -> str:
     return f"{servers('exif').url}/exif"
-
-
-def named(name: str, data: bytes) -> dict[str, object]:
-    return {"name": name, "mimeType": "image/jpeg", "buffer": data}
-
-
-def hand_over(page: Page, how: str, name: str, data: bytes) -> None:
-    """Drop or paste a file as a person's browser does."""
-    page.evaluate(
-        """([how, name, text]) => {
-          const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0)), moved = new DataTransfer();
-          moved.items.add(new File([bytes], name, {type: "image/jpeg"}));
-          dispatchEvent(how === "drop" ? new DragEvent("drop", {dataTransfer: moved, cancelable: true})
-            : new ClipboardEvent("paste", {clipboardData: moved}));
-        }""",
-        [how, name, base64.b64encode(data).decode()],
-    )
 
 
 @pytest.mark.parametrize(

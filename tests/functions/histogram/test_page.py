@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from functions.histogram.analysis import analyse
 from functions.kit.settings import Settings
-from tests.browser import no_serious_violation, no_sideways_scrolling, picture, visit
+from tests.browser import hand_over, named, no_serious_violation, no_sideways_scrolling, picture, visit
 from tests.images import encoded, gradient
 from tests.servers import FunctionServer
 
@@ -25,27 +24,10 @@ def address(servers: Callable[..., FunctionServer]) -> str:
     return f"{servers('histogram').url}/histogram"
 
 
-def named(name: str, data: bytes = PHOTO) -> dict[str, object]:
-    return {"name": name, "mimeType": "application/octet-stream", "buffer": data}
-
-
-def hand_over(page: Page, how: str, name: str, data: bytes) -> None:
-    """Drop or paste a file as a person's browser does."""
-    page.evaluate(
-        """([how, name, text]) => {
-          const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0)), moved = new DataTransfer();
-          moved.items.add(new File([bytes], name));
-          dispatchEvent(how === "drop" ? new DragEvent("drop", {dataTransfer: moved, cancelable: true})
-            : new ClipboardEvent("paste", {clipboardData: moved}));
-        }""",
-        [how, name, base64.b64encode(data).decode()],
-    )
-
-
 @pytest.mark.parametrize(("size", "scheme"), [("wide", "light"), ("narrow", "dark")])
 def test_a_chosen_picture_is_counted(browser: Browser, address: str, size: str, scheme: str) -> None:
     with visit(browser, address, size, scheme) as page:
-        page.set_input_files("#file", named("photo.jpg"))
+        page.set_input_files("#file", named("photo.jpg", PHOTO))
         expect(page.locator("article h2")).to_have_text("photo.jpg")
         expect(page.locator(".verdict")).to_have_text(VERDICT)
         expect(page.locator("article .dim").first).to_contain_text("320 × 200 · JPEG · RGB · pod histogram-")
@@ -85,7 +67,7 @@ def expected_label(page: Page) -> str:
 def test_the_read_out_and_the_table_are_the_counts(browser: Browser, address: str) -> None:
     document = analyse(PHOTO, Settings()).document()
     with visit(browser, address) as page:
-        page.set_input_files("#file", named("photo.jpg"))
+        page.set_input_files("#file", named("photo.jpg", PHOTO))
         plot = page.locator("canvas.plot")
         box = plot.bounding_box()
         plot.hover(position={"x": box["width"] * 100.5 / 256, "y": 50})
@@ -99,7 +81,7 @@ def test_the_read_out_and_the_table_are_the_counts(browser: Browser, address: st
 
 def test_toggles_change_the_plot(browser: Browser, address: str) -> None:
     with visit(browser, address) as page:
-        page.set_input_files("#file", named("photo.jpg"))
+        page.set_input_files("#file", named("photo.jpg", PHOTO))
         expect(page.locator("#series input")).to_have_count(4)
         drawn = [page.locator("canvas.plot").screenshot()]
         for name in ("red", "luminance"):
@@ -126,7 +108,7 @@ def test_clipping_is_marked_on_the_picture(browser: Browser, address: str) -> No
 def test_two_pictures_are_compared_and_cleared(browser: Browser, address: str) -> None:
     with visit(browser, address) as page:
         dark = encoded(gradient("L").point(lambda value: value // 2))
-        page.set_input_files("#file", [named("a.jpg"), named("b.png", dark)])
+        page.set_input_files("#file", [named("a.jpg", PHOTO), named("b.png", dark)])
         expect(page.locator("article h2")).to_have_text(["a.jpg", "b.png"])
         expect(page.locator("#series label")).to_have_count(5)
         means = [analyse(data, Settings()).document()["figures"]["luminance"]["mean"] for data in (PHOTO, dark)]
@@ -139,7 +121,7 @@ def test_two_pictures_are_compared_and_cleared(browser: Browser, address: str) -
             expect(readout).to_contain_text("level 255: ")
         no_serious_violation(page)
         picture(page, "histogram-pair")
-        page.set_input_files("#file", named("c.jpg"))
+        page.set_input_files("#file", named("c.jpg", PHOTO))
         expect(page.locator("article h2")).to_have_text(["b.png", "c.jpg"])
         page.locator("#clear").click()
         expect(page.locator("article")).to_have_count(0)
@@ -149,7 +131,7 @@ def test_two_pictures_are_compared_and_cleared(browser: Browser, address: str) -
 @pytest.mark.parametrize(("kind", "magic"), [("PNG", b"\x89PNG"), ("SVG", b"<svg")])
 def test_a_plot_is_kept(browser: Browser, address: str, kind: str, magic: bytes) -> None:
     with visit(browser, address, accept_downloads=True) as page:
-        page.set_input_files("#file", named("photo.jpg"))
+        page.set_input_files("#file", named("photo.jpg", PHOTO))
         with page.expect_download() as download:
             page.get_by_role("button", name=f"Keep {kind}").click()
         assert download.value.suggested_filename == f"photo.jpg.histogram.{kind.lower()}"
@@ -160,7 +142,7 @@ def test_an_error_is_shown_well(browser: Browser, address: str) -> None:
     with visit(browser, address) as page:
         page.set_input_files("#file", named("notes.jpg", b"some text"))
         expect(page.locator("#failure")).to_have_text("notes.jpg: the bytes begin like no image format")
-        page.set_input_files("#file", named("photo.jpg"))
+        page.set_input_files("#file", named("photo.jpg", PHOTO))
         expect(page.locator("#failure")).to_be_hidden()
         no_serious_violation(page)
 
@@ -186,7 +168,7 @@ def test_what_stands_under_the_pointer_is_read_off_the_picture(browser: Browser,
 
 def test_of_many_the_last_two_are_compared(browser: Browser, address: str) -> None:
     with visit(browser, address, "narrow") as page:
-        page.set_input_files("#file", [named(f"{number}.jpg") for number in range(20)])
+        page.set_input_files("#file", [named(f"{number}.jpg", PHOTO) for number in range(20)])
         expect(page.locator("article h2")).to_have_text(["18.jpg", "19.jpg"])
         expect(page.locator("#note")).to_have_text("20 pictures were given: the last two are compared.")
         no_sideways_scrolling(page)

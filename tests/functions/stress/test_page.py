@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import requests
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import no_serious_violation, no_sideways_scrolling, picture, visit
-from tests.servers import ROOT, FunctionServer, clean_environment, free_port
+from tests.servers import Engine, FunctionServer
 
 
 def until(page: Page, condition: Callable[[], bool], seconds: float = 30.0) -> None:
@@ -128,37 +123,6 @@ def test_by_keyboard_alone_and_a_refusal_is_shown(browser: Browser, servers: Cal
         picture(page, "stress-narrow-dark")
 
 
-@pytest.fixture
-def route(tmp_path: Path) -> Iterator[str]:
-    """The local engine with the repository's own manifests; its address."""
-    port = free_port()
-    log = (tmp_path / "engine.log").open("wb")
-    engine = subprocess.Popen(
-        [sys.executable, "-m", "knative", "serve", "--port", str(port)],
-        cwd=ROOT,
-        env=clean_environment(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}"),
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            if requests.get(f"{url}/stress/healthz", timeout=20).status_code == 200:
-                break
-        except requests.RequestException:
-            time.sleep(0.1)
-    yield url
-    engine.terminate()
-    try:
-        engine.wait(30)
-    except subprocess.TimeoutExpired:
-        os.killpg(engine.pid, signal.SIGKILL)
-        engine.wait()
-    log.close()
-
-
 def burners() -> int:
     found = 0
     for process in Path("/proc").iterdir():
@@ -172,8 +136,8 @@ def burners() -> int:
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_several_pods_rise_and_fall(browser: Browser, route: str) -> None:
-    with visit(browser, f"{route}/stress") as page:
+def test_several_pods_rise_and_fall(browser: Browser, engine: Engine) -> None:
+    with visit(browser, f"{engine.url}/stress") as page:
         page.fill("[name=requests]", "5")
         page.fill("[name=load]", "15")
         page.fill("[name=seconds]", "60")
