@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,6 +18,7 @@ from functions.kit.function import Call, EventRoute, Function, Reply, Route
 from functions.kit.options import Option, choice, integer, number, parse_options
 from functions.kit.service import Service, dispatch, start
 from functions.stress.plan import CORE, QUOTA, StressSettings
+from functions.stress.presence import left_by, never
 
 if TYPE_CHECKING:
     from functions.kit.usage import Container, Meter, Usage
@@ -79,8 +79,8 @@ def burn(call: Call) -> Reply | Mapping[str, Any]:
     options = parse_options((*PARAMETERS, FORMAT), given)
     media = MEDIA_TYPES.get(options["format"] or "") or call.accepts(JSON, NDJSON, SSE)
     if media == JSON:
-        return _carry_out(options, call.settings, _connection(call.request.environ))
-    _, admitted = _begin(options, call.settings, _connection(call.request.environ), media)
+        return _carry_out(options, call.settings, left_by(call.request.environ))
+    _, admitted = _begin(options, call.settings, left_by(call.request.environ), media)
     return _streamed(admitted, media)
 
 
@@ -101,7 +101,7 @@ def cpu_stream(call: Call) -> Reply:
         raise problems.bad_option("seconds", f"the limit is {limit:g} s ({variable}); this asks for {seconds:g} s")
     media = MEDIA_TYPES.get(call.options["format"] or "") or call.accepts(SSE, NDJSON)
     now = state(call.settings)
-    session = _session(Plan(0.0, 0.0, CORE, 0, 0.0, wait=seconds), now, _connection(call.request.environ))
+    session = _session(Plan(0.0, 0.0, CORE, 0, 0.0, wait=seconds), now, left_by(call.request.environ))
     admitted = _admit(session, now.streams, call.settings, "concurrency", media, with_result=False)
     return _streamed(admitted, media)
 
@@ -117,7 +117,7 @@ def start_cpu_burn(call: Call) -> Mapping[str, Any]:
         options = parse_options(PARAMETERS, BACKGROUND.items())
         options["seconds"] = min(options["seconds"], call.settings.max_seconds)
         plan = decide(options, _room(now.container), call.settings)
-        session = _session(plan, now, _nobody)
+        session = _session(plan, now, never)
         admitted = _admit(session, now.burns, call.settings, "burns", JSON)
         # The kernel ends children with the thread that started them, so the whole session runs in this one.
         now.background = threading.Thread(target=_exhaust, args=(admitted,), name="cpu-burn", daemon=True)
@@ -130,7 +130,7 @@ def requested(data: Any, settings: StressSettings) -> Mapping[str, Any]:
     if not isinstance(data, Mapping):
         raise problems.malformed(f"the data must be a JSON object, not {type(data).__name__}")
     environ = flask.request.environ if flask.has_request_context() else {}
-    return _carry_out(parse_options(PARAMETERS, _texts(data)), settings, _connection(environ))
+    return _carry_out(parse_options(PARAMETERS, _texts(data)), settings, left_by(environ))
 
 
 def _carry_out(
@@ -254,25 +254,6 @@ def _orphaned_or_stopping() -> Callable[[], bool]:
     """
     parent = os.getppid()
     return lambda: _stopping() or os.getppid() != parent
-
-
-def _nobody(seconds: float) -> bool:
-    """The client of a burn that nobody waits for: never leaves."""
-    time.sleep(seconds)
-    return False
-
-
-def _connection(environ: Mapping[str, Any]) -> Callable[[float], bool]:
-    """Waits for some seconds; True as soon as the client has closed its connection, or its sending half of it.
-
-    Bytes that it may have sent ahead do not matter. Without a socket (another server, a test) nobody ever leaves.
-    """
-    connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
-    if connection is None:
-        return _nobody
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLRDHUP)  # errors and hang-ups are always reported
-    return lambda seconds: bool(poll.poll(seconds * 1000))
 
 
 FUNCTION = Function(

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from knative.local import cluster_config, grammar, metrics, scaling
+from knative.local import cluster_config, grammar, metrics, scaling, windows
 from knative.local.annotations import validate_annotations
 from knative.local.autoscaler import (
     MINIMUM_ACTIVATORS,
@@ -140,7 +140,7 @@ def autoscaler_start(case: Case) -> None:
 
 @check
 def window_average(case: Case) -> None:
-    kind = metrics.WeightedWindowAverage if case.get("algorithm") == "weighted-exponential" else metrics.WindowAverage
+    kind = windows.WeightedWindowAverage if case.get("algorithm") == "weighted-exponential" else windows.WindowAverage
     window = kind(case["window_s"], case["granularity_s"])
     for op in case["ops"]:
         match op["op"]:
@@ -163,12 +163,12 @@ def window_resize(case: Case) -> None:
 
 @check
 def smoothing_coefficient(case: Case) -> None:
-    assert metrics.smoothing_coefficient(case["buckets"]) == pytest.approx(case["want"], rel=1e-12)
+    assert windows.smoothing_coefficient(case["buckets"]) == pytest.approx(case["want"], rel=1e-12)
 
 
 @check
 def round_to_n_digits(case: Case) -> None:
-    assert metrics.round_digits(case["n"], case["x"]) == case["want"]
+    assert windows.round_digits(case["n"], case["x"]) == case["want"]
 
 
 @check

@@ -11,10 +11,10 @@ from knative.local.metrics import (
     Report,
     RequestStats,
     RevisionMetrics,
-    WindowAverage,
     extrapolate,
 )
 from knative.local.scaling import ScalingSpec
+from knative.local.windows import WindowAverage
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 100)), min_size=1, max_size=60), st.integers(1, 12))
