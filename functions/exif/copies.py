@@ -75,6 +75,7 @@ ROUTES = (
         ),
         takes="images",
         produces=(*IMAGES, ZIP, JSON),
+        answers="Reports",
     ),
     Route(
         "POST",

@@ -121,10 +121,12 @@ FUNCTION = Function(
             ),
             takes="images",
             produces=(JSON, "text/csv", "image/jpeg"),
+            answers="Answer",
         ),
         *copies.ROUTES,
     ),
     page=Path(__file__).with_name("page.html"),
+    schemas=Path(__file__).with_name("schemas.json"),
     events=(
         EventRoute(
             type="dev.pixelamp.image.uploaded",

@@ -83,9 +83,14 @@ def _first(reading: Reading, *places: tuple[str, str]) -> Any:
     for group, name in places:
         row = reading.groups.get(group, {}).get(name)
         if row is not None and row.printed not in ("", None):
-            text = row.printed
+            text = _one(row.printed)
             return text.strip() if isinstance(text, str) else text
     return None
+
+
+def _one(printed: Any) -> Any:
+    """A print as one value: XMP has lists where Exif has a number, such as of its ISO speeds."""
+    return ", ".join(map(str, printed)) if isinstance(printed, list) else printed
 
 
 _EXPOSURE = {
@@ -132,7 +137,7 @@ def _named(reading: Reading, names: Mapping[str, tuple[str, ...]]) -> dict[str, 
             rows = reading.groups.get(group)
             row = next((rows[name] for name in candidates if name in rows), None) if rows else None
             if row is not None and row.printed not in ("", "undef"):
-                found[key] = row.printed
+                found[key] = _one(row.printed)
                 break
     return found
 

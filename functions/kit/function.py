@@ -51,6 +51,7 @@ class Route:
         takes: what its body is: `image`, `images`, `json` or `nothing`.
         produces: the media types it can answer in, the default first.
         aliases: further paths, as other projects' clients know them.
+        answers: name of the schema that its JSON answers keep to, one of the function's; empty where none says.
     """
 
     method: str
@@ -61,6 +62,7 @@ class Route:
     takes: str = "nothing"
     produces: tuple[str, ...] = (JSON,)
     aliases: tuple[str, ...] = ()
+    answers: str = ""
 
     @property
     def operation(self) -> str:
@@ -89,7 +91,10 @@ class EventRoute:
 
 @dataclass(frozen=True)
 class Function:
-    """One function: its name is its directory, extra, Service, image suffix and prefix of its variables."""
+    """One function: its name is its directory, extra, Service, image suffix and prefix of its variables.
+
+    `schemas` is a file of JSON schemas by name, each a component of its openapi.json; read when that is asked for.
+    """
 
     name: str
     summary: str
@@ -97,6 +102,7 @@ class Function:
     routes: tuple[Route, ...]
     page: Path
     events: tuple[EventRoute, ...] = ()
+    schemas: Path | None = None
 
 
 class Call:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
+from functions.kit.function import JSON
 from functions.kit.problems import MEDIA_TYPE
 
 if TYPE_CHECKING:
@@ -55,7 +57,8 @@ def document(function: Function, settings: Settings, version: str) -> dict[str, 
                         "detail": {"type": "string"},
                         "instance": {"type": "string"},
                     },
-                }
+                },
+                **(json.loads(function.schemas.read_text(encoding="utf-8")) if function.schemas else {}),
             },
             **({"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}} if settings.token else {}),
         },
@@ -81,7 +84,7 @@ def _operation(function: Function, route: Route, settings: Settings, path: str) 
         "responses": {
             "200": {
                 "description": "the answer",
-                "content": {media_type: {} for media_type in route.produces},
+                "content": {media_type: _answer(route, media_type) for media_type in route.produces},
             },
             **{
                 status: {
@@ -96,6 +99,12 @@ def _operation(function: Function, route: Route, settings: Settings, path: str) 
     if body:
         operation["requestBody"] = body
     return operation
+
+
+def _answer(route: Route, media_type: str) -> dict[str, Any]:
+    if media_type != JSON or not route.answers:
+        return {}
+    return {"schema": {"$ref": f"#/components/schemas/{route.answers}"}}
 
 
 def _default(value: Any) -> dict[str, Any]:
