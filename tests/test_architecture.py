@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,6 +113,14 @@ def test_the_version_stands_in_one_place_and_is_repeated_truly() -> None:
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["version"] == VERSION
+
+
+@pytest.mark.parametrize("room", ["functions/kit", "knative/local"])
+def test_the_architecture_names_every_module_of_the_large_rooms(room: str) -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    table = text[text.index(f"| `{room}/` | modules |") :].split("\n\n", 1)[0]
+    named = set(re.findall(r"`(\w+)`", table))
+    assert named == {path.stem for path in (ROOT / room).glob("*.py")} - {"__init__"}
 
 
 def test_requirements_are_hashed_and_name_no_index() -> None:
