@@ -93,9 +93,12 @@ def summarise(played: Sequence[tuple[Run, Verdict]]) -> dict[str, Any]:
     for run, _ in played:
         measured = run.measured | measured
     return {
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "finished": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "passed": all(verdict.passed for _, verdict in played),
-        "scenarios": [{**as_dict(verdict), "measured": run.measured, **_figures(run)} for run, verdict in played],
+        "scenarios": [
+            {**as_dict(verdict), "about": SCENARIOS[run.scenario].summary, "measured": run.measured, **_figures(run)}
+            for run, verdict in played
+        ],
         "measured": measured,
         "environment": {
             "machine": platform.machine(),
@@ -110,10 +113,11 @@ def summarise(played: Sequence[tuple[Run, Verdict]]) -> dict[str, Any]:
 def _figures(run: Run) -> dict[str, Any]:
     from loadtest.verdict import failures, latencies
 
+    requests = [*run.requests, *run.flood]
     return {
-        "requests": len(run.requests),
-        "failed": dict(failures(run.requests)),
-        "latency": latencies(run.requests).spectrum(),
+        "requests": len(requests),
+        "failed": dict(failures(requests)),
+        "latency": latencies(requests).spectrum(),
         "most_pods": max((sample.ready for sample in run.samples), default=0),
         "generator_lag": run.lag.spectrum(),
         "seconds": run.ended - run.started,

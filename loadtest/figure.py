@@ -32,7 +32,7 @@ _COLUMNS = 5
 _SECONDS_AN_INCH = 16.0
 _LEAST_INCHES = 1.75
 _NARROW_INCHES = 4.6
-_NAME_SHARE = 0.4  # of a column's width, that a name takes
+_NAME_SHARE = 0.4  # of a column's width: what a name may take
 _REFUSED = 503
 
 
@@ -178,7 +178,7 @@ def _block(part: Any, block: Sequence[tuple[Run, Verdict]], widths: list[float],
         _concurrency(panels[2], run, theme)
         _pods(panels[3], run, theme)
         for panel in panels:
-            _happenings(panel, run, theme, named=panel is panels[0])
+            _happenings(panel, run, theme, named=panel is panels[0], inside=narrow)
             if panel.get_yscale() == "linear":
                 panel.set_ylim(bottom=0)
             panel.set_xlim(0, max(1.0, run.ended - run.started))
@@ -259,8 +259,8 @@ def _pods(panel: Any, run: Run, theme: Theme) -> None:
     panel.yaxis.get_major_locator().set_params(integer=True)
 
 
-def _happenings(panel: Any, run: Run, theme: Theme, *, named: bool) -> None:
-    """Panic as a shade, all else that is worth a line as one, with its name above the first panel."""
+def _happenings(panel: Any, run: Run, theme: Theme, *, named: bool, inside: bool) -> None:
+    """Panic as a shade, all else that is worth a line as one, with its name above the first panel or inside of it."""
     times = [sample.at - run.started for sample in run.samples]
     panics = [bool(sample.in_panic) for sample in run.samples]
     if any(panics):
@@ -275,7 +275,11 @@ def _happenings(panel: Any, run: Run, theme: Theme, *, named: bool) -> None:
             near = _NAME_SHARE * (run.ended - run.started)
             left = index + 1 < len(marks) and marks[index + 1][0] - at < near
             right = index > 0 and at - marks[index - 1][0] < near
-            side = "right" if left else "left" if right else "center"
-            place = {"xy": (at, 1.0), "xycoords": panel.get_xaxis_transform()}
-            offset = {"xytext": (0, 2), "textcoords": "offset points", "ha": side, "va": "bottom"}
+            late = at > (run.ended - run.started) * (1 - _NAME_SHARE)
+            alone = "center" if not inside else "right" if late else "left"
+            side = "right" if left else "left" if right else alone
+            place = {"xy": (at, 1.0), "xycoords": panel.get_xaxis_transform(), "annotation_clip": False}
+            shift = {"left": 2, "right": -2, "center": 0}[side] if inside else 0
+            offset = {"xytext": (shift, -2 if inside else 2), "textcoords": "offset points", "ha": side}
+            offset["va"] = "top" if inside else "bottom"
             panel.annotate(name, **place, **offset, fontsize=7.5, color=theme.alarm)

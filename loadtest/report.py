@@ -1,279 +1,295 @@
-"""The report: one figure over shared time axes, verdicts, environment; HTML for people, Markdown for a review."""
+"""The report: verdicts, the figure and its numbers, environment; HTML for people, Markdown for a review."""
 
 from __future__ import annotations
 
 import base64
 import html
-import io
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from loadtest.figure import DARK, LIGHT, QUANTILES, draw, seconds
 from loadtest.lab import Run
-from loadtest.latency import milliseconds
+from loadtest.latency import milliseconds, quantile_name
 from loadtest.verdict import Verdict
 
-# Okabe and Ito's colours, told apart by everybody.
-BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
-EVENT_COLOURS = {"kill": VERMILION, "panic": PURPLE, "rollout": GREEN, "overload": VERMILION}
-_ROWS = ("requests/s", "latency, ms", "concurrency", "pods")
-_SECONDS_AN_INCH = 9.0
+_NARROW_PIXELS = 760
+_WORDS = {"PASS": "✓ PASS", "FAIL": "✗ FAIL", "INVALID": "? INVALID"}
+_SCENARIO_HEADER = ("scenario", "verdict", "requests", "failed", "p50", "p95", "p99", "most pods", "generator lag p99")
 
 
 def write(
     played: Sequence[tuple[Run, Verdict]], summary: Mapping[str, Any], folder: Path, earlier: Mapping[str, Any] | None
 ) -> None:
     """Write report.html, report.md and load.png into `folder`."""
-    picture = figure(played)
-    (folder / "load.png").write_bytes(picture)
-    (folder / "report.html").write_text(as_html(summary, picture, folder, earlier))
+    wide = draw(played)
+    (folder / "load.png").write_bytes(wide)
+    pictures = {
+        ("light", "wide"): wide,
+        ("dark", "wide"): draw(played, DARK),
+        ("light", "narrow"): draw(played, LIGHT, narrow=True),
+        ("dark", "narrow"): draw(played, DARK, narrow=True),
+    }
+    (folder / "report.html").write_text(as_html(played, summary, pictures, folder, earlier))
     (folder / "report.md").write_text(as_markdown(summary, earlier))
 
 
-def figure(played: Sequence[tuple[Run, Verdict]]) -> bytes:
-    """A column a scenario, its four panels over one time axis; PNG."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    shown = [(run, verdict) for run, verdict in played if run.ended > run.started]
-    if not shown:
-        shown = list(played)
-    widths = [max(2.4, (run.ended - run.started) / _SECONDS_AN_INCH) for run, _ in shown]
-    drawn, axes = plt.subplots(
-        len(_ROWS),
-        len(shown),
-        sharex="col",
-        squeeze=False,
-        figsize=(sum(widths) + 0.8, 8.6),
-        width_ratios=widths,
-        layout="constrained",
-    )
-    for column, (run, verdict) in enumerate(shown):
-        panels = [axes[row][column] for row in range(len(_ROWS))]
-        panels[0].set_title(f"{run.scenario}: {verdict.word}", fontsize=10)
-        _rates(panels[0], run)
-        _latencies(panels[1], run)
-        _concurrency(panels[2], run)
-        _pods(panels[3], run)
-        for panel in panels:
-            _events(panel, run)
-            panel.grid(alpha=0.25)
-            panel.tick_params(labelsize=8)
-            if panel.get_yscale() == "linear":
-                panel.set_ylim(bottom=0)
-        panels[3].set_xlabel("seconds", fontsize=9)
-    for row, label in enumerate(_ROWS):
-        axes[row][0].set_ylabel(label, fontsize=9)
-        handles: dict[str, Any] = {}
-        for column in range(len(shown)):
-            drawn_handles, labels = axes[row][column].get_legend_handles_labels()
-            handles |= dict(zip(labels, drawn_handles, strict=True))
-        if handles:
-            axes[row][0].legend(handles.values(), handles.keys(), fontsize=7, loc="upper left", framealpha=0.7)
-    buffer = io.BytesIO()
-    drawn.savefig(buffer, format="png", dpi=110)
-    plt.close(drawn)
-    return buffer.getvalue()
-
-
-def _seconds(run: Run, end: float) -> range:
-    return range(max(0, math.ceil(end - run.started)))
-
-
-def _per_second(run: Run) -> tuple[list[list[float]], list[int]]:
-    """Latencies of the good answers, and failures, by the second in which they ended."""
-    count = len(_seconds(run, run.ended)) + 1
-    answered: list[list[float]] = [[] for _ in range(count)]
-    failed = [0] * count
-    for request in [*run.requests, *run.flood]:
-        second = int(request.done - run.started)
-        if 0 <= second < count:
-            if request.good:
-                answered[second].append(request.latency)
-            else:
-                failed[second] += 1
-    return answered, failed
-
-
-def _rates(panel: Any, run: Run) -> None:
-    answered, failed = _per_second(run)
-    seconds = range(len(answered))
-    panel.step(seconds, [len(one) for one in answered], where="post", color=BLUE, lw=1.3, label="answered")
-    if any(failed):
-        panel.step(seconds, failed, where="post", color=VERMILION, lw=1.3, label="failed")
-
-
-def _latencies(panel: Any, run: Run) -> None:
-    answered, _ = _per_second(run)
-    for share, colour in ((0.5, SKY), (0.95, BLUE), (0.99, PURPLE)):
-        points = [
-            (second, sorted(found)[min(len(found) - 1, math.ceil(share * len(found)) - 1)] * 1000)
-            for second, found in enumerate(answered)
-            if found
-        ]
-        panel.plot(*zip(*points, strict=True), color=colour, lw=1.1, label=f"p{share * 100:g}") if points else None
-    cold = [
-        (request.done - run.started, request.latency * 1000)
-        for request in run.requests
-        if request.cold and request.good
-    ]
-    if cold:
-        panel.plot(*zip(*cold, strict=True), ".", color=ORANGE, ms=5, label="cold start")
-    if any(answered):
-        from matplotlib import ticker
-
-        panel.set_yscale("log")
-        panel.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
-        panel.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
-        panel.yaxis.set_minor_formatter(ticker.NullFormatter())
-
-
-def _stairs(run: Run, changes: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    times = [0.0, *(at - run.started for at, _ in changes), run.ended - run.started]
-    values = [0.0, *(value for _, value in changes)]
-    return times, [*values, values[-1]]
-
-
-def _concurrency(panel: Any, run: Run) -> None:
-    times, values = _stairs(run, run.offered)
-    panel.step(times, values, where="post", color="#666666", lw=1.3, label="offered")
-    seen = [(sample.at - run.started, sample.in_flight) for sample in run.samples if sample.in_flight is not None]
-    if seen:
-        panel.plot(*zip(*seen, strict=True), color=BLUE, lw=1.1, label="in flight")
-
-
-def _pods(panel: Any, run: Run) -> None:
-    if run.expected:
-        times, values = _stairs(run, [(at, float(pods)) for at, pods in run.expected])
-        panel.step(times, values, where="post", color="#666666", lw=1.1, ls=":", label="expected")
-    panel.yaxis.get_major_locator().set_params(integer=True)
-    times = [sample.at - run.started for sample in run.samples]
-    if times:
-        desired = [sample.desired if sample.desired is not None else math.nan for sample in run.samples]
-        panel.step(times, desired, where="post", color=VERMILION, lw=1.3, label="desired")
-        panel.step(times, [sample.ready for sample in run.samples], where="post", color=BLUE, lw=1.6, label="ready")
-        panics = [bool(sample.in_panic) for sample in run.samples]
-        if any(panics):
-            top = max(sample.ready for sample in run.samples) + 1
-            panel.fill_between(times, 0, top, where=panics, step="post", color=PURPLE, alpha=0.12, lw=0, label="panic")
-
-
-def _events(panel: Any, run: Run) -> None:
-    for at, kind, _ in run.events:
-        if kind in EVENT_COLOURS:
-            panel.axvline(at - run.started, color=EVENT_COLOURS[kind], lw=1, ls="--", alpha=0.7)
-
-
-def _table(summary: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> list[tuple[str, ...]]:
-    """Rows of scenario, verdict, check, value, bound and, with an earlier run, its value."""
-    before: dict[tuple[str, str], float | None] = {}
-    for scenario in (earlier or {}).get("scenarios", []):
-        for check in scenario["checks"]:
-            before[scenario["scenario"], check["name"]] = check["value"]
-    rows: list[tuple[str, ...]] = []
-    for scenario in summary["scenarios"]:
-        name = scenario["scenario"]
-        rows += [(name, "INVALID", reason, *([""] if earlier else [])) for reason in scenario["invalid"]]
-        for check in scenario["checks"]:
-            old = before.get((name, check["name"]))
-            past = ["–" if old is None else f"{old:.4g}"] if earlier else []
-            rows.append((name, "pass" if check["passed"] else "FAIL", check["words"], *past))
-    return rows
-
-
-def _scenario_rows(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    return [
-        (
-            one["scenario"],
-            one["verdict"],
-            str(one["requests"]),
-            str(sum(one["failed"].values())),
-            *(milliseconds(one["latency"][name]) for name in ("p50", "p95", "p99")),
-            str(one["most_pods"]),
-            milliseconds(one["generator_lag"]["p99"]),
-        )
-        for one in summary["scenarios"]
-    ]
-
-
-_SCENARIO_HEADER = ("scenario", "verdict", "requests", "failed", "p50", "p95", "p99", "most pods", "generator lag p99")
+def verdict_line(summary: Mapping[str, Any]) -> str:
+    """The run in a sentence."""
+    scenarios = summary["scenarios"]
+    passed = sum(one["verdict"] == "PASS" for one in scenarios)
+    checks = [check for one in scenarios for check in one["checks"]]
+    kept = sum(check["passed"] for check in checks)
+    requests = sum(one["requests"] for one in scenarios)
+    rest = {word: [one["scenario"] for one in scenarios if one["verdict"] == word] for word in ("FAIL", "INVALID")}
+    named = "".join(f"; {word}: {', '.join(names)}" for word, names in rest.items() if names)
+    count = f"{passed} of {len(scenarios)} scenarios passed, {kept} of {len(checks)} checks kept"
+    return f"{count}, {requests:,} requests{named}"
 
 
 def as_markdown(summary: Mapping[str, Any], earlier: Mapping[str, Any] | None = None) -> str:
     """The verdicts as Markdown, for a pull request."""
 
-    def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
         return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]
 
-    environment = summary["environment"]
-    header = ("scenario", "verdict", "check", *(["before"] if earlier else []))
-    machine = f"{environment['cpus']} CPUs, {environment['machine']}, {environment['system']}"
-    software = f"Python {environment['python']}, load {environment['load'][0]:.1f}"
+    checks = [
+        (one["scenario"], *cells) for one in summary["scenarios"] for cells in _check_rows(one, _before(one, earlier))
+    ]
+    header = ("scenario", "verdict", "check", *_compared_header(earlier))
     lines = [
         f"# Load test: {'passed' if summary['passed'] else 'FAILED'}",
         "",
-        *table(_SCENARIO_HEADER, _scenario_rows(summary)),
+        f"{verdict_line(summary)}.",
         "",
-        *table(header, _table(summary, earlier)),
+        *table((*_SCENARIO_HEADER, *_scenario_compared_header(earlier)), _scenario_rows(summary, earlier)),
         "",
-        f"{machine}, {software}; finished {summary['finished']}.",
+        *table(header, checks),
+        "",
+        f"{_machine(summary)}; finished {summary['finished']}{_since(earlier)}.",
         "",
     ]
     return "\n".join(lines)
 
 
+def _machine(summary: Mapping[str, Any]) -> str:
+    environment = summary["environment"]
+    machine = f"{environment['cpus']} CPUs, {environment['machine']}, {environment['system']}"
+    return f"{machine}, Python {environment['python']}, load {environment['load'][0]:.1f}"
+
+
+def _since(earlier: Mapping[str, Any] | None) -> str:
+    return f", compared with the run of {earlier['finished']}" if earlier else ""
+
+
+def _before(scenario: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The same scenario of an earlier run; an empty one where that did not play it; None without an earlier run."""
+    if earlier is None:
+        return None
+    same = (one for one in earlier["scenarios"] if one["scenario"] == scenario["scenario"])
+    return next(same, {"checks": [], "latency": {}})
+
+
+def _compared_header(earlier: Mapping[str, Any] | None) -> tuple[str, ...]:
+    return ("before", "change") if earlier else ()
+
+
+def _scenario_compared_header(earlier: Mapping[str, Any] | None) -> tuple[str, ...]:
+    return ("p95 before", "change") if earlier else ()
+
+
+def _change(now: float | None, before: float | None) -> str:
+    if now is None or before is None:
+        return "–"
+    if now == before:
+        return "="
+    return f"{(now - before) / before:+.0%}" if before else f"{now - before:+.4g}"
+
+
+def _check_rows(scenario: Mapping[str, Any], before: Mapping[str, Any] | None) -> list[tuple[str, ...]]:
+    """Verdict and words of each check, and with an earlier run its value then and the change."""
+    rows: list[tuple[str, ...]] = []
+    blank = () if before is None else ("", "")
+    rows += [("INVALID", reason, *blank) for reason in scenario["invalid"]]
+    values = {check["name"]: check["value"] for check in (before or {"checks": []})["checks"]}
+    for check in scenario["checks"]:
+        old = values.get(check["name"])
+        past = () if before is None else ("–" if old is None else f"{old:.4g}", _change(check["value"], old))
+        rows.append(("pass" if check["passed"] else "FAIL", check["words"], *past))
+    return rows
+
+
+def _scenario_rows(summary: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> list[tuple[str, ...]]:
+    rows = []
+    for one in summary["scenarios"]:
+        before = _before(one, earlier)
+        latency = one["latency"]
+        then = () if before is None else (milliseconds(before["latency"].get("p95")),)
+        change = () if before is None else (_change(latency["p95"], before["latency"].get("p95")),)
+        rows.append(
+            (
+                one["scenario"],
+                one["verdict"],
+                f"{one['requests']:,}",
+                ", ".join(f"{count} × {kind}" for kind, count in one["failed"].items()) or "0",
+                *(milliseconds(latency[name]) for name in ("p50", "p95", "p99")),
+                str(one["most_pods"]),
+                milliseconds(one["generator_lag"]["p99"]),
+                *then,
+                *change,
+            )
+        )
+    return rows
+
+
 _STYLE = """
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
+:root { color-scheme: light dark; --ink: #1b1f24; --faint: #59636e; --ground: #fff; --line: #d8dee4; --raised: #f6f8fa;
+  --good: #0a6b42; --bad: #b3261e; --link: #0550ae; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --faint: #9aa3ad; --ground: #14171c; --line: #30363d;
+  --raised: #1c2128; --good: #5fd39b; --bad: #ff8a80; --link: #79b8ff; } }
+* { box-sizing: border-box; }
+body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--ground); max-width: 80rem;
+  margin: 0 auto; padding: 2rem 1rem 4rem; }
+h1 { font-size: 1.7rem; line-height: 1.2; margin: 0; }
+h2 { font-size: 1.2rem; margin: 2.5rem 0 0.5rem; }
+.verdict { font-size: 1.1rem; margin: 0.5rem 0 0; overflow-wrap: anywhere; }
+.meta, figcaption { color: var(--faint); font-size: 0.9rem; margin: 0.25rem 0 0; }
+figure { margin: 1.5rem 0 0; }
+img { display: block; width: 100%; height: auto; }
 .scroll { overflow-x: auto; }
-img { max-width: 100%; background: #fff; }
-table { border-collapse: collapse; margin: 1rem 0; font-size: 0.9rem; }
-th, td { border-bottom: 1px solid #8886; padding: 0.25rem 0.7rem; text-align: left; vertical-align: top; }
-.FAIL, .INVALID { color: #b3261e; font-weight: 700; }
-.PASS, .pass { color: #0a7d4b; }
-@media (prefers-color-scheme: dark) { .FAIL, .INVALID { color: #ff8a80; } .PASS, .pass { color: #66d9a0; } }
+table { border-collapse: collapse; width: 100%; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
+th, td { border-bottom: 1px solid var(--line); padding: 0.3rem 0.8rem 0.3rem 0; text-align: left;
+  vertical-align: top; }
+th { font-weight: 600; white-space: nowrap; }
+.wide th, .wide td { white-space: nowrap; }
+.FAIL, .INVALID { color: var(--bad); font-weight: 700; }
+.PASS, .pass { color: var(--good); }
+.PASS { font-weight: 700; }
+details { border: 1px solid var(--line); border-radius: 6px; margin: 0.5rem 0; padding: 0 0.8rem; }
+summary { cursor: pointer; padding: 0.5rem 0; }
+details[open] > summary { border-bottom: 1px solid var(--line); margin-bottom: 0.5rem; }
+a { color: var(--link); }
+ul { padding-left: 1.2rem; columns: 16rem; }
+li { overflow-wrap: anywhere; }
+:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
 """
 
 
-def as_html(summary: Mapping[str, Any], picture: bytes, folder: Path, earlier: Mapping[str, Any] | None = None) -> str:
+def as_html(
+    played: Sequence[tuple[Run, Verdict]],
+    summary: Mapping[str, Any],
+    pictures: Mapping[tuple[str, str], bytes],
+    folder: Path,
+    earlier: Mapping[str, Any] | None = None,
+) -> str:
     """One page that needs nothing but itself; the raw files beside it are linked."""
-
-    def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-        head = "".join(f"<th scope=col>{html.escape(cell)}</th>" for cell in header)
-        body = "".join(
-            "<tr>" + "".join(f"<td{_class(cell)}>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
-        )
-        return f"<div class=scroll><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-
-    environment = [(name, str(value)) for name, value in summary["environment"].items()]
-    measured = [(name, f"{value:.4g}") for name, value in sorted(summary["measured"].items())]
+    word = "passed" if summary["passed"] else "FAILED"
+    badge = "PASS" if summary["passed"] else "FAIL"
+    checks = "".join(_checks(one, earlier) for one in summary["scenarios"])
+    twins = "".join(_twin(run) for run, _ in played if run.ended > run.started)
+    measured = [
+        (" ".join(name.removesuffix("_seconds").split("_")), f"{value:.3g}{' s' if name.endswith('_seconds') else ''}")
+        for name, value in sorted(summary["measured"].items())
+    ]
+    environment = [
+        (name, " ".join(f"{one:.2f}" for one in value) if isinstance(value, list | tuple) else str(value))
+        for name, value in summary["environment"].items()
+    ]
     files = sorted(path.relative_to(folder).as_posix() for path in folder.glob("*/*") if path.is_file())
     links = "".join(f'<li><a href="{html.escape(name)}">{html.escape(name)}</a></li>' for name in files)
-    header = ("scenario", "verdict", "check", *(["before"] if earlier else []))
-    encoded = base64.b64encode(picture).decode()
-    word = "passed" if summary["passed"] else "FAILED"
+    finished = summary["finished"] + _since(earlier)
+    scenarios = _table(
+        (*_SCENARIO_HEADER, *_scenario_compared_header(earlier)), _scenario_rows(summary, earlier), "wide", "Scenarios"
+    )
     return f"""<!doctype html>
 <html lang=en><head><meta charset=utf-8><meta name=viewport content="width=device-width, initial-scale=1">
-<title>Load test: {word}</title><style>{_STYLE}</style></head><body>
-<h1>Load test: {word}</h1>
-<p>{html.escape(summary["finished"])}</p>
-{table(_SCENARIO_HEADER, _scenario_rows(summary))}
-<div class=scroll><img alt="Requests per second, latency, concurrency and pods of each scenario over time"
-src="data:image/png;base64,{encoded}"></div>
+<title>Load test {word}</title><style>{_STYLE}</style></head><body>
+<header><h1>Load test <span class={badge}>{word}</span></h1>
+<p class=verdict>{html.escape(verdict_line(summary))}.</p>
+<p class=meta>{html.escape(_machine(summary))} · finished {html.escape(finished)}</p></header>
+<main>
+<figure>{_picture(pictures)}
+<figcaption>Each scenario over its own seconds. Latency counts good answers, on a logarithmic scale. Pods expected are
+⌈concurrency / target⌉ within min-scale and max-scale; desired is the autoscaler's decision. The same as numbers:
+<a href="#numbers">below</a>.</figcaption></figure>
+<h2>Scenarios</h2>
+{scenarios}
 <h2>Verdicts</h2>
-{table(header, _table(summary, earlier))}
+{checks}
+<h2 id=numbers>The figure as numbers</h2>
+{twins}
 <h2>Measured</h2>
-{table(("figure", "value"), measured)}
+{_table(("figure", "value"), measured, "", "Measured")}
 <h2>Environment</h2>
-{table(("what", "value"), environment)}
+{_table(("what", "value"), environment, "", "Environment")}
 <h2>Raw files</h2>
 <ul>{links}</ul>
-</body></html>
+</main>
+<footer class=meta>Beside another run: <code>make loadtest ARGS='--compare earlier/verdict.json'</code>. For a review:
+<a href="report.md">report.md</a>; for a machine: <a href="verdict.json">verdict.json</a>.</footer></body></html>
 """
 
 
-def _class(cell: str) -> str:
-    return f' class="{cell}"' if cell in {"PASS", "FAIL", "INVALID", "pass"} else ""
+def _picture(pictures: Mapping[tuple[str, str], bytes]) -> str:
+    """The figure that suits the window and its colours."""
+
+    def data(theme: str, form: str) -> str:
+        return f"data:image/png;base64,{base64.b64encode(pictures[theme, form]).decode()}"
+
+    dark, narrow = "(prefers-color-scheme: dark)", f"(max-width: {_NARROW_PIXELS}px)"
+    return (
+        "<picture>"
+        f'<source media="{dark} and {narrow}" srcset="{data("dark", "narrow")}">'
+        f'<source media="{narrow}" srcset="{data("light", "narrow")}">'
+        f'<source media="{dark}" srcset="{data("dark", "wide")}">'
+        '<img alt="Requests a second, latency, concurrency and pods of each scenario over time; the numbers are below"'
+        f' src="{data("light", "wide")}"></picture>'
+    )
+
+
+def _checks(scenario: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> str:
+    """A scenario's checks, shown where one was not kept."""
+    name, word = scenario["scenario"], scenario["verdict"]
+    kept = sum(check["passed"] for check in scenario["checks"])
+    rows = _check_rows(scenario, _before(scenario, earlier))
+    table = _table(("verdict", "check", *_compared_header(earlier)), rows, "", f"Checks of {name}")
+    line = f"<b>{html.escape(name)}</b> <span class={word}>{_WORDS[word]}</span>"
+    opened = " open" if word != "PASS" or earlier else ""
+    return (
+        f"<details{opened}><summary>{line} · {kept} of {len(scenario['checks'])} checks kept</summary>{table}</details>"
+    )
+
+
+def _twin(run: Run) -> str:
+    """A scenario's part of the figure, second by second."""
+
+    def number(value: float | None) -> str:
+        return "–" if value is None else f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+
+    header = ("second", "answered", "503", "failed", *(f"{quantile_name(share)} ms" for share in QUANTILES))
+    header = (*header, "offered", "in flight", "expected", "desired", "ready", "events")
+    rows = [
+        (
+            *map(str, (row.second, row.answered, row.refused, row.failed)),
+            *map(number, row.latency),
+            *map(number, (row.offered, row.in_flight, row.expected, row.desired, row.ready)),
+            "; ".join(row.events),
+        )
+        for row in seconds(run)
+    ]
+    table = _table(header, rows, "wide", f"{run.scenario}, second by second")
+    return f"<details><summary><b>{html.escape(run.scenario)}</b>, second by second</summary>{table}</details>"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]], kind: str, name: str) -> str:
+    head = "".join(f"<th scope=col>{html.escape(cell)}</th>" for cell in header)
+    body = "".join("<tr>" + "".join(_cell(cell) for cell in row) + "</tr>" for row in rows)
+    classed = f' class="{kind}"' if kind else ""
+    frame = f'<div class=scroll tabindex=0 role=region aria-label="{html.escape(name)}">'
+    return f"{frame}<table{classed}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+
+
+def _cell(cell: str) -> str:
+    if cell in _WORDS or cell == "pass":
+        return f'<td class="{cell}">{html.escape(_WORDS.get(cell, cell))}</td>'
+    return f"<td>{html.escape(cell)}</td>"

@@ -21,7 +21,10 @@ def judged(run: Run, bounds: Bounds, lab: Lab | None, failed: bool = True) -> Ve
     made = Verdict(run.scenario)
     lag = run.lag.quantile(0.99)
     if lag is not None and lag > bounds["generator_lag_p99"]:
-        made.invalid.append(f"the generator was {lag:.2f} s late at p99: the machine is too busy")
+        made.invalid.append(
+            f"the generator was {lag:.2f} s late at p99, more than {bounds['generator_lag_p99']:g} s: "
+            f"its figures tell of this machine; end what else runs here, and run `{run.scenario}` again"
+        )
     if failed:
         kinds = verdict.failures(run.requests)
         made.at_most("requests failed", sum(kinds.values()), bounds["failed"], note=kinds_of(kinds))
@@ -32,7 +35,6 @@ def judged(run: Run, bounds: Bounds, lab: Lab | None, failed: bool = True) -> Ve
         made.at_most("requests worked on twice", doubled, bounds["doubled"])
         answered = sum(request.good for request in run.requests)
         known = sum(name in seen for name in (request.id for request in run.requests if request.good))
-        run.measured["requests"] = len(run.requests)
         made.at_most("answers that no pod logged", answered - known, 0)
     cold = verdict.latencies(request for request in run.requests if request.cold)
     if cold.count:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.__main__ import main, summarise
+from loadtest.__main__ import main
 from loadtest.clients import Request
-from loadtest.lab import Run, service
-from loadtest.observe import Sample, write_samples
-from loadtest.report import write
+from loadtest.lab import service
+from loadtest.observe import Sample
 from loadtest.scenarios import QUICK, SCENARIOS
 from loadtest.verdict import (
     ThresholdsError,
@@ -125,53 +122,3 @@ def test_the_services_of_the_scenarios_would_be_taken_by_a_cluster(tmp_path: Pat
     file = tmp_path / "service.yaml"
     file.write_text(yaml.safe_dump(made))
     assert [resource.data["metadata"]["name"] for resource in load([file]).services] == ["load"]
-
-
-@pytest.fixture
-def run() -> Run:
-    made = Run("step", started=1000.0, ended=1020.0)
-    made.requests = [request(1000 + number / 10, 0.05 + number / 1000) for number in range(150)]
-    made.requests += [request(1010.0, 0.2, 503), request(1000.0, 1.5, cold=True)]
-    made.samples = [sample(1000 + number / 4, min(3, number // 10), 3, 20 < number < 40) for number in range(80)]
-    made.offered = [(1000.0, 5.0), (1010.0, 20.0)]
-    made.expected = [(1000.0, 1), (1010.0, 3)]
-    made.events = [(1012.0, "kill", "kill -9")]
-    made.measured = {"service_seconds": 0.1}
-    return made
-
-
-def test_report_holds_figure_verdicts_and_files(run: Run, tmp_path: Path) -> None:
-    verdict = Verdict("step")
-    verdict.at_most("requests failed", 1, 0)
-    verdict.at_least("<script>alert(1)</script>", 1, 1)
-    (tmp_path / "step").mkdir()
-    write_samples(run.samples, tmp_path / "step" / "samples.jsonl")
-    summary = json.loads(json.dumps(summarise([(run, verdict)])))
-    write([(run, verdict)], summary, tmp_path, None)
-    assert (tmp_path / "load.png").read_bytes().startswith(b"\x89PNG")
-    page = (tmp_path / "report.html").read_text()
-    assert "data:image/png;base64," in page
-    assert "<script" not in page
-    assert 'class="FAIL"' in page
-    assert "step/samples.jsonl" in page
-    assert not re.findall(r'(?:src|href)="?(?:https?:)?//', page)
-    lines = (tmp_path / "report.md").read_text().splitlines()
-    assert lines[0] == "# Load test: FAILED"
-    assert "| step | FAIL | requests failed 1 ≤ 0 |" in lines
-    assert (summary["passed"], summary["measured"]) == (False, {"service_seconds": 0.1})
-
-
-def test_two_runs_compare(run: Run, tmp_path: Path) -> None:
-    before, after = Verdict("step"), Verdict("step")
-    before.at_most("requests failed", 7, 0)
-    after.at_most("requests failed", 0, 0)
-    earlier = summarise([(run, before)])
-    write([(run, after)], summarise([(run, after)]), tmp_path, earlier)
-    assert "| step | pass | requests failed 0 ≤ 0 | 7 |" in (tmp_path / "report.md").read_text()
-    assert "<td>7</td>" in (tmp_path / "report.html").read_text()
-
-
-def test_a_run_that_never_began_is_reported_all_the_same(tmp_path: Path) -> None:
-    verdict = Verdict("step", invalid=["the engine ended"])
-    write([(Run("step"), verdict)], summarise([(Run("step"), verdict)]), tmp_path, None)
-    assert "the engine ended" in (tmp_path / "report.html").read_text()
