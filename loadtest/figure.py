@@ -32,6 +32,7 @@ _COLUMNS = 5
 _SECONDS_AN_INCH = 16.0
 _LEAST_INCHES = 1.75
 _NARROW_INCHES = 4.6
+_WIDE_INCHES = 9.0  # at least, also where a single scenario is drawn
 _NAME_SHARE = 0.4  # of a column's width: what a name may take
 _REFUSED = 503
 
@@ -132,7 +133,7 @@ def draw(played: Sequence[tuple[Run, Verdict]], theme: Theme = LIGHT, *, narrow:
     widths = [
         [max(_LEAST_INCHES, (run.ended - run.started) / _SECONDS_AN_INCH) for run, _ in block] for block in blocks
     ]
-    width = _NARROW_INCHES if narrow else max(sum(block) for block in widths) + 2.0
+    width = _NARROW_INCHES if narrow else max(_WIDE_INCHES, *(sum(block) + 2.0 for block in widths))
     height = (5.6 if narrow else 6.4) * len(blocks)
     with mpl.rc_context(_settings(theme)):
         drawn = plt.figure(figsize=(width, height), layout="constrained")
