@@ -254,10 +254,10 @@ def _checks(scenario: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> s
     rows = _check_rows(scenario, _before(scenario, earlier))
     table = _table(("verdict", "check", *_compared_header(earlier)), rows, "", f"Checks of {name}")
     line = f"<b>{html.escape(name)}</b> <span class={word}>{_WORDS[word]}</span>"
+    count = f"{kept} of {len(scenario['checks'])} checks kept"
     opened = " open" if word != "PASS" or earlier else ""
-    return (
-        f"<details{opened}><summary>{line} · {kept} of {len(scenario['checks'])} checks kept</summary>{table}</details>"
-    )
+    told = f"{line} · {html.escape(scenario['about'])} · {count}"
+    return f"<details{opened}><summary>{told}</summary>{table}</details>"
 
 
 def _twin(run: Run) -> str:

@@ -56,20 +56,23 @@ class Verdict:
     def at_most(self, name: str, value: float | None, bound: float, unit: str = "", note: str = "") -> None:
         """The value must not exceed the bound; no value is a failure. The note follows in brackets."""
         passed = value is not None and value <= bound
-        self._add(name, passed, value, bound, f"{figure(value, unit)} ≤ {figure(bound, unit)}", note)
+        self._add(name, passed, value, bound, unit, f"≤ {figure(bound, unit)}", note)
 
     def at_least(self, name: str, value: float | None, bound: float, unit: str = "", note: str = "") -> None:
         """The value must reach the bound; no value is a failure. The note follows in brackets."""
         passed = value is not None and value >= bound
-        self._add(name, passed, value, bound, f"{figure(value, unit)} ≥ {figure(bound, unit)}", note)
+        self._add(name, passed, value, bound, unit, f"≥ {figure(bound, unit)}", note)
 
     def within(self, name: str, value: float | None, wanted: float, slack: float, unit: str = "") -> None:
         """The value must be as wanted, give or take the slack; no value is a failure."""
         passed = value is not None and abs(value - wanted) <= slack
-        self._add(name, passed, value, wanted, f"{figure(value, unit)} = {figure(wanted, unit)} ± {figure(slack)}", "")
+        self._add(name, passed, value, wanted, unit, f"= {figure(wanted, unit)} ± {figure(slack)}")
 
-    def _add(self, name: str, passed: bool, value: float | None, bound: float, words: str, note: str) -> None:
-        self.checks.append(Check(name, passed, value, bound, f"{name} {words}{f' ({note})' if note else ''}"))
+    def _add(
+        self, name: str, passed: bool, value: float | None, bound: float, unit: str, wanted: str, note: str = ""
+    ) -> None:
+        words = f"{name} {figure(value, unit)}{' ' if passed else ', not '}{wanted}{f' ({note})' if note else ''}"
+        self.checks.append(Check(name, passed, value, bound, words))
 
 
 def figure(value: float | None, unit: str = "") -> str:

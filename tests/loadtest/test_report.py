@@ -59,7 +59,7 @@ def test_report_holds_figure_verdicts_and_files(run: Run, tmp_path: Path) -> Non
     assert not re.findall(r'(?:src|href)="?(?:https?:)?//', page)
     lines = (tmp_path / "report.md").read_text().splitlines()
     assert lines[0] == "# Load test: FAILED"
-    assert "| step | FAIL | requests failed 1 ≤ 0 |" in lines
+    assert "| step | FAIL | requests failed 1, not ≤ 0 |" in lines
     assert (summary["passed"], summary["measured"]) == (False, {"service_seconds": 0.1})
 
 
