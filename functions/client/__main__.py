@@ -7,10 +7,9 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from functions.client.transport import Refused, Unreachable
+from functions.client.transport import EXIT_REFUSED, EXIT_UNREACHABLE, Refused, Unreachable
 
 SUBCOMMANDS = ("histogram", "exif", "stress", "send", "events")
-REFUSED, USAGE, UNREACHABLE = 1, 2, 3
 # Upgraded Octo Lamp's client has no subcommand, only these flags.
 _OCTO_LAMP = ("--image", "--url", "--histogram")
 
@@ -38,10 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(chosen.run(chosen))
     except Refused as refused:
         print(f"pixelamp: {refused}", file=sys.stderr)
-        return REFUSED
+        return EXIT_REFUSED
     except Unreachable as error:
         print(f"pixelamp: {error}", file=sys.stderr)
-        return UNREACHABLE
+        return EXIT_UNREACHABLE
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `pixelamp … | head`

@@ -11,10 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from functions.client.transport import DEFAULT_URL
+from functions.client.transport import DEFAULT_URL, EXIT_UNREACHABLE
 
 _RECONNECT_SECONDS = 1.0
-EXIT_UNREACHABLE = 3
 
 
 def add_parser(subparsers: Any) -> None:

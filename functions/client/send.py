@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin, urlsplit
 
-from functions.client.transport import DEFAULT_URL
+from functions.client.transport import DEFAULT_URL, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_USAGE
 
 if TYPE_CHECKING:
     import requests
@@ -27,7 +27,6 @@ _SAFE = "!#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
 # A publisher's patience must cover a cold start: Knative's broker may answer only after delivery.
 _PATIENCE = 60.0
 _FIRST_LOOK, _LAST_LOOK = 0.05, 0.5
-EXIT_REFUSED, EXIT_USAGE, EXIT_UNREACHABLE = 1, 2, 3
 
 
 class SendError(Exception):

@@ -17,6 +17,9 @@ from urllib.parse import urlsplit, urlunsplit
 if TYPE_CHECKING:
     import requests
 
+EXIT_REFUSED, EXIT_USAGE, EXIT_UNREACHABLE = 1, 2, 3
+"""What the command ends with, besides 0."""
+
 DEFAULT_URL = "http://127.0.0.1:8080"
 RETRIED = {429, 503}
 LONGEST_WAIT = 30.0  # seconds between two tries
