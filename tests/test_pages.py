@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import json
+import re
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.browser import no_serious_violation, no_sideways_scrolling, picture, visit
 from tests.conftest import FUNCTIONS
+from tests.images import encoded, gradient
 from tests.servers import Engine, FunctionServer
 
 MOST_BYTES = 15_000
@@ -54,6 +59,45 @@ def test_the_console_is_a_link_away_and_back(browser: Browser, engine: Engine, n
         expect(page.locator("h1")).to_have_text("console")
         page.get_by_role("link", name=name, exact=True).click()
         expect(page.locator("h1")).to_have_text(name)
+
+
+@pytest.mark.parametrize("name", ["histogram", "exif"])
+def test_a_page_says_which_pod_answered_how_fast_and_that_it_had_to_wake(
+    browser: Browser, address: Callable[[str], str], name: str
+):
+    with visit(browser, address(name)) as page:
+        page.click("#sample")
+        expect(page.locator("#answered-by")).to_have_text(re.compile(rf"^\d+ ms · answered by {name}-\d+ \(local\)$"))
+
+        def woken(route: Route) -> None:
+            response = route.fetch()
+            route.fulfill(response=response, headers={**response.headers, "X-Cold-Start": "1"})
+
+        page.route(lambda url: url.partition("?")[0].endswith(f"/{name}/"), woken)
+        page.click("#sample")
+        expect(page.locator("#answered-by")).to_have_text(re.compile(r"^\d+ ms · cold start · answered by"))
+        expect(page.locator("#results")).to_contain_text("cold start")
+
+
+@pytest.mark.parametrize("name", ["histogram", "exif"])
+def test_the_command_that_is_copied_gives_the_json_that_is_copied(
+    browser: Browser, address: Callable[[str], str], name: str, tmp_path: Path
+):
+    file = tmp_path / "it's my photo.png"
+    file.write_bytes(encoded(gradient()))
+    with visit(browser, address(name), permissions=["clipboard-read", "clipboard-write"]) as page:
+        page.set_input_files("#file", file)
+        copied = []
+        for button in ("Copy as curl", "Copy JSON"):
+            page.evaluate("navigator.clipboard.writeText('')")
+            page.get_by_role("button", name=button).click()
+            while not (text := page.evaluate("navigator.clipboard.readText()")):
+                page.wait_for_timeout(50)
+            copied.append(text)
+    answer = subprocess.run(["bash", "-c", copied[0]], cwd=tmp_path, capture_output=True, check=True).stdout
+    told, shown = json.loads(answer), json.loads(copied[1])
+    for key in ("histogram", "verdict") if name == "histogram" else ("groups", "summary"):
+        assert told[key] == shown[key]
 
 
 @pytest.mark.parametrize("name", ["histogram", "exif"])
