@@ -116,6 +116,23 @@ def made_xmp(inner: bytes, before: bytes = b"") -> bytes:
     return png(chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + packet))
 
 
+def scattered_heic(pieces: int, stores: int = 1) -> bytes:
+    """A HEIC whose Exif and picture lie in pieces of a byte, in turns, with so many boxes of data."""
+    head = box(b"ftyp", b"heic" + bytes(4) + b"mif1heic")
+    names = [struct.pack(">HH", 1, 0) + b"Exif\0", struct.pack(">HH", 2, 0) + b"hvc1\0"]
+    iinf = box(b"iinf", bytes(4) + struct.pack(">H", 2) + b"".join(box(b"infe", b"\2\0\0\0" + name) for name in names))
+
+    def meta(base: int) -> bytes:
+        places = b"\x44\0" + struct.pack(">H", 2)
+        for item, first in ((1, base), (2, base + 2)):
+            places += struct.pack(">HHH", item, 0, pieces)
+            places += b"".join(struct.pack(">II", first + 4 * piece, 1) for piece in range(pieces))
+        return box(b"meta", bytes(4) + iinf + box(b"iloc", bytes(4) + places))
+
+    data = box(b"mdat", b"x" * 4 * pieces) + box(b"mdat", b"x") * (stores - 1)
+    return head + meta(len(head) + len(meta(0)) + 8) + data
+
+
 # Small files that unpack, nest or repeat without an end; each within what a function takes.
 BOMBS = {
     "a zlib bomb in zTXt": lambda: png(chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(96 * 2**20), 1))),
@@ -129,6 +146,8 @@ BOMBS = {
     "nested boxes": lambda: box(b"ftyp", b"heic\0\0\0\0heic") + box(b"moov", box(b"trak", b"\0" * 64) * 50_000),
     "a box of no size": lambda: box(b"ftyp", b"heic\0\0\0\0heic") + b"\0\0\0\1meta" + bytes(8),
     "counts of 2³² in boxes": lambda: heic(box(b"ipma", b"\xff" * 64) + box(b"iprp", b"\xff" * 64)),
+    "scattered items": lambda: scattered_heic(32_000),
+    "scattered items in many boxes": lambda: scattered_heic(16_000, 19_000),
     "empty sub-blocks of a GIF": lambda: b"GIF89a\1\0\1\0\0\0\0" + b"!\xfe\0" * 400_000,
     "sub-blocks of a GIF": lambda: b"GIF89a\1\0\1\0\0\0\0!\xfe" + b"\1a" * (2 * 2**20),
     "65,535 entries that overlap": lambda: (

@@ -16,7 +16,10 @@ from PIL import Image, ImageOps
 
 from functions.exif.answer import examine
 from functions.exif.strip import KEEP, Broken, NotClean, Unsupported, clean, edit, strip, verify
+from functions.exif.strip.isobmff import _touches
+from functions.exif.strip.layout import merged
 from tests.functions.exif import made
+from tests.functions.exif.containers import scattered_heic
 from tests.images import encoded, gradient
 
 KINDS = sorted(made.all_of_them())
@@ -313,6 +316,15 @@ def test_any_bytes_behind_a_signature_are_cleaned_or_refused(signature: bytes, r
         return
 
 
+SPAN = st.tuples(st.integers(0, 40), st.integers(0, 40)).map(lambda pair: (min(pair), max(pair)))
+
+
+@given(SPAN, st.lists(SPAN, max_size=12))
+def test_a_span_touches_what_it_shares_a_byte_with(span: tuple[int, int], others: list[tuple[int, int]]) -> None:
+    shares = bool(set(range(*span)) & {byte for other in others for byte in range(*other)})
+    assert _touches(span, merged(others)) == shares
+
+
 @cache
 def crafted() -> dict[str, bytes]:
     head = struct.pack("<2sHI", b"II", 42, 8)
@@ -333,6 +345,8 @@ def crafted() -> dict[str, bytes]:
         "chunks": b"\x89PNG\r\n\x1a\n" + made.chunk(b"tEXt", b"") * 300_000,
         "gif blocks": b"GIF89a" + bytes(7) + b"\x21\xfe\0" * 1_000_000,
         "boxes": b"\0\0\0\x18ftypavif\0\0\0\0avifmif1" + b"\0\0\0\x08free" * 400_000,
+        "scattered items": scattered_heic(30_000),
+        "scattered items in many boxes": scattered_heic(16_000, 19_000),
         "zlib bomb": b"\x89PNG\r\n\x1a\n" + made.chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(60_000_000))),
         "xmp bomb": encoded(gradient(), "PNG", pnginfo=_doctype()),
     }
