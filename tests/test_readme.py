@@ -134,6 +134,22 @@ def test_the_settings_table_is_the_codes():
     assert shown[1] == table(settings), "print it anew: python -m functions.kit.settings"
 
 
+def test_what_troubleshooting_quotes_is_what_is_said():
+    shown = README[README.index("## Troubleshooting") :].split("\n## ", 1)[0]
+    quoted = [
+        text for row in re.findall(r"^\| (.*?) \| ", shown, re.MULTILINE) for text in re.findall(r"`([^`]+)`", row)
+    ]
+    messages = [text for text in quoted if re.match(r"[A-Z4]\d\d [a-z-]+$|[A-Za-z][a-z]+ (?:the|listen) ", text)]
+    assert len(messages) >= 5
+    said = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "functions/kit").glob("*.py"))
+    said += (ROOT / "knative/local/serve.py").read_text(encoding="utf-8") + (ROOT / "Makefile").read_text(
+        encoding="utf-8"
+    )
+    for message in messages:
+        words = message.removeprefix("413 ").removeprefix("415 ").removeprefix("422 ").split(" 127.0.0.1")[0]
+        assert words in said, message
+
+
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 
 
