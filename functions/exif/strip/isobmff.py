@@ -111,6 +111,10 @@ def clean(data: bytes, edit: Edit) -> bytes:
         raise Broken("no picture in it")
     meta = next((box for box in top if box.kind == b"meta"), None)
     items = _items(data, meta) if meta else {}
+    stores = merged((box.start, box.end) for box in top if box.kind in (b"mdat", b"meta"))
+    if any(_outside(span, stores) for item in items.values() for span in item.spans):
+        # Boxes that cannot be followed end before it: to cut there would cut the picture.
+        raise Broken("an item stands outside the boxes of its file")
     metadata = [item for item in items.values() if _is_metadata(item)]
     pictures = merged(span for item in items.values() if not _is_metadata(item) for span in item.spans)
     for item in metadata:
@@ -138,6 +142,11 @@ def _touches(span: Span, others: list[Span]) -> bool:
     # Tens of thousands of either in a small file: one look at each other one would take minutes.
     at = bisect_left(others, (span[1],))
     return at > 0 and others[at - 1][1] > span[0] and span[0] < span[1]
+
+
+def _outside(span: Span, stores: list[Span]) -> bool:
+    """Whether bytes do not stand in one of some stores, all of them."""
+    return not any(start <= span[0] and span[1] <= end for start, end in stores)
 
 
 def _overwrite(out: bytearray, data: bytes, item: Item, edit: Edit) -> None:

@@ -66,7 +66,7 @@ class Directory:
         position: of its count of entries.
         entries: in file order, those of known type alone.
         end: of the directory, its link to the next one included.
-        next: position of the next directory, 0 for none.
+        next: position of the next directory, 0 for none and for what is none.
         children: directories that an entry points to, by the tag of the entry.
     """
 
@@ -111,7 +111,13 @@ class Layout:
         self._values = 0
         self.images: list[Directory] = []
         (position,) = unpack_from(self.order + self.offset_format, data, self.header - self.offset_size)
-        while position and (directory := self._directory(position, "image")) is not None:
+        while position:
+            directory = self._directory(position, "image")
+            if directory is None:
+                # A link to no directory ends the chain: written again, it is none, lest zeros become one.
+                if self.images:
+                    self.images[-1].next = 0
+                break
             self.images.append(directory)
             if not chain:
                 break

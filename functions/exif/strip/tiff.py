@@ -100,7 +100,7 @@ def clean(data: bytes, edit: Edit) -> bytes:
         raise Broken("structures overlap")
     for directory in layout.walk():
         keep = plan[id(directory)]
-        if keep and len(keep) < len(directory.entries):
+        if keep:
             covered_span = compact(layout, out, directory, keep)
             kept.remove((directory.position, directory.end))
             kept.append(covered_span)

@@ -203,6 +203,34 @@ def test_a_gif_with_junk_after_a_frame_ends_there() -> None:
     assert strip(broken).data == plain
 
 
+@pytest.mark.parametrize("big", [False, True])
+def test_a_link_to_no_directory_does_not_become_one_of_zeros(big: bool) -> None:
+    source = bytearray(made.tiff(big=big, pages=1))
+    at, entry, width = (16, 20, "Q") if big else (8, 12, "I")
+    (at,) = struct.unpack_from(f"<{width}", source, at - struct.calcsize(width))
+    (count,) = struct.unpack_from("<Q" if big else "<H", source, at)
+    link = at + (8 if big else 2) + count * entry
+    # Behind the picture's data stands a text whose first bytes are no count of entries.
+    source += b"Erika Mustermann"
+    struct.pack_into(f"<{width}", source, link, len(source) - 16)
+    copy = strip(bytes(source)).data
+    assert b"Erika" not in copy
+    assert strip(copy).data == copy
+    assert frames(copy) == frames(made.tiff(big=big, pages=1))
+
+
+@pytest.mark.parametrize("size", [b"\0\0\0\0", b"\0\0\0\x07", b"\x7f\xff\xff\xff"])
+def test_a_picture_that_its_boxes_do_not_hold_is_not_cut_off(size: bytes) -> None:
+    source = made.avif()
+    at = source.index(b"mdat") - 4
+    broken = source[:at] + size + source[at + 4 :]
+    if size == bytes(4):  # to the end of the file
+        assert frames(strip(broken).data) == frames(source)
+    else:
+        with pytest.raises(Broken, match="outside the boxes"):
+            strip(broken)
+
+
 def test_a_tiff_of_nothing_but_metadata_is_refused() -> None:
     with pytest.raises(Broken, match="without a picture"):
         strip(struct.pack("<2sHIHHHIII", b"II", 42, 8, 1, 0x10E, 2, 4, 0x64636261, 0))
@@ -272,9 +300,10 @@ def test_truncated_at_every_length(kind: str, remove: tuple[str, ...]) -> None:
     source = small()[kind]
     for length in range(len(source)):
         try:
-            strip(source[:length], remove=remove)
+            result = strip(source[:length], remove=remove)
         except (Broken, Unsupported, NotClean):
             continue
+        assert strip(result.data, remove=remove).data == result.data
 
 
 @settings(max_examples=300, deadline=None)
@@ -287,11 +316,14 @@ def test_any_damage_is_cleaned_or_refused(data: st.DataObject) -> None:
         source[at : at + data.draw(st.sampled_from([1, 2, 4]))] = bytes((value,)) * data.draw(
             st.sampled_from([1, 2, 4])
         )
+    remove = data.draw(st.sampled_from([(), ("gps",)]))
     try:
-        result = strip(bytes(source), remove=data.draw(st.sampled_from([(), ("gps",)])))
+        result = strip(bytes(source), remove=remove)
     except (Broken, Unsupported, NotClean):
         return
     assert len(result.data) <= len(source) + 64
+    # What was cleaned once can be cleaned again, and nothing more goes.
+    assert strip(result.data, remove=remove).data == result.data
 
 
 @settings(max_examples=300, deadline=None)
