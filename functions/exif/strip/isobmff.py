@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from struct import unpack_from
 
 from functions.exif.strip.edit import Edit
@@ -120,6 +121,10 @@ def clean(data: bytes, edit: Edit) -> bytes:
     for item in metadata:
         if not item.known or any(_touches(span, pictures) for span in item.spans):
             raise Broken(f"item {item.number} shares its bytes with the picture, or its place is unknown")
+    places = sorted({span for item in metadata for span in item.spans})
+    if any(first[1] > second[0] for first, second in pairwise(places)):
+        raise Broken("two items of metadata share a part of their bytes")
+    for item in metadata:
         _overwrite(out, data, item, edit)
     if meta:
         _meta(out, data, meta, edit)
