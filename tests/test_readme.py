@@ -30,7 +30,7 @@ BLOCKS = [
 NEEDS = {None, "cluster", "terminal", "time"}
 # What a page shows at full length runs here for seconds; whole scenarios are run by the tests of the load suite.
 SHORTER = [
-    (r"^make (loadtest.*)$", rf"make --directory {ROOT} --dry-run \1"),
+    (r"^make ((?:loadtest|locust).*)$", rf"make --directory {ROOT} --dry-run \1"),
     (r"--rate 1000 --connections 100 --duration 60", "--rate 20 --connections 10 --duration 2"),
     (r"http://INGRESS", "$PIXELAMP_URL"),
     (r"default\.example\.com", "default.localhost"),

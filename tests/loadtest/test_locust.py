@@ -41,9 +41,10 @@ class Seen:
 
 @dataclass
 class Recorder:
-    """A server that answers everything with 200 and notes it."""
+    """A server that answers everything with one status and notes it."""
 
     url: str = ""
+    status: int = 200
     seen: list[Seen] = field(default_factory=list)
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -61,12 +62,12 @@ class Recorder:
                 event=head.get("ce-type", ""),
             )
         )
-        return web.json_response({})
+        return web.json_response({}, status=self.status)
 
 
 @asynccontextmanager
-async def recording() -> AsyncIterator[Recorder]:
-    recorder = Recorder()
+async def recording(status: int = 200) -> AsyncIterator[Recorder]:
+    recorder = Recorder(status=status)
     app = web.Application(client_max_size=2**22)
     app.router.add_route("*", "/{path:.*}", recorder.handle)
     runner = web.AppRunner(app)
@@ -122,9 +123,9 @@ def _rows(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(path.read_text().splitlines())) if path.exists() else []
 
 
-async def headless(folder: Path, *arguments: str) -> Outcome:
+async def headless(folder: Path, *arguments: str, answer: int = 200) -> Outcome:
     """One run against a recorder; with `--host` among the arguments against that host."""
-    async with recording() as recorder:
+    async with recording(answer) as recorder:
         host = () if "--host" in arguments else ("--host", recorder.url)
         files = ("--csv", str(folder / "out"), "--csv-full-history")
         async with locust("--headless", "--only-summary", *files, *host, *arguments) as process:
@@ -133,8 +134,8 @@ async def headless(folder: Path, *arguments: str) -> Outcome:
     return Outcome(process.returncode or 0, errors.decode(), *figures, recorder.seen)
 
 
-def run(folder: Path, *arguments: str) -> Outcome:
-    return asyncio.run(headless(folder, *arguments))
+def run(folder: Path, *arguments: str, answer: int = 200) -> Outcome:
+    return asyncio.run(headless(folder, *arguments, answer=answer))
 
 
 @pytest.mark.slow
@@ -271,12 +272,34 @@ def test_a_mistake_ends_the_run_before_it_begins(tmp_path: Path, arguments: tupl
 
 
 @pytest.mark.slow
-def test_several_processes(tmp_path: Path) -> None:
-    port = str(free_port())
+def test_a_host_that_the_ingress_does_not_know_is_named(tmp_path: Path) -> None:
+    found = run(tmp_path, "--domain", "example.com", "--tags", "exif", "-u", "1", "-t", "2s", answer=404)
+    assert found.status == 1
+    assert {row["Error"] for row in _rows(tmp_path / "out_failures.csv")} == {
+        "CatchResponseError('404: does the ingress know exif.example.com?')"
+    }
+
+
+@pytest.mark.slow
+def test_who_is_refused_pauses_before_the_next_request(tmp_path: Path) -> None:
+    found = run(tmp_path, "Functions", "--tags", "exif", "-u", "2", "-r", "2", "-t", "3s", answer=503)
+    assert found.status == 1
+    # Two users for three seconds, a tenth of a second between their requests: without the pause there are thousands.
+    assert 2 <= len(found.seen) <= 70
+
+
+@pytest.mark.slow
+def test_several_processes_and_every_request_on_a_line(tmp_path: Path) -> None:
+    port, log = str(free_port()), tmp_path / "requests.jsonl"
     options = ("--tags", "stress", "-u", "4", "-r", "4", "-t", "4s", "--processes", "2", "--master-bind-port", port)
-    found = run(tmp_path, *options, "--master-port", port)
+    found = run(tmp_path, *options, "--master-port", port, "--requests", str(log))
     assert found.status == 0, found.errors
     assert int(found.total["Request Count"]) == pytest.approx(len(found.seen), abs=8)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert len(lines) == pytest.approx(len(found.seen), abs=8)
+    assert {(line["name"], line["status"], line["reason"]) for line in lines} == {("stress POST /", 200, "")}
+    assert all(0 <= line["done"] - line["sent"] < PATIENCE_SECONDS for line in lines)
+    assert all(abs(line["sent"] - time.time()) < 2 * PATIENCE_SECONDS for line in lines)
 
 
 @pytest.mark.slow

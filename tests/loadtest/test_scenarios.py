@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from loadtest.__main__ import main
+from loadtest.clients import Request
 from loadtest.lab import Lab, LabError, Run, service
+from loadtest.latency import Latencies
 from loadtest.scenarios import play
+from loadtest.scenarios.terms import judged
 from loadtest.verdict import thresholds
 
 
@@ -59,3 +65,38 @@ def test_a_burst_against_the_engine(tmp_path: Path) -> None:
     assert any(request.cold for request in made.requests)
     assert len({request.pod for request in made.requests}) == 1
     assert "stopping" in (tmp_path / "engine.log").read_text()
+
+
+def test_a_generator_that_was_starved_makes_the_run_invalid_and_says_what_to_do() -> None:
+    run = Run("step")
+    run.requests = [Request("a", 1.0, 1.5, 200)]
+    run.lag.extend([0.01] * 98 + [0.7] * 2)
+    bounds = thresholds("step")
+    starved = judged(run, bounds, None)
+    assert starved.word == "INVALID"
+    assert "0.70 s late at p99, more than 0.5 s" in starved.invalid[0]
+    assert "end what else runs here, and run `step` again" in starved.invalid[0]
+    run.lag = Latencies()
+    run.lag.extend([0.01] * 99 + [0.7])
+    assert judged(run, bounds, None).word == "PASS"
+
+
+def test_a_generator_keeps_time_beside_an_engine_and_hungry_neighbours(tmp_path: Path) -> None:
+    """Two processes a core that want all of it: requests are answered, and the generator's lag is known."""
+    hungry = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * (os.cpu_count() or 1))]
+    try:
+
+        async def run() -> Run:
+            made = Run("burst")
+            async with Lab(made, tmp_path, service(annotations={"window": "6s", "min_scale": "1"})) as lab:
+                await lab.ready(1)
+                await lab.clients(hold=0.05).burst(10)
+            return made
+
+        made = asyncio.run(run())
+    finally:
+        for process in hungry:
+            process.kill()
+            process.wait()
+    assert [request.status for request in made.requests] == [200] * 10
+    assert made.lag.count > 5
