@@ -49,9 +49,10 @@ def figures(counts: Sequence[int]) -> Figures | None:
     if not pixels:
         return None
     levels = range(len(counts))
-    moment1 = sum(map(mul, counts, levels))
-    moment2 = sum(map(mul, counts, map(mul, levels, levels)))
-    present = [count for count in counts if count]
+    weighted = list(map(mul, counts, levels))
+    moment1 = sum(weighted)
+    moment2 = sum(map(mul, weighted, levels))
+    present = list(filter(None, counts))
     return Figures(
         min=bisect_left(totals, 1),
         max=bisect_left(totals, pixels),
@@ -61,7 +62,7 @@ def figures(counts: Sequence[int]) -> Figures | None:
         stddev=round(sqrt(pixels * moment2 - moment1**2) / pixels, 4),
         p01=_quantile(totals, 1, 100),
         p99=_quantile(totals, 99, 100),
-        entropy=round(max(0.0, log2(pixels) - sum(count * log2(count) for count in present) / pixels), 4),
+        entropy=round(max(0.0, log2(pixels) - sum(map(mul, present, map(log2, present))) / pixels), 4),
         clipped_shadows=round(100 * counts[0] / pixels, 4),
         clipped_highlights=round(100 * counts[-1] / pixels, 4),
     )

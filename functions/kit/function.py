@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flask import Request
 
 JSON = "application/json"
+HTML = "text/html"
 
 
 @dataclass
@@ -171,10 +172,22 @@ class Call:
         Raises:
             Problem: 406 where it accepts none.
         """
-        accept = self.request.accept_mimetypes
-        if not accept:
+        if _takes_anything(self.request):
             return media_types[0]
-        best = accept.best_match(media_types)
+        best = self.request.accept_mimetypes.best_match(media_types)
         if best is None:
             raise problems.not_acceptable(list(media_types))
         return best
+
+
+def _takes_anything(request: Request) -> bool:
+    """True for the Accept header of curl and of libraries, or none: most requests, which so cost no parsing."""
+    return request.headers.get("Accept") in {None, "", "*/*"}
+
+
+def wants_page(request: Request) -> bool:
+    """True for a browser's own navigation: it prefers HTML, which fetch, curl and libraries do not."""
+    if _takes_anything(request):
+        return False
+    accept = request.accept_mimetypes
+    return HTML in accept.values() and accept[HTML] >= accept[JSON]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Response
 
 from functions.kit import eventing, problems
-from functions.kit.function import JSON, Call, Function, Reply, Route
+from functions.kit.function import JSON, Call, Function, Reply, Route, wants_page
 from functions.kit.problems import Problem
 from functions.kit.settings import Settings, SettingsError, load
 from functions.kit.telemetry import Identity, Log, Metrics, Timing, request_id, trace_id
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from flask import Request
 
 VERSION = "0.1.0"
-HTML = "text/html"
 # Answers that are no pages need nothing of a browser.
 NO_CONTENT_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 
@@ -115,7 +114,7 @@ class Service:
         answer = call.route.handler(call)
         reply = answer if isinstance(answer, Reply) else Reply(answer)
         if isinstance(reply.body, Mapping | list):
-            if reply.content_type == JSON and _wants_page(call.request):
+            if reply.content_type == JSON and wants_page(call.request):
                 from functions.kit import page
 
                 return _page(page.result(self.function.name, self.function.summary, reply.body), reply.status)
@@ -128,7 +127,7 @@ class Service:
         """`GET /`: the page for a browser, a description for anything else."""
         from functions.kit import page
 
-        if _wants_page(request):
+        if wants_page(request):
             return _page(page.page(self.function.name, self.function.summary, self.function.page))
         description = {
             "function": self.function.name,
@@ -203,7 +202,7 @@ class Service:
         return _json(document(self.function, self.settings, VERSION))
 
     def _problem(self, request: Request, problem: Problem, identifier: str) -> Response:
-        if _wants_page(request):
+        if wants_page(request):
             from functions.kit import page
 
             title = f"{problem.status} {problem.title}"
@@ -341,12 +340,6 @@ def _discard(request: Request, body: Body) -> None:
 
 def _json(value: Mapping[str, Any], status: int = 200) -> Response:
     return Response(json.dumps(value, ensure_ascii=False).encode(), status, content_type=JSON)
-
-
-def _wants_page(request: Request) -> bool:
-    """True for a browser's own navigation: it prefers HTML, which fetch, curl and libraries do not."""
-    accept = request.accept_mimetypes
-    return HTML in accept.values() and accept[HTML] >= accept[JSON]
 
 
 def _page(document: tuple[bytes, str], status: int = 200) -> Response:
