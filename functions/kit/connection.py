@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
 
+UNKNOWN_BYTES = 8192  # what gunicorn asks for where it does not know how much is to come
+
 
 class ClientSocket(socket.socket):
     """The socket of one client.
@@ -38,6 +40,9 @@ class ClientSocket(socket.socket):
             if left <= 0:
                 raise TimeoutError("the deadline has passed")
             self.settimeout(left)
+            if bufsize > UNKNOWN_BYTES:
+                # So much of a body is to come: wake for all of it, not for each segment.
+                self.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, bufsize)
         return super().recv(bufsize, flags)
 
     def sendall(self, data: Buffer, flags: int = 0, /) -> None:
@@ -66,5 +71,6 @@ def limit(connection: socket.socket | None, deadline: float | None) -> None:
         connection.deadline = deadline
         if deadline is None:
             connection.settimeout(None)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
     elif connection is not None:
         connection.settimeout(None if deadline is None else max(deadline - time.monotonic(), 0.001))

@@ -15,7 +15,9 @@ from functions.kit.connection import ClientSocket, limit
 
 @pytest.fixture
 def pair() -> Iterator[tuple[ClientSocket, socket.socket]]:
-    ours, theirs = socket.socketpair()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        theirs = socket.create_connection(listener.getsockname())
+        ours, _ = listener.accept()
     client = ClientSocket(fileno=ours.detach())
     yield client, theirs
     client.close()
@@ -52,6 +54,35 @@ def test_after_the_deadline_not_even_what_has_come_is_received(pair: tuple[Clien
     limit(client, None)
     assert client.recv(4) == b"late"
     assert client.gettimeout() is None
+
+
+def test_what_is_known_to_come_is_received_in_one_piece(pair: tuple[ClientSocket, socket.socket]):
+    client, theirs = pair
+    sent = bytes(range(256)) * 200
+
+    def send() -> None:
+        for at in range(0, len(sent), 1000):
+            theirs.sendall(sent[at : at + 1000])
+            time.sleep(0.001)
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    limit(client, time.monotonic() + 30)
+    try:
+        assert client.recv(len(sent)) == sent
+    finally:
+        sending.join()
+    limit(client, None)
+    assert client.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT) == 1
+
+
+def test_what_was_to_come_and_ends_early_is_received(pair: tuple[ClientSocket, socket.socket]):
+    client, theirs = pair
+    theirs.sendall(b"half")
+    theirs.shutdown(socket.SHUT_WR)
+    limit(client, time.monotonic() + 30)
+    assert client.recv(100_000) == b"half"
+    assert client.recv(100_000) == b""
 
 
 def test_a_client_that_does_not_read_counts_as_gone(
