@@ -113,6 +113,7 @@ def build(name: str) -> tuple[Flask, Service]:
 
 def _harden(response: Response) -> Response:
     """The framework's own answers (/favicon.ico, /robots.txt) get the headers of all others."""
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Content-Security-Policy", NO_CONTENT_POLICY)
+    if "X-Request-ID" not in response.headers:
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("Content-Security-Policy", NO_CONTENT_POLICY)
     return response

@@ -27,6 +27,7 @@ class ClientSocket(socket.socket):
     """
 
     deadline: float | None = None
+    _least = 1
     send_seconds = 60.0
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
@@ -40,10 +41,22 @@ class ClientSocket(socket.socket):
             if left <= 0:
                 raise TimeoutError("the deadline has passed")
             self.settimeout(left)
-            if bufsize > UNKNOWN_BYTES:
-                # So much of a body is to come: wake for all of it, not for each segment.
-                self.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, bufsize)
+            # Where so much of a body is known to come: wake for all of it, not for each segment.
+            self._wake_for(bufsize if bufsize > UNKNOWN_BYTES else 1)
         return super().recv(bufsize, flags)
+
+    def _wake_for(self, least: int) -> None:
+        """Count as readable only when so many bytes have come, or no more can."""
+        if least != self._least:
+            self._least = least
+            self.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
+
+    def receive_until(self, deadline: float | None) -> None:
+        """Receive until then and no longer; None for no end."""
+        self.deadline = deadline
+        if deadline is None:
+            self.settimeout(None)
+            self._wake_for(1)
 
     def sendall(self, data: Buffer, flags: int = 0, /) -> None:
         """Send all of it.
@@ -68,9 +81,6 @@ def limit(connection: socket.socket | None, deadline: float | None) -> None:
         deadline: of `time.monotonic()`, or None for no end.
     """
     if isinstance(connection, ClientSocket):
-        connection.deadline = deadline
-        if deadline is None:
-            connection.settimeout(None)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+        connection.receive_until(deadline)
     elif connection is not None:
         connection.settimeout(None if deadline is None else max(deadline - time.monotonic(), 0.001))

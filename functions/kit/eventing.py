@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from flask import Response
 
 from functions.kit import events
+from functions.kit.attributes import REQUIRED
 from functions.kit.problems import Problem
 from functions.kit.telemetry import trace_id
 
@@ -24,10 +25,14 @@ if TYPE_CHECKING:
     from functions.kit.function import Call, Function
     from functions.kit.settings import Settings
 
+_REQUIRED = tuple(f"ce-{name}" for name in REQUIRED)
+
 
 def is_event(headers: Headers) -> bool:
     """True for a request that claims to be a CloudEvent: binary, structured or batched."""
-    return events.claimed(headers)
+    # Nearly every request is none, and four headers are sooner looked up than all are looked at.
+    named = any(headers.get(name) is not None for name in _REQUIRED)
+    return (named or "cloudevents" in headers.get("Content-Type", "").lower()) and events.claimed(headers)
 
 
 def handshake(headers: Headers) -> Mapping[str, str]:

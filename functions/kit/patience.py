@@ -12,12 +12,13 @@ import selectors
 import socket
 import time
 from collections import deque
+from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
 from gunicorn import util
 from gunicorn.http import errors
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from functions.kit.connection import ClientSocket
 from functions.kit.problems import MEDIA_TYPE, Problem
@@ -26,6 +27,8 @@ HEAD_SECONDS = 10.0
 LINGER_SECONDS = 2.0
 LOOK_SECONDS = 0.5
 HEAD_BYTES = 64 * 1024
+USUAL_HEAD_BYTES = 4096  # without most of the body that may have come with it
+PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 DRAIN_READS = 16
 END = b"\r\n\r\n"
 # What the server refuses before any function sees it: status, slug and title by gunicorn's kind of error.
@@ -71,13 +74,36 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
                 conn.head_seen = 0
                 conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
             conn.data_ready = True
-            super().enqueue_req(conn)
+            self.tpool.submit(self.handle, conn).add_done_callback(partial(self._answered, conn))
         elif len(head) >= HEAD_BYTES:
             self._refuse(conn)
         else:
             self._wait(conn, len(head))
 
-    def finish_request(self, conn: Any, fs: Any) -> None:
+    def _answered(self, conn: Any, done: Future[Any]) -> None:
+        """Keep a connection that has been answered, in the thread that has: waking the loop for it costs two switches.
+
+        What is not plain keeping is left to the loop. Of all that this touches the loop alone takes things away.
+        """
+        try:
+            keep = done.result() is True and self.alive and not conn.parser.unreader.buf.getvalue()
+        except Exception:  # noqa: BLE001 - gunicorn closes such a connection, whatever it was
+            keep = False
+        if not keep:
+            self.method_queue.defer(self.finish_request, conn, done)
+            return
+        conn.sock.setblocking(False)
+        conn.set_timeout()
+        self.keepalived_conns.append(conn)
+        if not self.alive:  # since a moment ago: the loop may have shortened all waiting before this one's
+            conn.timeout = min(conn.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
+        try:
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
+        except (OSError, ValueError):
+            self.keepalived_conns.remove(conn)
+            self.method_queue.defer(self._end, conn)
+
+    def finish_request(self, conn: Any, fs: Future[Any]) -> None:
         """Keep the connection, or end it without waiting for its client in the loop that all others need."""
         try:
             ended = not fs.result()
@@ -117,7 +143,9 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         """What has come of the next head and was not read yet; None where the connection has ended without any."""
         ahead = conn.parser.unreader.buf.getvalue() if conn.parser is not None else b""
         try:
-            peeked = conn.sock.recv(HEAD_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            peeked = conn.sock.recv(USUAL_HEAD_BYTES, PEEK)
+            if len(peeked) == USUAL_HEAD_BYTES and END not in peeked:
+                peeked = conn.sock.recv(HEAD_BYTES, PEEK)
         except BlockingIOError:
             return bytes(ahead)
         except OSError:

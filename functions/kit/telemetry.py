@@ -129,14 +129,14 @@ class Metrics:
                 labels,
                 buckets=self.BYTES,
                 registry=registry,
-            )
+            ).labels(self._identity.function)
             self._in_flight = Gauge(
                 "pixelamp_requests_in_flight",
                 "Requests being answered.",
                 labels,
                 registry=registry,
                 multiprocess_mode="livesum",
-            )
+            ).labels(self._identity.function)
             info = Gauge(
                 "pixelamp_build_info",
                 "Always 1.",
@@ -150,15 +150,15 @@ class Metrics:
     def started(self) -> None:
         """A request that does work has begun."""
         self._load()
-        self._in_flight.labels(self._identity.function).inc()
+        self._in_flight.inc()
 
     def finished(self, operation: str, status: int, seconds: float, bytes_in: int) -> None:
         """That request has been answered to its end."""
         function = self._identity.function
-        self._in_flight.labels(function).dec()
+        self._in_flight.dec()
         self._requests.labels(function, operation, str(status)).inc()
         self._seconds.labels(function, operation).observe(seconds)
-        self._bytes.labels(function).observe(bytes_in)
+        self._bytes.observe(bytes_in)
 
     def exposition(self) -> tuple[bytes, str]:
         """The metrics in Prometheus' text format, and its media type."""

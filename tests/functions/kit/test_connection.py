@@ -76,6 +76,15 @@ def test_what_is_known_to_come_is_received_in_one_piece(pair: tuple[ClientSocket
     assert client.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT) == 1
 
 
+def test_a_little_is_received_at_once_after_much(pair: tuple[ClientSocket, socket.socket]):
+    client, theirs = pair
+    limit(client, time.monotonic() + 30)
+    theirs.sendall(bytes(20_000))
+    assert len(client.recv(20_000)) == 20_000
+    theirs.sendall(b"\r\n")  # as between two chunks
+    assert client.recv(8192) == b"\r\n"
+
+
 def test_what_was_to_come_and_ends_early_is_received(pair: tuple[ClientSocket, socket.socket]):
     client, theirs = pair
     theirs.sendall(b"half")
