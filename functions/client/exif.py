@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -22,7 +23,8 @@ def add_parser(subcommands: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("--tags", metavar="NAMES", help="only these, by comma: Make,Model")
     parser.add_argument("--groups", metavar="NAMES", help="only these, by comma: IFD0,GPS")
     parser.add_argument("--raw", action="store_true", help="long raw values, counts and offsets too")
-    parser.add_argument("--clean", type=Path, metavar="FOLDER", help="write copies without metadata there")
+    parser.add_argument("--strip", action="store_true", help="write copies without metadata too, to --out")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the copies, made if there is none")
     transport.add_arguments(parser)
     parser.set_defaults(run=lambda chosen: run(chosen, parser))
 
@@ -33,17 +35,20 @@ def run(chosen: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         paths = photos.expand(chosen.paths)
     except photos.NoFiles as error:
         parser.error(str(error))
-    if chosen.clean:
-        chosen.clean.mkdir(parents=True, exist_ok=True)
+    if chosen.strip != (chosen.out is not None):
+        parser.error("--strip and --out go together: --strip --out DIR")
+    # Copies stand to one another as their pictures do: equal names in two folders stay apart.
+    root = Path(os.path.commonpath([path.absolute().parent for path in paths]))
     params = {"tags": chosen.tags, "groups": chosen.groups, "raw": chosen.raw}
 
     def work(service: Service, path: Path) -> Mapping[str, Any]:
         data = path.read_bytes()
         result: dict[str, Any] = service.request("POST", data=data, params=params).json()
-        if chosen.clean:
-            target = chosen.clean / path.name
+        if chosen.strip:
+            target: Path = chosen.out / path.absolute().relative_to(root)
             if target.exists() and target.samefile(path):
                 raise OSError(f"{target} is the picture itself; name another folder")
+            target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(service.request("POST", "/strip", data=data).content)
             result["clean_copy"] = str(target)
         return result

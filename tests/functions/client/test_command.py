@@ -172,7 +172,7 @@ def test_exif_tells_and_cleans(
     (folder / "c.jpg").write_bytes(encoded(gradient(), "JPEG", exif=exif))
     url = servers("exif").url
     clean = folder / "clean"
-    assert main(["exif", str(folder / "c.jpg"), "--url", url, "-o", "text", "--clean", str(clean)]) == 0
+    assert main(["exif", str(folder / "c.jpg"), "--url", url, "-o", "text", "--strip", "--out", str(clean)]) == 0
     assert "Make" in (said := capsys.readouterr().out)
     assert "Lampmaker" in said
     assert b"Lampmaker" not in (clean / "c.jpg").read_bytes()
@@ -181,10 +181,31 @@ def test_exif_tells_and_cleans(
     assert [(row["group"], row["tag"], row["value"]) for row in rows] == [("IFD0", "Make", "Lampmaker")]
 
 
+def test_copies_of_equal_names_stand_in_folders_as_the_pictures_do(
+    servers: Callable[..., FunctionServer], folder: Path
+) -> None:
+    for name, size in (("x", 10), ("y", 20)):
+        (folder / "two" / name).mkdir(parents=True)
+        (folder / "two" / name / "same.jpg").write_bytes(encoded(gradient(size=(size, size)), "JPEG"))
+    out = folder / "copies"
+    url = servers("exif").url
+    assert main(["exif", str(folder / "two"), "--url", url, "-o", "json", "--strip", "--out", str(out)]) == 0
+    for name, size in (("x", 10), ("y", 20)):
+        with Image.open(out / name / "same.jpg") as copy:
+            assert copy.size == (size, size)
+
+
+@pytest.mark.parametrize("alone", [["--strip"], ["--out", "copies"]])
+def test_copies_need_a_folder_and_a_folder_copies(alone: list[str], folder: Path) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["exif", str(folder / "a.jpg"), *alone])
+    assert ended.value.code == 2
+
+
 def test_exif_never_overwrites_the_picture_itself(
     servers: Callable[..., FunctionServer], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["exif", str(folder / "a.jpg"), "--url", servers("exif").url, "--clean", str(folder)]) == 1
+    assert main(["exif", str(folder / "a.jpg"), "--url", servers("exif").url, "--strip", "--out", str(folder)]) == 1
     assert (folder / "a.jpg").read_bytes() == PHOTO
     assert "is the picture itself" in capsys.readouterr().err
 

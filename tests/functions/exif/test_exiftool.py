@@ -6,6 +6,8 @@ import json
 import math
 import re
 import subprocess
+import time
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -128,12 +130,31 @@ def test_lens_and_serial_numbers(answers: list[Any]):
     assert min(found, printed) >= 0.95
 
 
-def test_no_file_of_any_kind_raises(photos: list[Path]):
+def test_no_file_of_any_kind_raises_or_takes_long(photos: list[Path]):
     from functions.exif.answer import document, table
 
     for path in photos:
-        reading = examine(path.read_bytes())
+        data = path.read_bytes()
+        before = time.process_time()
+        reading = examine(data)
         if reading is not None:
             json.dumps(document(reading, raw=True, thumbnail=True), allow_nan=False)
             json.dumps(flat(reading), allow_nan=False)
             table(reading)
+        assert time.process_time() - before <= 0.5, path.name
+
+
+def test_no_file_of_any_kind_takes_much_memory(photos: list[Path]):
+    from functions.exif.answer import document
+
+    for path in photos:
+        data = path.read_bytes()
+        tracemalloc.start()
+        try:
+            reading = examine(data)
+            if reading is not None:
+                json.dumps(document(reading, raw=True))
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak <= 64 * 2**20, path.name

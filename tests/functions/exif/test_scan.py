@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 import tracemalloc
 import zlib
 
@@ -120,21 +121,22 @@ def test_junk_before_a_jpeg_is_passed_over():
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_every_truncation_is_answered(name: str):
     data = CONTAINERS[name]()
-    step = max(1, len(data) // 500)
-    for length in [*range(min(len(data), 64)), *range(64, len(data), step)]:
+    for length in range(len(data)):
         reading = examine(data[:length])
         if reading is not None:
             document(reading)
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_crafted_file_is_answered_within_64_mib(name: str):
+def test_a_crafted_file_is_answered_within_half_a_second_and_64_mib(name: str):
     data = BOMBS[name]()
+    before = time.process_time()
+    assert document(examine(data))["format"]
+    assert time.process_time() - before <= 0.5
     tracemalloc.start()
-    answer = document(examine(data))
+    document(examine(data))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert answer["format"]
     assert peak < 64 * 2**20
 
 
