@@ -80,6 +80,26 @@ def test_a_page_says_which_pod_answered_how_fast_and_that_it_had_to_wake(
 
 
 @pytest.mark.parametrize("name", ["histogram", "exif"])
+def test_progress_is_shown_until_the_answer_is_there(browser: Browser, address: Callable[[str], str], name: str):
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    with visit(browser, address(name)) as page:
+        page.route(lambda url: url.partition("?")[0].endswith(f"/{name}/"), hold)
+        expect(page.locator("#progress")).to_be_hidden()
+        page.click("#sample")
+        expect(page.locator("#progress")).to_be_visible()
+        expect(page.locator("#said")).to_have_text(re.compile("^(Counting|Reading) .*s"))
+        while not held:
+            page.wait_for_timeout(50)
+        held[0].continue_()
+        expect(page.locator("#progress")).to_be_hidden()
+        expect(page.locator("#results")).not_to_be_empty()
+
+
+@pytest.mark.parametrize("name", ["histogram", "exif"])
 def test_the_command_that_is_copied_gives_the_json_that_is_copied(
     browser: Browser, address: Callable[[str], str], name: str, tmp_path: Path
 ):
