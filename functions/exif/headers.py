@@ -127,6 +127,8 @@ def _text(found: Block, put: Put) -> None:
     else:
         encoding = "utf-8" if found.where == "iTXt" else "latin-1"
         text = found.data.decode(encoding, "replace")
-    name = _PNG_NAMES.get(words) or re.sub(r"[^\w-]+", "", re.sub(r"(?:^|[\s:_/]+)(\w)", lambda m: m[1].upper(), words))
+    name = _PNG_NAMES.get(words) or re.sub(
+        r"[^\w-]+", "", re.sub(r"(?:^|(?<![\s:_/])[\s:_/]+)(\w)", lambda m: m[1].upper(), words)
+    )
     if name:
         put("PNG", name, text, text)

@@ -30,7 +30,7 @@ MONTHS = (
 )
 # Makers' names as people write them; most cameras' own are in capitals or carry the company's form.
 _MAKER_FORM = re.compile(
-    r"(?i)[ ,]+(corporation|corp\.?|co\.?,? ?ltd\.?|company|inc\.?|imaging|optical|electric|eastman)\b.*"
+    r"(?i)(?<![ ,])[ ,]+(corporation|corp\.?|co\.?,? ?ltd\.?|company|inc\.?|imaging|optical|electric|eastman)\b.*"
 )
 
 

@@ -71,8 +71,10 @@ def _plain(value: Fraction) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-_FLOAT = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?(?:inf|infinity)|nan", re.IGNORECASE)
-_HEX_FLOAT = re.compile(r"[-+]?0x[0-9a-f]*\.?[0-9a-f]*p[-+]?[0-9]+", re.IGNORECASE)
+_FLOAT = re.compile(
+    r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?(?:inf|infinity)|nan", re.IGNORECASE
+)
+_HEX_FLOAT = re.compile(r"[-+]?0x[0-9a-f]*(?:\.[0-9a-f]*)?p[-+]?[0-9]+", re.IGNORECASE)
 
 
 def parse_float(text: str) -> float:

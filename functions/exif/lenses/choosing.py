@@ -13,6 +13,7 @@ CONVERTERS = (1.0, 1.4, 2.0, 2.8)
 # How far a camera's figures may be from those in a name: millimetres, and f-numbers, which cameras round.
 NEAR_MM, NEAR_STOP = 0.9, 0.18
 _RANGE = re.compile(r"(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?\s*mm.*?[fF]/?\s*(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?")
+LONGEST = 200  # characters of a name: the patterns above and below take the square of a text's time
 _FIRST_NUMBER = re.compile(r"\d+")
 _CONVERTED = re.compile(r" \+ (?:.*? )?(\d+(?:\.\d+)?)x(?: |$)")
 
@@ -28,7 +29,7 @@ class Range(NamedTuple):
 
 def range_of(name: str) -> Range | None:
     """What a lens's name says of its range."""
-    match = _RANGE.search(name)
+    match = _RANGE.search(name) if len(name) <= LONGEST else None
     if match is None:
         return None
     short, wide = float(match[1]), float(match[3])
@@ -153,7 +154,7 @@ def by_model(names: list[str], model: str) -> list[str]:
     def narrowed(names: list[str], pattern: str) -> list[str]:
         return [name for name in names if re.search(pattern, name, re.IGNORECASE)] or names
 
-    focal = re.search(r"(?:\d+-)?\d+mm", model)
+    focal = re.search(r"(?<!\d)(?:\d+-)?\d+mm", model)
     if len(names) > 1 and focal:
         names = narrowed(names, focal[0])
     stop = re.search(r"(?:F/?|1:)(\d+(?:\.\d+)?)", model, re.IGNORECASE)

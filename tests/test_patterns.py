@@ -1,0 +1,218 @@
+"""No regular expression takes longer than in proportion to a stranger's text, whatever the text.
+
+Every pattern of the functions and of the engine is found in the syntax trees, with the way it is used. From its own
+parse tree come texts made to hurt it: what leads up to a repetition, then the repeated part many times, then
+something that fits nowhere. Sixteen times the text may take sixteen times as long, and not two hundred times.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import time
+from collections.abc import Iterator
+from importlib import import_module
+from re import _constants as tokens  # type: ignore[attr-defined]
+from re import _parser as parser  # type: ignore[attr-defined]
+from typing import Any, TypeAlias
+
+import pytest
+
+from functions.exif import makers
+from functions.exif.lenses import choosing
+from tests.servers import ROOT
+
+METHODS = {"match", "fullmatch", "search", "sub", "split", "findall", "finditer", "compile"}
+SEARCHING = {"search", "sub", "split", "findall", "finditer"}
+SHORT, LONG = 500, 8_000
+MANY = 16  # a repetition of fewer cannot hurt
+# A quadratic one takes seconds over the long text; what takes no longer than this is not looked at.
+SECONDS = 0.05
+# Those that take longer, and why no stranger can make them.
+BOUNDED = {
+    r"(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?\s*mm.*?": "names of lenses, of at most 200 characters",
+    r"(?s)(.*?\s*)([0-9a-fA-F]*)(\d{2})": "Fujifilm's serial numbers, of at most 256 characters",
+}
+Pattern: TypeAlias = "re.Pattern[Any]"
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    """The source of the functions, of what they share, and of the engine."""
+    for folder in ("functions", "knative/local"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            if not name.endswith("__main__"):
+                yield name, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def uses(name: str, tree: ast.Module) -> Iterator[tuple[Pattern, str]]:
+    """Each pattern of a module with a method that is called on it."""
+    module = import_module(name)
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in METHODS):
+            continue
+        owner, method = node.func.value, node.func.attr
+        if isinstance(owner, ast.Name) and owner.id == "re" and node.args:
+            given = node.args[0]
+            text = given.value if isinstance(given, ast.Constant) else getattr(module, getattr(given, "id", ""), None)
+            if isinstance(text, str | bytes):
+                flags = re.IGNORECASE if "IGNORECASE" in ast.dump(node) else 0
+                yield re.compile(text, flags), method
+        elif isinstance(owner, ast.Name) and isinstance(found := getattr(module, owner.id, None), re.Pattern):
+            yield found, method
+
+
+def found() -> dict[tuple[str, str | bytes], tuple[Pattern, set[str]]]:
+    """Every pattern by its module and text, with the ways it is used."""
+    result: dict[tuple[str, str | bytes], tuple[Pattern, set[str]]] = {}
+    for name, tree in modules():
+        for pattern, method in uses(name, tree):
+            result.setdefault((name, pattern.pattern), (pattern, set()))[1].add(method)
+    return result
+
+
+def example(parsed: Any, depth: int = 0) -> str:
+    """A text that a part of a pattern fits, as far as that is easily said."""
+    out = ""
+    for kind, value in parsed:
+        if kind is tokens.LITERAL:
+            out += chr(value)
+        elif kind is tokens.NOT_LITERAL:
+            out += "a" if value != ord("a") else "b"
+        elif kind is tokens.ANY:
+            out += "a"
+        elif kind is tokens.IN:
+            out += member(value)
+        elif kind in (tokens.MAX_REPEAT, tokens.MIN_REPEAT, tokens.POSSESSIVE_REPEAT):
+            low, _, inner = value
+            out += example(inner, depth + 1) * min(low, 64)
+        elif kind is tokens.SUBPATTERN:
+            out += example(value[3], depth + 1)
+        elif kind is tokens.ATOMIC_GROUP:
+            out += example(value, depth + 1)
+        elif kind is tokens.BRANCH:
+            out += example(value[1][0], depth + 1)
+    return out
+
+
+def member(items: Any) -> str:
+    """A character of a set."""
+    negated = items[0][0] is tokens.NEGATE
+    candidates = "a0 -.A:/\t\"'<>;=%\0"
+    if negated:
+        return next((one for one in candidates if re.fullmatch(rebuilt(items), one)), "\u4e00")
+    kind, value = items[0]
+    if kind is tokens.LITERAL:
+        return chr(value)
+    if kind is tokens.RANGE:
+        return chr(value[0])
+    return next(one for one in candidates if re.fullmatch(rebuilt(items), one))
+
+
+def rebuilt(items: Any) -> str:
+    """A set as a pattern again."""
+    names = {
+        tokens.CATEGORY_DIGIT: r"\d", tokens.CATEGORY_NOT_DIGIT: r"\D", tokens.CATEGORY_SPACE: r"\s",
+        tokens.CATEGORY_NOT_SPACE: r"\S", tokens.CATEGORY_WORD: r"\w", tokens.CATEGORY_NOT_WORD: r"\W",
+    }  # fmt: skip
+    out = ""
+    for kind, value in items:
+        if kind is tokens.NEGATE:
+            out += "^"
+        elif kind is tokens.LITERAL:
+            out += re.escape(chr(value))
+        elif kind is tokens.RANGE:
+            out += f"{re.escape(chr(value[0]))}-{re.escape(chr(value[1]))}"
+        else:
+            out += names[value]
+    return f"[{out}]"
+
+
+def repetitions(parsed: Any, before: str = "") -> Iterator[tuple[str, str]]:
+    """Each repetition of a pattern without a small bound: what leads up to it, and one turn of it."""
+    for index, (kind, value) in enumerate(parsed):
+        lead = before + example(parsed[:index])
+        if kind in (tokens.MAX_REPEAT, tokens.MIN_REPEAT, tokens.POSSESSIVE_REPEAT):
+            _, high, inner = value
+            if high >= MANY:
+                yield lead, example(inner)
+                for extra in ("a", "0", " ", "-", "."):
+                    if re.fullmatch("[aA0 .-]", extra) and fits(inner, extra):
+                        yield lead, extra
+            yield from repetitions(inner, lead)
+        elif kind is tokens.SUBPATTERN:
+            yield from repetitions(value[3], lead)
+        elif kind is tokens.ATOMIC_GROUP:
+            yield from repetitions(value, lead)
+        elif kind is tokens.BRANCH:
+            for branch in value[1]:
+                yield from repetitions(branch, lead)
+
+
+def fits(parsed: Any, text: str) -> bool:
+    """Whether a character is one turn of a repetition of sets."""
+    return len(parsed) == 1 and parsed[0][0] is tokens.IN and bool(re.fullmatch(rebuilt(parsed[0][1]), text))
+
+
+def took(pattern: Pattern, methods: set[str], text: str) -> float:
+    """Least CPU seconds of three tries."""
+    given = text.encode("utf-8", "surrogatepass") if isinstance(pattern.pattern, bytes) else text
+    best = float("inf")
+    for _ in range(3):
+        began = time.process_time()
+        pattern.fullmatch(given)
+        pattern.match(given)
+        if methods & SEARCHING:
+            for _ in pattern.finditer(given):
+                pass
+        best = min(best, time.process_time() - began)
+        if best < SECONDS:
+            break
+    return best
+
+
+def worst(pattern: Pattern, methods: set[str], short: int = SHORT, long: int = LONG) -> str:
+    """What hurts the pattern, or nothing."""
+    text = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
+    tree = parser.parse(text, pattern.flags & ~re.UNICODE)
+    for lead, turn in dict.fromkeys(repetitions(tree)):
+        for end in ("\u0001", "", "!\n", lead[:1] or "x"):
+            texts = [lead + turn * (size // max(1, len(turn))) + end for size in (short, long)]
+            seconds = took(pattern, methods, texts[1])
+            if seconds > SECONDS and seconds > 4 * long / short * max(took(pattern, methods, texts[0]), 1e-5):
+                return f"{lead!r:.40}, then {turn!r:.20} many times, then {end!r}: {seconds:.2f} s"
+    return ""
+
+
+PATTERNS = found()
+
+
+def test_the_patterns_are_found() -> None:
+    assert len(PATTERNS) > 60
+    assert {"fullmatch", "search", "sub"} <= set().union(*(methods for _, methods in PATTERNS.values()))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "long"), [(r"(?:a+)+[bc]", 20), (r"(?:a|a)*b", 18), (r"[ab]+c", LONG), (r"\s+$", LONG)]
+)
+def test_a_pattern_that_hurts_is_noticed(pattern: str, long: int) -> None:
+    assert worst(re.compile(pattern), {"search"}, 10 if long < SHORT else SHORT, long)
+
+
+@pytest.mark.parametrize("key", PATTERNS, ids=lambda key: f"{key[0]} {key[1]!r:.50}")
+def test_no_text_takes_more_than_its_share(key: tuple[str, str | bytes]) -> None:
+    if any(str(key[1]).startswith(start) for start in BOUNDED):
+        return
+    assert worst(*PATTERNS[key]) == ""
+
+
+def test_what_is_said_to_be_bounded_is_still_there() -> None:
+    texts = [str(text) for _, text in PATTERNS]
+    assert all(any(text.startswith(start) for text in texts) for start in BOUNDED)
+
+
+def test_texts_that_hurt_such_a_pattern_are_not_given_to_it() -> None:
+    began = time.process_time()
+    assert choosing.range_of("1mm" * 100_000) is None
+    assert makers.fuji_serial(" " * 300_000) == " " * 300_000
+    assert time.process_time() - began < 5, "minutes, if they were"
