@@ -86,7 +86,7 @@ def _write_requests(environment: Environment, path: str) -> None:
             "sent": start_time,
             "done": start_time + response_time / 1000,
             "status": status,
-            "reason": "" if status or exception is None else str(exception),
+            "reason": "" if exception is None else str(exception),
             "pod": head.get("X-Pod-Name", ""),
             "revision": head.get("X-Revision", ""),
             "cold": "X-Cold-Start" in head,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -14,6 +15,8 @@ from loadtest.generator import Generator, Plan, Result
 from loadtest.lab import Lab, LabError, Run, service
 from loadtest.scenarios.terms import HELD, Bounds, judged, kinds_of
 from loadtest.verdict import Verdict
+
+_DEATH_SECONDS = 10.0
 
 
 async def slow(run: Run, folder: Path, bounds: Bounds) -> Verdict:
@@ -104,9 +107,10 @@ async def kill(run: Run, folder: Path, bounds: Bounds) -> Verdict:
         await asyncio.sleep(6.0)
         before = run_ready(run, lab)
         name, pid = await lab.pod_process()
-        killed = time.time()
+        family, killed = _family(pid), time.time()
         os.kill(pid, signal.SIGKILL)
         run.say("kill", f"kill -9 {name} ({pid})")
+        dead = await _gone(family)
         # A pod that is back between two samples is never seen down; the next sample is then late rather than early.
         await lab.observer.until(lambda sample: sample.ready < before, 2.0)
         up = await lab.observer.until(lambda sample: sample.ready >= before, 20.0)
@@ -117,14 +121,45 @@ async def kill(run: Run, folder: Path, bounds: Bounds) -> Verdict:
         await clients.stop()
     result = judged(run, bounds, lab, failed=False)
     failed = [request for request in run.requests if not request.good]
-    # What failed was on its way when the pod died: a request sent later has no part in it.
-    in_it = [request for request in failed if request.sent <= killed <= request.done + 1.0]
+    # What failed was on its way until the pod was dead: a request sent later has no part in it.
+    in_it = [request for request in failed if request.sent <= dead and killed <= request.done]
     result.at_most(
         "failed in the killed pod", len(in_it), bounds["failed_of_pod"], note=kinds_of(verdict.failures(in_it))
     )
     result.at_most("failed elsewhere or later", len(failed) - len(in_it), bounds["failed_elsewhere"])
     result.at_most("capacity back after", up.at - killed if up else None, bounds["recovery"], "s")
     return result
+
+
+def _family(pid: int) -> list[int]:
+    """A process and all that descend from it: a server's workers outlive it for a moment, and take requests."""
+    found = [pid]
+    for one in found:
+        with contextlib.suppress(OSError):
+            found += map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())
+    return found
+
+
+async def _gone(processes: list[int]) -> float:
+    """The time at which none of them runs any more.
+
+    Raises:
+        LabError: some still do.
+    """
+
+    def runs(pid: int) -> bool:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return False
+        return state not in "ZX"  # neither a zombie nor dead
+
+    deadline = time.monotonic() + _DEATH_SECONDS
+    while any(map(runs, processes)):
+        if time.monotonic() > deadline:
+            raise LabError(f"killed, and not dead after {_DEATH_SECONDS:g} s: {processes}")
+        await asyncio.sleep(0.001)
+    return time.time()
 
 
 def run_ready(run: Run, lab: Lab) -> int:

@@ -105,14 +105,19 @@ class Outcome:
 
     status: int
     errors: str
-    rows: list[dict[str, str]]
+    figures: list[dict[str, Any]]  # by name; final, while the files of --csv lag a second
     history: list[dict[str, str]]
     seen: list[Seen]
 
     @property
-    def total(self) -> dict[str, str]:
-        """The figures of all requests together."""
-        return next(row for row in self.rows if row["Name"] == "Aggregated")
+    def requests(self) -> int:
+        """How many Locust counted."""
+        return sum(row["num_requests"] for row in self.figures)
+
+    @property
+    def failures(self) -> int:
+        """How many of them failed."""
+        return sum(row["num_failures"] for row in self.figures)
 
     def users(self) -> list[int]:
         """How many there were, second by second."""
@@ -127,11 +132,15 @@ async def headless(folder: Path, *arguments: str, answer: int = 200) -> Outcome:
     """One run against a recorder; with `--host` among the arguments against that host."""
     async with recording(answer) as recorder:
         host = () if "--host" in arguments else ("--host", recorder.url)
-        files = ("--csv", str(folder / "out"), "--csv-full-history")
+        files: tuple[str, ...] = ("--csv", str(folder / "out"), "--csv-full-history")
+        if "--processes" not in arguments:  # of which each would write the same file
+            files += ("--json-file", str(folder / "out"))
         async with locust("--headless", "--only-summary", *files, *host, *arguments) as process:
             _, errors = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
-    figures = (_rows(folder / f"out_{name}.csv") for name in ("stats", "stats_history"))
-    return Outcome(process.returncode or 0, errors.decode(), *figures, recorder.seen)
+    final = folder / "out.json"
+    figures = json.loads(final.read_text()) if final.exists() else []
+    history = _rows(folder / "out_stats_history.csv")
+    return Outcome(process.returncode or 0, errors.decode(), figures, history, recorder.seen)
 
 
 def run(folder: Path, *arguments: str, answer: int = 200) -> Outcome:
@@ -146,8 +155,8 @@ def test_mixed_users_by_path(tmp_path: Path) -> None:
     assert {one.path.partition("?")[0] for one in found.seen} <= {"/histogram", "/exif", "/stress"}
     assert {one.picture for one in found.seen if one.path == "/histogram"} == {"png"}
     assert {one.picture for one in found.seen if one.path == "/exif"} == {"jpeg"}
-    assert int(found.total["Failure Count"]) == 0
-    assert int(found.total["Request Count"]) >= 6
+    assert found.failures == 0
+    assert found.requests >= 6
 
 
 @pytest.mark.slow
@@ -273,10 +282,13 @@ def test_a_mistake_ends_the_run_before_it_begins(tmp_path: Path, arguments: tupl
 
 @pytest.mark.slow
 def test_a_host_that_the_ingress_does_not_know_is_named(tmp_path: Path) -> None:
-    found = run(tmp_path, "--domain", "example.com", "--tags", "exif", "-u", "1", "-t", "2s", answer=404)
+    log = tmp_path / "requests.jsonl"
+    options = ("--domain", "example.com", "--tags", "exif", "-u", "1", "-t", "2s", "--requests", str(log))
+    found = run(tmp_path, *options, answer=404)
     assert found.status == 1
-    assert {row["Error"] for row in _rows(tmp_path / "out_failures.csv")} == {
-        "CatchResponseError('404: does the ingress know exif.example.com?')"
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {(line["status"], line["reason"]) for line in lines} == {
+        (404, "404: does the ingress know exif.example.com?")
     }
 
 
@@ -294,7 +306,6 @@ def test_several_processes_and_every_request_on_a_line(tmp_path: Path) -> None:
     options = ("--tags", "stress", "-u", "4", "-r", "4", "-t", "4s", "--processes", "2", "--master-bind-port", port)
     found = run(tmp_path, *options, "--master-port", port, "--requests", str(log))
     assert found.status == 0, found.errors
-    assert int(found.total["Request Count"]) == pytest.approx(len(found.seen), abs=8)
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert len(lines) == pytest.approx(len(found.seen), abs=8)
     assert {(line["name"], line["status"], line["reason"]) for line in lines} == {("stress POST /", 200, "")}
@@ -321,7 +332,7 @@ def test_a_master_and_two_workers(tmp_path: Path) -> None:
     assert {(one.host, one.path, one.picture) for one in found.seen} == {
         ("histogram.load.example.com", "/histogram", "png")
     }
-    assert int(found.total["Request Count"]) == pytest.approx(len(found.seen), abs=12)
+    assert found.requests == pytest.approx(len(found.seen), abs=12)
     assert max(found.users()) == 6
     assert len({one.peer for one in found.seen}) >= 6
 
@@ -432,7 +443,7 @@ def test_against_the_engine_by_path_by_host_and_through_its_broker(tmp_path: Pat
         )
         broker = "/_knative/broker/default/images"
         events = run(tmp_path, "--host", engine.url, "--tags", "events", "--broker", broker, "-u", "3", "-t", "5s")
-        accepted = int(events.total["Request Count"])
+        accepted = events.requests
         finished: Counter[str] = Counter()
         deadline = time.monotonic() + PATIENCE_SECONDS
         while finished["dev.pixelamp.stress.finished"] < accepted and time.monotonic() < deadline:
@@ -441,9 +452,9 @@ def test_against_the_engine_by_path_by_host_and_through_its_broker(tmp_path: Pat
             time.sleep(0.2)
     for outcome in (by_path, by_host, events):
         assert outcome.status == 0, outcome.errors
-        assert int(outcome.total["Failure Count"]) == 0
-    assert {row["Name"].split()[0] for row in by_path.rows} >= {"histogram", "exif", "Aggregated"}
-    assert {row["Name"] for row in by_host.rows} == {"exif POST /", "Aggregated"}
+        assert outcome.failures == 0
+    assert {row["name"].split()[0] for row in by_path.figures} >= {"histogram", "exif"}
+    assert {row["name"] for row in by_host.figures} == {"exif POST /"}
     assert accepted >= 5
     assert finished == {"dev.pixelamp.stress.requested": accepted, "dev.pixelamp.stress.finished": accepted}
 
