@@ -11,7 +11,8 @@ from typing import Any
 
 from functions.exif import privacy, summary
 from functions.exif.ifd import ASCII, DOUBLE, FLOAT, RATIONAL, SRATIONAL, TYPE_NAMES, Entry
-from functions.exif.reading import Reading, Row, read
+from functions.exif.reading import read
+from functions.exif.rows import Reading, Row
 from functions.exif.scan import scan
 from functions.exif.values import number_or_text
 

@@ -22,7 +22,7 @@ from functions.kit.uploads import Upload, the_image
 if TYPE_CHECKING:
     from flask import Request, Response
 
-    from functions.exif.reading import Reading
+    from functions.exif.rows import Reading
 
 CSV = "text/csv; charset=utf-8"
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from functions.exif.ifd import SIZES, Entry, Ifds, walk, walk_directory
 from functions.exif.lenses import mounts
 from functions.exif.makers import PADDED, shown
-from functions.exif.reading import MakerNote, NoteSummary, Reading
+from functions.exif.rows import MakerNote, NoteSummary, Reading
 
 
 class Layout(NamedTuple):

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from functions.exif.reading import Reading, Row
+    from functions.exif.rows import Reading, Row
 
 GRADES = ("identifies", "narrows", "hints")
 SUBJECTS = ("place", "person", "device", "time", "content")

@@ -8,7 +8,7 @@ from typing import Any
 
 from functions.exif.blocks import Scan
 from functions.exif.places import sexagesimal
-from functions.exif.reading import Reading
+from functions.exif.rows import Reading
 
 _DATE = re.compile(
     r"(\d{4})[:\-/.](\d{1,2})[:\-/.](\d{1,2})(?:[ T](\d{1,2}):(\d{1,2})(?::(\d{1,2}))?(\.\d+)?)?\s*(Z|[+-]\d\d:?\d\d)?"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from functions.exif.ifd import Entry
 from functions.exif.lenses import choosing, nikon, numbers, sony
-from functions.exif.reading import Reading
+from functions.exif.rows import Reading
 from functions.exif.values import plain
 
 Entries = Mapping[int, Entry]

@@ -1,0 +1,129 @@
+"""What reading a file gives: rows by group, previews, the maker's note, warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+from functions.exif.blocks import Scan
+from functions.exif.ifd import Entry
+
+# Printed values may be lists and structures in XMP and IPTC.
+Printed = Any
+TEXT_BYTES = bytes((9, 10, 13, *range(32, 127)))
+
+
+class Row(NamedTuple):
+    """One tag of a file.
+
+    Args:
+        name: ExifTool's.
+        value: without labels and units, as `exiftool -n` gives it.
+        printed: as `exiftool` prints it.
+        number: of the tag; -1 where its format does not number them.
+        entry: the directory's entry, with the raw value; None outside Exif.
+    """
+
+    name: str
+    value: Printed
+    printed: Printed
+    number: int = -1
+    entry: Entry | None = None
+
+
+# A row without the keyword machinery of a named tuple, which a file of 80 tags feels.
+new_row: Callable[[tuple[str, Printed, Printed, int, Entry | None]], Row] = partial(tuple.__new__, Row)
+
+
+@dataclass(slots=True)
+class Reading:
+    """All that was read of a file.
+
+    Args:
+        scan: of its container.
+        groups: rows by name, by group.
+        warnings: of the scan, the walks and the readers of other blocks.
+        previews: pictures inside the metadata.
+        order: byte order of the first Exif block, `<` or `>`; empty without one.
+        maker: where the maker note stands.
+        note: whose it is, how large, and of how many tags.
+        counts: blocks read so far, by kind.
+        exif_only: whether the blocks of other kinds were left out.
+    """
+
+    scan: Scan
+    groups: dict[str, dict[str, Row]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    previews: list[Preview] = field(default_factory=list)
+    order: str = ""
+    maker: MakerNote | None = None
+    note: NoteSummary | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    exif_only: bool = False
+
+    def text(self, group: str, name: str) -> str:
+        """A row's print as text; empty where there is none."""
+        row = self.groups.get(group, {}).get(name)
+        return "" if row is None else str(row.printed)
+
+    def value(self, group: str, name: str) -> Printed | None:
+        """A row's value; None where there is none."""
+        row = self.groups.get(group, {}).get(name)
+        return None if row is None else row.value
+
+    def add(self, group: str, name: str, value: Printed, printed: Printed) -> None:
+        """Keep a row unless its group has one of that name: the first counts."""
+        rows = self.groups.get(group)
+        if rows is None:
+            rows = self.groups[group] = {}
+        if name not in rows:
+            rows[name] = new_row((name, value, printed, -1, None))
+
+    def turn(self, kind: str) -> str:
+        """What is put behind the group of the next block of a kind: nothing, then `2`, `3` and so on."""
+        self.counts[kind] = turn = self.counts.get(kind, 0) + 1
+        return str(turn) if turn > 1 else ""
+
+
+class Preview(NamedTuple):
+    """A picture inside the metadata, such as IFD1's thumbnail: the row's group and name, and where it stands."""
+
+    group: str
+    name: str
+    block: bytes
+    start: int
+    size: int
+
+    @property
+    def data(self) -> bytes:
+        """The picture's own bytes, copied when they are asked for."""
+        return self.block[self.start : self.start + self.size]
+
+
+class NoteSummary(NamedTuple):
+    """A maker note: its maker (empty if unknown), its size in bytes, its number of tags."""
+
+    maker: str
+    size: int
+    tags: int
+
+
+class MakerNote(NamedTuple):
+    """Where a maker note stands, in what, and how far its offsets are to be moved."""
+
+    block: bytes
+    offset: int
+    size: int
+    order: str
+    base: int
+
+    def is_text(self) -> bool:
+        """Whether the note is nothing but text, which is a tag of its own."""
+        # Most notes betray themselves at their beginning.
+        for size in (min(self.size, 16), self.size):
+            data = self.block[self.offset : self.offset + size].rstrip(b"\0")
+            if not data or data.translate(None, TEXT_BYTES):
+                return False
+        return True
