@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from struct import unpack_from
 from typing import Any
 
@@ -108,11 +109,8 @@ def read(data: bytes, turn: str, put: Put, warn: Warn) -> None:
     if len(data) < 132 or data[36:40] != b"acsp":
         warn("ICC profile: its header is broken")
         return
-    _header(data, lambda name, value, printed: put(f"ICC-header{turn}", name, value, printed))
-
-    def keep(name: str, value: Any, printed: Any) -> None:
-        put(f"ICC_Profile{turn}", name, value, printed)
-
+    _header(data, partial(put, f"ICC-header{turn}"))
+    keep = partial(put, f"ICC_Profile{turn}")
     (count,) = unpack_from(">I", data, 128)
     for at in range(132, min(132 + 12 * min(count, MAX_TAGS), len(data) - 11), 12):
         signature, offset, size = unpack_from(">4sII", data, at)
