@@ -1,6 +1,7 @@
 """What the project ships of others: known vulnerabilities, and a bill of materials a function.
 
-Run by `make check`. A vulnerability fails it; an advisory service that cannot be reached is said, and does not.
+Run by `make check`. A vulnerability fails it, and so does an audit that breaks; an advisory service that cannot be
+reached, or knows none of the packages, is said and does not.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "out"
@@ -36,10 +40,17 @@ def audit() -> int:
     ]
     try:
         ended = subprocess.run(command, capture_output=True, text=True, timeout=AUDIT_SECONDS)
-        dependencies = json.loads(ended.stdout)["dependencies"]
-    except (subprocess.TimeoutExpired, ValueError, KeyError):
-        print("pip-audit: the advisory service cannot be reached from here; nothing was audited")
+    except subprocess.TimeoutExpired:
+        print(f"pip-audit: no answer within {AUDIT_SECONDS} s; nothing was audited")
         return 0
+    try:
+        dependencies = json.loads(ended.stdout)["dependencies"]
+    except (ValueError, KeyError):
+        if "ConnectionError" in ended.stderr or "could not connect" in ended.stderr.lower():
+            print("pip-audit: the advisory service cannot be reached from here; nothing was audited")
+            return 0
+        print(f"pip-audit failed: {ended.stderr.strip()[-500:]}")
+        return 1
     audited = [item for item in dependencies if "skip_reason" not in item]
     vulnerable = [item for item in audited if item["vulns"]]
     for item in vulnerable:
@@ -59,7 +70,10 @@ def bill_of_materials() -> None:
             *("--pyproject", str(ROOT / "pyproject.toml"), "--output-reproducible", "--output-file", str(target)),
         ]
         subprocess.run(command, check=True, capture_output=True)
-        components = json.loads(target.read_text(encoding="utf-8"))["components"]
+        text = target.read_text(encoding="utf-8")
+        if error := JsonStrictValidator(SchemaVersion.V1_6).validate_str(text):
+            raise ValueError(f"{target.name} is no CycloneDX 1.6: {error}")
+        components = json.loads(text)["components"]
         print(f"{target.relative_to(ROOT)}: {len(components)} components")
 
 

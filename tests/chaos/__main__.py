@@ -14,7 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.chaos.attacks import ATTACKS, function, route
-from tests.chaos.faults import FAULTS, Unavailable
+from tests.chaos.faults import FAULTS
+from tests.chaos.scene import Unavailable
 from tests.chaos.soak import soak
 
 

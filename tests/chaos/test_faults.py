@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.faults import FAULTS, Unavailable
+from tests.chaos.faults import FAULTS
+from tests.chaos.scene import Unavailable
 from tests.chaos.soak import soak
 from tests.chaos.traffic import Outcome, Traffic
 
