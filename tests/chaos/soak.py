@@ -33,6 +33,8 @@ KILL_SECONDS = 20.0
 KILL_SHADOW = 3.0
 # By how much the line through all samples after the warm-up may rise from its first to its last.
 RISE_MIB = 6.0
+# A process that has run for two minutes still warms up: then only what grows fast is found.
+WARMING_MINUTES, WARMING_MIB = 10.0, 20.0
 # Open files come and go with connections to pods; a leak of one a kill would show in thirty minutes.
 FILES = 40
 SETTLE_SECONDS = 60.0
@@ -164,7 +166,7 @@ def soak(folder: Path, minutes: float) -> Report:
     _judge_events(report, accepted, events)
     warm = [one for one in samples if one.at > minutes * 12]
     for name, pid in {"engine": engine.process.pid, **eldest}.items():
-        _judge_process(report, name, pid, warm)
+        _judge_process(report, name, pid, warm, RISE_MIB if minutes >= WARMING_MINUTES else WARMING_MIB)
     alive = [pid for pid in everything if Path(f"/proc/{pid}").exists()]
     report.lines.append(f"{left} burners after the last request, {len(alive)} processes after the end")
     if left:
@@ -210,7 +212,7 @@ def _judge_events(report: Report, accepted: int, totals: Mapping[str, int]) -> N
         report.broken.append(f"events were not delivered: {totals}")
 
 
-def _judge_process(report: Report, name: str, pid: int, warm: list[Sample]) -> None:
+def _judge_process(report: Report, name: str, pid: int, warm: list[Sample], most: float) -> None:
     memory = [(one.at, one.memory[pid]) for one in warm if one.memory.get(pid)]
     files = [one.files[pid] for one in warm if pid in one.files]
     if len(memory) < len(warm):
@@ -223,7 +225,7 @@ def _judge_process(report: Report, name: str, pid: int, warm: list[Sample]) -> N
         f"{name}: {first:.1f} MiB, then {last:.1f} MiB, slope {growth:+.1f} MiB/h; "
         f"{min(files)} to {max(files)} open files"
     )
-    if rise > RISE_MIB:
+    if rise > most:
         report.broken.append(f"{name} grew by {rise:.1f} MiB, from {first:.1f} to {last:.1f}")
     quarter = max(1, len(files) // 4)
     if statistics.median(files[-quarter:]) - statistics.median(files[:quarter]) > FILES:

@@ -355,7 +355,10 @@ def _places(data: bytes, box: Box, store: Box | None, items: dict[int, Item]) ->
         item = items.setdefault(number, Item(number))
         item.known = not reference and method in (0, 1) and (method == 0 or store is not None)
         origin = store.start if method == 1 and store else 0
-        for _ in range(cursor.take(2)):
+        pieces = cursor.take(2)
+        if pieces > 1 and not offset_size + length_size:
+            raise Broken("pieces of an item that have no places")
+        for _ in range(pieces):
             extents += 1
             if extents > MAX_ITEMS:
                 raise Broken(f"more than {MAX_ITEMS:,} extents")

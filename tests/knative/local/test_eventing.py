@@ -298,3 +298,13 @@ def test_numbers_beyond_all_events_are_answered(engine: EngineProcess, query: st
     headers = {"Accept": "text/event-stream"} if query.startswith("after") else {}
     with requests.get(f"{engine.url}/_knative/events?{query}", headers=headers, timeout=10, stream=True) as answer:
         assert answer.status_code == 200
+
+
+def test_an_event_beyond_the_limit_is_413(engine: EngineProcess) -> None:
+    def body() -> Iterator[bytes]:
+        for _ in range(65):
+            yield bytes(2**20)
+
+    answer = requests.post(engine.url + BROKER, data=body(), headers={**CE, "ce-id": "large"}, timeout=60)
+    assert answer.status_code == 413
+    assert "67,108,864 bytes" in answer.json()["detail"]
