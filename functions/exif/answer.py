@@ -6,7 +6,7 @@ import base64
 import csv
 import io
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from functions.exif import privacy, summary
@@ -221,13 +221,42 @@ def _jsonable(value: Any) -> Any:
 
 def table(reading: Reading, tags: Collection[str] = (), groups: Collection[str] = (), *, raw: bool = False) -> str:
     """CSV (RFC 4180) with a line for each tag: group, tag, value."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(["group", "tag", "value"])
+    return _csv([("group", "tag", "value"), *_lines(reading, tags, groups, raw=raw)])
+
+
+def tables(
+    files: Iterable[tuple[str | None, Reading | str]],
+    tags: Collection[str] = (),
+    groups: Collection[str] = (),
+    *,
+    raw: bool = False,
+) -> str:
+    """The same of several files, the file's name in front of each line.
+
+    Args:
+        files: each file's name and reading, or what was wrong with it, which then stands as the value of the tag
+            `Error`, as ExifTool has it.
+        tags: only these.
+        groups: only these.
+        raw: values as they are stored.
+    """
+    lines: list[tuple[Any, ...]] = [("file", "group", "tag", "value")]
+    for name, found in files:
+        told = [("", "Error", found)] if isinstance(found, str) else _lines(found, tags, groups, raw=raw)
+        lines += [(name or "", *line) for line in told]
+    return _csv(lines)
+
+
+def _lines(
+    reading: Reading, tags: Collection[str], groups: Collection[str], *, raw: bool
+) -> Iterator[tuple[str, str, Any]]:
     for group, rows in selected(reading, tags, groups).items():
         for row in rows:
             value = row.value if raw else row.printed
-            if isinstance(value, list | tuple):
-                value = "; ".join(map(str, value))
-            writer.writerow([group, row.name, value])
+            yield group, row.name, "; ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+def _csv(lines: Iterable[Iterable[Any]]) -> str:
+    out = io.StringIO()
+    csv.writer(out).writerows(lines)
     return out.getvalue()

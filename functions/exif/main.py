@@ -57,6 +57,10 @@ def show(call: Call) -> Reply | Mapping[str, Any]:
     uploads = call.uploads()
     if len(uploads) == 1:
         return _shown(call, the_image(uploads))
+    if call.options["thumbnail"] == "1":
+        raise problems.bad_option("thumbnail", f"it answers one thumbnail, and these are {len(uploads)} files")
+    if call.options["format"] == "csv":
+        return _listed(call, uploads)
     return {"results": [_attempt(call, upload) for upload in uploads]}
 
 
@@ -84,6 +88,22 @@ def _table(options: Mapping[str, Any], reading: Reading, upload: Upload) -> Mapp
     inline = options["thumbnail"] == "inline"
     answer = document(reading, options["tags"], options["groups"], raw=options["raw"], thumbnail=inline)
     return {"name": upload.name, **answer} if upload.name else answer
+
+
+def _listed(call: Call, uploads: list[Upload]) -> Reply:
+    """Several files in one CSV; of a file that cannot be read, what is wrong with it."""
+    from functions.exif.answer import is_exif, tables
+
+    options = call.options
+
+    def read(upload: Upload) -> Reading | str:
+        try:
+            return _examined(the_image([upload]).data, exif_only=is_exif(options["groups"]))
+        except Problem as problem:
+            return problem.detail
+
+    files = ((upload.name, read(upload)) for upload in uploads)
+    return Reply(tables(files, options["tags"], options["groups"], raw=options["raw"]), CSV)
 
 
 def _attempt(call: Call, upload: Upload) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,12 @@ from gunicorn.app.base import BaseApplication
 
 from functions.kit.patience import PatientWorker
 from functions.kit.service import NO_CONTENT_POLICY, Service, start
+from functions.kit.telemetry import request_id
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
     from flask import Flask, Response
 
 # queue-proxy and the activator reuse idle connections for 90 s: closing later than they do leaves no race.
@@ -85,9 +90,9 @@ class Application(BaseApplication):  # type: ignore[misc]
         for name, value in options.items():
             self.cfg.set(name, value)
 
-    def load(self) -> Flask:
+    def load(self) -> WSGIApplication:
         """The WSGI application, made before the workers are forked."""
-        return self.app
+        return partial(_identified, self.app)
 
 
 def build(name: str) -> tuple[Flask, Service]:
@@ -109,6 +114,14 @@ def build(name: str) -> tuple[Flask, Service]:
     service = start(sys.modules["main"].FUNCTION, os.environ)
     app.after_request(_harden)
     return app, service
+
+
+def _identified(app: Flask, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Answer under one id: the framework would make up a second for its own log, a character at a time."""
+    identifier = request_id(environ.get("HTTP_X_REQUEST_ID"))
+    environ["HTTP_X_REQUEST_ID"] = identifier
+    environ.setdefault("HTTP_FUNCTION_EXECUTION_ID", identifier)
+    return app(environ, start_response)
 
 
 def _harden(response: Response) -> Response:

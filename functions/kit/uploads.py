@@ -23,7 +23,6 @@ CHUNK = 2**20
 # What of a body that nobody wants is read and thrown away, so that a client which sends before it listens is answered.
 DRAIN_BYTES = 64 * 2**20
 DRAIN_SECONDS = 10.0
-MAX_FIELD_BYTES = 64 * 1024
 MAX_FIELDS = 100
 _importing = threading.Lock()
 

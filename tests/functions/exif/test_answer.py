@@ -166,6 +166,30 @@ def test_the_route_answers_in_every_form(client: FlaskClient):
     assert client.post("/?thumbnail=inline", data=data).json["thumbnail"]["data"].startswith("data:image/jpeg;base64,")
 
 
+def test_several_files_are_one_csv_with_their_names_in_front(client: FlaskClient):
+    files = [(io.BytesIO(made.jpeg()), "a.jpg"), (io.BytesIO(b"no image"), "b.jpg"), (io.BytesIO(made.jpeg()), "c.jpg")]
+    answer = client.post("/?format=csv&groups=IFD0&tags=Artist", data={"file": files})
+    assert answer.mimetype == "text/csv"
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [(row["file"], row["group"], row["tag"]) for row in rows] == [
+        ("a.jpg", "IFD0", "Artist"),
+        ("b.jpg", "", "Error"),
+        ("c.jpg", "IFD0", "Artist"),
+    ]
+    assert [row["value"] for row in rows] == [
+        "Erika Mustermann",
+        "the bytes begin like no image format",
+        "Erika Mustermann",
+    ]
+
+
+def test_one_thumbnail_of_several_files_is_refused(client: FlaskClient):
+    files = [(io.BytesIO(made.jpeg()), "a.jpg"), (io.BytesIO(made.jpeg()), "b.jpg")]
+    answer = client.post("/?thumbnail=1", data={"file": files})
+    assert answer.status_code == 400
+    assert "2 files" in answer.json["detail"]
+
+
 def test_a_thumbnail_that_is_not_there_is_422(client: FlaskClient):
     answer = client.post("/?thumbnail=1", data=jpeg_of(tiff([short(0x112, 1)])))
     assert (answer.status_code, answer.json["type"].rpartition("/")[2]) == (422, "no-thumbnail")
