@@ -75,6 +75,12 @@ class Upstream(Protocol):
     def body_end(self) -> None:
         """The request's body is whole."""
 
+    def pause(self) -> None:
+        """The client does not take more of the answer for now."""
+
+    def resume(self) -> None:
+        """The client takes the answer again."""
+
     def cancel(self) -> None:
         """Nobody waits for the answer any more."""
 

@@ -10,15 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import httptools
 
-from knative.local.exchange import Exchange, Headers
+from knative.local.exchange import Exchange, Headers, Upstream
 from knative.local.heads import HEAD_BYTES, RefusedError, read_request
-
-if TYPE_CHECKING:
-    from knative.local.outbound import Outbound
 
 HEAD_FIELDS = 200
 TARGET_BYTES = 16 * 1024
@@ -53,7 +50,7 @@ class Inbound(asyncio.Protocol):
         self._current: Exchange | None = None
         self._receiving: Exchange | None = None
         self._backlog: deque[Exchange] = deque()
-        self._tunnel: Outbound | None = None
+        self._tunnel: Upstream | None = None
         self._closing = False
         self._half_closed = False
         self._paused = 0
@@ -358,7 +355,7 @@ class Inbound(asyncio.Protocol):
         """Answer 101; from here on bytes pass as they are."""
         lines = b"".join(b"%s: %s\r\n" % header for header in headers)
         self._out.append(b"HTTP/1.1 101 %s\r\nconnection: Upgrade\r\n%s\r\n" % (reason, lines))
-        self._tunnel = exchange.upstream  # type: ignore[assignment]
+        self._tunnel = exchange.upstream
         self._chunked_out = False
 
     def flush(self) -> None:
@@ -387,13 +384,13 @@ class Inbound(asyncio.Protocol):
         """The client is slower than the pod."""
         upstream = self._current.upstream if self._current is not None else None
         if upstream is not None:
-            upstream.pause()  # type: ignore[attr-defined]
+            upstream.pause()
 
     def resume_writing(self) -> None:
         """The client takes more."""
         upstream = self._current.upstream if self._current is not None else None
         if upstream is not None:
-            upstream.resume()  # type: ignore[attr-defined]
+            upstream.resume()
 
     # The dispatcher's calls
 

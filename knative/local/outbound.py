@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httptools
 
 from knative.local.exchange import Exchange, Headers
 from knative.local.heads import read_answer
-
-if TYPE_CHECKING:
-    from knative.local.pool import Pool
+from knative.local.pool import Pool
 
 HEAD_BYTES = 256 * 1024
 _PEEK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)

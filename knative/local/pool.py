@@ -5,18 +5,32 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from knative.local.exchange import Exchange
-
-if TYPE_CHECKING:
-    from knative.local.outbound import Outbound
 
 IDLE_CONNECTIONS = 128
 # queue-proxy keeps an idle connection for 90 s; a server that closes earlier is noticed and believed.
 IDLE_SECONDS = 90.0
 
-Connect = Callable[["Pool"], Awaitable["Outbound"]]
+
+class Connection(Protocol):
+    """A connection to the server, which carries one exchange at a time."""
+
+    def usable(self, idle_seconds: float) -> bool:
+        """Whether a request can still be sent, after at most so many seconds of idleness."""
+
+    def send(self, exchange: Exchange) -> None:
+        """Send the request; its answer goes to the exchange's client."""
+
+    def close(self) -> None:
+        """Close once everything is written."""
+
+    def break_off(self) -> None:
+        """The server is dead: whatever is under way is over."""
+
+
+Connect = Callable[["Pool"], Awaitable[Connection]]
 
 
 class Pool:
@@ -32,8 +46,8 @@ class Pool:
         self._connect = connect
         self.refused = refused
         self.name = name
-        self._idle: list[Outbound] = []
-        self._all: set[Outbound] = set()
+        self._idle: list[Connection] = []
+        self._all: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle_seconds = IDLE_SECONDS
 
@@ -69,11 +83,11 @@ class Pool:
         else:
             connection.send(exchange)
 
-    def opened(self, connection: Outbound) -> None:
+    def opened(self, connection: Connection) -> None:
         """A connection stands."""
         self._all.add(connection)
 
-    def lost(self, connection: Outbound, idle_for: float | None) -> None:
+    def lost(self, connection: Connection, idle_for: float | None) -> None:
         """A connection is gone; ``idle_for`` seconds of idleness if its server closed it while idle."""
         self._all.discard(connection)
         if connection in self._idle:
@@ -82,7 +96,7 @@ class Pool:
             # Half of what it was patient for: a request must not meet the close on its way.
             self._idle_seconds = min(self._idle_seconds, idle_for / 2)
 
-    def release(self, connection: Outbound) -> None:
+    def release(self, connection: Connection) -> None:
         """Keep a connection for the next exchange."""
         if len(self._idle) < IDLE_CONNECTIONS:
             self._idle.append(connection)
