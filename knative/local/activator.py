@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import random
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from knative.local.breaker import ACTIVATOR_QUEUE, QUEUE_FULL
 from knative.local.exchange import Exchange
 from knative.local.metrics import ActivatorStats, Report
-from knative.local.pod import Pod
+from knative.local.queue_proxy import QueueProxy
 
 _FIRST_AVAILABLE_MAX = 3  # containerConcurrency up to which the first pod with room is taken
 
@@ -39,9 +39,9 @@ class Activator:
         self._clock = clock
         self._record = record
         self._queue: OrderedDict[Exchange, None] = OrderedDict()
-        self._pods: list[Pod] = []
-        self._tracked: Counter[Pod] = Counter()
-        self._chosen: dict[Exchange, Pod] = {}
+        self._pods: list[QueueProxy] = []
+        self._tracked: Counter[QueueProxy] = Counter()
+        self._chosen: dict[Exchange, QueueProxy] = {}
         self._next = 0
 
     @property
@@ -73,9 +73,9 @@ class Activator:
         else:
             self._queue[exchange] = None
 
-    def serve(self, pods: Sequence[Pod]) -> None:
-        """Take a new set of pods; requests that waited for one go out."""
-        self._pods = [pod for pod in pods if pod.ready]
+    def serve(self, ready: list[QueueProxy]) -> None:
+        """Take a new set of pods, all ready, by their queue-proxies; requests that waited for one go out."""
+        self._pods = ready
         self._pump()
 
     def returned(self, exchange: Exchange) -> None:
@@ -102,7 +102,7 @@ class Activator:
         if not self._pods[self._next].admit(exchange):
             exchange.answer(503, QUEUE_FULL)
 
-    def _send(self, exchange: Exchange, pod: Pod) -> None:
+    def _send(self, exchange: Exchange, pod: QueueProxy) -> None:
         self._tracked[pod] += 1
         self._chosen[exchange] = pod
         if not pod.admit(exchange):
@@ -130,7 +130,7 @@ class Activator:
             exchange, _ = self._queue.popitem(last=False)
             self._send(exchange, pod)
 
-    def _choose(self) -> Pod | None:
+    def _choose(self) -> QueueProxy | None:
         pods, tracked = self._pods, self._tracked
         if not pods:
             return None

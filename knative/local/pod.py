@@ -1,4 +1,8 @@
-"""A pod: one process of a revision with a port of its own, from its start to its end, restarts included."""
+"""A pod: one process of a revision with a port of its own, from its start to its end, restarts included.
+
+What the kubelet does on a cluster: it starts the process, asks the probes, restarts what ends, and stops it with grace.
+Requests are the queue-proxy's.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +16,12 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import partial
 
-from knative.local.breaker import Breaker, Entry
 from knative.local.exchange import Exchange
 from knative.local.limits import limit
-from knative.local.metrics import RequestStats
-from knative.local.outbound import connect_tcp
 from knative.local.podspec import PodSpec, expand
-from knative.local.pool import Pool
 from knative.local.probes import Probe, ask, listening
 from knative.local.process import Process
+from knative.local.queue_proxy import QueueProxy
 
 # Kubernetes' alphabet for generated names: no vowels, so no words.
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -81,8 +82,7 @@ class Pod:
     Attributes:
         state: See ``PodState``.
         reason: Why it is not ready, in words.
-        stats: Its queue-proxy's count of requests, which the autoscaler scrapes.
-        served: Requests answered, or broken off.
+        proxy: What requests pass on their way to its process.
         restarts: How often its process was started again.
     """
 
@@ -100,28 +100,19 @@ class Pod:
         self.name = name
         self.state = PodState.PENDING
         self.reason = "starting"
-        self.stats = RequestStats(clock())
+        self.proxy = QueueProxy(name, spec.concurrency, refused=self._refused, returned=returned, clock=clock)
         self.restarts = 0
-        self.served = 0
         self.created = clock()
         self.ready_at: float | None = None
         self.port = 0
         self._changed = changed
-        self._returned = returned
         self._write = write
         self._clock = clock
-        self._breaker = Breaker.for_pod(spec.concurrency)
-        self._held: set[Exchange] = set()
-        self._direct = 0
-        self._pool: Pool | None = None
         self._process: Process | None = None
         self._exited = asyncio.Event()
-        self._drained = asyncio.Event()
         self._stopping = False
         self._suspect = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._supervise())
-
-    # The data path
 
     @property
     def pid(self) -> int | None:
@@ -133,93 +124,6 @@ class Pod:
         """Whether it takes requests."""
         return self.state is PodState.READY
 
-    @property
-    def in_flight(self) -> int:
-        """Requests that came to it and are not answered, those in its queue among them."""
-        return self.stats.in_flight
-
-    @property
-    def direct(self) -> int:
-        """Those of them that did not come through the activator."""
-        return self._direct
-
-    @property
-    def queued(self) -> int:
-        """Requests its breaker holds back."""
-        return self._breaker.waiting if self._breaker is not None else 0
-
-    def admit(self, exchange: Exchange) -> bool:
-        """queue-proxy's breaker: send the request, or hold it back.
-
-        Returns:
-            False if the queue is full.
-        """
-        entry = Entry.RUNNING if self._breaker is None else self._breaker.enter(exchange)
-        if entry is Entry.REJECTED:
-            return False
-        self.stats.enter(self._clock(), proxied=exchange.proxied)
-        self._direct += not exchange.proxied
-        if entry is Entry.RUNNING:
-            self._send(exchange)
-        else:
-            self._held.add(exchange)
-            exchange.at_pod = self._withdrawn
-        return True
-
-    def _send(self, exchange: Exchange) -> None:
-        exchange.at_pod = self._left
-        assert self._pool is not None  # noqa: S101 - only a pod that has been ready is sent requests
-        self._pool.send(exchange)
-
-    def _withdrawn(self, exchange: Exchange) -> None:
-        """The client of a request that was held back went away."""
-        self._held.discard(exchange)
-        if self._breaker is not None:
-            self._breaker.forget(exchange)
-        self._count_out(exchange)
-
-    def _left(self, exchange: Exchange) -> None:
-        """A request that was sent is over."""
-        self.served += 1
-        self._count_out(exchange)
-        self._free_slot()
-
-    def _free_slot(self) -> None:
-        if self._breaker is not None:
-            for follower in self._breaker.leave():
-                assert isinstance(follower, Exchange)  # noqa: S101 - nothing else enters
-                self._held.discard(follower)
-                self._send(follower)
-
-    def _count_out(self, exchange: Exchange) -> None:
-        self.stats.leave(self._clock(), proxied=exchange.proxied)
-        self._direct -= not exchange.proxied
-        if self.state is PodState.DRAINING and not self.stats.in_flight:
-            self._drained.set()
-
-    def _refused(self, exchange: Exchange) -> None:
-        """The process does not listen: it never saw the request."""
-        exchange.at_pod = None
-        if self.state is PodState.READY:
-            self._down("it refuses connections")
-            self._suspect.set()
-        self._count_out(exchange)
-        self._free_slot()
-        self._returned(exchange)
-
-    def _give_back(self) -> None:
-        """Hand the requests that were held back to other pods."""
-        held, self._held = self._held, set()
-        for exchange in held:
-            if self._breaker is not None:
-                self._breaker.forget(exchange)
-            exchange.at_pod = None
-            self._count_out(exchange)
-        for exchange in sorted(held, key=lambda exchange: exchange.begun):
-            self._returned(exchange)
-
-    # Its life
-
     def _enter(self, state: PodState, reason: str = "") -> None:
         self.state = state
         self.reason = reason
@@ -227,7 +131,12 @@ class Pod:
 
     def _down(self, reason: str) -> None:
         self._enter(PodState.PENDING, reason)
-        self._give_back()
+        self.proxy.give_back()
+
+    def _refused(self) -> None:
+        if self.state is PodState.READY:
+            self._down("it refuses connections")
+            self._suspect.set()
 
     async def _supervise(self) -> None:
         crashes = 0
@@ -241,8 +150,7 @@ class Pod:
             finally:
                 _taken.discard(self.port)
             if self._stopping:
-                if self._pool is not None:
-                    self._pool.abort()
+                self.proxy.abort()
                 return
             if self.ready_at is not None and self._clock() - max(began, self.ready_at) > _STEADY_SECONDS:
                 crashes = 0
@@ -252,9 +160,8 @@ class Pod:
             if delay:
                 reason += f", next try in {delay:g} s"
             self._enter(PodState.FAILED, reason)
-            self._give_back()
-            if self._pool is not None:
-                self._pool.abort()
+            self.proxy.give_back()
+            self.proxy.abort()
             self._write(self.name, f"{reason}; restart {self.restarts + 1}".encode())
             await asyncio.sleep(delay)
             self.restarts += 1
@@ -265,7 +172,7 @@ class Pod:
         self.ready_at = None
         self._exited.clear()
         environment = {**self.spec.environment, "PORT": str(self.port), "HOSTNAME": self.name}
-        self._pool = Pool(partial(connect_tcp, host="127.0.0.1", port=self.port), self._refused, self.name)
+        self.proxy.forward_to(self.port)
         self._process = process = Process.start(
             [expand(word, environment) for word in self.spec.argv],
             environment,
@@ -371,11 +278,11 @@ class Pod:
         self._stopping = True
         if self.state is not PodState.FAILED:
             self._enter(PodState.DRAINING)
-            self._give_back()
-        if self.stats.in_flight and first:
+            self.proxy.give_back()
+        if first:
             with contextlib.suppress(TimeoutError):
                 # A quarter of the time is kept for the process's own end.
-                await asyncio.wait_for(self._drained.wait(), grace * 0.75)
+                await asyncio.wait_for(self.proxy.drain(), grace * 0.75)
         process = self._process
         if process is not None and process.code is None:
             process.signal(signal.SIGTERM)
@@ -388,5 +295,4 @@ class Pod:
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
-        if self._pool is not None:
-            self._pool.abort()
+        self.proxy.abort()

@@ -226,7 +226,7 @@ class Revision:
         task.add_done_callback(self._tasks.discard)
 
     def _pod_changed(self, pod: Pod) -> None:
-        self.activator.serve(self.pods)
+        self.activator.serve([pod.proxy for pod in self.pods if pod.ready])
         if pod.ready:
             self.was_ready.set()
         if not self._stopped:
@@ -299,7 +299,7 @@ class Revision:
             self._metrics.record(now, report)
         ready = [pod for pod in self.pods if pod.ready]
         if ready:
-            reports = {pod: pod.stats.report(now) for pod in ready}
+            reports = {pod: pod.proxy.stats.report(now) for pod in ready}
             concurrency += sum(r.concurrency - r.proxied_concurrency for r in reports.values())
             if self.scaling.target_burst_capacity != -1:
                 sample = random.sample(ready, sample_size(len(ready)))

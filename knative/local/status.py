@@ -135,9 +135,9 @@ def _pod(pod: Pod) -> dict[str, Any]:
         "name": pod.name,
         "state": pod.state.value,
         "reason": pod.reason,
-        "inFlight": pod.stats.in_flight,
-        "queued": pod.queued,
-        "served": pod.served,
+        "inFlight": pod.proxy.stats.in_flight,
+        "queued": pod.proxy.queued,
+        "served": pod.proxy.served,
         "restarts": pod.restarts,
         "port": pod.port,
         "pid": pod.pid,
@@ -148,7 +148,7 @@ def _pod(pod: Pod) -> dict[str, Any]:
 
 def in_flight(revision: Revision) -> int:
     """Requests inside the data path, waiting or being served; none is counted twice."""
-    return revision.activator.in_flight + sum(pod.direct for pod in revision.pods)
+    return revision.activator.in_flight + sum(pod.proxy.direct for pod in revision.pods)
 
 
 def quantile(revision: Revision, share: float) -> float | None:
