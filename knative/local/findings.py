@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -114,6 +114,11 @@ def neither(*paths: Path) -> Finding:
 def both(*paths: Path) -> Finding:
     """More than one of several fields is set, of which only one may be."""
     return Finding("expected exactly one, got both", paths)
+
+
+def each(names: Iterable[str]) -> Iterator[Path]:
+    """The path of each of an object's fields."""
+    return ((name,) for name in names)
 
 
 def bad_key(key: str, path: Path, details: str = "") -> Finding:

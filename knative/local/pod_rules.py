@@ -1,4 +1,4 @@
-"""What Knative's webhook refuses in the pod of a revision, features at their defaults.
+"""What Knative's webhook refuses in the pod of a revision and its containers, features at their defaults.
 
 Follows `pkg/apis/serving/k8s_validation.go` of serving and, for what only the dry run of a pod finds, Kubernetes' own
 pod validation. The data has been decoded: fields exist and have their types.
@@ -6,26 +6,19 @@ pod validation. The data has been decoded: fields exist and have their types.
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from knative.local import grammar
-from knative.local.findings import Finding, Path, both, disallowed, invalid, missing, neither, out_of_bounds
+from knative.local.findings import Finding, Path, both, disallowed, each, invalid, missing, neither, out_of_bounds
 from knative.local.schema import FEATURE_FIELDS
+from knative.local.volume_rules import mounting, volumes
 
 RESERVED_VARIABLES = ("PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION")
 RESERVED_PORTS = (8008, 8012, 8013, 8022, 9090, 9091)
 PORT_NAMES = ("h2c", "http1", "")
 _MAX_INT32 = 2**31 - 1
-_VOLUME_SOURCES = ("secret", "configMap", "projected", "emptyDir")
-_OFF_SOURCES = {
-    "hostPath": "HostPath",
-    "csi": "CSI",
-    "ephemeral": "Ephemeral",
-    "image": "Image",
-}
 
 Data = Mapping[str, Any]
 
@@ -49,11 +42,11 @@ def pod(spec: Data) -> Iterator[Finding]:
     for container in started if isinstance(started, list) else ():
         mounts += container.get("volumeMounts") or [] if isinstance(container, dict) else []
     mounted = {mount.get("name") for mount in mounts if isinstance(mount, dict)}
-    yield from _volumes(spec.get("volumes", []), mounted)
+    yield from volumes(spec.get("volumes", []), mounted)
     yield from _containers(containers, {volume.get("name"): volume for volume in spec.get("volumes", [])})
 
 
-def _containers(containers: list[Data], volumes: Mapping[str, Data]) -> Iterator[Finding]:
+def _containers(containers: list[Data], mountable: Mapping[str, Data]) -> Iterator[Finding]:
     if not containers:
         yield missing(("containers",))
         return
@@ -72,11 +65,11 @@ def _containers(containers: list[Data], volumes: Mapping[str, Data]) -> Iterator
             yield Finding(f'duplicate container name "{name}"', ((*path, "name"),))
         names.add(name)
         serves = len(containers) == 1 or bool(container.get("ports"))
-        for finding in _container(container, volumes, serves, port_name):
+        for finding in _container(container, mountable, serves, port_name):
             yield finding.below(*path)
 
 
-def _container(container: Data, volumes: Mapping[str, Data], serves: bool, port_name: str) -> Iterator[Finding]:
+def _container(container: Data, mountable: Mapping[str, Data], serves: bool, port_name: str) -> Iterator[Finding]:
     name = container.get("name", "")
     if name == "queue-proxy":
         yield Finding(f'"{name}" is a reserved container name', (("name",),))
@@ -114,12 +107,8 @@ def _container(container: Data, volumes: Mapping[str, Data], serves: bool, port_
     if pull not in {"Always", "IfNotPresent", "Never", ""}:
         shown = f'Unsupported value: {_quoted(pull)}: supported values: "Always", "IfNotPresent", "Never"'
         yield _dry_run(f"imagePullPolicy: {shown}", ("imagePullPolicy",))
-    for finding in _mounts(container.get("volumeMounts", []), volumes):
+    for finding in mounting(container.get("volumeMounts", []), mountable):
         yield finding.below("volumeMounts")
-
-
-def _one(key: str) -> Path:
-    return (key,)
 
 
 def _quoted(text: object) -> str:
@@ -191,9 +180,9 @@ def _probe(kind: str, probe: Data, port_name: str) -> Iterator[Finding]:
     given = [handler for handler in _HANDLERS if handler in probe]
     # A readiness probe without a handler is given a TCP one.
     if not given and kind != "readinessProbe":
-        yield neither(*map(_one, _HANDLERS))
+        yield neither(*each(_HANDLERS))
     elif len(given) > 1:
-        yield both(*map(_one, given))
+        yield both(*each(given))
     for handler in ("httpGet", "tcpSocket"):
         port = probe.get(handler, {}).get("port", 0)
         if isinstance(port, str) and port not in {"", port_name}:
@@ -271,104 +260,3 @@ def _security(context: Data) -> Iterator[Finding]:
             f"containers[0].securityContext.seccompProfile.type: Unsupported value: {_quoted(profile['type'])}",
             ("seccompProfile", "type"),
         )
-
-
-def _volumes(volumes: list[Data], mounted: set[Any]) -> Iterator[Finding]:
-    names: set[str] = set()
-    for index, volume in enumerate(volumes):
-        name = volume.get("name", "")
-        path = ("volumes", index)
-        if name in names:
-            yield Finding(f'duplicate volume name "{name}"', ((*path, "name"),))
-        if name not in mounted:
-            yield Finding(f'volume with name "{name}" not mounted', ((*path, "name"),))
-        names.add(name)
-        for finding in _volume(volume, name):
-            yield finding.below(*path)
-
-
-def _volume(volume: Data, name: str) -> Iterator[Finding]:
-    if not name:
-        yield missing(("name",))
-    elif not grammar.is_dns1123_label(name):
-        yield invalid(name, ("name",))
-    claim = volume.get("persistentVolumeClaim")
-    if claim is not None:
-        named = claim.get("claimName", "") if isinstance(claim, dict) else ""
-        message = f"Persistent volume claim support is disabled, but found persistent volume claim {named}"
-        yield Finding(message, (("persistentVolumeClaim",),))
-    for key, shown in _OFF_SOURCES.items():
-        if key in volume:
-            yield Finding(f"{shown} volume support is disabled, but found {shown} volume {name}", ((key,),))
-    given = [key for key in (*_VOLUME_SOURCES, *_OFF_SOURCES, "persistentVolumeClaim") if key in volume]
-    if not given:
-        yield neither(*map(_one, _VOLUME_SOURCES))
-    elif len(given) > 1:
-        yield both(*map(_one, given))
-    for key in ("secret", "configMap"):
-        yield from _items(volume.get(key, {}).get("items", []), (key, "items"))
-    medium = volume.get("emptyDir", {}).get("medium", "")
-    if medium not in {"", "Memory"}:
-        yield invalid(medium, ("emptyDir", "medium"))
-    limit = volume.get("emptyDir", {}).get("sizeLimit")
-    if limit is not None and grammar.parse_quantity(str(limit)) < 0:
-        yield invalid(limit, ("emptyDir", "sizeLimit"))
-    for index, source in enumerate(volume.get("projected", {}).get("sources", [])):
-        for finding in _projection(source):
-            yield finding.below("projected", "sources", index)
-
-
-_PROJECTIONS = ("secret", "configMap", "serviceAccountToken", "downwardAPI")
-
-
-def _projection(source: Data) -> Iterator[Finding]:
-    given = [key for key in _PROJECTIONS if key in source]
-    if len(given) != 1:
-        yield both(*map(_one, given)) if given else neither(*map(_one, _PROJECTIONS))
-    for key in ("secret", "configMap"):
-        if key in source and not source[key].get("name"):
-            yield missing((key, "name"))
-        yield from _items(source.get(key, {}).get("items", []), (key, "items"))
-    if "serviceAccountToken" in source and not source["serviceAccountToken"].get("path"):
-        yield missing(("serviceAccountToken", "path"))
-    for index, item in enumerate(source.get("downwardAPI", {}).get("items", [])):
-        path = ("downwardAPI", "items", index)
-        given = [key for key in ("fieldRef", "resourceFieldRef") if key in item]
-        if not given:
-            yield neither((*path, "fieldRef"), (*path, "resourceFieldRef"))
-        elif len(given) > 1:
-            message = "Within a single item, cannot set both"
-            yield Finding(message, ((*path, "resourceFieldRef"), (*path, "fieldRef")))
-        if not item.get("path"):
-            yield missing((*path, "path"))
-
-
-def _items(items: list[Data], path: Path) -> Iterator[Finding]:
-    for index, item in enumerate(items):
-        for key in ("key", "path"):
-            if not item.get(key):
-                yield missing((*path, index, key))
-
-
-def _mounts(mounts: list[Data], volumes: Mapping[str, Data]) -> Iterator[Finding]:
-    seen: set[str] = set()
-    for index, mount in enumerate(mounts):
-        place = mount.get("mountPath", "")
-        clean = posixpath.normpath(place) if place else ""
-        if mount.get("name", "") not in volumes:
-            yield Finding("volumeMount has no matching volume", ((index, "name"),))
-        if not place:
-            yield missing((index, "mountPath"))
-        elif clean in {"/", "/dev", "/dev/log"}:
-            yield Finding(f'mountPath "{clean}" is a reserved path', ((index, "mountPath"),))
-        elif not place.startswith("/"):
-            yield invalid(place, (index, "mountPath"))
-        elif clean in seen:
-            yield invalid(f'"{place}" must be unique', (index, "mountPath"))
-        seen.add(clean)
-        if mount.get("mountPropagation"):
-            name = mount.get("name", "")
-            message = (
-                f"Volume Mount Propagation support is disabled, but found volume mount {name} with mount propagation"
-            )
-            yield Finding(message, ((index, "mountPropagation"),))
