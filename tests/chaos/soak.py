@@ -220,13 +220,14 @@ def _judge_process(report: Report, name: str, pid: int, warm: list[Sample], most
         return
     growth = slope(memory)
     rise = growth * (memory[-1][0] - memory[0][0]) / 3600
-    first, last = (statistics.median(value for _, value in part) for part in (memory[:9], memory[-9:]))
+    fifth = max(1, len(memory) // 5)
+    fifths = [statistics.median(value for _, value in memory[at : at + fifth]) for at in range(0, 5 * fifth, fifth)]
     report.lines.append(
-        f"{name}: {first:.1f} MiB, then {last:.1f} MiB, slope {growth:+.1f} MiB/h; "
+        f"{name}: {', '.join(f'{value:.1f}' for value in fifths)} MiB by fifths, slope {growth:+.1f} MiB/h; "
         f"{min(files)} to {max(files)} open files"
     )
     if rise > most:
-        report.broken.append(f"{name} grew by {rise:.1f} MiB, from {first:.1f} to {last:.1f}")
+        report.broken.append(f"{name} grew by {rise:.1f} MiB")
     quarter = max(1, len(files) // 4)
     if statistics.median(files[-quarter:]) - statistics.median(files[:quarter]) > FILES:
         report.broken.append(f"open files of {name} went from {files[0]} to {files[-1]}")

@@ -11,9 +11,11 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.images import encoded, gradient, noise
 from tests.servers import ROOT, FunctionServer, clean_environment
@@ -205,6 +207,20 @@ def test_those_who_do_not_read_their_answers_hold_no_thread_for_longer_than_a_re
         for client in silent:
             client.close()
     assert "Traceback" not in log
+
+
+def test_threads_share_two_arenas_of_memory():
+    """A thread's own arena is a reservation of 64 MiB, of which the kernel tells what is not used yet."""
+    picture = encoded(noise((400, 400)), "PNG")
+    with FunctionServer("histogram") as server:
+        with ThreadPoolExecutor(10) as clients:
+            answers = clients.map(lambda _: requests.post(server.url, data=picture, timeout=60).status_code, range(60))
+            assert set(answers) == {200}
+        worker = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()[0]
+        assert len(list(Path(f"/proc/{worker}/task").iterdir())) > 4, "several threads answered"
+        reserved = re.findall(r"^(\w+)-(\w+) ---p .* 0 *$", Path(f"/proc/{worker}/maps").read_text(), re.MULTILINE)
+    large = [1 for start, end in reserved if int(end, 16) - int(start, 16) > 2**24]
+    assert len(large) <= 1, "beside the first, which grows with the heap"
 
 
 @pytest.mark.parametrize(
