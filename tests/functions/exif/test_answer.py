@@ -61,6 +61,11 @@ def test_the_summary_is_one_sentence():
     )
 
 
+def test_offsets_in_bytes_are_shown_as_far_into_the_file_as_they_come_to_stand():
+    found = examine(jpeg_of(tiff([(0x111, 1, 2, b"\xff\xfa")])))
+    assert flat(found)["IFD0:StripOffsets"] == "267 262"
+
+
 def test_the_capture_time_is_resolved_from_original_fraction_and_offset():
     assert answer(camera_file(EXPOSED))["capture_time"] == {
         "iso": "2024-05-03T14:12:31.25+02:00",
