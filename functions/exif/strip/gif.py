@@ -6,7 +6,7 @@ from functions.exif.strip.edit import Edit
 from functions.exif.strip.layout import Broken
 
 EXTENSION, IMAGE, TRAILER = 0x21, 0x2C, 0x3B
-PLAIN_TEXT, GRAPHIC_CONTROL, COMMENT, APPLICATION = 0x01, 0xF9, 0xFE, 0xFF
+PLAIN_TEXT, COMMENT, APPLICATION = 0x01, 0xFE, 0xFF
 LOOPS = frozenset((b"NETSCAPE2.0", b"ANIMEXTS1.0"))
 XMP_IDENTIFIER, ICC_IDENTIFIER = b"XMP DataXMP", b"ICCRGBG1012"
 # After the packet: bytes that let a reader of sub-blocks find the end from anywhere (XMP, part 3, 1.1.2).
