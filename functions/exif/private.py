@@ -3,14 +3,14 @@
 TIFF 6.0 and its extensions, TIFF/EP, DNG, GeoTIFF, Windows' XP tags, makers' own; and those of the first directory of
 Panasonic's RW2.
 
-A row is (name, how it is shown, labels of its values), as in `functions.exif.tags`.
+A row is (name, how it is shown, labels of its values), as in `functions.exif.standard`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from functions.exif.tags import LIGHT_SOURCE, ORIENTATION
+from functions.exif.standard import LIGHT_SOURCE, ORIENTATION
 
 OPCODES = {
     1: "WarpRectilinear",
