@@ -14,9 +14,10 @@ from struct import pack_into, unpack_from
 from typing import Any
 
 from functions.exif.grafting import graft
-from functions.exif.strip import jpeg, tiff, webp, xmp
+from functions.exif.strip import tiff, webp, xmp
 from functions.exif.strip.edit import Unsupported
 from functions.exif.strip.layout import Broken, Layout
+from functions.exif.strip.segments import EXIF_HEADER, XMP_HEADER, Segment, read
 
 ARTIST, COPYRIGHT, DESCRIPTION, ORIENTATION = 0x013B, 0x8298, 0x010E, 0x0112
 FORMATS = ("JPEG", "MPO", "WebP", "TIFF")
@@ -175,20 +176,20 @@ def _sexagesimal(degrees: float) -> tuple[tuple[int, int], ...]:
 
 
 def _jpeg(data: bytes, fields: Fields, warnings: list[str]) -> bytes:
-    segments, end = jpeg.read(data)
-    blocks = [s for s in segments if s.marker == 0xE1 and s.body.startswith(jpeg.EXIF_HEADER)]
+    segments, end = read(data)
+    blocks = [s for s in segments if s.marker == 0xE1 and s.body.startswith(EXIF_HEADER)]
     if len(blocks) > 1:
         raise Unsupported("its Exif spans several segments")
     for segment in segments:
-        if segment.marker == 0xE1 and segment.body.startswith(jpeg.XMP_HEADER):
-            _compare(segment.body[len(jpeg.XMP_HEADER) :], fields, warnings)
+        if segment.marker == 0xE1 and segment.body.startswith(XMP_HEADER):
+            _compare(segment.body[len(XMP_HEADER) :], fields, warnings)
         if segment.marker == 0xEB and segment.body[:2] == b"JP":
             warnings.append("content credentials (C2PA) in the file do not hold for the changed file")
     old = blocks[0].body[6:] if blocks else EMPTY
     body = b"Exif\0\0" + graft(old, block(fields), fields.position is not None)
     if len(body) > MAX_SEGMENT:
         raise Broken(f"its Exif would have {len(body):,} bytes; a segment holds {MAX_SEGMENT:,}")
-    new = jpeg.Segment(0xE1, body).encode()
+    new = Segment(0xE1, body).encode()
     if blocks:
         place = data.find(blocks[0].encode())
         before, after = data[:place], data[place + len(blocks[0].encode()) :]

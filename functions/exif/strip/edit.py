@@ -124,7 +124,28 @@ class Edit:
 
     def resources(self, data: bytes, where: str) -> bytes | None:
         """Photoshop's image resources: what replaces them, never longer, or None."""
-        return iim.image_resources(self, data, where)
+        rest, broken = iim.image_resources(
+            data, lambda number, body: self._resource(number, body, f"{where} 8BIM {number:04X}")
+        )
+        if broken:
+            self.gone("photoshop", where, broken, "broken image resources")
+        return rest or None
+
+    def _resource(self, number: int, body: bytes, where: str) -> bytes | None:
+        """One image resource, decided by its kind."""
+        if number == iim.IPTC:
+            return self.iptc(body, where)
+        if number in (iim.EXIF, iim.EXIF_3):
+            return self.exif(body, where)
+        if number == iim.XMP:
+            return self.xmp(body, where)
+        if number == iim.PROFILE:
+            return self.icc(body, where)
+        if number == iim.RESOLUTION and "resolution" in self.keep:
+            return body
+        if number in iim.THUMBNAILS:
+            return body if self.other("thumbnail", where, len(body), "thumbnail") else None
+        return body if self.other("photoshop", where, len(body), "image resource") else None
 
     def icc(self, data: bytes, where: str) -> bytes | None:
         """A colour profile: what replaces it, of the same length, or None."""

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from struct import pack, unpack_from
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from functions.exif.strip.edit import Edit
 
 # Data sets of record 2 (IPTC-IIM 4.2) by the name that keeps them.
 KEPT = {
@@ -22,6 +18,7 @@ CHARACTER_SET = (1, 90)
 MAX_RECORDS = 4096
 IPTC, PROFILE, EXIF, EXIF_3, XMP, DIGEST = 0x0404, 0x040F, 0x0422, 0x0423, 0x0424, 0x0425
 RESOLUTION = 0x03ED
+THUMBNAILS = frozenset((0x0409, 0x040C))
 
 
 def filtered(data: bytes, keep: Collection[str], location_only: bool) -> tuple[bytes, int]:
@@ -62,11 +59,15 @@ def filtered(data: bytes, keep: Collection[str], location_only: bool) -> tuple[b
     return (b"".join(parts) if said else b""), dropped or len(parts)
 
 
-def image_resources(edit: Edit, data: bytes, where: str) -> bytes | None:
-    """Photoshop's image resources, each decided by its kind.
+def image_resources(data: bytes, decide: Callable[[int, bytes], bytes | None]) -> tuple[bytes, int]:
+    """Photoshop's image resources, each as `decide` says.
+
+    Args:
+        data: the resources.
+        decide: from a resource's number and content to what replaces it, never longer, or None.
 
     Returns:
-        What is left, never longer; None where nothing is.
+        What is left, never longer, and how many bytes at the end are no resource and are gone.
     """
     parts, position, end, changed = [], 0, len(data), False
     for _ in range(MAX_RECORDS):
@@ -80,29 +81,12 @@ def image_resources(edit: Edit, data: bytes, where: str) -> bytes | None:
         head, start = data[position:start], start + 4
         if start + size > end:
             break
-        body: bytes | None = data[start : start + size]
-        result = _resource(edit, number, body or b"", f"{where} 8BIM {number:04X}")
+        body = data[start : start + size]
+        result = decide(number, body)
         changed = changed or (number == IPTC and result != body)
         if result is not None:
             parts.append((number, head + pack(">I", len(result)) + result + bytes(len(result) & 1)))
         position = start + size + (size & 1)
-    if data[position:].strip(b"\0"):
-        edit.gone("photoshop", where, len(data) - position, "broken image resources")
+    broken = end - position if data[position:].strip(b"\0") else 0
     # The digest of the IPTC records is void when they changed; readers would warn of it.
-    rest = b"".join(part for number, part in parts if not (changed and number == DIGEST))
-    return rest or None
-
-
-def _resource(edit: Edit, number: int, body: bytes, where: str) -> bytes | None:
-    if number == IPTC:
-        return edit.iptc(body, where)
-    if number in (EXIF, EXIF_3):
-        return edit.exif(body, where)
-    if number == XMP:
-        return edit.xmp(body, where)
-    if number == PROFILE:
-        return edit.icc(body, where)
-    if number == RESOLUTION and "resolution" in edit.keep:
-        return body
-    detail = "thumbnail" if number in (0x0409, 0x040C) else "image resource"
-    return body if edit.other("thumbnail" if detail == "thumbnail" else "photoshop", where, len(body), detail) else None
+    return b"".join(part for number, part in parts if not (changed and number == DIGEST)), broken

@@ -7,15 +7,13 @@ their new places. Previews, gain maps and depth maps go: they are copies of the 
 from __future__ import annotations
 
 from struct import pack, unpack_from
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from functions.exif.strip.edit import Edit
 from functions.exif.strip.layout import Broken, Layout
+from functions.exif.strip.segments import MPF_HEADER, Segment
 
-if TYPE_CHECKING:
-    from functions.exif.strip.jpeg import Segment
-
-MPF_HEADER = b"MPF\0"
+APP2 = 0xE2
 VERSION, NUMBER, ENTRIES = 0xB000, 0xB001, 0xB002
 TYPE_MASK = 0xFFFFFF
 PRIMARY = 0x030000
@@ -41,7 +39,7 @@ class Picture(NamedTuple):
 
 def pictures(segments: list[Segment], data: bytes, start: int, edit: Edit) -> list[Picture] | None:
     """The pictures after the first that stay; None where there is no index, or none of them does."""
-    index = next((s.body for s in segments if s.marker == 0xE2 and s.body.startswith(MPF_HEADER)), None)
+    index = next((segment.body for segment in segments if _is_index(segment)), None)
     if index is None:
         return None
     base = data.find(index, start) + len(MPF_HEADER)
@@ -72,51 +70,30 @@ def pictures(segments: list[Segment], data: bytes, start: int, edit: Edit) -> li
     return found or None
 
 
-def clean(data: bytes, segments: list[Segment], end: int, found: list[Picture], edit: Edit) -> bytes:
-    """The first picture and those of `found`, each cleaned, with an index of their new places.
+def indexed(segments: list[Segment], others: list[tuple[int, int]], edit: Edit) -> list[Segment]:
+    """The first picture's segments, with one index in place of theirs.
 
     Args:
-        data: the file.
-        segments: of the first picture.
-        end: of the first picture in the file.
-        found: the other pictures.
+        segments: of the first picture, cleaned but for its index.
+        others: attribute and size in bytes of each further picture, in the order they follow.
         edit: the decision.
-
-    Raises:
-        Broken: a picture cannot be followed, or two of them overlap.
     """
-    from functions.exif.strip import jpeg
-
-    at, bodies = end, []
-    for picture in sorted(found, key=lambda one: one.start):
-        if picture.start < at:
-            raise Broken("pictures of the index overlap")
-        if data[at : picture.start].strip(b"\0\xff"):
-            edit.trailer("between the pictures", picture.start - at, "bytes between the pictures")
-        others, stop = jpeg.read(data[picture.start : picture.start + picture.size])
-        at = picture.start + picture.size
-        if data[picture.start + stop : at].strip(b"\0\xff"):
-            edit.trailer("between the pictures", picture.size - stop, "bytes after a picture")
-        # Its own index names the picture's number and place among the others, and in a maker's version also its pose.
-        bodies.append((picture, b"".join(segment.encode() for segment in jpeg.cleaned(others, edit))))
-    edit.trailer("after the pictures", len(data) - at, jpeg.trailer_name(data, at))
-    first = jpeg.cleaned(segments, edit, mpf=True)
-    place = next(i for i, segment in enumerate(first) if segment.marker == 0xE2 and segment.body.startswith(MPF_HEADER))
-    first = [
-        segment
-        for i, segment in enumerate(first)
-        if i <= place or not (segment.marker == 0xE2 and segment.body.startswith(MPF_HEADER))
-    ]
+    place = next(i for i, segment in enumerate(segments) if _is_index(segment))
+    first = [segment for i, segment in enumerate(segments) if i <= place or not _is_index(segment)]
     old = first[place].body
-    first[place] = jpeg.Segment(0xE2, _index([PRIMARY, *(p.attribute for p, _ in bodies)], [0] * (len(bodies) + 1), 0))
+    attributes, sizes = [PRIMARY, *(attribute for attribute, _ in others)], [size for _, size in others]
+    # An index is as long whatever it states: the first tells how long the picture will be.
+    first[place] = Segment(APP2, _index(attributes, [0, *sizes], 0))
     size = sum(len(segment.encode()) for segment in first)
     before = sum(len(segment.encode()) for segment in first[:place]) + 4 + len(MPF_HEADER)
-    first[place] = jpeg.Segment(
-        0xE2, _index([PRIMARY, *(p.attribute for p, _ in bodies)], [size, *(len(b) for _, b in bodies)], before)
-    )
+    first[place] = Segment(APP2, _index(attributes, [size, *sizes], before))
     if len(old) > len(first[place].body):
         edit.gone("mpf", "APP2", len(old) - len(first[place].body), "further fields of the index of pictures")
-    return b"".join(segment.encode() for segment in first) + b"".join(body for _, body in bodies)
+    return first
+
+
+def _is_index(segment: Segment) -> bool:
+    return segment.marker == APP2 and segment.body.startswith(MPF_HEADER)
 
 
 def _index(attributes: list[int], sizes: list[int], base: int) -> bytes:
