@@ -9,23 +9,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from functions.exif.keeping import KEEP, REMOVE
+from functions.exif.media import SUFFIXES, ZIP
 from functions.kit.function import JSON, Call, EventRoute, Reply, Route
 from functions.kit.options import Option, flag, integer, names, parsed, text
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-ZIP = "application/zip"
-SUFFIXES = {
-    "image/jpeg": ".jpg",
-    "image/png": ".png",
-    "image/webp": ".webp",
-    "image/tiff": ".tif",
-    "image/gif": ".gif",
-    "image/heic": ".heic",
-    "image/heif": ".heif",
-    "image/avif": ".avif",
-}
 LONGEST = 2000
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from functions.exif import writing
-from functions.exif.copies import SUFFIXES, ZIP
+from functions.exif.media import SUFFIXES, ZIP
 from functions.exif.scan import scan
 from functions.exif.strip import DEFAULT_KEEP, FORMATS, Broken, NotClean, Stripped, Unsupported, strip
 from functions.kit import problems

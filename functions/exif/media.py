@@ -1,0 +1,15 @@
+"""Media types of what is sent back as a file, with the ends of its name."""
+
+from __future__ import annotations
+
+ZIP = "application/zip"
+SUFFIXES = {
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/webp": ".webp",
+    "image/tiff": ".tif",
+    "image/gif": ".gif",
+    "image/heic": ".heic",
+    "image/heif": ".heif",
+    "image/avif": ".avif",
+}
