@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -48,15 +49,26 @@ def imports(path: Path, top_level: bool = False) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def _running(tree: ast.AST) -> Iterator[ast.AST]:
-    """Nodes that run when the module is imported: not within functions, not under TYPE_CHECKING."""
+def _running(tree: ast.AST, functions: bool = False) -> Iterator[ast.AST]:
+    """Nodes that run when the module is imported, or ever with `functions`: what is under TYPE_CHECKING never does."""
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        if not functions and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             continue
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             continue
         yield node
-        yield from _running(node)
+        yield from _running(node, functions)
+
+
+def _imported(path: Path, ours: Collection[str]) -> Iterator[str]:
+    """What a module's code imports, early or late; a package only for names that are no module inside it."""
+    for node in _running(ast.parse(path.read_text(encoding="utf-8")), functions=True):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module, f"{path} imports relatively"
+            names = (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from (name if name in ours else node.module for name in names)
 
 
 @pytest.mark.parametrize("package", ALLOWED)
@@ -74,6 +86,16 @@ def test_imports_go_one_way(package: str) -> None:
                 for prefix in ALLOWED[package]
             )
             assert allowed, f"{module} imports {name}"
+
+
+def test_no_module_comes_back_to_itself_by_its_imports() -> None:
+    ours = {module: path for room in ("functions", "knative", "loadtest") for module, path in modules(room)}
+    graph = {module: ours.keys() & _imported(path, ours) for module, path in ours.items()}
+    assert graph["functions.exif.main"] >= {"functions.exif.copies", "functions.exif.answer"}, "early and late imports"
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail("a circle: " + " imported by ".join(error.args[1]))
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
