@@ -1,27 +1,17 @@
-"""The broker's memory: SQLite in WAL mode, and large data in files beside it.
-
-Everything runs in one thread of its own. What is asked for at the same time is done in one transaction, so that the
-disk is waited for once and not once an event. `synchronous=FULL`: what has been answered for is on the disk.
-"""
+"""The broker's memory: which events came, and what has become of each delivery that they led to."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import fcntl
-import hashlib
 import json
-import os
-import queue
 import sqlite3
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
+
+from knative.local.journal import Journal
 
 T = TypeVar("T")
-Work: TypeAlias = Callable[[sqlite3.Connection], T]
 
 # Data up to here stands in the log itself; CloudEvents promise no more than this to an event as a whole.
 INLINE_BYTES = 64 * 1024
@@ -117,7 +107,7 @@ class Arrival:
     via: str = ""
 
 
-class EventLog:
+class EventLog(Journal):
     """The log in a folder, which is made if it is not there.
 
     Raises:
@@ -125,102 +115,7 @@ class EventLog:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._data = folder / "data"
-        self._data.mkdir(parents=True, exist_ok=True)
-        self._lock = (folder / "lock").open("w")
-        try:
-            # The kernel lets go of it however the engine ends.
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock.close()
-            raise BlockingIOError(f"the event log in {folder} is in use by another engine") from None
-        self._db = sqlite3.connect(folder / "events.sqlite", check_same_thread=False, isolation_level=None)
-        try:
-            self._db.execute("pragma journal_mode = wal")
-            self._db.execute("pragma synchronous = full")
-            self._db.execute("pragma foreign_keys = on")
-            self._db.executescript(_SCHEMA)
-        except (sqlite3.Error, UnicodeDecodeError) as error:  # the second, where what is damaged is SQLite's own text
-            self._db.close()
-            self._lock.close()
-            raise sqlite3.DatabaseError(f"{folder} holds no event log, or a damaged one: {error}") from None
-        self._renamed = False
-        self._queue: queue.SimpleQueue[tuple[Work[Any], asyncio.Future[Any]] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="event-log", daemon=True)
-        self._thread.start()
-
-    async def run(self, work: Work[T]) -> T:
-        """Do something in a transaction; when this returns it is on the disk."""
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queue.put((work, future))
-        return await future
-
-    def close(self) -> None:
-        """Finish what was asked for, and close."""
-        self._queue.put(None)
-        self._thread.join()
-        self._db.close()
-        self._lock.close()
-
-    def _run(self) -> None:
-        while True:
-            batch = [self._queue.get()]
-            with contextlib.suppress(queue.Empty):
-                while len(batch) < 1000:
-                    batch.append(self._queue.get_nowait())
-            asked = [item for item in batch if item is not None]
-            if asked:
-                self._transact(asked)
-            if len(asked) < len(batch):
-                return
-
-    def _transact(self, asked: list[tuple[Work[Any], asyncio.Future[Any]]]) -> None:
-        outcomes: list[tuple[Any, BaseException | None]] = []
-        self._db.execute("begin immediate")
-        try:
-            for work, _ in asked:
-                self._db.execute("savepoint one")
-                try:
-                    outcomes.append((work(self._db), None))
-                except Exception as error:  # noqa: BLE001 - whatever one piece of work raises is its asker's alone
-                    self._db.execute("rollback to one")
-                    outcomes.append((None, error))
-                self._db.execute("release one")
-            if self._renamed:
-                # Once for all files of this transaction: their names must last before what refers to them.
-                _sync(self._data)
-                self._renamed = False
-            self._db.execute("commit")
-        except (sqlite3.Error, OSError) as error:
-            # The disk is full or gone: nothing of this was kept, and everybody must know.
-            with contextlib.suppress(sqlite3.Error):
-                self._db.execute("rollback")
-            outcomes = [(None, error)] * len(asked)
-        for (_, future), (result, failure) in zip(asked, outcomes, strict=True):
-            with contextlib.suppress(RuntimeError):  # the loop has ended before its log
-                future.get_loop().call_soon_threadsafe(_settle, future, result, failure)
-
-    # Data beside the log
-
-    def keep(self, data: bytes) -> str:
-        """Put data beside the log, within a transaction; the name it is found by again."""
-        digest = hashlib.sha256(data).hexdigest()
-        path = self.file(digest)
-        if not path.exists():
-            unfinished = path.with_suffix(".unfinished")
-            with unfinished.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-            self._renamed = True
-        return digest
-
-    def file(self, digest: str) -> Path:
-        """Where data of a digest is, or would be."""
-        return self._data / digest
-
-    # What the broker asks for
+        super().__init__(folder, _SCHEMA)
 
     def arrive(
         self, db: sqlite3.Connection, arrival: Arrival, parent: Stored | None, now: float
@@ -360,9 +255,7 @@ class EventLog:
             (last,),
         ).rowcount
         used = {row[0] for row in db.execute("select distinct digest from events where digest is not null")}
-        for path in self._data.iterdir():
-            if path.name not in used:
-                path.unlink(missing_ok=True)
+        self.discard_all_but(used)
         return gone
 
 
@@ -396,21 +289,3 @@ def _is(value: Any, kind: type[T]) -> T:
 
 def _damaged(value: Any) -> sqlite3.DatabaseError:
     return sqlite3.DatabaseError(f"a record holds {value!r:.80}, which was not written so")
-
-
-def _sync(folder: Path) -> None:
-    """Make renames in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _settle(future: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
-    if future.done():
-        return
-    if failure is None:
-        future.set_result(result)
-    else:
-        future.set_exception(failure)
