@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from functions.kit.page import page
-from knative.local.route import CallError
+from knative.local.call import CallError
 from knative.local.status import ENGINE, HEADERS
 
 if TYPE_CHECKING:

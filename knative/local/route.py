@@ -1,7 +1,6 @@
-"""The engine's one port: which Service a request is for, and calls from inside the engine to the same Services.
+"""The engine's one port: each request goes to the Service that its host or path names, the rest to the engine's pages.
 
-Hosts ``<name>.<namespace>.<any domain>`` and ``<tag>-<name>.<namespace>.…`` name a Service, as on a cluster. On any
-other host the first segment of the path does, which stays in the path; what is left is the engine's own.
+A segment of the path that names a Service stays in the path. Calls from inside the engine reach the same Services.
 """
 
 from __future__ import annotations
@@ -11,90 +10,24 @@ import ipaddress
 import re
 import socket
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from knative.local.exchange import Exchange, Headers
+from knative.local.call import Call, Response
+from knative.local.exchange import Exchange
 from knative.local.heads import AUTHORITY
+from knative.local.hosts import absolute, bare, by_host, by_path, is_this_machine, names_a_service
 from knative.local.inbound import Inbound
 from knative.local.outbound import Outbound
 from knative.local.pool import Pool
 from knative.local.service import Service
 
-LOCAL_DOMAIN = "localhost"
 _BACKLOG = 4096
 _SWEEP_SECONDS = 2.0
 _TOKEN = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+")
 _BREAKS = re.compile(rb"[\r\n\0]")
 _HOSTS = 10_000  # whose way is remembered
 _HOST_BYTES = 260
-_CLUSTER_SUFFIXES = (".svc.cluster.local", ".svc")
-
-
-@dataclass(frozen=True)
-class Response:
-    """The answer to a call from inside the engine. Header names are lower case."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-
-    def header(self, name: str) -> str | None:
-        """The first header of a name, or None."""
-        return next((value for key, value in self.headers if key == name), None)
-
-
-class CallError(OSError):
-    """A call broke off after its answer had begun, or its answer was too large."""
-
-
-@dataclass
-class _Call:
-    """The client of an exchange that begins inside the engine."""
-
-    limit: int
-    done: asyncio.Future[Response] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    _status: int = 0
-    _headers: tuple[tuple[str, str], ...] = ()
-    _body: list[bytes] = field(default_factory=list)
-    _size: int = 0
-
-    def head(self, exchange: Exchange, status: int, reason: bytes, headers: Headers, length: int | None) -> None:
-        self._status = status
-        self._headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
-
-    def data(self, exchange: Exchange, chunk: bytes) -> None:
-        self._size += len(chunk)
-        if self._size <= self.limit:
-            self._body.append(chunk)
-
-    def end(self, exchange: Exchange) -> None:
-        if self.done.done():
-            return
-        if self._size > self.limit:
-            self.done.set_exception(CallError(f"an answer of {self._size} bytes; at most {self.limit} are taken"))
-        else:
-            self.done.set_result(Response(self._status, self._headers, b"".join(self._body)))
-
-    def abort(self, exchange: Exchange) -> None:
-        if not self.done.done():
-            self.done.set_exception(CallError("the answer broke off"))
-
-    def tunnel(self, exchange: Exchange, reason: bytes, headers: Headers) -> None:
-        self.abort(exchange)
-
-    def informational(self, exchange: Exchange, status: int, reason: bytes, headers: Headers) -> None:
-        return
-
-    def flush(self) -> None:
-        return
-
-    def pause_body(self) -> None:
-        return
-
-    def resume_body(self) -> None:
-        return
 
 
 class Route:
@@ -183,7 +116,7 @@ class Route:
         host = exchange.host
         target = exchange.target
         if not target.startswith(b"/"):
-            host, target = _absolute(host, target)
+            host, target = absolute(host, target)
             if not AUTHORITY.fullmatch(host):
                 exchange.answer(400, "the request target is not a URL")
                 return
@@ -192,48 +125,23 @@ class Route:
         try:
             found = self._hosts[host]
         except KeyError:
-            found = self._look_up(_bare(host).decode("latin-1"), outside=True)
+            found = by_host(self.services, bare(host).decode("latin-1"), outside=True)
             if len(self._hosts) < _HOSTS and len(host) <= _HOST_BYTES:
                 self._hosts[host] = found
         if found is not None:
             self._forward(exchange, *found)
             return
-        service = self._by_path(target)
+        service = by_path(self.services, target)
         if service is not None:
             self._forward(exchange, service, None)
-        elif _names_a_service(host):
+        elif names_a_service(host):
             exchange.answer(404, "no such service")
         elif exchange.upgrade is not None or exchange.method == b"TRACE":
             exchange.answer(405, "method not allowed")
-        elif self._private and not _is_this_machine(host):
+        elif self._private and not is_this_machine(host):
             exchange.answer(421, "the console is at 127.0.0.1 and localhost")
         else:
             self._own.send(exchange)
-
-    def _look_up(self, host: str, *, outside: bool) -> tuple[Service, str | None] | None:
-        if outside and host.endswith(_CLUSTER_SUFFIXES):
-            return None
-        name, _, rest = host.partition(".")
-        namespace = rest.partition(".")[0]
-        service = self.services.get((namespace, name))
-        if service is not None:
-            return (service, None) if service.public or not outside else None
-        for service in self.services.values():
-            if service.namespace == namespace and name.endswith(f"-{service.name}"):
-                tag = name.removesuffix(f"-{service.name}")
-                if any(tag == target for _, _, target in service.traffic) and (service.public or not outside):
-                    return service, tag
-        return None
-
-    def _by_path(self, target: bytes) -> Service | None:
-        segment = target[1:].split(b"/", 1)[0].split(b"?", 1)[0].decode("latin-1")
-        if not segment or segment.startswith("_"):
-            return None
-        service = self.services.get(("default", segment))
-        if service is None:
-            named = [service for service in self.services.values() if service.name == segment]
-            service = named[0] if len(named) == 1 else None
-        return service if service is not None and service.public else None
 
     def _forward(self, exchange: Exchange, service: Service, tag: str | None) -> None:
         headers = exchange.headers
@@ -279,14 +187,14 @@ class Route:
             ValueError: A line break in the path or a header.
             CallError: The answer broke off, or was larger than ``limit``.
         """
-        found = self._look_up(_bare(host.lower().encode("latin-1")).decode("latin-1"), outside=False)
+        found = by_host(self.services, bare(host.lower().encode("latin-1")).decode("latin-1"), outside=False)
         if found is None:
             raise LookupError(f"no Service at {host}")
         pairs = headers.items() if isinstance(headers, Mapping) else headers
         encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
         if any(_BREAKS.search(part) for pair in ((method.encode(), path.encode()), *encoded) for part in pair):
             raise ValueError("a line break in a request")
-        call = _Call(limit)
+        call = Call(limit)
         exchange = Exchange(
             call,
             method.encode(),
@@ -305,37 +213,6 @@ class Route:
         except asyncio.CancelledError:
             exchange.client_gone()
             raise
-
-
-def _absolute(host: bytes, target: bytes) -> tuple[bytes, bytes]:
-    """The authority and path of a target in absolute form; the Host header does not count then (RFC 9112, 3.2.2)."""
-    scheme, found, rest = target.partition(b"://")
-    if not found or scheme.lower() not in (b"http", b"https"):
-        return host, target
-    authority, slash, path = rest.partition(b"/")
-    return authority.rsplit(b"@", 1)[-1].lower(), slash + path or b"/"
-
-
-def _bare(host: bytes) -> bytes:
-    """A host without its port and final dot."""
-    name, colon, port = host.rpartition(b":")
-    return (name if colon and port.isdigit() else host).rstrip(b".")
-
-
-def _is_this_machine(host: bytes) -> bool:
-    bare = _bare(host)
-    if not bare or bare == b"localhost" or bare.endswith(b".localhost"):
-        return True
-    try:
-        ipaddress.ip_address(bare.decode("latin-1").strip("[]"))
-    except ValueError:
-        return False
-    return True
-
-
-def _names_a_service(host: bytes) -> bool:
-    """Whether a host is of the form that only Services have: ``name.namespace.localhost``."""
-    return _bare(host).endswith(b"." + LOCAL_DOMAIN.encode())
 
 
 def _quoted(host: bytes) -> bytes:

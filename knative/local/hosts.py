@@ -1,0 +1,85 @@
+"""Which Service a request's host or path names. Pure.
+
+Hosts ``<name>.<namespace>.<any domain>`` and ``<tag>-<name>.<namespace>.…`` name a Service, as on a cluster. On any
+other host the first segment of the path does.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from knative.local.service import Service
+
+Services: TypeAlias = Mapping[tuple[str, str], Service]  # by namespace and name
+
+_LOCAL_DOMAIN = b"localhost"
+_CLUSTER_SUFFIXES = (".svc.cluster.local", ".svc")
+
+
+def by_host(services: Services, host: str, *, outside: bool) -> tuple[Service, str | None] | None:
+    """The Service that a host names, and the tag of its traffic if the host names one.
+
+    Args:
+        services: Those there are.
+        host: Lower case, bare.
+        outside: Whether the request comes from outside the engine, for which cluster-local Services are not there.
+    """
+    if outside and host.endswith(_CLUSTER_SUFFIXES):
+        return None
+    name, _, rest = host.partition(".")
+    namespace = rest.partition(".")[0]
+    service = services.get((namespace, name))
+    if service is not None:
+        return (service, None) if service.public or not outside else None
+    for service in services.values():
+        if service.namespace == namespace and name.endswith(f"-{service.name}"):
+            tag = name.removesuffix(f"-{service.name}")
+            if any(tag == target for _, _, target in service.traffic) and (service.public or not outside):
+                return service, tag
+    return None
+
+
+def by_path(services: Services, target: bytes) -> Service | None:
+    """The Service that the first segment of a path names: the default namespace's, or the only one of that name."""
+    segment = target[1:].split(b"/", 1)[0].split(b"?", 1)[0].decode("latin-1")
+    if not segment or segment.startswith("_"):
+        return None
+    service = services.get(("default", segment))
+    if service is None:
+        named = [service for service in services.values() if service.name == segment]
+        service = named[0] if len(named) == 1 else None
+    return service if service is not None and service.public else None
+
+
+def absolute(host: bytes, target: bytes) -> tuple[bytes, bytes]:
+    """The authority and path of a target in absolute form; the Host header does not count then (RFC 9112, 3.2.2)."""
+    scheme, found, rest = target.partition(b"://")
+    if not found or scheme.lower() not in (b"http", b"https"):
+        return host, target
+    authority, slash, path = rest.partition(b"/")
+    return authority.rsplit(b"@", 1)[-1].lower(), slash + path or b"/"
+
+
+def bare(host: bytes) -> bytes:
+    """A host without its port and final dot."""
+    name, colon, port = host.rpartition(b":")
+    return (name if colon and port.isdigit() else host).rstrip(b".")
+
+
+def is_this_machine(host: bytes) -> bool:
+    """Whether a host is an address, or a name that only ever leads to the machine it is used on."""
+    name = bare(host)
+    if not name or name == b"localhost" or name.endswith(b".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(name.decode("latin-1").strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def names_a_service(host: bytes) -> bool:
+    """Whether a host is of the form that only Services have: ``name.namespace.localhost``."""
+    return bare(host).endswith(b"." + _LOCAL_DOMAIN)
