@@ -34,7 +34,6 @@ FORMAT_NAMES = {
     18: "ifd64",
 }
 _BYTES = tuple(map(str, range(256)))
-_EIGHT_BITS = frozenset(range(256))
 # Whole powers of ten that fit a rational's denominator: quotients by them are decimals as they were written.
 _TENS = frozenset(10**power for power in range(1, 10))
 # Bytes beyond which a text that is none is mended without care.
@@ -64,9 +63,11 @@ def plain(entry: Entry) -> Scalar:
         return real(raw[0]) if len(raw) == 1 else " ".join([str(real(value)) for value in raw])  # type: ignore[arg-type]
     if len(raw) == 1:
         return raw[0]  # type: ignore[return-value]
-    # But 256 forms, and long tables of them; an offset in bytes, moved to where it is in the file, may outgrow one.
-    if kind == BYTE and raw and _EIGHT_BITS.issuperset(raw):
-        return " ".join(itemgetter(*raw)(_BYTES))
+    if kind == BYTE and raw:  # but 256 forms, and long tables of them
+        try:
+            return " ".join(itemgetter(*raw)(_BYTES))
+        except IndexError:
+            pass  # an offset, moved to where it stands in the file, may have outgrown a byte
     return " ".join(map(str, raw))
 
 
