@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 CONVERTERS = (1.0, 1.4, 2.0, 2.8)
@@ -38,6 +39,13 @@ def range_of(name: str) -> Range | None:
     return Range(*(part * float(converter[1]) for part in found)) if converter else found
 
 
+@lru_cache(maxsize=256)
+def _ranges(names: tuple[str, ...]) -> tuple[tuple[str, Range], ...]:
+    """The lenses of one number that tell their range, with it: read once a number, of which one has 200 lenses."""
+    told = ((name, range_of(name)) for name in (names[0].partition(" or ")[0], *names[1:]))
+    return tuple((name, found) for name, found in told if found is not None)
+
+
 def by_range(names: tuple[str, ...], short: float, long: float, aperture: float | None, model: str) -> str:
     """The lens of a camera that tells the focal lengths of what is mounted; empty where none fits.
 
@@ -54,9 +62,8 @@ def by_range(names: tuple[str, ...], short: float, long: float, aperture: float 
     ranged: list[str] = []
     fitting: list[str] = []
     for converter in CONVERTERS:
-        for name in (names[0].partition(" or ")[0], *names[1:]):
-            found = range_of(name)
-            if found is None or abs(short - found.short * converter) > NEAR_MM:
+        for name, found in _ranges(names):
+            if abs(short - found.short * converter) > NEAR_MM:
                 continue
             shown = f"{name} + {converter:g}x" if converter > 1 else name
             near.append(shown)
@@ -90,10 +97,9 @@ def by_spec(names: tuple[str, ...], spec: str) -> list[str]:
     """Those of several lenses with the range that Sony's LensSpec tells; if one is spelt like it, that one."""
     wanted = range_of(spec)
     found: list[str] = []
-    for name in (names[0].partition(" or ")[0], *names[1:]):
-        own = range_of(name)
-        if own is None or wanted is None:
-            continue
+    if wanted is None:
+        return found
+    for name, own in _ranges(names):
         if abs(own.short - wanted.short) > 0.5 or abs(own.long - wanted.long) > 0.5:
             continue
         if abs(own.wide - wanted.wide) > 0.15 or abs(own.tele - wanted.tele) > 0.15:
@@ -119,9 +125,8 @@ def by_picture(names: tuple[str, ...], focal: float | None, aperture: float | No
     matches: list[str] = []
     best: list[str] = []
     least = math.inf
-    for name in (names[0].partition(" or ")[0], *names[1:]):
-        found = range_of(name)
-        if found is None or (focal and not found.short - 0.5 <= focal <= found.long + 0.5):
+    for name, found in _ranges(names):
+        if focal and not found.short - 0.5 <= focal <= found.long + 0.5:
             continue
         if aperture:
             if not found.wide - 0.15 <= aperture <= found.tele + 0.15:
