@@ -77,6 +77,7 @@ def test_every_shipped_package_is_audited_once_in_one_version() -> None:
     assert max(names.values()) == 1
 
 
+@pytest.mark.slow  # `make check` writes and validates them all
 def test_each_bill_of_materials_is_valid_and_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supply_chain, "SHIPPED", ("exif",))
     supply_chain.OUT.mkdir(exist_ok=True)
