@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from bisect import bisect_left
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import asdict, dataclass
 
 from knative.local.activator import Activator
 from knative.local.autoscaler import Autoscaler, Decision
@@ -16,42 +14,11 @@ from knative.local.metrics import Report, RevisionMetrics, extrapolate, sample_s
 from knative.local.pod import Pod, PodState, suffix
 from knative.local.scaler import UNKNOWN, Condition, PodAutoscaler, Step, bounded
 from knative.local.scaling import ScalingSpec
+from knative.local.tally import Tally
 from knative.local.template import Template
 
 REQUEST_TIMEOUT = "activator request timeout"  # Knative's bodies of a 504
 DIRECT_TIMEOUT = "request timeout"
-# Seconds; from a warm answer on loopback to the longest timeout.
-LATENCY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
-CLIENT_GONE = 499
-_HISTORY = 600
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One second of a revision, for plots. Concurrency in requests, latency in seconds."""
-
-    at: float
-    concurrency: float
-    requests: int
-    errors: int
-    latency: float | None
-    queued: int
-    desired: int
-    ready: int
-    panic: bool
-
-    def as_dict(self) -> dict[str, float | bool | None]:
-        """For JSON."""
-        return asdict(self)
-
-
-@dataclass(slots=True)
-class _Second:
-    """Answers of the present second; ``seconds`` is the sum of their latencies."""
-
-    requests: int = 0
-    errors: int = 0
-    seconds: float = 0.0
 
 
 class Revision:
@@ -72,10 +39,8 @@ class Revision:
         replicas: Pods it was told to run.
         decision: The last decision with its numbers, or None.
         step: What came of it: bounds, steps to zero, the activator's place.
-        history: One ``Moment`` a second, the last ten minutes while it is alive.
         decisions: When the autoscaler changed its mind: time, pods, and why in words.
-        requests: Answers by status, since the start.
-        latency_sum, latency_counts: Of all answers: seconds, and how many up to each of ``LATENCY_BOUNDS``.
+        tally: What it has answered.
         cold_starts: Starts from zero with a request waiting.
     """
 
@@ -102,11 +67,8 @@ class Revision:
         self.replicas = 0
         self.decision: Decision | None = None
         self.step: Step | None = None
-        self.history: deque[Moment] = deque(maxlen=_HISTORY)
         self.decisions: deque[tuple[float, int, str]] = deque(maxlen=50)
-        self.requests: Counter[int] = Counter()
-        self.latency_sum = 0.0
-        self.latency_counts = [0] * (len(LATENCY_BOUNDS) + 1)
+        self.tally = Tally(clock)
         self.cold_starts = 0
         self._clock = clock
         self._write = write
@@ -121,7 +83,6 @@ class Revision:
         self._ebc = -1
         self._wanted = UNKNOWN
         self._stopped = False
-        self._second = _Second()
         self.was_ready = asyncio.Event()
 
     # Requests
@@ -136,7 +97,7 @@ class Revision:
             exchange.timers.append(loop.call_later(template.response_start_timeout, self._not_begun, exchange))
         if template.idle_timeout is not None:
             exchange.timers.append(loop.call_later(template.idle_timeout, self._idle, exchange, -1))
-        exchange.at_end = self._ended
+        exchange.at_end = self.tally.ended
         self.activator.take(exchange)
 
     def _timed_out(self, exchange: Exchange) -> None:
@@ -153,16 +114,6 @@ class Revision:
             return
         timeout = self.template.idle_timeout or 0.0
         exchange.timers.append(asyncio.get_running_loop().call_later(timeout, self._idle, exchange, seen))
-
-    def _ended(self, exchange: Exchange) -> None:
-        latency = self._clock() - exchange.begun
-        # 499 is nginx's number for a client that did not wait for the answer.
-        self.requests[exchange.status or CLIENT_GONE] += 1
-        self.latency_sum += latency
-        self.latency_counts[bisect_left(LATENCY_BOUNDS, latency)] += 1
-        self._second.requests += 1
-        self._second.errors += exchange.status >= 500
-        self._second.seconds += latency
 
     # Pods
 
@@ -304,23 +255,12 @@ class Revision:
             if self.scaling.target_burst_capacity != -1:
                 sample = random.sample(ready, sample_size(len(ready)))
                 self._metrics.record(now, extrapolate([reports[pod] for pod in sample], len(ready)))
-        self._remember(now, concurrency)
-
-    def _remember(self, now: float, concurrency: float) -> None:
-        second = self._second
-        if not (self.pods or second.requests or concurrency or (self.history and self.history[-1].ready)):
-            return
-        self._second = _Second()
-        self.history.append(
-            Moment(
-                at=now,
-                concurrency=concurrency,
-                requests=second.requests,
-                errors=second.errors,
-                latency=second.seconds / second.requests if second.requests else None,
-                queued=self.activator.queued,
-                desired=max(self.desired, 0),
-                ready=self.ready,
-                panic=self._autoscaler.panic_since is not None,
-            )
+        self.tally.remember(
+            now,
+            concurrency,
+            queued=self.activator.queued,
+            desired=max(self.desired, 0),
+            ready=self.ready,
+            panic=self._autoscaler.panic_since is not None,
+            pods=len(self.pods),
         )

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from knative.local.annotations import ANNOTATIONS
-from knative.local.revision import LATENCY_BOUNDS, Revision
+from knative.local.tally import LATENCY_BOUNDS
 
 if TYPE_CHECKING:
     from knative.local.engine import Engine
     from knative.local.pod import Pod
+    from knative.local.revision import Revision
     from knative.local.service import Service
 
 _STREAM_SECONDS = 1.0
@@ -104,14 +105,18 @@ def _revision(revision: Revision, history: int) -> dict[str, Any]:
         "decision": revision.decision.as_dict() if revision.decision else None,
         "scale": {"words": step.words, "wakeAfter": step.wake_after} if step else None,
         "decisions": [{"at": at, "desired": desired, "words": words} for at, desired, words in revision.decisions],
-        "requests": {str(code): count for code, count in sorted(revision.requests.items())},
-        "latency": {"p50": quantile(revision, 0.5), "p95": quantile(revision, 0.95), "p99": quantile(revision, 0.99)},
+        "requests": {str(code): count for code, count in sorted(revision.tally.requests.items())},
+        "latency": {
+            "p50": revision.tally.quantile(0.5),
+            "p95": revision.tally.quantile(0.95),
+            "p99": revision.tally.quantile(0.99),
+        },
         "coldStarts": revision.cold_starts,
         "pods": [_pod(pod) for pod in revision.pods],
-        "now": revision.history[-1].as_dict() if revision.history else None,
+        "now": revision.tally.moments[-1].as_dict() if revision.tally.moments else None,
     }
     if history:
-        data["history"] = [moment.as_dict() for moment in list(revision.history)[-history:]]
+        data["history"] = [moment.as_dict() for moment in list(revision.tally.moments)[-history:]]
     return data
 
 
@@ -149,20 +154,6 @@ def _pod(pod: Pod) -> dict[str, Any]:
 def in_flight(revision: Revision) -> int:
     """Requests inside the data path, waiting or being served; none is counted twice."""
     return revision.activator.in_flight + sum(pod.proxy.direct for pod in revision.pods)
-
-
-def quantile(revision: Revision, share: float) -> float | None:
-    """An upper bound of a quantile of the latency in seconds, as the histogram's buckets allow; None without data."""
-    counts = revision.latency_counts
-    total = sum(counts)
-    if not total:
-        return None
-    seen = 0
-    for bound, count in zip(LATENCY_BOUNDS, counts, strict=False):
-        seen += count
-        if seen >= share * total:
-            return bound
-    return None
 
 
 class _Streams:
@@ -237,17 +228,17 @@ def _exposition(engine: Engine) -> Iterator[str]:
     yield "# HELP revision_request_count Requests answered; 499 is a client that went away."
     yield "# TYPE revision_request_count counter"
     for service, revision in revisions:
-        for code, count in sorted(revision.requests.items()):
+        for code, count in sorted(revision.tally.requests.items()):
             yield f'revision_request_count{{{_labels(service, revision)},response_code="{code}"}} {count}'
     yield "# HELP revision_request_latencies Seconds from arrival to the end of the answer."
     yield "# TYPE revision_request_latencies histogram"
     for service, revision in revisions:
         labels = _labels(service, revision)
         total = 0
-        for bound, count in zip((*LATENCY_BOUNDS, "+Inf"), revision.latency_counts, strict=True):
+        for bound, count in zip((*LATENCY_BOUNDS, "+Inf"), revision.tally.latency_counts, strict=True):
             total += count
             yield f'revision_request_latencies_bucket{{{labels},le="{bound}"}} {total}'
-        yield f"revision_request_latencies_sum{{{labels}}} {revision.latency_sum:g}"
+        yield f"revision_request_latencies_sum{{{labels}}} {revision.tally.latency_sum:g}"
         yield f"revision_request_latencies_count{{{labels}}} {total}"
 
 
