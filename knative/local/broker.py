@@ -21,12 +21,10 @@ from functions.kit.problems import Problem
 from knative.local.activity import Activity
 from knative.local.delivery import DEFAULT, Policy, error_attributes, retried
 from knative.local.eventlog import Arrival, Due, EventLog, Stored
-from knative.local.filters import passes
+from knative.local.ingress import TTL, Ingress, addressed, kept
 from knative.local.manifests import Resource
-from knative.local.topology import Destination, Subscription, Topology, build
+from knative.local.topology import Destination, Subscription, build
 
-TTL = "knativebrokerttl"
-DEFAULT_TTL = 255
 # As many deliveries at once to one target: more than its pods take, so that the autoscaler sees the demand.
 IN_FLIGHT = 100
 _PRUNE_EVERY = 500
@@ -66,13 +64,13 @@ class Broker:
         clock: Seconds since the epoch.
 
     Attributes:
-        topology: What runs now.
+        ingress: What runs now, and how events enter it.
         activity: What happens: accepted, delivered, retried, dead, dropped, log-failed.
     """
 
     def __init__(self, log: EventLog, send: Send, *, origin: str, clock: Callable[[], float]) -> None:
         self.log = log
-        self.topology = Topology()
+        self.ingress = Ingress(log, clock)
         self.activity = Activity(clock)
         self._send = send
         self._origin = origin
@@ -86,7 +84,7 @@ class Broker:
 
     def apply(self, resources: Iterable[Resource]) -> None:
         """Run these Brokers, Triggers, Sequences and Parallels from now on."""
-        self.topology = build(resources)
+        self.ingress.topology = build(resources)
 
     async def start(self) -> int:
         """Take up what was pending when the engine last ended; how many deliveries that is."""
@@ -120,17 +118,7 @@ class Broker:
             Problem: 400 if its ttl is spent.
             sqlite3.Error, OSError: it could not be kept.
         """
-        if node not in self.topology.nodes:
-            raise LookupError(node)
-        ttl = _ttl(event)
-        if ttl <= 0:
-            raise Problem(400, "ttl-spent", "Event refused", f"{TTL} is spent: the event has gone in a circle")
-        attributes = _kept(event)
-
-        def enter(db: sqlite3.Connection) -> tuple[int, list[Due]]:
-            return self._enter(db, node, attributes, event.data, ttl, None, "")
-
-        seq, dues = await self.log.run(enter)
+        seq, dues = await self.log.run(self.ingress.admitted(node, event))
         self.activity.tell("accepted", event=seq, id=event.id, type=event.type, source=event.source, node=node)
         self._start(dues)
         if seq % _PRUNE_EVERY == 0:
@@ -142,31 +130,6 @@ class Broker:
             await self.log.run(self.log.prune)
         except (sqlite3.Error, OSError) as error:
             self.activity.tell("log-failed", error=f"nothing was forgotten: {error}")
-
-    def _enter(
-        self,
-        db: sqlite3.Connection,
-        node: str,
-        attributes: Mapping[str, str],
-        data: bytes | None,
-        ttl: int,
-        parent: Stored | None,
-        via: str,
-    ) -> tuple[int, list[Due]]:
-        """An event comes to a node, and through subscribers that are nodes themselves to those."""
-        taking = [one for one in self.topology.nodes.get(node, ()) if passes(one.filter(attributes))]
-        nothing: dict[str, str] = {}
-        deliveries = tuple(
-            (one.name, "subscriber", _target(one.subscriber), nothing) for one in taking if not one.subscriber.node
-        )
-        now = self._clock()
-        arrival = Arrival(node, attributes, data, ttl, deliveries, via)
-        seq, dues = self.log.arrive(db, arrival, parent, now)
-        here = Stored(seq, node, attributes, None, None, len(data or b""), ttl, parent.root if parent else seq)
-        for one in taking:
-            if one.subscriber.node and ttl > 1:
-                dues += self._enter(db, one.subscriber.node, attributes, data, ttl - 1, here, one.name)[1]
-        return seq, dues
 
     # Out
 
@@ -202,7 +165,7 @@ class Broker:
 
     async def _attempt(self, due: Due) -> None:
         to = Destination(**due.target)
-        subscription = self.topology.subscription(due.subscription)
+        subscription = self.ingress.topology.subscription(due.subscription)
         policy = subscription.policy if subscription else Policy.of(DEFAULT)
         async with self._room[to]:
             stored = await self.log.run(lambda db: self.log.event(db, due.event))
@@ -275,16 +238,16 @@ class Broker:
         self, due: Due, stored: Stored, destination: Destination, reply: Event, answer: Answer, seconds: float
     ) -> None:
         """The delivery is done and its reply goes on, in one transaction."""
-        attributes = _kept(reply)
+        attributes = kept(reply)
 
         def work(db: sqlite3.Connection) -> tuple[int, list[Due]]:
             now = self._clock()
             self.log.settle(db, due, "done", code=answer.status, error="", seconds=seconds, now=now)
             if destination.node:
                 ttl = stored.ttl - 1
-                return self._enter(db, destination.node, attributes, reply.data, ttl, stored, due.subscription)
+                return self.ingress.enter(db, destination.node, attributes, reply.data, ttl, stored, due.subscription)
             nothing: dict[str, str] = {}
-            onwards = ((due.subscription, "reply", _target(destination), nothing),)
+            onwards = ((due.subscription, "reply", addressed(destination), nothing),)
             arrival = Arrival(str(destination), attributes, reply.data, stored.ttl - 1, onwards, due.subscription)
             return self.log.arrive(db, arrival, stored, now)
 
@@ -313,11 +276,11 @@ class Broker:
             code, error = answer.status, _said(answer)
             self.log.settle(db, due, "dead", code=code, error=error, seconds=seconds, now=now)
             if not sink.node:
-                return [self.log.bury(db, due, _target(sink), extra, now)]
-            kept = self.log.file(stored.digest) if stored.digest else None
-            data = stored.data if kept is None else kept.read_bytes() if kept.exists() else None
+                return [self.log.bury(db, due, addressed(sink), extra, now)]
+            beside = self.log.file(stored.digest) if stored.digest else None
+            data = stored.data if beside is None else beside.read_bytes() if beside.exists() else None
             attributes = {**stored.attributes, **extra}
-            return self._enter(db, sink.node, attributes, data, stored.ttl - 1, stored, due.subscription)[1]
+            return self.ingress.enter(db, sink.node, attributes, data, stored.ttl - 1, stored, due.subscription)[1]
 
         dues = await self.log.run(work)
         self._tell_of(due, stored, "dead", answer, seconds, to=str(sink))
@@ -346,25 +309,6 @@ class Broker:
         self.activity.tell(kind, **named, subscription=due.subscription, **tried, **error, **more)
 
 
-def _ttl(event: Event) -> int:
-    """The ttl with which an event enters, as Knative's ingress reckons: one less than it says, or the default."""
-    try:
-        return int(event.get(TTL)) - 1 if event.get(TTL) else DEFAULT_TTL
-    except ValueError:
-        return DEFAULT_TTL
-
-
-def _kept(event: Event) -> dict[str, str]:
-    """The attributes that go into the log: the ttl is reckoned there, and an implied media type is written out."""
-    attributes = {name: event.get(name) for name in event.attributes if name != TTL}
-    return {"datacontenttype": event.implied, **attributes} if event.implied else attributes
-
-
-def _target(destination: Destination) -> dict[str, str]:
-    fields = {"host": destination.host, "path": destination.path, "url": destination.url}
-    return {name: value for name, value in fields.items() if value}
-
-
 def _reply(answer: Answer) -> tuple[Event | None, Answer]:
     """The event in an answer, if there is one; the answer is a failure if its body is anything else."""
     try:
@@ -372,10 +316,7 @@ def _reply(answer: Answer) -> tuple[Event | None, Answer]:
     except Problem as problem:
         return None, Answer(_NO_EVENT, body=f"the answer is no valid event: {problem.detail}".encode())
     if event is None and answer.body:
-        said = (
-            b"received a non-empty response not recognized as CloudEvent. The response MUST be either empty or a valid"
-        )
-        return None, Answer(_NO_EVENT, body=said + b" CloudEvent")
+        return None, Answer(_NO_EVENT, body=_NO_EVENT_SAID)
     return event, answer
 
 

@@ -119,7 +119,7 @@ class Eventing:
                 task.add_done_callback(self._tasks.discard)
         if self.broker is not None:
             self.broker.apply(manifests.resources)
-            for name, reason in self.broker.topology.unready.items():
+            for name, reason in self.broker.ingress.topology.unready.items():
                 self._engine.say(f"{name} does not run: {reason}")
 
     async def _start(self, _app: web.Application) -> None:
@@ -185,7 +185,7 @@ class Eventing:
         try:
             if self._failure:
                 raise Problem(503, "not-kept", "Event not kept", self._failure)
-            if self.broker is None or node not in self.broker.topology.nodes:
+            if self.broker is None or node not in self.broker.ingress.topology.nodes:
                 raise Problem(
                     404, "no-such-broker", "No such Broker", f"no manifest holds the Broker of {request.path}"
                 )
@@ -224,7 +224,7 @@ class Eventing:
             totals, told = await self.broker.log.run(read)
         except (sqlite3.Error, OSError) as error:
             return _unreadable(error)
-        topology = self.broker.topology
+        topology = self.broker.ingress.topology
         return web.json_response(
             {
                 "brokers": sorted(node for node in topology.nodes if node.startswith("broker/")),
