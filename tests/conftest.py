@@ -10,6 +10,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser
 
 from tests.browser import chromium
@@ -71,6 +72,14 @@ def browser() -> Iterator[Browser]:
     """Headless Chromium; skipped by name where it is missing."""
     with chromium() as opened:
         yield opened
+
+
+@pytest.fixture(autouse=True)
+def pillows_own_guard() -> Iterator[None]:
+    """A function sets Pillow's guard against large images to its own limit, for the process: not for the next test."""
+    most = Image.MAX_IMAGE_PIXELS
+    yield
+    Image.MAX_IMAGE_PIXELS = most
 
 
 @pytest.fixture(autouse=True)

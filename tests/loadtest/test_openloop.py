@@ -28,7 +28,10 @@ Handler = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 async def serving(handler: Handler) -> Any:
     """A server that hands each request's head and body to `handler`; its URL."""
 
+    sessions: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
+
     async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        sessions[asyncio.current_task()] = writer
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -36,14 +39,25 @@ async def serving(handler: Handler) -> Any:
                 body = await reader.readexactly(int(length)) if length else b""
                 await handler(head + body, writer)
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # the client has gone, or the test has ended
         finally:
             writer.close()
 
     server = await asyncio.start_server(session, "127.0.0.1", 0)
     async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        try:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        finally:
+            # Here and not when the loop is closed, where what is still open would be complained of.
+            server.close()
+            await asyncio.sleep(0.05)  # what has been accepted comes to its session
+            for writer in sessions.values():
+                writer.transport.abort()
+            left = [task for task in sessions if task is not None and not task.done()]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left)
 
 
 def ok(body: bytes = b"ok") -> bytes:
@@ -231,6 +245,8 @@ def test_a_server_that_goes_away_refuses_and_one_that_comes_back_answers() -> No
                 while await reader.readuntil(b"\r\n\r\n"):
                     writer.write(ok())
             except (asyncio.IncompleteReadError, ConnectionError):
+                pass
+            finally:
                 writer.close()
 
         writers: list[asyncio.StreamWriter] = []
