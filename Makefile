@@ -45,7 +45,7 @@ fuzz: $(VENV)/.dev  ## coverage-guided and property-based fuzzing of every parse
 chaos: $(VENV)/.dev  ## kills, hangs, full disks, clock jumps
 	$(BIN)/python -m tests.chaos $(ARGS)
 
-soak: $(VENV)/.dev  ## thirty minutes of mixed load with kills
+soak: $(VENV)/.dev  ## thirty minutes of mixed load with kills; ARGS='--minutes 2' for less
 	$(BIN)/python -m tests.chaos soak --minutes 30 $(ARGS)
 
 loadtest: $(VENV)/.dev  ## the quick set against the local engine; SCENARIO=name for another
