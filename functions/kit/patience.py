@@ -25,6 +25,7 @@ from functions.kit.problems import MEDIA_TYPE, Problem
 
 HEAD_SECONDS = 10.0
 LINGER_SECONDS = 2.0
+LINGER_BYTES = 2**20
 LOOK_SECONDS = 0.5
 HEAD_BYTES = 64 * 1024
 USUAL_HEAD_BYTES = 4096  # without most of the body that may have come with it
@@ -196,19 +197,16 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         self.pending_conns.append(conn)
 
     def _drop(self, conn: Any, client: Any) -> None:
-        """Throw away what an ended connection still sends, until its client closes it."""
+        """Throw away what an ended connection still sends, up to a mebibyte, until its client closes it."""
         try:
-            for _ in range(DRAIN_READS):
-                if not client.recv(HEAD_BYTES, socket.MSG_DONTWAIT):
+            while data := client.recv(HEAD_BYTES, socket.MSG_DONTWAIT):
+                conn.dropped = getattr(conn, "dropped", 0) + len(data)
+                if conn.dropped > LINGER_BYTES:
                     break
-            else:
-                conn.dropped = getattr(conn, "dropped", 0) + 1
-                if conn.dropped < DRAIN_READS:
-                    return
         except BlockingIOError:
             return
         except OSError:
-            pass
+            pass  # it is gone
         self.poller.unregister(client)
         self.pending_conns.remove(conn)
         self._end(conn)

@@ -171,10 +171,11 @@ async def _serve(options: argparse.Namespace, paths: Sequence[Path], manifests: 
         eventing.mount(engine, options.state)
     try:
         engine.apply(manifests, code.fingerprint(directory))
+        seen = _state(engine, paths)  # before anybody is told that it is up: what they change then is a change
         await engine.start(sock)
         for line in greeting(engine):
             printer.say(line)
-        follower = loop.create_task(_follow(engine, paths, reload, watch=options.watch))
+        follower = loop.create_task(_follow(engine, paths, reload, seen, watch=options.watch))
         await stopping.wait()
         follower.cancel()
         printer.say("stopping")
@@ -187,11 +188,12 @@ async def _serve(options: argparse.Namespace, paths: Sequence[Path], manifests: 
     return 0
 
 
-async def _follow(engine: Engine, paths: Sequence[Path], reload: asyncio.Event, *, watch: bool) -> None:
+async def _follow(
+    engine: Engine, paths: Sequence[Path], reload: asyncio.Event, seen: tuple[object, ...], *, watch: bool
+) -> None:
     """Apply the manifests again on SIGHUP and, when watching, after a change of them or of the code."""
     from knative.local import code
 
-    seen = await asyncio.to_thread(_state, engine, paths)
     while True:
         asked = False
         try:
