@@ -7,8 +7,8 @@ from collections.abc import Callable
 from struct import unpack_from
 from typing import Any
 
+from functions.exif.properties import URGENCY
 from functions.exif.values import text_of
-from functions.exif.xmp import URGENCY
 
 Put = Callable[[str, Any, Any], None]
 Warn = Callable[[str], None]

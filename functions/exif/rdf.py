@@ -6,70 +6,23 @@ depth are bounded; a packet that breaks off keeps what came before the break.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, NoReturn
 from xml.parsers import expat
+
+from functions.exif.namespaces import Name, Names, table, usual
 
 MAX_PACKET = 8 * 2**20
 MAX_NODES = 20_000
 MAX_DEPTH = 48
-# Called with usual prefix, local name, and text, list, structure or `Languages`.
-Keep = Callable[[str, str, Any], None]
+# Called with a property's name, and text, list, structure or `Languages`.
+Keep = Callable[[Name, Any], None]
 Warn = Callable[[str], None]
-# An element: its name, attributes, children and pieces of text. Tuples, because a packet has hundreds of them.
-Node = tuple[str, dict[str, str], "list[Node]", list[str]]
+# An element: its name, its attributes, and what it holds: its children or, without any, its text. A tuple, because a
+# packet has hundreds of them.
+Node = tuple[str, dict[str, str], "list[Node] | str"]
 
-# Namespaces that writers bind to prefixes of their own, by their usual prefix.
-_NAMESPACES = {
-    "http://ns.adobe.com/exif/1.0/aux/": "aux",
-    "http://ns.adobe.com/camera-raw-settings/1.0/": "crs",
-    "http://purl.org/dc/elements/1.1/": "dc",
-    "http://ns.adobe.com/exif/1.0/": "exif",
-    "http://cipa.jp/exif/1.0/": "exifEX",
-    "http://ns.adobe.com/pdf/1.3/": "pdf",
-    "http://ns.adobe.com/photoshop/1.0/": "photoshop",
-    "http://www.w3.org/1999/02/22-rdf-syntax-ns#": "rdf",
-    "http://ns.adobe.com/tiff/1.0/": "tiff",
-    "adobe:ns:meta/": "x",
-    "http://ns.adobe.com/xap/1.0/": "xmp",
-    "http://ns.adobe.com/xap/1.0/bj/": "xmpBJ",
-    "http://ns.adobe.com/xmp/1.0/DynamicMedia/": "xmpDM",
-    "http://ns.adobe.com/xap/1.0/mm/": "xmpMM",
-    "http://ns.adobe.com/xap/1.0/rights/": "xmpRights",
-    "http://ns.adobe.com/xmp/note/": "xmpNote",
-    "http://ns.adobe.com/xap/1.0/t/pg/": "xmpTPg",
-    "http://ns.adobe.com/xap/1.0/g/": "xmpG",
-    "http://ns.adobe.com/xap/1.0/sType/ResourceRef#": "stRef",
-    "http://ns.adobe.com/xap/1.0/sType/ResourceEvent#": "stEvt",
-    "http://ns.adobe.com/lightroom/1.0/": "lr",
-    "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/": "iptcCore",
-    "http://iptc.org/std/Iptc4xmpExt/2008-02-29/": "iptcExt",
-    "http://ns.microsoft.com/photo/1.0": "microsoft",
-    "http://ns.microsoft.com/photo/1.0/": "microsoft",
-    "http://ns.microsoft.com/photo/1.1": "MP1",
-    "http://ns.microsoft.com/photo/1.2/": "MP",
-    "http://ns.useplus.org/ldf/xmp/1.0/": "plus",
-    "http://www.metadataworkinggroup.com/schemas/regions/": "mwg-rs",
-    "http://www.metadataworkinggroup.com/schemas/keywords/": "mwg-kw",
-    "http://ns.google.com/photos/1.0/panorama/": "GPano",
-    "http://ns.google.com/photos/1.0/image/": "GImage",
-    "http://ns.google.com/photos/1.0/depthmap/": "GDepth",
-    "http://ns.google.com/photos/1.0/camera/": "GCamera",
-    "http://www.dji.com/drone-dji/1.0/": "drone-dji",
-    "http://rs.tdwg.org/dwc/index.htm": "dwc",
-}
-_PREFIXES = {
-    "Iptc4xmpCore": "iptcCore",
-    "Iptc4xmpExt": "iptcExt",
-    "photomechanic": "photomech",
-    "MicrosoftPhoto": "microsoft",
-    "prismusagerights": "pur",
-    "GettyImagesGIFT": "getty",
-    "hdr_metadata": "hdr",
-}
-_STRUCTURAL = frozenset(("rdf", "x", "xml", "xmlns", "iX"))
+_ABOUT, _TOOLKIT = Name("rdf", "about"), Name("x", "xmptk")
 
 
 class Languages(dict[str, Any]):
@@ -91,10 +44,10 @@ def read(packet: bytes, keep: Keep, warn: Warn) -> None:
     if len(packet) > MAX_PACKET:
         warn(f"XMP of {len(packet):,} bytes; more than {MAX_PACKET:,} are not read")
         return
-    document: Node = ("", {}, [], [])
+    roots: list[Node] = []
     prefixes: dict[str, str] = {}
     try:
-        _parse(packet.strip(b"\0 \t\r\n"), document, prefixes)
+        _parse(packet.strip(b"\0 \t\r\n"), roots, prefixes)
     except expat.ExpatError as error:
         # What stands behind the root element is of no matter.
         if error.code != 9:
@@ -102,35 +55,44 @@ def read(packet: bytes, keep: Keep, warn: Warn) -> None:
     except (_Refused, ValueError, LookupError) as error:
         warn(f"XMP is refused: {error}")
         return
-    for root in document[2]:
-        _Reader(prefixes, keep).element(root)
+    reader = _Reader(table(prefixes), keep)
+    for root in roots:
+        reader.element(root)
 
 
-def _parse(packet: bytes, document: Node, prefixes: dict[str, str]) -> None:
-    """Build the tree below a document, within bounds, and gather the prefixes that it binds."""
-    path = [document]
-    nodes = 0
+def _parse(packet: bytes, roots: list[Node], prefixes: dict[str, str]) -> None:
+    """Build the tree, within bounds, and gather the prefixes that it binds.
+
+    Text is gathered as it comes, spaces between elements too, by no more than a list's own method: a start throws away
+    what came before it, so that the end of an element without children finds that element's text alone.
+    """
+    room = MAX_NODES
+    path: list[tuple[str, dict[str, str], list[Node]]] = []
+    texts: list[str] = []
+    siblings = roots
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal nodes
-        nodes += 1 + len(attributes)
-        if nodes > MAX_NODES:
+        nonlocal room, siblings
+        room -= 1
+        if attributes:
+            room -= len(attributes)
+            for key in attributes:
+                if key[:6] == "xmlns:":
+                    prefix = key[6:]
+                    prefixes[prefix] = usual(prefix, attributes[key])
+        if room < 0:
             raise _Refused(f"it has more than {MAX_NODES:,} elements and attributes")
-        if len(path) > MAX_DEPTH:
+        if len(path) >= MAX_DEPTH:
             raise _Refused(f"it is nested deeper than {MAX_DEPTH}")
-        for key in attributes:
-            if key.startswith("xmlns:"):
-                prefix = key[6:]
-                prefixes[prefix] = _NAMESPACES.get(attributes[key]) or _PREFIXES.get(prefix, prefix)
-        node: Node = (name, attributes, [], [])
-        path[-1][2].append(node)
-        path.append(node)
+        path.append((name, attributes, siblings))
+        siblings = []
+        texts.clear()
 
     def end(_name: str) -> None:
-        del path[-1]
-
-    def text(data: str) -> None:
-        path[-1][3].append(data)
+        nonlocal siblings
+        name, attributes, around = path.pop()
+        around.append((name, attributes, siblings or "".join(texts)))
+        siblings = around
 
     def doctype(*_: Any) -> NoReturn:
         raise _Refused("it has a DOCTYPE")
@@ -139,123 +101,111 @@ def _parse(packet: bytes, document: Node, prefixes: dict[str, str]) -> None:
     parser.buffer_text = True
     parser.StartElementHandler = start
     parser.EndElementHandler = end
-    parser.CharacterDataHandler = text
+    parser.CharacterDataHandler = texts.append
     parser.StartDoctypeDeclHandler = doctype
-    parser.Parse(packet, True)
+    try:
+        parser.Parse(packet, True)
+    finally:
+        while path:  # what the packet broke off in
+            end("")
 
 
 class _Reader:
     """Reads the RDF of a tree."""
 
-    def __init__(self, prefixes: dict[str, str], keep: Keep) -> None:
-        self.prefixes = prefixes
+    def __init__(self, names: Names, keep: Keep) -> None:
+        self.names = names
         self.keep = keep
-        self._split: dict[str, tuple[str, str]] = {}
-
-    def split(self, name: str) -> tuple[str, str]:
-        """Usual prefix and local name."""
-        found = self._split.get(name)
-        if found is None:
-            prefix, colon, local = name.partition(":")
-            found = (self.prefixes.get(prefix) or _PREFIXES.get(prefix, prefix), local) if colon else ("", prefix)
-            self._split[name] = found
-        return found
 
     def element(self, node: Node) -> None:
         """The root, or what stands around the RDF."""
-        name, attributes, children, _ = node
-        if self.split(name) == ("rdf", "RDF"):
+        written, attributes, children = node
+        whole = self.names[written].role == "RDF"
+        if not whole:
+            for key, text in attributes.items():
+                name = self.names[key]
+                if name.prefix == "x" and name.local in ("xmptk", "xaptk"):
+                    self.keep(_TOOLKIT, text)
+        if not isinstance(children, str):
+            read = self.description if whole else self.element
             for child in children:
-                self.description(child)
-            return
-        for key, text in attributes.items():
-            if self.split(key) in (("x", "xmptk"), ("x", "xaptk")):
-                self.keep("x", "xmptk", text)
-        for child in children:
-            self.element(child)
+                read(child)
 
     def description(self, node: Node) -> None:
         """The properties of a resource."""
-        _, attributes, children, _ = node
+        _, attributes, children = node
+        names, keep = self.names, self.keep
         for key, text in attributes.items():
-            prefix, local = self.split(key)
-            if local == "about" and prefix in ("rdf", ""):
+            name = names[key]
+            if name.local == "about" and name.prefix in ("rdf", ""):
                 if text:
-                    self.keep("rdf", "about", text)
-            elif prefix and prefix not in _STRUCTURAL:
-                self.keep(prefix, local, text)
+                    keep(_ABOUT, text)
+            elif name.own:
+                keep(name, text)
+        if isinstance(children, str):
+            return
         for child in children:
-            prefix, local = self.split(child[0])
-            if prefix and prefix not in _STRUCTURAL:
-                self.keep(prefix, local, self.value(child))
+            written, attributes, held = child
+            name = names[written]
+            if name.own:
+                keep(name, held if not attributes and isinstance(held, str) else self.value(child))
 
     def value(self, node: Node) -> Any:
         """What a property holds: text, a list, languages, or a structure."""
-        _, attributes, children, text = node
-        if children:
+        _, attributes, children = node
+        names = self.names
+        if not isinstance(children, str):
             for child in children:
-                prefix, local = self.split(child[0])
-                if prefix != "rdf":
-                    continue
-                if local in ("Bag", "Seq", "Alt"):
-                    return self.items(child, alternatives=local == "Alt")
-                if local == "Description":
+                role = names[child[0]].role
+                if role in ("Bag", "Seq", "Alt"):
+                    return self.items(child, alternatives=role == "Alt")
+                if role == "Description":
                     return self.structure(child)
-                if local == "value":
+                if role == "value":
                     return self.value(child)
             return self.structure(node)
-        if attributes:
-            fields: dict[str, str] = {}
-            for key, field in attributes.items():
-                prefix, local = self.split(key)
-                if (prefix, local) == ("rdf", "resource"):
-                    return field
-                if prefix and prefix not in _STRUCTURAL:
-                    fields[field_name(local)] = field
-            if fields:
-                return fields
-        return text[0] if len(text) == 1 else "".join(text)
+        fields: dict[str, str] = {}
+        for key, text in attributes.items():
+            name = names[key]
+            if name.role == "resource":
+                return text
+            if name.own:
+                fields[name.field] = text
+        return fields or children
 
     def items(self, node: Node, *, alternatives: bool) -> Any:
         """A list; with languages, the texts by language."""
-        items = [child for child in node[2] if self.split(child[0]) == ("rdf", "li")]
+        names, children = self.names, node[2]
+        items = [] if isinstance(children, str) else [child for child in children if names[child[0]].role == "li"]
         if alternatives and items and all("xml:lang" in item[1] for item in items):
             return Languages((item[1]["xml:lang"], self.value(item)) for item in items)
         return [self.value(item) for item in items] or ""
 
     def structure(self, node: Node) -> dict[str, Any]:
         """The fields of a structure."""
-        _, attributes, children, _ = node
+        _, attributes, children = node
+        names = self.names
         fields: dict[str, Any] = {}
         for key, text in attributes.items():
-            prefix, local = self.split(key)
-            if prefix and prefix not in _STRUCTURAL:
-                fields[field_name(local)] = text
+            name = names[key]
+            if name.own:
+                fields[name.field] = text
+        if isinstance(children, str):
+            return fields
         for child in children:
-            prefix, local = self.split(child[0])
-            if prefix in _STRUCTURAL:
+            written, attributes, held = child
+            name = names[written]
+            if not name.own and name.prefix:
                 continue
-            value = self.value(child)
+            value = held if not attributes and isinstance(held, str) else self.value(child)
             if isinstance(value, Languages):
                 for language, text in value.items():
-                    fields[field_name(local) + language_suffix(language)] = text
+                    fields[name.field + language_suffix(language)] = text
             else:
-                fields[field_name(local)] = value
+                fields[name.field] = value
         return fields
 
 
 def language_suffix(language: str) -> str:
     """What stands behind the name of a text in a language: nothing for the default one."""
     return "" if language.lower() == "x-default" else f"-{language}"
-
-
-@lru_cache(maxsize=2048)
-def field_name(local: str) -> str:
-    """A name as ExifTool shows it: a capital first, and no name in capitals alone.
-
-    Remembered, since packets speak of the same few hundred.
-    """
-    local = local.replace(".", "")
-    if len(local) > 1 and local.upper() == local:
-        local = re.sub(r"_([a-z])", lambda match: match[1].upper(), local.lower())
-    return local[:1].upper() + local[1:]

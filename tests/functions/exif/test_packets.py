@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.exif import icc, iptc, rdf, xmp
+from functions.exif import icc, iptc, namespaces, properties, rdf, xmp
 from tests.functions.exif import made
 
 RDF = (
@@ -96,9 +96,58 @@ def test_a_packet_that_breaks_off_keeps_what_came_before():
 
 
 def test_coordinates_are_signed_by_their_side():
-    assert xmp.decimal("33,51.59S") == pytest.approx(-33.859833)
-    assert xmp.decimal("151.2") == 151.2
-    assert xmp.decimal("somewhere") is None
+    assert properties.decimal("33,51.59S") == pytest.approx(-33.859833)
+    assert properties.decimal("151.2") == 151.2
+    assert properties.decimal("somewhere") is None
+
+
+@pytest.mark.parametrize(
+    ("prefix", "uri", "field", "text"),
+    [
+        (b"t", b"http://ns.adobe.com/tiff/1.0/", b"Orientation", "²"),
+        (b"t", b"http://ns.adobe.com/tiff/1.0/", b"Orientation", "1" * 5000),
+        (b"p", b"http://ns.adobe.com/photoshop/1.0/", b"ColorMode", "²"),
+        (b"p", b"http://ns.adobe.com/photoshop/1.0/", b"ColorMode", "3" * 5000),
+        (b"m", b"http://ns.adobe.com/xap/1.0/", b"Rating", "1" * 5000 + "/2"),
+        (b"m", b"http://ns.adobe.com/xap/1.0/", b"Rating", "1" + "0" * 400 + "/2"),
+        (b"e", b"http://ns.adobe.com/exif/1.0/", b"GPSLatitude", "1" * 400 + "N"),
+    ],
+)
+def test_a_number_that_is_none_stays_text(prefix: bytes, uri: bytes, field: bytes, text: str):
+    (printed,) = described(prefix, uri, b'%s:%s="%s"' % (prefix, field, text.encode())).values()
+    assert text in printed
+
+
+@pytest.mark.parametrize("held", [b"<rdf:Bag><rdf:li>2</rdf:li></rdf:Bag>", b"<rdf:Description e:Mode='1'/>"])
+@pytest.mark.parametrize(
+    "outer",
+    [
+        b"<e:Flash rdf:parseType='Resource'><e:Return>%s</e:Return></e:Flash>",
+        b"<e:ComponentsConfiguration><rdf:Seq><rdf:li>%s</rdf:li></rdf:Seq></e:ComponentsConfiguration>",
+        b"<e:YCbCrSubSampling><rdf:Seq><rdf:li>%s</rdf:li></rdf:Seq></e:YCbCrSubSampling>",
+    ],
+)
+def test_a_list_or_structure_where_text_belongs_is_shown_as_it_is(outer: bytes, held: bytes):
+    (printed,) = described(b"e", b"http://ns.adobe.com/exif/1.0/", b"", outer % held).values()
+    assert printed in ({"Return": ["2"]}, {"Return": {"Mode": "1"}}, [["2"]], [{"Mode": "1"}])
+
+
+def test_a_prefix_means_what_its_packet_binds_it_to():
+    for uri, group in ((b"http://ns.adobe.com/tiff/1.0/", "tiff"), (b"http://ns.adobe.com/exif/1.0/", "exif")) * 2:
+        assert described(b"a", uri, b'a:Software="b"') == {f"XMP-{group}:Software": "b"}
+
+
+def test_made_up_names_do_not_fill_memory():
+    names = [f"Z{number:05d}" for number in range(4 * namespaces.MAX_NAMES)]
+    rows = described(b"q", b"urn:q", " ".join(f'q:{name}="1"' for name in names).encode())
+    assert len(rows) == len(names)
+    assert len(described(b"q", b"urn:q", b'q:%s="1"' % (b"y" * 10**6))) == 1
+    known = namespaces.table({"q": "q"})
+    assert len(known) <= namespaces.MAX_NAMES
+    assert max(map(len, known)) <= namespaces.MAX_REMEMBERED
+    for number in range(2 * namespaces.MAX_TABLES):
+        described(b"q%d" % number, b"http://ns.adobe.com/tiff/1.0/", b'q%d:Make="1"' % number)
+    assert namespaces._table.cache_info().currsize <= namespaces.MAX_TABLES
 
 
 def read_iptc(data: bytes) -> dict[str, Any]:
