@@ -14,7 +14,7 @@ from functions.exif.ifd import ASCII, DOUBLE, FLOAT, RATIONAL, SRATIONAL, TYPE_N
 from functions.exif.reading import read
 from functions.exif.rows import Reading, Row
 from functions.exif.scan import scan
-from functions.exif.values import number_or_text
+from functions.exif.values import Scalar, number_or_text
 
 # Raw values longer than this stand in the answer only when asked for.
 SHORT_BYTES = 64
@@ -86,13 +86,13 @@ def document(
     return answer
 
 
-def selected(reading: Reading, tags: Collection[str] = (), groups: Collection[str] = ()) -> dict[str, list[Row]]:
+def selected(reading: Reading, tags: Collection[str] = (), groups: Collection[str] = ()) -> dict[str, Collection[Row]]:
     """The rows of the groups and names asked for, without empty groups."""
     if not tags and not groups:
-        return {group: list(rows.values()) for group, rows in reading.groups.items() if rows}
+        return {group: rows.values() for group, rows in reading.groups.items() if rows}
     names = {name.lower() for name in tags}
     wanted = {group.lower() for group in groups}
-    chosen: dict[str, list[Row]] = {}
+    chosen: dict[str, Collection[Row]] = {}
     for group, rows in reading.groups.items():
         key = group.lower()
         if wanted and key not in wanted and key.partition("-")[0] not in wanted:
@@ -194,10 +194,11 @@ def flat(
             shown = value if raw else printed
             # Most values are words or small numbers.
             if type(shown) is str:
-                plain = shown[:1] not in _BEGINNINGS and "\0" not in shown
-            else:
-                plain = type(shown) is int and -(10**15) < shown < 10**15
-            table[prefix + tag] = shown if plain else _jsonable(shown)
+                if shown[:1] in _BEGINNINGS or "\0" in shown:
+                    shown = _word(shown)
+            elif type(shown) is not int or not -(10**15) < shown < 10**15:
+                shown = _jsonable(shown)
+            table[prefix + tag] = shown
     return table
 
 
@@ -205,12 +206,16 @@ def flat(
 _BEGINNINGS = frozenset("-0123456789tTfF")
 
 
+def _word(text: str) -> Scalar:
+    if len(text) < 6 and text[:1] in "tTfF" and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    return number_or_text(text)
+
+
 def _jsonable(value: Any) -> Any:
     if isinstance(value, str):
-        if value[:1] in "tTfF" and len(value) < 6 and value.lower() in ("true", "false"):
-            return value.lower() == "true"
-        return number_or_text(value)
-    if isinstance(value, int | float):
+        return _word(value)
+    if isinstance(value, int):
         return value if isinstance(value, bool) else number_or_text(value)
     if isinstance(value, dict):
         return {key: _jsonable(item) for key, item in value.items()}

@@ -187,6 +187,11 @@ class _Walk:
         self.result = result
         self.base = base
         self.pointers = pointers
+        # A directory's count, then its entries, then the offset of the next one, in the block's order and width.
+        self.head, self.step, self.room = (8, 20, 8) if result.big else (2, 12, 4)
+        self.layout = (_BIG if result.big else _CLASSIC)[result.order]
+        self.count = _SINGLE[result.order][16 if result.big else SHORT]
+        self.offset = _SINGLE[result.order][16 if result.big else LONG]
         self.seen: set[int] = set()
         self.numbers = MAX_TOTAL_NUMBERS
         self.bytes = MAX_TOTAL_BYTES
@@ -206,11 +211,9 @@ class _Walk:
     def directory(self, offset: int, name: str) -> int:
         """One directory; the offset of the next one, or 0."""
         block, result, end = self.block, self.result, len(self.block)
-        big = result.big
-        layout = (_BIG if big else _CLASSIC)[result.order]
-        head, step, room = (8, 20, 8) if big else (2, 12, 4)
-        little = "little" if result.order == "<" else "big"
-        if offset + head > end or offset < 0:
+        step, room = self.step, self.room
+        first = offset + self.head
+        if first > end or offset < 0:
             result.warn(f"{name} starts outside the block")
             return 0
         if offset in self.seen:
@@ -220,8 +223,7 @@ class _Walk:
             result.warn(f"more than {MAX_DIRECTORIES} directories; the rest is ignored")
             return 0
         self.seen.add(offset)
-        count = int.from_bytes(block[offset : offset + head], little)  # type: ignore[arg-type]
-        first = offset + head
+        (count,) = self.count(block, offset)
         stop = first + count * step
         if stop > end:
             result.warn(f"{name}: {count:,} entries run over the end of the block")
@@ -238,9 +240,10 @@ class _Walk:
         bad = 0
         inline = first - room
         little_endian = order == "<"
-        sizes, opaque, short = SIZES, _OPAQUE, SHORT if not big else -1
+        sizes, opaque, short = SIZES, _OPAQUE, SHORT if not result.big else -1
         new, described = tuple.__new__, Entry
-        for tag, kind, number, value in layout.iter_unpack(block[first : first + count * step]):
+        following = first + count * step
+        for tag, kind, number, value in self.layout.iter_unpack(block[first:following]):
             inline += step
             if kind == short and number == 1 and bad <= 10 and tag not in entries:
                 # The commonest case, already unpacked as the first half of four bytes.
@@ -293,15 +296,16 @@ class _Walk:
             for tag in POINTERS:
                 if tag in entries:
                     self._follow(entries[tag], name)
-        following = first + count * step
-        if count and following + room <= end and stop <= end:
-            return int.from_bytes(block[following : following + room], little)  # type: ignore[arg-type]
+        if count and following + room <= end:
+            return int(self.offset(block, following)[0])
         return 0
 
     def _numbers(self, order: str, kind: int, number: int, at: int) -> Value:
         if number > MAX_NUMBERS or number > self.numbers:
             return None
         self.numbers -= 2 * number if kind in _RATIONALS else number
+        if kind == BYTE:
+            return tuple(self.block[at : at + number])
         if number <= 4 and number:
             values = _STRUCTS[order, kind, number].unpack_from(self.block, at)
         else:

@@ -39,26 +39,31 @@ def scan(data: bytes) -> Scan:
         position = data.find(b"\xff\xd8") + 2
     end = len(data)
     for _ in range(MAX_SEGMENTS):
-        found = MARKER.search(data, position)
-        if found is None or found.end() + 2 > end:
-            if result.format != "EXV":
-                result.warn("the file ends before the picture")
-            break
-        if found.start() != position and data[position] != 0xFF:
-            result.warn("junk between segments")
-        marker = data[found.end() - 1]
-        position = found.end()
+        start = position
+        # Markers stand side by side but for fill and junk.
+        if position + 4 <= end and data[position] == 0xFF and 0xC0 <= data[position + 1] < 0xFF:
+            position += 2
+        else:
+            found = MARKER.search(data, position)
+            if found is None or found.end() + 2 > end:
+                if result.format != "EXV":
+                    result.warn("the file ends before the picture")
+                break
+            if found.start() != position and data[position] != 0xFF:
+                result.warn("junk between segments")
+            start, position = found.span()
+        marker = data[position - 1]
         if marker in STANDALONE:
             continue
         if marker in (0xD9, 0xDA):
             break
-        (length,) = unpack_from(">H", data, position)
+        length = data[position] << 8 | data[position + 1]
         stop = position + length
         if length < 2:
-            result.warn(f"segment of length {length} at byte {found.start()}")
+            result.warn(f"segment of length {length} at byte {start}")
             break
         if stop > end:
-            result.warn(f"the file ends inside the segment at byte {found.start()}")
+            result.warn(f"the file ends inside the segment at byte {start}")
             stop = end
         if marker >= 0xE0 or marker in START_OF_FRAME:
             segments.take(marker, position + 2, stop)

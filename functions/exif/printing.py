@@ -15,12 +15,14 @@ from typing import Any
 from functions.exif import photography, places, structures
 from functions.exif.ifd import UNDEFINED, Entry
 from functions.exif.tags import Tag
-from functions.exif.values import FORMAT_NAMES, Rule, Scalar, Shown, binary, byte_text, plain, shorten, text_of
+from functions.exif.values import Rule, Scalar, Shown, binary, byte_text, large, plain, shorten, text_of
 
 _UNSIGNED = frozenset((1, 3, 4, 13, 16, 18))
 _WHOLE = frozenset((1, 3, 4, 6, 8, 9, 16, 17))
 # Tables with more numbers than this are counted, not listed.
 LONG_ARRAY = 500
+# Characters printed of what nobody named.
+CUT = 60
 
 
 def show(entry: Entry, tag: Tag, order: str) -> Shown:
@@ -105,7 +107,7 @@ def _offsets(entry: Entry, _tag: Tag, _order: str) -> Shown:
 
 def _long(entry: Entry, _tag: Tag, _order: str) -> Shown:
     if entry.number > LONG_ARRAY and not isinstance(entry.value, bytes):
-        value = f"(large array of {entry.number} {FORMAT_NAMES.get(entry.type, 'byte')} values)"
+        value = large(entry)
         return value, value
     return _sized(entry, 64)
 
@@ -140,9 +142,11 @@ def _bits(entry: Entry, tag: Tag, _order: str) -> Shown:
     value = plain(entry)
     names: list[str] = []
     for index, number in enumerate(str(value).split()):
-        names += [
-            tag.labels.get(bit + 32 * index, f"[{bit + 32 * index}]") for bit in range(32) if int(number) >> bit & 1
-        ]
+        bits = int(number) & 0xFFFFFFFF
+        while bits:
+            bit = (bits & -bits).bit_length() - 1 + 32 * index
+            names.append(tag.labels.get(bit, f"[{bit}]"))
+            bits &= bits - 1
     return value, ", ".join(names) or "(none)"
 
 
@@ -218,11 +222,15 @@ def _panasonic_gamma(entry: Entry, _tag: Tag, _order: str) -> Shown:
 
 
 def _unknown(entry: Entry, _tag: Tag, _order: str) -> Shown:
-    """A tag that nobody named: its print is cut, for it may be anything."""
+    """A tag that nobody named: its print is cut, for it may be anything, and a long table of numbers is counted."""
+    if entry.number > LONG_ARRAY and isinstance(entry.value, tuple):
+        return large(entry), _cut(plain(entry._replace(value=entry.value[:CUT])))
     value = plain(entry)
-    if isinstance(value, str) and len(value) > 60:
-        return value, f"{value[:55]}[...]"
-    return value, value
+    return value, _cut(value)
+
+
+def _cut(value: Scalar) -> Scalar:
+    return f"{value[: CUT - 5]}[...]" if isinstance(value, str) and len(value) > CUT else value
 
 
 def _hexadecimal_label(entry: Entry, tag: Tag, _order: str) -> Shown:

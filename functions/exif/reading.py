@@ -12,7 +12,7 @@ from struct import unpack_from
 from functions.exif.blocks import Block, Scan
 from functions.exif.ifd import Entry, Ifd, Ifds, walk
 from functions.exif.printing import show
-from functions.exif.rows import MakerNote, Preview, Reading, new_row
+from functions.exif.rows import MakerNote, Preview, Reading, Row
 from functions.exif.tags import table
 from functions.exif.values import binary, plain
 
@@ -29,7 +29,7 @@ MAKER_NOTE, PRIVATE_DATA, XMP_PACKET, IPTC_RECORDS, RESOURCES, ICC_PROFILE = (
 POINTERS = frozenset((0x14A, 0x190, 0x8769, 0x8825, 0xA005))
 # Of directories with one name, as several pages' SubIFDs, ExifTool shows the last one's tags, but for these.
 FIRST_COUNTS = frozenset((0x100, 0x101, 0x102, 0x103, 0x106, 0x10E, 0x112, 0x115, 0x116, 0x11A, 0x11B, 0x11C, 0x128))
-STRIP_OFFSETS, STRIP_BYTES, JPEG_OFFSET, JPEG_BYTES = 0x111, 0x117, 0x201, 0x202
+COMPRESSION, STRIP_OFFSETS, STRIP_BYTES, JPEG_OFFSET, JPEG_BYTES = 0x103, 0x111, 0x117, 0x201, 0x202
 
 
 def read(scan: Scan, *, exif_only: bool = False) -> Reading:
@@ -129,18 +129,18 @@ def _directories(reading: Reading, block: Block, ifds: Ifds) -> None:
     # Offsets in an image resource are shown as they stand.
     base = 0 if "8BIM" in block.where else max(block.offset, 0)
     order = ifds.order
+    special, new, row = _SPECIAL, tuple.__new__, Row
     for ifd in ifds.ifds:
         own = ifd.name == "IFD0" and reading.scan.tiff == "RW2"
         tags = table("PanasonicRaw" if own else ifd.name)
         rows = reading.groups.setdefault(ifd.name, {})
-        compression = _whole(ifd, 0x103)
         for number, entry in ifd.entries.items():
             description = tags[number]
-            if number not in _SPECIAL or own:
+            if number not in special or own:
                 value, printed = show(entry, description, order)
-                name = description.name
+                name = description[0]
                 if name not in rows or number not in FIRST_COUNTS:
-                    rows[name] = new_row((name, value, printed, number, entry))
+                    rows[name] = new(row, (name, value, printed, number, entry))
                 continue
             if number in POINTERS:
                 continue
@@ -150,14 +150,14 @@ def _directories(reading: Reading, block: Block, ifds: Ifds) -> None:
                     if number == MAKER_NOTE:
                         continue
                 elif number in _PLACES:
-                    name = _place(number, ifd, compression, reading.scan.format)
+                    name = _place(number, ifd, reading.scan.format)
                     if name != description.name:
                         description = description._replace(name=name, show="")
             shown = entry
             if number in OFFSETS and base and isinstance(entry.value, tuple):
                 shown = entry._replace(value=tuple(place + base for place in entry.value if isinstance(place, int)))
             value, printed = show(shown, description, order)
-            rows[description.name] = new_row((description.name, value, printed, number, entry))
+            rows[description.name] = new(row, (description.name, value, printed, number, entry))
         _previews(reading, block, ifd)
 
 
@@ -173,11 +173,12 @@ def _whole(ifd: Ifd, number: int) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _place(number: int, ifd: Ifd, compression: int | None, container: str) -> str:
+def _place(number: int, ifd: Ifd, container: str) -> str:
     """What the strips or the JPEG of a directory hold decides their names."""
     end = "Length" if number in (STRIP_BYTES, JPEG_BYTES) else "Start"
     name = ifd.name
     if number in (STRIP_OFFSETS, STRIP_BYTES):
+        compression = _whole(ifd, COMPRESSION)
         if compression == 34892:
             return f"OtherImage{end}"
         reduced = compression == 7 and _whole(ifd, 0xFE) != 0 and container in ("DNG", "TIFF")

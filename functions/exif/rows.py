@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, NamedTuple
 
 from functions.exif.blocks import Scan
@@ -16,7 +14,7 @@ TEXT_BYTES = bytes((9, 10, 13, *range(32, 127)))
 
 
 class Row(NamedTuple):
-    """One tag of a file.
+    """One tag of a file; made by `tuple.__new__` where a file's 80 tags feel the machinery of a named tuple.
 
     Args:
         name: ExifTool's.
@@ -31,10 +29,6 @@ class Row(NamedTuple):
     printed: Printed
     number: int = -1
     entry: Entry | None = None
-
-
-# A row without the keyword machinery of a named tuple, which a file of 80 tags feels.
-new_row: Callable[[tuple[str, Printed, Printed, int, Entry | None]], Row] = partial(tuple.__new__, Row)
 
 
 @dataclass(slots=True)
@@ -79,7 +73,7 @@ class Reading:
         if rows is None:
             rows = self.groups[group] = {}
         if name not in rows:
-            rows[name] = new_row((name, value, printed, -1, None))
+            rows[name] = tuple.__new__(Row, (name, value, printed, -1, None))
 
     def turn(self, kind: str) -> str:
         """What is put behind the group of the next block of a kind: nothing, then `2`, `3` and so on."""

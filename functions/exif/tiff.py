@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from struct import unpack_from
+from struct import iter_unpack, unpack_from
 
 from functions.exif import jpeg
 from functions.exif.blocks import Scan
@@ -105,14 +105,14 @@ def _kind(result: Scan, data: bytes, fields: dict[int, tuple[int, ...]], *, firs
 
 def _fields(data: bytes, order: str, first: int, count: int, *, big: bool) -> dict[int, tuple[int, ...]]:
     """The whole-numbered entries of a directory that matter here; text as the offset of its bytes."""
-    layout, step, room = (order + "HHQ", 20, 8) if big else (order + "HHI", 12, 4)
+    layout, step, room = ("HHQQ", 20, 8) if big else ("HHII", 12, 4)
     pointer = order + ("Q" if big else "I")
     found: dict[int, tuple[int, ...]] = {}
-    for at in range(first, first + count * step, step):
-        tag, kind, number = unpack_from(layout, data, at)
+    entries = iter_unpack(order + layout, data[first : first + count * step])
+    for index, (tag, kind, number, _) in enumerate(entries, 1):
         if tag not in _WANTED:
             continue
-        value = at + step - room
+        value = first + index * step - room
         if tag in (MAKE, DNG_VERSION):
             found[tag] = (unpack_from(pointer, data, value)[0] if number > room else value,)
             continue

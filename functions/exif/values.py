@@ -49,7 +49,7 @@ def plain(entry: Entry) -> Scalar:
     if raw is None:
         if kind in (ASCII, UNDEFINED):
             return binary(entry.size)
-        return f"(large array of {entry.number} {FORMAT_NAMES.get(kind, 'byte')} values)"
+        return large(entry)
     if isinstance(raw, bytes):
         if kind == UNDEFINED:
             return raw[0] if entry.number == 1 and raw else text_of(raw)
@@ -133,7 +133,8 @@ def shorten(text: str) -> Scalar:
 def number_or_text(value: Scalar) -> Scalar:
     """What `exiftool -j` writes without quotes as a number, all else as text without zeros."""
     if isinstance(value, str):
-        if value[:1] in _DIGITS and value and _NUMBER.fullmatch(value):
+        # Most texts that begin with a digit are dates, lists, or have a unit: what no number has in it tells at once.
+        if " " not in value and ":" not in value and value and value[0] in _DIGITS and _NUMBER.fullmatch(value):
             return int(value) if value.removeprefix("-").isdigit() else float(value)
         return value.replace("\0", "") if "\0" in value else value
     if isinstance(value, int) and abs(value) >= 10**15:
@@ -144,6 +145,11 @@ def number_or_text(value: Scalar) -> Scalar:
 def is_number(value: Scalar) -> bool:
     """Whether a shown value is a finite number."""
     return not isinstance(value, str) or bool(_FLOAT.fullmatch(value))
+
+
+def large(entry: Entry) -> str:
+    """What stands for a table of numbers that nobody would read."""
+    return f"(large array of {entry.number} {FORMAT_NAMES.get(entry.type, 'byte')} values)"
 
 
 def binary(size: int) -> str:
