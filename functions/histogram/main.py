@@ -5,7 +5,6 @@ The analysis is imported with the first image: a pod is ready before it has to k
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from functions.histogram.counting import CHANNELS, DEEP_LEVELS, LEVELS, Region
-from functions.kit import problems
+from functions.kit import jsontext, problems
 from functions.kit.function import JSON, Call, EventRoute, Function, Reply, Route, wants_page
 from functions.kit.options import Option, choice, flag, integer, names, numbers, parsed, text
 from functions.kit.problems import Problem
@@ -210,7 +209,7 @@ def _part(boundary: str, name: str | None, kind: str, result: Result | Problem) 
     else:
         content_type = _content_type(kind)
         body = (
-            json.dumps(result).encode()
+            jsontext.encode(result)
             if isinstance(result, Mapping)
             else result.encode()
             if isinstance(result, str)

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from functions.kit import jsontext
 from functions.kit.attributes import canonical, malformed
 from functions.kit.events import JSON, Event, encode, is_json
 from functions.kit.problems import Problem, quantity
@@ -237,11 +238,7 @@ def _finite(text: str) -> float:
 
 def _encode(value: Mapping[str, Any]) -> bytes:
     try:
-        try:
-            return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-        except UnicodeEncodeError:
-            # Half a surrogate pair, which JSON can hold as an escape and UTF-8 cannot.
-            return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+        return jsontext.encode(value)
     except RecursionError:
         raise _nothing("the results are nested too deeply to hand on") from None
 

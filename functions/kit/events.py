@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from functions.kit import jsontext
 from functions.kit.attributes import REQUIRED, Attribute, canonical, check, from_header, malformed, percent_encode
 from functions.kit.problems import Problem
 
@@ -169,7 +170,7 @@ def to_json(event: Event) -> bytes:
             document["data"] = json.loads(event.data, parse_constant=_no_constant)
         except (ValueError, RecursionError):
             document["data_base64"] = base64.b64encode(event.data).decode()
-    return json.dumps(document).encode()
+    return jsontext.encode(document)
 
 
 def _check_format(media_type: str, content_type: str) -> None:
@@ -253,7 +254,7 @@ def _from_base64(value: Any) -> bytes:
 def _serialise(data: Any, content_type: str) -> bytes:
     if is_json(bare(content_type) or JSON):
         try:
-            return json.dumps(data, separators=(",", ":")).encode()
+            return jsontext.encode(data)
         except RecursionError:
             raise malformed("the event's data is nested too deeply") from None
     if not isinstance(data, str):

@@ -8,14 +8,13 @@ for. The framework's `create_app` calls it with signature `http`, so its own CLI
 from __future__ import annotations
 
 import hmac
-import json
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flask import Response
 
-from functions.kit import eventing, problems
+from functions.kit import eventing, jsontext, problems
 from functions.kit.function import JSON, Call, Function, Reply, Route, wants_page
 from functions.kit.problems import Problem
 from functions.kit.settings import Settings, SettingsError, load
@@ -118,7 +117,7 @@ class Service:
                 from functions.kit import page
 
                 return _page(page.result(self.function.name, self.function.summary, reply.body), reply.status)
-            reply.body = json.dumps(reply.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+            reply.body = jsontext.encode(reply.body)
         response = Response(reply.body, reply.status, content_type=reply.content_type)
         response.headers.update(reply.headers)
         return response
@@ -344,7 +343,7 @@ def _discard(request: Request, body: Body) -> None:
 
 
 def _json(value: Mapping[str, Any], status: int = 200) -> Response:
-    return Response(json.dumps(value, ensure_ascii=False).encode(), status, content_type=JSON)
+    return Response(jsontext.encode(value), status, content_type=JSON)
 
 
 def _page(document: tuple[bytes, str], status: int = 200) -> Response:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import io
-import json
 import os
 import shutil
 import statistics
@@ -23,6 +22,7 @@ from PIL import Image
 from functions.exif.answer import document, examine, flat
 from functions.exif.ifd import walk
 from functions.exif.scan import scan
+from functions.kit.jsontext import encode
 from tests.bench.harness import Bench, cpu_nanoseconds, memory_bytes
 from tests.images import encoded, gradient
 from tests.servers import FunctionServer, Server, free_port
@@ -57,21 +57,21 @@ def _made() -> bytes:
     return encoded(gradient(size=(320, 240)), "JPEG", exif=piexif.dump(exif))
 
 
-def _answer(data: bytes) -> str:
+def _answer(data: bytes) -> bytes:
     reading = examine(data)
-    return json.dumps(document(reading)) if reading is not None else ""
+    return encode(document(reading)) if reading is not None else b""
 
 
-def _flat(data: bytes) -> str:
+def _flat(data: bytes) -> bytes:
     """Everything as one flat table, as ExifTool prints it."""
     reading = examine(data)
-    return json.dumps(flat(reading)) if reading is not None else ""
+    return encode(flat(reading)) if reading is not None else b""
 
 
-def _exif(data: bytes) -> str:
+def _exif(data: bytes) -> bytes:
     """All Exif directories, printed: what Pillow reads, which prints nothing."""
     reading = examine(data, exif_only=True)
-    return json.dumps(flat(reading)) if reading is not None else ""
+    return encode(flat(reading)) if reading is not None else b""
 
 
 def _parse(data: bytes) -> list[Any]:
