@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from functions.exif.rows import Reading, Row
+    from functions.exif.rows import Reading
 
 GRADES = ("identifies", "narrows", "hints")
 SUBJECTS = ("place", "person", "device", "time", "content")
@@ -142,17 +142,20 @@ def report(reading: Reading) -> dict[str, Any]:
         `grade` (the worst of its findings, or `nothing`), `sentence`, and `findings`: each with `grade`, `subject`,
         `why`, and the tags with their printed values; the worst first.
     """
-    found: dict[Rule, list[dict[str, str]]] = {}
+    found: dict[str, list[dict[str, str]]] = {}
     for group, rows in reading.groups.items():
-        for row in rows.values():
-            rule = _match(group, row)
-            if rule is not None:
-                found.setdefault(rule, []).append({"tag": f"{group}:{row.name}", "value": _said(row.printed)})
+        if group.startswith("ICC"):
+            continue
+        for name, _, printed, _, _ in rows.values():
+            why = _why(group, name)
+            if why and not _EMPTY.fullmatch(str(printed)):
+                found.setdefault(why, []).append({"tag": f"{group}:{name}", "value": _said(printed)})
     findings = [
-        {"grade": rule.grade, "subject": rule.subject, "why": rule.why, "tags": tags[:MAX_TAGS]}
-        for rule, tags in sorted(found.items(), key=lambda item: _rank(item[0]))
+        {"grade": rule.grade, "subject": rule.subject, "why": rule.why, "tags": found[rule.why][:MAX_TAGS]}
+        for rule in _RANKED
+        if rule.why in found
     ]
-    findings += list(_blocks(reading))
+    findings += _blocks(reading)
     findings.sort(key=lambda finding: GRADES.index(finding["grade"]))
     return {
         "grade": findings[0]["grade"] if findings else "nothing",
@@ -163,25 +166,17 @@ def report(reading: Reading) -> dict[str, Any]:
 
 def _said(value: Any) -> str:
     """A printed value as short text, without ExifTool's advice on how to get at binary data."""
-    text = "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    text = value if isinstance(value, str) else "; ".join(map(str, value)) if isinstance(value, list) else str(value)
     return text.replace(", use -b option to extract", "")[:MAX_VALUE]
 
 
-def _rank(rule: Rule) -> tuple[int, int]:
-    return GRADES.index(rule.grade), SUBJECTS.index(rule.subject)
-
-
-def _match(group: str, row: Row) -> Rule | None:
-    rule = _rule_of(group, row.name)
-    return None if rule is None or _EMPTY.fullmatch(str(row.printed)) else rule
+_RANKED = sorted(RULES, key=lambda rule: (GRADES.index(rule.grade), SUBJECTS.index(rule.subject)))
 
 
 @lru_cache(maxsize=4096)
-def _rule_of(group: str, name: str) -> Rule | None:
-    """The first rule for a tag; remembered, since most files state the same few hundred tags."""
-    if group.startswith("ICC"):
-        return None
-    return next((rule for rule in RULES if rule.names.fullmatch(name) and rule.groups.match(group)), None)
+def _why(group: str, name: str) -> str:
+    """What the first rule for a tag says; empty without one. Remembered: most files state the same few hundred tags."""
+    return next((rule.why for rule in RULES if rule.names.fullmatch(name) and rule.groups.match(group)), "")
 
 
 def _blocks(reading: Reading) -> Iterable[dict[str, Any]]:

@@ -80,11 +80,13 @@ def _names_lens(reading: Reading) -> bool:
 
 
 def _first(reading: Reading, *places: tuple[str, str]) -> Any:
+    groups = reading.groups
     for group, name in places:
-        row = reading.groups.get(group, {}).get(name)
-        if row is not None and row.printed not in ("", None):
-            text = _one(row.printed)
-            return text.strip() if isinstance(text, str) else text
+        if group in groups and name in groups[group]:
+            printed = groups[group][name].printed
+            if printed not in ("", None):
+                text = _one(printed)
+                return text.strip() if isinstance(text, str) else text
     return None
 
 
@@ -132,14 +134,18 @@ def focus(reading: Reading) -> dict[str, Any]:
 
 def _named(reading: Reading, names: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for key, candidates in names.items():
-        for group in ("ExifIFD", "XMP-exif", "IFD0", "IFD2"):
-            rows = reading.groups.get(group)
-            row = next((rows[name] for name in candidates if name in rows), None) if rows else None
-            if row is not None and row.printed not in ("", "undef"):
-                found[key] = _one(row.printed)
-                break
-    return found
+    present = [reading.groups[group] for group in ("ExifIFD", "XMP-exif", "IFD0", "IFD2") if group in reading.groups]
+    for rows in present:
+        for key, candidates in names.items():
+            if key in found:
+                continue
+            for name in candidates:
+                if name in rows:
+                    printed = rows[name].printed
+                    if printed not in ("", "undef"):
+                        found[key] = _one(printed)
+                    break
+    return {key: found[key] for key in names if key in found}
 
 
 def location(reading: Reading) -> dict[str, Any] | None:

@@ -84,3 +84,7 @@ def test_the_answer_holds_the_report() -> None:
     answer = document(examine(made.jpeg()))
     assert answer["privacy"]["grade"] == "identifies"
     assert all(len(tag["value"]) <= 120 for finding in answer["privacy"]["findings"] for tag in finding["tags"])
+
+
+def test_each_rule_says_something_of_its_own() -> None:
+    assert len({rule.why for rule in RULES}) == len(RULES)
