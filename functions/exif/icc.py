@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
-from struct import unpack_from
+from struct import Struct, unpack_from
 from typing import Any
 
 from functions.exif.values import binary
@@ -97,6 +97,21 @@ _NAMES = {
 }
 
 
+# Version, date, flags, attributes, intent and illuminant of the header (ICC.1:2022, 7.2).
+_HEADER = Struct(">8xBB14x6H8xI8xQI3i")
+_ENTRY, _THREE = Struct(">4sII"), Struct(">3i")
+_ATTRIBUTES = tuple(
+    ", ".join(
+        words[bits >> bit & 1]
+        for bit, words in enumerate(
+            (("Reflective", "Transparency"), ("Glossy", "Matte"), ("Positive", "Negative"), ("Color", "B&W"))
+        )
+    )
+    for bits in range(16)
+)
+_NO_IDENTIFIER = "0" * 32
+
+
 def read(data: bytes, turn: str, put: Put, warn: Warn) -> None:
     """Read a profile.
 
@@ -112,8 +127,8 @@ def read(data: bytes, turn: str, put: Put, warn: Warn) -> None:
     _header(data, partial(put, f"ICC-header{turn}"))
     keep = partial(put, f"ICC_Profile{turn}")
     (count,) = unpack_from(">I", data, 128)
-    for at in range(132, min(132 + 12 * min(count, MAX_TAGS), len(data) - 11), 12):
-        signature, offset, size = unpack_from(">4sII", data, at)
+    end = min(132 + 12 * min(count, MAX_TAGS), 132 + (len(data) - 132) // 12 * 12)
+    for signature, offset, size in _ENTRY.iter_unpack(data[132:end]):
         if offset + size > len(data) or size < 8:
             warn(f"ICC profile: tag {signature.decode('latin-1')!r} lies outside it")
             continue
@@ -121,87 +136,111 @@ def read(data: bytes, turn: str, put: Put, warn: Warn) -> None:
         if name is None:
             continue
         # Large tables are only counted: no need to copy them.
-        if data.startswith(_READABLE, offset):
-            _tag(name, data[offset : offset + size], keep)
+        reader = _READERS.get(data[offset : offset + 4])
+        if reader is None:
+            _counted(name, size, keep)
         else:
-            text = binary(size)
-            keep(name, text, text)
+            reader(name, data[offset : offset + size], keep)
 
 
-def _fixed(data: bytes, at: int, count: int) -> str:
+def _fixed(numbers: Iterable[int]) -> str:
     """Numbers of 16 bits before and 16 after the point, to five places."""
-    return " ".join([_shortest(value) for value in unpack_from(f">{count}i", data, at)])
+    return " ".join([_shortest(number) for number in numbers])
 
 
-def _shortest(value: int) -> str:
-    whole, rest = divmod(value, 65536)
-    return f"{round(value / 65536, 5):.15g}" if rest else str(whole)
+def _shortest(number: int) -> str:
+    if not number & 0xFFFF:
+        return str(number >> 16)
+    if -7 < number < 7:  # below 0.0001, which is written with an exponent
+        return f"{round(number / 65536, 5):.15g}"
+    return f"{number / 65536:.5f}".rstrip("0").rstrip(".")
 
 
 def _header(data: bytes, field: Keep) -> None:
-    def four(at: int) -> str:
-        return data[at : at + 4].decode("latin-1")
+    text = data[:84].decode("latin-1")
 
-    def maker(at: int) -> str:
-        signature = four(at)
-        return "" if not signature.strip("\0") else _MAKERS.get(signature, f"Unknown ({signature.rstrip()})")
+    def maker(signature: str) -> str:
+        known = _MAKERS.get(signature)
+        if known is None:
+            return f"Unknown ({signature.rstrip()})" if signature.strip("\0") else ""
+        return known
 
-    major, minor = data[8], data[9]
-    version = f"{major}.{minor >> 4}.{minor & 15}"
-    year, *rest = unpack_from(">6H", data, 24)
-    date = f"{year:04d}:{rest[0]:02d}:{rest[1]:02d} {rest[2]:02d}:{rest[3]:02d}:{rest[4]:02d}"
-    (flags,) = unpack_from(">I", data, 44)
-    (attributes,) = unpack_from(">Q", data, 56)
-    (intent,) = unpack_from(">I", data, 64)
-    identifier = data[84:100]
-    field("ProfileCMMType", four(4), maker(4))
-    field("ProfileVersion", major << 8 | minor, version)
-    field("ProfileClass", four(12), _CLASSES.get(four(12), f"Unknown ({four(12)})"))
-    field("ColorSpaceData", four(16), four(16))
-    field("ProfileConnectionSpace", four(20), four(20))
+    major, minor, year, month, day, hour, minute, second, flags, attributes, intent, *illuminant = _HEADER.unpack_from(
+        data
+    )
+    date = f"{year:04d}:{month:02d}:{day:02d} {hour:02d}:{minute:02d}:{second:02d}"
+    engine, kind, space, connection = text[4:8], text[12:16], text[16:20], text[20:24]
+    field("ProfileCMMType", engine, maker(engine))
+    field("ProfileVersion", major << 8 | minor, f"{major}.{minor >> 4}.{minor & 15}")
+    field("ProfileClass", kind, _CLASSES.get(kind) or f"Unknown ({kind})")
+    field("ColorSpaceData", space, space)
+    field("ProfileConnectionSpace", connection, connection)
     field("ProfileDateTime", date, date)
-    field("ProfileFileSignature", four(36), four(36))
-    platform = four(40)
-    shown = _PLATFORMS.get(platform, "" if not platform.strip("\0") else f"Unknown ({platform})")
+    field("ProfileFileSignature", "acsp", "acsp")
+    platform = text[40:44]
+    shown = _PLATFORMS.get(platform) or (f"Unknown ({platform})" if platform.strip("\0") else "")
     field("PrimaryPlatform", platform, shown)
     embedded = "Embedded" if flags & 1 else "Not Embedded"
     field("CMMFlags", flags, f"{embedded}, {'Not Independent' if flags & 2 else 'Independent'}")
-    field("DeviceManufacturer", four(48), maker(48))
-    field("DeviceModel", four(52), four(52).strip("\0"))
-    words = ("Transparency", "Matte", "Negative", "B&W"), ("Reflective", "Glossy", "Positive", "Color")
-    shown = ", ".join(words[0 if attributes >> bit & 1 else 1][bit] for bit in range(4))
-    field("DeviceAttributes", f"{attributes >> 32} {attributes & 0xFFFFFFFF}", shown)
+    manufacturer, model, creator = text[48:52], text[52:56], text[80:84]
+    field("DeviceManufacturer", manufacturer, maker(manufacturer))
+    field("DeviceModel", model, model.strip("\0"))
+    field("DeviceAttributes", f"{attributes >> 32} {attributes & 0xFFFFFFFF}", _ATTRIBUTES[attributes & 15])
     field("RenderingIntent", intent, _INTENTS[intent] if intent < 4 else f"Unknown ({intent})")
-    field("ConnectionSpaceIlluminant", _fixed(data, 68, 3), _fixed(data, 68, 3))
-    field("ProfileCreator", four(80), maker(80))
-    field("ProfileID", " ".join(map(str, identifier)), identifier.hex() if any(identifier) else 0)
+    light = _fixed(illuminant)
+    field("ConnectionSpaceIlluminant", light, light)
+    field("ProfileCreator", creator, maker(creator))
+    identifier = data[84:100]
+    shown_identifier = identifier.hex()
+    field("ProfileID", " ".join(map(str, identifier)), 0 if shown_identifier == _NO_IDENTIFIER else shown_identifier)
 
 
-# Types of tags that say something to people.
-_READABLE = (b"text", b"desc", b"mluc", b"XYZ ", b"sf32", b"sig ")
+def _counted(name: str, size: int, keep: Keep) -> None:
+    text = binary(size)
+    keep(name, text, text)
 
 
-def _tag(name: str, body: bytes, keep: Keep) -> None:
-    kind = body[:4]
-    if kind == b"text" and len(body) < 65536:
-        value: Any = body[8:].split(b"\0")[0].decode("latin-1")
-    elif kind == b"desc" and len(body) >= 12:
-        (size,) = unpack_from(">I", body, 8)
-        value = body[12 : 12 + size].split(b"\0")[0].decode("latin-1")
-    elif kind == b"mluc":
-        _languages(name, body, keep)
-        return
-    elif kind == b"XYZ " and len(body) >= 20:
-        value = _fixed(body, 8, 3)
-    elif kind == b"sf32" and len(body) >= 12:
-        value = _fixed(body, 8, min((len(body) - 8) // 4, 64))
-    elif kind == b"sig " and len(body) >= 12:
-        value = body[8:12].decode("latin-1")
-        keep(name, value, _TECHNOLOGIES.get(value, f"Unknown ({value})"))
-        return
-    else:
-        value = binary(len(body))
+def _string(name: str, text: bytes, keep: Keep) -> None:
+    value = text.split(b"\0", 1)[0].decode("latin-1")
     keep(name, value, value)
+
+
+def _text(name: str, body: bytes, keep: Keep) -> None:
+    if len(body) < 65536:
+        _string(name, body[8:], keep)
+    else:
+        _counted(name, len(body), keep)
+
+
+def _description(name: str, body: bytes, keep: Keep) -> None:
+    if len(body) >= 12:
+        _string(name, body[12 : 12 + int.from_bytes(body[8:12], "big")], keep)
+    else:
+        _counted(name, len(body), keep)
+
+
+def _colour(name: str, body: bytes, keep: Keep) -> None:
+    if len(body) >= 20:
+        value = _fixed(_THREE.unpack_from(body, 8))
+        keep(name, value, value)
+    else:
+        _counted(name, len(body), keep)
+
+
+def _numbers(name: str, body: bytes, keep: Keep) -> None:
+    if len(body) >= 12:
+        value = _fixed(unpack_from(f">{min((len(body) - 8) // 4, 64)}i", body, 8))
+        keep(name, value, value)
+    else:
+        _counted(name, len(body), keep)
+
+
+def _signature(name: str, body: bytes, keep: Keep) -> None:
+    if len(body) >= 12:
+        value = body[8:12].decode("latin-1")
+        keep(name, value, _TECHNOLOGIES.get(value) or f"Unknown ({value})")
+    else:
+        _counted(name, len(body), keep)
 
 
 def _languages(name: str, body: bytes, keep: Keep) -> None:
@@ -218,3 +257,14 @@ def _languages(name: str, body: bytes, keep: Keep) -> None:
         english = code == "enUS"
         suffix = "" if english or count == 1 else f"-{code[:2]}-{code[2:]}"
         keep(name + suffix, text, text)
+
+
+# The types of tags that say something to people. The shortest tag has eight bytes.
+_READERS: dict[bytes, Callable[[str, bytes, Keep], None]] = {
+    b"text": _text,
+    b"desc": _description,
+    b"mluc": _languages,
+    b"XYZ ": _colour,
+    b"sf32": _numbers,
+    b"sig ": _signature,
+}
