@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import utf_16_be_decode
 from collections.abc import Callable, Iterable
 from functools import partial
 from struct import Struct, unpack_from
@@ -251,12 +252,14 @@ def _languages(name: str, body: bytes, keep: Keep) -> None:
     if size < 12:
         return
     for at in range(16, min(16 + size * min(count, 100), len(body) - 11), size):
-        language, length, offset = unpack_from(">4sII", body, at)
-        text = body[offset : offset + length].decode("utf-16-be", "replace").split("\0")[0]
-        code = language.decode("latin-1")
-        english = code == "enUS"
-        suffix = "" if english or count == 1 else f"-{code[:2]}-{code[2:]}"
-        keep(name + suffix, text, text)
+        code, length, offset = _ENTRY.unpack_from(body, at)
+        # As `decode` does, but for its way through a table of encodings.
+        text = utf_16_be_decode(body[offset : offset + length], "replace", True)[0].partition("\0")[0]
+        if code != b"enUS" and count != 1:
+            language = code.decode("latin-1")
+            keep(f"{name}-{language[:2]}-{language[2:]}", text, text)
+        else:
+            keep(name, text, text)
 
 
 # The types of tags that say something to people. The shortest tag has eight bytes.
