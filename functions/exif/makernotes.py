@@ -5,7 +5,7 @@ A note is a directory of the maker's own numbers behind a header of its own.
 
 from __future__ import annotations
 
-from struct import unpack_from
+from struct import iter_unpack, unpack_from
 from typing import NamedTuple
 
 from functions.exif.ifd import SIZES, Entry, Ifds, walk, walk_directory
@@ -110,23 +110,33 @@ EQUIPMENT_TAGS = {
 }
 
 
+# By how their headers begin.
+_BY_START: dict[bytes, list[Layout]] = {}
+for _layout in LAYOUTS:
+    _BY_START.setdefault(_layout.header[:3], []).append(_layout)
+_LONGEST_HEAD = 20
+
+
 def read(reading: Reading) -> None:
     """Read the note of a reading: its maker and size, and the rows that are in plain sight."""
     note = reading.maker
     if note is None:
         return
-    data = note.block[note.offset : note.offset + note.size]
-    layout = next((layout for layout in LAYOUTS if data.startswith(layout.header)), None)
-    make = reading.text("IFD0", "Make")
-    if layout is None:
+    # Notes are long, with pictures in them: what is not looked at is not copied.
+    head = note.block[note.offset : note.offset + min(note.size, _LONGEST_HEAD)]
+    for layout in _BY_START.get(head[:3], ()):
+        if head.startswith(layout.header):
+            break
+    else:
+        make = reading.text("IFD0", "Make")
         maker = next((group for name, group in BARE.items() if make.startswith(name)), "")
         if not maker:
             if note.is_text():
-                _text(reading, data)
+                _text(reading, note)
             reading.note = NoteSummary("", note.size, 0)
             return
         layout = Layout(maker, b"", 0)
-    ifds = _walk(note, data, layout)
+    ifds = _walk(note, head, layout)
     entries = ifds.ifds[0].entries if ifds.ifds else {}
     reading.note = NoteSummary(layout.maker, note.size, len(entries))
     model = reading.text("IFD0", "Model")
@@ -136,30 +146,27 @@ def read(reading: Reading) -> None:
             _keep(reading, layout.maker, name, rule, entry, model)
     if layout.maker == "Olympus":
         if EQUIPMENT in entries:
-            _equipment(reading, note, data, layout, ifds.order, entries[EQUIPMENT])
+            _equipment(reading, note, layout, ifds.order, entries[EQUIPMENT])
     else:
         mounts.identify(reading, layout.maker, entries)
 
 
-def _walk(note: MakerNote, data: bytes, layout: Layout) -> Ifds:
-    order = layout.order or note.order
+def _walk(note: MakerNote, head: bytes, layout: Layout) -> Ifds:
+    order, start = layout.order or note.order, note.offset
     if order == "tiff":
-        return walk(data[layout.directory :], "MakerNotes")
+        return walk(note.block[start + layout.directory : start + note.size], "MakerNotes")
     if order == "@":
-        order = "<" if b"II" in data[layout.directory - 4 : layout.directory] else ">"
-    if not layout.own:
-        start = note.offset + layout.directory
-        base = note.base
-        order = _order(note.block, start, order)
-        if layout.maker == "Canon" and not base:
-            base = _moved(note.block, start, order)
-        return walk_directory(note.block, start, order, "MakerNotes", base)
-    directory = layout.directory
-    if layout.maker == "FujiFilm":
-        directory = int.from_bytes(data[8:12], "little")
-    # Values may stand behind the note's own end, but not behind the block's.
-    block = note.block[note.offset :]
-    return walk_directory(block, directory, _order(block, directory, order), "MakerNotes")
+        order = "<" if b"II" in head[layout.directory - 4 : layout.directory] else ">"
+    directory, base = start + layout.directory, note.base
+    if layout.own:
+        # Values may stand behind the note's own end, but not behind the block's.
+        base = start
+        if layout.maker == "FujiFilm":
+            directory = start + int.from_bytes(head[8:12], "little")
+    order = _order(note.block, directory, order)
+    if layout.maker == "Canon" and not base:
+        base = _moved(note.block, directory, order)
+    return walk_directory(note.block, directory, order, "MakerNotes", base)
 
 
 def _order(block: bytes, at: int, order: str) -> str:
@@ -178,21 +185,21 @@ def _moved(block: bytes, start: int, order: str) -> int:
     end = start + 2 + 12 * count
     if not 0 < count <= 200 or end + 4 > len(block):
         return 0
-    values = []
-    for at in range(start + 2, end, 12):
-        _, kind, number, value = unpack_from(order + "HHII", block, at)
-        if SIZES.get(kind, 1) * number > 4:
-            values.append(value)
+    entries = iter_unpack(order + "2xHII", block[start + 2 : end])
+    values = [value for kind, number, value in entries if SIZES.get(kind, 1) * number > 4]
     shift = end + 4 - min(values, default=end + 4)
     return shift if abs(shift) > 16 else 0
 
 
-def _equipment(reading: Reading, note: MakerNote, data: bytes, layout: Layout, order: str, entry: Entry) -> None:
+def _equipment(reading: Reading, note: MakerNote, layout: Layout, order: str, entry: Entry) -> None:
     """Olympus' inner directory: an offset in new notes, the directory itself in old ones."""
-    block = data if layout.own else note.block
-    offset = entry.value[0] if isinstance(entry.value, tuple) and len(entry.value) == 1 else entry.offset
+    if isinstance(entry.value, tuple) and len(entry.value) == 1:
+        offset = entry.value[0]
+    else:
+        offset = entry.offset - (note.offset if layout.own else 0)
     if not isinstance(offset, int):
         return
+    block = note.block[note.offset : note.offset + note.size] if layout.own else note.block
     inner = walk_directory(block, offset, order, "Equipment")
     entries = inner.ifds[0].entries if inner.ifds else {}
     for number, (name, rule) in EQUIPMENT_TAGS.items():
@@ -202,9 +209,9 @@ def _equipment(reading: Reading, note: MakerNote, data: bytes, layout: Layout, o
     mounts.identify(reading, "Olympus", entries)
 
 
-def _text(reading: Reading, data: bytes) -> None:
+def _text(reading: Reading, note: MakerNote) -> None:
     """A note that is plain text."""
-    text = data.decode("ascii").rstrip("\0")
+    text = note.block[note.offset : note.offset + note.size].decode("ascii").rstrip("\0")
     value = text if len(text) <= 64 else f"(Binary data {len(text)} bytes, use -b option to extract)"
     reading.add("ExifIFD", "MakerNoteUnknownText", value, value)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 from functions.exif.ifd import Entry
 from functions.exif.lenses import choosing, nikon, numbers, sony
@@ -44,12 +45,10 @@ def _model(reading: Reading) -> str:
     return reading.text("ExifIFD", "LensModel")
 
 
-def _numbers(entry: Entry | None) -> tuple[int, ...]:
+def _numbers(entry: Entry | None) -> Sequence[int]:
     """An entry's whole numbers or bytes; none where it holds anything else."""
     value = entry.value if entry is not None else None
-    if isinstance(value, bytes):
-        return tuple(value)
-    return tuple(number for number in value or () if isinstance(number, int))
+    return value if value and isinstance(value[0], int) else ()  # type: ignore[return-value]
 
 
 def _positive(reading: Reading, name: str) -> float | None:
@@ -139,8 +138,7 @@ def _sony(reading: Reading, entries: Entries) -> None:
         if mounted & 0x8000:
             number, names = mounted, own
     if number == OTHER_MOUNT and re.search("NEX|ILCE", model):
-        known = (name.partition(" or ")[0] for names in numbers("sony_e").values() for name in names)
-        names = tuple(dict.fromkeys(known))
+        names = _e_mount()
     if not names:
         return
     fitting = choosing.by_spec(names, spec) if len(names) > 1 else []
@@ -151,6 +149,13 @@ def _sony(reading: Reading, entries: Entries) -> None:
         _lens(reading, number, _model(reading))
     else:
         _pictured(reading, number, names)
+
+
+@cache
+def _e_mount() -> tuple[str, ...]:
+    """The names of all lenses of the E mount."""
+    known = (name.partition(" or ")[0] for names in numbers("sony_e").values() for name in names)
+    return tuple(dict.fromkeys(known))
 
 
 def _pictured(reading: Reading, number: int | str, names: tuple[str, ...]) -> None:
