@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from struct import unpack_from
+from struct import Struct
 from typing import Any
 
 from functions.exif.properties import URGENCY
@@ -113,6 +113,9 @@ _FILE_FORMATS = {
     5: "AppleSingle (Apple Computer Inc)",
     11: "JPEG File Interchange (JFIF)",
 }
+_DATASET = Struct(">BBH")
+_DATE = re.compile(r"^(\d{4})(\d{2})(\d{2})")
+_TIME = re.compile(r"^(\d{2})(\d{2})(\d{2}(?:\.\d+)?)([+-]\d{2})?(\d{2})?$")
 UTF8_ESCAPE = b"\x1b%G"
 
 
@@ -130,7 +133,7 @@ def read(data: bytes, put: Put, warn: Warn) -> None:
     for _ in range(MAX_DATASETS):
         if position + 5 > end or data[position] != 0x1C:
             break
-        record, number, size = unpack_from(">BBH", data, position + 1)
+        record, number, size = _DATASET.unpack_from(data, position + 1)
         start = position + 5
         if size & 0x8000:  # an extended dataset: the low bits count the bytes of its length
             width = size & 0x7FFF
@@ -147,17 +150,24 @@ def read(data: bytes, put: Put, warn: Warn) -> None:
             charset = "utf-8"
         if record in RECORDS:
             label, table = RECORDS[record]
-            name, kind = table.get(number, (f"IPTC_{label}Record_{number}", ""))
-            found.setdefault(name, []).append(_shown(body, kind, charset))
+            name, kind = table.get(number) or (f"IPTC_{label}Record_{number}", "")
+            shown = _shown(body, kind, charset)
+            if name in found:
+                found[name].append(shown)
+            else:
+                found[name] = [shown]
         position = start + size
-    for name, shown in found.items():
-        if name.endswith("*") and len(shown) > 1:
-            put(name[:-1], [value for value, _ in shown], [printed for _, printed in shown])
+    for name, pairs in found.items():
+        if name.endswith("*") and len(pairs) > 1:
+            put(name[:-1], [value for value, _ in pairs], [printed for _, printed in pairs])
         else:
-            put(name.rstrip("*"), *shown[-1])
+            put(name.rstrip("*"), *pairs[-1])
 
 
 def _shown(body: bytes, kind: str, charset: str) -> tuple[Any, Any]:
+    if not kind:
+        text = _text(body.rstrip(b"\0"), charset)
+        return text, text
     if kind in ("number", "format"):
         value = int.from_bytes(body, "big") if 0 < len(body) <= 8 else ""
         return value, _FILE_FORMATS.get(value, f"Unknown ({value})") if kind == "format" else value  # type: ignore[arg-type]
@@ -172,9 +182,9 @@ def _shown(body: bytes, kind: str, charset: str) -> tuple[Any, Any]:
         ).strip()
     text = _text(body.rstrip(b"\0"), charset)
     if kind == "date":
-        text = re.sub(r"^(\d{4})(\d{2})(\d{2})", r"\1:\2:\3", text)
+        text = _DATE.sub(r"\1:\2:\3", text)
     elif kind == "time":
-        text = re.sub(r"^(\d{2})(\d{2})(\d{2}(?:\.\d+)?)([+-]\d{2})?(\d{2})?$", _clock, text)
+        text = _TIME.sub(_clock, text)
     elif kind == "urgency":
         return text, URGENCY.get(
             text, text if text.isdigit() and len(text) == 1 and text != "9" else f"Unknown ({text})"
