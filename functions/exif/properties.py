@@ -232,7 +232,7 @@ def _tagged(about: Property, value: Any) -> tuple[Any, Any]:
     if not is_number(value) and value not in ("inf", "undef") and tag.show != "lens":
         return value, value
     data = value.encode()
-    return show(Entry(0, ASCII, len(data), data, 0, len(data)), tag, "<")
+    return show(tuple.__new__(Entry, (0, ASCII, len(data), data, 0, len(data))), tag, "<")
 
 
 # Properties like Exif tags whose form differs from the tag's, by name.

@@ -14,7 +14,7 @@ from functions.exif.values import binary
 Put = Callable[[str, str, Any, Any], None]
 
 _SHORTEST_DATE = len("2024-05-03T14:12")
-_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})[T ](\d{2}:\d{2})(:\d{2})?\s*(\S*)")
+_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})[T ](\d{2}:\d{2}(?::\d{2})?)\s*(\S*)")
 _DAY = re.compile(r"\d{4}(-\d{2}){0,2}")
 # No longer numbers than fit a floating-point one.
 _FRACTION = re.compile(r"(-?\d{1,300})/(-?\d{1,300})")
@@ -73,8 +73,8 @@ def _number(about: Property, text: str) -> str:
     if len(text) >= _SHORTEST_DATE and text[4] == "-":
         match = _DATE.fullmatch(text)
         if match:
-            year, month, day, time, seconds, rest = match.groups()
-            return f"{year}:{month}:{day} {time}{seconds or ''}{rest}"
+            year, month, day, time, zone = match.groups()
+            return f"{year}:{month}:{day} {time}{zone}"
     if about.dated and _DAY.match(text):
         return text.replace("-", ":")
     if about.numeric and "/" in text:

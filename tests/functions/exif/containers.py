@@ -37,6 +37,49 @@ def heic(items: bytes, ftyp: bytes = b"heic", exif: bytes = MAKE) -> bytes:
     return head + meta + box(b"mdat", item)
 
 
+def tiled_heic(version: int, *, wide: bool, base: int) -> bytes:
+    """A HEIC of 64 tiles whose places stand before the items' names.
+
+    Args:
+        version: of the places, which have a method from 1 on and wide numbers of items in 2.
+        wide: whether numbers of properties have two bytes.
+        base: bytes of each place's base, to which its offsets are added: 0, 4 or 8.
+    """
+    kinds = dict.fromkeys(range(1, 65), b"hvc1\x00")
+    bodies = {71: bytes(4) + MAKE, 72: b"<x:xmpmeta xmlns:x='adobe:ns:meta/' x:xmptk='tiles'/>", 73: b"text"}
+    kinds |= {70: b"grid\0", 71: b"Exif\0", 72: b"mime\0application/rdf+xml\0", 73: b"mime\0text/plain\0"}
+    names = [box(b"infe", b"\2\0\0\0" + struct.pack(">HH", item, 0) + kind) for item, kind in kinds.items()]
+    iinf = box(b"iinf", bytes(4) + struct.pack(">H", len(names)) + b"".join(names))
+    item_form = ">I" if version == 2 else ">H"
+
+    def size_of(width: int, height: int) -> bytes:
+        return box(b"ispe", bytes(4) + struct.pack(">II", width, height))
+
+    pairs = [(item, 1) for item in range(1, 65)] + [(70, 2)]
+    number = (lambda index: struct.pack(">H", 0x8000 | index)) if wide else (lambda index: bytes([0x80 | index]))
+    ipma = box(
+        b"ipma",
+        (b"\0\0\0\1" if wide else bytes(4))
+        + struct.pack(">I", len(pairs))
+        + b"".join(struct.pack(">HB", item, 1) + number(index) for item, index in pairs),
+    )
+    iprp = box(b"iprp", box(b"ipco", size_of(512, 512) + size_of(4000, 3000)) + ipma)
+    head = box(b"ftyp", b"heic" + bytes(4) + b"mif1heic")
+
+    def meta(start: int) -> bytes:
+        places = bytes([version, 0, 0, 0, 0x44, base << 4]) + struct.pack(item_form, len(kinds))
+        for item in kinds:
+            body = bodies.get(item, b"")
+            places += struct.pack(item_form, item) + (bytes(2) if version else b"") + bytes(2)
+            places += (start - 5).to_bytes(base, "big") if base else b""
+            places += struct.pack(">HII", 1, 5 if base else start, len(body))
+            start += len(body)
+        pitm = box(b"pitm", bytes(4) + struct.pack(">H", 70))
+        return box(b"meta", bytes(4) + pitm + box(b"iloc", places) + iinf + iprp)
+
+    return head + meta(len(head) + len(meta(5)) + 8) + box(b"mdat", b"".join(bodies.values()))
+
+
 def jxl() -> bytes:
     return (
         box(b"JXL ", b"\r\n\x87\n")

@@ -17,7 +17,7 @@ from functions.exif.answer import document, examine
 from functions.exif.blocks import MAX_INFLATED
 from functions.exif.scan import FORMATS, identify, scan
 from tests.functions.exif import made
-from tests.functions.exif.containers import BOMBS, CONTAINERS, EXIF, MAKE, chunk, heic, png
+from tests.functions.exif.containers import BOMBS, CONTAINERS, EXIF, MAKE, chunk, heic, png, tiled_heic
 from tests.functions.exif.tiffs import jpeg_of
 from tests.images import encoded, gradient
 
@@ -90,6 +90,20 @@ def test_exif_in_two_segments_is_put_together():
     )
     reading = examine(b"\xff\xd8" + first + second + b"\xff\xd9")
     assert reading.groups["IFD0"]["Make"].printed == "Canon Incorporated"
+
+
+@pytest.mark.parametrize("version", [0, 1, 2])
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("base", [0, 4, 8])
+def test_a_picture_of_tiles_has_the_size_and_the_metadata_of_its_own_items(version: int, wide: bool, base: int):
+    data = tiled_heic(version, wide=wide, base=base)
+    reading = examine(data)
+    assert reading is not None
+    assert (reading.scan.width, reading.scan.height) == (4000, 3000)
+    assert [(block.kind, block.where) for block in reading.scan.blocks] == [("exif", "item 71"), ("xmp", "item 72")]
+    assert reading.text("IFD0", "Make") == "Canon Incorporated"
+    assert reading.text("XMP-x", "XMPToolkit") == "tiles"
+    assert not reading.warnings
 
 
 def test_an_item_with_a_wrong_distance_is_still_found():
