@@ -5,9 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shutil
 import subprocess
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -214,3 +217,26 @@ def namespace_of_its_own(name: str) -> Iterator[str]:
 def missing(environ: Mapping[str, str] = os.environ) -> list[str]:
     """What the tests need of the environment and do not have."""
     return [name for name in ("KUBECONFIG", "PIXELAMP_IMAGE_PREFIX", "PIXELAMP_INGRESS") if not environ.get(name)]
+
+
+# For tests that need a cluster: skipped, with what is missing, where there is none.
+ON_A_CLUSTER = [
+    pytest.mark.cluster,
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(
+        bool(missing()) or not shutil.which("kubectl"),
+        reason=f"no cluster: {', '.join(missing()) or 'kubectl'} is missing",
+    ),
+]
+
+
+def cluster_of_its_own(name: str) -> Iterator[Cluster]:
+    """The cluster of the environment, in a namespace that is made for one module of tests and deleted afterwards."""
+    for namespace in namespace_of_its_own(f"{name}-{uuid.uuid4().hex[:6]}"):
+        yield Cluster(
+            namespace,
+            os.environ["PIXELAMP_INGRESS"],
+            os.environ["PIXELAMP_IMAGE_PREFIX"],
+            os.environ.get("PIXELAMP_IMAGE_TAG", "0.1.0"),
+        )

@@ -10,8 +10,6 @@ namespace that is made for it and deleted afterwards. Each test says what it saw
 
 import json
 import math
-import os
-import shutil
 import socket
 import subprocess
 import time
@@ -21,18 +19,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.cluster import Cluster, Load, missing, namespace_of_its_own, until
+from tests.e2e.cluster import ON_A_CLUSTER, Load, cluster_of_its_own, until
 from tests.images import encoded, gradient
 
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.slow,
-    pytest.mark.timeout(900),
-    pytest.mark.skipif(
-        bool(missing()) or not shutil.which("kubectl"),
-        reason=f"no cluster: {', '.join(missing()) or 'kubectl'} is missing",
-    ),
-]
+pytestmark = ON_A_CLUSTER
 FUNCTIONS = ["exif", "histogram", "stress"]
 PHOTO = encoded(gradient(size=(640, 480)), "JPEG")
 THUMBNAIL = encoded(gradient(), "JPEG")  # so small that the mailbox shows an event which carries it whole
@@ -43,19 +33,13 @@ SCALED_SECONDS, ROLLED_SECONDS = 240, 300
 @pytest.fixture(scope="module")
 def cluster():
     """The three functions in a namespace of their own, with a window of six seconds."""
-    for namespace in namespace_of_its_own(f"pixelamp-e2e-{uuid.uuid4().hex[:6]}"):
-        found = Cluster(
-            namespace,
-            os.environ["PIXELAMP_INGRESS"],
-            os.environ["PIXELAMP_IMAGE_PREFIX"],
-            os.environ.get("PIXELAMP_IMAGE_TAG", "0.1.0"),
-        )
+    for found in cluster_of_its_own("pixelamp-e2e"):
         assert found.has("services.serving.knative.dev"), (
             "Knative Serving is not installed in the cluster of KUBECONFIG"
         )
         start = time.monotonic()
         found.apply("knative", hurried)
-        print(f"\nReady after {time.monotonic() - start:.1f} s in {namespace}")
+        print(f"\nReady after {time.monotonic() - start:.1f} s in {found.namespace}")
         yield found
 
 

@@ -5,38 +5,22 @@ from __future__ import annotations
 import csv
 import json
 import os
-import shutil
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.cluster import Cluster, missing, namespace_of_its_own
+from tests.e2e.cluster import ON_A_CLUSTER, Cluster, cluster_of_its_own
 from tests.servers import ROOT
 
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.slow,
-    pytest.mark.timeout(900),
-    pytest.mark.skipif(
-        bool(missing()) or not shutil.which("kubectl"),
-        reason=f"no cluster: {', '.join(missing()) or 'kubectl'} is missing",
-    ),
-]
+pytestmark = ON_A_CLUSTER
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    for namespace in namespace_of_its_own(f"pixelamp-load-{uuid.uuid4().hex[:6]}"):
-        found = Cluster(
-            namespace,
-            os.environ["PIXELAMP_INGRESS"],
-            os.environ["PIXELAMP_IMAGE_PREFIX"],
-            os.environ.get("PIXELAMP_IMAGE_TAG", "0.1.0"),
-        )
+    for found in cluster_of_its_own("pixelamp-load"):
         found.apply("knative")
         yield found
 
