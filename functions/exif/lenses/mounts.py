@@ -18,7 +18,7 @@ NO_LENS = 0xFFFF
 OTHER_MOUNT = 65535
 CANON_SETTINGS, CANON_FILE, CANON_LENS_MODEL = 0x01, 0x93, 0x95
 MINOLTA_LENS, PENTAX_LENS, PENTAX_BODY = 0x010C, 0x3F, 0x215
-SONY_LENS, SONY_BODY = 0xB027, 0x9050
+SONY_LENS, SONY_BODY, SONY_MOUNT = 0xB027, 0x9050, 0x9416
 OLYMPUS_LENS, PANASONIC_LENS = 0x201, 0x51
 NIKON_SERIAL, NIKON_KIND, NIKON_DATA, NIKON_COUNT = 0x1D, 0x83, 0x98, 0xA7
 
@@ -49,6 +49,10 @@ def _numbers(entry: Entry | None) -> Sequence[int]:
     """An entry's whole numbers or bytes; none where it holds anything else."""
     value = entry.value if entry is not None else None
     return value if value and isinstance(value[0], int) else ()  # type: ignore[return-value]
+
+
+def _opaque(entry: Entry | None) -> bytes:
+    return entry.value if entry is not None and isinstance(entry.value, bytes) else b""
 
 
 def _positive(reading: Reading, name: str) -> float | None:
@@ -117,13 +121,12 @@ def _nikon(reading: Reading, entries: Entries) -> None:
 
 
 def _sony(reading: Reading, entries: Entries) -> None:
-    body, model = entries.get(SONY_BODY), reading.text("IFD0", "Model")
-    mounted = None
-    if body is not None and isinstance(body.value, bytes):
-        serial = sony.serial_number(body.value, model)
-        if serial:
-            reading.add("Sony", "InternalSerialNumber", " ".join(map(str, bytes.fromhex(serial))), serial)
-        mounted = sony.mounted(body.value, model)
+    body, mount = (_opaque(entries.get(number)) for number in (SONY_BODY, SONY_MOUNT))
+    model = reading.text("IFD0", "Model")
+    serial = sony.serial_number(body, model)
+    if serial:
+        reading.add("Sony", "InternalSerialNumber", " ".join(map(str, bytes.fromhex(serial))), serial)
+    mounted = sony.mounted(body, mount, model)
     found = _numbers(entries.get(SONY_LENS))
     if not found:
         return
@@ -135,7 +138,7 @@ def _sony(reading: Reading, entries: Entries) -> None:
     if mounted is not None:
         own = numbers("sony_e").get(str(mounted), ())
         reading.add("Sony", "LensType2", mounted, own[0] if own else f"Unknown ({mounted})")
-        if mounted & 0x8000:
+        if mounted & 0x8000 and own:
             number, names = mounted, own
     if number == OTHER_MOUNT and re.search("NEX|ILCE", model):
         names = _e_mount()

@@ -1,7 +1,8 @@
-"""Sony's enciphered block of the body and what is mounted on it: serial number, and the number of an E-mount lens.
+"""Sony's enciphered blocks of the body and what is mounted on it: serial number, and the number of an E-mount lens.
 
 Each byte stands for its cube modulo 249, a substitution known since 2006 (dcraw; ExifTool's notes on tag 0x9050). Where
-the serial number stands in the block depends on the model; the lens has stood at one place for all of them.
+the serial number stands in the block of the body depends on the model. The lens stands in it too, at one place for all
+models but the newest, which have it in a block of its own (ExifTool's tables Sony Tag9050 and Tag9416).
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ _PLAIN = bytes({pow(byte, 3, 249): byte for byte in range(249)}.get(byte, byte) 
 _NEWEST = re.compile(r"ILCE-(1|7M4|7RM5|7SM3|7CM2|7CR|6700|9M3|1M2)\b|ILME-FX3|ZV-E1\b")
 _NEWER = re.compile(r"ILCE-(6100|6300|6400|6500|6600|7C|7M3|7RM2|7RM3A?|7RM4A?|7SM2|9|9M2)\b|ILCA-99M2|ZV-E10")
 _OTHERS = re.compile(r"DSC-|Stellar|ZV-")
-_MOUNT, _LENS, E_MOUNT = 0x0105, 0x0107, 2
+# Where a block says which mount there is, and the number of what is mounted on it.
+_IN_BODY, _IN_NEWEST = (0x0105, 0x0107), (0x4A, 0x4B)
+E_MOUNT = 2
 
 
 def deciphered(data: bytes) -> bytes:
@@ -40,16 +43,21 @@ def serial_number(data: bytes, model: str) -> str:
     return found.hex() if len(found) == size else ""
 
 
-def mounted(data: bytes, model: str) -> int | None:
+def mounted(body: bytes, lens: bytes, model: str) -> int | None:
     """The number of the E-mount lens that is mounted; None for other mounts and other blocks.
 
     Args:
-        data: the enciphered block.
+        body: the enciphered block of the body, tag 0x9050; empty where there is none.
+        lens: that of the newest models, tag 0x9416; empty where there is none.
         model: of the camera.
     """
-    if _NEWEST.match(model) or (_OTHERS.match(model) and not _NEWER.match(model)):
+    if _NEWEST.match(model):
+        block, (mount, number) = lens, _IN_NEWEST
+    elif _OTHERS.match(model) and not _NEWER.match(model):
         return None
-    found = deciphered(data[_MOUNT : _LENS + 2])
-    if len(found) < 4 or found[0] != E_MOUNT:
+    else:
+        block, (mount, number) = body, _IN_BODY
+    found = deciphered(block[mount : number + 2])
+    if len(found) < number + 2 - mount or found[0] != E_MOUNT:
         return None
-    return int.from_bytes(found[2:4], "little")
+    return int.from_bytes(found[-2:], "little")

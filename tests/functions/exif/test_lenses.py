@@ -71,14 +71,21 @@ def z_note(number: int) -> bytes:
     return picture("NIKON CORPORATION", "NIKON Z 6", lambda _: note)
 
 
+NEWEST_SONY = "ILCE-7CM2"
+
+
 def sony_note(number: int, mounted: int = 0, *more: Field, model: str = "ILCE-7") -> bytes:
     block = bytearray(0x300)
-    block[0x7C:0x80] = b"\x12\x34\x56\x78"
-    block[0xF0:0xF5] = b"\x12\x34\x56\x78\x9a"
-    block[0x105] = 2 if mounted else 1
-    block[0x107:0x109] = struct.pack("<H", mounted)
+    if model == NEWEST_SONY:
+        tag, mount, lens = 0x9416, 0x4A, 0x4B
+    else:
+        tag, mount, lens = 0x9050, 0x105, 0x107
+        block[0x7C:0x80] = b"\x12\x34\x56\x78"
+        block[0xF0:0xF5] = b"\x12\x34\x56\x78\x9a"
+    block[mount] = 2 if mounted else 1
+    block[lens : lens + 2] = struct.pack("<H", mounted)
     enciphered = bytes(pow(byte, 3, 249) if byte < 249 else byte for byte in block)
-    fields = [(0x9050, 7, len(block), enciphered), long(0xB027, number)]
+    fields = [(tag, 7, len(block), enciphered), long(0xB027, number)]
     return picture("SONY", model, lambda at: b"SONY DSC \0\0\0" + directory(fields, at + 12), *more)
 
 
@@ -121,6 +128,8 @@ def written() -> Iterator[tuple[str, bytes]]:
     for number, names in numbers("sony_e").items():
         focal = rational(0x920A, (int((choosing.range_of(names[-1]) or (50,))[0]), 1))
         yield f"sony-e-{number}", sony_note(65535, int(number), focal)
+        if int(number) % 8 == 0:  # the same list behind another block
+            yield f"sony-newest-{number}", sony_note(65535, int(number), focal, model=NEWEST_SONY)
     for number in numbers("pentax"):
         yield f"pentax-{number}", pentax(number)
     for number in numbers("fourthirds"):
@@ -179,6 +188,7 @@ def test_a_list_is_in_order_and_has_no_line_twice(maker: str):
         (nikon_note("0158505014140500", b"0201"), "AF Nikkor 50mm f/1.8"),
         (nikon_note("0158505014140500", b"0204"), "AF Nikkor 50mm f/1.8"),
         (sony_note(65535, 32793), "Sony E PZ 16-50mm F3.5-5.6 OSS"),
+        (sony_note(65535, 32793, model=NEWEST_SONY), "Sony E PZ 16-50mm F3.5-5.6 OSS"),
         (sony_note(2), "Minolta AF 28-70mm F2.8 G"),
         (pentax("4-1"), "smc PENTAX-FA SOFT 28mm F2.8"),
         (olympus("0-20-10"), "Olympus M.Zuiko Digital ED 40-150mm F2.8 Pro"),
@@ -206,7 +216,8 @@ def test_a_note_without_its_keys_or_cut_short_says_nothing():
     assert nikon.key(b"0204" + bytes(4), 6, "6012345", 4711, "NIKON D90") == ""
     assert nikon.key(b"9999" + bytes(40), 6, "6012345", 4711, "NIKON D90") == ""
     assert sony.serial_number(b"", "ILCE-7") == ""
-    assert sony.mounted(b"", "ILCE-7") is None
+    assert sony.mounted(b"", b"", "ILCE-7") is None
+    assert sony.mounted(b"", b"", NEWEST_SONY) is None
     for size in range(len(canon(1, 50, 50, 1.8))):
         examine(canon(1, 50, 50, 1.8)[:size])
 
