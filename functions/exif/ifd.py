@@ -7,6 +7,7 @@ time or memory.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from struct import Struct
 from typing import NamedTuple
@@ -86,7 +87,7 @@ class Entry(NamedTuple):
         tag: its number.
         type: as in `TYPE_NAMES`.
         number: of values of that type, as the file says (the field's name in TIFF, count, is taken by tuples).
-        value: raw: numbers, pairs of numerator and denominator, or bytes; None for too many.
+        value: raw: numbers, pairs of numerator and denominator, or bytes; None for too many, or if it is not wanted.
         offset: of the value within the structure.
         size: of the value in bytes.
     """
@@ -135,12 +136,13 @@ POINTERS = {0x14A: "SubIFD", 0x190: "GlobParamIFD", 0x8769: "ExifIFD", 0x8825: "
 MAX_SUB_IFDS = 10
 
 
-def walk(block: bytes, name: str = "IFD0") -> Ifds:
+def walk(block: bytes, name: str = "IFD0", wanted: Container[int] | None = None) -> Ifds:
     """Walk all directories of a TIFF structure.
 
     Args:
         block: from the byte order mark on: an Exif block, or a whole TIFF file.
         name: of the first directory; a chain of directories counts its last digit up.
+        wanted: the tags whose values are read, the others' being None; all if it is None.
 
     Returns:
         The directories; empty, with a warning, where the header is broken. Never raises.
@@ -162,11 +164,13 @@ def walk(block: bytes, name: str = "IFD0") -> Ifds:
         result.warn("the block ends inside its header")
         return result
     first = int.from_bytes(block[start : start + width], "little" if order == "<" else "big")
-    _Walk(block, result).chain(first, name)
+    _Walk(block, result, wanted=wanted).chain(first, name)
     return result
 
 
-def walk_directory(block: bytes, offset: int, order: str, name: str, base: int = 0) -> Ifds:
+def walk_directory(
+    block: bytes, offset: int, order: str, name: str, base: int = 0, wanted: Container[int] | None = None
+) -> Ifds:
     """Walk one directory that has no TIFF header, as maker notes do.
 
     Args:
@@ -175,14 +179,24 @@ def walk_directory(block: bytes, offset: int, order: str, name: str, base: int =
         order: `<` or `>`.
         name: of the directory.
         base: what the directory's own offsets are relative to.
+        wanted: as for `walk`.
     """
     result = Ifds(order)
-    _Walk(block, result, base, pointers=False).directory(offset, name)
+    _Walk(block, result, base, pointers=False, wanted=wanted).directory(offset, name)
     return result
 
 
 class _Walk:
-    def __init__(self, block: bytes, result: Ifds, base: int = 0, *, pointers: bool = True) -> None:
+    def __init__(
+        self,
+        block: bytes,
+        result: Ifds,
+        base: int = 0,
+        *,
+        pointers: bool = True,
+        wanted: Container[int] | None = None,
+    ) -> None:
+        self.wanted = wanted
         self.block = block
         self.result = result
         self.base = base
@@ -236,7 +250,7 @@ class _Walk:
         result.ifds.append(directory)
         entries = directory.entries
         order = result.order
-        single = _SINGLE[order]
+        single, wanted = _SINGLE[order], self.wanted
         bad = 0
         inline = first - room
         little_endian = order == "<"
@@ -279,7 +293,9 @@ class _Walk:
                     result.warn(f"{name}: value of tag {tag:#06x} lies inside the directory")
                     bad += 1
                     continue
-            if kind in opaque:
+            if wanted is not None and tag not in wanted:
+                raw = None
+            elif kind in opaque:
                 if size <= MAX_BYTES and size <= self.bytes:
                     self.bytes -= size
                     raw = block[at : at + size]

@@ -110,6 +110,11 @@ EQUIPMENT_TAGS = {
 }
 
 
+# The tags whose values are looked at: a note has tables of thousands of numbers beside them.
+_WANTED = {
+    maker: frozenset((*TAGS.get(maker, ()), *mounts.TAGS.get(maker, ()), EQUIPMENT))
+    for maker in {layout.maker for layout in LAYOUTS} | set(BARE.values())
+}
 # By how their headers begin.
 _BY_START: dict[bytes, list[Layout]] = {}
 for _layout in LAYOUTS:
@@ -152,9 +157,9 @@ def read(reading: Reading) -> None:
 
 
 def _walk(note: MakerNote, head: bytes, layout: Layout) -> Ifds:
-    order, start = layout.order or note.order, note.offset
+    order, start, wanted = layout.order or note.order, note.offset, _WANTED[layout.maker]
     if order == "tiff":
-        return walk(note.block[start + layout.directory : start + note.size], "MakerNotes")
+        return walk(note.block[start + layout.directory : start + note.size], "MakerNotes", wanted)
     if order == "@":
         order = "<" if b"II" in head[layout.directory - 4 : layout.directory] else ">"
     directory, base = start + layout.directory, note.base
@@ -166,7 +171,7 @@ def _walk(note: MakerNote, head: bytes, layout: Layout) -> Ifds:
     order = _order(note.block, directory, order)
     if layout.maker == "Canon" and not base:
         base = _moved(note.block, directory, order)
-    return walk_directory(note.block, directory, order, "MakerNotes", base)
+    return walk_directory(note.block, directory, order, "MakerNotes", base, wanted)
 
 
 def _order(block: bytes, at: int, order: str) -> str:

@@ -21,6 +21,14 @@ MINOLTA_LENS, PENTAX_LENS, PENTAX_BODY = 0x010C, 0x3F, 0x215
 SONY_LENS, SONY_BODY, SONY_MOUNT = 0xB027, 0x9050, 0x9416
 OLYMPUS_LENS, PANASONIC_LENS = 0x201, 0x51
 NIKON_SERIAL, NIKON_KIND, NIKON_DATA, NIKON_COUNT = 0x1D, 0x83, 0x98, 0xA7
+# All of these, by maker.
+TAGS = {
+    "Canon": (CANON_SETTINGS, CANON_FILE, CANON_LENS_MODEL),
+    "Minolta": (MINOLTA_LENS,),
+    "Nikon": (NIKON_SERIAL, NIKON_KIND, NIKON_DATA, NIKON_COUNT),
+    "Pentax": (PENTAX_LENS, PENTAX_BODY),
+    "Sony": (SONY_LENS, SONY_BODY),
+}
 
 
 def identify(reading: Reading, maker: str, entries: Entries) -> None:

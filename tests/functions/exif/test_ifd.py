@@ -181,6 +181,19 @@ def test_warnings_do_not_grow_with_the_file():
     assert len(walked.warnings) <= MAX_WARNINGS
 
 
+def test_values_that_are_not_wanted_are_neither_read_nor_counted_against_the_cap():
+    table = (0x100, 4, MAX_NUMBERS, bytes(4 * MAX_NUMBERS))
+    fields = [table, (0x101, *table[1:]), ascii_field(0x10E, "some text"), rational(0x11A, (72, 1))]
+    (ifd,) = walk(tiff(fields), wanted={0x101, 0x11A}).ifds
+    assert [(tag, entry.number, entry.value is None) for tag, entry in ifd.entries.items()] == [
+        (0x100, MAX_NUMBERS, True),
+        (0x101, MAX_NUMBERS, False),
+        (0x10E, 10, True),
+        (0x11A, 1, False),
+    ]
+    assert ifd.entries[0x11A].value == ((72, 1),)
+
+
 def test_a_directory_without_a_header_is_walked_from_its_base():
     part = directory([ascii_field(9, "Erika Mustermann")], 20)
     walked = walk_directory(bytes(120) + part, 120, "<", "MakerNotes", base=100)
