@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -9,6 +10,9 @@ from typing import NamedTuple
 # One decompressed block, and all of a file's: real profiles and XMP packets are far below, a bomb far above.
 MAX_INFLATED = 4 * 2**20
 MAX_BLOCKS = 1024
+# What reading bytes that nobody foresaw may raise, and how a warning then says so.
+BEYOND_READING = (struct.error, ArithmeticError, LookupError, TypeError, ValueError)
+BROKEN = "broken beyond reading"
 
 
 class Block(NamedTuple):

@@ -21,6 +21,8 @@ _UNSIGNED = frozenset((1, 3, 4, 13, 16, 18))
 _WHOLE = frozenset((1, 3, 4, 6, 8, 9, 16, 17))
 # Tables with more numbers than this are counted, not listed.
 LONG_ARRAY = 500
+# Digits of a number in text that may have a label.
+LONGEST_NUMBER = 20
 # Characters printed of what nobody named.
 CUT = 60
 
@@ -50,7 +52,7 @@ def show(entry: Entry, tag: Tag, order: str) -> Shown:
 
 def _label(value: Scalar, labels: dict[Any, str]) -> str:
     text = labels.get(value)
-    if text is None and isinstance(value, str) and value.isdigit():
+    if text is None and isinstance(value, str) and value.isdecimal() and len(value) <= LONGEST_NUMBER:
         text = labels.get(int(value))
     if text is None:
         return f"Unknown ({value})"

@@ -6,10 +6,12 @@ Groups are named as ExifTool's family 1 names them: `IFD0`, `ExifIFD`, `GPS`, `X
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import partial
 from struct import unpack_from
+from typing import Any
 
-from functions.exif.blocks import Block, Scan
+from functions.exif.blocks import BEYOND_READING, BROKEN, Block, Scan
 from functions.exif.ifd import Entry, Ifd, Ifds, walk
 from functions.exif.printing import show
 from functions.exif.rows import MakerNote, Preview, Reading, Row
@@ -42,25 +44,38 @@ def read(scan: Scan, *, exif_only: bool = False) -> Reading:
     reading = Reading(scan, exif_only=exif_only)
     for block in scan.blocks:
         if block.kind == "exif":
-            _exif(reading, block)
+            _guarded(_exif, reading, block)
     if not exif_only:
         _rest(reading)
     elif reading.maker is not None and reading.maker.is_text():
-        _maker_note(reading)
+        _guarded(_maker_note, reading)
     reading.warnings[:0] = scan.warnings
     return reading
+
+
+def _guarded(part: Callable[..., None], reading: Reading, *given: Any) -> None:
+    """Read a part of a file. The readers check what they read; this is for what they overlook."""
+    try:
+        part(reading, *given)
+    except BEYOND_READING as error:
+        what = given[0].where if given else "the maker note"
+        reading.warnings.append(f"{what} is {BROKEN}: {type(error).__name__}")
 
 
 def _rest(reading: Reading) -> None:
     for block in reading.scan.blocks:
         if block.kind != "exif":
-            _other(reading, block.kind, block.data, block)
+            _guarded(_block, reading, block)
     from functions.exif import headers
 
     headers.container(reading.scan, reading.add)
     if reading.maker is not None:
-        _maker_note(reading)
+        _guarded(_maker_note, reading)
     _lens(reading)
+
+
+def _block(reading: Reading, block: Block) -> None:
+    _other(reading, block.kind, block.data, block)
 
 
 def _lens(reading: Reading) -> None:

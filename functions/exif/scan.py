@@ -6,10 +6,8 @@ before the bytes for it are there, and never raises: what is broken becomes a wa
 
 from __future__ import annotations
 
-import struct
-
 from functions.exif import codestream, isobmff, jpeg, photoshop, png, riff, simple, tiff
-from functions.exif.blocks import Block, Scan
+from functions.exif.blocks import BEYOND_READING, BROKEN, Block, Scan
 
 __all__ = ["FORMATS", "Block", "Scan", "identify", "scan"]
 
@@ -140,8 +138,8 @@ def scan(data: bytes) -> Scan | None:
         return None
     try:
         return _READERS[kind](data)
-    except (struct.error, IndexError, ValueError, OverflowError) as error:
+    except BEYOND_READING as error:
         # The readers check what they read; this is for what they overlook, so that no file is lost with a 500.
         result = Scan(kind.upper(), "application/octet-stream")
-        result.warn(f"the file is broken beyond reading: {type(error).__name__}")
+        result.warn(f"the file is {BROKEN}: {type(error).__name__}")
         return result

@@ -44,11 +44,13 @@ def exif_blocks() -> Iterator[bytes]:
 
 
 def examine(data: bytes) -> None:
-    """Scan a file and read its metadata into every form of answer."""
+    """Scan a file and read its metadata into every form of answer; nothing in it may be beyond what was foreseen."""
     from functions.exif import answer
+    from functions.exif.blocks import BROKEN
 
     reading = answer.examine(data)
     if reading is not None:
+        assert not any(BROKEN in warning for warning in reading.warnings), reading.warnings
         json.dumps(answer.document(reading, raw=True, thumbnail=True), allow_nan=False)
         json.dumps(answer.flat(reading), allow_nan=False)
         answer.table(reading)

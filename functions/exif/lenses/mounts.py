@@ -27,7 +27,7 @@ TAGS = {
     "Minolta": (MINOLTA_LENS,),
     "Nikon": (NIKON_SERIAL, NIKON_KIND, NIKON_DATA, NIKON_COUNT),
     "Pentax": (PENTAX_LENS, PENTAX_BODY),
-    "Sony": (SONY_LENS, SONY_BODY),
+    "Sony": (SONY_LENS, SONY_BODY, SONY_MOUNT),
 }
 
 

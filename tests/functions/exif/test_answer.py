@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from functions_framework import create_app
 
-from functions.exif import makers
+from functions.exif import iptc, makers
 from functions.exif.answer import document, examine, flat, table
 from functions.exif.summary import spoken
 from tests.functions.exif import made
@@ -210,3 +210,20 @@ def test_several_files_are_answered_each(client: FlaskClient):
 def test_pixelscans_form_field_is_image(client: FlaskClient):
     files = {"image": (io.BytesIO(made.jpeg()), "a.jpg")}
     assert client.post("/", data=files, content_type="multipart/form-data").json["camera"]["make"] == "Lamp Camera X"
+
+
+@pytest.mark.parametrize("text", ["²", "1" * 5000, "٣"], ids=["superscript", "5,000 digits", "other digits"])
+def test_a_text_where_a_label_is_expected_is_shown_as_unknown(text: str):
+    data = camera_file([], [(1, 2, len(text.encode()), text.encode())])
+    assert flat(examine(data))["GPS:GPSLatitudeRef"] == f"Unknown ({text})"
+
+
+def test_what_a_reader_overlooks_costs_its_part_and_not_the_file(monkeypatch: pytest.MonkeyPatch):
+    def overlooked(*_: object) -> None:
+        raise ValueError("nobody foresaw this")
+
+    monkeypatch.setattr(iptc, "read", overlooked)
+    reading = examine(made.jpeg())
+    assert "APP13 8BIM 0404 is broken beyond reading: ValueError" in reading.warnings
+    assert document(reading)["groups"]["IFD0"]
+    assert not any(group.startswith("IPTC") for group in reading.groups)
