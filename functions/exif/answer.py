@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from functions.exif import privacy, summary
-from functions.exif.ifd import ASCII, DOUBLE, FLOAT, RATIONAL, SRATIONAL, TYPE_NAMES, Entry
+from functions.exif.ifd import ASCII, DOUBLE, FLOAT, RATIONAL, SRATIONAL, TYPE_NAMES, UTF8, Entry
 from functions.exif.reading import read
 from functions.exif.rows import Reading, Row
 from functions.exif.scan import scan
@@ -20,7 +20,7 @@ from functions.exif.values import Scalar, number_or_text
 SHORT_BYTES = 64
 SHORT_NUMBERS = 64
 EXIF_GROUP = re.compile(r"(?i)ifd\d+|subifd\d*|exififd|gps|interopifd|globparamifd")
-_FLOATS = frozenset((FLOAT, DOUBLE))
+_FLOATS, _TEXTS = frozenset((FLOAT, DOUBLE)), frozenset((ASCII, UTF8))
 
 
 def examine(data: bytes, *, exif_only: bool = False) -> Reading | None:
@@ -140,7 +140,7 @@ def raw_value(entry: Entry, *, whole: bool = False) -> Any:
     if value is None:
         return None
     if isinstance(value, bytes):
-        if not whole and len(value) > SHORT_BYTES and (entry.type == 7 or len(value) > 4096):
+        if not whole and len(value) > SHORT_BYTES and (entry.type not in _TEXTS or len(value) > 4096):
             return None
         text = value.rstrip(b"\0")
         if text.isascii() and (entry.type == 2 or b"\0" not in text) and text.decode("ascii").isprintable():

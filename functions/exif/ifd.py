@@ -76,7 +76,7 @@ _STRUCTS: dict[tuple[str, int, int], Struct] = {
 
 _SINGLE = {order: {kind: _STRUCTS[order, kind, 1].unpack_from for kind in _CODES} for order in "<>"}
 
-# Numbers as a tuple; text and opaque values as their bytes; rationals as pairs; None where there are too many.
+# Numbers as a tuple, rationals as pairs; text, opaque values and embedded blocks as their bytes; None for too many.
 Value = tuple[int, ...] | tuple[float, ...] | tuple[tuple[int, int], ...] | bytes | None
 
 
@@ -131,6 +131,17 @@ class Ifds:
             self.warnings.append(text)
 
 
+# Entries that hold a block of another kind, whatever type they claim: XMP, IPTC, image resources, an ICC profile, DNG's
+# private data, the maker note.
+MAKER_NOTE, PRIVATE_DATA, XMP_PACKET, IPTC_RECORDS, RESOURCES, ICC_PROFILE = (
+    0x927C,
+    0xC634,
+    0x2BC,
+    0x83BB,
+    0x8649,
+    0x8773,
+)
+EMBEDDED = frozenset((MAKER_NOTE, XMP_PACKET, IPTC_RECORDS, RESOURCES, ICC_PROFILE, PRIVATE_DATA))
 # The entries that point to further directories, in the order of their numbers, as they stand in a directory.
 POINTERS = {0x14A: "SubIFD", 0x190: "GlobParamIFD", 0x8769: "ExifIFD", 0x8825: "GPS", 0xA005: "InteropIFD"}
 MAX_SUB_IFDS = 10
@@ -251,6 +262,7 @@ class _Walk:
         entries = directory.entries
         order = result.order
         single, wanted = _SINGLE[order], self.wanted
+        embedded = EMBEDDED if self.pointers else ()
         bad = 0
         inline = first - room
         little_endian = order == "<"
@@ -295,7 +307,7 @@ class _Walk:
                     continue
             if wanted is not None and tag not in wanted:
                 raw = None
-            elif kind in opaque:
+            elif kind in opaque or tag in embedded:
                 if size <= MAX_BYTES and size <= self.bytes:
                     self.bytes -= size
                     raw = block[at : at + size]

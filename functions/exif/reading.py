@@ -12,7 +12,19 @@ from struct import unpack_from
 from typing import Any
 
 from functions.exif.blocks import BEYOND_READING, BROKEN, Block, Scan
-from functions.exif.ifd import Entry, Ifd, Ifds, walk
+from functions.exif.ifd import (
+    EMBEDDED,
+    ICC_PROFILE,
+    IPTC_RECORDS,
+    MAKER_NOTE,
+    PRIVATE_DATA,
+    RESOURCES,
+    XMP_PACKET,
+    Entry,
+    Ifd,
+    Ifds,
+    walk,
+)
 from functions.exif.printing import show
 from functions.exif.rows import MakerNote, Preview, Reading, Row
 from functions.exif.tags import table
@@ -20,14 +32,6 @@ from functions.exif.values import binary, plain
 
 # What in a directory is an offset from the block's start: shown as an offset in the file, as ExifTool does.
 OFFSETS = frozenset((0x111, 0x120, 0x144, 0x201, 0xA010, 0xBCC0, 0xBCC2))
-MAKER_NOTE, PRIVATE_DATA, XMP_PACKET, IPTC_RECORDS, RESOURCES, ICC_PROFILE = (
-    0x927C,
-    0xC634,
-    0x2BC,
-    0x83BB,
-    0x8649,
-    0x8773,
-)
 POINTERS = frozenset((0x14A, 0x190, 0x8769, 0x8825, 0xA005))
 # Of directories with one name, as several pages' SubIFDs, ExifTool shows the last one's tags, but for these.
 FIRST_COUNTS = frozenset((0x100, 0x101, 0x102, 0x103, 0x106, 0x10E, 0x112, 0x115, 0x116, 0x11A, 0x11B, 0x11C, 0x128))
@@ -160,7 +164,7 @@ def _directories(reading: Reading, block: Block, ifds: Ifds) -> None:
             if number in POINTERS:
                 continue
             if not own:
-                if number in _EMBEDDED:
+                if number in EMBEDDED:
                     _embedded(reading, block, ifds, number, entry)
                     if number == MAKER_NOTE:
                         continue
@@ -176,9 +180,8 @@ def _directories(reading: Reading, block: Block, ifds: Ifds) -> None:
         _previews(reading, block, ifd)
 
 
-_EMBEDDED = frozenset((MAKER_NOTE, XMP_PACKET, IPTC_RECORDS, RESOURCES, ICC_PROFILE, PRIVATE_DATA))
 _PLACES = frozenset((STRIP_OFFSETS, STRIP_BYTES, JPEG_OFFSET, JPEG_BYTES))
-_SPECIAL = _EMBEDDED | _PLACES | OFFSETS | POINTERS
+_SPECIAL = EMBEDDED | _PLACES | OFFSETS | POINTERS
 
 
 def _whole(ifd: Ifd, number: int) -> int | None:
