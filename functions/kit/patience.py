@@ -82,17 +82,26 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             self._wait(conn, len(head))
 
     def _answered(self, conn: Any, done: Future[Any]) -> None:
-        """Keep a connection that has been answered, in the thread that has: waking the loop for it costs two switches.
+        """Go on with a connection that has been answered, in the thread that has: to wake the loop costs two switches.
 
+        Its next request, if that is there, is handled here too; else the connection goes back into the poller.
         What is not plain keeping is left to the loop. Of all that this touches the loop alone takes things away.
         """
-        try:
-            keep = done.result() is True and self.alive and not conn.parser.unreader.buf.getvalue()
-        except Exception:  # noqa: BLE001 - gunicorn closes such a connection, whatever it was
-            keep = False
-        if not keep:
-            self.method_queue.defer(self.finish_request, conn, done)
-            return
+        while True:
+            try:
+                keep = done.result() is True and self.alive and not conn.parser.unreader.buf.getvalue()
+            except Exception:  # noqa: BLE001 - gunicorn closes such a connection, whatever it was
+                keep = False
+            if not keep:
+                self.method_queue.defer(self.finish_request, conn, done)
+                return
+            if not self._follows(conn):
+                break
+            done = Future()
+            try:
+                done.set_result(self.handle(conn))
+            except Exception as error:  # noqa: BLE001 - as the executor does
+                done.set_exception(error)
         conn.sock.setblocking(False)
         conn.set_timeout()
         self.keepalived_conns.append(conn)
@@ -103,6 +112,11 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         except (OSError, ValueError):
             self.keepalived_conns.remove(conn)
             self.method_queue.defer(self._end, conn)
+
+    def _follows(self, conn: Any) -> bool:
+        """Whether the head of the next request is there already, and no other request waits for this thread."""
+        waiting = self.tpool._work_queue.qsize()  # noqa: SLF001 - nothing else tells
+        return not waiting and END in (self._arrived(conn) or b"")
 
     def finish_request(self, conn: Any, fs: Future[Any]) -> None:
         """Keep the connection, or end it without waiting for its client in the loop that all others need."""

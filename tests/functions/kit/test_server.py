@@ -124,6 +124,44 @@ def test_a_connection_is_kept_between_requests(server: FunctionServer):
     assert len(ports) == 1
 
 
+ASK = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def test_more_busy_connections_than_threads_all_get_their_answers():
+    """Each asks anew as soon as it has its answer, so that its thread always has more to do."""
+    server = FunctionServer("stress", {"STRESS_CONCURRENCY": "1"})  # and two threads more
+
+    def busy(_: int) -> int:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=15) as connection:
+            for _ in range(200):
+                connection.sendall(ASK)
+                assert read_answer(connection).startswith(b"HTTP/1.1 200")
+        return 200
+
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(busy, range(8))) == 1600
+    finally:
+        server.stop()
+
+
+def test_a_busy_connection_is_answered_to_the_end_and_does_not_hold_up_the_drain():
+    server = FunctionServer("stress")
+    answered = 0
+    with socket.create_connection(("127.0.0.1", server.port), timeout=15) as connection:
+        while True:
+            if answered == 50:
+                server.process.terminate()
+            connection.sendall(ASK)
+            answer = read_answer(connection)
+            assert answer.startswith(b"HTTP/1.1 200")
+            answered += 1
+            if b"\r\nConnection: close\r\n" in answer:
+                break
+    assert answered > 50
+    assert server.stop() == 0
+
+
 def read_answer(connection: socket.socket) -> bytes:
     """One final answer of a connection, its body by Content-Length, informational ones before it."""
     answer = b""
