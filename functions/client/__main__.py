@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import pairwise
 
 from functions.client.transport import EXIT_REFUSED, EXIT_UNREACHABLE, Refused, Unreachable
 
@@ -27,12 +28,20 @@ def parser() -> argparse.ArgumentParser:
     return command
 
 
+def _led_by_a_subcommand(arguments: list[str]) -> list[str]:
+    """The arguments with the subcommand in front, also where a flag was: `pixelamp --url … exif photo.jpg`."""
+    if not arguments or arguments[0].partition("=")[0] not in _OCTO_LAMP:
+        return arguments
+    for at, (before, word) in enumerate(pairwise(arguments), 1):
+        if word in SUBCOMMANDS and before not in _OCTO_LAMP:
+            return [word, *arguments[:at], *arguments[at + 1 :]]
+    return ["histogram", *arguments]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments and arguments[0].partition("=")[0] in _OCTO_LAMP:
-        arguments.insert(0, "histogram")
-    chosen = parser().parse_args(arguments)
+    chosen = parser().parse_args(_led_by_a_subcommand(arguments))
     try:
         return int(chosen.run(chosen))
     except Refused as refused:

@@ -129,6 +129,14 @@ def test_octo_lamps_own_flags(
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_subcommand_may_stand_behind_the_flags(url: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--url", url, "histogram", str(folder / "a.jpg")]) == 0
+    assert json.loads(capsys.readouterr().out)["histogram"] == COUNTS
+    with pytest.raises(SystemExit):
+        main(["--url", url, "exif", "--plot", "p.png", "a.jpg"])
+    assert "unrecognized arguments: --plot" in capsys.readouterr().err  # it is histogram that has it
+
+
 def test_a_host_below_localhost_is_this_machine(url: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     port = url.rpartition(":")[2]
     address = f"http://histogram.default.localhost:{port}"
