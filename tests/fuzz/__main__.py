@@ -19,12 +19,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fuzz.mutation import mutants
+from tests.fuzz.mutation import TOKENS, mutants
 from tests.fuzz.target import Target
 from tests.fuzz.targets import TARGETS
 from tests.servers import ROOT
 
 HANG_SECONDS = 30  # by the wall clock: what waits. What works for more than its second is found by its CPU time
+LONGEST_WORD = 64  # of libFuzzer's dictionaries
 KEPT = Path(__file__).parent / "kept"
 
 
@@ -56,12 +57,14 @@ def guided(name: str, runs: int, seconds: int) -> Outcome:
         corpus.mkdir()
         for kept in sorted((KEPT / name).glob("[0-9a-f]*")):
             (corpus / kept.name).write_bytes(kept.read_bytes())
+        words = Path(folder) / "words"
+        words.write_text("".join(f'"{_escaped(token)}"\n' for token in TOKENS if len(token) <= LONGEST_WORD))
         began = time.monotonic()
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "tests.fuzz.guided", name, str(corpus), f"-runs={runs}"),
                 *(f"-max_total_time={seconds}", f"-timeout={HANG_SECONDS}", f"-artifact_prefix={folder}/find-"),
-                *("-print_final_stats=1", "-rss_limit_mb=1024"),
+                *("-print_final_stats=1", "-rss_limit_mb=1024", f"-dict={words}"),
             ],
             cwd=ROOT,
             capture_output=True,
@@ -81,6 +84,10 @@ def guided(name: str, runs: int, seconds: int) -> Outcome:
             (int(_last(r"INITED cov: (\d+)", done.stderr)), int(_last(r" cov: (\d+)", done.stderr))),
             finds,
         )
+
+
+def _escaped(token: bytes) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in token)
 
 
 def _last(pattern: str, text: str) -> float:

@@ -8,6 +8,17 @@ from collections.abc import Iterator, Sequence
 
 EDGES = [0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
 
+# What texts are that readers take for numbers, dates and coordinates: digits that are none to `int`, too many of them,
+# no number, no quotient, no end.
+TOKENS = tuple(
+    text.encode()
+    for text in (
+        *("²", "٣", "½", "-", "+", ".", "1e999", "-1e999", "inf", "nan", "undef", "0/0", "1/0", "-0", "0x", "1_0"),
+        *("9" * 20, "9" * 60, "1" * 5000, "1" * 400 + "/3", "0000:00:00 00:00:00", "9999-99-99T99:99:99Z"),
+        *("\0", "\ufffe", "&#0;", "&amp;", "<!DOCTYPE", "true", "null", "{", "[", "%00", "..", ",", ";"),
+    )
+)
+
 
 def mutants(seeds: Sequence[bytes], number: int, longest: int, chance: random.Random) -> Iterator[bytes]:
     """So many inputs, each some steps away from a seed.
@@ -27,7 +38,7 @@ def mutants(seeds: Sequence[bytes], number: int, longest: int, chance: random.Ra
 
 def _mutate(data: bytearray, seeds: Sequence[bytes], chance: random.Random) -> None:
     place = chance.randrange(len(data) + 1)
-    match chance.randrange(7):
+    match chance.randrange(9):
         case 0 if data:
             data[place % len(data)] ^= 1 << chance.randrange(8)
         case 1:
@@ -44,5 +55,10 @@ def _mutate(data: bytearray, seeds: Sequence[bytes], chance: random.Random) -> N
             data[place:] = other[begin:]
         case 5:
             data[place:place] = chance.randbytes(chance.choice((1, 2, 8)))
+        case 6:
+            data[place:place] = chance.choice(TOKENS)
+        case 7:
+            token = chance.choice(TOKENS)
+            data[place : place + len(token)] = token
         case _:
             del data[place:]
