@@ -18,6 +18,8 @@ GRADES = ("identifies", "narrows", "hints")
 SUBJECTS = ("place", "person", "device", "time", "content")
 MAX_VALUE = 120
 MAX_TAGS = 12
+# Characters of a group and a name whose rule is remembered.
+MAX_REMEMBERED = 120
 
 
 class Rule(NamedTuple):
@@ -147,7 +149,8 @@ def report(reading: Reading) -> dict[str, Any]:
         if group.startswith("ICC"):
             continue
         for name, _, printed, _, _ in rows.values():
-            why = _why(group, name)
+            # Names are the file's own: what is long is not remembered, so that they cannot fill memory.
+            why = _remembered(group, name) if len(group) + len(name) <= MAX_REMEMBERED else _why(group, name)
             if why and not _EMPTY.fullmatch(str(printed)):
                 found.setdefault(why, []).append({"tag": f"{group}:{name}", "value": _said(printed)})
     findings = [
@@ -173,10 +176,13 @@ def _said(value: Any) -> str:
 _RANKED = sorted(RULES, key=lambda rule: (GRADES.index(rule.grade), SUBJECTS.index(rule.subject)))
 
 
-@lru_cache(maxsize=4096)
 def _why(group: str, name: str) -> str:
-    """What the first rule for a tag says; empty without one. Remembered: most files state the same few hundred tags."""
+    """What the first rule for a tag says; empty without one."""
     return next((rule.why for rule in RULES if rule.names.fullmatch(name) and rule.groups.match(group)), "")
+
+
+# Most files state the same few hundred tags.
+_remembered = lru_cache(maxsize=4096)(_why)
 
 
 def _blocks(reading: Reading) -> Iterable[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import piexif
 import pytest
 
+from functions.exif import privacy
 from functions.exif.answer import document, examine
 from functions.exif.privacy import GRADES, RULES, SUBJECTS, report
 from functions.exif.strip import strip
@@ -88,3 +89,13 @@ def test_the_answer_holds_the_report() -> None:
 
 def test_each_rule_says_something_of_its_own() -> None:
     assert len({rule.why for rule in RULES}) == len(RULES)
+
+
+def test_long_names_of_a_packet_are_not_remembered() -> None:
+    reading = examine(made.jpeg())
+    report(reading)
+    kept = privacy._remembered.cache_info()
+    for number in range(9):
+        reading.add("XMP-x", "Serial" * 50 + f"Number{number}", "1", "1")
+    assert "XMP-x:Serial" in str(report(reading))
+    assert privacy._remembered.cache_info().misses == kept.misses
