@@ -142,9 +142,8 @@ def image(request, base):
 
 
 FUNCTIONS = [
-    pytest.param("stress", marks=pytest.mark.timeout(600)),
-    pytest.param("exif", marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
-    pytest.param("histogram", marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
+    pytest.param(function, marks=[pytest.mark.slow, pytest.mark.timeout(600)])
+    for function in ("stress", "exif", "histogram")
 ]
 LOADTEST = pytest.param("loadtest", marks=[pytest.mark.slow, pytest.mark.timeout(600)])
 each = pytest.mark.parametrize("image", FUNCTIONS, indirect=True)

@@ -7,6 +7,7 @@ import math
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -137,9 +138,13 @@ def written() -> Iterator[tuple[str, bytes]]:
 
 
 def asked(exiftool: str, folder: Path) -> dict[str, dict[str, Any]]:
-    command = [exiftool, "-q", "-j", "-G1", *(f"-{row.partition(':')[2] or row}" for row in ROWS), str(folder)]
-    answer = subprocess.run(command, capture_output=True, check=False)
-    return {Path(entry["SourceFile"]).stem: entry for entry in json.loads(answer.stdout)}
+    """What ExifTool says of the rows of each file in a folder; two of it share the work."""
+    command = [exiftool, "-q", "-j", "-G1", *(f"-{row.partition(':')[2] or row}" for row in ROWS)]
+    files = sorted(map(str, folder.iterdir()))
+    with ThreadPoolExecutor(2) as pool:
+        halves = [[*command, *files[half::2]] for half in (0, 1)]
+        answers = list(pool.map(lambda half: subprocess.run(half, capture_output=True, check=False).stdout, halves))
+    return {Path(entry["SourceFile"]).stem: entry for answer in answers for entry in json.loads(answer)}
 
 
 def test_every_listed_number_reads_as_exiftool_reads_it(tmp_path: Path, program: Callable[[str], str]):
