@@ -97,11 +97,12 @@ def test_memory_that_is_not_there_is_not_claimed() -> None:
 def test_children_give_way_to_everything_else() -> None:
     with Burn(Plan(5.0, 10.0, "core", 1, 0.1)):
         (pid,) = children()
+        lower = min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19)
         deadline = time.monotonic() + 3
-        while os.getpriority(os.PRIO_PROCESS, pid) != 10 and time.monotonic() < deadline:
+        while os.getpriority(os.PRIO_PROCESS, pid) != lower and time.monotonic() < deadline:
             time.sleep(0.01)
         time.sleep(0.05)
-        assert os.getpriority(os.PRIO_PROCESS, pid) == 10
+        assert os.getpriority(os.PRIO_PROCESS, pid) == lower
         assert Path(f"/proc/{pid}/oom_score_adj").read_text().strip() == "1000"
 
 
