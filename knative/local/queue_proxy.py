@@ -137,10 +137,12 @@ class QueueProxy:
             self._returned(exchange)
 
     async def drain(self) -> None:
-        """Wait until no request is inside."""
+        """Wait until no request is inside, and hang up: a server that ends waits for kept connections otherwise."""
         self._draining = True
         if self.stats.in_flight:
             await self._drained.wait()
+        if self._pool is not None:
+            self._pool.close()
 
     def abort(self) -> None:
         """Break off what has been sent: the process is gone."""

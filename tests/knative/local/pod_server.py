@@ -5,7 +5,8 @@ by one, `?events=3` sends server-sent events, `?die=1` ends the process, `?parti
 `?id=x` writes x to the file LEDGER once it is answered, `?gone=1` writes "gone" there if the client leaves first,
 `?work=1` waits WORK_SECONDS with nothing else at work.
 An Upgrade to websocket is accepted and frames are echoed as raw bytes. START_SECONDS delays the listening; a file
-named UNREADY makes `/ready` answer 503; IDLE_SECONDS closes idle connections.
+named UNREADY makes `/ready` answer 503; IDLE_SECONDS closes idle connections. After SIGTERM the file AT_THE_END says
+how many connections its clients still keep a second later.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 WORK = asyncio.Lock()
+OPEN: set[asyncio.StreamWriter] = set()
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -137,12 +139,14 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """One connection."""
+    OPEN.add(writer)
     try:
         while await answer(reader, writer):
             await writer.drain()
     except (ConnectionError, TimeoutError, asyncio.IncompleteReadError):
         pass
     finally:
+        OPEN.discard(writer)
         writer.close()
 
 
@@ -155,6 +159,11 @@ async def main() -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     await stop.wait()
     server.close()
+    if "AT_THE_END" in os.environ:
+        for _ in range(100):
+            if OPEN:
+                await asyncio.sleep(0.01)
+        Path(os.environ["AT_THE_END"]).write_text(f"{len(OPEN)}")
 
 
 asyncio.run(main())

@@ -316,6 +316,16 @@ def test_a_signal_lets_requests_finish_and_leaves_nothing(start: Start, number: 
     assert pod_processes("MARKER=clean-end") == []
 
 
+def test_a_pod_is_hung_up_on_before_it_is_ended(start: Start, tmp_path: Path) -> None:
+    """So that no server waits for its clients: gunicorn has two seconds' patience with a connection that is kept."""
+    told = tmp_path / "told"
+    engine = start(service(annotations={"min-scale": "1"}, environment={"AT_THE_END": str(told)}))
+    engine.wait_pods(1)
+    assert engine.get("/hello")[0] == 200
+    assert engine.stop() == 0
+    assert told.read_text() == "0"
+
+
 def test_even_a_killed_engine_leaves_nothing(start: Start) -> None:
     # The pod has a child in a session of its own, which no signal to the pod's group reaches.
     command = ["sh", "-c", f"setsid sleep 300 & exec python -S {POD_SERVER}"]
