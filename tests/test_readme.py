@@ -53,6 +53,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow  # CI runs them all the same, beside the soak
 @pytest.mark.parametrize(
     "commands",
     [pytest.param(text, id=where) for needs, text, where in BLOCKS if needs is None],
