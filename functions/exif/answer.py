@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from functions.exif import privacy, summary
-from functions.exif.ifd import ASCII, DOUBLE, FLOAT, RATIONAL, SRATIONAL, TYPE_NAMES, UTF8, Entry
+from functions.exif.entries import ASCII, DOUBLE, FLOAT, RATIONAL, SRATIONAL, TYPE_NAMES, UTF8, Entry
 from functions.exif.reading import read
 from functions.exif.rows import Reading, Row
 from functions.exif.scan import scan

@@ -8,7 +8,8 @@ from __future__ import annotations
 from struct import iter_unpack, unpack_from
 from typing import NamedTuple
 
-from functions.exif.ifd import SIZES, Entry, Ifds, walk, walk_directory
+from functions.exif.entries import SIZES, Entry, Ifds
+from functions.exif.ifd import walk, walk_directory
 from functions.exif.lenses import mounts
 from functions.exif.makers import PADDED, shown
 from functions.exif.rows import MakerNote, NoteSummary, Reading

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from functions.exif.ifd import Entry
+from functions.exif.entries import Entry
 from functions.exif.photography import lens_range
 from functions.exif.values import Shown, plain
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from struct import unpack_from
 
-from functions.exif.ifd import RATIONAL, Entry
+from functions.exif.entries import RATIONAL, Entry
 from functions.exif.tags import Tag
 from functions.exif.values import Rule, Scalar, Shown, fraction, is_number, plain, shorten
 

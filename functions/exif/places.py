@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from functions.exif.ifd import Entry
+from functions.exif.entries import Entry
 from functions.exif.tags import Tag
 from functions.exif.values import Rule, Shown, is_number, plain, shorten, text_of
 

@@ -13,16 +13,14 @@ from bisect import bisect_left
 from typing import Any
 
 from functions.exif import photography, places, structures
-from functions.exif.ifd import UNDEFINED, Entry
+from functions.exif.entries import UNDEFINED, Entry
 from functions.exif.tags import Tag
-from functions.exif.values import Rule, Scalar, Shown, binary, byte_text, large, plain, shorten, text_of
+from functions.exif.values import Rule, Scalar, Shown, binary, byte_text, large, plain, shorten, text_of, whole
 
 _UNSIGNED = frozenset((1, 3, 4, 13, 16, 18))
 _WHOLE = frozenset((1, 3, 4, 6, 8, 9, 16, 17))
 # Tables with more numbers than this are counted, not listed.
 LONG_ARRAY = 500
-# Digits of a number in text that may have a label.
-LONGEST_NUMBER = 20
 # Characters printed of what nobody named.
 CUT = 60
 
@@ -52,8 +50,8 @@ def show(entry: Entry, tag: Tag, order: str) -> Shown:
 
 def _label(value: Scalar, labels: dict[Any, str]) -> str:
     text = labels.get(value)
-    if text is None and isinstance(value, str) and value.isdecimal() and len(value) <= LONGEST_NUMBER:
-        text = labels.get(int(value))
+    if text is None and isinstance(value, str):
+        text = labels.get(whole(value))
     if text is None:
         return f"Unknown ({value})"
     return text

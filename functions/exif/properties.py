@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from functions.exif.ifd import ASCII, Entry
+from functions.exif.entries import ASCII, Entry
 from functions.exif.namespaces import Name, field_name
 from functions.exif.places import sexagesimal
 from functions.exif.printing import show
 from functions.exif.tags import Tag, all_tags
-from functions.exif.values import is_number
+from functions.exif.values import is_number, whole
 
 # Properties that ExifTool names otherwise than by their capital first letter.
 _NAMES = {
@@ -156,11 +156,6 @@ def field(key: str) -> Property:
     return Property("", shown, dated=bool(_DATE_NAMES.search(shown)))
 
 
-def _whole(text: str) -> int | None:
-    """A whole number that may have a label: one of few digits."""
-    return int(text) if len(text) < 20 and text.isdecimal() else None
-
-
 @cache
 def _known() -> dict[str, Tag]:
     """The Exif tags whose labels or rules fit a property, by name."""
@@ -173,7 +168,7 @@ def _known() -> dict[str, Tag]:
 
 
 def _colour_mode(_about: Property, value: Any) -> tuple[Any, Any]:
-    mode = _whole(value) if isinstance(value, str) else None
+    mode = whole(value) if isinstance(value, str) else None
     return value, _COLOUR_MODES[mode] if mode is not None and mode < len(_COLOUR_MODES) else value
 
 
@@ -227,7 +222,7 @@ def _tagged(about: Property, value: Any) -> tuple[Any, Any]:
         # Labels alone, by numbers that are text here.
         label = tag.labels.get(value)
         if label is None:
-            label = tag.labels.get(_whole(value))
+            label = tag.labels.get(whole(value))
         return value, f"Unknown ({value})" if label is None else label
     if not is_number(value) and value not in ("inf", "undef") and tag.show != "lens":
         return value, value

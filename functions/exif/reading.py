@@ -12,7 +12,7 @@ from struct import unpack_from
 from typing import Any
 
 from functions.exif.blocks import BEYOND_READING, BROKEN, Block, Scan
-from functions.exif.ifd import (
+from functions.exif.entries import (
     EMBEDDED,
     ICC_PROFILE,
     IPTC_RECORDS,
@@ -23,8 +23,8 @@ from functions.exif.ifd import (
     Entry,
     Ifd,
     Ifds,
-    walk,
 )
+from functions.exif.ifd import POINTERS, walk
 from functions.exif.printing import show
 from functions.exif.rows import MakerNote, Preview, Reading, Row
 from functions.exif.tags import table
@@ -32,7 +32,6 @@ from functions.exif.values import binary, plain
 
 # What in a directory is an offset from the block's start: shown as an offset in the file, as ExifTool does.
 OFFSETS = frozenset((0x111, 0x120, 0x144, 0x201, 0xA010, 0xBCC0, 0xBCC2))
-POINTERS = frozenset((0x14A, 0x190, 0x8769, 0x8825, 0xA005))
 # Of directories with one name, as several pages' SubIFDs, ExifTool shows the last one's tags, but for these.
 FIRST_COUNTS = frozenset((0x100, 0x101, 0x102, 0x103, 0x106, 0x10E, 0x112, 0x115, 0x116, 0x11A, 0x11B, 0x11C, 0x128))
 COMPRESSION, STRIP_OFFSETS, STRIP_BYTES, JPEG_OFFSET, JPEG_BYTES = 0x103, 0x111, 0x117, 0x201, 0x202
@@ -181,7 +180,7 @@ def _directories(reading: Reading, block: Block, ifds: Ifds) -> None:
 
 
 _PLACES = frozenset((STRIP_OFFSETS, STRIP_BYTES, JPEG_OFFSET, JPEG_BYTES))
-_SPECIAL = EMBEDDED | _PLACES | OFFSETS | POINTERS
+_SPECIAL = EMBEDDED | _PLACES | OFFSETS | frozenset(POINTERS)
 
 
 def _whole(ifd: Ifd, number: int) -> int | None:

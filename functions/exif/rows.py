@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from functions.exif.blocks import Scan
-from functions.exif.ifd import Entry
+from functions.exif.entries import Entry
 
 # Printed values may be lists and structures in XMP and IPTC.
 Printed = Any

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import unpack_from
 
-from functions.exif.ifd import Entry, Value
+from functions.exif.entries import Entry, Value
 from functions.exif.tags import Tag
 from functions.exif.values import Rule, Shown, binary, byte_text, fraction, plain, text_of
 

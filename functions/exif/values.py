@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from operator import itemgetter
 
-from functions.exif.ifd import ASCII, BYTE, DOUBLE, FLOAT, RATIONAL, SRATIONAL, UNDEFINED, Entry
+from functions.exif.entries import ASCII, BYTE, DOUBLE, FLOAT, RATIONAL, SRATIONAL, UNDEFINED, Entry
 from functions.exif.tags import Tag
 
 Scalar = int | float | str
@@ -140,6 +140,11 @@ def number_or_text(value: Scalar) -> Scalar:
     if isinstance(value, int) and abs(value) >= 10**15:
         return str(value)
     return value
+
+
+def whole(text: str) -> int | None:
+    """A whole number that may have a label: decimal digits alone, and few of them."""
+    return int(text) if len(text) <= 20 and text.isdecimal() else None
 
 
 def is_number(value: Scalar) -> bool:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
-from functions.exif.ifd import Entry
+from functions.exif.entries import Entry
 from functions.exif.lenses import choosing, nikon, numbers, sony
 from functions.exif.rows import Reading
 from functions.exif.values import plain

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.exif.ifd import MAX_DIRECTORIES, MAX_ENTRIES, MAX_NUMBERS, MAX_WARNINGS, walk, walk_directory
+from functions.exif.entries import MAX_WARNINGS
+from functions.exif.ifd import MAX_DIRECTORIES, MAX_ENTRIES, MAX_NUMBERS, walk, walk_directory
 from tests.functions.exif.tiffs import ascii_field, directory, long, rational, short, tiff
 
 

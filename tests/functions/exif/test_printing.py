@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.exif.ifd import TYPE_NAMES, Entry
+from functions.exif.entries import TYPE_NAMES, Entry
 from functions.exif.photography import compensation, exposure_time
 from functions.exif.places import sexagesimal
 from functions.exif.printing import RULES, show
