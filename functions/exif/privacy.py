@@ -18,8 +18,8 @@ GRADES = ("identifies", "narrows", "hints")
 SUBJECTS = ("place", "person", "device", "time", "content")
 MAX_VALUE = 120
 MAX_TAGS = 12
-# Characters of a group and a name whose rule is remembered.
-MAX_REMEMBERED = 120
+# What is remembered of the rules: groups, names in each, characters of the longest.
+MAX_GROUPS, MAX_NAMES, MAX_REMEMBERED = 64, 256, 80
 
 
 class Rule(NamedTuple):
@@ -148,9 +148,9 @@ def report(reading: Reading) -> dict[str, Any]:
     for group, rows in reading.groups.items():
         if group.startswith("ICC"):
             continue
+        reasons = _reasons(group) if len(group) <= MAX_REMEMBERED else _Reasons(group)
         for name, _, printed, _, _ in rows.values():
-            # Names are the file's own: what is long is not remembered, so that they cannot fill memory.
-            why = _remembered(group, name) if len(group) + len(name) <= MAX_REMEMBERED else _why(group, name)
+            why = reasons[name]
             if why and not _EMPTY.fullmatch(str(printed)):
                 found.setdefault(why, []).append({"tag": f"{group}:{name}", "value": _said(printed)})
     findings = [
@@ -176,13 +176,24 @@ def _said(value: Any) -> str:
 _RANKED = sorted(RULES, key=lambda rule: (GRADES.index(rule.grade), SUBJECTS.index(rule.subject)))
 
 
-def _why(group: str, name: str) -> str:
-    """What the first rule for a tag says; empty without one."""
-    return next((rule.why for rule in RULES if rule.names.fullmatch(name) and rule.groups.match(group)), "")
+class _Reasons(dict[str, str]):
+    """What the tags of a group tell by their names, empty where nothing: most files state the same few hundred.
+
+    Names are the file's own: only so many, and none that is long, are remembered, so that they cannot fill memory.
+    """
+
+    def __init__(self, group: str) -> None:
+        super().__init__()
+        self._rules = [rule for rule in RULES if rule.groups.match(group)]
+
+    def __missing__(self, name: str) -> str:
+        why = next((rule.why for rule in self._rules if rule.names.fullmatch(name)), "")
+        if len(self) < MAX_NAMES and len(name) <= MAX_REMEMBERED:
+            self[name] = why
+        return why
 
 
-# Most files state the same few hundred tags.
-_remembered = lru_cache(maxsize=4096)(_why)
+_reasons = lru_cache(maxsize=MAX_GROUPS)(_Reasons)
 
 
 def _blocks(reading: Reading) -> Iterable[dict[str, Any]]:

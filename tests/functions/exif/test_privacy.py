@@ -91,11 +91,26 @@ def test_each_rule_says_something_of_its_own() -> None:
     assert len({rule.why for rule in RULES}) == len(RULES)
 
 
-def test_long_names_of_a_packet_are_not_remembered() -> None:
+def test_made_up_names_do_not_fill_memory() -> None:
     reading = examine(made.jpeg())
-    report(reading)
-    kept = privacy._remembered.cache_info()
-    for number in range(9):
+    for number in range(2 * privacy.MAX_NAMES):
+        reading.add("XMP-x", f"SerialNumber{number}", "1", "1")
         reading.add("XMP-x", "Serial" * 50 + f"Number{number}", "1", "1")
     assert "XMP-x:Serial" in str(report(reading))
-    assert privacy._remembered.cache_info().misses == kept.misses
+    remembered = privacy._reasons("XMP-x")
+    assert len(remembered) == privacy.MAX_NAMES
+    assert max(map(len, remembered)) <= privacy.MAX_REMEMBERED
+
+
+def test_made_up_groups_do_not_fill_memory() -> None:
+    reading = examine(made.jpeg())
+    for number in range(2 * privacy.MAX_GROUPS):
+        reading.add(f"XMP-{number}", "SerialNumber", "1", "1")
+        reading.add(f"XMP-{'x' * privacy.MAX_REMEMBERED}{number}", "SerialNumber", "1", "1")
+    before = privacy._reasons.cache_info()
+    assert report(reading)["grade"] == "identifies"
+    after = privacy._reasons.cache_info()
+    assert after.currsize <= privacy.MAX_GROUPS
+    # The long ones were not even looked for.
+    short = [group for group in reading.groups if len(group) <= privacy.MAX_REMEMBERED]
+    assert after.hits + after.misses - before.hits - before.misses <= len(short)
