@@ -7,10 +7,22 @@ import csv
 import io
 import re
 from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from functions.exif import privacy, summary
-from functions.exif.entries import ASCII, DOUBLE, FLOAT, RATIONAL, SRATIONAL, TYPE_NAMES, UTF8, Entry
+from functions.exif.entries import (
+    ASCII,
+    DOUBLE,
+    FLOAT,
+    RATIONAL,
+    SRATIONAL,
+    TYPE,
+    TYPE_NAMES,
+    UTF8,
+    VALUE,
+    Entry,
+)
 from functions.exif.reading import read
 from functions.exif.rows import Reading, Row
 from functions.exif.scan import scan
@@ -80,7 +92,7 @@ def document(
     }
     answer.update((name, part) for name, part in parts.items() if part)
     answer["groups"] = {
-        group: {row.name: member(row, raw) for row in rows} for group, rows in selected(reading, tags, groups).items()
+        group: {row[0]: member(row, raw) for row in rows} for group, rows in selected(reading, tags, groups).items()
     }
     answer["warnings"] = reading.warnings
     return answer
@@ -97,7 +109,7 @@ def selected(reading: Reading, tags: Collection[str] = (), groups: Collection[st
         key = group.lower()
         if wanted and key not in wanted and key.partition("-")[0] not in wanted:
             continue
-        kept = [row for row in rows.values() if not names or row.name.lower() in names]
+        kept = [row for name, row in rows.items() if not names or name.lower() in names]
         if kept:
             chosen[group] = kept
     return chosen
@@ -105,28 +117,33 @@ def selected(reading: Reading, tags: Collection[str] = (), groups: Collection[st
 
 def member(row: Row, raw: bool = False) -> dict[str, Any]:
     """One tag: its number and type, its raw value, and the value as printed."""
-    entry = row.entry
+    _, plain, printed, number, entry = row
     if entry is None:
-        return {"value": row.printed} if row.value == row.printed else {"raw": row.value, "value": row.printed}
-    kind, value = entry.type, entry.value
+        return {"value": printed} if plain == printed else {"raw": plain, "value": printed}
+    _, kind, count, value, offset, size = entry
     if raw:
         return {
-            "tag": f"0x{row.number:04X}",
+            "tag": _hexadecimal(number),
             "type": TYPE_NAMES[kind],
-            "count": entry.number,
-            "offset": entry.offset,
+            "count": count,
+            "offset": offset,
             "raw": raw_value(entry, whole=True),
-            "value": row.printed,
+            "value": printed,
         }
     # The common cases first: one number, or text that is printed as it stands.
     shown: Any
     if isinstance(value, tuple) and len(value) == 1 and kind not in _FLOATS:
         shown = value[0]
-    elif kind == ASCII and row.value is row.printed and len(str(row.printed)) < entry.size and "?" not in row.printed:
-        shown = row.printed
+    elif kind == ASCII and plain is printed and len(str(printed)) < size and "?" not in printed:
+        shown = printed
     else:
         shown = raw_value(entry)
-    return {"tag": f"0x{row.number:04X}", "type": TYPE_NAMES[kind], "raw": shown, "value": row.printed}
+    return {"tag": _hexadecimal(number), "type": TYPE_NAMES[kind], "raw": shown, "value": printed}
+
+
+@lru_cache(maxsize=1024)
+def _hexadecimal(number: int) -> str:
+    return f"0x{number:04X}"
 
 
 def raw_value(entry: Entry, *, whole: bool = False) -> Any:
@@ -136,21 +153,21 @@ def raw_value(entry: Entry, *, whole: bool = False) -> Any:
         entry: of a directory.
         whole: long values too; else they are null, as are numbers that JSON has no form for.
     """
-    value = entry.value
+    value = entry[VALUE]
     if value is None:
         return None
     if isinstance(value, bytes):
-        if not whole and len(value) > SHORT_BYTES and (entry.type not in _TEXTS or len(value) > 4096):
+        if not whole and len(value) > SHORT_BYTES and (entry[TYPE] not in _TEXTS or len(value) > 4096):
             return None
         text = value.rstrip(b"\0")
-        if text.isascii() and (entry.type == 2 or b"\0" not in text) and text.decode("ascii").isprintable():
+        if text.isascii() and (entry[TYPE] == 2 or b"\0" not in text) and text.decode("ascii").isprintable():
             return text.decode("ascii")
         return {"base64": base64.b64encode(value).decode("ascii")}
     if not whole and len(value) > SHORT_NUMBERS:
         return None
-    if entry.type in (RATIONAL, SRATIONAL):
+    if entry[TYPE] in (RATIONAL, SRATIONAL):
         return value[0] if len(value) == 1 else value
-    if entry.type in (11, 12):
+    if entry[TYPE] in (11, 12):
         numbers = [number if abs(number) < float("inf") else None for number in value]  # type: ignore[arg-type]
         return numbers[0] if len(numbers) == 1 else numbers
     return value[0] if len(value) == 1 else value
@@ -194,7 +211,7 @@ def flat(
             shown = value if raw else printed
             # Most values are words or small numbers.
             if type(shown) is str:
-                if shown[:1] in _BEGINNINGS or "\0" in shown:
+                if (shown[:1] in _BEGINNINGS and " " not in shown) or "\0" in shown:
                     shown = _word(shown)
             elif type(shown) is not int or not -(10**15) < shown < 10**15:
                 shown = _jsonable(shown)
@@ -202,7 +219,7 @@ def flat(
     return table
 
 
-# How a text begins that may stand for a number, true or false.
+# How a text begins that may stand for a number, true or false; none of these has a space in it.
 _BEGINNINGS = frozenset("-0123456789tTfF")
 
 
@@ -256,9 +273,9 @@ def _lines(
     reading: Reading, tags: Collection[str], groups: Collection[str], *, raw: bool
 ) -> Iterator[tuple[str, str, Any]]:
     for group, rows in selected(reading, tags, groups).items():
-        for row in rows:
-            value = row.value if raw else row.printed
-            yield group, row.name, "; ".join(map(str, value)) if isinstance(value, list | tuple) else value
+        for name, plain, printed, _, _ in rows:
+            value = plain if raw else printed
+            yield group, name, "; ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def _csv(lines: Iterable[Iterable[Any]]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final
 
 MAX_WARNINGS = 64
 
@@ -45,24 +45,20 @@ EMBEDDED = frozenset((MAKER_NOTE, XMP_PACKET, IPTC_RECORDS, RESOURCES, ICC_PROFI
 Value = tuple[int, ...] | tuple[float, ...] | tuple[tuple[int, int], ...] | bytes | None
 
 
-class Entry(NamedTuple):
-    """One entry of a directory.
-
-    Args:
-        tag: its number.
-        type: as in `TYPE_NAMES`.
-        number: of values of that type, as the file says (the field's name in TIFF, count, is taken by tuples).
-        value: raw: numbers, pairs of numerator and denominator, or bytes; None for too many, or if it is not wanted.
-        offset: of the value within the structure.
-        size: of the value in bytes.
-    """
-
-    tag: int
-    type: int
-    number: int
-    value: Value
-    offset: int
-    size: int
+# One entry of a directory, by its parts' places. A plain tuple, because a photograph has hundreds of them:
+#   TAG: its number.
+#   TYPE: as in `TYPE_NAMES`.
+#   COUNT: of values of that type, as the file says.
+#   VALUE: raw: numbers, pairs of numerator and denominator, or bytes; None for too many, or if it is not wanted.
+#   OFFSET: of the value within the structure.
+#   SIZE: of the value in bytes.
+Entry = tuple[int, int, int, Value, int, int]
+TAG: Final = 0
+TYPE: Final = 1
+COUNT: Final = 2
+VALUE: Final = 3
+OFFSET: Final = 4
+SIZE: Final = 5
 
 
 @dataclass(slots=True)

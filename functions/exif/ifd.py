@@ -23,8 +23,11 @@ from functions.exif.entries import (
     SLONG,
     SRATIONAL,
     SSHORT,
+    TAG,
+    TYPE,
     UNDEFINED,
     UTF8,
+    VALUE,
     Entry,
     Ifd,
     Ifds,
@@ -196,15 +199,18 @@ class _Walk:
         bad = 0
         inline = first - room
         little_endian = order == "<"
-        sizes, opaque, short = SIZES, _OPAQUE, SHORT if not result.big else -1
-        new, described = tuple.__new__, Entry
+        sizes, opaque = SIZES, _OPAQUE
+        inlines = () if result.big else (SHORT, LONG)
         following = first + count * step
         for tag, kind, number, value in self.layout.iter_unpack(block[first:following]):
             inline += step
-            if kind == short and number == 1 and bad <= 10 and tag not in entries:
-                # The commonest case, already unpacked as the first half of four bytes.
-                raw: Value = (value & 0xFFFF if little_endian else value >> 16,)
-                entries[tag] = new(described, (tag, SHORT, 1, raw, inline, 2))
+            if number == 1 and kind in inlines and tag not in entries and bad <= 10:
+                # The commonest cases, already unpacked: a LONG, and a SHORT as the first half of one.
+                if kind == LONG:
+                    entries[tag] = (tag, LONG, 1, (value,), inline, 4)
+                else:
+                    raw: Value = (value & 0xFFFF if little_endian else value >> 16,)
+                    entries[tag] = (tag, SHORT, 1, raw, inline, 2)
                 continue
             size = sizes.get(kind)
             if size is None:
@@ -249,7 +255,7 @@ class _Walk:
                     raw = (raw,)  # type: ignore[assignment]
             else:
                 raw = self._numbers(order, kind, number, at)
-            entries[tag] = new(described, (tag, kind, number, raw, at, size))
+            entries[tag] = (tag, kind, number, raw, at, size)
         if self.pointers:
             for tag in POINTERS:
                 if tag in entries:
@@ -276,16 +282,16 @@ class _Walk:
 
     def _follow(self, entry: Entry, parent: str) -> None:
         """The directories that an entry points to."""
-        name = POINTERS[entry.tag]
-        if entry.type not in _WHOLE or not isinstance(entry.value, tuple):
+        name = POINTERS[entry[TAG]]
+        if entry[TYPE] not in _WHOLE or not isinstance(entry[VALUE], tuple):
             self.result.warn(f"{parent}: pointer to {name} is no whole number")
             return
         if self.depth >= MAX_DEPTH:
             self.result.warn(f"{parent}: directories nested deeper than {MAX_DEPTH}")
             return
         self.depth += 1
-        offsets = [int(offset) for offset in entry.value if isinstance(offset, int)]
-        if entry.tag != 0x14A:
+        offsets = [int(offset) for offset in entry[VALUE] if isinstance(offset, int)]
+        if entry[TAG] != 0x14A:
             if offsets:
                 self.directory(offsets[0] + self.base, name)
         else:

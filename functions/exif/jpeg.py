@@ -80,7 +80,7 @@ class _Segments:
     def __init__(self, result: Scan, data: bytes) -> None:
         self.result = result
         self.data = data
-        self.icc: dict[int, bytes] = {}
+        self.icc: dict[int, memoryview] = {}
         self.icc_count = 0
         self.icc_offset = 0
         self.extensions: dict[bytes, list[tuple[int, bytes]]] = {}
@@ -97,7 +97,7 @@ class _Segments:
             if not self.icc:
                 self.icc_offset = start + 14
             self.icc_count = data[start + 13]
-            self.icc.setdefault(data[start + 12], data[start + 14 : end])
+            self.icc.setdefault(data[start + 12], memoryview(data)[start + 14 : end])
         elif marker in START_OF_FRAME:
             self._frame(marker, data[start:end])
         elif marker == 0xED and data.startswith(PHOTOSHOP_HEADERS, start, end):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import iter_unpack, unpack_from
 from typing import NamedTuple
 
-from functions.exif.entries import SIZES, Entry, Ifds
+from functions.exif.entries import OFFSET, SIZES, VALUE, Entry, Ifds
 from functions.exif.ifd import walk, walk_directory
 from functions.exif.lenses import mounts
 from functions.exif.makers import PADDED, shown
@@ -199,10 +199,10 @@ def _moved(block: bytes, start: int, order: str) -> int:
 
 def _equipment(reading: Reading, note: MakerNote, layout: Layout, order: str, entry: Entry) -> None:
     """Olympus' inner directory: an offset in new notes, the directory itself in old ones."""
-    if isinstance(entry.value, tuple) and len(entry.value) == 1:
-        offset = entry.value[0]
+    if isinstance(entry[VALUE], tuple) and len(entry[VALUE]) == 1:
+        offset = entry[VALUE][0]
     else:
-        offset = entry.offset - (note.offset if layout.own else 0)
+        offset = entry[OFFSET] - (note.offset if layout.own else 0)
     if not isinstance(offset, int):
         return
     block = note.block[note.offset : note.offset + note.size] if layout.own else note.block

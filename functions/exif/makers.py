@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from functions.exif.entries import Entry
+from functions.exif.entries import VALUE, Entry
 from functions.exif.photography import lens_range
 from functions.exif.values import Shown, plain
 
@@ -22,7 +22,7 @@ def shown(rule: str, entry: Entry, model: str) -> Shown:
     if rule == "lens":
         return value, lens_range(value)
     if rule == "nikon_lens_type":
-        bits = entry.value[0] if isinstance(entry.value, bytes | tuple) and entry.value else 0
+        bits = entry[VALUE][0] if isinstance(entry[VALUE], bytes | tuple) and entry[VALUE] else 0
         return value, nikon_lens_type(bits if isinstance(bits, int) else 0)
     text = str(value)
     if rule == "nikon_serial":
@@ -32,15 +32,15 @@ def shown(rule: str, entry: Entry, model: str) -> Shown:
         return text, text
     if rule == "until_ff":
         # Canon pads some with FF; those say nothing.
-        raw = entry.value if isinstance(entry.value, bytes) else b""
+        raw = entry[VALUE] if isinstance(entry[VALUE], bytes) else b""
         text = raw.split(b"\xff")[0].split(b"\0")[0].decode("latin-1")
         return text, text
     if rule == "lens_hexadecimal":
-        raw = entry.value if isinstance(entry.value, bytes) else b""
+        raw = entry[VALUE] if isinstance(entry[VALUE], bytes) else b""
         text = raw[:5].hex() if raw[:4].strip(b"\0") else ""
         return text, text
-    if rule == "sony_lens" and isinstance(entry.value, tuple | bytes):
-        return sony_lens(bytes(part & 0xFF for part in entry.value if isinstance(part, int)))
+    if rule == "sony_lens" and isinstance(entry[VALUE], tuple | bytes):
+        return sony_lens(bytes(part & 0xFF for part in entry[VALUE] if isinstance(part, int)))
     if rule == "fuji_serial":
         return text, fuji_serial(text)
     if rule == "panasonic_serial":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from struct import unpack_from
 
-from functions.exif.entries import RATIONAL, Entry
+from functions.exif.entries import RATIONAL, TYPE, VALUE, Entry
 from functions.exif.tags import Tag
 from functions.exif.values import Rule, Scalar, Shown, fraction, is_number, plain, shorten
 
@@ -44,8 +44,8 @@ def _sensitivities(entry: Entry, _tag: Tag, _order: str) -> Shown:
 
 def _signed(entry: Entry) -> Scalar:
     """A rational that some cameras write as unsigned: read as signed."""
-    raw = entry.value
-    if entry.type == RATIONAL and isinstance(raw, tuple) and len(raw) == 1:
+    raw = entry[VALUE]
+    if entry[TYPE] == RATIONAL and isinstance(raw, tuple) and len(raw) == 1:
         top, bottom = raw[0]  # type: ignore[misc]
         return fraction(top - 2**32 if top >= 2**31 else top, bottom - 2**32 if bottom >= 2**31 else bottom)
     return plain(entry)
@@ -142,7 +142,7 @@ def _frame_rate(entry: Entry, _tag: Tag, _order: str) -> Shown:
 
 def _exposures(entry: Entry, _tag: Tag, order: str) -> Shown:
     """CompositeImageExposureTimes: rationals, but for two counts at the eighth and ninth place."""
-    raw = entry.value
+    raw = entry[VALUE]
     if not isinstance(raw, bytes):
         return plain(entry), plain(entry)
     values: list[Scalar] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from functions.exif.entries import Entry
+from functions.exif.entries import VALUE, Entry
 from functions.exif.tags import Tag
 from functions.exif.values import Rule, Shown, is_number, plain, shorten, text_of
 
@@ -67,7 +67,7 @@ def _gps_time(entry: Entry, _tag: Tag, _order: str) -> Shown:
 
 
 def _gps_date(entry: Entry, _tag: Tag, _order: str) -> Shown:
-    raw = entry.value
+    raw = entry[VALUE]
     text = text_of(raw.rstrip(b"\0")) if isinstance(raw, bytes) else str(plain(entry))
     match = re.fullmatch(r"(\d{4})[^\d]?(\d{2})[^\d]?(\d{2})", text)
     if match:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 import struct
 from bisect import bisect_left
+from dataclasses import replace
 from typing import Any
 
 from functions.exif import photography, places, structures
-from functions.exif.entries import UNDEFINED, Entry
+from functions.exif.entries import COUNT, OFFSET, SIZE, TYPE, UNDEFINED, VALUE, Entry
 from functions.exif.tags import Tag
 from functions.exif.values import Rule, Scalar, Shown, binary, byte_text, large, plain, shorten, text_of, whole
 
@@ -33,7 +34,7 @@ def show(entry: Entry, tag: Tag, order: str) -> Shown:
         tag: what the number means in its directory.
         order: `<` or `>`, for numbers inside opaque values.
     """
-    _, _, _, rule, labels, _ = tag
+    rule = tag.show
     if rule:
         try:
             return RULES[rule](entry, tag, order)
@@ -42,6 +43,7 @@ def show(entry: Entry, tag: Tag, order: str) -> Shown:
     _, kind, _, raw, _, _ = entry
     # The common case first: one whole number.
     value: Scalar = raw[0] if kind in _WHOLE and raw is not None and len(raw) == 1 else plain(entry)  # type: ignore[assignment]
+    labels = tag.labels
     if not labels:
         return value, value
     label = labels.get(value)
@@ -58,7 +60,7 @@ def _label(value: Scalar, labels: dict[Any, str]) -> str:
 
 
 def _version(entry: Entry, _tag: Tag, _order: str) -> Shown:
-    value = entry.value
+    value = entry[VALUE]
     text = text_of(value.rstrip(b"\0")) if isinstance(value, bytes) else plain(entry)
     return text, text
 
@@ -78,8 +80,8 @@ def _blanks(entry: Entry, _tag: Tag, _order: str) -> Shown:
 
 
 def _sized(entry: Entry, longest: int) -> Shown:
-    raw = entry.value
-    if entry.type in _UNSIGNED and isinstance(raw, tuple) and len(raw) > longest:
+    raw = entry[VALUE]
+    if entry[TYPE] in _UNSIGNED and isinstance(raw, tuple) and len(raw) > longest:
         value: Scalar = binary(_written(raw))  # type: ignore[arg-type]
         return value, value
     value = plain(entry)
@@ -106,7 +108,7 @@ def _offsets(entry: Entry, _tag: Tag, _order: str) -> Shown:
 
 
 def _long(entry: Entry, _tag: Tag, _order: str) -> Shown:
-    if entry.number > LONG_ARRAY and not isinstance(entry.value, bytes):
+    if entry[COUNT] > LONG_ARRAY and not isinstance(entry[VALUE], bytes):
         value = large(entry)
         return value, value
     return _sized(entry, 64)
@@ -117,12 +119,12 @@ def _long_printed(entry: Entry, _tag: Tag, _order: str) -> Shown:
 
 
 def _binary(entry: Entry, _tag: Tag, _order: str) -> Shown:
-    raw = entry.value
+    raw = entry[VALUE]
     if isinstance(raw, bytes):
-        size = len(raw) if entry.type == UNDEFINED else len(raw.split(b"\0", 1)[0])
+        size = len(raw) if entry[TYPE] == UNDEFINED else len(raw.split(b"\0", 1)[0])
     elif raw is None:
-        size = entry.size
-    elif raw and entry.type in _UNSIGNED:
+        size = entry[SIZE]
+    elif raw and entry[TYPE] in _UNSIGNED:
         size = _written(raw)  # type: ignore[arg-type]
     else:
         size = len(str(plain(entry)))
@@ -130,12 +132,12 @@ def _binary(entry: Entry, _tag: Tag, _order: str) -> Shown:
 
 
 def _opaque(entry: Entry, _tag: Tag, _order: str) -> Shown:
-    return binary(entry.size), binary(entry.size)
+    return binary(entry[SIZE]), binary(entry[SIZE])
 
 
 def _tagged(entry: Entry, _tag: Tag, _order: str) -> Shown:
     # GeoTIFF's arrays go with the byte order that they are written in: two more bytes.
-    return binary(entry.size + 2), binary(entry.size + 2)
+    return binary(entry[SIZE] + 2), binary(entry[SIZE] + 2)
 
 
 def _bits(entry: Entry, tag: Tag, _order: str) -> Shown:
@@ -175,7 +177,7 @@ def _kinds(entry: Entry, tag: Tag, order: str) -> Shown:
     value = plain(entry)
     if value in tag.labels:
         return value, tag.labels[value]
-    return _bits(entry, tag._replace(labels=_SUBFILE_BITS), order)
+    return _bits(entry, replace(tag, labels=_SUBFILE_BITS), order)
 
 
 _SUBFILE_BITS = {
@@ -223,8 +225,8 @@ def _panasonic_gamma(entry: Entry, _tag: Tag, _order: str) -> Shown:
 
 def _unknown(entry: Entry, _tag: Tag, _order: str) -> Shown:
     """A tag that nobody named: its print is cut, for it may be anything, and a long table of numbers is counted."""
-    if entry.number > LONG_ARRAY and isinstance(entry.value, tuple):
-        return large(entry), _cut(plain(entry._replace(value=entry.value[:CUT])))
+    if entry[COUNT] > LONG_ARRAY and isinstance(entry[VALUE], tuple):
+        return large(entry), _cut(plain((*entry[:VALUE], entry[VALUE][:CUT], *entry[OFFSET:])))
     value = plain(entry)
     return value, _cut(value)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from functions.exif.entries import ASCII, Entry
+from functions.exif.entries import ASCII
 from functions.exif.namespaces import Name, field_name
 from functions.exif.places import sexagesimal
 from functions.exif.printing import show
@@ -163,7 +163,7 @@ def _known() -> dict[str, Tag]:
     for tags in all_tags().values():
         for number, tag in tags.items():
             if (tag.labels or tag.show) and tag.show in _RULES:
-                known[tag.name] = tag._replace(number=number)
+                known[tag.name] = replace(tag, number=number)
     return known
 
 
@@ -227,7 +227,7 @@ def _tagged(about: Property, value: Any) -> tuple[Any, Any]:
     if not is_number(value) and value not in ("inf", "undef") and tag.show != "lens":
         return value, value
     data = value.encode()
-    return show(tuple.__new__(Entry, (0, ASCII, len(data), data, 0, len(data))), tag, "<")
+    return show((0, ASCII, len(data), data, 0, len(data)), tag, "<")
 
 
 # Properties like Exif tags whose form differs from the tag's, by name.

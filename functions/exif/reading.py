@@ -11,14 +11,18 @@ from functools import partial
 from struct import unpack_from
 from typing import Any
 
+from functions.exif import headers
 from functions.exif.blocks import BEYOND_READING, BROKEN, Block, Scan
 from functions.exif.entries import (
     EMBEDDED,
     ICC_PROFILE,
     IPTC_RECORDS,
     MAKER_NOTE,
+    OFFSET,
     PRIVATE_DATA,
     RESOURCES,
+    SIZE,
+    VALUE,
     XMP_PACKET,
     Entry,
     Ifd,
@@ -26,7 +30,7 @@ from functions.exif.entries import (
 )
 from functions.exif.ifd import POINTERS, walk
 from functions.exif.printing import show
-from functions.exif.rows import MakerNote, Preview, Reading, Row
+from functions.exif.rows import MakerNote, Preview, Reading
 from functions.exif.tags import table
 from functions.exif.values import binary, plain
 
@@ -69,8 +73,6 @@ def _rest(reading: Reading) -> None:
     for block in reading.scan.blocks:
         if block.kind != "exif":
             _guarded(_block, reading, block)
-    from functions.exif import headers
-
     headers.container(reading.scan, reading.add)
     if reading.maker is not None:
         _guarded(_maker_note, reading)
@@ -88,7 +90,7 @@ def _lens(reading: Reading) -> None:
     for group, name in (("ExifIFD", "LensModel"), ("XMP-exifEX", "LensModel"), ("XMP-aux", "Lens")):
         rows = reading.groups.get(group)
         if rows is not None and name in rows:
-            model = str(rows[name].printed)
+            model = reading.text(group, name)
             if "mm" in model or _SLASHED.search(model):
                 shown = _SPACED.sub(r"\1mm", _SLASHED.sub(r"\1mm F", model, count=1).replace("mmF", "mm F", 1), count=1)
                 reading.add("Composite", "LensID", model, shown.replace(" - ", "-", 1))
@@ -121,8 +123,6 @@ def _other(reading: Reading, kind: str, data: bytes, block: Block) -> None:
     elif kind == "mpf":
         _directories(reading, block, walk(data, "MPF0"))
     elif kind not in ("photoshop", "app"):
-        from functions.exif import headers
-
         headers.block(block, reading.add)
 
 
@@ -147,18 +147,18 @@ def _directories(reading: Reading, block: Block, ifds: Ifds) -> None:
     # Offsets in an image resource are shown as they stand.
     base = 0 if "8BIM" in block.where else max(block.offset, 0)
     order = ifds.order
-    special, new, row = _SPECIAL, tuple.__new__, Row
+    special = _SPECIAL
     for ifd in ifds.ifds:
         own = ifd.name == "IFD0" and reading.scan.tiff == "RW2"
         tags = table("PanasonicRaw" if own else ifd.name)
         rows = reading.groups.setdefault(ifd.name, {})
         for number, entry in ifd.entries.items():
             description = tags[number]
+            name = description.name
             if number not in special or own:
                 value, printed = show(entry, description, order)
-                name = description[0]
                 if name not in rows or number not in FIRST_COUNTS:
-                    rows[name] = new(row, (name, value, printed, number, entry))
+                    rows[name] = (name, value, printed, number, entry)
                 continue
             if number in POINTERS:
                 continue
@@ -169,13 +169,15 @@ def _directories(reading: Reading, block: Block, ifds: Ifds) -> None:
                         continue
                 elif number in _PLACES:
                     name = _place(number, ifd, reading.scan.format)
-                    if name != description.name:
-                        description = description._replace(name=name, show="")
             shown = entry
-            if number in OFFSETS and base and isinstance(entry.value, tuple):
-                shown = entry._replace(value=tuple(place + base for place in entry.value if isinstance(place, int)))
-            value, printed = show(shown, description, order)
-            rows[description.name] = new(row, (description.name, value, printed, number, entry))
+            if number in OFFSETS and base and isinstance(entry[VALUE], tuple):
+                moved = tuple(place + base for place in entry[VALUE] if isinstance(place, int))
+                shown = (*entry[:VALUE], moved, *entry[OFFSET:])
+            if name == description.name:
+                value, printed = show(shown, description, order)
+            else:  # a single place, and no table of them
+                value = printed = plain(shown)
+            rows[name] = (name, value, printed, number, entry)
         _previews(reading, block, ifd)
 
 
@@ -220,15 +222,16 @@ def _place(number: int, ifd: Ifd, container: str) -> str:
 def _embedded(reading: Reading, block: Block, ifds: Ifds, number: int, entry: Entry) -> None:
     """Blocks of other kinds inside a directory."""
     if number == MAKER_NOTE:
-        reading.maker = MakerNote(block.data, entry.offset, entry.size, ifds.order, 0)
+        reading.maker = MakerNote(block.data, entry[OFFSET], entry[SIZE], ifds.order, 0)
         return
     if reading.exif_only:
         return
-    data = block.data[entry.offset : entry.offset + entry.size]
+    # What is longer than the walk keeps of a value stands where the entry says.
+    data = entry[VALUE] if isinstance(entry[VALUE], bytes) else block.data[entry[OFFSET] : entry[OFFSET] + entry[SIZE]]
     inside = Block("", -1, data, block.where)
     if number == PRIVATE_DATA:
         if data.startswith(b"PENTAX \0"):
-            reading.maker = MakerNote(block.data, entry.offset, entry.size, ifds.order, 0)
+            reading.maker = MakerNote(block.data, entry[OFFSET], entry[SIZE], ifds.order, 0)
         else:
             _adobe(reading, data)
     elif number == XMP_PACKET:
@@ -275,8 +278,9 @@ def _previews(reading: Reading, block: Block, ifd: Ifd) -> None:
     for start_name, size_name, name in _PAIRS:
         if start_name not in rows or size_name not in rows:
             continue
-        start_row, size_row = rows[start_name].entry, rows[size_name].entry
-        start, size = (_first(row) for row in (start_row, size_row))
+        *_, start_entry = rows[start_name]
+        *_, size_entry = rows[size_name]
+        start, size = _first(start_entry), _first(size_entry)
         if not start or not size:
             continue
         text = binary(size)
@@ -289,7 +293,7 @@ def _previews(reading: Reading, block: Block, ifd: Ifd) -> None:
 
 def _first(entry: Entry | None) -> int:
     """The first number of an entry, as it stands in the block; 0 where there is none."""
-    if entry is None or not isinstance(entry.value, tuple) or not entry.value:
+    if entry is None or not isinstance(entry[VALUE], tuple) or not entry[VALUE]:
         return 0
-    number = entry.value[0]
+    number = entry[VALUE][0]
     return number if isinstance(number, int) and number > 0 else 0

@@ -13,22 +13,13 @@ Printed = Any
 TEXT_BYTES = bytes((9, 10, 13, *range(32, 127)))
 
 
-class Row(NamedTuple):
-    """One tag of a file; made by `tuple.__new__` where a file's 80 tags feel the machinery of a named tuple.
-
-    Args:
-        name: ExifTool's.
-        value: without labels and units, as `exiftool -n` gives it.
-        printed: as `exiftool` prints it.
-        number: of the tag; -1 where its format does not number them.
-        entry: the directory's entry, with the raw value; None outside Exif.
-    """
-
-    name: str
-    value: Printed
-    printed: Printed
-    number: int = -1
-    entry: Entry | None = None
+# One tag of a file. A plain tuple, because a file has hundreds of them:
+#   name: ExifTool's.
+#   value: without labels and units, as `exiftool -n` gives it.
+#   printed: as `exiftool` prints it.
+#   number: of the tag; -1 where its format does not number them.
+#   entry: the directory's entry, with the raw value; None outside Exif.
+Row = tuple[str, Printed, Printed, int, Entry | None]
 
 
 @dataclass(slots=True)
@@ -60,12 +51,12 @@ class Reading:
     def text(self, group: str, name: str) -> str:
         """A row's print as text; empty where there is none."""
         row = self.groups.get(group, {}).get(name)
-        return "" if row is None else str(row.printed)
+        return "" if row is None else str(row[2])
 
     def value(self, group: str, name: str) -> Printed | None:
         """A row's value; None where there is none."""
         row = self.groups.get(group, {}).get(name)
-        return None if row is None else row.value
+        return None if row is None else row[1]
 
     def add(self, group: str, name: str, value: Printed, printed: Printed) -> None:
         """Keep a row unless its group has one of that name: the first counts."""
@@ -73,7 +64,7 @@ class Reading:
         if rows is None:
             rows = self.groups[group] = {}
         if name not in rows:
-            rows[name] = tuple.__new__(Row, (name, value, printed, -1, None))
+            rows[name] = (name, value, printed, -1, None)
 
     def turn(self, kind: str) -> str:
         """What is put behind the group of the next block of a kind: nothing, then `2`, `3` and so on."""

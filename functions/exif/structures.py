@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import unpack_from
 
-from functions.exif.entries import Entry, Value
+from functions.exif.entries import VALUE, Entry, Value
 from functions.exif.tags import Tag
 from functions.exif.values import Rule, Shown, binary, byte_text, fraction, plain, text_of
 
@@ -12,7 +12,7 @@ _COMPONENTS = {"0": "-", "1": "Y", "2": "Cb", "3": "Cr", "4": "R", "5": "G", "6"
 
 
 def _components(entry: Entry, _tag: Tag, _order: str) -> Shown:
-    return _COMMON_COMPONENTS.get(entry.value) or _component_names(byte_text(entry))
+    return _COMMON_COMPONENTS.get(entry[VALUE]) or _component_names(byte_text(entry))
 
 
 def _component_names(value: str) -> Shown:
@@ -62,13 +62,13 @@ def _jis(body: bytes) -> str:
 
 
 def _comment(entry: Entry, _tag: Tag, order: str) -> Shown:
-    raw = entry.value
+    raw = entry[VALUE]
     text = comment(raw, order) if isinstance(raw, bytes) else str(plain(entry))
     return text, text
 
 
 def _utf16_text(entry: Entry, _tag: Tag, _order: str) -> Shown:
-    raw = entry.value
+    raw = entry[VALUE]
     data = raw if isinstance(raw, bytes) else bytes(part & 0xFF for part in raw or () if isinstance(part, int))
     text = data[: len(data) & ~1].decode("utf-16-le", "replace").split("\0", 1)[0]
     return text, text
@@ -76,7 +76,7 @@ def _utf16_text(entry: Entry, _tag: Tag, _order: str) -> Shown:
 
 def _copyright(entry: Entry, _tag: Tag, _order: str) -> Shown:
     """Photographer's and editor's notices, which a zero byte parts: on two lines."""
-    raw = entry.value
+    raw = entry[VALUE]
     if not isinstance(raw, bytes):
         return plain(entry), plain(entry)
     first, _, rest = raw.partition(b"\0")
@@ -89,7 +89,7 @@ def _copyright(entry: Entry, _tag: Tag, _order: str) -> Shown:
 
 
 def _utf8(entry: Entry, _tag: Tag, _order: str) -> Shown:
-    raw = entry.value
+    raw = entry[VALUE]
     data = raw if isinstance(raw, bytes) else bytes(part & 0xFF for part in raw or () if isinstance(part, int))
     text = text_of(data.split(b"\0", 1)[0])
     return text, text
@@ -100,7 +100,7 @@ _COLOURS = ("Red", "Green", "Blue", "Cyan", "Magenta", "Yellow", "White")
 
 def _cfa(entry: Entry, _tag: Tag, order: str) -> Shown:
     """CFAPattern: two sizes, then a colour for each place (Exif 3.0, 4.6.6)."""
-    raw = entry.value
+    raw = entry[VALUE]
     if not isinstance(raw, bytes):
         return plain(entry), plain(entry)
     if raw and not raw.strip(b"0123456"):
@@ -131,7 +131,7 @@ def _plane_colours(entry: Entry, _tag: Tag, _order: str) -> Shown:
 
 def _response(entry: Entry, _tag: Tag, order: str) -> Shown:
     """SpatialFrequencyResponse: columns and rows, the columns' names, then a rational for each place."""
-    raw = entry.value
+    raw = entry[VALUE]
     if not isinstance(raw, bytes) or len(raw) <= 4:
         return plain(entry), plain(entry)
     columns, rows = unpack_from(order + "HH", raw)
@@ -149,7 +149,7 @@ def _response(entry: Entry, _tag: Tag, order: str) -> Shown:
 
 
 def _digest(entry: Entry, tag: Tag, _order: str) -> Shown:
-    raw = entry.value
+    raw = entry[VALUE]
     data = raw if isinstance(raw, bytes) else bytes(part & 0xFF for part in raw or () if isinstance(part, int))
     text = data.hex().upper() if tag.show == "digest_upper" else data.hex()
     return text, text
@@ -157,7 +157,7 @@ def _digest(entry: Entry, tag: Tag, _order: str) -> Shown:
 
 def _opcodes(entry: Entry, tag: Tag, _order: str) -> Shown:
     """DNG's lists of corrections: their names; numbers in it are big-endian always."""
-    raw = entry.value
+    raw = entry[VALUE]
     if not isinstance(raw, bytes):
         return plain(entry), plain(entry)
     names: list[str] = []
@@ -185,7 +185,7 @@ def _time_codes(entry: Entry, _tag: Tag, _order: str) -> Shown:
 
 def _pixel_format(entry: Entry, tag: Tag, _order: str) -> Shown:
     """JPEG XR's GUIDs differ in their last byte alone."""
-    raw = entry.value
+    raw = entry[VALUE]
     if not isinstance(raw, bytes) or len(raw) != 16:
         return plain(entry), plain(entry)
     return raw[15], tag.labels.get(raw[15], f"Unknown (0x{raw[15]:x})")

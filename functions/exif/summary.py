@@ -83,7 +83,7 @@ def _first(reading: Reading, *places: tuple[str, str]) -> Any:
     groups = reading.groups
     for group, name in places:
         if group in groups and name in groups[group]:
-            printed = groups[group][name].printed
+            printed = groups[group][name][2]
             if printed not in ("", None):
                 text = _one(printed)
                 return text.strip() if isinstance(text, str) else text
@@ -141,7 +141,7 @@ def _named(reading: Reading, names: Mapping[str, tuple[str, ...]]) -> dict[str, 
                 continue
             for name in candidates:
                 if name in rows:
-                    printed = rows[name].printed
+                    printed = rows[name][2]
                     if printed not in ("", "undef"):
                         found[key] = _one(printed)
                     break
@@ -157,8 +157,9 @@ def location(reading: Reading) -> dict[str, Any] | None:
     rows = reading.groups.get("GPS")
     if not rows:
         return None
-    latitude = _coordinate(rows, "GPSLatitude", "S", 90)
-    longitude = _coordinate(rows, "GPSLongitude", "W", 180)
+    values = {name: value for name, value, *_ in rows.values()}
+    latitude = _coordinate(values, "GPSLatitude", "S", 90)
+    longitude = _coordinate(values, "GPSLongitude", "W", 180)
     if latitude is None or longitude is None:
         return None
     south, west = ("S" if latitude < 0 else "N"), ("W" if longitude < 0 else "E")
@@ -167,25 +168,25 @@ def location(reading: Reading) -> dict[str, Any] | None:
         "longitude": round(longitude, 8),
         "dms": f"{sexagesimal(latitude)} {south}, {sexagesimal(longitude)} {west}",
     }
-    altitude = rows["GPSAltitude"].value if "GPSAltitude" in rows else None
+    altitude = values.get("GPSAltitude")
     uri = f"geo:{latitude:.8g},{longitude:.8g}"
     if isinstance(altitude, int | float):
-        below = "GPSAltitudeRef" in rows and rows["GPSAltitudeRef"].value in (1, 3, "1", "3")
+        below = values.get("GPSAltitudeRef") in (1, 3, "1", "3")
         found["altitude"] = -altitude if below else altitude
         uri += f",{found['altitude']:.6g}"
     for name, key in (("GPSImgDirection", "direction"), ("GPSTrack", "track"), ("GPSSpeed", "speed")):
-        if name in rows and isinstance(rows[name].value, int | float):
-            found[key] = rows[name].value
+        if isinstance(values.get(name), int | float):
+            found[key] = values[name]
             if name + "Ref" in rows:
-                found[key + "_reference"] = rows[name + "Ref"].printed
-    if "GPSHPositioningError" in rows and isinstance(rows["GPSHPositioningError"].value, int | float):
-        found["error"] = rows["GPSHPositioningError"].value
+                found[key + "_reference"] = rows[name + "Ref"][2]
+    if isinstance(values.get("GPSHPositioningError"), int | float):
+        found["error"] = values["GPSHPositioningError"]
         uri += f";u={found['error']:.6g}"
     date, time = reading.text("GPS", "GPSDateStamp"), reading.text("GPS", "GPSTimeStamp")
     if date and time:
         found["time"] = f"{date.replace(':', '-', 2)}T{time}Z"
     if "GPSMapDatum" in rows:
-        found["datum"] = rows["GPSMapDatum"].printed
+        found["datum"] = rows["GPSMapDatum"][2]
     found["geo"] = uri
     found["map"] = (
         f"https://www.openstreetmap.org/?mlat={latitude:.6f}&mlon={longitude:.6f}#map=15/{latitude:.6f}/{longitude:.6f}"
@@ -193,13 +194,12 @@ def location(reading: Reading) -> dict[str, Any] | None:
     return found
 
 
-def _coordinate(rows: dict[str, Any], name: str, negative: str, limit: int) -> float | None:
-    row = rows.get(name)
-    if row is None or not isinstance(row.value, int | float):
+def _coordinate(values: dict[str, Any], name: str, negative: str, limit: int) -> float | None:
+    degrees = values.get(name)
+    if not isinstance(degrees, int | float):
         return None
-    reference = rows.get(name + "Ref")
-    sign = -1 if reference is not None and str(reference.value).strip().upper().startswith(negative) else 1
-    value = sign * float(row.value)
+    sign = -1 if str(values.get(name + "Ref", "")).strip().upper().startswith(negative) else 1
+    value = sign * float(degrees)
     return value if abs(value) <= limit else None
 
 

@@ -5,19 +5,21 @@ The tables of the latter are imported with the first number that the standard do
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from functions.exif.standard import EXIF, GPS, IFD0, INTEROP
 
 
-class Tag(NamedTuple):
+@dataclass(slots=True)
+class Tag:
     """One tag as the tables describe it."""
 
     name: str
     types: str = ""
     number: int = 0
     show: str = ""
-    labels: dict[Any, str] = {}  # noqa: RUF012 - never changed, shared by all tags without labels
+    labels: dict[Any, str] = field(default_factory=dict)
     standard_name: str = ""
 
 
@@ -74,7 +76,7 @@ def _described(directory: str, number: int) -> tuple[Tag, bool]:
         row = private.PANASONIC_RAW.get(number)
         if row:
             return _private(row), True
-        return tag("IFD0", number)._replace(name=f"PanasonicRaw_0x{number:04x}"), False
+        return replace(tag("IFD0", number), name=f"PanasonicRaw_0x{number:04x}"), False
     row = private.TAGS.get(number)
     return (_private(row), True) if row else (Tag(f"Exif_0x{number:04x}", show="unknown"), False)
 

@@ -10,7 +10,20 @@ import re
 from collections.abc import Callable
 from operator import itemgetter
 
-from functions.exif.entries import ASCII, BYTE, DOUBLE, FLOAT, RATIONAL, SRATIONAL, UNDEFINED, Entry
+from functions.exif.entries import (
+    ASCII,
+    BYTE,
+    COUNT,
+    DOUBLE,
+    FLOAT,
+    RATIONAL,
+    SIZE,
+    SRATIONAL,
+    TYPE,
+    UNDEFINED,
+    VALUE,
+    Entry,
+)
 from functions.exif.tags import Tag
 
 Scalar = int | float | str
@@ -38,7 +51,7 @@ _BYTES = tuple(map(str, range(256)))
 _TENS = frozenset(10**power for power in range(1, 10))
 # Bytes beyond which a text that is none is mended without care.
 LONG_TEXT = 4096
-_FLOAT = re.compile(r"[+-]?(?=\d|\.\d)\d*(?:\.\d*)?(?:[Ee][+-]?\d+)?")
+_FLOAT = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[Ee][+-]?\d+)?")
 _DIGITS = "-0123456789"
 _NUMBER = re.compile(r"-?(?:\d|[1-9]\d{1,14})(?:\.\d{1,16})?(?:[eE][-+]?\d{1,3})?")
 
@@ -48,11 +61,11 @@ def plain(entry: Entry) -> Scalar:
     _, kind, _, raw, _, _ = entry
     if raw is None:
         if kind in (ASCII, UNDEFINED):
-            return binary(entry.size)
+            return binary(entry[SIZE])
         return large(entry)
     if isinstance(raw, bytes):
         if kind == UNDEFINED:
-            return raw[0] if entry.number == 1 and raw else text_of(raw)
+            return raw[0] if entry[COUNT] == 1 and raw else text_of(raw)
         text, _, _ = raw.partition(b"\0")
         return text.decode("ascii") if text.isascii() else text_of(text)
     if kind in (RATIONAL, SRATIONAL):
@@ -73,7 +86,7 @@ def plain(entry: Entry) -> Scalar:
 
 def byte_text(entry: Entry) -> str:
     """An opaque value as its bytes' numbers; any other as it stands."""
-    raw = entry.value
+    raw = entry[VALUE]
     return " ".join(map(str, raw)) if isinstance(raw, bytes) else str(plain(entry))
 
 
@@ -154,7 +167,7 @@ def is_number(value: Scalar) -> bool:
 
 def large(entry: Entry) -> str:
     """What stands for a table of numbers that nobody would read."""
-    return f"(large array of {entry.number} {FORMAT_NAMES.get(entry.type, 'byte')} values)"
+    return f"(large array of {entry[COUNT]} {FORMAT_NAMES.get(entry[TYPE], 'byte')} values)"
 
 
 def binary(size: int) -> str:

@@ -16,8 +16,8 @@ Put = Callable[[str, str, Any, Any], None]
 _SHORTEST_DATE = len("2024-05-03T14:12")
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})[T ](\d{2}:\d{2}(?::\d{2})?)\s*(\S*)")
 _DAY = re.compile(r"\d{4}(-\d{2}){0,2}")
-# No longer numbers than fit a floating-point one.
-_FRACTION = re.compile(r"(-?\d{1,300})/(-?\d{1,300})")
+# Characters of a fraction: no longer numbers than fit a floating-point one.
+MAX_FRACTION = 300
 
 
 def read(packet: bytes, put: Put, warn: rdf.Warn) -> None:
@@ -85,10 +85,12 @@ def _number(about: Property, text: str) -> str:
 
 
 def _quotient(text: str) -> str:
-    match = _FRACTION.fullmatch(text)
-    if not match:
+    numerator, _, denominator = text.partition("/")
+    if len(text) > MAX_FRACTION or not (
+        numerator.removeprefix("-").isdecimal() and denominator.removeprefix("-").isdecimal()
+    ):
         return text
-    top, bottom = int(match[1]), int(match[2])
+    top, bottom = int(numerator), int(denominator)
     if not bottom:
         return "inf" if top else "undef"
     return f"{top / bottom:.15g}"

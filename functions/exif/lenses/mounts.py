@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
-from functions.exif.entries import Entry
+from functions.exif.entries import VALUE, Entry
 from functions.exif.lenses import choosing, nikon, numbers, sony
 from functions.exif.rows import Reading
 from functions.exif.values import plain
@@ -55,12 +55,12 @@ def _model(reading: Reading) -> str:
 
 def _numbers(entry: Entry | None) -> Sequence[int]:
     """An entry's whole numbers or bytes; none where it holds anything else."""
-    value = entry.value if entry is not None else None
+    value = entry[VALUE] if entry is not None else None
     return value if value and isinstance(value[0], int) else ()  # type: ignore[return-value]
 
 
 def _opaque(entry: Entry | None) -> bytes:
-    return entry.value if entry is not None and isinstance(entry.value, bytes) else b""
+    return entry[VALUE] if entry is not None and isinstance(entry[VALUE], bytes) else b""
 
 
 def _positive(reading: Reading, name: str) -> float | None:
@@ -111,18 +111,18 @@ def canon_aperture(value: int) -> float:
 
 
 def _nikon(reading: Reading, entries: Entries) -> None:
-    data = entries.get(NIKON_DATA)
+    data = _opaque(entries.get(NIKON_DATA))
     kind = _numbers(entries.get(NIKON_KIND))
-    if data is None or not isinstance(data.value, bytes) or not kind:
+    if not data or not kind:
         return
     own = entries.get(NIKON_SERIAL)
     serial = str(plain(own)).strip() if own else ""
     count = next(iter(_numbers(entries.get(NIKON_COUNT))), None)
     model = reading.text("IFD0", "Model")
-    lens = nikon.key(data.value, kind[0] & 0xFF, serial, count, model)
+    lens = nikon.key(data, kind[0] & 0xFF, serial, count, model)
     if lens:
         _lens(reading, nikon.spaced(lens), nikon.name(lens))
-    number = nikon.z_lens(data.value, serial, count, model)
+    number = nikon.z_lens(data, serial, count, model)
     if number:
         names = numbers("nikon_z").get(str(number), (f"Unknown ({number})",))
         reading.add("Nikon", "LensID", number, names[0])

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from struct import unpack_from
 
 from functions.exif.blocks import Block
+from functions.exif.entries import ASCII, UTF8
 from functions.exif.ifd import walk
 from functions.exif.scan import scan
 from functions.exif.strip.edit import Edit
@@ -21,7 +22,6 @@ IDENTIFYING: dict[int, str] = {
     **{tag: name for name, groups in KEPT_TAGS.items() for tags in groups.values() for tag in tags},
     **dict.fromkeys((0x013C, 0xA420, 0xA430, 0xA431, 0xA435, 0xC614, 0xC62F, 0x9286), ""),
 }
-ASCII, UTF8 = 2, 129
 MIN_TEXT = 5  # shorter ones stand in compressed pixels by chance
 MAX_TEXT = 400
 # Names that containers themselves write.
@@ -53,13 +53,13 @@ def secrets(data: bytes, keep: Iterable[str], location_only: bool) -> tuple[byte
         if block.kind != "exif":
             continue
         for ifd in walk(block.data).ifds:
-            for entry in ifd.entries.values():
-                raw = block.data[entry.offset : entry.offset + entry.size]
-                if ifd.name == "GPS" and entry.tag in (2, 4) and entry.size == 24 and len(set(raw)) > 4:
+            for tag, kind, _, _, offset, size in ifd.entries.values():
+                raw = block.data[offset : offset + size]
+                if ifd.name == "GPS" and tag in (2, 4) and size == 24 and len(set(raw)) > 4:
                     result.add(raw)
-                elif not location_only and entry.type in (ASCII, UTF8) and ifd.name != "GPS":
+                elif not location_only and kind in (ASCII, UTF8) and ifd.name != "GPS":
                     text = raw.strip(b"\0 ")
-                    identifies = entry.tag in IDENTIFYING and IDENTIFYING[entry.tag] not in kept
+                    identifies = tag in IDENTIFYING and IDENTIFYING[tag] not in kept
                     if identifies and text.strip(b":-0 ") and len(text) <= MAX_TEXT:
                         result.add(text)
     return tuple(sorted(text for text in result if len(text) >= MIN_TEXT and text not in STRUCTURE))
@@ -135,10 +135,10 @@ def _stated(block: Block, text: bytes) -> int:
     if block.kind != "exif":
         return block.data.count(text) if block.offset >= 0 else 0
     values = (
-        block.data[entry.offset : entry.offset + entry.size]
+        block.data[offset : offset + size]
         for ifd in walk(block.data).ifds
-        for entry in ifd.entries.values()
-        if entry.type in (ASCII, UTF8)
+        for _, kind, _, _, offset, size in ifd.entries.values()
+        if kind in (ASCII, UTF8)
     )
     return sum(value.count(text) for value in values)
 

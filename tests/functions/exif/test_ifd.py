@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.exif.entries import MAX_WARNINGS
+from functions.exif.entries import COUNT, MAX_WARNINGS, OFFSET, SIZE, TYPE, VALUE
 from functions.exif.ifd import MAX_DIRECTORIES, MAX_ENTRIES, MAX_NUMBERS, walk, walk_directory
 from tests.functions.exif.tiffs import ascii_field, directory, long, rational, short, tiff
 
@@ -32,15 +32,15 @@ from tests.functions.exif.tiffs import ascii_field, directory, long, rational, s
 def test_a_number_keeps_its_type_count_and_raw_value(order: str, kind: int, code: str, values: tuple[float, ...]):
     data = struct.pack(f"{order}{len(values)}{code}", *values)
     entry = walk(tiff([(0x9999, kind, len(values), data)], order)).ifds[0].entries[0x9999]
-    assert (entry.type, entry.number, entry.value, entry.size) == (kind, len(values), values, len(data))
+    assert (entry[TYPE], entry[COUNT], entry[VALUE], entry[SIZE]) == (kind, len(values), values, len(data))
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_rationals_keep_both_numbers(order: str):
     block = tiff([rational(0x829A, (1, 200), order=order), rational(0x9204, (-1, 3), order=order, signed=True)], order)
     entries = walk(block).ifds[0].entries
-    assert entries[0x829A].value == ((1, 200),)
-    assert entries[0x9204].value == ((-1, 3),)
+    assert entries[0x829A][VALUE] == ((1, 200),)
+    assert entries[0x9204][VALUE] == ((-1, 3),)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -48,8 +48,8 @@ def test_bigtiff_has_wide_counts_and_offsets(order: str):
     block = tiff([ascii_field(0x010F, "Canon Incorporated"), long(0x100, 640, order=order)], order, big=True)
     walked = walk(block)
     assert walked.big
-    assert walked.ifds[0].entries[0x010F].value == b"Canon Incorporated\0"
-    assert walked.ifds[0].entries[0x100].value == (640,)
+    assert walked.ifds[0].entries[0x010F][VALUE] == b"Canon Incorporated\0"
+    assert walked.ifds[0].entries[0x100][VALUE] == (640,)
 
 
 def test_a_chain_and_its_pointers_are_followed_and_named():
@@ -147,7 +147,7 @@ def test_entries_that_overlap_one_block_cannot_multiply_it():
     walked = walk(block)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    kept = [entry for entry in walked.ifds[0].entries.values() if entry.value is not None]
+    kept = [entry for entry in walked.ifds[0].entries.values() if entry[VALUE] is not None]
     assert 0 < len(kept) <= 8
     assert peak < 16 * 2**20
 
@@ -155,12 +155,12 @@ def test_entries_that_overlap_one_block_cannot_multiply_it():
 def test_more_numbers_than_anyone_reads_are_counted_and_not_decoded():
     number = MAX_NUMBERS + 1
     entry = walk(tiff([(0x9999, 3, number, bytes(2 * number))])).ifds[0].entries[0x9999]
-    assert (entry.number, entry.value) == (number, None)
+    assert (entry[COUNT], entry[VALUE]) == (number, None)
 
 
 def test_the_first_of_two_entries_with_one_tag_counts():
     walked = walk(tiff([short(0x112, 6), short(0x112, 3)]))
-    assert walked.ifds[0].entries[0x112].value == (6,)
+    assert walked.ifds[0].entries[0x112][VALUE] == (6,)
 
 
 def test_a_value_inside_its_own_directory_is_passed_over():
@@ -186,19 +186,19 @@ def test_values_that_are_not_wanted_are_neither_read_nor_counted_against_the_cap
     table = (0x100, 4, MAX_NUMBERS, bytes(4 * MAX_NUMBERS))
     fields = [table, (0x101, *table[1:]), ascii_field(0x10E, "some text"), rational(0x11A, (72, 1))]
     (ifd,) = walk(tiff(fields), wanted={0x101, 0x11A}).ifds
-    assert [(tag, entry.number, entry.value is None) for tag, entry in ifd.entries.items()] == [
+    assert [(tag, entry[COUNT], entry[VALUE] is None) for tag, entry in ifd.entries.items()] == [
         (0x100, MAX_NUMBERS, True),
         (0x101, MAX_NUMBERS, False),
         (0x10E, 10, True),
         (0x11A, 1, False),
     ]
-    assert ifd.entries[0x11A].value == ((72, 1),)
+    assert ifd.entries[0x11A][VALUE] == ((72, 1),)
 
 
 def test_a_directory_without_a_header_is_walked_from_its_base():
     part = directory([ascii_field(9, "Erika Mustermann")], 20)
     walked = walk_directory(bytes(120) + part, 120, "<", "MakerNotes", base=100)
-    assert walked.ifds[0].entries[9].value == b"Erika Mustermann\0"
+    assert walked.ifds[0].entries[9][VALUE] == b"Erika Mustermann\0"
 
 
 @given(st.binary(max_size=400), st.sampled_from([b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08", b"II+\0\x08\0\0\0", b""]))
@@ -206,7 +206,7 @@ def test_any_bytes_are_walked(data: bytes, head: bytes):
     walked = walk(head + data)
     for ifd in walked.ifds:
         for entry in ifd.entries.values():
-            assert entry.offset + entry.size <= len(head + data)
+            assert entry[OFFSET] + entry[SIZE] <= len(head + data)
 
 
 @given(st.data())

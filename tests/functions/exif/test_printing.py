@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.exif.entries import TYPE_NAMES, Entry
+from functions.exif.entries import TYPE_NAMES
 from functions.exif.photography import compensation, exposure_time
 from functions.exif.places import sexagesimal
 from functions.exif.printing import RULES, show
@@ -18,7 +18,7 @@ from functions.exif.values import binary, number_or_text, text_of
 
 def shown(directory: str, number: int, kind: int, value: object) -> tuple[object, object]:
     count = len(value)
-    return show(Entry(number, kind, count, value, 0, count), tag(directory, number), "<")
+    return show((number, kind, count, value, 0, count), tag(directory, number), "<")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_no_rule_raises_on_any_value(kind: int, data: bytes, draw: st.DataObject
     )
     if kind in (5, 10) and isinstance(value, tuple):
         value = tuple((part, 0) for part in value)
-    show(Entry(number, kind, 4, value, 0, 4), tag(directory, number), "<")
+    show((number, kind, 4, value, 0, 4), tag(directory, number), "<")
 
 
 def test_the_table_is_the_standards():
@@ -155,7 +155,7 @@ def test_no_private_tag_hides_a_standard_one():
 
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=33, max_size=200))
 def test_long_offsets_are_counted_as_long_as_they_would_be_written(offsets: list[int]):
-    entry = Entry(0x111, 4, len(offsets), tuple(offsets), 0, 4 * len(offsets))
+    entry = (0x111, 4, len(offsets), tuple(offsets), 0, 4 * len(offsets))
     assert show(entry, tag("IFD0", 0x111), "<")[1] == binary(len(" ".join(map(str, offsets))))
 
 

@@ -26,7 +26,7 @@ from tests.images import encoded, gradient
 def test_exif_is_found_in_every_container(name: str):
     reading = examine(CONTAINERS[name]())
     assert reading.scan.format == name
-    assert reading.groups["IFD0"]["Make"].printed == "Canon Incorporated"
+    assert reading.text("IFD0", "Make") == "Canon Incorporated"
     assert name in FORMATS
 
 
@@ -71,16 +71,16 @@ def test_raw_profiles_of_a_png_are_read(compressed: bool):
         body = chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text))
     else:
         body = chunk(b"tEXt", b"Raw profile type APP1\0" + text)
-    assert examine(png(body)).groups["IFD0"]["Make"].printed == "Canon Incorporated"
+    assert examine(png(body)).text("IFD0", "Make") == "Canon Incorporated"
 
 
 def test_texts_of_a_png_are_rows():
     info = PngImagePlugin.PngInfo()
     info.add_text("Author", "Erika Mustermann")
     info.add_itxt("Title", "Über allen Gipfeln", zip=True)
-    groups = examine(encoded(gradient(), "PNG", pnginfo=info)).groups
-    assert groups["PNG"]["Author"].printed == "Erika Mustermann"
-    assert groups["PNG"]["Title"].printed == "Über allen Gipfeln"
+    reading = examine(encoded(gradient(), "PNG", pnginfo=info))
+    assert reading.text("PNG", "Author") == "Erika Mustermann"
+    assert reading.text("PNG", "Title") == "Über allen Gipfeln"
 
 
 def test_exif_in_two_segments_is_put_together():
@@ -89,7 +89,7 @@ def test_exif_in_two_segments_is_put_together():
         b"\xff\xe1" + struct.pack(">H", len(part) + 8) + b"Exif\0\0" + part for part in (MAKE[:half], MAKE[half:])
     )
     reading = examine(b"\xff\xd8" + first + second + b"\xff\xd9")
-    assert reading.groups["IFD0"]["Make"].printed == "Canon Incorporated"
+    assert reading.text("IFD0", "Make") == "Canon Incorporated"
 
 
 @pytest.mark.parametrize("version", [0, 1, 2])
@@ -108,7 +108,7 @@ def test_a_picture_of_tiles_has_the_size_and_the_metadata_of_its_own_items(versi
 
 def test_an_item_with_a_wrong_distance_is_still_found():
     data = heic(b"").replace(struct.pack(">I", 6) + b"Exif", struct.pack(">I", 900) + b"Exif")
-    assert examine(data).groups["IFD0"]["Make"].printed == "Canon Incorporated"
+    assert examine(data).text("IFD0", "Make") == "Canon Incorporated"
 
 
 @pytest.mark.parametrize(
