@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from functions.exif.keeping import DEFAULT_KEEP
-from functions.exif.strip import gif, isobmff, jpeg, png, tiff, webp
+from functions.exif.strip import gif, isobmff, items, jpeg, png, tiff, webp
 from functions.exif.strip.edit import Edit, Removed, Unsupported
 from functions.exif.strip.layout import Broken
 from functions.exif.strip.verify import check, secrets
@@ -77,6 +77,6 @@ def container(data: bytes) -> tuple[Cleaner, str]:
         return gif.clean, "image/gif"
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return tiff.clean, "image/tiff"
-    if isobmff.is_image(data):
-        return isobmff.clean, isobmff.media_type(data)
+    if items.is_image(data):
+        return isobmff.clean, items.media_type(data)
     raise Unsupported("no format that can be cleaned")
