@@ -124,11 +124,12 @@ class Analysis:
         if not self.choices.channels:  # an opaque image's alpha is one spike that would flatten the rest
             series.pop("alpha", None)
         gray = not series or list(series) == ["gray"]
+        outlined = not gray and "luminance" in (self.choices.channels or ("luminance",))
         shares = figures(self.histogram.luminance)
         clipping = (shares.clipped_shadows, shares.clipped_highlights) if shares else None
         return Chart(
             fills={"gray": luminance} if gray else series,
-            outline=None if gray else luminance,
+            outline=luminance if outlined else None,
             levels=len(self.histogram.luminance),
             unit="share of pixels" if self.choices.normalize else "pixels",
             clipping=clipping if how.pop("marks") else None,

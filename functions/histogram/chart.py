@@ -65,7 +65,7 @@ class Chart:
 
     Args:
         fills: filled series by channel name, at most four, each with the same number of bins.
-        outline: the luminance, drawn as a line above the fills; None where it is one of them.
+        outline: the luminance, drawn as a line above the fills; None where it is one of them, or not wanted.
         levels: levels of the horizontal axis, 256 or 65536; each bin is levels / bins wide.
         width: of the picture, in pixels.
         height: of the picture, in pixels.

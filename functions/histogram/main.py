@@ -52,7 +52,10 @@ def _region(value: str) -> Region:
 
 CHOICES = (
     Option(
-        "channels", names("luminance", *CHANNELS), (), "which channels, by comma; all that are present if not given"
+        "channels",
+        names("luminance", *CHANNELS),
+        (),
+        "which channels, by comma, all that are present if not given; numbers have the luminance always",
     ),
     Option(
         "bins", numbers(*(2**power for power in range(1, 9)), DEEP_LEVELS), LEVELS, "65536 for 16-bit gray images only"

@@ -138,6 +138,20 @@ def test_a_plot_is_kept(browser: Browser, address: str, kind: str, magic: bytes)
         assert Path(download.value.path()).read_bytes().startswith(magic)
 
 
+def test_a_kept_plot_shows_the_series_that_are_ticked(browser: Browser, address: str) -> None:
+    with visit(browser, address, accept_downloads=True) as page:
+        page.set_input_files("#file", named("photo.jpg", PHOTO))
+        kept = []
+        for name in ("luminance", "red"):
+            page.locator("#series label", has_text=name).locator("input").uncheck()
+            with page.expect_download() as download:
+                page.get_by_role("button", name="Keep SVG").click()
+            kept.append(Path(download.value.path()).read_text())
+        first, second = (plot.partition("<desc>")[2].partition("</desc>")[0] for plot in kept)
+        assert ("red" in first, "luminance" in first) == (True, False)
+        assert ("red" in second, "blue" in second) == (False, True)
+
+
 def test_an_error_is_shown_well(browser: Browser, address: str) -> None:
     with visit(browser, address) as page:
         page.set_input_files("#file", named("notes.jpg", b"some text"))

@@ -215,6 +215,16 @@ def test_an_opaque_images_alpha_is_not_drawn_unless_asked_for() -> None:
     assert list(asked.chart(marks=True).fills) == ["red", "alpha"]
 
 
+def test_the_luminance_is_drawn_if_no_channels_are_named_or_it_is_one_of_them() -> None:
+    data = encoded(gradient("RGB"))
+    for channels, drawn in (((), True), (("red", "luminance"), True), (("red", "blue"), False)):
+        analysis = analyse(data, Settings(), Choices(channels=channels))
+        assert (analysis.chart(marks=True).outline is not None) == drawn
+        assert "luminance" in analysis.series()
+    (only,) = analyse(data, Settings(), Choices(channels=("luminance",))).chart(marks=True).fills
+    assert only == "gray"
+
+
 def test_a_gray_images_luminance_is_drawn_once() -> None:
     chart = analyse(encoded(gradient("LA")), Settings()).chart(marks=False)
     assert (list(chart.fills), chart.outline, chart.clipping) == (["gray"], None, None)
