@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from functions.histogram.analysis import analyse
 from functions.kit.settings import Settings
@@ -101,8 +101,31 @@ def test_clipping_is_marked_on_the_picture(browser: Browser, address: str) -> No
         expect(marks).to_be_hidden()
         page.locator("#clipping").check()
         expect(marks).to_be_visible()
-        seen = marks.evaluate("each => [5, 35].map(x => [...each.getContext('2d').getImageData(x, 20, 1, 1).data])")
-        assert seen == [[0, 0, 0, 0], [255, 0, 0, 255]]
+        assert _pixels(marks) == [[90, 120, 90, 255], [255, 0, 0, 255]]
+
+
+def test_an_animation_is_held_at_the_frame_that_was_counted_while_its_clipping_is_marked(
+    browser: Browser, address: str
+) -> None:
+    first, second = (Image.new("P", (40, 40), index) for index in (0, 1))
+    for frame in (first, second):
+        frame.putpalette([200, 40, 40, 40, 40, 200, 255, 255, 255])
+        frame.paste(2, (20, 0, 40, 40))
+    data = encoded(first, "GIF", save_all=True, append_images=[second], duration=50, loop=0)
+    with visit(browser, address) as page:
+        page.set_input_files("#file", named("flicker.gif", data))
+        page.locator("#clipping").check()
+        marks = page.locator(".shot canvas")
+        expect(marks).to_be_visible()
+        assert _pixels(marks) == [[200, 40, 40, 255], [255, 0, 0, 255]]
+        page.wait_for_timeout(200)
+        page.locator("#log").check()
+        assert _pixels(marks) == [[200, 40, 40, 255], [255, 0, 0, 255]]
+
+
+def _pixels(canvas: Locator) -> list[list[int]]:
+    """Red, green, blue and opacity of a point in either half."""
+    return canvas.evaluate("each => [5, 35].map(x => [...each.getContext('2d').getImageData(x, 20, 1, 1).data])")
 
 
 def test_two_pictures_are_compared_and_cleared(browser: Browser, address: str) -> None:
