@@ -7,7 +7,7 @@ end; `hints` says something of the circumstances. The table of names is the whol
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,7 +29,7 @@ class Rule(NamedTuple):
         grade: one of `GRADES`.
         subject: one of `SUBJECTS`.
         why: what a reader learns from it.
-        names: pattern of tag names, whole.
+        names: pattern of tag names, whole; `Tag:Field` is a field of a structure.
         groups: pattern of groups, from their beginning; any where empty.
     """
 
@@ -49,13 +49,13 @@ RULES = (
         "identifies",
         "place",
         "where it was taken, to a few metres",
-        r"GPS(Dest)?(Latitude|Longitude|Position|Coordinates)|.*(?<!Ref)(Latitude|Longt?itude)|LocationShown|LocationCreated",
+        r"GPS(Dest)?(Latitude|Longitude|Position|Coordinates)|.*(?<!Ref)(Latitude|Longt?itude)",
     ),
     _rule(
         "narrows",
         "place",
         "the place by its name",
-        r"City|State|Province-State|Sub-?location|Location(Name)?|Country(-PrimaryLocation(Name|Code))?|CountryCode"
+        r"City|State|Province-?State|Sub-?location|Location(Name)?|Country(-PrimaryLocation(Name|Code))?|Country(Code|Name)"
         r"|ContentLocation(Name|Code)|GPSAreaInformation|Landmark|LocationInfo",
     ),
     _rule(
@@ -65,20 +65,21 @@ RULES = (
         "identifies",
         "person",
         "a person by name",
-        r"Artist|Author|XPAuthor|Creator|By-line|CameraOwnerName|OwnerName|Photographer|ImageEditor|PersonInImage.*|RegionName"
-        r"|RegionPersonDisplayName|CaptionWriter|Writer-Editor|CreatorContactInfo.*|Contact|CopyrightOwner.*",
+        r"Artist|Author|XPAuthor|Creator|By-line|CameraOwnerName|OwnerName|Photographer|ImageEditor|PersonInImage.*"
+        r"|RegionInfo:Name|RegionInfoMP:PersonDisplayName|People|Person|Personality|Contributor|ImageCreator.*"
+        r"|AttributionName|AOCreator|CaptionWriter|Writer-Editor|CreatorContactInfo|Contact|CopyrightOwner.*",
     ),
     _rule(
         "narrows",
         "person",
         "who holds the rights",
-        r"Copyright(Notice)?|Rights|UsageTerms|WebStatement|Owner|Credit|Source",
+        r"Copyright(Notice)?|Rights|UsageTerms|WebStatement|Owner|Credit|Source|Licensor.*",
     ),
     _rule(
         "narrows",
         "person",
         "names of the computer or of its files",
-        r"HostComputer|DerivedFrom.*|DocumentName|XPComment",
+        r"HostComputer|DerivedFrom|DocumentName|(Original)?RawFileName|PreservedFileName",
     ),
     _rule(
         "identifies",
@@ -104,7 +105,7 @@ RULES = (
         "hints",
         "device",
         "the programs it went through",
-        r"Software|CreatorTool|ProcessingSoftware|HistorySoftwareAgent|OriginatingProgram|XMPToolkit|Firmware.*|CameraFirmware",
+        r"Software|CreatorTool|ProcessingSoftware|History:SoftwareAgent|OriginatingProgram|XMPToolkit|Firmware.*|CameraFirmware",
         r"(IFD|Exif|XMP|Maker|PNG|IPTC)",
     ),
     _rule(
@@ -115,14 +116,14 @@ RULES = (
         r"|SubSecDateTimeOriginal",
         r"(IFD|Exif|XMP|Maker|PNG|IPTC)",
     ),
-    _rule("hints", "time", "when it was changed", r"ModifyDate|MetadataDate|HistoryWhen", r"(IFD|Exif|XMP|PNG)"),
+    _rule("hints", "time", "when it was changed", r"ModifyDate|MetadataDate|History:When", r"(IFD|Exif|XMP|PNG)"),
     _rule("hints", "place", "the time zone it was taken in", r"OffsetTime(Original|Digitized)?|TimeZone(Offset)?"),
     _rule(
         "hints",
         "content",
         "words about the picture",
-        r"ImageDescription|Description|Title|Headline|Caption-Abstract|ObjectName|Keywords|Subject|UserComment|XP(Title|Subject|Keywords)"
-        r"|Comment|HierarchicalSubject",
+        r"ImageDescription|Description|Title|Headline|Caption-Abstract|ObjectName|Keywords|Subject|UserComment|XP(Title|Subject|Keywords|Comment)"
+        r"|Comment|HierarchicalSubject|TagsList|CatalogSets",
     ),
     _rule(
         "hints",
@@ -153,6 +154,14 @@ def report(reading: Reading) -> dict[str, Any]:
             why = reasons[name]
             if why and not _EMPTY.fullmatch(str(printed)):
                 found.setdefault(why, []).append({"tag": f"{group}:{name}", "value": _said(printed)})
+            elif not why and isinstance(printed, dict | list):
+                for key, text in _fields(printed):
+                    why = reasons[f"{name}:{key}"] or reasons[key]
+                    if not why or _EMPTY.fullmatch(text):
+                        continue
+                    told, tags = {"tag": f"{group}:{name}", "value": _said(text)}, found.setdefault(why, [])
+                    if len(tags) < MAX_TAGS and told not in tags:
+                        tags.append(told)
     findings = [
         {"grade": rule.grade, "subject": rule.subject, "why": rule.why, "tags": found[rule.why][:MAX_TAGS]}
         for rule in _RANKED
@@ -167,9 +176,26 @@ def report(reading: Reading) -> dict[str, Any]:
     }
 
 
+def _fields(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """The fields of a structure, or of a list of them, down to the innermost: name and text."""
+    if isinstance(value, dict):
+        for name, held in value.items():
+            yield from _fields(held, name)
+    elif isinstance(value, list):
+        for held in value:
+            yield from _fields(held, key)
+    elif key:
+        yield key, str(value)
+
+
 def _said(value: Any) -> str:
     """A printed value as short text, without ExifTool's advice on how to get at binary data."""
-    text = value if isinstance(value, str) else "; ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, dict):
+        text = "; ".join(f"{name}: {said}" for name, said in _fields(value))
+    elif isinstance(value, list):
+        text = "; ".join(map(_said, value))
+    else:
+        text = str(value)
     return text.replace(", use -b option to extract", "")[:MAX_VALUE]
 
 

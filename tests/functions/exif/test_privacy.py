@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import piexif
 import pytest
+from PIL import PngImagePlugin
 
 from functions.exif import privacy
 from functions.exif.answer import document, examine
@@ -79,6 +80,69 @@ def test_a_clean_copy_identifies_nothing(kind: str) -> None:
 @pytest.mark.parametrize("text", [b"", b"   ", b"0000:00:00 00:00:00", b"Unknown", b"none"])
 def test_a_field_left_empty_tells_nothing(text: bytes) -> None:
     assert report(examine(jpeg({0x013B: text, 0x0110: text})))["grade"] == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("packet", "grade", "subject", "tag", "value"),
+    [
+        (
+            '<mwg-rs:Regions rdf:parseType="Resource"><mwg-rs:RegionList><rdf:Bag><rdf:li rdf:parseType="Resource">'
+            "<mwg-rs:Name>Ada Byron</mwg-rs:Name><mwg-rs:Type>Face</mwg-rs:Type></rdf:li></rdf:Bag>"
+            "</mwg-rs:RegionList></mwg-rs:Regions>",
+            *("identifies", "person", "XMP-mwg-rs:RegionInfo", "Ada Byron"),
+        ),
+        (
+            '<MP:RegionInfo rdf:parseType="Resource"><MPRI:Regions><rdf:Bag><rdf:li>'
+            '<rdf:Description MPReg:PersonDisplayName="Ada Byron"/></rdf:li></rdf:Bag></MPRI:Regions></MP:RegionInfo>',
+            *("identifies", "person", "XMP-MP:RegionInfoMP", "Ada Byron"),
+        ),
+        (
+            "<xmpMM:History><rdf:Seq>"
+            + '<rdf:li stEvt:softwareAgent="Lamp Studio 2" stEvt:action="saved"/>' * 3
+            + "</rdf:Seq></xmpMM:History>",
+            *("hints", "device", "XMP-xmpMM:History", "Lamp Studio 2"),
+        ),
+        (
+            '<Iptc4xmpExt:LocationShown><rdf:Bag><rdf:li Iptc4xmpExt:City="Musterstadt"/></rdf:Bag>'
+            "</Iptc4xmpExt:LocationShown>",
+            *("narrows", "place", "XMP-iptcExt:LocationShown", "Musterstadt"),
+        ),
+        (
+            '<plus:ImageCreator><rdf:Seq><rdf:li plus:ImageCreatorName="Ada"/></rdf:Seq></plus:ImageCreator>',
+            *("identifies", "person", "XMP-plus:ImageCreator", "ImageCreatorName: Ada"),
+        ),
+        (
+            "<dc:contributor><rdf:Bag><rdf:li>Ada</rdf:li></rdf:Bag></dc:contributor>",
+            *("identifies", "person", "XMP-dc:Contributor", "Ada"),
+        ),
+    ],
+)
+def test_what_stands_inside_a_structure_counts(packet: str, grade: str, subject: str, tag: str, value: str) -> None:
+    head = "".join(f' xmlns:{prefix}="{namespace}"' for prefix, namespace in NAMESPACES.items())
+    xmp = f"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF{head}><rdf:Description>{packet}</rdf:Description></rdf:RDF></x:xmpmeta>"
+    (finding,) = report(examine(encoded(gradient(), "PNG", pnginfo=_text("XML:com.adobe.xmp", xmp))))["findings"]
+    assert (finding["grade"], finding["subject"]) == (grade, subject)
+    assert finding["tags"] == [{"tag": tag, "value": value}]
+
+
+NAMESPACES = {
+    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+    "mwg-rs": "http://www.metadataworkinggroup.com/schemas/regions/",
+    "MP": "http://ns.microsoft.com/photo/1.2/",
+    "MPRI": "http://ns.microsoft.com/photo/1.2/t/RegionInfo#",
+    "MPReg": "http://ns.microsoft.com/photo/1.2/t/Region#",
+    "xmpMM": "http://ns.adobe.com/xap/1.0/mm/",
+    "stEvt": "http://ns.adobe.com/xap/1.0/sType/ResourceEvent#",
+    "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
+    "plus": "http://ns.useplus.org/ldf/xmp/1.0/",
+    "dc": "http://purl.org/dc/elements/1.1/",
+}
+
+
+def _text(name: str, text: str) -> PngImagePlugin.PngInfo:
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt(name, text)
+    return info
 
 
 def test_the_answer_holds_the_report() -> None:
