@@ -85,9 +85,9 @@ ROUTES = (
             Option("orientation", integer(1, 8), None, "as Exif counts: 1 upright, 6 turned right, …"),
             Option(
                 "gps",
-                parsed(_position, r"^(geo:)?-?[\d.]+,-?[\d.]+(,-?[\d.]+)?$"),
+                parsed(_position, r"^(geo:)?[-+]?[\d.]+,[-+]?[\d.]+(,[-+]?[\d.]+)?([;?].*)?$"),
                 None,
-                "latitude,longitude[,altitude] in degrees and metres",
+                "latitude,longitude[,altitude] in degrees and metres, or a geo: URI",
             ),
         ),
         takes="image",

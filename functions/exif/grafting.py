@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from struct import pack, pack_into
 
 from functions.exif.strip import tiff
@@ -13,13 +13,14 @@ from functions.exif.strip.layout import EXIF, GPS, Broken, Directory, Layout, Sp
 UNITS = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 
 
-def graft(data: bytes, addition: bytes, new_place: bool) -> bytes:
+def graft(data: bytes, addition: bytes, new_place: bool, stale: Collection[int] = ()) -> bytes:
     """A TIFF structure with the entries of another one added to its own or in their place.
 
     Args:
         data: the structure, an Exif block or a whole file.
         addition: a structure that piexif built.
         new_place: whether the old position goes altogether, so that no stale direction or time stays beside the new.
+        stale: tags of the Exif directory that go unless they are added anew.
 
     Raises:
         Broken: no structure, or one whose first directory cannot be read.
@@ -41,10 +42,11 @@ def graft(data: bytes, addition: bytes, new_place: bool) -> bytes:
         if old is not None and kind == "gps" and new_place:
             gone += [(old.position, old.end), *_outer(old)]
             old = None
-        place = _append(layout, out, old, values[kind])
+        dropped = stale if kind == "exif" else ()
+        place = _append(layout, out, old, values[kind], dropped)
         changed[0][1][pointer] = (4, 1, pack(layout.order + "I", place))
         if old is not None:
-            gone += [(old.position, old.end), *_outer(old, values[kind])]
+            gone += [(old.position, old.end), *_outer(old, {*values[kind], *dropped})]
     place = _append(layout, out, first, changed[0][1])
     gone += [(first.position, first.end), *_outer(first, changed[0][1])]
     pack_into(layout.order + layout.offset_format, out, layout.header - layout.offset_size, place)
@@ -73,7 +75,7 @@ def _values(layout: Layout, directory: Directory, order: str) -> Values:
     return values
 
 
-def _outer(directory: Directory, tags: Mapping[int, object] | None = None) -> list[Span]:
+def _outer(directory: Directory, tags: Collection[int] | None = None) -> list[Span]:
     """Where the values of a directory stand outside of it: of all its entries, or of some tags."""
     return [
         entry.span
@@ -82,14 +84,18 @@ def _outer(directory: Directory, tags: Mapping[int, object] | None = None) -> li
     ]
 
 
-def _append(layout: Layout, out: bytearray, old: Directory | None, values: Values) -> int:
-    """Write a directory at the end: the old one's entries as they are, the new ones in or beside them.
+def _append(
+    layout: Layout, out: bytearray, old: Directory | None, values: Values, dropped: Collection[int] = ()
+) -> int:
+    """Write a directory at the end: the old one's entries as they are, the new ones in or beside them, some dropped.
 
     Returns:
         Its position.
     """
     order, entries = layout.order, dict[int, bytes]()
     for entry in old.entries if old else []:
+        if entry.tag in dropped:
+            continue
         entries.setdefault(entry.tag, bytes(layout.data[entry.position : entry.position + layout.entry_size]))
     for tag, (kind, count, raw) in values.items():
         if len(raw) <= layout.offset_size:

@@ -14,17 +14,28 @@ from struct import pack_into, unpack_from
 from typing import Any
 
 from functions.exif.grafting import graft
-from functions.exif.strip import tiff, webp, xmp
+from functions.exif.reading import read as read_metadata
+from functions.exif.scan import scan
+from functions.exif.strip import tiff, webp
 from functions.exif.strip.edit import Unsupported
 from functions.exif.strip.layout import Broken, Layout
-from functions.exif.strip.segments import EXIF_HEADER, XMP_HEADER, Segment, read
+from functions.exif.strip.segments import EXIF_HEADER, Segment, read
 
+# The fractions and offsets of DateTimeOriginal and Digitized: another date's are not those of the new one.
+FRACTIONS_AND_OFFSETS = (0x9291, 0x9292, 0x9011, 0x9012)
 ARTIST, COPYRIGHT, DESCRIPTION, ORIENTATION = 0x013B, 0x8298, 0x010E, 0x0112
 FORMATS = ("JPEG", "MPO", "WebP", "TIFF")
 """What can be written."""
 MAX_SEGMENT = 65533
 EMPTY = b"II*\0\x08\0\0\0\0\0\0\0\0\0"
-_POSITION = re.compile(r"(?:geo:)?(-?\d{1,3}(?:\.\d{1,12})?),(-?\d{1,3}(?:\.\d{1,12})?)(?:,(-?\d{1,5}(?:\.\d{1,6})?))?")
+_POSITION = re.compile(
+    r"(?:geo:)?([-+]?\d{1,3}(?:\.\d{1,12})?),([-+]?\d{1,3}(?:\.\d{1,12})?)(?:,([-+]?\d{1,5}(?:\.\d{1,6})?))?"
+    # RFC 5870: a coordinate system, an uncertainty and others may follow; maps add a query.
+    r"(?P<parameters>(?:;[\w-]{1,40}(?:=[\w.%-]{1,40})?){0,8})(?:\?[\w=&.,-]{0,80})?",
+    re.IGNORECASE | re.ASCII,
+)
+# In a query, the plus sign of an offset that was typed as it stands is a space.
+_SPACED_OFFSET = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?) (\d\d:?\d\d)")
 _EXIF_DATE = re.compile(r"(\d{4}):(\d\d):(\d\d) ")
 
 
@@ -75,6 +86,8 @@ def parse_date(text: str) -> datetime:
         ValueError: it is neither.
     """
     said = _EXIF_DATE.sub(r"\1-\2-\3 ", text)
+    if spaced := _SPACED_OFFSET.fullmatch(said):
+        said = f"{spaced[1]}+{spaced[2]}"
     if len(said) < 16:
         raise ValueError("expected a date and time such as 2024-05-03T14:12:00+02:00")
     try:
@@ -84,7 +97,7 @@ def parse_date(text: str) -> datetime:
 
 
 def parse_position(text: str) -> tuple[float, float, float | None]:
-    """`latitude,longitude[,altitude]` in degrees and metres, or a `geo:` URI of it.
+    """`latitude,longitude[,altitude]` in degrees and metres, or a `geo:` URI of it (RFC 5870).
 
     Raises:
         ValueError: it is none, or out of range.
@@ -92,6 +105,9 @@ def parse_position(text: str) -> tuple[float, float, float | None]:
     match = _POSITION.fullmatch(text.replace(" ", ""))
     if not match:
         raise ValueError("expected latitude,longitude[,altitude] in degrees and metres, such as 48.1372,11.5756,520")
+    systems = re.findall(r";crs=([^;]*)", match["parameters"].lower())
+    if systems not in ([], ["wgs84"]):
+        raise ValueError(f"expected the coordinate system wgs84, not {systems[0]!r}")
     latitude, longitude = float(match[1]), float(match[2])
     if abs(latitude) > 90 or abs(longitude) > 180:
         raise ValueError("expected a latitude from -90 to 90 and a longitude from -180 to 180")
@@ -109,17 +125,21 @@ def write(data: bytes, fields: Fields) -> Written:
         Broken: a structure that cannot be followed, or no room for more.
         Unsupported: a format that cannot be written safely; the text says why.
     """
-    warnings: list[str] = []
     if data.startswith(b"\xff\xd8\xff"):
-        return Written(_jpeg(data, fields, warnings), "image/jpeg", tuple(warnings))
+        return Written(_jpeg(data, fields), "image/jpeg", _warnings(data, fields))
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return Written(_webp(data, fields, warnings), "image/webp", tuple(warnings))
+        return Written(_webp(data, fields), "image/webp", _warnings(data, fields))
     if data[:4] in (b"II+\0", b"MM\0+"):
         raise Unsupported("readers, ExifTool among them, do not follow GPS in a BigTIFF")
     if data[:4] in (b"II*\0", b"MM\0*"):
         tiff.refuse_raw(Layout(data))
-        return Written(graft(data, block(fields), fields.position is not None), "image/tiff", tuple(warnings))
+        return Written(_graft(data, fields), "image/tiff", _warnings(data, fields))
     raise Unsupported("only JPEG, WebP and TIFF can be written")
+
+
+def _graft(old: bytes, fields: Fields) -> bytes:
+    stale = FRACTIONS_AND_OFFSETS if fields.taken is not None else ()
+    return graft(old, block(fields), fields.position is not None, stale)
 
 
 def block(fields: Fields) -> bytes:
@@ -175,18 +195,13 @@ def _sexagesimal(degrees: float) -> tuple[tuple[int, int], ...]:
     return (minutes // 60, 1), (minutes % 60, 1), (seconds, 100_000)
 
 
-def _jpeg(data: bytes, fields: Fields, warnings: list[str]) -> bytes:
+def _jpeg(data: bytes, fields: Fields) -> bytes:
     segments, end = read(data)
     blocks = [s for s in segments if s.marker == 0xE1 and s.body.startswith(EXIF_HEADER)]
     if len(blocks) > 1:
         raise Unsupported("its Exif spans several segments")
-    for segment in segments:
-        if segment.marker == 0xE1 and segment.body.startswith(XMP_HEADER):
-            _compare(segment.body[len(XMP_HEADER) :], fields, warnings)
-        if segment.marker == 0xEB and segment.body[:2] == b"JP":
-            warnings.append("content credentials (C2PA) in the file do not hold for the changed file")
     old = blocks[0].body[6:] if blocks else EMPTY
-    body = b"Exif\0\0" + graft(old, block(fields), fields.position is not None)
+    body = b"Exif\0\0" + _graft(old, fields)
     if len(body) > MAX_SEGMENT:
         raise Broken(f"its Exif would have {len(body):,} bytes; a segment holds {MAX_SEGMENT:,}")
     new = Segment(0xE1, body).encode()
@@ -228,18 +243,15 @@ def _index(result: bytearray, grown: int, place: int, end: int) -> None:
             pack_into(layout.order + "I", result, spot + 8, offset + grown)
 
 
-def _webp(data: bytes, fields: Fields, warnings: list[str]) -> bytes:
+def _webp(data: bytes, fields: Fields) -> bytes:
     (size,) = unpack_from("<I", data, 4)
     if 8 + size > len(data):
         raise Broken("the file ends before its last chunk")
     found, _ = webp.chunks(data, 12, 8 + size)
     chunks = dict(found)
-    for name in (b"XMP ", b"XMP\0"):
-        if name in chunks:
-            _compare(chunks[name], fields, warnings)
     old = chunks.get(b"EXIF", EMPTY)
     head = b"Exif\0\0" if old.startswith(b"Exif\0\0") else b""
-    body = head + graft(old[len(head) :], block(fields), fields.position is not None)
+    body = head + _graft(old[len(head) :], fields)
     if b"VP8X" not in chunks:
         found.insert(0, (b"VP8X", _canvas(data, found)))
     rest = [(kind, part) for kind, part in found if kind != b"EXIF"]
@@ -255,21 +267,55 @@ def _webp(data: bytes, fields: Fields, warnings: list[str]) -> bytes:
 
 def _canvas(data: bytes, found: list[webp.Chunk]) -> bytes:
     """A VP8X chunk for a file that had none: the size of its picture, and whether it has transparency."""
-    from functions.exif.riff import scan
-
     head = scan(data)
-    if not head.width or not head.height:
+    if head is None or not head.width or not head.height:
         raise Broken("no picture in it")
     alpha = any(kind == b"VP8L" and len(part) >= 5 and part[4] & 0x10 for kind, part in found)
     size = (head.width - 1).to_bytes(3, "little") + (head.height - 1).to_bytes(3, "little")
     return bytes((0x10 if alpha else 0, 0, 0, 0)) + size
 
 
-def _compare(packet: bytes, fields: Fields, warnings: list[str]) -> None:
-    """Warn of XMP that says the same thing, since readers that prefer it will show the old text."""
-    names = {"artist", "copyright", "description", "orientation"} & set(fields.names())
-    names |= {"date"} if fields.taken else set()
-    if names and xmp.minimal(packet, names) is not None:
-        warnings.append("the file's XMP states some of this as well, and was left as it is")
-    if fields.position is not None and xmp.without_location(packet)[1]:
-        warnings.append("the file's XMP states a location as well, and was left as it is")
+# Where else a field may be said: readers that prefer those places will show what they say. By the names of `Fields`.
+ELSEWHERE = {
+    "artist": ("XMP-dc:Creator", "XMP-tiff:Artist", "IPTC:By-line", "IFD0:XPAuthor"),
+    "copyright": ("XMP-dc:Rights", "XMP-tiff:Copyright", "IPTC:CopyrightNotice"),
+    "description": (
+        "XMP-dc:Description",
+        "XMP-dc:Title",
+        "XMP-tiff:ImageDescription",
+        "IPTC:Caption-Abstract",
+        "IFD0:XPTitle",
+        "IFD0:XPComment",
+    ),
+    "orientation": ("XMP-tiff:Orientation",),
+    "taken": (
+        "XMP-exif:DateTimeOriginal",
+        "XMP-exif:DateTimeDigitized",
+        "XMP-photoshop:DateCreated",
+        "XMP-xmp:CreateDate",
+        "IPTC:DateCreated",
+        "IPTC:TimeCreated",
+    ),
+    "position": (
+        "XMP-exif:GPSLatitude",
+        "XMP-exif:GPSLongitude",
+        "XMP-iptcExt:LocationShown",
+        "XMP-iptcExt:LocationCreated",
+        "XMP-photoshop:City",
+        "IPTC:City",
+        "IPTC:Sub-location",
+    ),
+}
+
+
+def _warnings(data: bytes, fields: Fields) -> tuple[str, ...]:
+    """What else in the file says what was set, and was left as it is."""
+    found = scan(data)
+    if found is None:
+        return ()
+    reading = read_metadata(found)
+    said = [tag for name in fields.names() for tag in ELSEWHERE[name] if reading.text(*tag.split(":")).strip()]
+    warnings = [f"left as it was, and may say otherwise: {', '.join(said)}"] if said else []
+    if any(block.kind == "jumbf" for block in found.blocks):
+        warnings.append("content credentials (C2PA) in the file do not hold for the changed file")
+    return tuple(warnings)

@@ -111,6 +111,14 @@ def test_what_cannot_be_set_is_refused(client: FlaskClient, query: str) -> None:
     assert client.post(f"/set?{query}", data=made.jpeg()).status_code == 400
 
 
+def test_a_date_and_a_place_are_taken_as_they_are_typed_and_answered(client: FlaskClient) -> None:
+    answer = client.post("/set?date=2024-05-03T14:12:00+02:00&gps=48.1,11.5,520", data=made.jpeg())
+    shown = client.post("/", data=answer.data).json
+    assert shown["capture_time"]["iso"] == "2024-05-03T14:12:00+02:00"
+    again = client.post("/set", data=made.jpeg(), query_string={"gps": shown["location"]["geo"] + ";u=4.7"})
+    assert client.post("/", data=again.data).json["location"]["geo"] == shown["location"]["geo"]
+
+
 def test_a_warning_where_xmp_says_otherwise(client: FlaskClient) -> None:
     answer = client.post("/set?artist=Somebody", data=made.jpeg())
     assert "XMP" in answer.headers["X-Warning"]

@@ -86,14 +86,18 @@ def test_a_field_left_empty_tells_nothing(text: bytes) -> None:
     ("packet", "grade", "subject", "tag", "value"),
     [
         (
-            '<mwg-rs:Regions rdf:parseType="Resource"><mwg-rs:RegionList><rdf:Bag><rdf:li rdf:parseType="Resource">'
-            "<mwg-rs:Name>Ada Byron</mwg-rs:Name><mwg-rs:Type>Face</mwg-rs:Type></rdf:li></rdf:Bag>"
-            "</mwg-rs:RegionList></mwg-rs:Regions>",
+            (
+                '<mwg-rs:Regions rdf:parseType="Resource"><mwg-rs:RegionList><rdf:Bag><rdf:li rdf:parseType="Resource">'
+                "<mwg-rs:Name>Ada Byron</mwg-rs:Name><mwg-rs:Type>Face</mwg-rs:Type></rdf:li></rdf:Bag>"
+                "</mwg-rs:RegionList></mwg-rs:Regions>"
+            ),
             *("identifies", "person", "XMP-mwg-rs:RegionInfo", "Ada Byron"),
         ),
         (
-            '<MP:RegionInfo rdf:parseType="Resource"><MPRI:Regions><rdf:Bag><rdf:li>'
-            '<rdf:Description MPReg:PersonDisplayName="Ada Byron"/></rdf:li></rdf:Bag></MPRI:Regions></MP:RegionInfo>',
+            (
+                '<MP:RegionInfo rdf:parseType="Resource"><MPRI:Regions><rdf:Bag><rdf:li>'
+                '<rdf:Description MPReg:PersonDisplayName="Ada Byron"/></rdf:li></rdf:Bag></MPRI:Regions></MP:RegionInfo>'
+            ),
             *("identifies", "person", "XMP-MP:RegionInfoMP", "Ada Byron"),
         ),
         (
@@ -103,8 +107,10 @@ def test_a_field_left_empty_tells_nothing(text: bytes) -> None:
             *("hints", "device", "XMP-xmpMM:History", "Lamp Studio 2"),
         ),
         (
-            '<Iptc4xmpExt:LocationShown><rdf:Bag><rdf:li Iptc4xmpExt:City="Musterstadt"/></rdf:Bag>'
-            "</Iptc4xmpExt:LocationShown>",
+            (
+                '<Iptc4xmpExt:LocationShown><rdf:Bag><rdf:li Iptc4xmpExt:City="Musterstadt"/></rdf:Bag>'
+                "</Iptc4xmpExt:LocationShown>"
+            ),
             *("narrows", "place", "XMP-iptcExt:LocationShown", "Musterstadt"),
         ),
         (
@@ -119,7 +125,7 @@ def test_a_field_left_empty_tells_nothing(text: bytes) -> None:
 )
 def test_what_stands_inside_a_structure_counts(packet: str, grade: str, subject: str, tag: str, value: str) -> None:
     head = "".join(f' xmlns:{prefix}="{namespace}"' for prefix, namespace in NAMESPACES.items())
-    xmp = f"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF{head}><rdf:Description>{packet}</rdf:Description></rdf:RDF></x:xmpmeta>"
+    xmp = f"<rdf:RDF{head}><rdf:Description>{packet}</rdf:Description></rdf:RDF>"
     (finding,) = report(examine(encoded(gradient(), "PNG", pnginfo=_text("XML:com.adobe.xmp", xmp))))["findings"]
     assert (finding["grade"], finding["subject"]) == (grade, subject)
     assert finding["tags"] == [{"tag": tag, "value": value}]

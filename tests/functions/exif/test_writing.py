@@ -18,7 +18,9 @@ from PIL import Image
 
 from functions.exif.answer import examine
 from functions.exif.strip import Broken, Unsupported
+from functions.exif.summary import capture_time
 from functions.exif.writing import Fields, parse_date, parse_position, write
+from tests.functions.exif import made
 from tests.images import encoded, gradient
 
 FIELDS = Fields(
@@ -107,6 +109,31 @@ def test_nothing_of_a_replaced_value_is_left() -> None:
     # A new position leaves no direction of the old one beside it.
     assert "GPSImgDirection" in examine(source).groups["GPS"]
     assert "GPSImgDirection" not in examine(result).groups["GPS"]
+
+
+def test_a_new_date_has_neither_the_fraction_nor_the_offset_of_the_old_one() -> None:
+    exif = {0x9003: b"2001:01:01 00:00:00", 0x9291: b"99", 0x9011: b"+09:00", 0x9292: b"98", 0x9012: b"+09:00"}
+    source = encoded(gradient(), "JPEG", exif=piexif.dump({"Exif": exif | {0x9290: b"97", 0x9010: b"+01:00"}}))
+    written = examine(write(source, Fields(taken=datetime(2024, 5, 3, 14, 12))).data)
+    assert capture_time(written) == {"iso": "2024-05-03T14:12:00", "source": "ExifIFD:DateTimeOriginal"}
+    tags = written.groups["ExifIFD"]
+    assert not {"SubSecTimeOriginal", "OffsetTimeOriginal", "SubSecTimeDigitized", "OffsetTimeDigitized"} & set(tags)
+    # Those of the file's own date stay with it.
+    assert (written.text("ExifIFD", "SubSecTime"), written.text("ExifIFD", "OffsetTime")) == ("97", "+01:00")
+    artist = examine(write(source, Fields(artist="Zoë")).data)
+    assert artist.text("ExifIFD", "OffsetTimeOriginal") == "+09:00"
+
+
+def test_what_else_says_the_same_is_named_wherever_it_stands() -> None:
+    everything = made.jpeg()
+    (warning, credentials) = write(everything, FIELDS).warnings
+    assert "C2PA" in credentials
+    for tag in ("XMP-dc:Creator", "IPTC:By-line", "XMP-photoshop:City"):
+        assert tag in warning
+    assert write(files()["little.jpg"], FIELDS).warnings == ()
+    told = encoded(gradient(), "TIFF", tiffinfo={700: b"", 0x9C9D: "Zoë".encode("utf-16-le")})
+    (warning,) = write(told, Fields(artist="Zoë")).warnings
+    assert warning.endswith(": IFD0:XPAuthor")
 
 
 def test_setting_the_same_twice_changes_nothing_that_is_read() -> None:
@@ -200,6 +227,9 @@ def test_positions_survive_to_a_millimetre(latitude: float, longitude: float) ->
         ("2024-05-03T14:12:00+02:00", "2024-05-03T14:12:00+02:00"),
         ("2024:05:03 14:12:00", "2024-05-03T14:12:00"),
         ("2024-05-03T14:12:00Z", "2024-05-03T14:12:00+00:00"),
+        # The plus sign of a query that was typed as it stands arrives as a space.
+        ("2024-05-03T14:12:00 02:00", "2024-05-03T14:12:00+02:00"),
+        ("2024:05:03 14:12", "2024-05-03T14:12:00"),
     ],
 )
 def test_dates_of_both_forms(text: str, iso: str) -> None:
@@ -215,6 +245,8 @@ def test_other_dates_are_refused(text: str) -> None:
 def test_positions_as_people_give_them() -> None:
     assert parse_position("48.1, 11.5") == (48.1, 11.5, None)
     assert parse_position("geo:-48.1,11.5,520") == (-48.1, 11.5, 520)
-    for text in ("", "91,0", "0,181", "48.1", "48.1;11.5", "nan,nan", "1e1,2"):
+    assert parse_position("GEO:48.1,+11.5,520;CRS=WGS84;u=4.7") == (48.1, 11.5, 520)
+    assert parse_position("geo:48.1,11.5?z=17") == (48.1, 11.5, None)
+    for text in ("geo:48.1,11.5;crs=moon-2011", "", "91,0", "0,181", "48.1", "48.1;11.5", "nan,nan", "1e1,2"):
         with pytest.raises(ValueError, match="expected"):
             parse_position(text)
