@@ -7,7 +7,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Any
 
-from functions.exif.properties import URGENCY
+from functions.exif.labels import URGENCY
 from functions.exif.values import text_of
 
 Put = Callable[[str, Any, Any], None]
@@ -186,9 +186,7 @@ def _shown(body: bytes, kind: str, charset: str) -> tuple[Any, Any]:
     elif kind == "time":
         text = _TIME.sub(_clock, text)
     elif kind == "urgency":
-        return text, URGENCY.get(
-            text, text if text.isdigit() and len(text) == 1 and text != "9" else f"Unknown ({text})"
-        )
+        return text, URGENCY.get(text, f"Unknown ({text})")
     return text, text
 
 

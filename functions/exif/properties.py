@@ -4,72 +4,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from functions.exif.entries import ASCII
+from functions.exif.labels import LABELS, PLUS_VOCABULARY
 from functions.exif.namespaces import Name, field_name
 from functions.exif.places import sexagesimal
 from functions.exif.printing import show
 from functions.exif.tags import Tag, all_tags
 from functions.exif.values import is_number, whole
+from functions.exif.vocabulary import DATES, ENCODED, FRACTION_FIELDS, FRACTIONS, KNOWN, NAMES, NO_DATES
 
-# Properties that ExifTool names otherwise than by their capital first letter.
-_NAMES = {
-    "exif:ExposureBiasValue": "ExposureCompensation",
-    "exif:FocalLengthIn35mmFilm": "FocalLengthIn35mmFormat",
-    "exif:GPSTimeStamp": "GPSDateTime",
-    "exif:ISOSpeedRatings": "ISO",
-    "exif:OECF": "Opto-ElectricConvFactor",
-    "exif:PixelXDimension": "ExifImageWidth",
-    "exif:PixelYDimension": "ExifImageHeight",
-    "exifEX:BodySerialNumber": "SerialNumber",
-    "exifEX:CameraOwnerName": "OwnerName",
-    "exifEX:LensSpecification": "LensInfo",
-    "exifEX:InteroperabilityIndex": "InteropIndex",
-    "tiff:ImageLength": "ImageHeight",
-    "photoshop:ICCProfile": "ICCProfileName",
-    "microsoft:CreatorAppId": "CreatorAppID",
-    "microsoft:Rating": "RatingPercent",
-    "MP:RegionInfo": "RegionInfoMP",
-    "mwg-rs:Regions": "RegionInfo",
-    "mwg-kw:Keywords": "KeywordInfo",
-    "dwc:Event": "DCEvent",
-    "dwc:dctermsLocation": "DCTermsLocation",
-    "iptcExt:AddlModelInfo": "AdditionalModelInformation",
-    "iptcExt:DigImageGUID": "DigitalImageGUID",
-    "iptcExt:RegistryId": "RegistryID",
-    "iptcExt:CVterm": "ControlledVocabularyTerm",
-    "GImage:Data": "ImageData",
-    "GImage:Mime": "ImageMimeType",
-    "GDepth:Data": "DepthImage",
-    "GAudio:Data": "AudioData",
-    "GAudio:Mime": "AudioMimeType",
-    "GCamera:hdrp_makernote": "HDRPMakerNote",
-    "GCamera:shot_log_data": "ShotLogData",
-    "drone-dji:GpsLatitude": "GPSLatitude",
-    "drone-dji:GpsLongitude": "GPSLongitude",
-    "drone-dji:GpsLongtitude": "GPSLongtitude",
-    "cell:cellid": "CellTowerID",
-    "cell:cgi": "CellGlobalID",
-    "cell:lac": "LocationAreaCode",
-    "cell:mcc": "MobileCountryCode",
-    "cell:mnc": "MobileNetworkCode",
-    "cell:r": "CellR",
-    "crs:Temperature": "ColorTemperature",
-    "getty:OriginalFilename": "OriginalFileName",
-    "xmpDM:comment": "DMComment",
-    "prism:doi": "DOI",
-    "prism:isbn": "ISBN",
-    "prism:issn": "ISSN",
-    "prism:url": "URL",
-    "x:xmptk": "XMPToolkit",
-}
 _VERBATIM = frozenset(("x", "rdf"))
-_ENCODED = frozenset(("GImage:Data", "GDepth:Data", "GAudio:Data"))
-_TEXT_ONLY = frozenset(("dc", "photoshop", "iptcCore", "iptcExt", "xmpRights", "pdf", "lr"))
 _DATE_NAMES = re.compile(r"Date|When|Time$|Timestamp")
 _COORDINATE = re.compile(r"([+-]?\d+(?:\.\d*)?)(?:[,\s]+(\d+(?:\.\d*)?))?(?:[,\s]+(\d+(?:\.\d*)?))?\s*([NSEW])?")
 # Rules of the Exif tags that fit the text of a property.
@@ -85,15 +34,13 @@ _RULES = {
     "film_millimetres",
     "lens",
 }
-_RULES |= {"metres", "error_metres", "celsius", "hexadecimal"}
+_RULES |= {"metres", "error_metres", "hexadecimal"}
 _LIKE_EXIF = frozenset(("exif", "tiff", "exifEX", "aux", "drone-dji"))
 _COMPONENTS = {"0": "-", "1": "Y", "2": "Cb", "3": "Cr", "4": "R", "5": "G", "6": "B"}
 _FLASH = {
     "Return": {"0": "No return detection", "2": "Return not detected", "3": "Return detected"},
     "Mode": {"0": "Unknown", "1": "On", "2": "Off", "3": "Auto"},
 }
-_COLOUR_MODES = ("Bitmap", "Grayscale", "Indexed", "RGB", "CMYK", "", "", "Multichannel", "Duotone", "Lab")
-URGENCY = {"0": "0 (reserved)", "1": "1 (most urgent)", "5": "5 (normal urgency)", "8": "8 (least urgent)"}
 
 
 @dataclass(slots=True, frozen=True)
@@ -105,22 +52,26 @@ class Property:
         name: ExifTool's.
         dated: whether its name says that it is a date.
         numeric: whether fractions in it are numbers.
+        known: whether its namespace is, so that what is no date by its name is none.
         verbatim: whether it is of the packet itself, not of the picture: kept as it stands.
         encoded: whether it holds bytes in Base64.
         like_exif: whether it is an Exif tag in all but its form.
         show: from its value to value and print; None where the print is the value.
         tag: the Exif tag, where it has labels or a rule that fits text.
+        labels: of its values, where they are enumerated.
     """
 
     group: str
     name: str
     dated: bool
     numeric: bool = True
+    known: bool = False
     verbatim: bool = False
     encoded: bool = False
     like_exif: bool = False
     show: Show | None = None
     tag: Tag | None = None
+    labels: Mapping[str, str] | None = None
 
 
 Show = Callable[[Property, Any], tuple[Any, Any]]
@@ -130,30 +81,34 @@ def described(name: Name) -> Property:
     """How a property is shown; remembered with its name."""
     prefix = name.prefix
     whole = f"{prefix}:{name.local}"
-    shown = _NAMES.get(whole) or field_name(name.local)
+    shown = NAMES.get(whole) or field_name(name.local)
     like_exif = prefix in _LIKE_EXIF
     tag = _known().get(shown) if like_exif else None
     printing = _SHOWS.get(shown, _tagged if tag else None) if like_exif else None
-    if prefix == "photoshop":
-        printing = _PHOTOSHOP.get(shown)
+    labels = LABELS.get(whole)
+    if labels:
+        printing = _labelled
     name.about = found = Property(
         f"XMP-{prefix}",
         shown,
-        dated=bool(_DATE_NAMES.search(shown)),
-        numeric=prefix not in _TEXT_ONLY,
+        dated=whole in DATES or (bool(_DATE_NAMES.search(shown)) and whole not in NO_DATES),
+        numeric=whole in FRACTIONS or prefix not in KNOWN,
+        known=prefix in KNOWN,
         verbatim=prefix in _VERBATIM,
-        encoded=whole in _ENCODED,
+        encoded=whole in ENCODED,
         like_exif=like_exif,
         show=printing,
         tag=tag,
+        labels=labels,
     )
     return found
 
 
-def field(key: str) -> Property:
+def field(key: str, parent: Property) -> Property:
     """How a field of a structure is read, by its name in the structure."""
     shown = field_name(key)
-    return Property("", shown, dated=bool(_DATE_NAMES.search(shown)))
+    numeric = shown in FRACTION_FIELDS or not parent.known
+    return Property("", shown, dated=bool(_DATE_NAMES.search(shown)), numeric=numeric, known=parent.known)
 
 
 @cache
@@ -167,16 +122,15 @@ def _known() -> dict[str, Tag]:
     return known
 
 
-def _colour_mode(_about: Property, value: Any) -> tuple[Any, Any]:
-    mode = whole(value) if isinstance(value, str) else None
-    return value, _COLOUR_MODES[mode] if mode is not None and mode < len(_COLOUR_MODES) else value
-
-
-def _urgency(_about: Property, value: Any) -> tuple[Any, Any]:
-    return value, URGENCY.get(value, value) if isinstance(value, str) else value
-
-
-_PHOTOSHOP: dict[str, Show] = {"ColorMode": _colour_mode, "Urgency": _urgency}
+def _labelled(about: Property, value: Any) -> tuple[Any, Any]:
+    """A value, or each of a list, as its label."""
+    if isinstance(value, list):
+        pairs = [_labelled(about, item) for item in value]
+        return [each for each, _ in pairs], [label for _, label in pairs]
+    if not isinstance(value, str) or about.labels is None:
+        return value, value
+    code = value.removeprefix(PLUS_VOCABULARY)
+    return code, about.labels.get(code, f"Unknown ({code})")
 
 
 def _coordinate(about: Property, value: Any) -> tuple[Any, Any]:

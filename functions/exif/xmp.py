@@ -62,7 +62,7 @@ def _converted(about: Property, raw: Any) -> Any:
     for key, item in raw.items():
         first = item[:1] if isinstance(item, str) else "-"
         if first.isdecimal() or first == "-" or key == "LensInfo":
-            fields[key] = _converted(field(key), item)
+            fields[key] = _converted(field(key, about), item)
         else:
             fields[key] = item
     return fields
@@ -70,17 +70,18 @@ def _converted(about: Property, raw: Any) -> Any:
 
 def _number(about: Property, text: str) -> str:
     """The text of a number or a date."""
-    if len(text) >= _SHORTEST_DATE and text[4] == "-":
+    if len(text) >= _SHORTEST_DATE and text[4] == "-" and (about.dated or not about.known):
         match = _DATE.fullmatch(text)
         if match:
             year, month, day, time, zone = match.groups()
             return f"{year}:{month}:{day} {time}{zone}"
-    if about.dated and _DAY.match(text):
+    if about.dated and about.known and _DAY.match(text):
         return text.replace("-", ":")
-    if about.numeric and "/" in text:
-        if about.name in ("LensInfo", "GPSVersionID") and " " in text:
+    if "/" in text:
+        if about.name == "LensInfo" and " " in text:
             return " ".join(_quotient(part) for part in text.split())
-        return _quotient(text)
+        if about.numeric:
+            return _quotient(text)
     return text
 
 

@@ -29,6 +29,31 @@ def described(prefix: bytes, uri: bytes, attributes: bytes = b"", inner: bytes =
     return read_xmp(RDF % (prefix, uri, attributes, inner))[0]
 
 
+IPTC_CORE, OWN = b"http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/", b"http://example.org/own/"
+
+
+def test_text_that_looks_like_a_fraction_or_a_moment_stays_text_where_the_property_is_known() -> None:
+    contact = (
+        b'<Iptc4xmpCore:CreatorContactInfo rdf:parseType="Resource">'
+        b"<Iptc4xmpCore:CiTelWork>089/1234567</Iptc4xmpCore:CiTelWork></Iptc4xmpCore:CreatorContactInfo>"
+    )
+    found = described(b"Iptc4xmpCore", IPTC_CORE, inner=contact)
+    assert found == {"XMP-iptcCore:CreatorContactInfo": {"CiTelWork": "089/1234567"}}
+    tiff = described(b"tiff", b"http://ns.adobe.com/tiff/1.0/", b'tiff:Copyright="2023/2024" tiff:XResolution="144/2"')
+    assert tiff == {"XMP-tiff:Copyright": "2023/2024", "XMP-tiff:XResolution": "72"}
+    dublin = described(b"dc", b"http://purl.org/dc/elements/1.1/", b'dc:source="2024-05-03T10:00:00"')
+    assert dublin == {"XMP-dc:Source": "2024-05-03T10:00:00"}
+
+
+def test_of_a_namespace_nobody_knows_what_looks_like_a_number_or_a_moment_is_one() -> None:
+    found = described(b"own", OWN, b'own:ratio="1/4" own:seen="2024-05-03T10:00:00" own:dateOfDay="2024-05-03"')
+    assert found == {
+        "XMP-own:Ratio": "0.25",
+        "XMP-own:Seen": "2024:05:03 10:00:00",
+        "XMP-own:DateOfDay": "2024-05-03",
+    }
+
+
 @pytest.mark.parametrize(
     ("packet", "expected"),
     [

@@ -96,7 +96,8 @@ def test_a_field_left_empty_tells_nothing(text: bytes) -> None:
         (
             (
                 '<MP:RegionInfo rdf:parseType="Resource"><MPRI:Regions><rdf:Bag><rdf:li>'
-                '<rdf:Description MPReg:PersonDisplayName="Ada Byron"/></rdf:li></rdf:Bag></MPRI:Regions></MP:RegionInfo>'
+                '<rdf:Description MPReg:PersonDisplayName="Ada Byron"/></rdf:li></rdf:Bag></MPRI:Regions>'
+                "</MP:RegionInfo>"
             ),
             *("identifies", "person", "XMP-MP:RegionInfoMP", "Ada Byron"),
         ),
