@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Any
+from urllib.parse import quote
 
 from functions.exif import writing
 from functions.exif.media import SUFFIXES, ZIP
@@ -20,6 +23,7 @@ from functions.kit.problems import Problem
 from functions.kit.uploads import Upload, the_image
 
 _UNSAFE_NAME = re.compile(r"[^\w.\-() ]+")
+MAX_NAME = 120  # characters
 
 
 def clean(data: bytes, keep: tuple[str, ...] | None = None, remove: tuple[str, ...] = ()) -> Stripped:
@@ -115,18 +119,28 @@ def _headers(upload: Upload, result: Stripped) -> dict[str, str]:
     kinds = sorted({one.kind for one in result.removed})
     headers = {
         "X-Removed": ", ".join(kinds) or "nothing",
-        "Content-Disposition": f'attachment; filename="{_name(upload, result.media_type)}"',
+        "Content-Disposition": _attached(upload, result.media_type, "clean"),
     }
     if result.warnings:
         headers["X-Warning"] = "; ".join(result.warnings).encode("ascii", "replace").decode("ascii")
     return headers
 
 
-def _name(upload: Upload, media_type: str) -> str:
-    """A name for the copy: the upload's last part, of plain characters."""
+def _name(upload: Upload, media_type: str, nameless: str = "clean") -> str:
+    """A name for the copy: the last part of the upload's, without what file systems and headers take for their own."""
     given = re.split(r"[/\\]", upload.name or "")[-1]
-    name = _UNSAFE_NAME.sub("_", given).encode("ascii", "ignore").decode("ascii").strip(" .")[-120:]
-    return name or "clean" + SUFFIXES.get(media_type, "")
+    name = _UNSAFE_NAME.sub("_", given).strip(" .")[-MAX_NAME:]
+    return name or nameless + SUFFIXES.get(media_type, "")
+
+
+def _attached(upload: Upload, media_type: str, nameless: str) -> str:
+    """A Content-Disposition of the copy's name (RFC 6266): in ASCII as far as that goes, and whole where it differs."""
+    name = _name(upload, media_type, nameless)
+    stem, dot, suffix = name.rpartition(".")
+    plain = [unicodedata.normalize("NFKD", part).encode("ascii", "ignore").decode() for part in (stem, suffix)]
+    fallback = (plain[0].strip(" .") or nameless) + dot + plain[1] if dot else plain[1] or nameless
+    said = f'attachment; filename="{fallback}"'
+    return said if fallback == name else f"{said}; filename*=UTF-8''{quote(name, safe='')}"
 
 
 def _archive(attempts: list[tuple[Upload, Stripped | Problem]]) -> bytes:
@@ -142,14 +156,18 @@ def _archive(attempts: list[tuple[Upload, Stripped | Problem]]) -> bytes:
                 failures.append(f"{upload.name or f'file {number}'}: {outcome.detail}\n")
                 continue
             name = _name(upload, outcome.media_type)
-            if name.lower() in taken:
-                name = f"{number}-{name}"
-            taken.add(name.lower())
+            own = next(each for each in _numbered(name) if each.lower() not in taken)
+            taken.add(own.lower())
             # The archive tells no time either.
-            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), outcome.data)
+            archive.writestr(zipfile.ZipInfo(own, (1980, 1, 1, 0, 0, 0)), outcome.data)
         if failures:
             archive.writestr(zipfile.ZipInfo("problems.txt", (1980, 1, 1, 0, 0, 0)), "".join(failures))
     return out.getvalue()
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{number}-{name}" for number in count(2))
 
 
 def set_fields(call: Call) -> Reply:
@@ -174,7 +192,7 @@ def set_fields(call: Call) -> Reply:
         raise _refused(upload.data, str(error), writing.FORMATS) from None
     except Broken as error:
         raise problems.unreadable_image(f"it cannot be written safely: {error}") from None
-    headers = {"Content-Disposition": f'attachment; filename="{_name(upload, result.media_type)}"'}
+    headers = {"Content-Disposition": _attached(upload, result.media_type, "picture")}
     if result.warnings:
         headers["X-Warning"] = "; ".join(result.warnings)
     return Reply(result.data, result.media_type, headers=headers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from urllib.parse import unquote
 
 import functions_framework
 import pytest
@@ -122,6 +123,33 @@ def test_a_date_and_a_place_are_taken_as_they_are_typed_and_answered(client: Fla
 def test_a_warning_where_xmp_says_otherwise(client: FlaskClient) -> None:
     answer = client.post("/set?artist=Somebody", data=made.jpeg())
     assert "XMP" in answer.headers["X-Warning"]
+
+
+@pytest.mark.parametrize(
+    ("name", "plain", "whole"),
+    [
+        ("photo.jpg", "photo.jpg", None),
+        ("Übung.jpg", "Ubung.jpg", "Übung.jpg"),
+        ("日本.jpg", "clean.jpg", "日本.jpg"),
+        ("../日/本", "clean", "本"),
+        ("a;b|c.jpg", "a_b_c.jpg", None),
+        ("...", "clean.jpg", None),
+    ],
+)
+def test_a_copy_keeps_its_name(client: FlaskClient, name: str, plain: str, whole: str | None) -> None:
+    answer = client.post("/strip", **several((name, made.jpeg())))
+    disposition = answer.headers["Content-Disposition"]
+    assert disposition.isascii()
+    said, _, extended = disposition.partition("; filename*=UTF-8''")
+    assert said == f'attachment; filename="{plain}"'
+    assert unquote(extended) == (whole or "")
+
+
+def test_no_two_copies_in_an_archive_have_one_name(client: FlaskClient) -> None:
+    names = ["a.jpg", "2-a.jpg", "A.JPG", "a.jpg", "日本.jpg", "日本.jpg"]
+    answer = client.post("/strip", **several(*((name, made.jpeg()) for name in names)))
+    with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
+        assert archive.namelist() == ["a.jpg", "2-a.jpg", "3-A.JPG", "4-a.jpg", "日本.jpg", "2-日本.jpg"]
 
 
 def test_an_event_is_answered_with_a_clean_image(client: FlaskClient) -> None:
