@@ -37,12 +37,20 @@ def encoded(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
 
 def png_bomb(width: int = 13000, height: int = 13000) -> bytes:
     """A valid one-bit PNG of 169 megapixels in about 20 kB: dimensions are true, rows are all zero."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     deflate = zlib.compressobj(9)
     row = bytes(1 + (width + 7) // 8)
     data = b"".join(deflate.compress(row) for _ in range(height)) + deflate.flush()
-    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    return _png(struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0), data)
+
+
+def png_of(width: int, height: int, depth: int, kind: int, lines: bytes, transparent: bytes) -> bytes:
+    """A PNG of a bit depth, a colour type and a transparent value or colour (tRNS), from lines with their filters."""
+    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+    return _png(header, zlib.compress(lines), (b"tRNS", transparent))
+
+
+def _png(header: bytes, data: bytes, *before: tuple[bytes, bytes]) -> bytes:
+    chunks = ((b"IHDR", header), *before, (b"IDAT", data), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    )

@@ -15,6 +15,8 @@ from functions.kit.problems import Problem
 from functions.kit.settings import Settings
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from functions.histogram.chart import Chart
 
 # Total variation distance to the exact luminance histogram at each DCT scale: the 5th and the 95th percentile over 35
@@ -161,6 +163,22 @@ class Analysis:
         return shaped
 
 
+def _level_transparency(image: Image.Image, data: bytes) -> None:
+    """A PNG's transparent value on the scale of its pixels as Pillow gives them: it scales pixels alone to 8 bits.
+
+    Raises:
+        NotCountable: a colour of 16 bits a channel, which 8 bits do not tell from its neighbours.
+    """
+    depth, kind, value = data[24], data[25], image.info.get("transparency")
+    if kind == 0 and depth in (2, 4) and isinstance(value, int):
+        image.info["transparency"] = value * 255 // (2**depth - 1)
+    elif kind == 2 and depth == 16 and value is not None:
+        raise NotCountable(
+            "ignore_transparent",
+            "this PNG has 16 bits a channel and one transparent colour, which its 8-bit counts cannot tell apart",
+        )
+
+
 def analyse(data: bytes, settings: Settings, choices: Choices | None = None) -> Analysis:
     """Decodes and counts one image.
 
@@ -176,6 +194,8 @@ def analyse(data: bytes, settings: Settings, choices: Choices | None = None) -> 
     with open_image(data, settings, choices.frame, choices.approximate) as image:
         width, height = image.info.get(FULL_SIZE, image.size)
         try:
+            if choices.ignore_transparent and image.format == "PNG":
+                _level_transparency(image, data)
             histogram = counting.count(
                 image,
                 region=_scaled(choices.region, (width, height), image.size),

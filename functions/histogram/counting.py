@@ -118,7 +118,7 @@ def count(
     if region is not None:
         image = _crop(image, region)
     if deep:
-        return _count_deep(image)
+        return _without(image, _count_deep(image)) if ignore_transparent else _count_deep(image)
     if image.mode in _STRAIGHT:
         return _restore(image, count(image.convert(_STRAIGHT[image.mode]), ignore_transparent=ignore_transparent))
     if image.mode == "P":
@@ -126,7 +126,8 @@ def count(
     if image.mode == "F":
         return _count_float(image)
     if image.mode == "I" or image.mode.startswith("I;16"):
-        return _of_gray(image, _gray16(image).histogram())
+        histogram = _of_gray(image, _gray16(image).histogram())
+        return _without(image, histogram) if ignore_transparent else histogram
     if image.mode not in _NAMES:
         raise NotCountable(None, f"images of mode {image.mode} cannot be counted")
     mask = _mask(image) if ignore_transparent else None
@@ -209,6 +210,19 @@ def _count_palette(image: Image.Image, ignore_transparent: bool) -> Histogram:
         for name, level in zip(names, colour, strict=False):
             channels[name][level] += pixels
     return Histogram(image.mode, image.width, image.height, luminance, channels, ignored)
+
+
+def _without(image: Image.Image, histogram: Histogram) -> Histogram:
+    """Without the pixels of the one value that a 16-bit gray image calls transparent, if it does."""
+    import numpy as np
+
+    value = image.info.get("transparency")
+    if not isinstance(value, int):
+        return histogram
+    transparent = sum(int(np.count_nonzero(np.asarray(strip) == value)) for strip in _strips(image))
+    counts = list(histogram.luminance)
+    counts[value * len(counts) // DEEP_LEVELS] -= transparent
+    return _of_gray(image, counts, transparent)
 
 
 def _gray16(image: Image.Image) -> Image.Image:

@@ -18,7 +18,7 @@ from PIL import Image
 from functions.histogram.analysis import APPROXIMATION_ERROR, analyse
 from functions.histogram.counting import count
 from functions.kit.settings import Settings
-from tests.images import encoded, gradient
+from tests.images import encoded, gradient, png_of
 
 ROOT = Path(__file__).parents[3]
 PHOTO = encoded(gradient(size=(200, 150)), "JPEG", quality=90)
@@ -117,6 +117,38 @@ def test_transparent_pixels(client: FlaskClient) -> None:
     assert body["ignored"] == image.getchannel("A").histogram()[0] > 0
     blank = ask(client, encoded(Image.new("RGBA", (4, 4))), ignore_transparent=1).get_json()
     assert (blank["pixels"], blank["figures"]["luminance"], blank["verdict"]) == (0, None, "No pixel was counted.")
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("region", [None, "4,0,9,2"])
+def test_the_transparent_value_of_a_gray_png_is_ignored_at_every_depth(
+    client: FlaskClient, depth: int, region: str | None
+) -> None:
+    width, height, top = 16, 2, 2**depth - 1
+    values = [[min(top, (x * y + x) * 37 % (top + 1)) for x in range(width)] for y in range(height)]
+    value = values[1][5]
+    lines = b"".join(
+        b"\0" + int("".join(f"{each:0{depth}b}" for each in line), 2).to_bytes(width * depth // 8, "big")
+        for line in values
+    )
+    data = png_of(width, height, depth, 0, lines, struct.pack(">H", value))
+    options = {"region": region} if region else {}
+    body = ask(client, data, ignore_transparent=1, **options).get_json()
+    inside = [each for line in values for each in (line[4:13] if region else line)]
+    assert body["ignored"] == inside.count(value) > 0
+    assert body["pixels"] == sum(body["histogram"]) == len(inside) - inside.count(value)
+    if depth == 16:
+        deep = ask(client, data, ignore_transparent=1, bins=65536, **options).get_json()
+        assert deep["ignored"] == inside.count(value)
+        assert deep["histogram"][value] == 0
+
+
+def test_a_transparent_colour_that_8_bits_cannot_tell_is_refused(client: FlaskClient) -> None:
+    data = png_of(1, 1, 16, 2, b"\0" + struct.pack(">HHH", 1000, 5, 7), struct.pack(">HHH", 1000, 5, 7))
+    assert ask(client, data).status_code == 200
+    refused = ask(client, data, ignore_transparent=1)
+    assert refused.status_code == 400
+    assert "16 bits a channel" in refused.get_json()["detail"]
 
 
 @pytest.mark.parametrize("scale", [2, 4, 8])
