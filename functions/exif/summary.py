@@ -9,6 +9,7 @@ from typing import Any
 from functions.exif.blocks import Scan
 from functions.exif.places import sexagesimal
 from functions.exif.rows import Reading
+from functions.exif.values import number_or_text
 
 _DATE = re.compile(
     r"(\d{4})[:\-/.](\d{1,2})[:\-/.](\d{1,2})(?:[ T](\d{1,2}):(\d{1,2})(?::(\d{1,2}))?(\.\d+)?)?\s*(Z|[+-]\d\d:?\d\d)?"
@@ -152,12 +153,19 @@ def location(reading: Reading) -> dict[str, Any] | None:
     """Where the picture was taken: decimal degrees, degrees in words, altitude, direction, a `geo:` URI (RFC 5870).
 
     Returns:
-        None where there is no valid position, be it that a reference is missing, a value is none, or out of range.
+        As Exif says, else as XMP does; None where neither has a valid position, be it that a reference is missing, a
+        value is none, or out of range.
     """
-    rows = reading.groups.get("GPS")
-    if not rows:
+    return _location(reading, "GPS") or _location(reading, "XMP-exif")
+
+
+def _location(reading: Reading, group: str) -> dict[str, Any] | None:
+    rows = reading.groups.get(group)
+    if not rows or "GPSLatitude" not in rows:
         return None
-    values = {name: value for name, value, *_ in rows.values()}
+    values = {name: value for name, value, *_ in rows.values() if name.startswith("GPS")}
+    if group != "GPS":  # XMP's numbers are text
+        values = {name: _number(value) for name, value in values.items()}
     latitude = _coordinate(values, "GPSLatitude", "S", 90)
     longitude = _coordinate(values, "GPSLongitude", "W", 180)
     if latitude is None or longitude is None:
@@ -182,9 +190,10 @@ def location(reading: Reading) -> dict[str, Any] | None:
     if isinstance(values.get("GPSHPositioningError"), int | float):
         found["error"] = values["GPSHPositioningError"]
         uri += f";u={found['error']:.6g}"
-    date, time = reading.text("GPS", "GPSDateStamp"), reading.text("GPS", "GPSTimeStamp")
-    if date and time:
-        found["time"] = f"{date.replace(':', '-', 2)}T{time}Z"
+    date, time = reading.text(group, "GPSDateStamp"), reading.text(group, "GPSTimeStamp")
+    moment = f"{date} {time}Z" if date and time else reading.text(group, "GPSDateTime")
+    if moment:
+        found["time"] = moment.replace(":", "-", 2).replace(" ", "T", 1)
     if "GPSMapDatum" in rows:
         found["datum"] = rows["GPSMapDatum"][2]
     found["geo"] = uri
@@ -192,6 +201,12 @@ def location(reading: Reading) -> dict[str, Any] | None:
         f"https://www.openstreetmap.org/?mlat={latitude:.6f}&mlon={longitude:.6f}#map=15/{latitude:.6f}/{longitude:.6f}"
     )
     return found
+
+
+def _number(value: Any) -> Any:
+    """A text as the finite number that it may be."""
+    number = number_or_text(value) if isinstance(value, str) else value
+    return value if number in (float("inf"), -float("inf")) else number
 
 
 def _coordinate(values: dict[str, Any], name: str, negative: str, limit: int) -> float | None:

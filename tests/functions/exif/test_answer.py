@@ -81,6 +81,30 @@ def test_the_place_is_decimal_and_in_words_and_a_link():
     assert (place["direction"], place["direction_reference"]) == (270, "True North")
 
 
+XMP_PLACE = (
+    '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+    'xmlns:exif="http://ns.adobe.com/exif/1.0/" exif:GPSLatitude="{},8.2260S" exif:GPSLongitude="11,34.5767E" '
+    'exif:GPSAltitude="1038/2" exif:GPSAltitudeRef="0" exif:GPSImgDirection="{}" '
+    'exif:GPSTimeStamp="2024-05-03T12:12:31Z"/></rdf:RDF>'
+)
+
+
+def with_xmp(packet: str) -> bytes:
+    return jpeg_of(tiff([(0x2BC, 1, len(packet), packet.encode())]))
+
+
+def test_the_place_stands_in_xmp_where_exif_has_none():
+    place = answer(with_xmp(XMP_PLACE.format("48", "270/1")))["location"]
+    assert (place["latitude"], place["longitude"], place["altitude"]) == (-48.1371, 11.57627833, 519)
+    assert (place["direction"], place["time"]) == (270, "2024-05-03T12:12:31Z")
+    assert place["geo"] == "geo:-48.1371,11.576278,519"
+
+
+def test_a_number_in_xmp_that_is_none_is_no_place_and_no_direction():
+    assert "location" not in answer(with_xmp(XMP_PLACE.format("99", "270")))
+    assert "direction" not in answer(with_xmp(XMP_PLACE.format("48", "1e999")))["location"]
+
+
 @pytest.mark.parametrize(
     "gps",
     [
