@@ -31,7 +31,7 @@ from functions.exif.values import Scalar, number_or_text
 # Raw values longer than this stand in the answer only when asked for.
 SHORT_BYTES = 64
 SHORT_NUMBERS = 64
-EXIF_GROUP = re.compile(r"(?i)ifd\d+|subifd\d*|exififd|gps|interopifd|globparamifd")
+EXIF_GROUP = re.compile(r"(?i)ifd\d+|subifd\d*|exififd|gps|interopifd|globparamifd|exif")
 _FLOATS, _TEXTS = frozenset((FLOAT, DOUBLE)), frozenset((ASCII, UTF8))
 
 
@@ -64,7 +64,7 @@ def document(
     Args:
         reading: of the file.
         tags: only these names, in any case; all if empty.
-        groups: only these groups, in any case; `XMP` stands for all that begin so; all if empty.
+        groups: only these groups, in any case, or families of them, such as `EXIF` and `XMP`; all if empty.
         raw: long raw values too, with count and offset of each.
         thumbnail: the thumbnail as a data URI.
     """
@@ -107,12 +107,22 @@ def selected(reading: Reading, tags: Collection[str] = (), groups: Collection[st
     chosen: dict[str, Collection[Row]] = {}
     for group, rows in reading.groups.items():
         key = group.lower()
-        if wanted and key not in wanted and key.partition("-")[0] not in wanted:
+        if wanted and wanted.isdisjoint((key, key.partition("-")[0], _family(reading, group))):
             continue
         kept = [row for name, row in rows.items() if not names or name.lower() in names]
         if kept:
             chosen[group] = kept
     return chosen
+
+
+def _family(reading: Reading, group: str) -> str:
+    """What ExifTool's family 0 calls a group, in small letters, such as `exif`, `xmp`, `icc_profile`, `makernotes`."""
+    if EXIF_GROUP.fullmatch(group):
+        return "exif"
+    if reading.note and group == reading.note.maker:
+        return "makernotes"
+    family = group.partition("-")[0].rstrip("0123456789").lower()
+    return "icc_profile" if family == "icc" else family
 
 
 def member(row: Row, raw: bool = False) -> dict[str, Any]:

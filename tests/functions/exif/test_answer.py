@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from functions_framework import create_app
 
 from functions.exif import iptc, makers
-from functions.exif.answer import document, examine, flat, table
+from functions.exif.answer import document, examine, flat, selected, table
 from functions.exif.summary import spoken
 from tests.functions.exif import made
 from tests.functions.exif.tiffs import ascii_field, directory, jpeg_of, long, rational, short, tiff
@@ -134,6 +134,17 @@ def test_numbers_that_json_has_no_form_for_are_null():
     data = camera_file([(0x9999, 12, 2, b"\0\0\0\0\0\0\xf8\x7f" + b"\0\0\0\0\0\0\xf0\x7f"), rational(0x9206, (1, 0))])
     text = json.dumps(answer(data), allow_nan=False)
     assert json.loads(text)["groups"]["ExifIFD"]["Exif_0x9999"]["raw"] == [None, None]
+
+
+def test_groups_are_asked_for_by_name_or_by_family():
+    reading = examine(made.jpeg())
+    everything = set(selected(reading))
+    exif = {"IFD0", "ExifIFD", "GPS", "IFD1"} & everything
+    assert set(selected(reading, groups=["Exif"])) == exif
+    assert set(selected(reading, groups=["GPS", "xmp"])) == {"GPS"} | {each for each in everything if "XMP-" in each}
+    assert set(selected(reading, groups=["ICC_Profile"])) == {each for each in everything if each.startswith("ICC")}
+    assert set(selected(reading, groups=["XMP-dc"])) == {"XMP-dc"}
+    assert not selected(reading, groups=["nothing"])
 
 
 def test_the_flat_table_is_exiftools():
