@@ -42,6 +42,7 @@ class Revision:
         decisions: When the autoscaler changed its mind: time, pods, and why in words.
         tally: What it has answered.
         cold_starts: Starts from zero with a request waiting.
+        was_ready: Set once as many pods were ready together as min-scale and initial-scale ask for.
     """
 
     def __init__(
@@ -178,8 +179,6 @@ class Revision:
 
     def _pod_changed(self, pod: Pod) -> None:
         self.activator.serve([pod.proxy for pod in self.pods if pod.ready])
-        if pod.ready:
-            self.was_ready.set()
         if not self._stopped:
             self._reconcile()
             self._changed()
@@ -234,6 +233,8 @@ class Revision:
         self.step = step
         self.desired = step.desired
         self.activator.in_path = step.proxied
+        if self._scaler.initialized:
+            self.was_ready.set()
         if step.replicas != self.replicas:
             self._resize(step.replicas)
         if step.wake_after is not None:

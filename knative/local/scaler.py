@@ -89,7 +89,7 @@ def scale_step(
         condition: the Active condition, which holds for `condition_for` seconds.
         condition_for: seconds since the condition last changed.
         proxied_for: seconds the activator has been in the path, 0 if it is not.
-        initialized: whether initial-scale was reached once.
+        initialized: see `PodAutoscaler.initialized`.
         reachable: whether any route leads to the revision.
         probe: asks the activator whether it answers for the revision; an OSError counts as no.
     """
@@ -195,6 +195,11 @@ class PodAutoscaler:
     def condition(self) -> Condition:
         """The Active condition."""
         return self._condition
+
+    @property
+    def initialized(self) -> bool:
+        """Whether min-scale and initial-scale, the greater of them, was ready once: no traffic moves to it before."""
+        return self._initialized
 
     @property
     def proxied(self) -> bool:

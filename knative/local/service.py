@@ -125,9 +125,11 @@ class Service:
             traffic.append((revision, int(target.get("percent") or 0), target.get("tag")))
         self.traffic = traffic
         reached = {id(revision) for revision, _, _ in traffic}
+        newest = self._order(self.latest_ready)
         for revision in self.revisions:
-            # The newest counts as reachable while it starts, or it would be scaled away before its traffic comes.
-            revision.reachable = id(revision) in reached or revision is self.latest_created
+            # Those that are yet to be ready count as reachable, or they would be scaled away before their traffic comes.
+            pending = self._order(revision) > newest or revision is self.latest_created
+            revision.reachable = id(revision) in reached or pending
         idle = [revision for revision in self.revisions if not revision.reachable and revision.at_rest]
         for revision in idle[:-_KEPT]:
             self.revisions.remove(revision)

@@ -243,6 +243,31 @@ def test_a_changed_manifest_is_rolled_out_without_an_error(start: Start) -> None
     engine.wait(lambda: {pod["name"][:11] for pod in engine.pods()} == {"hello-00002"}, "new pods only", 30)
 
 
+def test_the_old_revision_serves_until_the_new_one_has_its_min_scale(start: Start, tmp_path: Path) -> None:
+    engine = start(service(annotations={"min-scale": "2"}), arguments=QUICK)
+    engine.wait_pods(2)
+    # The first pod of the new revision starts, the second waits to be let go.
+    go = tmp_path / "go"
+    script = f'mkdir {tmp_path}/first 2>/dev/null || while [ ! -e {go} ]; do sleep 0.05; done; exec python -S {POD_SERVER}'
+    engine.write(service(annotations={"min-scale": "2"}, command=["sh", "-c", script]))
+    engine.process.send_signal(signal.SIGHUP)
+    engine.wait(lambda: engine.revision()["name"] == "hello-00002" and engine.revision()["ready"] == 1, "its first pod")
+    time.sleep(1)  # far longer than a shift of traffic takes
+    assert engine.revision(index=0)["ready"] == 2
+    assert json.loads(engine.get()[1])["environment"]["K_REVISION"] == "hello-00001"
+    # A third revision that never comes up does not hurry it.
+    engine.write(service(annotations={"min-scale": "2"}, command=["false"]))
+    engine.process.send_signal(signal.SIGHUP)
+    engine.wait(lambda: "revision hello-00003" in engine.output, "third revision")
+    time.sleep(1)
+    assert engine.revision(index=1)["replicas"] == 2
+    assert json.loads(engine.get()[1])["environment"]["K_REVISION"] == "hello-00001"
+    go.touch()
+    engine.wait(lambda: "hello-00002 is ready and takes the traffic" in engine.output, "shift of the traffic")
+    assert engine.revision(index=1)["ready"] == 2
+    assert json.loads(engine.get()[1])["environment"]["K_REVISION"] == "hello-00002"
+
+
 def test_a_revision_that_does_not_come_up_gets_no_traffic(start: Start) -> None:
     engine = start(service(annotations={"min-scale": "1"}))
     engine.wait_pods(1)
