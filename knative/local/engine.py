@@ -20,7 +20,6 @@ Other parts join it before `start`, as the broker does in `mount(engine)`:
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import socket
 import time
@@ -99,19 +98,6 @@ def steady_clock() -> Callable[[], float]:
 NOTHING = Manifests((), parse_autoscaler_config({}), parse_defaults({}), ())
 
 
-def _references(manifests: Manifests) -> dict[tuple[str, str, str], dict[str, str]]:
-    """The values of ConfigMaps and Secrets, by kind, namespace and name."""
-    references: dict[tuple[str, str, str], dict[str, str]] = {}
-    for kind in ("ConfigMap", "Secret"):
-        for resource in manifests.of(kind, ""):
-            values = {key: str(value) for key, value in (resource.data.get("data") or {}).items()}
-            if kind == "Secret":
-                values = {key: base64.b64decode(value).decode() for key, value in values.items()}
-                values |= {key: str(value) for key, value in (resource.data.get("stringData") or {}).items()}
-            references[kind, resource.namespace, resource.name] = values
-    return references
-
-
 class Engine:
     """All Services, one route, one loop of decisions.
 
@@ -187,9 +173,13 @@ class Engine:
         Raises:
             TemplateError: A Service cannot run here; nothing was applied then.
         """
-        references = _references(manifests)
+        objects = {
+            (resource.kind, resource.namespace, resource.name): resource.data
+            for kind in ("ConfigMap", "Secret")
+            for resource in manifests.of(kind, "")
+        }
         templates = [
-            (resource.data, template(resource.data, self.directory, manifests.defaults, code, references))
+            (resource.data, template(resource.data, self.directory, manifests.defaults, code, objects))
             for resource in manifests.services
         ]
         self.manifests = manifests

@@ -147,6 +147,8 @@ class Pod:
                 reason = await self._run_once()
             except OSError as error:
                 reason = f"cannot start: {error.strerror or error}"
+            except ValueError as error:  # a null byte in an argument or a variable
+                reason = f"cannot start: {error}"
             finally:
                 _taken.discard(self.port)
             if self._stopping:

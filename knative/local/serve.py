@@ -210,7 +210,10 @@ async def _follow(
             found = later
             await asyncio.sleep(0.2)
         seen = found
-        _apply(engine, paths, code.fingerprint(engine.directory))
+        try:
+            _apply(engine, paths, code.fingerprint(engine.directory))
+        except Exception as error:  # noqa: BLE001 - a mistake of ours: the next change is to be seen all the same
+            engine.say(f"not applied: {type(error).__name__}: {error}")
 
 
 def _state(engine: Engine, paths: Sequence[Path]) -> tuple[object, ...]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from knative.local.cluster_config import Defaults
+from knative.local.environment import Objects, environment
 from knative.local.grammar import parse_quantity
 from knative.local.limits import Limits
 from knative.local.podspec import PodSpec
@@ -97,7 +98,7 @@ def template(
     directory: str,
     defaults: Defaults,
     code: str = "",
-    references: Mapping[tuple[str, str, str], Mapping[str, str]] | None = None,
+    objects: Objects | None = None,
 ) -> Template:
     """Read a Service.
 
@@ -106,12 +107,15 @@ def template(
         directory: Where its container runs.
         defaults: The cluster's config-defaults.
         code: A fingerprint of the code it runs; a change makes a new revision.
-        references: ConfigMaps and Secrets, by kind, namespace and name.
+        objects: ConfigMaps and Secrets.
 
     Raises:
         TemplateError: It cannot run here.
     """
     metadata = service["metadata"]
+    if not metadata.get("name"):
+        generated = metadata.get("generateName") or ""
+        raise TemplateError(f"Service {generated}: generateName: on this machine a Service needs its name")
     named = f"Service {metadata['name']}"
     template = service["spec"]["template"]
     spec = template["spec"]
@@ -129,7 +133,10 @@ def template(
     start = float(spec.get("responseStartTimeoutSeconds") or defaults.revision_response_start_timeout_seconds)
     idle = float(spec.get("idleTimeoutSeconds") or defaults.revision_idle_timeout_seconds)
     concurrency = spec.get("containerConcurrency")
-    environment = _environment(container, named, namespace, references or {})
+    try:
+        variables = environment(container, namespace, objects or {})
+    except ValueError as error:
+        raise TemplateError(f"{named}: {error}") from error
     ignored = [f"container {c.get('name') or c['image']}" for c in containers if c is not container]
     limits = (container.get("resources") or {}).get("limits") or {}
     working = Path(directory, container.get("workingDir") or "")
@@ -138,7 +145,7 @@ def template(
     return Template(
         service=metadata["name"],
         namespace=namespace,
-        fingerprint=_fingerprint(template, environment, directory, code),
+        fingerprint=_fingerprint(template, variables, directory, code),
         name=(template.get("metadata") or {}).get("name"),
         annotations=(template.get("metadata") or {}).get("annotations") or {},
         concurrency=defaults.container_concurrency if concurrency is None else int(concurrency),
@@ -146,7 +153,7 @@ def template(
         response_start_timeout=start if 0 < start < timeout else None,
         idle_timeout=idle or None,
         argv=argv,
-        environment=environment,
+        environment=variables,
         directory=str(working if working.is_dir() else directory),
         readiness=_probe(container.get("readinessProbe")) or Probe(),
         startup=_probe(container.get("startupProbe")),
@@ -166,39 +173,6 @@ def _quantity(text: object, default: Fraction | None) -> float | None:
 
 def _fingerprint(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _environment(
-    container: Mapping[str, Any],
-    named: str,
-    namespace: str,
-    references: Mapping[tuple[str, str, str], Mapping[str, str]],
-) -> dict[str, str]:
-    environment: dict[str, str] = {}
-
-    def look_up(kind: str, reference: Mapping[str, Any]) -> Mapping[str, str] | None:
-        found = references.get((kind, namespace, reference["name"]))
-        if found is None and not reference.get("optional"):
-            raise TemplateError(f"{named}: there is no {kind} {reference['name']} among the manifests")
-        return found
-
-    for source in container.get("envFrom") or ():
-        for kind, key in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
-            if key in source:
-                values = look_up(kind, source[key]) or {}
-                environment |= {source.get("prefix", "") + name: value for name, value in values.items()}
-    for variable in container.get("env") or ():
-        value = variable.get("value")
-        origin = variable.get("valueFrom") or {}
-        for kind, key in (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")):
-            if key in origin:
-                values = look_up(kind, origin[key]) or {}
-                value = values.get(origin[key]["key"])
-                if value is None and not origin[key].get("optional"):
-                    raise TemplateError(f"{named}: {kind} {origin[key]['name']} has no key {origin[key]['key']}")
-        if value is not None or not origin:
-            environment[variable["name"]] = value or ""
-    return environment
 
 
 def _probe(data: Mapping[str, Any] | None) -> Probe | None:

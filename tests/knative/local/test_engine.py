@@ -18,6 +18,9 @@ import aiohttp
 import pytest
 import yaml
 
+from knative.local import serve as serving
+from knative.local.engine import Engine
+from knative.local.manifests import Manifests
 from tests.engines import POD_SERVER, EngineProcess, run_async, service
 from tests.servers import ROOT, clean_environment
 
@@ -215,6 +218,11 @@ def test_arguments_see_the_environment(start: Start) -> None:
     assert told["arguments"] == [f"--port={told['environment']['PORT']}", "$(PORT)", "$(UNKNOWN)"]
 
 
+def test_a_null_byte_in_a_variable_is_said(start: Start) -> None:
+    engine = start(service(environment={"A": "\0"}))
+    engine.wait(lambda: "cannot start: embedded null byte" in engine.output, "reason")
+
+
 def test_limits_hold_or_are_said_not_to(start: Start) -> None:
     container = {"resources": {"limits": {"cpu": "500m", "memory": "256Mi"}}}
     engine = start(service(container=container, annotations={"min-scale": "1"}))
@@ -248,7 +256,9 @@ def test_the_old_revision_serves_until_the_new_one_has_its_min_scale(start: Star
     engine.wait_pods(2)
     # The first pod of the new revision starts, the second waits to be let go.
     go = tmp_path / "go"
-    script = f'mkdir {tmp_path}/first 2>/dev/null || while [ ! -e {go} ]; do sleep 0.05; done; exec python -S {POD_SERVER}'
+    script = (
+        f"mkdir {tmp_path}/first 2>/dev/null || while [ ! -e {go} ]; do sleep 0.05; done; exec python -S {POD_SERVER}"
+    )
     engine.write(service(annotations={"min-scale": "2"}, command=["sh", "-c", script]))
     engine.process.send_signal(signal.SIGHUP)
     engine.wait(lambda: engine.revision()["name"] == "hello-00002" and engine.revision()["ready"] == 1, "its first pod")
@@ -284,6 +294,45 @@ def test_a_bad_manifest_changes_nothing(start: Start) -> None:
     engine.process.send_signal(signal.SIGHUP)
     engine.wait(lambda: "not applied" in engine.output, "refusal")
     assert engine.get()[0] == 200
+
+
+def test_a_secret_that_nothing_refers_to_does_no_harm_and_one_that_is_wrong_is_said(start: Start) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"key": "/w8P/w=="}}
+    engine = start(service(), secret, arguments=("--watch", "--initial-scale", "0"))
+    asks = {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "key"}}}]}
+    engine.write(service(container=asks), secret)
+    engine.wait(lambda: "not applied: Service hello: Secret s: the value of key is binary" in engine.output, "refusal")
+    engine.write(service(container=asks), {**secret, "data": {"key": "ZmluZQ=="}})
+    engine.wait(lambda: "revision hello-00002" in engine.output, "second revision")
+    assert json.loads(engine.get()[1])["environment"]["A"] == "fine"
+
+
+def test_what_the_engine_itself_does_wrong_ends_no_watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+
+    async def follow() -> None:
+        engine = Engine(str(tmp_path), say=said.append)
+        mended = asyncio.Event()
+
+        def apply(manifests: Manifests, code: str = "") -> list[str]:
+            if not said:
+                raise KeyError("name")
+            mended.set()
+            return ["mended"]
+
+        monkeypatch.setattr(engine, "apply", apply)
+        reload = asyncio.Event()
+        follower = asyncio.ensure_future(serving._follow(engine, [], reload, (), watch=False))
+        for done in (lambda: said == ["not applied: KeyError: 'name'"], mended.is_set):
+            reload.set()
+            async with asyncio.timeout(10):
+                while not done():
+                    await asyncio.sleep(0.01)
+        follower.cancel()
+        await engine.stop()
+
+    run_async(follow())
+    assert said[-1] == "mended"
 
 
 def test_a_watched_folder_is_seen_to_gain_a_manifest_and_one_that_was_refused_to_be_mended(start: Start) -> None:
@@ -389,6 +438,7 @@ def test_a_busy_port_is_one_line(start: Start) -> None:
         ("kind: [", "services.yaml:2"),
         ("apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: UPPER}\n", "services.yaml"),
         ("", "no Knative Service"),
+        (yaml.safe_dump({**service(), "metadata": {"generateName": "hello-"}}), "generateName"),
     ],
 )
 def test_a_bad_manifest_is_said_and_nothing_starts(tmp_path: Path, text: str, word: str) -> None:

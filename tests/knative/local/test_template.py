@@ -54,22 +54,82 @@ def test_probes_keep_their_timing() -> None:
     assert made.liveness == Probe(command=("true",))
 
 
+def held(kind: str, name: str, **fields: Any) -> dict[tuple[str, str, str], dict[str, Any]]:
+    return {(kind, "default", name): {"kind": kind, "metadata": {"name": name}, **fields}}
+
+
+def with_container(**fields: Any) -> dict[str, Any]:
+    return service(container=fields)
+
+
 def test_variables_come_from_config_maps_and_secrets() -> None:
-    references = {("ConfigMap", "default", "c"): {"A": "1", "B": "2"}, ("Secret", "default", "s"): {"K": "x"}}
-    manifest = service()
-    manifest["spec"]["template"]["spec"]["containers"][0] |= {
-        "envFrom": [{"prefix": "P_", "configMapRef": {"name": "c"}}],
-        "env": [
+    objects = {
+        **held("ConfigMap", "c", data={"A": "1", "B": "2"}),
+        **held("Secret", "s", data={"K": "eA==\n", "L": "eQ=="}, stringData={"L": "z"}),
+    }
+    manifest = with_container(
+        envFrom=[{"prefix": "P_", "configMapRef": {"name": "c"}}, {"secretRef": {"name": "none", "optional": True}}],
+        env=[
             {"name": "A", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "B"}}},
             {"name": "S", "valueFrom": {"secretKeyRef": {"name": "s", "key": "K"}}},
+            {"name": "T", "valueFrom": {"secretKeyRef": {"name": "s", "key": "L"}}},
             {"name": "N", "valueFrom": {"secretKeyRef": {"name": "none", "key": "K", "optional": True}}},
             {"name": "E"},
         ],
-    }
-    environment = read(manifest, references=references).environment
-    assert environment == {"P_A": "1", "P_B": "2", "A": "2", "S": "x", "E": ""}
-    with pytest.raises(TemplateError, match="there is no ConfigMap c"):
+    )
+    environment = read(manifest, objects=objects).environment
+    assert environment == {"P_A": "1", "P_B": "2", "A": "2", "S": "x", "T": "z", "E": ""}
+    with pytest.raises(TemplateError, match="Service hello: there is no ConfigMap c among the manifests"):
         read(manifest)
+
+
+def test_a_variable_sees_those_before_it_as_kubernetes_expands_them() -> None:
+    objects = held("ConfigMap", "c", data={"FROM": "f", "RAW": "$(FROM)"})
+    manifest = with_container(
+        envFrom=[{"configMapRef": {"name": "c"}}],
+        env=[
+            {"name": "A", "value": "1"},
+            {"name": "B", "value": "$(A)-$(FROM)"},
+            {"name": "C", "value": "$$(A)"},
+            {"name": "D", "value": "$(LATER) $(PORT)"},
+            {"name": "LATER", "value": "$(B)"},
+            {"name": "A", "value": "$(A)2"},
+        ],
+    )
+    environment = read(manifest, objects=objects).environment
+    assert environment == {
+        "FROM": "f",
+        "RAW": "$(FROM)",
+        "A": "12",
+        "B": "1-f",
+        "C": "$(A)",
+        # Knative adds PORT after all of them.
+        "D": "$(LATER) $(PORT)",
+        "LATER": "1-f",
+    }
+
+
+@pytest.mark.parametrize(
+    ("secret", "words"),
+    [
+        ({"data": {"key": "/w8P/w=="}}, "Secret s: the value of key is binary, which no variable can be"),
+        ({"data": {"key": "notbase64!"}}, "Secret s: the value of key is not base64"),
+        ({"data": {"key": 5}}, "Secret s: the value of key is not text"),
+        ({"data": "key"}, "Secret s: data is not a map"),
+        ({"stringData": ["key"]}, "Secret s: stringData is not a map"),
+        ({"stringData": {"key": {"a": "b"}}}, "Secret s: the value of key is not text"),
+        ({}, "Secret s has no key key"),
+    ],
+)
+def test_a_secret_has_to_make_sense_only_to_a_container_that_refers_to_it(secret: dict[str, Any], words: str) -> None:
+    objects = held("Secret", "s", **secret)
+    assert read(service(), objects=objects).environment == {}
+    manifest = with_container(env=[{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "key"}}}])
+    with pytest.raises(TemplateError, match=f"^Service hello: {words}$"):
+        read(manifest, objects=objects)
+    if secret:
+        with pytest.raises(TemplateError, match=f"^Service hello: {words}$"):
+            read(with_container(envFrom=[{"secretRef": {"name": "s"}}]), objects=objects)
 
 
 def test_what_identifies_a_pod_cannot_be_overridden_and_the_manifest_beats_the_engine() -> None:
@@ -100,6 +160,10 @@ def test_what_cannot_run_here_is_said(tmp_path: Path) -> None:
     del manifest["spec"]["template"]["spec"]["containers"][0]["command"]
     with pytest.raises(TemplateError, match="Service hello: no command"):
         read(manifest)
+    generated = service()
+    generated["metadata"] = {"generateName": "hello-"}
+    with pytest.raises(TemplateError, match="Service hello-: generateName"):
+        read(generated)
     with pytest.raises(TemplateError, match="h2c"):
         read(service(container={"ports": [{"name": "h2c", "containerPort": 8080}]}))
     assert read(service(container={"workingDir": "/not/here"}), str(tmp_path)).ignored == (
