@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from itertools import pairwise
 
-from functions.client.transport import EXIT_REFUSED, EXIT_UNREACHABLE, Refused, Unreachable
+from functions.client import output
+from functions.client.answers import EXIT_OUTPUT, Failed
 
 SUBCOMMANDS = ("histogram", "exif", "stress", "send", "events")
 # Upgraded Octo Lamp's client has no subcommand, only these flags.
@@ -20,7 +21,8 @@ def parser() -> argparse.ArgumentParser:
     command = argparse.ArgumentParser(
         prog="pixelamp",
         description="Histograms, metadata and CPU load from Pixelamp's functions, wherever they run.",
-        epilog="Exit codes: 0 done, 1 a file or request was refused, 2 wrong usage, 3 the service cannot be reached.",
+        epilog="Exit codes: 0 done, 1 a file or request was refused, 2 wrong usage, 3 the service cannot be reached, "
+        "4 the output cannot be written.",
     )
     subcommands = command.add_subparsers(title="subcommands", required=True, metavar="COMMAND")
     for name in SUBCOMMANDS:
@@ -42,19 +44,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     chosen = parser().parse_args(_led_by_a_subcommand(arguments))
+    if sys.stdout is None:  # Python's word for a descriptor that is closed
+        return _complain("standard output is closed", EXIT_OUTPUT)
+    output.make_lenient(sys.stdout)
     try:
-        return int(chosen.run(chosen))
-    except Refused as refused:
-        print(f"pixelamp: {refused}", file=sys.stderr)
-        return EXIT_REFUSED
-    except Unreachable as error:
-        print(f"pixelamp: {error}", file=sys.stderr)
-        return EXIT_UNREACHABLE
+        code = int(chosen.run(chosen))
+        sys.stdout.flush()
+    except Failed as error:
+        return _complain(str(error), error.code)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `pixelamp … | head`
-        sys.stderr.close()
+        output.abandon(sys.stdout)
         return 0
+    except OSError as error:
+        output.abandon(sys.stdout)
+        return _complain(f"{error.filename or 'standard output'}: {error.strerror or error}", EXIT_OUTPUT)
+    return code
+
+
+def _complain(sentence: str, code: int) -> int:
+    print(f"pixelamp: {sentence}", file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

@@ -11,9 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from functions.client.transport import DEFAULT_URL, EXIT_UNREACHABLE
+from functions.client import answers, arguments, output, transport
+from functions.client.answers import Unreachable
+from functions.client.transport import DEFAULT_URL, Client
 
 _RECONNECT_SECONDS = 1.0
+_TIMEOUT = 60.0  # the engine says something more often than that, if only that it is there
 
 
 def add_parser(subparsers: Any) -> None:
@@ -24,46 +27,56 @@ def add_parser(subparsers: Any) -> None:
         description="Follow what comes to a local broker, where it goes, what is tried again and what dies.",
     )
     engine = os.environ.get("PIXELAMP_URL", DEFAULT_URL)
-    parser.add_argument("--at", default=engine, metavar="URL", help="the engine (PIXELAMP_URL; default: %(default)s)")
+    parser.add_argument(
+        "--at",
+        type=arguments.url,
+        default=engine,
+        metavar="URL",
+        help="the engine (PIXELAMP_URL; default: %(default)s)",
+    )
     parser.add_argument("--dead", action="store_true", help="list the dead letters, newest first, and end")
-    parser.add_argument("--limit", type=int, default=100, help="at most so many dead letters (default: %(default)s)")
+    parser.add_argument(
+        "--limit", type=arguments.count, default=100, help="at most so many dead letters (default: %(default)s)"
+    )
     parser.add_argument("--json", action="store_true", help="a JSON object a line")
+    transport.add_token(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print until interrupted, or the dead letters; 3 if the engine cannot be reached."""
-    import requests
+    """Print until interrupted, or the dead letters.
 
+    Raises:
+        Failed: the engine cannot be reached, or does not tell.
+    """
     base = options.at.rstrip("/")
-    try:
-        if options.dead:
-            return _dead(base, options.limit, as_json=options.json)
-        last = ""
-        while True:
-            last = _follow(base, last, as_json=options.json)
-            # The engine was restarted or the connection broke off: what happened meanwhile is asked for by number.
-            time.sleep(_RECONNECT_SECONDS)
-    except KeyboardInterrupt:
-        return 0
-    except requests.RequestException as error:
-        print(f"{base}: {error}", file=sys.stderr)
-        return EXIT_UNREACHABLE
+    with Client(timeout=_TIMEOUT, retries=0, token=options.token) as client:
+        try:
+            if options.dead:
+                return _dead(client, base, options.limit, as_json=options.json)
+            last = ""
+            while True:
+                last = _follow(client, base, last, as_json=options.json)
+                # The engine was restarted or the connection broke off: what happened meanwhile is asked for by number.
+                time.sleep(_RECONNECT_SECONDS)
+        except KeyboardInterrupt:
+            return 0
 
 
-def _follow(base: str, last: str, *, as_json: bool) -> str:
+def _follow(client: Client, base: str, last: str, *, as_json: bool) -> str:
     import requests
 
     headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}
     try:
-        with requests.get(f"{base}/_knative/events", headers=headers, stream=True, timeout=(5, 60)) as response:
-            response.raise_for_status()
+        with client.ask("GET", f"{base}/_knative/events", headers=headers, stream=True) as response:
+            if answers.media_type(response) != "text/event-stream":
+                raise answers.unexpected(response, "the local broker", "a stream of events was asked for")
             for number, happening in frames(response.iter_lines(chunk_size=1)):
                 last = number
-                print(json.dumps(happening) if as_json else line(happening), flush=True)
-    except (requests.exceptions.ChunkedEncodingError, requests.ConnectionError, requests.ReadTimeout):
+                print(output.as_json(happening, sys.stdout) if as_json else line(happening), flush=True)
+    except (requests.exceptions.ChunkedEncodingError, requests.ConnectionError, Unreachable) as error:
         if not last:
-            raise
+            raise Unreachable(f"{base}: {error}") from error
     return last
 
 
@@ -105,19 +118,17 @@ def reason(error: str) -> str:
     return str(document.get("detail", error))[:300] if isinstance(document, dict) else error[:200]
 
 
-def _dead(base: str, limit: int, *, as_json: bool) -> int:
-    import requests
-
+def _dead(client: Client, base: str, limit: int, *, as_json: bool) -> int:
     wanted = {"state": "dead", "limit": str(limit)}
-    response = requests.get(f"{base}/_knative/events", params=wanted, timeout=30)
-    response.raise_for_status()
-    for event in response.json()["events"]:
+    response = client.ask("GET", f"{base}/_knative/events", params=wanted)
+    for event in answers.document(response, {"events": list}, "the local broker")["events"]:
         for delivery in event["deliveries"]:
             if delivery["state"] != "dead":
                 continue
             if as_json:
-                print(json.dumps({**delivery, "event": event["event"], "attributes": event["attributes"]}))
+                told = {**delivery, "event": event["event"], "attributes": event["attributes"]}
+                print(output.as_json(told, sys.stdout))
                 continue
-            told = f"{delivery['subscription']}: {delivery['code']} after {delivery['attempts']} tries"
-            print(f"#{event['event']} {event['type']} id {event['id']} — {told} — {reason(delivery['error'] or '')}")
+            end = f"{delivery['subscription']}: {delivery['code']} after {delivery['attempts']} tries"
+            print(f"#{event['event']} {event['type']} id {event['id']} — {end} — {reason(delivery['error'] or '')}")
     return 0

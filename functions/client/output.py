@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
+import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import IO, Any
+from typing import Any, TextIO
 
+from functions.client.answers import EXIT_REFUSED, EXIT_UNREACHABLE, Unreachable
 from functions.client.photos import Outcome
-from functions.client.transport import Unreachable
 
 FORMS = ("text", "json", "ndjson", "csv")
 Rows = Callable[[Mapping[str, Any]], Iterable[Mapping[str, Any]]]
@@ -28,8 +31,28 @@ def form(chosen: argparse.Namespace) -> str:
     return chosen.output or ("text" if sys.stdout.isatty() else "json")
 
 
+def as_json(value: Any, out: TextIO, indent: int | None = None) -> str:
+    """JSON with the letters as they are, where the output can hold them all, and else escaped, which is the same."""
+    unicode = (out.encoding or "utf-8").lower().startswith("utf")
+    return json.dumps(value, ensure_ascii=not unicode, indent=indent)
+
+
+def make_lenient(out: TextIO) -> None:
+    """Puts `?` for what the output's encoding does not have, or what no encoding has: names that are no Unicode."""
+    if isinstance(out, io.TextIOWrapper) and out.errors in ("strict", "surrogateescape"):
+        out.reconfigure(errors="replace")
+
+
+def abandon(out: TextIO) -> None:
+    """Lets what is still buffered go nowhere: Python would try to write it once more when it ends, and complain."""
+    with contextlib.suppress(OSError, ValueError):  # it has no descriptor
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, out.fileno())
+        os.close(nowhere)
+
+
 def write(
-    outcomes: Iterable[Outcome], kind: str, text: Callable[[Outcome], str], rows: Rows, several: bool, out: IO[str]
+    outcomes: Iterable[Outcome], kind: str, text: Callable[[Outcome], str], rows: Rows, several: bool, out: TextIO
 ) -> int:
     """Writes outcomes as they come; errors go to standard error too.
 
@@ -49,12 +72,11 @@ def write(
         _write_csv(seen.good(outcomes), rows, out)
     elif kind == "ndjson":
         for outcome in seen.all(outcomes):
-            out.write(json.dumps(_named(outcome), ensure_ascii=False) + "\n")
+            out.write(as_json(_named(outcome), out) + "\n")
             out.flush()
     elif kind == "json":
         named = [_named(outcome) for outcome in seen.all(outcomes)]
-        json.dump(named if several else named[0], out, ensure_ascii=False)
-        out.write("\n")
+        out.write(as_json(named if several else named[0], out) + "\n")
     else:
         for outcome in seen.good(outcomes):
             out.write(text(outcome))
@@ -82,8 +104,8 @@ class _Seen:
     @property
     def code(self) -> int:
         if self.total and self.unreachable == self.total:
-            return 3
-        return 1 if self.failed else 0
+            return EXIT_UNREACHABLE
+        return EXIT_REFUSED if self.failed else 0
 
 
 def _named(outcome: Outcome) -> dict[str, Any]:
@@ -92,7 +114,7 @@ def _named(outcome: Outcome) -> dict[str, Any]:
     return {"file": str(outcome.path), **outcome.result}
 
 
-def _write_csv(outcomes: Iterable[Outcome], rows: Rows, out: IO[str]) -> None:
+def _write_csv(outcomes: Iterable[Outcome], rows: Rows, out: TextIO) -> None:
     """One table of all files: its columns are those of any of them."""
     table = [{"file": str(outcome.path), **row} for outcome in outcomes for row in rows(outcome.result)]
     columns = list(dict.fromkeys(name for row in table for name in row))

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin, urlsplit
 
-from functions.client.transport import DEFAULT_URL, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_USAGE
+from functions.client import answers, arguments, output, transport
+from functions.client.answers import EXIT_REFUSED, EXIT_USAGE, Failed, Unreachable
+from functions.client.transport import DEFAULT_URL, Client
 
 if TYPE_CHECKING:
     import requests
@@ -24,13 +26,11 @@ BROKER = "/_knative/broker/default/images"
 UPLOADED = "dev.pixelamp.image.uploaded"
 # Everything printable but space, `"` and `%` (CloudEvents HTTP binding, 3.1.3.2).
 _SAFE = "!#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
-# A publisher's patience must cover a cold start: Knative's broker may answer only after delivery.
-_PATIENCE = 60.0
 _FIRST_LOOK, _LAST_LOOK = 0.05, 0.5
 
 
-class SendError(Exception):
-    """An event was not taken, or its results did not come; the text says why."""
+class SendError(Failed):
+    """An event's results did not come; the text says why."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -44,31 +44,29 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--to",
         type=address,
-        default=address(os.environ.get("PIXELAMP_URL", DEFAULT_URL)),
+        default=os.environ.get("PIXELAMP_URL", DEFAULT_URL),
         metavar="URL",
-        help="broker or function; an engine without a path is its broker (default: %(default)s)",
+        help="broker or function; an engine without a path is its broker (PIXELAMP_URL; default: %(default)s)",
     )
     parser.add_argument("--type", default=UPLOADED, help="type of the events (default: %(default)s)")
     parser.add_argument(
         "--wait", action="store_true", help="wait for the end of each event's chain, and print its results"
     )
-    parser.add_argument(
-        "--timeout", type=float, default=_PATIENCE, metavar="SECONDS", help="patience for each (default: %(default)g)"
-    )
+    # A publisher's patience must cover a cold start: Knative's broker may answer only after delivery.
+    transport.add_patience(parser, "patience for each photo, all tries and the wait included")
     parser.set_defaults(run=run)
 
 
-def address(url: str) -> str:
+def address(text: str) -> str:
     """Where events go: a URL without a path is an engine, whose broker is meant."""
+    url = arguments.url(text)
     return url.rstrip("/") + BROKER if urlsplit(url).path in ("", "/") else url
 
 
 def run(options: argparse.Namespace) -> int:
     """Send each photo; 0 if all went well, 1 if one was refused or died, 2 if one cannot be read, 3 if nobody hears."""
-    import requests
-
     status = 0
-    with requests.Session() as session:
+    with Client(timeout=options.timeout, retries=options.retries, token=options.token) as client:
         for photo in options.photos:
             try:
                 data = photo.read_bytes()
@@ -76,15 +74,14 @@ def run(options: argparse.Namespace) -> int:
                 print(f"{photo}: {error.strerror}", file=sys.stderr)
                 return EXIT_USAGE
             try:
-                told = send(session, options.to, photo.name, data, options.type, options.timeout, wait=options.wait)
-            except requests.ConnectionError as error:
+                told = send(client, options.to, photo.name, data, options.type, wait=options.wait)
+            except Failed as error:
                 print(f"{photo}: {error}", file=sys.stderr)
-                return EXIT_UNREACHABLE
-            except (SendError, requests.RequestException) as error:
-                print(f"{photo}: {error}", file=sys.stderr)
-                status = EXIT_REFUSED
+                if isinstance(error, Unreachable):
+                    return error.code
+                status = error.code
                 continue
-            print(json.dumps({"photo": str(photo), **told}, ensure_ascii=False, indent=2))
+            print(output.as_json({"photo": str(photo), **told}, sys.stdout, indent=2))
             if told.get("dead"):
                 status = EXIT_REFUSED
     return status
@@ -102,31 +99,27 @@ def headers_of(name: str, kind: str) -> dict[str, str]:
     }
 
 
-def send(
-    session: requests.Session, to: str, name: str, data: bytes, kind: str, timeout: float, *, wait: bool
-) -> dict[str, Any]:
+def send(client: Client, to: str, name: str, data: bytes, kind: str, *, wait: bool) -> dict[str, Any]:
     """Send one image.
 
     Args:
-        session: an open one.
+        client: whose timeout is the patience until the answer, and until everything has become of the event if `wait`.
         to: URL of a broker or a function.
         name: the event's subject.
         data: the image's bytes.
         kind: the event's type.
-        timeout: seconds until the answer, and until everything has become of the event if `wait`.
         wait: whether to follow the event to the end.
 
     Returns:
         `id`, and with `wait` or from a function `results`; `dead` lists what could not be delivered and why.
 
     Raises:
-        SendError: it was refused, or did not end in time.
+        Failed: it was refused, or did not end in time.
     """
     headers = headers_of(name, kind)
-    deadline = time.monotonic() + timeout
-    response = session.post(to, data=data, headers=headers, timeout=timeout, allow_redirects=False)
-    if not 200 <= response.status_code < 300:
-        raise SendError(f"{response.status_code}: {_reason(response)}")
+    deadline = time.monotonic() + client.timeout
+    # Each try has the same source and id: a broker that had taken one before its answer was lost knows the next again.
+    response = client.ask("POST", to, data=data, headers=headers, deadline=deadline)
     told: dict[str, Any] = {"id": headers["ce-id"]}
     if "ce-type" in response.headers:
         return {**told, "type": response.headers["ce-type"], **_results(response)}
@@ -134,17 +127,19 @@ def send(
         return told
     if "Location" not in response.headers:
         raise SendError("sent; but only the local broker tells what becomes of an event")
-    chain = _settled(session, urljoin(to, response.headers["Location"]), deadline)
-    return {**told, **_outcome(chain, lambda path: session.get(urljoin(to, path), timeout=timeout))}
+    told_at = urljoin(to, response.headers["Location"])
+    if urlsplit(told_at)[:2] != urlsplit(to)[:2]:  # the token is for this host alone
+        raise SendError(f"sent; but what becomes of it is told elsewhere: {told_at}")
+    chain = _settled(client, told_at, deadline)
+    return {**told, **_outcome(chain, lambda path: client.ask("GET", urljoin(to, path), deadline=deadline))}
 
 
-def _settled(session: requests.Session, url: str, deadline: float) -> list[dict[str, Any]]:
+def _settled(client: Client, url: str, deadline: float) -> list[dict[str, Any]]:
     """The event's chain once nothing of it is pending."""
     pause = _FIRST_LOOK
     while True:
-        response = session.get(url, timeout=max(1.0, deadline - time.monotonic()))
-        response.raise_for_status()
-        chain: list[dict[str, Any]] = response.json()["chain"]
+        response = client.ask("GET", url, deadline=deadline)
+        chain: list[dict[str, Any]] = answers.document(response, {"chain": list}, "the local broker")["chain"]
         waiting = [one for event in chain for one in event["deliveries"] if one["state"] == "pending"]
         if not waiting:
             return chain
@@ -180,11 +175,6 @@ def _results(response: requests.Response) -> dict[str, Any]:
     if isinstance(document, dict) and isinstance(document.get("results"), dict):
         return {"results": document["results"]}
     return {"results": {"data": document}}
-
-
-def _reason(response: requests.Response) -> str:
-    shown = _shown(response.text)
-    return shown if isinstance(shown, str) else str(shown.get("detail") or shown.get("title") or shown)
 
 
 def _shown(error: str) -> Any:

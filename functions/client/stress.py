@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import json
-from typing import Any
+import sys
 
-from functions.client import transport
+from functions.client import output, transport
+from functions.client.arguments import LONGEST, number
 from functions.client.transport import Service
 
+_DEFAULT_SECONDS = 10.0  # the function's own
 _PARAMETERS = ("seconds", "load", "cores", "relative_to", "memory_mb", "hold", "sleep_ms")
 
 
 def add_parser(subcommands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the subcommand."""
     parser = subcommands.add_parser("stress", help="CPU load on a pod, and its usage", description=__doc__)
-    parser.add_argument("--seconds", type=float, help="length of the burn; 10 if not given")
-    parser.add_argument("--load", type=float, metavar="PERCENT", help="of each core, or of the quota")
+    parser.add_argument("--seconds", type=number, help="length of the burn; 10 if not given")
+    parser.add_argument("--load", type=number, metavar="PERCENT", help="of each core, or of the quota")
     parser.add_argument("--cores", type=int, help="processes that burn")
     parser.add_argument("--relative-to", choices=("core", "quota"), help="what the load is a percentage of")
     parser.add_argument("--memory-mb", type=int, metavar="MIB", help="memory to fill and hold")
-    parser.add_argument("--hold", type=float, metavar="SECONDS", help="how long to hold it")
-    parser.add_argument("--sleep-ms", type=float, metavar="MS", help="wait first, without using CPU")
+    parser.add_argument("--hold", type=number, metavar="SECONDS", help="how long to hold it")
+    parser.add_argument("--sleep-ms", type=number, metavar="MS", help="wait first, without using CPU")
     parser.add_argument("--cpu", action="store_true", help="only tell the pod's usage now")
     transport.add_arguments(parser)
     parser.set_defaults(run=run)
@@ -31,10 +32,16 @@ def run(chosen: argparse.Namespace) -> int:
     """The subcommand; its exit code."""
     with Service.of(chosen, "stress") as service:
         if chosen.cpu:
-            answer: Any = service.request("GET", "/cpu").json()
+            answer = service.result("GET", "/cpu", shape={"cpu": (int, float)})
         else:
-            # A burn that is answered late has not failed: the wait for it comes on top.
-            service.timeout += (chosen.seconds or 10) + (chosen.sleep_ms or 0) / 1000
-            answer = service.request("POST", params={name: getattr(chosen, name) for name in _PARAMETERS}).json()
-    print(json.dumps(answer, indent=1))
+            service.timeout = min(LONGEST, service.timeout + _length(chosen))
+            params = {name: getattr(chosen, name) for name in _PARAMETERS}
+            answer = service.result("POST", params=params, shape={"achieved": dict})
+    print(output.as_json(answer, sys.stdout, indent=1))
     return 0
+
+
+def _length(chosen: argparse.Namespace) -> float:
+    """Seconds that the work itself takes at most, which is no waiting for an answer: memory is held beside the burn."""
+    burn = _DEFAULT_SECONDS if chosen.seconds is None else chosen.seconds
+    return max(0.0, burn, chosen.hold or 0.0) + max(0.0, chosen.sleep_ms or 0.0) / 1000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import threading
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from functions.client import events, send
+from functions.client.__main__ import main
 from functions.kit.events import decode
 
 
@@ -26,6 +26,7 @@ class Canned(BaseHTTPRequestHandler):
         self.answer()
 
     def do_GET(self) -> None:
+        self.sent.append((dict(self.headers), b""))
         self.answer()
 
     def answer(self) -> None:
@@ -63,12 +64,7 @@ def photo(tmp_path):
 
 
 def pixelamp(*arguments: object) -> int:
-    parser = argparse.ArgumentParser()
-    subparsers = parser.add_subparsers(required=True)
-    send.add_parser(subparsers)
-    events.add_parser(subparsers)
-    options = parser.parse_args([str(argument) for argument in arguments])
-    return options.run(options)
+    return main([str(argument) for argument in arguments])
 
 
 def delivery(state: str, error: str | None = None) -> dict[str, Any]:
@@ -136,13 +132,61 @@ def test_patience_ends(server, photo, capsys):
     [
         ((422, {}, {"detail": "no image"}), "422: no image"),
         ((503, {}, b"pending request queue full"), "503: pending request queue full"),
-        ((302, {"Location": "http://elsewhere.example/"}, b""), "302"),
+        ((302, {"Location": "http://elsewhere.example/"}, b""), "302 Found: redirected to http://elsewhere.example/"),
     ],
 )
 def test_a_refusal_is_told(server, photo, capsys, answer, said):
     Canned.answers["/in"] = [answer]
-    assert pixelamp("send", photo, "--to", f"{server}/in") == 1
+    assert pixelamp("send", photo, "--to", f"{server}/in", "--retries", 0) == 1
     assert said in capsys.readouterr().err
+
+
+def test_what_is_busy_is_tried_again_as_the_same_event(server, photo):
+    Canned.answers["/in"] = [(503, {"Retry-After": "0"}, b""), (429, {}, b""), (202, {}, b"")]
+    assert pixelamp("send", photo, "--to", f"{server}/in") == 0
+    first, *others = [decode(*each) for each in Canned.sent]
+    assert [(event.id, event.source, event.data) for event in others] == [(first.id, first.source, first.data)] * 2
+
+
+def test_the_token_goes_with_the_event_and_with_the_questions_after_it(server, photo, monkeypatch):
+    monkeypatch.setenv("PIXELAMP_TOKEN", "secret")
+    Canned.answers |= {
+        "/in": [(202, {"Location": "/e/1"}, b"")],
+        "/e/1": [(200, {}, {"chain": [came(delivery("done"))]})],
+    }
+    assert pixelamp("send", photo, "--to", f"{server}/in", "--wait") == 0
+    assert [headers["Authorization"] for headers, _ in Canned.sent] == ["Bearer secret"] * 2
+
+
+def test_the_token_goes_to_no_other_host(server, photo, capsys):
+    Canned.answers["/in"] = [(202, {"Location": "http://127.0.0.1:9/e/1"}, b"")]
+    assert pixelamp("send", photo, "--to", f"{server}/in", "--wait", "--token", "secret") == 1
+    assert "told elsewhere: http://127.0.0.1:9/e/1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("host", ["exif.default.localhost", "127.0.0.1"])
+def test_addresses_are_those_that_url_takes(server, photo, host):
+    port = server.rpartition(":")[2]
+    Canned.answers |= {
+        "/in": [(202, {"Location": "/e/1"}, b"")],
+        "/e/1": [(200, {}, {"chain": [came(delivery("done"))]})],
+        "/_knative/events": [(200, {}, {"events": []})],
+    }
+    assert pixelamp("send", photo, "--to", f"{host}:{port}/in", "--wait") == 0
+    assert pixelamp("events", "--at", f"{host}:{port}", "--dead") == 0
+    assert [headers["Host"] for headers, _ in Canned.sent] == [f"{host}:{port}"] * 3
+
+
+def test_an_answer_that_is_no_brokers_is_told(server, photo, capsys):
+    Canned.answers |= {
+        "/in": [(202, {"Location": "/e/1"}, b"")],
+        "/e/1": [(200, {}, {"welcome": 1})],
+        "/_knative/events": [(200, {"Content-Type": "text/html"}, b"<p>")],
+    }
+    assert pixelamp("send", photo, "--to", f"{server}/in", "--wait") == 1
+    assert pixelamp("events", "--dead", "--at", server) == 1
+    assert pixelamp("events", "--at", server) == 1
+    assert capsys.readouterr().err.count("is not the local broker") == 3
 
 
 def test_a_broker_that_does_not_tell_is_not_waited_for(server, photo, capsys):
@@ -159,7 +203,7 @@ def test_a_functions_reply_is_printed(server, photo, capsys):
 
 
 def test_nobody_there(photo, capsys):
-    assert pixelamp("send", photo, "--to", "http://127.0.0.1:9/in") == 3
+    assert pixelamp("send", photo, "--to", "http://127.0.0.1:9/in", "--retries", 0) == 3
     assert "Connection refused" in capsys.readouterr().err
     assert pixelamp("events", "--at", "http://127.0.0.1:9") == 3
 
@@ -204,6 +248,7 @@ def test_lines(happening, words):
         ("http://127.0.0.1:8080", "http://127.0.0.1:8080/_knative/broker/default/images"),
         ("http://127.0.0.1:8080/", "http://127.0.0.1:8080/_knative/broker/default/images"),
         ("http://127.0.0.1:8080/exif", "http://127.0.0.1:8080/exif"),
+        ("127.0.0.1:8080", "http://127.0.0.1:8080/_knative/broker/default/images"),
         ("http://broker.example/default/photos", "http://broker.example/default/photos"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,15 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.client import photos, terminal
-from functions.client.transport import LONGEST_WAIT, Refused, Service, Unreachable, backoff, wait
+from functions.client.address import below, checked, dialled
+from functions.client.answers import Refused, Unexpected, Unreachable
+from functions.client.transport import LONGEST_BACKOFF, LONGEST_WAIT, Service, backoff, wait
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
 
 class Script(ThreadingHTTPServer):
-    """Answers requests with statuses and Retry-After headers from a list, then with 200."""
+    """Answers requests with statuses and Retry-After headers (of redirects, Location) from a list, then with 200."""
 
     def __init__(self, *answers: tuple[int, str | None]) -> None:
+        self.kind, self.body = "application/json", b"{}"
         self.answers = list(answers)
         self.seen: list[BaseHTTPRequestHandler] = []
         super().__init__(("127.0.0.1", 0), Handler)
@@ -35,13 +39,16 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.server.seen.append(self)
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        status, retry_after = self.server.answers.pop(0) if self.server.answers else (200, None)
+        status, said = self.server.answers.pop(0) if self.server.answers else (200, None)
         self.send_response(status)
-        if retry_after:
-            self.send_header("Retry-After", retry_after)
-        self.send_header("Content-Length", "2")
+        if said:
+            self.send_header("Location" if 300 <= status < 400 else "Retry-After", said)
+        self.send_header("Content-Type", self.server.kind)
+        self.send_header("Content-Length", str(len(self.server.body)))
         self.end_headers()
-        self.wfile.write(b"{}")
+        self.wfile.write(self.server.body)
+
+    do_GET = do_POST  # noqa: N815 - as http.server calls it
 
     def log_message(self, *_: object) -> None:
         pass
@@ -81,6 +88,65 @@ def test_a_refusal_is_not_tried_again(script: Script, status: int) -> None:
         assert (refused.value.status, len(script.seen), sleeps) == (status, 1, [])
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_refused_and_names_where_to(script: Script, status: int) -> None:
+    script.answers = [(status, "http://elsewhere.example/histogram")]
+    sleeps: list[float] = []
+    with service(script, sleeps) as asked:
+        with pytest.raises(Refused, match=rf"^{status} .*http://elsewhere\.example/histogram"):
+            asked.request("POST", data=b"x")
+        assert (len(script.seen), sleeps) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "said"),
+    [
+        ("text/html", b"<h1>Welcome</h1>", "text/html, JSON was asked for"),
+        ("application/json", b"[1]", "without histogram, channels"),
+        ("application/json", b'{"histogram": [], "channels": []}', "without channels"),
+        ("application/json", b"[" * 100_000, "JSON was asked for"),
+    ],
+)
+def test_json_of_another_kind_is_not_taken_for_the_result(script: Script, kind: str, body: bytes, said: str) -> None:
+    script.kind, script.body = kind, body
+    with service(script, []) as asked, pytest.raises(Unexpected, match=f"is not the function histogram.*{said}"):
+        asked.result("POST", shape={"histogram": list, "channels": dict})
+
+
+def test_a_file_of_another_kind_is_not_taken_for_the_picture(script: Script) -> None:
+    with service(script, []) as asked:
+        with pytest.raises(Unexpected, match="application/json, image was asked for"):
+            asked.picture("POST")
+        script.kind, script.body = "image/png; q=1", b"png"
+        assert asked.picture("POST", media="image/png") == b"png"
+        with pytest.raises(Unexpected, match="image/svg"):
+            asked.picture("POST", media="image/svg+xml")
+
+
+def test_two_minutes_that_are_asked_for_are_kept(script: Script) -> None:
+    script.answers = [(503, "120")]
+    sleeps: list[float] = []
+    with service(script, sleeps) as asked:
+        assert asked.request("POST").status_code == 200
+    assert sleeps == [120]
+
+
+def test_whoever_asks_for_longer_than_is_waited_is_not_asked_too_early(script: Script) -> None:
+    script.answers = [(429, f"{LONGEST_WAIT + 1:.0f}")]
+    sleeps: list[float] = []
+    with service(script, sleeps) as asked, pytest.raises(Refused, match="asks for 301 s"):
+        asked.request("POST")
+    assert (len(script.seen), sleeps) == (1, [])
+
+
+def test_no_wait_goes_beyond_the_deadline(script: Script) -> None:
+    script.answers = [(503, "5")]
+    sleeps: list[float] = []
+    with service(script, sleeps) as asked, pytest.raises(Refused, match="503"):
+        asked.ask("POST", script.url, deadline=time.monotonic() + 2)
+    assert sleeps == []
+
+
 def test_tries_end(script: Script) -> None:
     script.answers = [(503, None)] * 9
     sleeps: list[float] = []
@@ -114,27 +180,49 @@ def test_the_token_and_the_query_are_sent(script: Script) -> None:
 @pytest.mark.parametrize(
     ("url", "path", "expected"),
     [
-        ("http://host:8080", "", ("http://host:8080/histogram", {})),
-        ("http://host:8080/", "/x", ("http://host:8080/histogram/x", {})),
-        ("host:8080", "", ("http://host:8080/histogram", {})),
-        ("https://host/process-image", "", ("https://host/process-image", {})),
-        ("http://h.default.localhost", "", ("http://127.0.0.1/histogram", {"Host": "h.default.localhost"})),
-        ("http://a.localhost:81/p", "/q", ("http://127.0.0.1:81/p/q", {"Host": "a.localhost:81"})),
+        ("http://host:8080", "", "http://host:8080/histogram"),
+        ("http://host:8080/", "/x", "http://host:8080/histogram/x"),
+        ("host:8080", "", "http://host:8080/histogram"),
+        ("127.0.0.1:9302/exif", "/strip", "http://127.0.0.1:9302/exif/strip"),
+        ("https://host/process-image", "", "https://host/process-image"),
+        ("http://host/p?q=1#r", "/s", "http://host/p/s?q=1"),
     ],
 )  # fmt: skip
-def test_addresses(url: str, path: str, expected: tuple[str, dict[str, str]]) -> None:
-    assert Service(url, "histogram").address(path) == expected
+def test_a_host_alone_gets_the_functions_name(url: str, path: str, expected: str) -> None:
+    assert below(checked(url), "histogram", path) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://host:8080/p?q=1", ("http://host:8080/p?q=1", {})),
+        ("http://h.default.localhost/p", ("http://127.0.0.1/p", {"Host": "h.default.localhost"})),
+        ("http://A.localhost:81/p?q=1", ("http://127.0.0.1:81/p?q=1", {"Host": "A.localhost:81"})),
+        ("http://me:pw@a.localhost:81/", ("http://me:pw@127.0.0.1:81/", {"Host": "a.localhost:81"})),
+        ("http://localhost:81/", ("http://localhost:81/", {})),
+        ("http://localhost.example/", ("http://localhost.example/", {})),
+    ],
+)  # fmt: skip
+def test_a_name_below_localhost_is_this_machine(url: str, expected: tuple[str, dict[str, str]]) -> None:
+    assert dialled(url) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["http://[::1", "ftp://host/", "http://", "http://host:99999", "http://host:x", "http://a..b", ""]
+)
+def test_what_is_no_address_is_told_as_a_sentence(text: str) -> None:
+    with pytest.raises(ValueError, match=r"no address|names no host"):
+        checked(text)
 
 
 @given(st.integers(0, 40))
 def test_backoff_grows_to_a_limit(attempt: int) -> None:
-    assert 0.1 * 2 ** min(attempt, 3) <= backoff(attempt) <= LONGEST_WAIT or attempt > 3
-    assert backoff(attempt) <= LONGEST_WAIT
+    assert 0.1 * 2 ** min(attempt, 3) <= backoff(attempt) <= LONGEST_BACKOFF
 
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("7", 7), ("Sun, 01 Mar 2026 12:00:09 GMT", 9), ("3600", LONGEST_WAIT), (None, 0), ("soon", 0), ("-5", 0)],
+    [("7", 7), ("Sun, 01 Mar 2026 12:00:09 GMT", 9), ("3600", 3600), (None, 0), ("soon", 0), ("-5", 0), ("²", 0)],
 )
 def test_waits(header: str | None, seconds: float) -> None:
     assert seconds <= wait(header, 0, NOW) <= max(seconds, 0.2)

@@ -1,0 +1,87 @@
+"""What the command prints where its output cannot take it: a sentence and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.images import encoded, gradient
+from tests.servers import ROOT, FunctionServer
+
+FULL = Path("/dev/full")
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "Zürich.png"
+    path.write_bytes(encoded(gradient()))
+    return path
+
+
+def pixelamp(*arguments: object, shell: str = "", **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """The command in a process of its own; `shell` is what is written behind it."""
+    command = ["sh", "-c", f'exec "$@" {shell}', "sh", sys.executable, "-m", "functions.client", *map(str, arguments)]
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.run(command, env=variables, capture_output=True, timeout=60, check=False)
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full")
+@pytest.mark.parametrize("form", ["text", "json", "ndjson", "csv"])
+def test_a_full_disk_is_told(form: str, photo: Path, servers: Callable[..., FunctionServer]) -> None:
+    url = servers("histogram").url
+    ended = pixelamp("histogram", photo, "--url", url, "-o", form, shell=">/dev/full")
+    assert ended.stderr.decode() == "pixelamp: standard output: No space left on device\n"
+    assert ended.returncode == 4
+
+
+def test_a_closed_output_is_told(photo: Path, servers: Callable[..., FunctionServer]) -> None:
+    ended = pixelamp("histogram", photo, "--url", servers("histogram").url, shell=">&-")
+    assert (ended.returncode, ended.stderr) == (4, b"pixelamp: standard output is closed\n")
+
+
+def test_a_reader_who_has_seen_enough_is_no_failure(photo: Path, servers: Callable[..., FunctionServer]) -> None:
+    paths = [photo] + [photo.with_name(f"{number}.png") for number in range(40)]
+    for path in paths:
+        path.write_bytes(photo.read_bytes())
+    url = servers("histogram").url
+    ended = pixelamp("histogram", *paths, "--url", url, "-o", "ndjson", shell="| head -c 10")
+    assert (ended.stdout[:9], ended.stderr) == (b'{"file": ', b"")
+
+
+def test_letters_that_the_terminal_does_not_have_are_replaced(
+    photo: Path, servers: Callable[..., FunctionServer]
+) -> None:
+    ascii_only = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
+    ended = pixelamp("histogram", photo, "--url", servers("histogram").url, "-o", "text", **ascii_only)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert b"Z?rich.png: 64 ? " in ended.stdout
+
+
+def test_json_says_the_same_in_every_encoding(photo: Path, servers: Callable[..., FunctionServer]) -> None:
+    url = servers("histogram").url
+    printed = [
+        pixelamp("histogram", photo, "--url", url, "-o", "json", PYTHONIOENCODING=encoding).stdout
+        for encoding in ("ascii", "latin-1", "utf-8")
+    ]
+    assert {json.loads(each)["file"] for each in printed} == {str(photo)}
+
+
+def test_a_name_that_is_no_unicode_is_no_failure(photo: Path, servers: Callable[..., FunctionServer]) -> None:
+    odd = Path(os.fsdecode(os.fsencode(photo.parent) + b"/caf\xe9.png"))
+    odd.write_bytes(photo.read_bytes())
+    for form in ("text", "json", "csv"):
+        ended = pixelamp("histogram", odd, "--url", servers("histogram").url, "-o", form, PYTHONIOENCODING="utf-8")
+        assert (ended.returncode, ended.stderr) == (0, b"")
+        assert b"caf?.png" in ended.stdout
+
+
+def test_a_folder_that_cannot_be_made_is_told(photo: Path, servers: Callable[..., FunctionServer]) -> None:
+    ended = pixelamp("exif", photo, "--url", servers("exif").url, "--strip", "--out", photo / "below")
+    assert ended.returncode == 1
+    assert ended.stderr.decode() == f"pixelamp: {photo}: [Errno 20] Not a directory: '{photo / 'below'}'\n"
