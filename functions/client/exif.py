@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -13,6 +12,14 @@ from typing import Any
 from functions.client import output, photos, transport
 from functions.client.photos import Outcome
 from functions.client.transport import Service
+
+# Raw files of more makers than it names are TIFF inside, and read as such.
+SUFFIXES = photos.COMMON | {
+    ".exv", ".jpm", ".jxl", ".btf", ".jxr", ".wdp", ".hdp", ".psd", ".psb", ".cr2", ".cr3", ".nef", ".nrw", ".dng",
+    ".arw", ".sr2", ".srf", ".srw", ".rw2", ".rwl", ".orf", ".pef", ".raf", ".mrw", ".3fr", ".fff", ".iiq", ".erf",
+    ".kdc", ".dcr", ".mef", ".mos",
+}  # fmt: skip
+_SHAPE = {"groups": dict, "summary": str, "privacy": dict}
 
 
 def add_parser(subcommands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -32,24 +39,20 @@ def add_parser(subcommands: argparse._SubParsersAction[argparse.ArgumentParser])
 def run(chosen: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     """The subcommand; its exit code."""
     try:
-        paths = photos.expand(chosen.paths)
+        paths = photos.expand(chosen.paths, SUFFIXES)
     except photos.NoFiles as error:
         parser.error(str(error))
     if chosen.strip != (chosen.out is not None):
         parser.error("--strip and --out go together: --strip --out DIR")
-    # Copies stand to one another as their pictures do: equal names in two folders stay apart.
-    root = Path(os.path.commonpath([path.absolute().parent for path in paths]))
+    copies = photos.Copies(chosen.out, paths) if chosen.strip else None
     params = {"tags": chosen.tags, "groups": chosen.groups, "raw": chosen.raw}
 
     def work(service: Service, path: Path) -> Mapping[str, Any]:
         data = path.read_bytes()
-        result: dict[str, Any] = service.request("POST", data=data, params=params).json()
-        if chosen.strip:
-            target: Path = chosen.out / path.absolute().relative_to(root)
-            if target.exists() and target.samefile(path):
-                raise OSError(f"{target} is the picture itself; name another folder")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(service.request("POST", "/strip", data=data).content)
+        result = service.result("POST", data=data, params=params, shape=_SHAPE)
+        if copies:
+            target = copies.place(path)
+            copies.write(target, service.picture("POST", "/strip", data=data))
             result["clean_copy"] = str(target)
         return result
 

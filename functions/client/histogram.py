@@ -15,7 +15,17 @@ from functions.client import output, photos, terminal, transport
 from functions.client.photos import Outcome
 from functions.client.transport import Service
 
-PLOTS = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
+SUFFIXES = photos.COMMON | {".pgm", ".ppm", ".pbm", ".pnm", ".pfm", ".ico"}
+# The option `format` and the media type, by the end of a file's name.
+PLOTS = {
+    ".png": ("png", "image/png"),
+    ".svg": ("svg", "image/svg+xml"),
+    ".pdf": ("pdf", "application/pdf"),
+}
+_SHAPE = {
+    "histogram": list, "channels": dict, "size": list, "format": str, "mode": str, "bins": int, "verdict": str,
+    "figures": dict, "colours": list,
+}  # fmt: skip
 _COUNTING = ("channels", "bins", "region", "ignore_transparent", "approximate", "frame", "cumulative", "normalize")
 _DRAWING = ("width", "height", "scale", "theme", "title", "engine")
 
@@ -59,34 +69,30 @@ def run(chosen: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if not arguments:
         parser.error("name at least one image, folder or glob")
     try:
-        paths = photos.expand(arguments)
+        paths = photos.expand(arguments, SUFFIXES)
     except photos.NoFiles as error:
         parser.error(str(error))
     several = len(paths) > 1
     if chosen.plot and not several and not chosen.plot.is_dir() and chosen.plot.suffix.lower() not in PLOTS:
         parser.error(f"--plot {chosen.plot}: expected the ending {', '.join(PLOTS)}")
-    if chosen.plot and several:
-        chosen.plot.mkdir(parents=True, exist_ok=True)
+    plots = photos.Copies(chosen.plot, paths) if chosen.plot else None
+    into_folder = several or (plots is not None and chosen.plot.is_dir())
     counting = {name: getattr(chosen, name) for name in _COUNTING}
     drawing = {name: getattr(chosen, name) for name in _DRAWING}
 
     def work(service: Service, path: Path) -> Mapping[str, Any]:
         data = path.read_bytes()
-        result: dict[str, Any] = service.request("POST", data=data, params=counting).json()
-        if chosen.plot:
-            target = _plot_path(chosen.plot, path)
-            params = {**counting, **drawing, "format": PLOTS[target.suffix.lower()]}
-            target.write_bytes(service.request("POST", data=data, params=params).content)
+        result = service.result("POST", data=data, params=counting, shape=_SHAPE)
+        if plots:
+            target = plots.place(path, ".png") if into_folder else chosen.plot
+            form, media = PLOTS[target.suffix.lower()]
+            params = {**counting, **drawing, "format": form}
+            plots.write(target, service.picture("POST", data=data, params=params, media=media))
         return result
 
     with Service.of(chosen, "histogram") as service:
         outcomes = photos.each(paths, partial(work, service), chosen.jobs, photos.terminal(paths))
         return output.write(outcomes, output.form(chosen), _text, _rows, several, sys.stdout)
-
-
-def _plot_path(plot: Path, image: Path) -> Path:
-    """Where an image's plot goes: the file named, or in the folder named, as PNG, under the image's name."""
-    return plot / f"{image.name}.png" if plot.is_dir() else plot
 
 
 def _text(outcome: Outcome) -> str:

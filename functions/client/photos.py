@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import argparse
 import glob
+import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from functions.client.transport import Refused, Unreachable
+from functions.client import arguments
+from functions.client.answers import Failed
 
-SUFFIXES = {
-    ".jpg", ".jpeg", ".jpe", ".mpo", ".png", ".apng", ".webp", ".heic", ".heif", ".hif", ".avif", ".gif", ".tif",
-    ".tiff", ".bmp", ".jp2", ".j2k", ".pgm", ".ppm", ".pbm", ".pnm", ".pfm", ".ico",
-}  # fmt: skip
+# What both functions read; each adds its own.
+COMMON = frozenset((
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".heic", ".heif", ".hif", ".avif", ".gif",
+    ".tif", ".tiff", ".bmp", ".dib", ".jp2", ".j2k", ".j2c", ".jpc", ".jpx", ".jpf",
+))  # fmt: skip
 _BAR = 30  # characters
 
 
@@ -36,35 +39,103 @@ class Outcome:
 def add_arguments(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """The options of subcommands that take images."""
     parser.add_argument("paths", nargs="+" if required else "*", metavar="PATH", help="image, folder or glob")
-    parser.add_argument("--jobs", type=_positive, default=4, metavar="N", help="uploads at the same time")
+    parser.add_argument("--jobs", type=arguments.positive, default=4, metavar="N", help="uploads at the same time")
 
 
-def _positive(text: str) -> int:
-    if not text.isdigit() or not int(text):
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, not {text!r}")
-    return int(text)
-
-
-def expand(arguments: Sequence[str]) -> list[Path]:
+def expand(named: Sequence[str], suffixes: Set[str]) -> list[Path]:
     """Files that the arguments name: themselves, the images of folders, what globs match; each once, in order.
 
+    A file that has several names, by links, is taken by the first.
+
+    Args:
+        named: the arguments.
+        suffixes: what the names of a folder's images end with, in small letters.
+
     Raises:
-        NoFiles: one of them names nothing.
+        NoFiles: one of them names nothing, or may not be looked at.
     """
-    found: dict[Path, None] = {}
-    for argument in arguments:
-        path = Path(argument)
-        if path.is_dir():
-            matches = sorted(each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES and each.is_file())
-        elif path.exists():
-            matches = [path]
-        else:
-            names = glob.glob(argument, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
-            matches = sorted(Path(name) for name in names if Path(name).is_file())
+    found: dict[str, Path] = {}
+    for argument in named:
+        try:
+            matches = _matches(argument, suffixes)
+        except OSError as error:
+            raise NoFiles(f"{argument}: {error.strerror}") from error
         if not matches:
             raise NoFiles(f"{argument}: no such file, folder with images, or match")
-        found.update(dict.fromkeys(matches))
-    return list(found)
+        for path in matches:
+            found.setdefault(os.path.realpath(path), path)
+    return list(found.values())
+
+
+def _matches(argument: str, suffixes: Set[str]) -> list[Path]:
+    path = Path(argument)
+    if path.is_dir():
+        return sorted(each for each in path.rglob("*") if each.suffix.lower() in suffixes and each.is_file())
+    if path.exists():
+        return [path]
+    return sorted(Path(name) for name in _glob(argument) if Path(name).is_file())
+
+
+def _glob(pattern: str) -> Iterator[str]:
+    """What `glob.glob` matches, but through no folder twice: it follows a link to a folder above 40 levels deep."""
+    parts = pattern.split("/")
+    if "**" not in parts:
+        yield from glob.glob(pattern)  # noqa: PTH207 - Path.glob takes no absolute pattern
+        return
+    at = parts.index("**")
+    above, below = "".join(f"{part}/" for part in parts[:at]), "/".join(parts[at + 1 :]) or "*"
+    for top in glob.glob(above) if above else ["."]:  # noqa: PTH207
+        for folder in _folders(top):
+            yield from _glob(f"{glob.escape(folder)}/{below}")
+
+
+def _folders(top: str) -> Iterator[str]:
+    """A folder and all below it but the hidden, each once: by its own name, or else by that of a link to it."""
+    seen: set[str] = set()
+    waiting = [top]
+    while waiting:
+        links = []
+        for start in waiting:
+            for folder, names, _ in os.walk(start):
+                names[:] = sorted(name for name in names if not name.startswith("."))
+                if (real := os.path.realpath(folder)) in seen:
+                    names.clear()
+                    continue
+                seen.add(real)
+                yield folder
+                links += [path for name in names if os.path.islink(path := os.path.join(folder, name))]  # noqa: PTH114, PTH118
+        waiting = links
+
+
+class Copies:
+    """What is made of pictures, in a folder where each has its picture's place: equal names in two folders stay apart.
+
+    Args:
+        folder: where to, made if there is none.
+        paths: all the pictures.
+    """
+
+    def __init__(self, folder: Path, paths: Sequence[Path]) -> None:
+        self._folder = folder
+        self._originals = {os.path.realpath(path) for path in paths}
+        # Without `..`, which would lead out of the folder.
+        self._places = {path: os.path.abspath(path) for path in paths}  # noqa: PTH100 - Path.absolute keeps `..`
+        self._common = os.path.commonpath([os.path.dirname(place) for place in self._places.values()])  # noqa: PTH120
+
+    def place(self, path: Path, ending: str = "") -> Path:
+        """Where that of a picture goes; the ending is put behind the picture's whole name."""
+        return self._folder / (os.path.relpath(self._places[path], self._common) + ending)
+
+    def write(self, target: Path, data: bytes) -> None:
+        """Writes one.
+
+        Raises:
+            OSError: it cannot be written, or would take the place of a picture.
+        """
+        if os.path.realpath(target) in self._originals:
+            raise OSError(f"{target} is one of the pictures themselves; name another place")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
 
 
 def each(
@@ -82,7 +153,7 @@ def each(
     def attempt(path: Path) -> Outcome:
         try:
             return Outcome(path, work(path))
-        except (Refused, Unreachable, OSError) as error:
+        except (Failed, OSError) as error:
             return Outcome(path, error=error)
 
     with ThreadPoolExecutor(max_workers=jobs) as pool:

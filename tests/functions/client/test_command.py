@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,30 @@ from tests.servers import FunctionServer, free_port
 
 PHOTO = encoded(gradient(size=(120, 80)), "JPEG")
 COUNTS = analyse(PHOTO, Settings()).document()["histogram"]
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """Sends everybody to a description, as a proxy that takes http for https does."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(301)
+        self.send_header("Location", "/described")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        if self.path != "/described":
+            return self.do_POST()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", "16")
+        self.end_headers()
+        self.wfile.write(b'{"name": "exif"}')
+        return None
+
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 @pytest.fixture
@@ -113,8 +139,28 @@ def test_a_plot_is_written(
 
 
 def test_plots_of_several_go_into_a_folder(url: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["histogram", str(folder), "--url", url, "--plot", str(folder / "plots")]) == 0
-    assert sorted(path.name for path in (folder / "plots").iterdir()) == ["a.jpg.png", "b.PNG.png"]
+    plots = folder / "plots"
+    assert main(["histogram", str(folder), "--url", url, "--plot", str(plots)]) == 0
+    assert [plots / "a.jpg.png", plots / "deep/b.PNG.png"] == sorted(plots.rglob("*.png"))
+    assert main(["histogram", str(folder / "deep/b.PNG"), "--url", url, "--plot", str(plots)]) == 0
+    assert (plots / "b.PNG.png").read_bytes() == (plots / "deep/b.PNG.png").read_bytes()
+
+
+def test_plots_of_equal_names_stand_in_folders_as_the_pictures_do(url: str, folder: Path) -> None:
+    for name, mode in (("x", "L"), ("y", "RGB")):
+        (folder / "two" / name).mkdir(parents=True)
+        (folder / "two" / name / "same.png").write_bytes(encoded(gradient(mode)))
+    plots = folder / "plots"
+    assert main(["histogram", str(folder / "two"), "--url", url, "--plot", str(plots)]) == 0
+    assert (plots / "x/same.png.png").read_bytes() != (plots / "y/same.png.png").read_bytes()
+
+
+def test_a_plot_never_takes_the_place_of_a_picture(url: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = folder / "deep/b.PNG"
+    before = picture.read_bytes()
+    assert main(["histogram", str(picture), "--url", url, "--plot", str(picture)]) == 1
+    assert picture.read_bytes() == before
+    assert "is one of the pictures themselves" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("start", [[], ["histogram"]])
@@ -153,7 +199,21 @@ def test_a_host_below_localhost_is_this_machine(url: str, folder: Path, capsys: 
         ["histogram", "/nowhere/*.jpg"],
         ["histogram", __file__, "--plot", "plot.gif"],
         ["histogram", __file__, "--jobs", "0"],
+        ["histogram", __file__, "--url", "http://[::1"],
+        ["histogram", __file__, "--url", "http://host:99999"],
+        ["histogram", __file__, "--url", "ftp://host"],
+        ["histogram", __file__, "--token", "schlüssel"],
         ["exif"],
+        ["exif", __file__, "--timeout", "0"],
+        ["exif", __file__, "--timeout", "-1"],
+        ["exif", __file__, "--timeout", "1e300"],
+        ["exif", __file__, "--retries", "-1"],
+        ["exif", __file__, "--retries", "²"],
+        ["stress", "--seconds", "nan"],
+        ["stress", "--hold", "inf"],
+        ["send", __file__, "--to", "http://[::1"],
+        ["send", __file__, "--timeout", "0"],
+        ["events", "--at", "http://[::1"],
         ["nonsense"],
     ],
 )
@@ -162,6 +222,14 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
         main(arguments)
     assert ended.value.code == 2
     assert "usage: pixelamp" in capsys.readouterr().err
+
+
+def test_a_wrong_address_in_the_environment_is_wrong_usage_of_what_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIXELAMP_URL", "http://[::1")
+    for command in (["exif", __file__], ["stress"], ["send", __file__], ["events"]):
+        with pytest.raises(SystemExit) as ended:
+            main(command)
+        assert ended.value.code == 2
 
 
 @pytest.mark.parametrize("command", [["histogram"], ["exif"], ["stress"]])
@@ -215,7 +283,7 @@ def test_exif_never_overwrites_the_picture_itself(
 ) -> None:
     assert main(["exif", str(folder / "a.jpg"), "--url", servers("exif").url, "--strip", "--out", str(folder)]) == 1
     assert (folder / "a.jpg").read_bytes() == PHOTO
-    assert "is the picture itself" in capsys.readouterr().err
+    assert "is one of the pictures themselves" in capsys.readouterr().err
 
 
 def test_stress(servers: Callable[..., FunctionServer], capsys: pytest.CaptureFixture[str]) -> None:
@@ -226,3 +294,56 @@ def test_stress(servers: Callable[..., FunctionServer], capsys: pytest.CaptureFi
     assert "cpu" in json.loads(capsys.readouterr().out)
     assert main(["stress", "--seconds", "-1", "--url", url]) == 1
     assert "400 Option not allowed" in capsys.readouterr().err
+
+
+def test_memory_that_is_held_longer_than_the_wait_is_no_failure(servers: Callable[..., FunctionServer]) -> None:
+    hold = ["--seconds", "0", "--memory-mb", "1", "--hold", "2"]
+    assert main(["stress", *hold, "--timeout", "0.9", "--retries", "0", "--url", servers("stress").url]) == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "address"),
+    [
+        (["histogram", "a.jpg"], "exif"),
+        (["histogram", "a.jpg", "--plot", "p.png"], "exif"),
+        (["exif", "a.jpg"], "exif/strip"),
+        (["exif", "a.jpg"], "exif?flat=1"),
+        (["exif", "a.jpg", "-o", "csv"], "histogram"),
+        (["exif", "a.jpg", "-o", "text"], "histogram"),
+    ],
+)
+def test_another_functions_address_is_told_from_the_right_one(
+    command: list[str],
+    address: str,
+    servers: Callable[..., FunctionServer],
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(folder)
+    there = servers("histogram" if address == "histogram" else "exif").url
+    assert main([*command, "--url", f"{there}/{address}"]) == 1
+    assert f"is not the function {command[0]}" in capsys.readouterr().err
+    assert not (folder / "p.png").exists()
+
+
+def test_a_redirect_is_not_taken_for_the_result(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as moved:
+        thread = threading.Thread(target=moved.serve_forever, args=(0.01,))
+        thread.start()
+        url = f"http://127.0.0.1:{moved.server_port}"
+        plot = folder / "rp.png"
+        codes = [
+            main([*command, "--url", url])
+            for command in (
+                ["exif", str(folder / "a.jpg"), "-o", "csv"],
+                ["histogram", str(folder / "a.jpg"), "--plot", str(plot)],
+                ["stress"],
+                ["stress", "--cpu"],
+            )
+        ]
+        moved.shutdown()
+        thread.join()
+    assert codes == [1, 1, 1, 1]
+    assert capsys.readouterr().err.count("redirected to /described") == 4
+    assert not plot.exists()
