@@ -1,7 +1,7 @@
 """The variables of a container: its ``envFrom`` and ``env``, from the ConfigMaps and Secrets that they name. Pure.
 
-As the kubelet makes them: ``envFrom`` first, then ``env`` in order. ``$(NAME)`` in a ``value`` stands for a variable that
-was defined before it, and for itself if there is none; what comes from a ConfigMap or Secret is taken as it is.
+As the kubelet makes them: ``envFrom`` first, then ``env`` in order. ``$(NAME)`` in a ``value`` stands for a variable
+that was defined before it, and for itself if there is none; what a ConfigMap or Secret holds is taken as it is.
 Source: kubernetes/kubernetes pkg/kubelet/kubelet_pods.go, makeEnvironmentVariables.
 """
 
@@ -67,7 +67,7 @@ def _field(found: Mapping[str, Any], field: str) -> Mapping[str, Any]:
     if values is None:
         return {}
     if not isinstance(values, Mapping):
-        raise ValueError(f"{_subject(found)}: {field} is not a map")  # noqa: TRY004 - the manifest's mistake
+        raise ValueError(f"{_subject(found)}: {field} is not a map")
     return values
 
 
@@ -76,14 +76,14 @@ def _keys(found: Mapping[str, Any]) -> list[str]:
 
 
 def _value(found: Mapping[str, Any], key: str) -> str | None:
-    """The text under a key; None if there is none. A Secret's ``stringData`` overrides its ``data``, which is base64."""
+    """The text under a key; None if there is none. A Secret's ``data`` is base64, ``stringData`` overrides it."""
     plain = _field(found, "stringData")
     values = plain if key in plain else _field(found, "data")
     if key not in values:
         return None
     value = values[key]
     if not isinstance(value, str):
-        raise ValueError(f"{_subject(found)}: the value of {key} is not text")  # noqa: TRY004 - the manifest's mistake
+        raise ValueError(f"{_subject(found)}: the value of {key} is not text")
     if found["kind"] != "Secret" or values is plain:
         return value
     try:

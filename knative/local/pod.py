@@ -91,7 +91,7 @@ class Pod:
         spec: PodSpec,
         name: str,
         *,
-        changed: Callable[[Pod], None],
+        changed: Callable[[], None],
         returned: Callable[[Exchange], None],
         write: Callable[[str, bytes], None],
         clock: Callable[[], float] = time.time,
@@ -127,7 +127,7 @@ class Pod:
     def _enter(self, state: PodState, reason: str = "") -> None:
         self.state = state
         self.reason = reason
-        self._changed(self)
+        self._changed()
 
     def _down(self, reason: str) -> None:
         self._enter(PodState.PENDING, reason)

@@ -177,7 +177,7 @@ class Revision:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _pod_changed(self, pod: Pod) -> None:
+    def _pod_changed(self) -> None:
         self.activator.serve([pod.proxy for pod in self.pods if pod.ready])
         if not self._stopped:
             self._reconcile()

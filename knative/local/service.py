@@ -127,7 +127,7 @@ class Service:
         reached = {id(revision) for revision, _, _ in traffic}
         newest = self._order(self.latest_ready)
         for revision in self.revisions:
-            # Those that are yet to be ready count as reachable, or they would be scaled away before their traffic comes.
+            # Those yet to be ready count as reachable, or they would be scaled away before their traffic comes.
             pending = self._order(revision) > newest or revision is self.latest_created
             revision.reachable = id(revision) in reached or pending
         idle = [revision for revision in self.revisions if not revision.reachable and revision.at_rest]
