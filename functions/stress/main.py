@@ -32,8 +32,10 @@ SSE = "text/event-stream"
 MEDIA_TYPES = {"json": JSON, "ndjson": NDJSON, "sse": SSE}
 
 PARAMETERS = (
-    Option("seconds", number(0, 600), help="length of the burn; 10, or 0 where only sleep or memory is asked for"),
-    Option("load", number(0, 100), 100.0, help="percent to use of each core, or of the quota"),
+    Option(
+        "seconds", number(0, 600), help="length of the burn; 10, or 0 for sleep or memory without a load"
+    ),
+    Option("load", number(0, 100), help="percent to use of each core, or of the quota; 100"),
     Option("cores", integer(1, 1024), help="processes that burn; 1, or as many as the quota has where relative to it"),
     Option("relative_to", choice(CORE, QUOTA), CORE, help="what the load is a percentage of"),
     Option("memory_mb", integer(0, 2**20), help="MiB of memory to fill and hold"),

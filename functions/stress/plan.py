@@ -107,9 +107,12 @@ def decide(options: Mapping[str, Any], room: Room, settings: StressSettings) -> 
     Raises:
         Problem: 400 for more than a cap allows at any time, 503 for memory that is not free at the moment.
     """
-    only_waits = options["seconds"] is None and (options["sleep_ms"] or options["jitter_ms"] or options["memory_mb"])
+    burns = any(options[name] is not None for name in ("seconds", "load", "cores")) or options["relative_to"] != CORE
+    only_waits = not burns and (options["sleep_ms"] or options["jitter_ms"] or options["memory_mb"])
     seconds = 0.0 if only_waits else _default(options["seconds"], min(10.0, settings.max_seconds))
     memory = (options["memory_mb"] or 0) * MEBI
+    if options["hold"] and not memory:
+        raise bad_option("hold", "there is no memory to hold: give memory_mb too")
     hold = _default(options["hold"], seconds) if memory else 0.0
     wait = ((options["sleep_ms"] or 0.0) + _jitter(options["jitter_ms"] or 0.0, options["seed"])) / 1000
     for name, value in (("seconds", seconds), ("hold", hold), ("sleep_ms", wait)):
@@ -117,13 +120,15 @@ def decide(options: Mapping[str, Any], room: Room, settings: StressSettings) -> 
             _too_much(name, value, settings.max_seconds, "s", settings.variable("max_seconds"))
     cores, share = _cores(options, room.quota, settings)
     _check_memory(memory, room, settings)
-    return Plan(seconds, options["load"], options["relative_to"], cores, share, memory, hold, wait)
+    load = _default(options["load"], 100.0)
+    return Plan(seconds, load, options["relative_to"], cores, share, memory, hold, wait)
 
 
 def _cores(options: Mapping[str, Any], quota: float, settings: StressSettings) -> tuple[int, float]:
     """How many processes, and what each of them uses of a core."""
     limit = settings.max_cores or math.ceil(quota)
-    load = options["load"] / 100
+    asked = _default(options["load"], 100.0)
+    load = asked / 100
     if options["relative_to"] == CORE:
         cores = _default(options["cores"], 1)
     else:
@@ -135,8 +140,8 @@ def _cores(options: Mapping[str, Any], quota: float, settings: StressSettings) -
     if load > 1 + 1e-9:
         raise bad_option(
             "cores",
-            f"{options['load']:g} % of a quota of {quota:g} cores is more than {cores} can give; "
-            f"ask for {math.ceil(options['load'] / 100 * quota)} cores",
+            f"{asked:g} % of a quota of {quota:g} cores is more than {cores} can give; "
+            f"ask for {math.ceil(asked / 100 * quota)} cores",
         )
     return cores, min(load, 1.0)
 

@@ -14,7 +14,7 @@ from functions.stress.plan import MEBI, Plan, Room, StressSettings, decide
 
 NOTHING: dict[str, Any] = {
     "seconds": None,
-    "load": 100.0,
+    "load": None,
     "cores": None,
     "relative_to": "core",
     "memory_mb": None,
@@ -45,6 +45,16 @@ def test_nothing_asked_is_one_core_for_ten_seconds() -> None:
 def test_only_a_wait_or_memory_burns_nothing(options: dict[str, Any]) -> None:
     assert plan(**options).seconds == 0
     assert plan(**options).cpu_seconds == 0
+
+
+@pytest.mark.parametrize("options", [{"load": 50.0}, {"load": 100.0}, {"cores": 2}, {"relative_to": "quota"}])
+def test_whoever_names_a_load_beside_a_wait_gets_it(options: dict[str, Any]) -> None:
+    assert plan(sleep_ms=100.0, **options).seconds == 10
+    assert plan(sleep_ms=100.0, **options).cpu_seconds > 0
+
+
+def test_there_is_nothing_to_hold_without_memory() -> None:
+    assert "memory_mb" in refused(hold=0.2).detail
 
 
 def test_the_default_length_keeps_the_cap() -> None:
@@ -112,7 +122,6 @@ def test_memory_beyond_half_of_the_limit_never_comes() -> None:
 def test_memory_is_held_as_long_as_the_burn() -> None:
     assert plan(memory_mb=1, seconds=3.0).hold == 3
     assert plan(memory_mb=1, seconds=3.0, hold=5.0).duration == 5
-    assert plan(seconds=3.0, hold=5.0).duration == 3, "nothing to hold"
 
 
 def test_jitter_is_the_same_for_the_same_seed() -> None:
