@@ -12,7 +12,7 @@ KEPT_TAGS: dict[str, dict[str, tuple[int, ...]]] = {
     "orientation": {"image": (0x0112,)},
     "colorspace": {"exif": (0xA001,), "interop": (0x0001, 0x0002)},
     "copyright": {"image": (0x8298,)},
-    "artist": {"image": (0x013B, 0x9C9D), "exif": (0xA430, 0xA437)},
+    "artist": {"image": (0x013B, 0x9C9D), "exif": (0xA437,)},
     "description": {"image": (0x010E, 0x9C9B, 0x9C9C), "exif": (0xA436,)},
     "date": {
         "image": (0x0132,),

@@ -9,6 +9,7 @@ import time
 import zlib
 from functools import cache
 
+import piexif
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -125,6 +126,13 @@ def test_dates_and_exposure_can_stay() -> None:
     assert after.text("ExifIFD", "DateTimeOriginal") == "2024:05:03 14:12:31"
     assert after.text("ExifIFD", "ExposureTime") == "1/200"
     assert "SerialNumber" not in after.groups["ExifIFD"]
+
+
+def test_who_made_it_may_stay_without_who_owns_the_camera() -> None:
+    block = piexif.dump({"0th": {0x013B: b"Erika Mustermann"}, "Exif": {0xA430: b"Lamp Rental Ltd"}})
+    after = strip(encoded(gradient(), "JPEG", exif=block), {"artist"}).data
+    assert examine(after).text("IFD0", "Artist") == "Erika Mustermann"
+    assert b"Lamp Rental" not in after
 
 
 def test_what_went_is_told_by_kind_and_place() -> None:
