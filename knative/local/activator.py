@@ -43,6 +43,7 @@ class Activator:
         self._tracked: Counter[QueueProxy] = Counter()
         self._chosen: dict[Exchange, QueueProxy] = {}
         self._next = 0
+        self._closed: str | None = None
 
     @property
     def queued(self) -> int:
@@ -56,6 +57,9 @@ class Activator:
 
     def take(self, exchange: Exchange) -> None:
         """Bring a request to a pod, now or when one has room; 503 if too many wait already."""
+        if self._closed is not None:
+            exchange.answer(503, self._closed)
+            return
         if self._pods and not self.in_path:
             self._direct(exchange)
             return
@@ -86,15 +90,19 @@ class Activator:
             self.take(exchange)
             return
         self._untrack(exchange)
+        if self._closed is not None:
+            exchange.answer(503, self._closed)
+            return
         self._queue[exchange] = None
         self._queue.move_to_end(exchange, last=False)
         self._pump()
 
-    def fail_queued(self, text: str) -> None:
-        """Answer 503 to everything that waits."""
+    def close(self, reason: str) -> None:
+        """Answer 503 with the reason to everything that waits, and to what comes or is given back from now on."""
+        self._closed = reason
         while self._queue:
             exchange, _ = self._queue.popitem(last=False)
-            exchange.answer(503, text)
+            exchange.answer(503, reason)
 
     def _direct(self, exchange: Exchange) -> None:
         # A pod with a full queue does not pass its requests on: so it is on a cluster.

@@ -150,6 +150,7 @@ class Engine:
         self.environment[name] = value
         self._warden = Warden(self._token)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._leaving: set[Service] = set()  # removed, and not all of their requests are answered yet
         self._loop_task: asyncio.Task[None] | None = None
         self._said: set[str] = set()
 
@@ -195,7 +196,8 @@ class Engine:
         for key in [key for key in self.route.services if key not in present]:
             service = self.route.services.pop(key)
             done.append(f"{service.name}: removed")
-            self._background(service.stop())
+            self._leaving.add(service)
+            self._background(self._remove(service))
         self._changed()
         return done
 
@@ -212,6 +214,10 @@ class Engine:
         if created is not None and created is not before:
             return [f"{service.name}: revision {created.name}"]
         return [f"{service.name}: traffic"]
+
+    async def _remove(self, service: Service) -> None:
+        await service.stop(f"the Service {service.name} was removed")
+        self._leaving.discard(service)
 
     def _background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -278,7 +284,8 @@ class Engine:
         for end in self.on_stop:
             await end()
         closing = asyncio.get_running_loop().create_task(self.route.close(within * 0.5))
-        await asyncio.gather(*(service.stop(within * 0.7) for service in self.services), return_exceptions=True)
+        ending = [service.stop("the engine is stopping", within * 0.7) for service in (*self.services, *self._leaving)]
+        await asyncio.gather(*ending, return_exceptions=True)
         closing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await closing

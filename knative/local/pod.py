@@ -271,20 +271,20 @@ class Pod:
     async def stop(self, within: float | None = None) -> None:
         """Take no more requests, let those under way finish, then SIGTERM, then SIGKILL.
 
+        May be asked again with less time, as the end of the engine does of a pod that is draining already.
+
         Args:
             within: Seconds for all of it; the revision's grace if None.
         """
         grace = self.spec.grace if within is None else within
         deadline = asyncio.get_running_loop().time() + grace
-        first = not self._stopping
         self._stopping = True
         if self.state is not PodState.FAILED:
             self._enter(PodState.DRAINING)
             self.proxy.give_back()
-        if first:
-            with contextlib.suppress(TimeoutError):
-                # A quarter of the time is kept for the process's own end.
-                await asyncio.wait_for(self.proxy.drain(), grace * 0.75)
+        with contextlib.suppress(TimeoutError):
+            # A quarter of the time is kept for the process's own end.
+            await asyncio.wait_for(self.proxy.drain(), grace * 0.75)
         process = self._process
         if process is not None and process.code is None:
             process.signal(signal.SIGTERM)

@@ -183,16 +183,16 @@ class Revision:
             self._reconcile()
             self._changed()
 
-    async def stop(self, within: float | None = None) -> None:
-        """Stop all pods; ``within`` seconds, or each within its grace."""
+    async def stop(self, reason: str, within: float | None = None) -> None:
+        """Stop all pods, and tell the requests that wait for one why; ``within`` seconds, or each within its grace."""
         self._stopped = True
         if self._wake is not None:
             self._wake.cancel()
         for task in list(self._tasks):
             task.cancel()
+        self.activator.close(reason)
         await asyncio.gather(*(pod.stop(within) for pod in self.pods))
         self.pods.clear()
-        self.activator.fail_queued("the engine is stopping")
 
     # Scaling
 

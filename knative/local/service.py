@@ -155,8 +155,8 @@ class Service:
             return None
         return random.choices(self.traffic, shares)[0][0]  # noqa: S311 - a share of traffic, not a secret
 
-    async def stop(self, within: float | None = None) -> None:
-        """Stop every revision."""
+    async def stop(self, reason: str, within: float | None = None) -> None:
+        """Stop every revision; may be asked again with less time. See ``Revision.stop``."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*(revision.stop(within) for revision in self.revisions))
+        await asyncio.gather(*(revision.stop(reason, within) for revision in self.revisions))

@@ -134,6 +134,20 @@ def test_the_queue_has_an_end() -> None:
     assert bench.activator.queued == ACTIVATOR_QUEUE
 
 
+def test_what_waits_comes_or_is_given_back_after_the_end_is_told_why() -> None:
+    bench = Bench(1, 1)
+    served, first = bench.request()
+    _, second = bench.request()
+    bench.activator.serve([])
+    bench.activator.close("it was removed")
+    _, third = bench.request()
+    assert [(each.status, each.body) for each in (second, third)] == [(503, b"it was removed\n")] * 2
+    assert not first.status
+    bench.activator.returned(served)
+    assert first.status == 503
+    assert bench.activator.in_flight == 0
+
+
 def test_a_client_that_leaves_gives_up_its_place() -> None:
     bench = Bench(1, 0)
     first, _ = bench.request()

@@ -390,6 +390,50 @@ def test_a_signal_lets_requests_finish_and_leaves_nothing(start: Start, number: 
     assert pod_processes("MARKER=clean-end") == []
 
 
+@pytest.mark.parametrize("change", ["another revision", "removed"])
+def test_a_signal_lets_even_requests_on_a_draining_pod_finish(start: Start, change: str) -> None:
+    # A request on each of two pods; by its rate of requests the revision needs one.
+    scaling = {"min-scale": "2", "metric": "rps"}
+    engine = start(service(concurrency=1, annotations=scaling), service("other"))
+    engine.wait_pods(2)
+    removed = change == "removed"
+
+    async def drive() -> list[int]:
+        async with aiohttp.ClientSession() as session:
+
+            async def one() -> int:
+                async with session.get(f"{engine.url}/hello?sleep=4") as response:
+                    return response.status
+
+            requests = [asyncio.ensure_future(one()) for _ in range(2)]
+            await asyncio.sleep(0.3)
+            later = [] if removed else [service(concurrency=1, annotations=scaling, environment={"A": "B"})]
+            engine.write(*later, service("other"))
+            engine.process.send_signal(signal.SIGHUP)
+            done = (lambda: "hello: removed" in engine.output) if removed else (lambda: engine.pods("draining"))
+            await asyncio.to_thread(engine.wait, done, "draining pod")
+            engine.process.send_signal(signal.SIGTERM)
+            return await asyncio.gather(*requests)
+
+    assert run_async(drive()) == [200, 200]
+    assert engine.stop() == 0
+
+
+def test_a_request_that_waits_for_a_service_which_is_removed_is_told_so(start: Start) -> None:
+    engine = start(service(environment={"START_SECONDS": "60"}), service("other"))
+
+    async def drive() -> tuple[int, str]:
+        async with aiohttp.ClientSession() as session:
+            request = asyncio.ensure_future(session.get(f"{engine.url}/hello"))
+            await asyncio.sleep(0.3)
+            engine.write(service("other"))
+            engine.process.send_signal(signal.SIGHUP)
+            async with await request as response:
+                return response.status, await response.text()
+
+    assert run_async(drive()) == (503, "the Service hello was removed\n")
+
+
 def test_a_pod_is_hung_up_on_before_it_is_ended(start: Start, tmp_path: Path) -> None:
     """So that no server waits for its clients: gunicorn has two seconds' patience with a connection that is kept."""
     told = tmp_path / "told"
