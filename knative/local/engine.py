@@ -183,6 +183,9 @@ class Engine:
             (resource.data, template(resource.data, self.directory, manifests.defaults, code, objects))
             for resource in manifests.services
         ]
+        for _, made in templates:
+            if (service := self.route.services.get((made.namespace, made.service))) is not None:
+                service.verify(made)
         self.manifests = manifests
         # Before the Services: what joins the engine may add to the environment of their pods.
         for take in self.on_apply:
@@ -198,6 +201,11 @@ class Engine:
             done.append(f"{service.name}: removed")
             self._leaving.add(service)
             self._background(self._remove(service))
+        for service in self.services:
+            # A changed config-autoscaler holds for revisions that run, too.
+            for revision in service.revisions:
+                if revision.rescale(self._scaling(revision.template)):
+                    done.append(f"{service.name}: scaling of {revision.name}")
         self._changed()
         return done
 
@@ -224,10 +232,13 @@ class Engine:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _make(self, name: str, made: Template) -> Revision:
+    def _scaling(self, made: Template) -> ScalingSpec:
         spec = ScalingSpec.of(
             made.annotations, container_concurrency=made.concurrency, config=self.manifests.autoscaler
         )
+        return self.overrides.apply(spec, made.annotations)
+
+    def _make(self, name: str, made: Template) -> Revision:
         if made.limits.cpu or made.limits.memory:
             reason = limits.unavailable()
             if reason:
@@ -235,7 +246,7 @@ class Engine:
         return Revision(
             name,
             made,
-            self.overrides.apply(spec, made.annotations),
+            self._scaling(made),
             environment=self.environment,
             clock=self.clock,
             write=self._write,

@@ -241,6 +241,21 @@ class Revision:
             delay = max(0.05, step.wake_after)
             self._wake = asyncio.get_running_loop().call_later(delay, self._reconcile)
 
+    def rescale(self, scaling: ScalingSpec) -> bool:
+        """Scale by another spec from now on.
+
+        Returns:
+            Whether it differs.
+        """
+        if scaling == self.scaling:
+            return False
+        self.scaling = scaling
+        self._autoscaler.update(scaling)
+        self._metrics.update(scaling, self._clock())
+        self._scaler.spec = scaling
+        self._reconcile()
+        return True
+
     def scrape(self) -> None:
         """Report a second that has passed: the activator's count, and that of a sample of the pods."""
         now = self._clock()

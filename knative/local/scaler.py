@@ -182,7 +182,11 @@ def always() -> bool:
 
 
 class PodAutoscaler:
-    """The state between reconciliations of one revision: its condition, its first scale, the activator's place."""
+    """The state between reconciliations of one revision: its condition, its first scale, the activator's place.
+
+    Attributes:
+        spec: How the revision scales; another one holds from the next reconciliation.
+    """
 
     def __init__(self, spec: ScalingSpec, *, now: float) -> None:
         self.spec = spec

@@ -9,7 +9,7 @@ from typing import Any
 
 from knative.local.exchange import Exchange
 from knative.local.revision import Revision
-from knative.local.template import Template
+from knative.local.template import Template, TemplateError, differences
 
 _KEPT = 5  # revisions without traffic that stay in sight
 
@@ -27,7 +27,8 @@ class Service:
         revisions: Oldest first.
         latest_created: The newest revision.
         latest_ready: The newest that has been ready; it gets the traffic of ``latestRevision``.
-        traffic: Revision, percent and tag of each target, in the manifest's order.
+        traffic: Revision, percent and tag of each target, in the manifest's order; as it was before, and nothing at
+            first, while the manifest names a revision that is not there.
         public: False for ``networking.knative.dev/visibility: cluster-local``.
         manifest: The Service as plain data.
     """
@@ -54,6 +55,7 @@ class Service:
         self._changed = changed
         self._generation = 0
         self._targets: list[Mapping[str, Any]] = []
+        self._missing: list[str] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -65,8 +67,27 @@ class Service:
         """The revision of a name."""
         return next((revision for revision in self.revisions if revision.name == name), None)
 
+    def verify(self, template: Template) -> None:
+        """Refuse, as Knative does, a template that has changed under a name which its revision has already.
+
+        Raises:
+            TemplateError: What has changed, in the webhook's words; where an older revision has the name, in those of
+                the Configuration's condition.
+        """
+        taken = self.revision(template.name) if template.name else None
+        if taken is None:
+            return
+        changes = list(differences(taken.template.data, template.data))
+        if not changes:
+            return
+        if taken is self.latest_created:
+            words = "Saw the following changes without a name change (-old +new): spec.template.metadata.name"
+        else:
+            words = f'revisions.serving.knative.dev "{taken.name}" already exists, and differs (-old +new)'
+        raise TemplateError("\n  ".join([f"Service {self.name}: {words}", *changes]))
+
     def apply(self, manifest: Mapping[str, Any], template: Template) -> bool:
-        """Take a Service as it was applied; a changed template begins a new revision.
+        """Take a Service as it was applied and verified; a changed template begins a new revision.
 
         Returns:
             Whether anything changed.
@@ -77,7 +98,13 @@ class Service:
         same = targets == self._targets and public == self.public
         self.manifest, self.public, self._targets = manifest, public, targets
         created = self.latest_created
-        if created is not None and created.template.fingerprint == template.fingerprint:
+        unchanged = created is not None and created.template.fingerprint == template.fingerprint
+        if not unchanged and created is not None and template.name == created.name:
+            self._say(
+                f"{self.name}: code or variables have changed, and {created.name} keeps its own: rename the revision"
+            )
+            unchanged = True
+        if unchanged:
             if not same:
                 self._route()
             return not same
@@ -115,16 +142,21 @@ class Service:
         return self.revisions.index(revision) if revision in self.revisions else -1
 
     def _route(self) -> None:
-        traffic = []
+        traffic, missing = [], []
         for target in self._targets:
             name = target.get("revisionName")
             revision = self.revision(name) if name else self.latest_ready
             if revision is None:
-                self._say(f"{self.name}: traffic names the revision {name}, which is not there: its share is refused")
-                continue
-            traffic.append((revision, int(target.get("percent") or 0), target.get("tag")))
-        self.traffic = traffic
-        reached = {id(revision) for revision, _, _ in traffic}
+                missing.append(str(name))
+            else:
+                traffic.append((revision, int(target.get("percent") or 0), target.get("tag")))
+        if not missing:
+            self.traffic = traffic
+        elif missing != self._missing:
+            stays = "the traffic stays as it was" if self.traffic else "there is no traffic yet"
+            self._say(f"{self.name}: traffic names {', '.join(missing)}, which is not there (RevisionMissing): {stays}")
+        self._missing = missing
+        reached = {id(revision) for revision, _, _ in self.traffic}
         newest = self._order(self.latest_ready)
         for revision in self.revisions:
             # Those yet to be ready count as reachable, or they would be scaled away before their traffic comes.

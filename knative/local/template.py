@@ -9,9 +9,10 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ class Template:
         service, namespace: Whose it is.
         fingerprint: Differs where a new revision is due.
         name: The revision's name if the manifest gives one.
+        data: The template as plain data.
         annotations: The template's.
         concurrency: containerConcurrency, 0 for no limit.
         timeout: Seconds from a request's arrival to the end of its answer.
@@ -52,6 +54,7 @@ class Template:
     namespace: str
     fingerprint: str
     name: str | None
+    data: Mapping[str, Any]
     annotations: Mapping[str, str]
     concurrency: int
     timeout: float
@@ -147,6 +150,7 @@ def template(
         namespace=namespace,
         fingerprint=_fingerprint(template, variables, directory, code),
         name=(template.get("metadata") or {}).get("name"),
+        data=template,
         annotations=(template.get("metadata") or {}).get("annotations") or {},
         concurrency=defaults.container_concurrency if concurrency is None else int(concurrency),
         timeout=timeout,
@@ -164,6 +168,19 @@ def template(
         ),
         ignored=tuple(ignored),
     )
+
+
+def differences(old: Any, new: Any, path: str = "spec.template") -> Iterator[str]:
+    """Where two values of plain data differ, a line each: the path, -the old value, +the new one."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in dict.fromkeys([*old, *new]):
+            yield from differences(old.get(key), new.get(key), f"{path}.{key}")
+    elif isinstance(old, list) and isinstance(new, list):
+        for index, (one, other) in enumerate(zip_longest(old, new)):
+            yield from differences(one, other, f"{path}[{index}]")
+    elif old != new:
+        sides = [f"{sign}{json.dumps(value)}" for sign, value in (("-", old), ("+", new)) if value is not None]
+        yield f"{path}: {' '.join(sides)}"
 
 
 def _quantity(text: object, default: Fraction | None) -> float | None:

@@ -369,6 +369,79 @@ def test_traffic_is_split_by_percent_and_by_tag(start: Start) -> None:
     assert 40 < counts["hello-two"] < 140
 
 
+def test_traffic_for_a_revision_that_is_not_there_leaves_the_routing_as_it_was(start: Start) -> None:
+    nowhere = [{"latestRevision": True, "percent": 90}, {"revisionName": "hello-00009", "percent": 10, "tag": "old"}]
+    engine = start(service(annotations={"min-scale": "1"}), service("fresh", traffic=nowhere))
+    engine.wait_pods(1)
+    assert engine.get("/fresh")[0] == 503
+    assert (
+        "fresh: traffic names hello-00009, which is not there (RevisionMissing): there is no traffic yet"
+        in engine.output
+    )
+    engine.write(service(annotations={"min-scale": "1"}, environment={"A": "B"}, traffic=nowhere), service("fresh"))
+    engine.process.send_signal(signal.SIGHUP)
+    engine.wait(lambda: "hello-00002 is ready" in engine.output, "second revision")
+    assert "hello: traffic names hello-00009, which is not there (RevisionMissing): the traffic stays as it was" in (
+        engine.output
+    )
+    assert {json.loads(engine.get()[1])["environment"]["K_REVISION"] for _ in range(20)} == {"hello-00001"}
+    assert engine.get("/fresh")[0] == 200
+    engine.write(service(annotations={"min-scale": "1"}, environment={"A": "B"}), service("fresh"))
+    engine.process.send_signal(signal.SIGHUP)
+    engine.wait(lambda: engine.output.count("hello: traffic\n") or engine.lines[-1] == "hello: traffic", "routing")
+    assert json.loads(engine.get()[1])["environment"]["K_REVISION"] == "hello-00002"
+
+
+def test_a_template_that_has_changed_under_its_name_is_refused_and_nothing_is_applied(start: Start) -> None:
+    def named(revision: str, value: str) -> dict[str, Any]:
+        return service(annotations={"min-scale": "1"}, revision=revision, environment={"A": value})
+
+    engine = start(named("hello-one", "1"))
+    engine.write(named("hello-one", "2"), service("other"))
+    engine.process.send_signal(signal.SIGHUP)
+    words = "not applied: Service hello: Saw the following changes without a name change (-old +new): "
+    engine.wait(lambda: words + "spec.template.metadata.name" in engine.output, "refusal")
+    engine.wait(lambda: 'spec.template.spec.containers[0].env[0].value: -"1" +"2"' in engine.output, "the change")
+    assert [each["name"] for each in engine.status()["services"]] == ["hello"]
+    engine.write(named("hello-two", "2"))
+    engine.process.send_signal(signal.SIGHUP)
+    engine.wait(lambda: "hello-two is ready" in engine.output, "second revision")
+    engine.write(named("hello-one", "3"))
+    engine.process.send_signal(signal.SIGHUP)
+    engine.wait(lambda: 'revisions.serving.knative.dev "hello-one" already exists' in engine.output, "refusal")
+    engine.write(named("hello-one", "1"))  # back to what it was
+    engine.process.send_signal(signal.SIGHUP)
+    engine.wait(lambda: "hello-one is ready and takes the traffic" in engine.output, "first revision again")
+    assert json.loads(engine.get()[1])["environment"]["A"] == "1"
+
+
+def test_changed_code_under_a_revision_s_name_is_said_and_no_change(start: Start) -> None:
+    engine = start(service(revision="hello-one"), arguments=("--watch", "--initial-scale", "0"))
+    (engine.manifest.parent / "code.py").write_text("")
+    engine.wait(lambda: "nothing has changed" in engine.output, "second look")
+    assert "hello: code or variables have changed, and hello-one keeps its own: rename the revision" in engine.output
+
+
+def test_a_changed_config_autoscaler_holds_for_revisions_that_run(start: Start) -> None:
+    def config(**data: str) -> dict[str, Any]:
+        metadata = {"name": "config-autoscaler", "namespace": "knative-serving"}
+        named = {key.replace("_", "-"): value for key, value in data.items()}
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": named}
+
+    engine = start(service(), config(min_scale="1"), arguments=("--grace", "1s"))
+    engine.wait_pods(1)
+    assert engine.get()[0] == 200  # which the window of 60 s would remember for so long
+    engine.write(service(), config(min_scale="3", stable_window="6s"))
+    engine.process.send_signal(signal.SIGHUP)
+    engine.wait_pods(3)
+    assert "hello: scaling of hello-00001" in engine.output
+    assert engine.revision()["window"] == 6
+    engine.write(service(), config(stable_window="6s", container_concurrency_target_default="10"))
+    engine.process.send_signal(signal.SIGHUP)
+    engine.wait(lambda: "target 7 " in str(engine.revision()["decision"]), "decision by the new target")
+    engine.wait(lambda: not engine.revision()["pods"], "zero pods")
+
+
 # The end
 
 
