@@ -1,6 +1,8 @@
 """Every kustomization: rendered by kubectl and by us alike, taken by Knative's rules, and saying what it promises."""
 
 import json
+import re
+import shutil
 import subprocess
 import warnings
 from pathlib import Path
@@ -77,6 +79,37 @@ def test_registry_renames_every_image():
     assert images == {
         f"registry.example.com/pixelamp/pixelamp-{name}:0.1.0" for name in ("exif", "histogram", "stress")
     }
+
+
+def of_the_registry(folder):
+    (mailbox,) = services(folder).values()
+    return container(mailbox)["image"] == "registry.example.com/pixelamp/pixelamp-stress:0.1.0"
+
+
+def test_registry_renames_the_mailboxs_image_too_on_either_broker(tmp_path):
+    """Dead letters are lost where the one Service of the eventing folder has an image that no node can pull."""
+    (plain,) = services(KNATIVE / "eventing").values()
+    assert container(plain)["image"].startswith("dev.local/")
+    assert of_the_registry(OVERLAYS["registry"] / "eventing")
+    shutil.copytree(KNATIVE, tmp_path / "knative")
+    folder = tmp_path / "knative" / "overlays" / "registry" / "eventing"
+    text = (folder / "kustomization.yaml").read_text()
+    (folder / "kustomization.yaml").write_text(text.replace("  - ../../../eventing\n", "  - ../../kafka\n"))
+    assert of_the_registry(folder)
+    (broker,) = load([folder]).of("Broker")
+    assert broker.metadata["annotations"]["eventing.knative.dev/broker.class"] == "Kafka"
+
+
+def test_every_retry_of_the_scheduled_job_sends_the_same_event():
+    """Its pods are never restarted, so that a retry is another pod, with another name: the Job's is the event's."""
+    (job,) = load([KNATIVE / "eventing" / "sources"]).of("CronJob")
+    pod = job.data["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert pod["restartPolicy"] == "Never"
+    (curl,) = pod["containers"]
+    (job_name,) = curl["env"]
+    assert job_name["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.labels['batch.kubernetes.io/job-name']"
+    (identifier,) = re.findall(r'ce-id: ([^"]*)', curl["args"][0])
+    assert identifier == f"${job_name['name']}"
 
 
 def test_canary_splits_histograms_traffic_by_tag():
