@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from knative.local.service import Service
+if TYPE_CHECKING:
+    from knative.local.service import Service
 
-Services: TypeAlias = Mapping[tuple[str, str], Service]  # by namespace and name
+Services: TypeAlias = "Mapping[tuple[str, str], Service]"  # by namespace and name
 
 _LOCAL_DOMAIN = b"localhost"
-_CLUSTER_SUFFIXES = (".svc.cluster.local", ".svc")
+# What a name inside a cluster ends with, the longest first.
+CLUSTER_SUFFIXES = (".svc.cluster.local", ".svc")
 
 
 def by_host(services: Services, host: str, *, outside: bool) -> tuple[Service, str | None] | None:
@@ -26,7 +28,7 @@ def by_host(services: Services, host: str, *, outside: bool) -> tuple[Service, s
         host: Lower case, bare.
         outside: Whether the request comes from outside the engine, for which cluster-local Services are not there.
     """
-    if outside and host.endswith(_CLUSTER_SUFFIXES):
+    if outside and host.endswith(CLUSTER_SUFFIXES):
         return None
     name, _, rest = host.partition(".")
     namespace = rest.partition(".")[0]

@@ -7,16 +7,17 @@ node whose branches with a filter have nodes of their own. Takes manifests that 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from knative.local.delivery import DEFAULT, Policy
 from knative.local.filters import Filter, FilterError, of_trigger
+from knative.local.hosts import CLUSTER_SUFFIXES
 from knative.local.manifests import EVENTING, FLOWS, SERVING, Resource
 
 _CLUSTER = ".svc.cluster.local"
-_BROKER_INGRESS = f"broker-ingress.knative-eventing{_CLUSTER}"
+_BROKER_INGRESS = "broker-ingress.knative-eventing"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Subscription:
         reply: Where an answering event goes; None drops it.
         policy: Tries and waits.
         dead_letters: Where what cannot be delivered goes; None drops it.
+        filtered: Whether its deliveries pass Knative's broker-filter, as a Trigger's do: an answer must then be an
+            event or empty. Of a step's or a sink's, what is no event is passed over.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Subscription:
     reply: Destination | None
     policy: Policy
     dead_letters: Destination | None
+    filtered: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,18 +132,20 @@ class _Builder:
         if broker is None:
             raise Unready(f"there is no Broker {trigger.namespace}/{name}")
         node = broker_node(trigger.namespace, name)
-        delivery = spec.get("delivery") or (broker.data.get("spec") or {}).get("delivery") or DEFAULT
-        yield (
-            node,
-            self._subscription(
-                f"Trigger {trigger.namespace}/{trigger.name}",
-                trigger.namespace,
-                spec["subscriber"],
-                Destination(node=node),
-                delivery,
-                of_trigger(spec),
-            ),
+        brokers = (broker.data.get("spec") or {}).get("delivery")
+        brokers, own = DEFAULT if brokers is None else brokers, spec.get("delivery")
+        # A delivery of its own, even an empty one, has none of the Broker's tries and waits, and yet its sink.
+        delivery = brokers if own is None else own
+        delivery = {**delivery, "deadLetterSink": delivery.get("deadLetterSink") or brokers.get("deadLetterSink")}
+        subscription = self._subscription(
+            f"Trigger {trigger.namespace}/{trigger.name}",
+            trigger.namespace,
+            spec["subscriber"],
+            Destination(node=node),
+            delivery,
+            of_trigger(spec),
         )
+        yield node, replace(subscription, filtered=True)
 
     def _sequence(self, sequence: Resource) -> Iterator[tuple[str, Subscription]]:
         spec, namespace = sequence.data["spec"], sequence.namespace
@@ -206,18 +212,20 @@ class _Builder:
         """A URL; the cluster's own names lead to what runs here."""
         parts = urlsplit(url)
         host = parts.hostname or ""
-        if host == _BROKER_INGRESS:
+        suffix = next((one for one in CLUSTER_SUFFIXES if host.endswith(one)), None)
+        if suffix is None:
+            return Destination(url=url)
+        inside = host.removesuffix(suffix)
+        if inside == _BROKER_INGRESS:
             node = f"broker{parts.path.rstrip('/')}"
             if node not in self._nodes:
                 raise Unready(f"there is no Broker at {url}")
             return Destination(node=node)
-        if host.endswith(_CLUSTER):
-            name, _, namespace = host.removesuffix(_CLUSTER).partition(".")
-            if (SERVING, "Service", namespace, name) not in self._known:
-                raise Unready(f"there is no Service {namespace}/{name} among the manifests")
-            query = f"?{parts.query}" if parts.query else ""
-            return Destination(host=f"{name}.{namespace}", path=(parts.path or "/") + query)
-        return Destination(url=url)
+        name, _, namespace = inside.partition(".")
+        if (SERVING, "Service", namespace, name) not in self._known:
+            raise Unready(f"there is no Service {namespace}/{name} among the manifests")
+        query = f"?{parts.query}" if parts.query else ""
+        return Destination(host=inside, path=(parts.path or "/") + query)
 
 
 def _step(sequence: Resource, index: int) -> str:

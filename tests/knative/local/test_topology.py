@@ -83,6 +83,15 @@ def test_a_triggers_own_delivery_replaces_the_brokers(graph):
     assert graph(trigger("t", ref("Service", "f"))).nodes["broker/default/b"][0].policy.retry == 10
 
 
+@pytest.mark.parametrize("own", [{"retry": 2}, {}, {"retry": 2, "deadLetterSink": None}])
+def test_a_trigger_with_a_delivery_of_its_own_keeps_the_brokers_dead_letter_sink_and_nothing_else(graph, own):
+    delivery = {"retry": 7, "backoffPolicy": "linear", "backoffDelay": "PT1S", "deadLetterSink": ref("Service", "g")}
+    broker = {**BROKER, "metadata": {"name": "c"}, "spec": {"delivery": delivery}}
+    one = only(graph(broker, trigger("t", ref("Service", "f"), broker="c", delivery=own)), "broker/default/c")
+    assert one.dead_letters == Destination(host="g.default")
+    assert (one.policy.retry, one.policy.delay) == (own.get("retry", 0), 0.0)
+
+
 def test_a_sequence_is_a_chain_of_nodes(graph):
     steps = [ref("Service", "f"), ref("Service", "g")]
     topology = graph(flow("Sequence", "s", steps=steps, reply=ref("Broker", "b", "eventing.knative.dev/v1")))
@@ -114,6 +123,8 @@ def test_a_branch_with_a_filter_has_a_node_of_its_own(graph):
     [
         ("http://example.org/x?y=1", Destination(url="http://example.org/x?y=1")),
         ("http://f.default.svc.cluster.local/x?y=1", Destination(host="f.default", path="/x?y=1")),
+        ("http://f.default.svc/x?y=1", Destination(host="f.default", path="/x?y=1")),
+        ("http://broker-ingress.knative-eventing.svc/default/b", Destination(node="broker/default/b")),
         (
             "http://broker-ingress.knative-eventing.svc.cluster.local/default/b",
             Destination(node="broker/default/b"),
@@ -136,6 +147,7 @@ def test_a_path_below_a_service(graph):
         (trigger("t", ref("Service", "f"), broker="missing"), "no Broker default/missing"),
         (trigger("t", ref("Sequence", "s", "flows.knative.dev/v1")), "no Sequence default/s"),
         (trigger("t", {"uri": "http://missing.default.svc.cluster.local"}), "no Service default/missing"),
+        (trigger("t", {"uri": "http://missing.default.svc"}), "no Service default/missing"),
         (trigger("t", ref("Service", "f"), filters=[{"cesql": "TRUE"}]), "cesql"),
     ],
 )
