@@ -27,8 +27,8 @@ from knative.local.topology import Destination, Subscription, build
 
 # As many deliveries at once to one target: more than its pods take, so that the autoscaler sees the demand.
 IN_FLIGHT = 100
-_PRUNE_EVERY = 500
-# Knative's code and words for an answer that is neither an event nor empty; it is tried again like any 5xx.
+_PRUNE_EVERY = 500  # events, those that come of others included
+# Knative's code and words for a Trigger's answer that is neither an event nor empty; it is tried again like any 5xx.
 _NO_EVENT = 502
 _NO_EVENT_SAID = (
     b"received a non-empty response not recognized as CloudEvent. "
@@ -78,6 +78,7 @@ class Broker:
         self._room: defaultdict[Destination, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(IN_FLIGHT))
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._pruned = 0  # the number of the event with which the log was last pruned
         self._stopping = False
 
     # Life
@@ -91,17 +92,27 @@ class Broker:
         pending = await self.log.run(self.log.pending)
         for due in pending:
             self._schedule(due)
+        self._keep(self._prune())
         return len(pending)
 
-    async def stop(self) -> None:
-        """Let go of everything; what is under way stays pending in the log."""
+    async def drain(self, within: float) -> None:
+        """Begin no delivery any more, and let those under way end, for so many seconds.
+
+        What is left stays pending in the log, and so does what fails from now on, since the engine may be the reason.
+        """
         self._stopping = True
         for timer in self._timers.values():
             timer.cancel()
         tasks = list(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks, timeout=within)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """Let go of everything; what is under way stays pending in the log."""
+        await self.drain(0.0)
         self.activity.end()
         await asyncio.to_thread(self.log.close)
 
@@ -120,9 +131,7 @@ class Broker:
         """
         seq, dues = await self.log.run(self.ingress.admitted(node, event))
         self.activity.tell("accepted", event=seq, id=event.id, type=event.type, source=event.source, node=node)
-        self._start(dues)
-        if seq % _PRUNE_EVERY == 0:
-            self._keep(self._prune())
+        self._entered(seq, dues)
         return seq
 
     async def _prune(self) -> None:
@@ -133,9 +142,13 @@ class Broker:
 
     # Out
 
-    def _start(self, dues: Iterable[Due]) -> None:
+    def _entered(self, seq: int, dues: Iterable[Due]) -> None:
+        """An event is in the log under this number: begin its deliveries, and see to it that the log does not grow."""
         for due in dues:
             self._schedule(due)
+        if seq >= self._pruned + _PRUNE_EVERY and not self._stopping:
+            self._pruned = seq
+            self._keep(self._prune())
 
     def _schedule(self, due: Due) -> None:
         if self._stopping:
@@ -168,6 +181,8 @@ class Broker:
         subscription = self.ingress.topology.subscription(due.subscription)
         policy = subscription.policy if subscription else Policy.of(DEFAULT)
         async with self._room[to]:
+            if self._stopping:
+                return
             stored = await self.log.run(lambda db: self.log.event(db, due.event))
             if stored is None:
                 return
@@ -214,18 +229,24 @@ class Broker:
         answer: Answer,
         seconds: float,
     ) -> None:
-        reply: Event | None = None
         if answer.status is not None and 200 <= answer.status < 300:
-            reply, answer = _reply(answer)
-        if answer.status is not None and 200 <= answer.status < 300:
-            destination = subscription.reply if subscription and due.kind == "subscriber" else None
-            if reply is None or destination is None:
+            taken = subscription if due.kind == "subscriber" else None
+            onwards = taken.reply if taken else None
+            reply, malformed = _reply(answer)
+            if taken and taken.filtered and (malformed or (reply is None and answer.body)):
+                answer = Answer(_NO_EVENT, body=malformed or _NO_EVENT_SAID)
+            elif onwards is None or (reply is None and not malformed):
                 await self._settle(due, stored, "done", answer, seconds)
                 return
-            if stored.ttl > 1:
-                await self._answered(due, stored, destination, reply, answer, seconds)
+            elif reply is None:
+                to, answer = onwards, Answer(400, body=malformed)
+            elif stored.ttl > 1:
+                await self._answered(due, stored, onwards, reply, answer, seconds)
                 return
-            to, answer = destination, Answer(400, body=f"{TTL} is spent: events go in a circle".encode())
+            else:
+                to, answer = onwards, Answer(400, body=f"{TTL} is spent: events go in a circle".encode())
+        if retried(answer.status) and self._stopping:
+            return
         wait = policy.wait(due.attempts + 1) if retried(answer.status) else None
         if wait is not None:
             again = self._clock() + wait
@@ -253,7 +274,7 @@ class Broker:
 
         seq, dues = await self.log.run(work)
         self._tell_of(due, stored, "delivered", answer, seconds, reply=seq, reply_type=reply.type, to=str(destination))
-        self._start(dues)
+        self._entered(seq, dues)
 
     async def _bury(
         self,
@@ -264,27 +285,33 @@ class Broker:
         answer: Answer,
         seconds: float,
     ) -> None:
-        """No more tries: to the dead-letter sink, or nowhere."""
+        """No more tries: to the dead-letter sink, or nowhere.
+
+        Of a reply that cannot be delivered it is the event that it answers which goes there, as in Knative's
+        dispatcher: the sink can send that one in again, and has the failure beside it.
+        """
         sink = subscription.dead_letters if subscription and due.kind != "dead-letter" else None
         if sink is None or (sink.node and stored.ttl <= 1):
             await self._settle(due, stored, "dropped", answer, seconds)
             return
         extra = error_attributes(str(to), answer.status, answer.body)
 
-        def work(db: sqlite3.Connection) -> list[Due]:
+        def work(db: sqlite3.Connection) -> tuple[int, list[Due]]:
             now = self._clock()
             code, error = answer.status, _said(answer)
             self.log.settle(db, due, "dead", code=code, error=error, seconds=seconds, now=now)
+            answered = self.log.event(db, stored.parent) if due.kind == "reply" and stored.parent else None
+            buried = answered or stored
             if not sink.node:
-                return [self.log.bury(db, due, addressed(sink), extra, now)]
-            beside = self.log.file(stored.digest) if stored.digest else None
-            data = stored.data if beside is None else beside.read_bytes() if beside.exists() else None
-            attributes = {**stored.attributes, **extra}
-            return self.ingress.enter(db, sink.node, attributes, data, stored.ttl - 1, stored, due.subscription)[1]
+                return buried.seq, [self.log.bury(db, due, buried.seq, addressed(sink), extra, now)]
+            beside = self.log.file(buried.digest) if buried.digest else None
+            data = buried.data if beside is None else beside.read_bytes() if beside.exists() else None
+            attributes = {**buried.attributes, **extra}
+            return self.ingress.enter(db, sink.node, attributes, data, stored.ttl - 1, buried, due.subscription)
 
-        dues = await self.log.run(work)
+        seq, dues = await self.log.run(work)
         self._tell_of(due, stored, "dead", answer, seconds, to=str(sink))
-        self._start(dues)
+        self._entered(seq, dues)
 
     async def _settle(
         self, due: Due, stored: Stored, state: str, answer: Answer, seconds: float, again: float | None = None
@@ -309,15 +336,12 @@ class Broker:
         self.activity.tell(kind, **named, subscription=due.subscription, **tried, **error, **more)
 
 
-def _reply(answer: Answer) -> tuple[Event | None, Answer]:
-    """The event in an answer, if there is one; the answer is a failure if its body is anything else."""
+def _reply(answer: Answer) -> tuple[Event | None, bytes]:
+    """The event in an answer, if it claims to be one, and what is wrong with it if it cannot be read."""
     try:
-        event = events.decode(answer.headers, answer.body)
+        return events.decode(answer.headers, answer.body), b""
     except Problem as problem:
-        return None, Answer(_NO_EVENT, body=f"the answer is no valid event: {problem.detail}".encode())
-    if event is None and answer.body:
-        return None, Answer(_NO_EVENT, body=_NO_EVENT_SAID)
-    return event, answer
+        return None, f"the answer is no valid event: {problem.detail}".encode()
 
 
 def _said(answer: Answer) -> str:

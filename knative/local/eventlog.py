@@ -64,6 +64,7 @@ class Stored:
         size: Bytes of its data.
         ttl: How often it may enter a broker again.
         root: Number of the event that began the chain.
+        parent: Number of the event that it answers, or follows in the graph; None for one from outside.
     """
 
     seq: int
@@ -74,6 +75,7 @@ class Stored:
     size: int
     ttl: int
     root: int
+    parent: int | None
 
 
 @dataclass(frozen=True)
@@ -166,10 +168,16 @@ class EventLog(Journal):
         return Due(key, event, subscription, kind, target, extra, 0, now)
 
     def bury(
-        self, db: sqlite3.Connection, due: Due, target: Mapping[str, str], extra: Mapping[str, str], now: float
+        self,
+        db: sqlite3.Connection,
+        due: Due,
+        event: int,
+        target: Mapping[str, str],
+        extra: Mapping[str, str],
+        now: float,
     ) -> Due:
-        """A new delivery of the same event to a dead-letter sink."""
-        return self._add(db, due.event, due.subscription, "dead-letter", target, extra, now)
+        """A new delivery to a dead-letter sink, in place of one that failed: of its event, or the one that answers."""
+        return self._add(db, event, due.subscription, "dead-letter", target, extra, now)
 
     def settle(
         self,
@@ -220,12 +228,12 @@ class EventLog(Journal):
     def event(self, db: sqlite3.Connection, seq: int) -> Stored | None:
         """One event by its number."""
         row = db.execute(
-            "select seq, node, attributes, data, digest, size, ttl, root from events where seq = ?", (seq,)
+            "select seq, node, attributes, data, digest, size, ttl, root, parent from events where seq = ?", (seq,)
         ).fetchone()
         if row is None:
             return None
-        number, node, attributes, data, digest, size, ttl, root = row
-        return Stored(number, node, _attributes(attributes), data, digest, size, ttl, root)
+        number, node, attributes, data, digest, size, ttl, root, parent = row
+        return Stored(number, node, _attributes(attributes), data, digest, size, ttl, root, parent)
 
     def prune(self, db: sqlite3.Connection, kept: int = KEPT, kept_bytes: int = KEPT_BYTES) -> int:
         """Forget the oldest chains of which nothing is pending.

@@ -83,7 +83,8 @@ class Ingress:
         now = self._clock()
         arrival = Arrival(node, attributes, data, ttl, deliveries, via)
         seq, dues = self._log.arrive(db, arrival, parent, now)
-        here = Stored(seq, node, attributes, None, None, len(data or b""), ttl, parent.root if parent else seq)
+        root, above = (parent.root, parent.seq) if parent else (seq, None)
+        here = Stored(seq, node, attributes, None, None, len(data or b""), ttl, root, above)
         for one in taking:
             if one.subscriber.node and ttl > 1:
                 dues += self.enter(db, one.subscriber.node, attributes, data, ttl - 1, here, one.name)[1]

@@ -197,6 +197,98 @@ def test_a_sink_that_fails_is_tried_again_and_does_not_go_in_a_circle(run):
     assert world.broker.activity.counts["dropped"] == 1
 
 
+@pytest.mark.parametrize("said", [Answer(200, body=b"OK"), Answer(200, body=b'{"kept":1}'), Answer(202)])
+def test_a_sink_may_answer_what_it_likes(run, said):
+    """Only a Trigger's subscriber is held to events: Knative's dispatcher passes a sink's words over."""
+    world = run(
+        one_event(),
+        broker_object(**SINK),
+        typed("one", "f", "up"),
+        f=lambda event: Answer(422),
+        sink=lambda event: said,
+    )
+    assert len(world.to("sink")) == 1
+    assert (world.broker.activity.counts["dropped"], world.broker.activity.counts["delivered"]) == (0, 1)
+
+
+@pytest.mark.parametrize("reply", [ref("Service", "sink"), None])
+def test_what_is_no_event_ends_a_sequence_without_a_failure(run, reply):
+    world = run(
+        one_event(),
+        broker_object(),
+        trigger("in", ref("Sequence", "s", "flows.knative.dev/v1")),
+        flow("Sequence", "s", steps=[{**ref("Service", "f"), "delivery": {**QUICK, **SINK}}], reply=reply),
+        f=lambda event: Answer(200, body=b"OK"),
+    )
+    assert [name for name, _ in world.sent] == ["f"]
+    assert world.broker.activity.counts["delivered"] == 1
+
+
+def test_where_replies_go_may_answer_what_it_likes(run):
+    world = run(
+        one_event(),
+        broker_object(),
+        trigger("in", ref("Sequence", "s", "flows.knative.dev/v1")),
+        flow("Sequence", "s", steps=[ref("Service", "f")], reply=ref("Service", "g")),
+        f=lambda event: replying("counted"),
+        g=lambda event: Answer(200, body=b"thanks"),
+    )
+    assert [name for name, _ in world.sent] == ["f", "g"]
+    assert world.broker.activity.counts["delivered"] == 2
+
+
+def test_a_malformed_event_of_a_step_is_refused_by_the_next_as_a_channel_refuses_it(run):
+    steps = [{**ref("Service", "f"), "delivery": {**QUICK, **SINK}}, ref("Service", "g")]
+    world = run(
+        one_event(),
+        broker_object(),
+        trigger("in", ref("Sequence", "s", "flows.knative.dev/v1")),
+        flow("Sequence", "s", steps=steps),
+        f=lambda event: Answer(200, (("content-type", "application/cloudevents+json"),), b"{"),
+    )
+    assert [name for name, _ in world.sent] == ["f", "sink"]
+    assert world.to("sink")[0].get("knativeerrorcode") == "400"
+
+
+def test_of_a_reply_that_cannot_be_delivered_the_event_is_the_dead_letter(run):
+    large = b"x" * (INLINE_BYTES + 1)
+    steps = [{**ref("Service", "f"), "delivery": {**QUICK, **SINK}}]
+    world = run(
+        one_event(incoming(subject="a.jpg", data=large)),
+        broker_object(),
+        trigger("in", ref("Sequence", "s", "flows.knative.dev/v1")),
+        flow("Sequence", "s", steps=steps, reply=ref("Service", "g")),
+        f=lambda event: replying("counted"),
+        g=lambda event: Answer(422, body=b"no room"),
+    )
+    assert [event.type for event in world.to("g")] == ["counted"]
+    (letter,) = world.to("sink")
+    assert (letter.id, letter.type, letter.get("subject")) == ("1", "up", "a.jpg")
+    assert world.log.file(letter.get("dataref").rpartition("/")[2]).read_bytes() == large
+    assert letter.get("knativeerrorcode") == "422"
+    assert letter.get("knativeerrordest") == "http://g.default.svc.cluster.local/"
+    assert base64.b64decode(letter.get("knativeerrordata")) == b"no room"
+
+
+def test_the_event_of_a_failed_reply_enters_a_broker_that_is_the_sink(run):
+    back = {"deadLetterSink": ref("Broker", "b", "eventing.knative.dev/v1")}
+    world = run(
+        one_event(),
+        broker_object(),
+        typed("dead", "sink", "up", filters=[{"prefix": {"knativeerrorcode": "4"}}]),
+        trigger(
+            "in", ref("Sequence", "s", "flows.knative.dev/v1"), filters=[{"not": {"prefix": {"knativeerrorcode": "4"}}}]
+        ),
+        flow(
+            "Sequence", "s", steps=[{**ref("Service", "f"), "delivery": {**QUICK, **back}}], reply=ref("Service", "g")
+        ),
+        f=lambda event: replying("counted"),
+        g=lambda event: Answer(422),
+    )
+    (letter,) = world.to("sink")
+    assert (letter.id, letter.type, letter.get("knativeerrorcode"), letter.data) == ("1", "up", "422", b"x")
+
+
 def test_a_circle_ends_when_the_ttl_is_spent(run):
     world = run(
         one_event(incoming(knativebrokerttl="5")),
@@ -267,6 +359,87 @@ def test_what_was_under_way_goes_on_in_the_next_run(tmp_path):
 
     asyncio.run(asyncio.wait_for(first(), 20))
     asyncio.run(asyncio.wait_for(second(), 20))
+
+
+def test_deliveries_under_way_end_before_the_broker_does_and_none_begins(run):
+    """A restart does not run a function again that had all but answered."""
+
+    async def play(world: World) -> None:
+        await world.broker.accept(NODE, incoming())
+        while not world.sent:
+            await asyncio.sleep(0.002)
+        draining = asyncio.create_task(world.broker.drain(10))
+        await asyncio.sleep(0)
+        await world.broker.accept(NODE, incoming("late"))
+        await draining
+        totals = await world.log.run(event_history.totals)
+        assert (totals["done"], totals["pending"]) == (1, 2), "done; its reply and the late event wait for the next run"
+
+    async def slow(event: Event) -> Answer:
+        await asyncio.sleep(0.1)
+        return replying("counted")
+
+    world = run(play, broker_object(), typed("one", "f", "up"), typed("two", "g", "counted"), f=slow)
+    assert [(name, event.id) for name, event in world.sent] == [("f", "1")]
+
+
+@pytest.mark.parametrize("status", [None, 503])
+def test_what_fails_while_the_broker_ends_is_left_to_the_next_run(run, status):
+    """The pod that refused was being stopped: without retries it would be a dead letter."""
+
+    async def play(world: World) -> None:
+        await world.broker.accept(NODE, incoming())
+        while not world.sent:
+            await asyncio.sleep(0.002)
+        await world.broker.drain(10)
+        assert (await world.log.run(event_history.totals))["pending"] == 1
+
+    async def slow(event: Event) -> Answer:
+        await asyncio.sleep(0.05)
+        return Answer(status)
+
+    run(play, broker_object(retry=0, **SINK), typed("one", "f", "up"), f=slow)
+
+
+def test_the_log_is_pruned_as_it_grows_whatever_numbers_its_events_have(run, monkeypatch):
+    """With one reply an event those that come from outside have odd numbers only."""
+    monkeypatch.setattr("knative.local.broker._PRUNE_EVERY", 10)
+
+    async def play(world: World) -> None:
+        prune = world.log.prune
+        world.log.prune = lambda db: prune(db, 20)
+        for number in range(50):
+            seq = await world.broker.accept(NODE, incoming(str(number)))
+            assert seq % 2
+            totals = await world.settle()
+            assert totals["events"] <= 20 + 10 + 2
+
+    run(play, broker_object(), typed("one", "f", "up"), f=lambda event: replying("counted"))
+
+
+def test_replies_alone_let_the_log_be_pruned(run, monkeypatch):
+    monkeypatch.setattr("knative.local.broker._PRUNE_EVERY", 10)
+
+    async def play(world: World) -> None:
+        pruned = []
+        world.log.prune = pruned.append
+        await world.broker.accept(NODE, incoming())
+        await world.settle()
+        assert len(pruned) >= 2
+
+    circle = typed("circle", "f", "up")
+    run(play, broker_object(), circle, f=lambda event: replying("up", knativebrokerttl="30"))
+
+
+def test_a_log_that_has_grown_is_pruned_at_the_start(run):
+    async def play(world: World) -> None:
+        pruned = []
+        world.log.prune = pruned.append
+        await world.broker.start()
+        await world.broker.drain(10)
+        assert len(pruned) == 1
+
+    run(play, broker_object())
 
 
 def test_a_subscription_that_is_gone_drops_what_was_pending(tmp_path):
