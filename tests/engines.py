@@ -118,10 +118,9 @@ class EngineProcess:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.wait(lambda: any(line.startswith("Console") for line in self.lines), "the greeting")
-        found = re.search(r":(\d+)/", next(line for line in self.lines if line.startswith("Console")))
+        found = re.search(r"(http://\S+:(\d+))/", next(line for line in self.lines if line.startswith("Console")))
         assert found
-        self.port = int(found[1])
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url, self.port = found[1], int(found[2])
 
     def write(self, *services: Mapping[str, Any]) -> None:
         """Put the manifest in place at once, as a careful editor does."""

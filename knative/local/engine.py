@@ -9,12 +9,12 @@ Other parts join it before `start`, as the broker does in `mount(engine)`:
 
     engine.app.router.add_post("/_knative/…", handler)   # served on the engine's own port, under any host
     engine.app.on_startup.append(begin)                  # aiohttp's hooks: begin(app) once, in the loop
-    engine.on_stop.append(end)                           # async, awaited before the pods are stopped
+    engine.on_stop.append(end)                           # await end(seconds), while requests under way end
     engine.on_apply.append(take)                         # take(manifests), now and after every change
     engine.environment["NAME"] = "value"                 # for every pod that is started from now on
     response = await engine.route.call("exif.default", "POST", "/", headers, body)   # wakes it from zero
 
-`engine.manifests` is what was applied last, `engine.port` the route's port, `engine.clock()` the time.
+`engine.manifests` is what was applied last, `engine.origin` the route's address, `engine.clock()` the time.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import Any
 
 from aiohttp import web
 
-from knative.local import limits
+from knative.local import hosts, limits
 from knative.local.manifests import Manifests, parse_autoscaler_config, parse_defaults
 from knative.local.process import Warden
 from knative.local.revision import Revision
@@ -118,6 +118,7 @@ class Engine:
         on_apply, on_change, on_stop: See the module's first lines; ``on_change`` is called after any change of a
             Service, a pod or a decision.
         started: When, by the clock.
+        host, port: Of URLs that lead to the route, once ``bound``.
     """
 
     def __init__(
@@ -139,10 +140,11 @@ class Engine:
         self.clock = clock or steady_clock()
         self.started = self.clock()
         self.port = 0
+        self.host = "127.0.0.1"
         self.manifests = NOTHING
         self.on_apply: list[Callable[[Manifests], None]] = []
         self.on_change: list[Callable[[], None]] = []
-        self.on_stop: list[Callable[[], Awaitable[None]]] = []
+        self.on_stop: list[Callable[[float], Awaitable[None]]] = []
         self._write = write or (lambda _name, _line: None)
         self.say = say
         self._token = f"{MARK}={uuid.uuid4().hex}"
@@ -266,9 +268,19 @@ class Engine:
 
     # Life
 
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port under which this machine reaches the route."""
+        return f"http://{self.host}:{self.port}"
+
+    def bound(self, sock: socket.socket) -> None:
+        """Know the address of the route before it is served: what joins the engine may tell it to pods."""
+        address, self.port = sock.getsockname()[:2]
+        self.host = hosts.reached(address)
+
     async def start(self, sock: socket.socket) -> None:
         """Listen, and begin to decide."""
-        self.port = sock.getsockname()[1]
+        self.bound(sock)
         await self.route.start(sock)
         self._loop_task = asyncio.get_running_loop().create_task(self._decide())
 
@@ -289,14 +301,18 @@ class Engine:
                         revision.tick()
 
     async def stop(self, within: float = 9.0) -> None:
-        """End everything: requests under way get a part of the time, then pods are stopped, then killed."""
+        """End everything: requests under way get a part of the time, then pods are stopped, then killed.
+
+        What has joined the engine gets the same part, at the same time: deliveries of events are requests too.
+        """
         if self._loop_task is not None:
             self._loop_task.cancel()
-        for end in self.on_stop:
-            await end()
+        # Begun before the Services are stopped, so that what is refused from then on is known to be refused for that.
+        joined = asyncio.gather(*(end(within * 0.5) for end in self.on_stop))
         closing = asyncio.get_running_loop().create_task(self.route.close(within * 0.5))
         ending = [service.stop("the engine is stopping", within * 0.7) for service in (*self.services, *self._leaving)]
         await asyncio.gather(*ending, return_exceptions=True)
+        await joined
         closing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await closing

@@ -43,7 +43,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def mount(engine: Engine, state: Path | None = None) -> None:
-    """Run the Brokers of the engine's manifests, on its own port, which must be known.
+    """Run the Brokers of the engine's manifests, on its own port. Its address must be known: ``engine.bound``.
 
     Args:
         engine: Not started, with nothing applied.
@@ -76,7 +76,7 @@ class Eventing:
         self._engine = engine
         self._folder = folder
         self._keep = keep
-        self._origin = f"http://127.0.0.1:{engine.port}"
+        self._origin = engine.origin
         self._session: aiohttp.ClientSession | None = None
         self._running = False
         self._failure = ""
@@ -140,10 +140,11 @@ class Eventing:
         if pending:
             self._engine.say(f"events: {pending} deliveries were pending and go on")
 
-    async def _stop(self) -> None:
+    async def _stop(self, within: float) -> None:
         self._stopping.set()
         kept: int | None = None
         if self.broker is not None:
+            await self.broker.drain(within)
             with contextlib.suppress(sqlite3.Error, OSError):
                 kept = (await self.broker.log.run(event_history.totals))["events"]
             await self.broker.stop()

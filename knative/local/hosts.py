@@ -82,6 +82,17 @@ def is_this_machine(host: bytes) -> bool:
     return True
 
 
+def reached(address: str) -> str:
+    """The host of URLs that lead to a socket bound to an address: the machine's own where it is bound to all of them.
+
+    An IPv6 address stands in brackets.
+    """
+    bound = ipaddress.ip_address(address)
+    if bound.is_unspecified:
+        return "127.0.0.1" if bound.version == 4 else "[::1]"
+    return str(bound) if bound.version == 4 else f"[{bound}]"
+
+
 def names_a_service(host: bytes) -> bool:
     """Whether a host is of the form that only Services have: ``name.namespace.localhost``."""
     return bare(host).endswith(b"." + _LOCAL_DOMAIN)

@@ -164,7 +164,7 @@ async def _serve(options: argparse.Namespace, paths: Sequence[Path], manifests: 
     )
     status.mount(engine)
     console.mount(engine)
-    engine.port = sock.getsockname()[1]
+    engine.bound(sock)
     if options.state is None and options.port == 0:
         eventing.stateless(engine)
     else:
@@ -249,11 +249,14 @@ def _apply(engine: Engine, paths: Sequence[Path], fingerprint: str) -> None:
 
 def greeting(engine: Engine) -> list[str]:
     """Where everything is, and three things to try."""
-    here = f"http://127.0.0.1:{engine.port}"
+    here = engine.origin
     public = [service for service in engine.services if service.public]
     lines = [f"Console  {here}/"]
+    # Names below localhost lead to the first address of the loopback, and to no other.
+    named = engine.host in ("127.0.0.1", "[::1]")
     lines += [
-        f"Service  {here}/{service.name}  or  http://{service.name}.{service.namespace}.localhost:{engine.port}/"
+        f"Service  {here}/{service.name}"
+        + (f"  or  http://{service.name}.{service.namespace}.localhost:{engine.port}/" if named else "")
         for service in public
     ]
     if {"histogram", "exif", "stress"} <= {service.name for service in public}:

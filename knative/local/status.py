@@ -165,7 +165,7 @@ class _Streams:
         self._open: set[asyncio.Task[Any]] = set()
         engine.on_change.append(self._changed.set)
 
-    async def close(self) -> None:
+    async def close(self, _within: float) -> None:
         """End all streams, so that their connections do not hold the engine up."""
         for task in self._open:
             task.cancel()

@@ -14,6 +14,7 @@ import requests
 
 from functions.client import events as client_events
 from functions.client import send as client_send
+from knative.local import serve
 from knative.local.eventlog import Arrival, EventLog
 from knative.local.manifests import load
 from tests.engines import EngineProcess, service
@@ -43,6 +44,15 @@ def folder(tmp_path):
 
 def object_of(kind: str, name: str, api: str, **spec: Any) -> dict[str, Any]:
     return {"apiVersion": api, "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+def listens(address: str) -> bool:
+    """Whether this machine has an address: some have no IPv6."""
+    try:
+        serve.listen(address, 0).close()
+    except OSError:
+        return False
+    return True
 
 
 def to_hello(name: str, path: str, retry: int, delay: str) -> dict[str, Any]:
@@ -88,6 +98,52 @@ def test_overload_is_seen_waiting_and_an_answer_that_is_no_event_is_a_failure(tm
     assert (delivered["chatty"]["state"], delivered["chatty"]["code"]) == ("dropped", 502)
     assert delivered["chatty"]["attempts"] == 2
     assert "either empty or a valid CloudEvent" in delivered["chatty"]["error"]
+
+
+def test_a_delivery_under_way_ends_before_the_engine_does_and_is_not_made_again(tmp_path):
+    ledger, state = tmp_path / "ledger", tmp_path / "state"
+    slow = to_hello("slow", "/?sleep=2&size=0&id=done", 0, "PT1S")
+    objects = [service(environment={"LEDGER": str(ledger)}), object_of("Broker", "b", "eventing.knative.dev/v1"), slow]
+    engine = EngineProcess(tmp_path, *objects, arguments=("--state", str(state)))
+    engine.wait_pods(1)
+    url = f"{engine.url}/_knative/broker/default/b"
+    assert requests.post(url, headers={**CE, "ce-id": "1", "ce-type": "slow"}, timeout=10).status_code == 202
+    engine.wait(lambda: engine.pods()[0]["inFlight"], "the delivery at the pod")
+    assert engine.stop() == 0
+    assert ledger.read_text() == "done\n"
+    again = EngineProcess(tmp_path, *objects, arguments=("--state", str(state)))
+    try:
+        (event,) = requests.get(f"{again.url}/_knative/events", timeout=10).json()["events"]
+        assert [(one["state"], one["attempts"]) for one in event["deliveries"]] == [("done", 1)]
+    finally:
+        again.stop()
+    assert ledger.read_text() == "done\n"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.2", "::1", "0.0.0.0", "::"])
+def test_large_data_is_fetched_from_the_address_that_the_engine_listens_on(tmp_path, address):
+    if not listens(address):
+        pytest.skip(f"this machine has no {address}")
+    objects = [dict(one.data) for one in load([ROOT / "knative", ROOT / "knative" / "eventing"]).resources]
+    wanted = [one for one in objects if one["metadata"]["name"] in ("images", "exif", "mailbox")]
+    data = encoded(gradient("RGB", (400, 400)), "PNG", compress_level=0)
+    engine = EngineProcess(tmp_path, *wanted, arguments=("--host", address, "--initial-scale", "0"))
+    try:
+        accepted = requests.post(engine.url + BROKER, headers={**CE, "ce-id": "1"}, data=data, timeout=10)
+        assert accepted.status_code == 202
+
+        def settled() -> list[dict[str, Any]]:
+            chain = requests.get(engine.url + accepted.headers["Location"], timeout=10).json()["chain"]
+            deliveries = [one for event in chain for one in event["deliveries"]]
+            return deliveries if deliveries and deliveries[0]["state"] != "pending" else []
+
+        delivered = engine.wait(settled, "the delivery")
+        assert [(one["state"], one["attempts"]) for one in delivered] == [("done", 1)]
+        shown = [line for line in engine.lines if line.startswith("Service  ")]
+        assert shown[0].startswith(f"Service  {engine.url}/exif")
+        assert ("localhost" in shown[0]) == (address != "127.0.0.2")
+    finally:
+        engine.stop()
 
 
 def pixelamp(*arguments: object) -> int:
