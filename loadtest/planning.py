@@ -132,8 +132,8 @@ def plan(
         load = target / (1.0 + target)
         latency = (1.0 + target) * service_seconds
         pods = math.ceil(rate * service_seconds / load - 1e-9)
-        # M/M/1: more than k inside with probability ρ^(k + 1).
-        concurrency = max(2, math.ceil(math.log(_QUEUED_SHARE) / math.log(load)) - 1)
+        # M/M/1: k or more are inside with probability ρ^k, and an arrival sees what the average moment is like.
+        concurrency = max(2, math.ceil(math.log(_QUEUED_SHARE) / math.log(load) - 1e-9))
         cores = 1.0 + given.pod_overhead_cores
     gbits = rate * body_bytes * 8 / 1e9
     needs = {
