@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from loadtest.latency import milliseconds
 from loadtest.wire import multipart, target
 
 EXIT_FAILED, EXIT_MISTAKE, EXIT_INVALID = 1, 2, 3
+MOST_REQUESTS = 50_000_000  # the intended time of each is in memory from the start
 
 
 def report(plan: Plan, result: Result) -> str:
@@ -80,8 +82,13 @@ def plan_of(options: argparse.Namespace) -> Plan:
         ValueError: a value is not as it must be.
         OSError: the file cannot be read.
     """
-    if options.rate <= 0 or options.duration <= 0 or options.connections < 1 or options.timeout <= 0:
-        raise ValueError("--rate, --duration, --timeout and --connections must be above 0")
+    for name in ("rate", "duration", "connections", "timeout", "objective"):
+        if not 0 < getattr(options, name) < math.inf:
+            raise ValueError(f"--{name} must be a number above 0")
+    if options.rate * options.duration > MOST_REQUESTS:
+        raise ValueError(f"--rate times --duration is beyond the {MOST_REQUESTS:,} requests of a run")
+    if options.json and str(options.json) != "-" and (options.json.is_dir() or not options.json.parent.is_dir()):
+        raise ValueError(f"--json {options.json}: no file can be written there")
     headers: dict[str, str] = {}
     for text in options.header:
         name, separator, value = text.partition(":")

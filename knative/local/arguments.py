@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 
 from knative.local import grammar
 
@@ -19,6 +20,21 @@ def seconds(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from None
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text}: a duration cannot be negative")
+    return value
+
+
+def above_zero(text: str) -> float:
+    """A finite number above 0.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: a number above 0 is wanted")
     return value
 
 

@@ -11,7 +11,9 @@ Exit status: 0, 1 where a trace is followed at less than 90 % of its seconds, 2 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from knative.local.annotations import ANNOTATIONS, validate_annotations
-from knative.local.arguments import count, positive, seconds
+from knative.local.arguments import above_zero, count, positive, seconds
 from knative.local.arrivals import Profile, ProfileError
 from knative.local.cluster_config import AutoscalerConfig
 from knative.local.scaling import PREFIX, ScalingSpec
@@ -30,6 +32,7 @@ from knative.local.world import Outcome, World
 
 EXIT_MISTAKE = 2
 AGREEMENT = 0.9
+_FIGURES = ("png", "svg", "pdf")
 
 
 class SimulateError(ValueError):
@@ -79,7 +82,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--cold-start", type=seconds, metavar="1.5s", help="from the decision for a pod to its readiness"
     )
-    parser.add_argument("--start-rate", type=float, metavar="N", help="pods that become ready a second, at most")
+    parser.add_argument("--start-rate", type=above_zero, metavar="N", help="pods that become ready a second, at most")
     parser.add_argument("--timeout", type=seconds, metavar="300s", help="timeoutSeconds")
     parser.add_argument("--activators", type=positive, default=1, metavar="N", help="activators, each queueing 10,000")
     parser.add_argument("--settle", type=seconds, default=0.0, metavar="60s", help="go on after the profile ended")
@@ -90,13 +93,14 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--every", type=positive, metavar="N", help="seconds between the table's rows")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write every second")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="write a figure (png, svg, pdf)")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help=f"write a figure ({', '.join(_FIGURES)})")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     try:
+        _check_outputs(options)
         if options.trace:
             return _run_trace(options)
         variants = variants_of(options)
@@ -122,6 +126,26 @@ def _run_trace(options: argparse.Namespace) -> int:
     )
     _write(options, [("simulated", outcome)], trace)
     return 0 if share >= AGREEMENT else 1
+
+
+def _check_outputs(options: argparse.Namespace) -> None:
+    """Refuse what could not be written before anything is simulated.
+
+    Raises:
+        SimulateError: a folder is missing or closed, the figure's format is none, or nothing is there to draw it.
+    """
+    for name, path in (("--csv", options.csv), ("--plot", options.plot)):
+        if path is None:
+            continue
+        if not path.parent.is_dir():
+            raise SimulateError(f"{name} {path}: there is no folder {path.parent}")
+        if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise SimulateError(f"{name} {path}: this cannot be written")
+    if options.plot:
+        if options.plot.suffix.lower().removeprefix(".") not in _FIGURES:
+            raise SimulateError(f"--plot {options.plot}: a name that ends in one of {', '.join(_FIGURES)} is wanted")
+        if importlib.util.find_spec("matplotlib") is None:
+            raise SimulateError("--plot: matplotlib draws it and is not installed here")
 
 
 def _write(options: argparse.Namespace, outcomes: Sequence[tuple[str, Outcome]], trace: Trace | None) -> None:
@@ -170,7 +194,7 @@ _VARIED: dict[str, Callable[[str], float]] = {
     "service-time": seconds,
     "cold-start": seconds,
     "cores": positive,
-    "scale": float,  # of the offered load
+    "scale": above_zero,  # of the offered load
 }
 
 

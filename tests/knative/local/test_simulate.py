@@ -235,13 +235,29 @@ def test_command_takes_a_measured_run(tmp_path: Path) -> None:
         ["--rate", "10x10s", "--vary", "concurrency=x"],
         ["--rate", "10x10s", "--manifest", "knative/services"],
         ["--trace", "pyproject.toml"],
+        ["--rate", "10x10s", "--vary", "scale=nan"],
+        ["--rate", "10x10s", "--plot", "run.foo"],
+        ["--rate", "10x10s", "--plot", "run"],
+        ["--rate", "10x10s", "--plot", "missing/run.png"],
+        ["--rate", "10x10s", "--plot", "knative"],
+        ["--rate", "10x10s", "--csv", "missing/run.csv"],
+        ["--rate", "10x10s", "--csv", "knative"],
+        ["--trace", "tests/vectors/real_trace_steps.json", "--plot", "missing/run.png"],
     ],
 )
-def test_command_says_what_is_wrong(arguments: list[str]) -> None:
+def test_command_says_what_is_wrong_before_it_simulates(arguments: list[str]) -> None:
     done = command(*arguments)
     assert done.returncode == 2
     assert done.stderr.startswith("simulate: ")
     assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "nan", "inf", "x"])
+def test_pods_start_at_a_rate_above_zero(rate: str) -> None:
+    done = command("--rate", "10x10s", "--start-rate", rate)
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"error: argument --start-rate: {rate}: a number above 0 is wanted\n")
 
 
 def test_an_outcome_without_answers_has_no_latency() -> None:
