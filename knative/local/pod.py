@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import random
 import signal
-import socket
 import time
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -19,20 +18,20 @@ from functools import partial
 from knative.local.exchange import Exchange
 from knative.local.limits import limit
 from knative.local.podspec import PodSpec, expand
+from knative.local.ports import free_port
 from knative.local.probes import Probe, ask, listening
 from knative.local.process import Process
 from knative.local.queue_proxy import QueueProxy
 
 # Kubernetes' alphabet for generated names: no vowels, so no words.
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-# Below the kernel's range for outgoing connections, which would otherwise take a port between its choice and its use.
-_PORTS = range(20000, 32768)
 _EAGER_SECONDS = 0.02  # Knative asks every 50 ms; a request may be waiting
+_COMMAND_SECONDS = 1.0
+_PERIOD_SECONDS = 10.0  # the kubelet's, where a manifest names none
 _LISTENING_SECONDS = 0.005
 _BACK_OFF_SECONDS = 1.0
 _BACK_OFF_MAX_SECONDS = 60.0
 _STEADY_SECONDS = 60.0  # ready for that long, a pod's earlier crashes are forgotten
-_taken: set[int] = set()
 
 
 class PodState(StrEnum):
@@ -47,26 +46,6 @@ class PodState(StrEnum):
 def suffix(length: int) -> str:
     """A random name of Kubernetes' kind."""
     return "".join(random.choices(_ALPHABET, k=length))  # noqa: S311 - a name, not a secret
-
-
-def free_port() -> int:
-    """A port on which nothing listens, and which no other pod of this engine was given.
-
-    Raises:
-        OSError: There is none.
-    """
-    for port in random.sample(_PORTS, len(_PORTS)):
-        if port in _taken:
-            continue
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("0.0.0.0", port))
-            except OSError:
-                continue
-        _taken.add(port)
-        return port
-    raise OSError("no free port left")
 
 
 class Pod:
@@ -143,14 +122,12 @@ class Pod:
         while True:
             began = self._clock()
             try:
-                self.port = free_port()
-                reason = await self._run_once()
+                with free_port() as self.port:
+                    reason = await self._run_once()
             except OSError as error:
                 reason = f"cannot start: {error.strerror or error}"
             except ValueError as error:  # a null byte in an argument or a variable
                 reason = f"cannot start: {error}"
-            finally:
-                _taken.discard(self.port)
             if self._stopping:
                 self.proxy.abort()
                 return
@@ -202,8 +179,8 @@ class Pod:
     async def _watch(self, environment: Mapping[str, str]) -> None:
         """Ask the probes for as long as the process runs."""
         spec = self.spec
-        if spec.startup is not None:
-            await self._until_good(spec.startup, environment)
+        if spec.startup is not None and not await self._starts(spec.startup, environment):
+            return
         alive = None
         if spec.liveness is not None:
             alive = asyncio.get_running_loop().create_task(self._stay_alive(spec.liveness, environment))
@@ -222,6 +199,22 @@ class Pod:
             if alive is not None:
                 alive.cancel()
 
+    async def _starts(self, probe: Probe, environment: Mapping[str, str]) -> bool:
+        """Give the process failureThreshold times periodSeconds to start; kill it after that."""
+        allowed = probe.failure_threshold * (probe.period or _PERIOD_SECONDS)
+        try:
+            async with asyncio.timeout(probe.initial_delay + allowed):
+                await self._until_good(probe, environment)
+        except TimeoutError:
+            self._fail(f"startup probe failed for {allowed:g} s: {self.reason}")
+            return False
+        return True
+
+    def _fail(self, reason: str) -> None:
+        self._write(self.name, f"{reason}; killed".encode())
+        if self._process is not None:
+            self._process.kill()
+
     async def _until_good(self, probe: Probe, environment: Mapping[str, str]) -> None:
         if probe.initial_delay and self.ready_at is None:
             await asyncio.sleep(probe.initial_delay)
@@ -229,6 +222,8 @@ class Pod:
             if not self._stopping:
                 self.reason = "not listening yet"
             await asyncio.sleep(_LISTENING_SECONDS)
+        # A command is a process each time.
+        pause = min(probe.period or _PERIOD_SECONDS, _COMMAND_SECONDS) if probe.command else _EAGER_SECONDS
         good = 0
         while True:
             wrong = await ask(probe, self.port, environment, self.spec.directory)
@@ -237,7 +232,7 @@ class Pod:
                 return
             if wrong is not None and not self._stopping:
                 self.reason = wrong
-            await asyncio.sleep(_EAGER_SECONDS)
+            await asyncio.sleep(pause)
 
     async def _until_bad(self, probe: Probe, environment: Mapping[str, str]) -> str:
         """Watch a ready pod; a period of 0 means that only a refused connection makes it unready."""
@@ -259,13 +254,11 @@ class Pod:
         await asyncio.sleep(probe.initial_delay)
         bad = 0
         while True:
-            await asyncio.sleep(probe.period or 10.0)
+            await asyncio.sleep(probe.period or _PERIOD_SECONDS)
             wrong = await ask(probe, self.port, environment, self.spec.directory)
             bad = 0 if wrong is None else bad + 1
             if wrong is not None and bad >= probe.failure_threshold:
-                self._write(self.name, f"liveness probe failed {bad} times: {wrong}; killed".encode())
-                if self._process is not None:
-                    self._process.kill()
+                self._fail(f"liveness probe failed {bad} times: {wrong}")
                 return
 
     async def stop(self, within: float | None = None) -> None:

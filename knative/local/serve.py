@@ -75,6 +75,9 @@ def run(options: argparse.Namespace) -> int:
     if options.window is not None and options.window < SHORTEST_WINDOW:
         print(f"--window: at least {SHORTEST_WINDOW}s, since a decision is made every 2 s", file=sys.stderr)
         return EXIT_MISTAKE
+    if options.workdir is not None and not options.workdir.is_dir():
+        print(f"--workdir: {options.workdir} is not a folder", file=sys.stderr)
+        return EXIT_MISTAKE
     try:
         manifests = load(paths)
         if not manifests.services:

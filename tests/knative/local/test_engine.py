@@ -207,6 +207,33 @@ def test_a_hung_pod_is_replaced_by_its_liveness_probe(start: Start) -> None:
     assert engine.get()[0] == 200
 
 
+@pytest.mark.parametrize(
+    "probe", [{"exec": {"command": ["sh", "-c", 'echo $PORT >> "$ASKED"; false']}}, {"tcpSocket": {"port": 8080}}]
+)
+def test_a_pod_that_does_not_start_in_the_time_its_startup_probe_allows_is_restarted(
+    start: Start, tmp_path: Path, probe: dict[str, Any]
+) -> None:
+    asked = tmp_path / "asked"
+    startup = {**probe, "periodSeconds": 1, "failureThreshold": 2}
+    container = {"startupProbe": startup, "ports": [{"containerPort": 8080}]}
+    engine = start(service(container=container, environment={"START_SECONDS": "60", "ASKED": str(asked)}))
+    engine.wait(lambda: "startup probe failed for 2 s: " in engine.output, "verdict", 5)
+    if asked.exists():
+        ports = asked.read_text().split()
+        assert ports.count(ports[0]) == 2  # once a period
+    engine.wait(lambda: any(pod["restarts"] for pod in engine.pods("pending")), "restarted pod")
+    assert not engine.pods()
+
+
+def test_a_pod_that_starts_in_the_time_its_startup_probe_allows_is_left_alone(start: Start) -> None:
+    startup = {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1, "failureThreshold": 3}
+    container = {"startupProbe": startup, "ports": [{"containerPort": 8080}]}
+    engine = start(service(container=container, environment={"START_SECONDS": "1.5"}, annotations={"min-scale": "1"}))
+    engine.wait_pods(1)
+    time.sleep(3)
+    assert [pod["restarts"] for pod in engine.pods()] == [0]
+
+
 def test_arguments_see_the_environment(start: Start) -> None:
     engine = start(
         service(
@@ -565,6 +592,14 @@ def test_a_bad_manifest_is_said_and_nothing_starts(tmp_path: Path, text: str, wo
     assert ended.returncode == 2
     assert word in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_working_directory_that_is_not_there_is_said_and_nothing_starts(tmp_path: Path) -> None:
+    manifest = tmp_path / "services.yaml"
+    manifest.write_text(yaml.safe_dump(service()))
+    ended = serve(str(manifest), "--port", "0", "--workdir", str(tmp_path / "typo"))
+    assert ended.returncode == 2
+    assert ended.stderr == f"--workdir: {tmp_path / 'typo'} is not a folder\n"
 
 
 def test_a_service_without_a_command_cannot_run_here(tmp_path: Path) -> None:
