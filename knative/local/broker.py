@@ -27,7 +27,6 @@ from knative.local.topology import Destination, Subscription, build
 
 # As many deliveries at once to one target: more than its pods take, so that the autoscaler sees the demand.
 IN_FLIGHT = 100
-_PRUNE_EVERY = 500  # events, those that come of others included
 # Knative's code and words for a Trigger's answer that is neither an event nor empty; it is tried again like any 5xx.
 _NO_EVENT = 502
 _NO_EVENT_SAID = (
@@ -78,7 +77,7 @@ class Broker:
         self._room: defaultdict[Destination, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(IN_FLIGHT))
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[int, asyncio.TimerHandle] = {}
-        self._pruned = 0  # the number of the event with which the log was last pruned
+        self._pruning = False
         self._stopping = False
 
     # Life
@@ -92,6 +91,7 @@ class Broker:
         pending = await self.log.run(self.log.pending)
         for due in pending:
             self._schedule(due)
+        self._pruning = True
         self._keep(self._prune())
         return len(pending)
 
@@ -131,7 +131,7 @@ class Broker:
         """
         seq, dues = await self.log.run(self.ingress.admitted(node, event))
         self.activity.tell("accepted", event=seq, id=event.id, type=event.type, source=event.source, node=node)
-        self._entered(seq, dues)
+        self._entered(dues)
         return seq
 
     async def _prune(self) -> None:
@@ -139,15 +139,17 @@ class Broker:
             await self.log.run(self.log.prune)
         except (sqlite3.Error, OSError) as error:
             self.activity.tell("log-failed", error=f"nothing was forgotten: {error}")
+        finally:
+            self._pruning = False
 
     # Out
 
-    def _entered(self, seq: int, dues: Iterable[Due]) -> None:
-        """An event is in the log under this number: begin its deliveries, and see to it that the log does not grow."""
+    def _entered(self, dues: Iterable[Due]) -> None:
+        """An event is in the log: begin its deliveries, and see to it that the log does not grow for ever."""
         for due in dues:
             self._schedule(due)
-        if seq >= self._pruned + _PRUNE_EVERY and not self._stopping:
-            self._pruned = seq
+        if self.log.grown and not self._pruning and not self._stopping:
+            self._pruning = True
             self._keep(self._prune())
 
     def _schedule(self, due: Due) -> None:
@@ -274,7 +276,7 @@ class Broker:
 
         seq, dues = await self.log.run(work)
         self._tell_of(due, stored, "delivered", answer, seconds, reply=seq, reply_type=reply.type, to=str(destination))
-        self._entered(seq, dues)
+        self._entered(dues)
 
     async def _bury(
         self,
@@ -296,22 +298,22 @@ class Broker:
             return
         extra = error_attributes(str(to), answer.status, answer.body)
 
-        def work(db: sqlite3.Connection) -> tuple[int, list[Due]]:
+        def work(db: sqlite3.Connection) -> list[Due]:
             now = self._clock()
             code, error = answer.status, _said(answer)
             self.log.settle(db, due, "dead", code=code, error=error, seconds=seconds, now=now)
             answered = self.log.event(db, stored.parent) if due.kind == "reply" and stored.parent else None
             buried = answered or stored
             if not sink.node:
-                return buried.seq, [self.log.bury(db, due, buried.seq, addressed(sink), extra, now)]
+                return [self.log.bury(db, due, buried.seq, addressed(sink), extra, now)]
             beside = self.log.file(buried.digest) if buried.digest else None
             data = buried.data if beside is None else beside.read_bytes() if beside.exists() else None
             attributes = {**buried.attributes, **extra}
-            return self.ingress.enter(db, sink.node, attributes, data, stored.ttl - 1, buried, due.subscription)
+            return self.ingress.enter(db, sink.node, attributes, data, stored.ttl - 1, buried, due.subscription)[1]
 
-        seq, dues = await self.log.run(work)
+        dues = await self.log.run(work)
         self._tell_of(due, stored, "dead", answer, seconds, to=str(sink))
-        self._entered(seq, dues)
+        self._entered(dues)
 
     async def _settle(
         self, due: Due, stored: Stored, state: str, answer: Answer, seconds: float, again: float | None = None

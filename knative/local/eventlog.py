@@ -18,6 +18,9 @@ INLINE_BYTES = 64 * 1024
 # Settled events that stay in sight, and bytes of their data beside the log.
 KEPT = 10_000
 KEPT_BYTES = 2**30
+# What may come on top of them before the oldest are forgotten.
+_MORE = 500
+_MORE_BYTES = KEPT_BYTES // 8
 
 _SCHEMA = """
 create table if not exists events (
@@ -112,12 +115,21 @@ class Arrival:
 class EventLog(Journal):
     """The log in a folder, which is made if it is not there.
 
+    Attributes:
+        events, beside: Events that have come since the log was last pruned, and bytes of their data beside it.
+
     Raises:
         OSError, sqlite3.Error: the folder cannot be written, or holds something else.
     """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, _SCHEMA)
+        self.events = self.beside = 0
+
+    @property
+    def grown(self) -> bool:
+        """Whether so much has come that it should be pruned."""
+        return self.events >= _MORE or self.beside >= _MORE_BYTES
 
     def arrive(
         self, db: sqlite3.Connection, arrival: Arrival, parent: Stored | None, now: float
@@ -127,7 +139,9 @@ class EventLog(Journal):
         digest: str | None = None
         if data is not None and len(data) > INLINE_BYTES:
             digest = self.keep(data)
+            self.beside += len(data)
             data = None
+        self.events += 1
         attributes = arrival.attributes
         seq = db.execute(
             "insert into events (node, ce_id, source, type, attributes, data, digest, size, ttl, root, parent, via, at)"
@@ -246,6 +260,7 @@ class EventLog(Journal):
         Returns:
             How many events were forgotten.
         """
+        self.events = self.beside = 0
         row = db.execute("select seq from events order by seq desc limit 1 offset ?", (kept,)).fetchone()
         last = row[0] if row else 0
         total = 0

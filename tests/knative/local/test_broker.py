@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -403,7 +404,7 @@ def test_what_fails_while_the_broker_ends_is_left_to_the_next_run(run, status):
 
 def test_the_log_is_pruned_as_it_grows_whatever_numbers_its_events_have(run, monkeypatch):
     """With one reply an event those that come from outside have odd numbers only."""
-    monkeypatch.setattr("knative.local.broker._PRUNE_EVERY", 10)
+    monkeypatch.setattr("knative.local.eventlog._MORE", 10)
 
     async def play(world: World) -> None:
         prune = world.log.prune
@@ -418,11 +419,10 @@ def test_the_log_is_pruned_as_it_grows_whatever_numbers_its_events_have(run, mon
 
 
 def test_replies_alone_let_the_log_be_pruned(run, monkeypatch):
-    monkeypatch.setattr("knative.local.broker._PRUNE_EVERY", 10)
+    monkeypatch.setattr("knative.local.eventlog._MORE", 10)
 
     async def play(world: World) -> None:
-        pruned = []
-        world.log.prune = pruned.append
+        pruned = told(world)
         await world.broker.accept(NODE, incoming())
         await world.settle()
         assert len(pruned) >= 2
@@ -431,10 +431,35 @@ def test_replies_alone_let_the_log_be_pruned(run, monkeypatch):
     run(play, broker_object(), circle, f=lambda event: replying("up", knativebrokerttl="30"))
 
 
+def test_large_data_lets_the_log_be_pruned_long_before_many_events_have_come(run, monkeypatch):
+    monkeypatch.setattr("knative.local.eventlog._MORE_BYTES", 4 * INLINE_BYTES)
+
+    async def play(world: World) -> None:
+        pruned = told(world)
+        for number in range(12):
+            await world.broker.accept(NODE, incoming(str(number), data=bytes([number]) * (INLINE_BYTES + 1)))
+        await world.broker.drain(10)
+        assert 2 <= len(pruned) <= 3
+
+    run(play, broker_object(), typed("one", "f", "other"))
+
+
+def told(world: World) -> list[int]:
+    """How many events each pruning of the world's log forgets, from now on."""
+    forgotten: list[int] = []
+    prune = world.log.prune
+
+    def counted(db: sqlite3.Connection) -> int:
+        forgotten.append(prune(db))
+        return forgotten[-1]
+
+    world.log.prune = counted
+    return forgotten
+
+
 def test_a_log_that_has_grown_is_pruned_at_the_start(run):
     async def play(world: World) -> None:
-        pruned = []
-        world.log.prune = pruned.append
+        pruned = told(world)
         await world.broker.start()
         await world.broker.drain(10)
         assert len(pruned) == 1
