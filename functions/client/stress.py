@@ -34,14 +34,14 @@ def run(chosen: argparse.Namespace) -> int:
         if chosen.cpu:
             answer = service.result("GET", "/cpu", shape={"cpu": (int, float)})
         else:
-            service.timeout = min(LONGEST, service.timeout + _length(chosen))
+            service.timeout = min(LONGEST, service.timeout + length(chosen))
             params = {name: getattr(chosen, name) for name in _PARAMETERS}
             answer = service.result("POST", params=params, shape={"achieved": dict})
     print(output.as_json(answer, sys.stdout, indent=1))
     return 0
 
 
-def _length(chosen: argparse.Namespace) -> float:
+def length(chosen: argparse.Namespace) -> float:
     """Seconds that the work itself takes at most, which is no waiting for an answer: memory is held beside the burn."""
     burn = _DEFAULT_SECONDS if chosen.seconds is None else chosen.seconds
     return max(0.0, burn, chosen.hold or 0.0) + max(0.0, chosen.sleep_ms or 0.0) / 1000

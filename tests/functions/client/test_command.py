@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import io
 import json
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from functions.client import stress
 from functions.client.__main__ import main
 from functions.histogram.analysis import analyse
 from functions.kit.settings import Settings
@@ -294,6 +296,16 @@ def test_stress(servers: Callable[..., FunctionServer], capsys: pytest.CaptureFi
     assert "cpu" in json.loads(capsys.readouterr().out)
     assert main(["stress", "--seconds", "-1", "--url", url]) == 1
     assert "400 Option not allowed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("seconds", "hold", "sleep_ms", "length"),
+    [(None, None, None, 10), (0, None, None, 0), (0, 15, None, 15), (20, 15, 500, 20.5), (-1, None, -5, 0)],
+)
+def test_the_length_of_the_work_comes_on_top_of_the_wait(
+    seconds: float | None, hold: float | None, sleep_ms: float | None, length: float
+) -> None:
+    assert stress.length(argparse.Namespace(seconds=seconds, hold=hold, sleep_ms=sleep_ms)) == length
 
 
 def test_memory_that_is_held_longer_than_the_wait_is_no_failure(servers: Callable[..., FunctionServer]) -> None:

@@ -27,7 +27,8 @@ def photo(tmp_path: Path) -> Path:
 def pixelamp(*arguments: object, shell: str = "", **environment: str) -> subprocess.CompletedProcess[bytes]:
     """The command in a process of its own; `shell` is what is written behind it."""
     command = ["sh", "-c", f'exec "$@" {shell}', "sh", sys.executable, "-m", "functions.client", *map(str, arguments)]
-    variables = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    # Buffered, as for most: what is left in the buffer is written, or cannot be, when the command ends.
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "", **environment}
     return subprocess.run(command, env=variables, capture_output=True, timeout=60, check=False)
 
 
@@ -38,6 +39,12 @@ def test_a_full_disk_is_told(form: str, photo: Path, servers: Callable[..., Func
     ended = pixelamp("histogram", photo, "--url", url, "-o", form, shell=">/dev/full")
     assert ended.stderr.decode() == "pixelamp: standard output: No space left on device\n"
     assert ended.returncode == 4
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full")
+def test_a_full_disk_is_told_of_little_output_too(servers: Callable[..., FunctionServer]) -> None:
+    ended = pixelamp("stress", "--cpu", "--url", servers("stress").url, shell=">/dev/full")
+    assert (ended.returncode, ended.stderr) == (4, b"pixelamp: standard output: No space left on device\n")
 
 
 def test_a_closed_output_is_told(photo: Path, servers: Callable[..., FunctionServer]) -> None:
