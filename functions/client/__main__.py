@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -53,6 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Failed as error:
         return _complain(str(error), error.code)
     except KeyboardInterrupt:
+        # Not an orderly end, which would wait for the threads that wait for answers; and a shell's loop ends with it.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)
         return 130
     except BrokenPipeError:  # `pixelamp … | head`
         output.abandon(sys.stdout)

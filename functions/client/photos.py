@@ -156,18 +156,19 @@ def each(
         except (Failed, OSError) as error:
             return Outcome(path, error=error)
 
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
-        try:
-            for done, outcome in enumerate(pool.map(attempt, paths), 1):
-                if progress is not None:
-                    filled = _BAR * done // len(paths)
-                    progress.write(f"\r{'█' * filled}{'░' * (_BAR - filled)} {done}/{len(paths)} ")
-                    if done == len(paths):
-                        progress.write(f"\r{' ' * (_BAR + 24)}\r")
-                    progress.flush()
-                yield outcome
-        finally:
-            pool.shutdown(cancel_futures=True)
+    pool = ThreadPoolExecutor(max_workers=jobs)
+    try:
+        for done, outcome in enumerate(pool.map(attempt, paths), 1):
+            if progress is not None:
+                filled = _BAR * done // len(paths)
+                progress.write(f"\r{'█' * filled}{'░' * (_BAR - filled)} {done}/{len(paths)} ")
+                if done == len(paths):
+                    progress.write(f"\r{' ' * (_BAR + 24)}\r")
+                progress.flush()
+            yield outcome
+    finally:
+        # Whoever stops listening waits for none that is under way: an answer may take minutes.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def terminal(paths: Sequence[Path]) -> IO[str] | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -145,6 +148,28 @@ def test_no_wait_goes_beyond_the_deadline(script: Script) -> None:
     with service(script, sleeps) as asked, pytest.raises(Refused, match="503"):
         asked.ask("POST", script.url, deadline=time.monotonic() + 2)
     assert sleeps == []
+
+
+@pytest.mark.parametrize("files", [1, 9])
+def test_an_interrupt_ends_the_longest_wait(script: Script, tmp_path: Path, files: int) -> None:
+    script.answers = [(503, "120")] * 20
+    paths = [tmp_path / f"{number}.jpg" for number in range(files)]
+    for path in paths:
+        path.write_bytes(b"x")
+    # A process that is started in the background of a script ignores interrupts, and so do its children.
+    listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    program = f"{listening}from functions.client.__main__ import main; main()"
+    command = [sys.executable, "-c", program, "exif", *map(str, paths), "--url", script.url]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as running:
+        try:
+            while not script.seen:
+                time.sleep(0.01)
+                assert running.poll() is None
+            running.send_signal(signal.SIGINT)
+            _, said = running.communicate(timeout=30)
+        finally:
+            running.kill()
+    assert (running.returncode, said) == (-signal.SIGINT, b"")
 
 
 def test_tries_end(script: Script) -> None:
