@@ -32,9 +32,7 @@ SSE = "text/event-stream"
 MEDIA_TYPES = {"json": JSON, "ndjson": NDJSON, "sse": SSE}
 
 PARAMETERS = (
-    Option(
-        "seconds", number(0, 600), help="length of the burn; 10, or 0 for sleep or memory without a load"
-    ),
+    Option("seconds", number(0, 600), help="length of the burn; 10, or 0 for sleep or memory without a load"),
     Option("load", number(0, 100), help="percent to use of each core, or of the quota; 100"),
     Option("cores", integer(1, 1024), help="processes that burn; 1, or as many as the quota has where relative to it"),
     Option("relative_to", choice(CORE, QUOTA), CORE, help="what the load is a percentage of"),
