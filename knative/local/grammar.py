@@ -226,6 +226,17 @@ def label_value(value: str) -> bool:
     return not value or (len(value) <= 63 and _QUALIFIED.fullmatch(value) is not None)
 
 
+_TAG_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789_-.ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_REPOSITORY_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789_-./"
+
+
+def _check_element(name: str, text: str, characters: str, least: int, most: int) -> None:
+    if not least <= len(text) <= most:
+        raise ValueError(f"{name} must be between {least} and {most} characters in length: {text}")
+    if not set(text) <= set(characters):
+        raise ValueError(f"{name} can only contain the characters `{characters}`: {text}")
+
+
 class Image:
     """An image reference, taken apart: `registry/repository:tag@digest`."""
 
@@ -242,20 +253,18 @@ class Image:
         tagged = colon > name.rfind("/")
         self.digest = digest
         self.tag = name[colon + 1 :] if tagged else ""
+        if self.tag:
+            _check_element("tag", self.tag, _TAG_CHARACTERS, 1, 128)
         base = name[:colon] if tagged else name
-        if tagged and not re.fullmatch(r"[-A-Za-z0-9_.]{1,128}", self.tag):
-            raise ValueError(f"tag can only contain the characters `abc…z0…9_-.ABC…Z`: {self.tag}")
+        if not base:
+            raise ValueError("a repository name must be specified")
         first, slash, rest = base.partition("/")
-        named = slash and ("." in first or ":" in first or first == "localhost")
+        named = slash and ("." in first or ":" in first)
         self.registry = first if named else ""
         self.repository = rest if named else base
+        _check_element("repository", self.repository, _REPOSITORY_CHARACTERS, 2, 255)
         if named and not re.fullmatch(r"(?:[-A-Za-z0-9.]+|\[[0-9a-fA-F:]+\])(?::[0-9]*)?", first):
             raise ValueError(f"registries must be valid RFC 3986 URI authorities: {first}")
-        if not re.fullmatch(r"[a-z0-9_\-./]{2,255}", self.repository):
-            raise ValueError(
-                "repository can only contain the characters `abcdefghijklmnopqrstuvwxyz0123456789_-./`: "
-                f"{self.repository}"
-            )
 
     @property
     def latest(self) -> bool:

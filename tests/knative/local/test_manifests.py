@@ -1,6 +1,7 @@
 """Reading manifests: YAML as Kubernetes takes it, places, folders, configuration."""
 
 import json
+import re
 from fractions import Fraction
 
 import pytest
@@ -235,6 +236,35 @@ def test_any_text_is_read_or_refused_and_nothing_else(text):
 
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
+
+
+@pytest.mark.parametrize(
+    ("reference", "words"),
+    [
+        ("a", "repository must be between 2 and 255 characters in length: a"),
+        ("gcr.io/a", "repository must be between 2 and 255 characters in length: a"),
+        ("gcr.io/", "repository must be between 2 and 255 characters in length: "),
+        ("A/b", "repository can only contain the characters `abcdefghijklmnopqrstuvwxyz0123456789_-./`: A/b"),
+        (":1", "a repository name must be specified"),
+        ("ab:" + "t" * 129, "tag must be between 1 and 128 characters in length: " + "t" * 129),
+        (
+            "ab:!",
+            "tag can only contain the characters `abcdefghijklmnopqrstuvwxyz0123456789_-.ABCDEFGHIJKLMNOPQRSTUVWXYZ`: !",
+        ),
+    ],
+)
+def test_an_image_is_refused_in_the_words_of_go_containerregistry(reference, words):
+    with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
+        grammar.Image(reference)
+
+
+@pytest.mark.parametrize(
+    "reference", ["ab", "ab:", "localhost/a", "localhost:5000/ab:1", "a/", "ab:1@sha256:" + "0" * 64]
+)
+def test_an_image_is_taken_that_go_containerregistry_takes(reference):
+    grammar.Image(reference)
+
+
 NAMES = """spec template metadata annotations containers image env name traffic percent ports resources limits cpu
 volumes emptyDir readinessProbe httpGet securityContext filters not all exact subscriber ref steps branches delivery"""
 names = st.sampled_from(NAMES.split())
