@@ -8,15 +8,29 @@ whose own queues then take what is too much. Source: knative/serving pkg/activat
 from __future__ import annotations
 
 import random
+import resource
+import sys
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 
 from knative.local.breaker import ACTIVATOR_QUEUE, QUEUE_FULL
-from knative.local.exchange import Exchange
+from knative.local.exchange import HELD_BYTES, Exchange
 from knative.local.metrics import ActivatorStats, Report
 from knative.local.queue_proxy import QueueProxy
 
 _FIRST_AVAILABLE_MAX = 3  # containerConcurrency up to which the first pod with room is taken
+
+
+def most_waiting(concurrency: int) -> int:
+    """Requests of a revision that may wait.
+
+    Without containerConcurrency Knative's activator has no limit. This one has that of its process: a request keeps its
+    client's connection while it waits and needs another to a pod, so that half the descriptors can ever be served.
+    """
+    if concurrency:
+        return ACTIVATOR_QUEUE
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if descriptors == resource.RLIM_INFINITY else descriptors // 2
 
 
 class Activator:
@@ -36,6 +50,7 @@ class Activator:
         self.in_path = True
         self.stats = ActivatorStats()
         self._concurrency = concurrency
+        self._most_waiting = most_waiting(concurrency)
         self._clock = clock
         self._record = record
         self._queue: OrderedDict[Exchange, None] = OrderedDict()
@@ -72,7 +87,7 @@ class Activator:
         pod = None if self._queue else self._choose()
         if pod is not None:
             self._send(exchange, pod)
-        elif len(self._queue) >= ACTIVATOR_QUEUE:
+        elif len(self._queue) >= self._most_waiting or (exchange.has_body and Exchange.held > HELD_BYTES):
             exchange.answer(503, QUEUE_FULL)
         else:
             self._queue[exchange] = None

@@ -20,7 +20,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 
 QUEUE_FACTOR = 10  # waiting requests in front of a pod, as a multiple of containerConcurrency
-ACTIVATOR_QUEUE = 10_000  # waiting requests of one revision in the activator
+ACTIVATOR_QUEUE = 10_000  # waiting requests of one revision in the activator, where containerConcurrency is not 0
 CAPACITY_LIMIT = 2**31 - 1
 QUEUE_FULL = "pending request queue full"  # the body of the 503
 

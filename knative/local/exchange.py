@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -31,6 +31,8 @@ HOP_BY_HOP = frozenset(
 RESERVED = frozenset({b"k-proxy-request", b"k-kubelet-probe", b"k-network-probe", b"knative-serving-tag"})
 # A body is held up to here while its request waits for a pod; then the client's connection is not read further.
 PENDING_BYTES = 256 * 1024
+# All that are held together. Then no client is read further, and a request with a body does not wait any more.
+HELD_BYTES = 2**30
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 
@@ -97,7 +99,10 @@ class Exchange:
         upgrade: The protocol the client asks to switch to (``websocket``), or None.
         peer: The client's address.
         status: 0 until an answer has begun.
+        held: Bytes of bodies that are held, of all exchanges together.
     """
+
+    held: ClassVar[int] = 0
 
     __slots__ = (
         "at_activator",
@@ -192,7 +197,8 @@ class Exchange:
         """Keep a piece until somebody takes it; with too many, the client is read no further."""
         self.pending.append(chunk)
         self.pending_bytes += len(chunk)
-        if self.pending_bytes > PENDING_BYTES:
+        Exchange.held += len(chunk)
+        if self.pending_bytes > PENDING_BYTES or Exchange.held > HELD_BYTES:
             self.client.pause_body()
 
     def feed_end(self) -> None:
@@ -203,11 +209,15 @@ class Exchange:
 
     def take_pending(self) -> list[bytes]:
         """The body received so far; the rest goes to the upstream as it comes."""
-        pending, self.pending = self.pending, []
-        if self.pending_bytes > PENDING_BYTES:
+        pending = self.pending
+        self._let_go()
+        if pending:
             self.client.resume_body()
-        self.pending_bytes = 0
         return pending
+
+    def _let_go(self) -> None:
+        Exchange.held -= self.pending_bytes
+        self.pending, self.pending_bytes = [], 0
 
     def answer(self, status: int, text: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         """Answer with a line of text, as Go's ``http.Error`` does, which Knative's own answers use."""
@@ -259,7 +269,7 @@ class Exchange:
         if self.done:
             return
         self.done = True
-        self.pending = []
+        self._let_go()
         for timer in self.timers:
             timer.cancel()
         self.timers = []

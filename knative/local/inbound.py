@@ -80,11 +80,11 @@ class Inbound(asyncio.Protocol):
         self._dispatcher.connections.discard(self)
         self._closing = True
         current, self._current = self._current, None
-        self._backlog.clear()
+        backlog, self._backlog = self._backlog, deque()
         if self._tunnel is not None:
             self._tunnel.cancel()
-        if current is not None:
-            current.client_gone()
+        for exchange in (*backlog, *([current] if current is not None else [])):
+            exchange.client_gone()
 
     def eof_received(self) -> bool:
         """Half-closed, or gone: a short while shows which."""

@@ -84,7 +84,13 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--start-rate", type=above_zero, metavar="N", help="pods that become ready a second, at most")
     parser.add_argument("--timeout", type=seconds, metavar="300s", help="timeoutSeconds")
-    parser.add_argument("--activators", type=positive, default=1, metavar="N", help="activators, each queueing 10,000")
+    parser.add_argument(
+        "--activators",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="activators, each queueing 10,000 where concurrency is limited",
+    )
     parser.add_argument("--settle", type=seconds, default=0.0, metavar="60s", help="go on after the profile ended")
     parser.add_argument(
         "--vary",

@@ -192,9 +192,9 @@ class _Run:
     def _room(self, proxied: bool) -> float:
         """Requests that may still come in: free slots and free places in the queue."""
         limit = self.world.container_concurrency
-        free = max(0.0, self.ready * limit - self.work.active) if limit else float("inf")
-        if not limit and self.ready:
-            return free
+        if not limit:
+            return float("inf")
+        free = max(0.0, self.ready * limit - self.work.active)
         if proxied:
             return free + max(0.0, ACTIVATOR_QUEUE * self.world.activators - (self.queued - self.queued_direct))
         return free + max(0.0, QUEUE_FACTOR * limit * self.ready - self.queued_direct)

@@ -38,7 +38,7 @@ class World:
         cold_start_seconds: from the decision for a pod to its readiness.
         start_rate: pods that become ready a second, at most; None for no limit.
         timeout_seconds: a request that waits longer fails with 504.
-        activators: each holds a queue of 10,000.
+        activators: each holds a queue of 10,000 where requests at once are limited.
         start_ready: pods ready at the start.
         phases: of the control plane's tickers.
         settle_seconds: time simulated after the profile ended.

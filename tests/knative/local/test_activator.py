@@ -21,6 +21,7 @@ class Listener:
     def __init__(self) -> None:
         self.status = 0
         self.body = b""
+        self.paused = False
 
     def head(self, exchange: Exchange, status: int, reason: bytes, headers: Headers, length: int | None) -> None:
         assert not self.status, "answered twice"
@@ -28,6 +29,12 @@ class Listener:
 
     def data(self, exchange: Exchange, chunk: bytes) -> None:
         self.body += chunk
+
+    def pause_body(self) -> None:
+        self.paused = True
+
+    def resume_body(self) -> None:
+        self.paused = False
 
     def __getattr__(self, name: str) -> Any:
         return lambda *arguments: None
@@ -146,6 +153,42 @@ def test_what_waits_comes_or_is_given_back_after_the_end_is_told_why() -> None:
     bench.activator.returned(served)
     assert first.status == 503
     assert bench.activator.in_flight == 0
+
+
+def test_without_a_limit_of_concurrency_as_many_wait_as_the_process_could_serve(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (2 * ACTIVATOR_QUEUE + 20, 10**6))
+    bench = Bench(0, 0)
+    listeners = [bench.request()[1] for _ in range(ACTIVATOR_QUEUE + 11)]
+    assert Counter(listener.status for listener in listeners) == {0: ACTIVATOR_QUEUE + 10, 503: 1}
+    pod: Any = CountedPod("pod")
+    bench.activator.serve([pod])
+    assert len(pod.held) == ACTIVATOR_QUEUE + 10
+
+
+def test_bodies_that_are_held_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("knative.local.exchange.HELD_BYTES", 1000)
+    monkeypatch.setattr("knative.local.activator.HELD_BYTES", 1000)
+    bench = Bench(0, 0)
+
+    def upload() -> tuple[Exchange, Listener]:
+        listener = Listener()
+        exchange = Exchange(listener, b"POST", b"/", [], length=600)  # type: ignore[arg-type]
+        bench.activator.take(exchange)
+        exchange.feed(b"x" * 600)
+        return exchange, listener
+
+    before = Exchange.held
+    waiting = [upload() for _ in range(3)]
+    assert [listener.status for _, listener in waiting] == [0, 0, 503]
+    assert bench.request()[1].status == 0  # one without a body costs next to nothing
+    assert waiting[1][1].paused
+    waiting[0][0].client_gone()
+    assert upload()[1].status == 0
+    assert waiting[1][0].take_pending() == [b"x" * 600]
+    assert not waiting[1][1].paused
+    assert Exchange.held == before + 600
 
 
 def test_a_client_that_leaves_gives_up_its_place() -> None:
