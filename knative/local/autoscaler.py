@@ -12,7 +12,7 @@ activator reports a request while `desired` is 0.
 
 Bounds by min-scale and max-scale and the way to zero come after it, in scaler.py.
 
-Source: knative/serving, pkg/autoscaler/scaling/autoscaler.go and pkg/reconciler/autoscaling/kpa/kpa.go.
+Source: knative/serving, pkg/autoscaler/scaling/autoscaler.go and multiscaler.go, pkg/reconciler/autoscaling/kpa/kpa.go.
 """
 
 from __future__ import annotations
@@ -239,6 +239,14 @@ def excess_burst_capacity(spec: ScalingSpec, ready: int, panic: float) -> int:
     if spec.target_burst_capacity < 0:
         return -1
     return math.floor(ready * spec.total - spec.target_burst_capacity - panic)
+
+
+def initial_excess_burst_capacity(spec: ScalingSpec) -> int:
+    """What is taken for it before the first decision: that of the initial scale, without a load."""
+    if spec.target_burst_capacity in {0, -1}:
+        return int(spec.target_burst_capacity)
+    # Towards zero, as Go converts it.
+    return int(spec.initial_scale * spec.total - spec.target_burst_capacity)
 
 
 def activators_needed(spec: ScalingSpec, ready: int) -> int:

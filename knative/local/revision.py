@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 
 from knative.local.activator import Activator
-from knative.local.autoscaler import Autoscaler, Decision
+from knative.local.autoscaler import Autoscaler, Decision, initial_excess_burst_capacity
 from knative.local.exchange import Exchange
 from knative.local.metrics import Report, RevisionMetrics, extrapolate, sample_size
 from knative.local.pod import Pod, PodState, suffix
@@ -81,7 +81,7 @@ class Revision:
         self.activator = Activator(template.concurrency, clock=clock, record=self._announced)
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake: asyncio.TimerHandle | None = None
-        self._ebc = -1
+        self._ebc = initial_excess_burst_capacity(scaling)
         self._wanted = UNKNOWN
         self._stopped = False
         self.was_ready = asyncio.Event()

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections import deque
 
-from knative.local.autoscaler import TICK_SECONDS, Autoscaler, Decision
+from knative.local.autoscaler import TICK_SECONDS, Autoscaler, Decision, excess_burst_capacity
 from knative.local.breaker import ACTIVATOR_QUEUE, QUEUE_FACTOR
 from knative.local.fluid import NOTHING, HeldWork, SharedWork
 from knative.local.metrics import ActivatorStats, RequestStats, RevisionMetrics
@@ -82,7 +82,13 @@ class _Run:
         self.starting: deque[list[float]] = deque()  # [ready at, pods]
         self.starting_pods = 0
         self.started_until = 0.0
-        self.decision = Decision(at=0.0, valid=False, ready=self.ready, desired=0 if not self.ready else UNKNOWN)
+        self.decision = Decision(
+            at=0.0,
+            valid=False,
+            ready=self.ready,
+            desired=0 if not self.ready else UNKNOWN,
+            ebc=excess_burst_capacity(spec, self.ready, panic=0.0),
+        )
         self.step = Step(self.ready, self.ready, True, Condition.INACTIVE, "", None)
         self.wake_at: float | None = None
         self.queue: deque[list[float]] = deque()  # [arrived, requests, proxied]
@@ -97,7 +103,8 @@ class _Run:
 
     def _settle_at_rest(self) -> None:
         """Bring condition and path to where long idleness, or long service of the starting pods, has put them."""
-        self.step = self.scaler.reconcile(-1800.0, desired=self.ready, ebc=-1, ready=self.ready, replicas=self.ready)
+        ready, ebc = self.ready, self.decision.ebc
+        self.step = self.scaler.reconcile(-1800.0, desired=ready, ebc=ebc, ready=ready, replicas=ready)
 
     def _clear_second(self) -> None:
         self.second_answered = self.second_refused = self.second_timed_out = 0.0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knative.local.autoscaler import Autoscaler, Decision, MaxWindow
+from knative.local.autoscaler import Autoscaler, Decision, MaxWindow, initial_excess_burst_capacity
 from knative.local.scaler import Condition, PodAutoscaler, bounded
 from knative.local.scaling import ScalingSpec
 
@@ -125,3 +125,14 @@ def test_a_probe_that_fails_keeps_the_last_pod() -> None:
     revision.reconcile(1.0, desired=1, ebc=-200, ready=1, replicas=1)
     step = revision.reconcile(600.0, desired=0, ebc=-200, ready=1, replicas=1, probe=refuses)
     assert (step.replicas, step.wake_after) == (1, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("burst", "scale", "ebc"),
+    [(0.0, 1, 0), (-1.0, 5, -1), (211.0, 1, -111), (211.0, 3, 89), (0.5, 0, 0), (100.5, 1, 0)],
+)
+def test_before_the_first_decision_spare_capacity_is_that_of_the_initial_scale(
+    burst: float, scale: int, ebc: int
+) -> None:
+    spec = ScalingSpec(target_burst_capacity=burst, initial_scale=scale, total=100.0)
+    assert initial_excess_burst_capacity(spec) == ebc

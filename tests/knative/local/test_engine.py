@@ -44,6 +44,12 @@ def start(tmp_path: Path) -> Iterator[Start]:
         engine.stop()
 
 
+def one_after_another(folder: Path, go: Path) -> list[str]:
+    """A command whose first process serves, while the others wait for a file."""
+    wait = f"mkdir {folder}/first 2>/dev/null || while [ ! -e {go} ]; do sleep 0.05; done"
+    return ["sh", "-c", f"{wait}; exec python -S {POD_SERVER}"]
+
+
 def pod_processes(ledger_or_marker: str) -> list[int]:
     """Processes that carry a word in their environment."""
     found = []
@@ -138,6 +144,16 @@ def test_more_load_than_a_pod_is_held_at_brings_more_pods(start: Start) -> None:
     # ⌈20 / 7⌉, within the one of a tick.
     assert max(ready) <= 4
     assert min(ready) >= 2
+
+
+@pytest.mark.parametrize(("burst", "passed"), [("0", False), ("50", False), ("211", True)])
+def test_before_the_first_decision_the_activator_is_passed_where_the_initial_scale_can_take_a_burst(
+    start: Start, tmp_path: Path, burst: str, passed: bool
+) -> None:
+    command = one_after_another(tmp_path, tmp_path / "go")
+    engine = start(service(annotations={"min-scale": "2", "target-burst-capacity": burst}, command=command))
+    engine.wait_pods(1)
+    assert ("k-proxy-request" in json.loads(engine.get()[1])["headers"]) is passed
 
 
 # Pods
@@ -281,12 +297,8 @@ def test_a_changed_manifest_is_rolled_out_without_an_error(start: Start) -> None
 def test_the_old_revision_serves_until_the_new_one_has_its_min_scale(start: Start, tmp_path: Path) -> None:
     engine = start(service(annotations={"min-scale": "2"}), arguments=QUICK)
     engine.wait_pods(2)
-    # The first pod of the new revision starts, the second waits to be let go.
     go = tmp_path / "go"
-    script = (
-        f"mkdir {tmp_path}/first 2>/dev/null || while [ ! -e {go} ]; do sleep 0.05; done; exec python -S {POD_SERVER}"
-    )
-    engine.write(service(annotations={"min-scale": "2"}, command=["sh", "-c", script]))
+    engine.write(service(annotations={"min-scale": "2"}, command=one_after_another(tmp_path, go)))
     engine.process.send_signal(signal.SIGHUP)
     engine.wait(lambda: engine.revision()["name"] == "hello-00002" and engine.revision()["ready"] == 1, "its first pod")
     time.sleep(1)  # far longer than a shift of traffic takes
