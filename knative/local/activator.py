@@ -18,6 +18,7 @@ from knative.local.exchange import HELD_BYTES, Exchange
 from knative.local.metrics import ActivatorStats, Report
 from knative.local.queue_proxy import QueueProxy
 
+_OWN_DESCRIPTORS = 128
 _FIRST_AVAILABLE_MAX = 3  # containerConcurrency up to which the first pod with room is taken
 
 
@@ -25,12 +26,12 @@ def most_waiting(concurrency: int) -> int:
     """Requests of a revision that may wait.
 
     Without containerConcurrency Knative's activator has no limit. This one has that of its process: a request keeps its
-    client's connection while it waits and needs another to a pod, so that half the descriptors can ever be served.
+    client's connection while it waits and needs another to a pod, and the engine and its pods keep some for themselves.
     """
     if concurrency:
         return ACTIVATOR_QUEUE
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return sys.maxsize if descriptors == resource.RLIM_INFINITY else descriptors // 2
+    return sys.maxsize if descriptors == resource.RLIM_INFINITY else max(0, descriptors - _OWN_DESCRIPTORS) // 2
 
 
 class Activator:

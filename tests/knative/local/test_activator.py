@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 from knative.local.activator import Activator
 from knative.local.breaker import ACTIVATOR_QUEUE
 from knative.local.exchange import Exchange, Headers
+from knative.local.inbound import Inbound
 from knative.local.metrics import Report
+from tests.engines import run_async
 
 
 class Listener:
@@ -158,7 +161,7 @@ def test_what_waits_comes_or_is_given_back_after_the_end_is_told_why() -> None:
 def test_without_a_limit_of_concurrency_as_many_wait_as_the_process_could_serve(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("resource.getrlimit", lambda _: (2 * ACTIVATOR_QUEUE + 20, 10**6))
+    monkeypatch.setattr("resource.getrlimit", lambda _: (2 * ACTIVATOR_QUEUE + 20 + 128, 10**6))
     bench = Bench(0, 0)
     listeners = [bench.request()[1] for _ in range(ACTIVATOR_QUEUE + 11)]
     assert Counter(listener.status for listener in listeners) == {0: ACTIVATOR_QUEUE + 10, 503: 1}
@@ -189,6 +192,22 @@ def test_bodies_that_are_held_are_bounded_together(monkeypatch: pytest.MonkeyPat
     assert waiting[1][0].take_pending() == [b"x" * 600]
     assert not waiting[1][1].paused
     assert Exchange.held == before + 600
+
+
+def test_bodies_of_a_client_that_is_gone_are_let_go_with_those_of_the_requests_in_its_pipeline() -> None:
+    before = Exchange.held
+
+    async def drive() -> int:
+        bench = Bench(0, 0)
+        client = Inbound(Mock(connections=set(), dispatch=bench.activator.take))
+        client.connection_made(Mock(get_extra_info=lambda _: ("127.0.0.1", 1)))
+        client.data_received((b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n" + b"x" * 1000) * 3)
+        held = Exchange.held - before
+        client.connection_lost(None)
+        return held
+
+    assert run_async(drive()) == 3000
+    assert Exchange.held == before
 
 
 def test_a_client_that_leaves_gives_up_its_place() -> None:
