@@ -10,12 +10,12 @@ import io
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import IO
 
 from functions.kit.connection import limit
-from functions.kit.problems import Problem, malformed, no_image, quantity, too_many_bytes
+from functions.kit.problems import Problem, bad_option, malformed, no_image, quantity, too_many_bytes
 from functions.kit.settings import Settings
 
 # As much as gunicorn receives at once: with less it copies what is left of that at every read.
@@ -163,13 +163,20 @@ def boundary_of(content_type: str) -> str | None:
     return str(boundary)
 
 
-def read_uploads(body: Body, content_type: str, max_files: int) -> list[Upload]:
+def read_uploads(body: Body, content_type: str, max_files: int, options: Container[str] = ()) -> list[Upload]:
     """The files of a request: every file of a form, or the raw body as the one file.
 
     The bytes decide what they are, never the Content-Type: what is not multipart/form-data is a raw image.
 
+    Args:
+        body: of the request.
+        content_type: of the request.
+        max_files: most files in one form.
+        options: names that a field of text must not have: options stand in the query, and would be lost here.
+
     Raises:
-        Problem: 400 for a broken form, an empty body, a form without a file or with more than `max_files`.
+        Problem: 400 for a broken form, an empty body, a form without a file, with more than `max_files` or with an
+            option.
     """
     boundary = boundary_of(content_type)
     if boundary is None:
@@ -177,25 +184,30 @@ def read_uploads(body: Body, content_type: str, max_files: int) -> list[Upload]:
         if not data:
             raise no_image("the body is empty; send an image as the body, or as the file of a form")
         return [Upload(data, content_type=content_type or None)]
-    files = _read_form(body, boundary, max_files)
+    files = _read_form(body, boundary, max_files, options)
     if not files:
         raise no_image("the form holds no file; send it as the field 'file' or 'image'")
     return files
 
 
-def _read_form(body: Body, boundary: str, max_files: int) -> list[Upload]:
+def _read_form(body: Body, boundary: str, max_files: int, options: Container[str]) -> list[Upload]:
     from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
     files: list[Upload] = []
+    nameless: list[Upload] = []
     buffer = body.buffer()
     segment: MultipartSegment | None = None
     keep = False
     try:
-        with PushMultipartParser(boundary, max_segment_count=max_files + MAX_FIELDS) as parser:
+        # Latin-1 takes any byte: a name is decoded by itself, and cannot make the whole form unreadable.
+        most = max_files + MAX_FIELDS
+        with PushMultipartParser(boundary, max_segment_count=most, header_charset="latin-1") as parser:
             for chunk in body.chunks():
                 for event in parser.parse(chunk):
                     if isinstance(event, MultipartSegment):
                         segment = event
+                        if event.filename is None and event.name in options:
+                            raise _misplaced(str(event.name))
                         if buffer.tell():
                             buffer = body.buffer()
                         keep = event.filename is not None or event.name in ("file", "image")
@@ -203,15 +215,33 @@ def _read_form(body: Body, boundary: str, max_files: int) -> list[Upload]:
                         if keep:
                             buffer.write(event)
                     elif segment is not None and keep:
-                        if len(files) == max_files:
+                        kind = nameless if segment.filename is None else files
+                        if len(kind) == max_files:
                             raise malformed(f"the limit is {max_files} files in one request")
                         data = filled(buffer)
                         # A file input left empty by a browser sends a part without name and bytes.
                         if data or segment.filename:
-                            files.append(Upload(data, segment.filename or None, segment.content_type, segment.name))
+                            name, field = _decoded(segment.filename or ""), _decoded(segment.name or "")
+                            kind.append(Upload(data, name or None, segment.content_type, field))
     except MultipartError as error:
         raise malformed(f"the multipart form is broken: {error}") from None
-    return files
+    # Some clients send a file without a name. Beside one that has a name, it is a field of text, such as a caption.
+    return files or nameless
+
+
+def _misplaced(option: str) -> Problem:
+    return bad_option(
+        option, f"options go in the query, not in the form: ?{option}=…; the form's field {option!r} would be ignored"
+    )
+
+
+def _decoded(name: str) -> str:
+    """A name of a form whose bytes were read as Latin-1: they are UTF-8, else the code page of western Windows."""
+    raw = name.encode("latin-1")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", "replace")
 
 
 def the_image(files: list[Upload]) -> Upload:

@@ -28,7 +28,7 @@ def form(*parts: tuple[str, str | None, bytes], boundary: str = "B0undary") -> t
 
 def read(data: bytes, content_type: str = "", limits: Settings = LIMITS, length: bool = True) -> list[Upload]:
     body = Body(io.BytesIO(data), len(data) if length else None, limits)
-    return read_uploads(body, content_type, max_files=4)
+    return read_uploads(body, content_type, max_files=4, options={"keep", "remove"})
 
 
 @settings(max_examples=60)
@@ -91,6 +91,50 @@ def test_forms_that_cannot_be_taken_say_why(parts: list[tuple[str, str | None, b
     with pytest.raises(Problem, match=said) as caught:
         read(*form(*parts))
     assert caught.value.status == 400
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_option_among_the_fields_of_a_form_is_refused_never_lost(order: int):
+    parts = [("file", "a.png", b"1"), ("remove", None, b"gps")][::order]
+    with pytest.raises(Problem, match=r"'?remove'? .*query|query.*\?remove=") as caught:
+        read(*form(*parts))
+    assert caught.value.status == 400
+    assert caught.value.extensions == {"option": "remove"}
+
+
+def test_any_other_field_of_a_form_is_ignored_and_so_is_the_name_of_a_file():
+    files = read(*form(("submit", None, b"Send"), ("keep", "a.png", b"1"), ("note", None, b"hello")))
+    assert [(upload.field, upload.data) for upload in files] == [("keep", b"1")]
+
+
+@pytest.mark.parametrize("caption", ["file", "image"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_field_of_text_named_like_the_file_is_no_second_file(caption: str, order: int):
+    parts = [("photo", "a.png", b"1"), (caption, None, b"our boat")][::order]
+    assert [(upload.field, upload.data) for upload in read(*form(*parts))] == [("photo", b"1")]
+
+
+@pytest.mark.parametrize("field", ["file", "image"])
+def test_a_file_may_come_without_a_name(field: str):
+    (upload,) = read(*form(("note", None, b"hello"), (field, None, b"1")))
+    assert (upload.data, upload.name) == (b"1", None)
+
+
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [
+        (b"\xdcbung.jpg", "Übung.jpg"),
+        ("Übung.jpg".encode(), "Übung.jpg"),
+        ("à\u00a0".encode(), "à\u00a0"),
+        ("写真.jpg".encode(), "写真.jpg"),
+        (b"it\x92s.jpg", "it\u2019s.jpg"),
+        (b"\x81.jpg", "\ufffd.jpg"),
+    ],
+)
+def test_a_file_is_read_whatever_its_name_is_written_in(sent: bytes, name: str):
+    head = b'--B\r\nContent-Disposition: form-data; name="file"; filename="' + sent + b'"\r\n\r\n'
+    (upload,) = read(head + b"\xff\xd8\r\n--B--\r\n", "multipart/form-data; boundary=B")
+    assert (upload.name, upload.data) == (name, b"\xff\xd8")
 
 
 def test_an_empty_body_is_400():
