@@ -96,7 +96,6 @@ _REFUSED = (
     (b"BPG\xfb", "BPG"),
     (b"FLIF", "FLIF"),
     (b"\xd7\xcd\xc6\x9a", "WMF"),
-    (b"\0\0\x02\0", "Windows cursor"),
     (b"gimp xcf", "GIMP"),
     (b"II\xbc\x01", "JPEG XR"),
 )
@@ -136,6 +135,11 @@ def refusal(data: bytes, accepted: list[str]) -> Problem:
     head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")
     if name is None and data[8:10] == b"CR" and data[:4] in {b"II*\0", b"MM\0*"}:
         name = "Canon raw"
+    elif name is None and data[:4] == b"\0\0\x02\0" and any(data[4:6]):
+        # A cursor holds at least one; with none this is how a Targa begins, whose only mark stands at its end.
+        name = "Windows cursor"
+    elif name is None and data.endswith(b"TRUEVISION-XFILE.\0"):
+        name = "Targa"
     elif name is None and data[4:8] == b"ftyp":
         name = "Canon raw" if data[8:11] == b"crx" else f"ISO media of brand {data[8:12].decode('ascii', 'replace')!r}"
     elif name is None and (head.startswith(b"<svg") or (head.startswith(b"<?xml") and b"<svg" in head)):

@@ -72,6 +72,8 @@ def test_a_name_or_a_type_has_no_say() -> None:
         (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
         (b"\xef\xbb\xbf <svg/>", "SVG"),
         (b"qoif\0\0\0\x01", "QOI"),
+        (b"\0\0\x02\0\x01\0\x20\x20\0\0", "Windows cursor"),
+        (encoded(gradient(), "TGA"), "Targa"),
     ],
 )
 def test_a_known_format_that_is_not_accepted(data: bytes, name: str) -> None:
@@ -81,9 +83,12 @@ def test_a_known_format_that_is_not_accepted(data: bytes, name: str) -> None:
     assert "JPEG, PNG, WebP, HEIC, AVIF" in problem.detail
 
 
+TGA = bytes((0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 24, 0)) + b"rgb"  # as of 1984: nothing names it
+
+
 @pytest.mark.parametrize(
     "data",
-    [b"", b"\0", b"BM but no bitmap", b"P5 no", b"GIF", b"\xff\xd8", b"<?xml version='1.0'?><html/>", bytes(4096)],
+    [b"", b"\0", b"BM but no bitmap", b"P5 no", b"GIF", b"\xff\xd8", b"<?xml version='1.0'?><html/>", bytes(4096), TGA],
 )
 def test_bytes_that_are_no_image(data: bytes) -> None:
     assert refused(data).status == 422
