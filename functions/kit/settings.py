@@ -8,6 +8,7 @@ the README's table is printed from it by `python -m functions.kit.settings`.
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -70,6 +71,27 @@ def _allowed(entries: tuple[str, ...]) -> None:
     Allowed.parse(entries)
 
 
+# An origin as browsers send it (RFC 6454, 6.2): in lower case and ASCII, without a path.
+_ORIGIN = re.compile(
+    r"([a-z][a-z0-9+.-]*)://(?:[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(?::([1-9]\d{0,4}))?"
+)
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
+def _origins(entries: tuple[str, ...]) -> None:
+    """Refuse what no browser ever sends as an origin: it would be accepted, and grant nothing."""
+    for entry in entries:
+        match = _ORIGIN.fullmatch(entry)
+        if match is None:
+            raise ValueError(
+                f"{entry!r} is no origin: expected scheme://host or scheme://host:port in lower case, without a path, "
+                "such as https://app.example; there is no wildcard"
+            )
+        scheme, port = match.groups()
+        if port is not None and _DEFAULT_PORTS.get(scheme) == port:
+            raise ValueError(f"{entry!r} is never sent by a browser, which leaves out the usual port: without :{port}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What every function can be told by its environment; `function` is the name they were loaded for."""
@@ -100,7 +122,11 @@ class Settings:
         30, minimum=0.1, maximum=600, unit="s", help="longest a client may take to send its body"
     )
     token: str = setting("", help="bearer token asked of every POST; empty asks for none", secret=True)
-    cors_origins: tuple[str, ...] = setting((), help="origins allowed to call from a browser, by comma; empty: none")
+    cors_origins: tuple[str, ...] = setting(
+        (),
+        help="origins (scheme://host[:port]) allowed to call from a browser, by comma; empty: none",
+        check=_origins,
+    )
     dataref_hosts: tuple[str, ...] = setting(
         (),
         help="hosts (or scheme://host:port origins) an event's dataref may name, by comma; empty: none",

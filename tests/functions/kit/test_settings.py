@@ -81,3 +81,31 @@ def test_rows_and_table_show_every_setting_once():
     assert "| `<NAME>_MAX_BYTES` | `33554432` | bytes | largest request body |" in shown
     assert "| `DEMO_WHOLE` | `3` | things | a whole number |" in shown
     assert "DEMO_MAX_BYTES" not in shown
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        "https://a.example",
+        "http://localhost:3000,https://xn--bcher-kva.example:8443",
+        "http://[::1]:3000",
+        "app://pixel",
+        "",
+    ],
+)
+def test_origins_are_what_browsers_send(origins: str):
+    assert ",".join(load(Settings, "demo", {"DEMO_CORS_ORIGINS": origins}).cors_origins) == origins
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *("*", "null", "a.example", "https://", "https://*.example", "https://a.example/", "https://a.example/path"),
+        *("https://A.example", "https://bücher.example", "https://me@a.example", "https://a.example:", "https://a b"),
+        *("https://a.example:443", "http://a.example:80", "https://a.example:080"),
+    ],
+)
+def test_what_no_browser_sends_as_an_origin_is_refused_at_the_start(origin: str):
+    with pytest.raises(SettingsError, match="DEMO_CORS_ORIGINS") as caught:
+        load(Settings, "demo", {"DEMO_CORS_ORIGINS": f"https://good.example,{origin}"})
+    assert repr(origin) in caught.value.mistakes[0]
