@@ -16,7 +16,7 @@ import functions_framework
 from gunicorn.app.base import BaseApplication
 
 from functions.kit.patience import PatientWorker
-from functions.kit.service import NO_CONTENT_POLICY, Service, start
+from functions.kit.service import Service, start
 from functions.kit.telemetry import request_id
 
 if TYPE_CHECKING:
@@ -112,8 +112,14 @@ def build(name: str) -> tuple[Flask, Service]:
     app: Flask = functions_framework.create_app(name, str(source), "http")  # type: ignore[no-untyped-call]
     # The framework runs the file as a module of its own, named `main`: this is the one that will be called.
     service = start(sys.modules["main"].FUNCTION, os.environ)
-    app.after_request(_harden)
+    # Every path is the function's: two the framework answers by itself, some it finds no rule for, some it redirects.
+    app.register_error_handler(404, partial(_run, app))
+    app.url_map.merge_slashes = False
     return app, service
+
+
+def _run(app: Flask, _error: Exception) -> Response:
+    return app.view_functions["run"](path="")  # type: ignore[return-value] # our function's, which the framework wraps
 
 
 def _identified(app: Flask, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -122,11 +128,3 @@ def _identified(app: Flask, environ: WSGIEnvironment, start_response: StartRespo
     environ["HTTP_X_REQUEST_ID"] = identifier
     environ.setdefault("HTTP_FUNCTION_EXECUTION_ID", identifier)
     return app(environ, start_response)
-
-
-def _harden(response: Response) -> Response:
-    """The framework's own answers (/favicon.ico, /robots.txt) get the headers of all others."""
-    if "X-Request-ID" not in response.headers:
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        response.headers.setdefault("Content-Security-Policy", NO_CONTENT_POLICY)
-    return response

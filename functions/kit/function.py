@@ -17,6 +17,7 @@ from functions.kit.uploads import Body, Upload, boundary_of, read_uploads, the_i
 
 if TYPE_CHECKING:
     from flask import Request
+    from werkzeug.datastructures import MIMEAccept
 
 JSON = "application/json"
 HTML = "text/html"
@@ -135,7 +136,9 @@ class Call:
             Problem: 400, 408 or 413, see `functions.kit.uploads`.
         """
         before = self.timing.elapsed()
-        uploads = read_uploads(self.body, self.request.headers.get("Content-Type", ""), self.settings.max_files)
+        options = {option.name for option in self.route.options}
+        content_type = self.request.headers.get("Content-Type", "")
+        uploads = read_uploads(self.body, content_type, self.settings.max_files, options)
         self.timing.add("read", self.timing.elapsed() - before)
         return uploads
 
@@ -159,7 +162,7 @@ class Call:
         if not data.strip():
             return {}
         try:
-            value = json.loads(data)
+            value = json.loads(data, object_pairs_hook=_members)
         except (ValueError, RecursionError) as error:
             raise problems.malformed(f"the body is not JSON: {str(error)[:200]}") from None
         if not isinstance(value, dict):
@@ -174,10 +177,21 @@ class Call:
         """
         if _takes_anything(self.request):
             return media_types[0]
-        best = self.request.accept_mimetypes.best_match(media_types)
-        if best is None:
+        accepted = accepts(self.request)
+        best = max(media_types, key=lambda media_type: _liking(accepted, media_type))
+        if not accepted.quality(best):
             raise problems.not_acceptable(list(media_types))
         return best
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; a member named twice is refused, as an option given twice is: which one counts, nobody said."""
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise problems.malformed(f"the JSON names the member {name[:100]!r} twice")
+        members[name] = value
+    return members
 
 
 def _takes_anything(request: Request) -> bool:
@@ -185,9 +199,28 @@ def _takes_anything(request: Request) -> bool:
     return request.headers.get("Accept") in {None, "", "*/*"}
 
 
+def accepts(request: Request) -> MIMEAccept:
+    """The media ranges of a request and their quality, without further parameters.
+
+    `application/json; charset=utf-8` is JSON: no answer here comes in several kinds that a parameter could tell apart.
+    """
+    from werkzeug.datastructures import MIMEAccept
+
+    return MIMEAccept(
+        [(value.partition(";")[0].strip().lower(), quality) for value, quality in request.accept_mimetypes]
+    )
+
+
+def _liking(accepted: MIMEAccept, media_type: str) -> tuple[float, int]:
+    """How much a media type is liked: its quality, and of equals how nearly it was named (RFC 9110, 12.5.1)."""
+    ranges = set(accepted.values())
+    nearness = 2 if media_type in ranges else 1 if f"{media_type.partition('/')[0]}/*" in ranges else 0
+    return accepted.quality(media_type), nearness
+
+
 def wants_page(request: Request) -> bool:
     """True for a browser's own navigation: it prefers HTML, which fetch, curl and libraries do not."""
     if _takes_anything(request):
         return False
-    accept = request.accept_mimetypes
-    return HTML in accept.values() and accept[HTML] >= accept[JSON]
+    accepted = accepts(request)
+    return HTML in accepted.values() and 0 < accepted.quality(HTML) >= accepted.quality(JSON)

@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 VERSION = "0.1.0"
 # Answers that are no pages need nothing of a browser.
 NO_CONTENT_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
+# Of another origin's page (CORS): the request headers it may send, and the response headers it may read.
+ASKED_HEADERS = "Authorization, Content-Type, If-None-Match, X-Request-ID"
+SHOWN_HEADERS = (
+    "Content-Disposition, ETag, Retry-After, Server-Timing, X-Cold-Start, X-Pod-Name, X-Removed, X-Request-ID, "
+    "X-Revision, X-Warning"
+)
 
 
 class Service:
@@ -62,7 +68,7 @@ class Service:
         body = _body(request, self.settings)
         if path in self._builtin and method == "GET":
             _discard(request, body)
-            return self._finish(self._builtin[path](request), identifier, timing)
+            return self._finish(request, self._builtin[path](request), identifier, timing)
         self.metrics.started()
         cold, self._cold = self._cold, False
         routes = self._routes.get(path, {})
@@ -74,12 +80,14 @@ class Service:
             if path == "/" and method == "GET" and route is None:
                 response = self._front(request)
             elif method == "OPTIONS":
-                response = self._options(request, path)
+                # `OPTIONS *` asks of the server as a whole (RFC 9110, 9.3.7).
+                response = self._options(request, self._allowed("/" if path == "/*" else path))
             elif route is None:
-                response = self._refuse(path, method, routes)
+                raise problems.method_not_allowed(method[:32], self._allowed(path))
             else:
                 if method == "POST":
                     self._authorise(request)
+                    _check_coding(request)
                 response = self._work(Call(request, route, body, self.settings, identifier, timing))
         except Problem as problem:
             outcome = problem.slug
@@ -88,15 +96,16 @@ class Service:
             outcome = "defect"
             response = self._crash(request, error, identifier)
         _discard(request, body)
-        self._finish(response, identifier, timing)
+        self._finish(request, response, identifier, timing)
         if cold:
             response.headers["X-Cold-Start"] = "1"
-        self._share(request, response)
         self._account(request, response, operation, outcome, identifier, timing, body)
         return response
 
     def _below(self, path: str) -> str:
-        """The path below the function: its own name in front is optional."""
+        """The path below the function: its own name in front is optional, and two slashes in a row count as one."""
+        while "//" in path:
+            path = path.replace("//", "/")
         prefix = f"/{self.function.name}"
         if path == prefix:
             return "/"
@@ -152,21 +161,27 @@ class Service:
         response.headers["Vary"] = "Accept"
         return response
 
-    def _refuse(self, path: str, method: str, routes: Mapping[str, Route]) -> Response:
-        allowed = sorted({*routes, *(["GET"] if path == "/" or path in self._builtin else [])})
-        if not allowed:
-            raise problems.not_found(path[:200])
-        if "GET" in allowed:
-            allowed.append("HEAD")
-        raise problems.method_not_allowed(method[:32], [*allowed, "OPTIONS"])
+    def _allowed(self, path: str) -> list[str]:
+        """The methods of a path.
 
-    def _options(self, request: Request, path: str) -> Response:
-        allowed = sorted({*self._routes.get(path, {}), "GET", "HEAD", "OPTIONS"})
+        Raises:
+            Problem: 404 where there is no such path.
+        """
+        methods = {*self._routes.get(path, {})}
+        if path == "/" or path in self._builtin:
+            methods.add("GET")
+        if not methods:
+            raise problems.not_found(path[:200])
+        if "GET" in methods:
+            methods.add("HEAD")
+        return [*sorted(methods), "OPTIONS"]
+
+    def _options(self, request: Request, allowed: list[str]) -> Response:
         response = Response(status=204, headers={"Allow": ", ".join(allowed)})
         response.headers.update(eventing.handshake(request.headers))
         if request.headers.get("Origin") in self.settings.cors_origins:
             response.headers["Access-Control-Allow-Methods"] = ", ".join(allowed)
-            response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, X-Request-ID"
+            response.headers["Access-Control-Allow-Headers"] = ASKED_HEADERS
             response.headers["Access-Control-Max-Age"] = "600"
         return response
 
@@ -175,8 +190,9 @@ class Service:
         if not token:
             return
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        # Both sides as bytes: compare_digest refuses text beyond ASCII.
-        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
+        # The bytes as they came, which WSGI shows as Latin-1, with those of the variable: a token may be any text.
+        sent, expected = given.strip(" \t").encode("latin-1", "replace"), token.encode(errors="surrogateescape")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(sent, expected):
             raise Problem(
                 401,
                 "unauthorised",
@@ -221,7 +237,7 @@ class Service:
         defect = Problem(500, "defect", "A defect of ours", f"please report it with the request id {identifier}")
         return self._problem(request, defect, identifier)
 
-    def _finish(self, response: Response, identifier: str, timing: Timing) -> Response:
+    def _finish(self, request: Request, response: Response, identifier: str, timing: Timing) -> Response:
         headers = response.headers
         headers.setdefault("Content-Security-Policy", NO_CONTENT_POLICY)
         headers.setdefault("Cache-Control", "no-store")
@@ -236,6 +252,7 @@ class Service:
                 ("Referrer-Policy", "no-referrer"),
             )
         )
+        self._share(request, response)
         return response
 
     def _share(self, request: Request, response: Response) -> None:
@@ -246,9 +263,7 @@ class Service:
         origin = request.headers.get("Origin")
         if origin in self.settings.cors_origins:
             response.headers["Access-Control-Allow-Origin"] = origin
-            response.headers["Access-Control-Expose-Headers"] = (
-                "X-Request-ID, X-Pod-Name, X-Revision, X-Cold-Start, X-Removed, Server-Timing"
-            )
+            response.headers["Access-Control-Expose-Headers"] = SHOWN_HEADERS
 
     def _account(
         self,
@@ -333,6 +348,19 @@ def _check_framing(request: Request) -> None:
     if coding.strip().lower() != "chunked":
         raise Problem(
             501, "transfer-coding", "Not Implemented", f"the transfer coding {coding[:40]!r} is not read here"
+        )
+
+
+def _check_coding(request: Request) -> None:
+    """A compressed body is named as one (RFC 9110, 15.5.16): its bytes would only look like no image."""
+    coding = request.headers.get("Content-Encoding", "").strip().lower()
+    if coding not in {"", "identity"}:
+        raise Problem(
+            415,
+            "content-coding",
+            "Content coding not accepted",
+            f"the content coding {coding[:40]!r} is not read here; send the bytes as they are",
+            headers={"Accept-Encoding": "identity"},
         )
 
 

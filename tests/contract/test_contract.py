@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 
@@ -128,6 +129,64 @@ def test_options_names_the_methods(subject: Subject):
     assert answer.status == 204
     assert {"GET", "POST", "OPTIONS"} <= set(answer.headers["Allow"].split(", "))
     assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_head_and_options_of_every_operation_agree(subject: Subject):
+    for operation in subject.ask("GET", "/").json()["operations"]:
+        allowed = subject.ask("OPTIONS", operation["path"]).headers["Allow"].split(", ")
+        assert operation["method"] in allowed
+        refused = subject.ask("PUT", operation["path"])
+        assert refused.headers["Allow"].split(", ") == allowed
+        # HEAD is GET: a stream would last as long as it is asked for.
+        if "HEAD" not in allowed:
+            assert subject.ask("HEAD", operation["path"]).status == 405
+    problem(subject.ask("OPTIONS", "/no-such-path"), 404)
+
+
+@pytest.mark.parametrize("path", ["/favicon.ico", "/robots.txt", "/a%0Ab", "/a//b"])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_path_is_answered_past_the_function(function: str, path: str, reach: Callable[[str, str], Subject]):
+    answer = reach(function, "server").ask("GET", path)
+    problem(answer, 404)
+    for header in ("X-Request-ID", "X-Pod-Name", "X-Revision", "Server-Timing", "Content-Security-Policy"):
+        assert answer.headers.get(header), header
+
+
+def test_json_with_a_parameter_is_json(subject: Subject):
+    path, body = subject.work
+    answer = subject.ask("POST", path, body, {"Accept": "application/json; charset=utf-8"})
+    assert answer.status == 200, answer.body
+    assert answer.headers["Content-Type"] == "application/json"
+
+
+def test_a_compressed_body_is_415_with_what_is_read(subject: Subject):
+    path, body = subject.work
+    answer = subject.ask("POST", path, gzip.compress(body), {"Content-Encoding": "gzip"})
+    assert "gzip" in problem(answer, 415)["detail"]
+    assert answer.headers["Accept-Encoding"] == "identity"
+    still_serves(subject)
+
+
+def test_an_option_as_a_field_of_the_form_is_400_by_name(image_subject: Subject):
+    option = next(iter(image_subject.ask("GET", "/").json()["operations"][0]["options"]))
+    body, headers = form("file", image_subject.work[1])
+    extra = f'--xYz\r\nContent-Disposition: form-data; name="{option}"\r\n\r\n1\r\n'.encode()
+    said = problem(image_subject.ask("POST", "/", extra + body, headers), 400)
+    assert said["option"] == option
+    assert f"?{option}=" in said["detail"]
+    other = extra.replace(f'"{option}"'.encode(), b'"submit"')
+    assert image_subject.ask("POST", "/", other + body, headers).status == 200
+
+
+def test_a_file_name_in_another_code_page_is_read(image_subject: Subject):
+    body, headers = form("file", image_subject.work[1], "Ubung.jpg")
+    answer = image_subject.ask("POST", "/", body.replace(b"Ubung", b"\xdcbung"), headers)
+    assert answer.status == 200, answer.body
+
+
+def test_parameters_named_twice_are_400(json_subject: Subject):
+    said = problem(json_subject.ask("POST", "/", b'{"seconds": 0.01, "seconds": 0.02}'), 400)
+    assert "'seconds'" in said["detail"]
 
 
 def test_a_misspelt_option_is_400_by_name(subject: Subject):

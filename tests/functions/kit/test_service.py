@@ -1,3 +1,4 @@
+import gzip
 import json
 import re
 
@@ -54,6 +55,73 @@ def test_negotiation(echo):
     assert refused.get_json()["offered"] == ["text/csv", "application/xml"]
 
 
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("application/xml; charset=utf-8", "application/xml"),
+        ("text/csv; header=present; q=0.2, application/xml; version=1; q=0.9", "application/xml"),
+        ("application/xml, */*", "application/xml"),
+        ("application/*, text/csv;q=0.9", "application/xml"),
+        ("text/csv;q=0, */*", "application/xml"),
+        ("text/csv, application/xml", "text/csv"),
+        ("*/*;q=0.1", "text/csv"),
+    ],
+)
+def test_negotiation_goes_by_quality_then_by_nearness_and_by_no_parameter(echo, accept: str, content_type: str):
+    answer = echo().get("/negotiated", headers={"Accept": accept})
+    assert (answer.status_code, answer.mimetype) == (200, content_type)
+
+
+def test_html_that_is_not_wanted_is_not_sent(echo):
+    assert echo().get("/", headers={"Accept": "text/html;q=0"}).mimetype == "application/json"
+    assert echo().get("/", headers={"Accept": "text/html;level=1"}).mimetype == "text/html"
+
+
+def test_an_option_in_the_form_is_refused_by_name(echo):
+    body, content_type = form(("image", "a.png", b"abc"), ("width", None, b"100"))
+    refused = echo().post("/", data=body, headers={"Content-Type": content_type})
+    assert refused.status_code == 400
+    assert refused.get_json()["option"] == "width"
+    assert "?width=" in refused.get_json()["detail"]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "x-made-up", "identity, gzip"])
+def test_a_coded_body_is_415_with_the_coding_that_is_read(echo, coding: str):
+    refused = echo().post("/", data=gzip.compress(b"abc"), headers={"Content-Encoding": coding})
+    assert refused.status_code == 415
+    assert refused.headers["Accept-Encoding"] == "identity"
+    assert coding in refused.get_json()["detail"]
+    assert echo().post("/", data=b"abc", headers={"Content-Encoding": "identity"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/", "GET, HEAD, POST, OPTIONS"),
+        ("/echo", "GET, HEAD, POST, OPTIONS"),
+        ("/files", "POST, OPTIONS"),
+        ("/old-name", "POST, OPTIONS"),
+        ("/stream", "GET, HEAD, OPTIONS"),
+        ("/healthz", "GET, HEAD, OPTIONS"),
+    ],
+)
+def test_options_and_refusals_name_the_same_methods_and_those_are_answered(echo, path: str, allowed: str):
+    client = echo()
+    asked = client.options(path, headers={"WebHook-Request-Origin": "broker.example"})
+    assert (asked.status_code, asked.headers["Allow"]) == (204, allowed)
+    assert asked.headers["WebHook-Allowed-Origin"] == "broker.example"
+    for method in ("GET", "HEAD", "POST", "PUT", "DELETE"):
+        answer = client.open(path, method=method, data=b"abc" if method == "POST" else None)
+        assert (answer.status_code == 405) == (method not in allowed.split(", ")), method
+        if answer.status_code == 405:
+            assert answer.headers["Allow"] == allowed
+
+
+@pytest.mark.parametrize("method", ["GET", "OPTIONS", "PUT"])
+def test_a_path_that_is_not_there_is_404_by_every_method(echo, method: str):
+    assert echo().open("/nothing-here", method=method).status_code == 404
+
+
 def test_a_defect_is_named_by_its_request_and_shows_nothing(echo, capsys):
     answer = echo().post("/crash", data=b"x", headers={"X-Request-ID": "abc-1"})
     assert answer.status_code == 500
@@ -82,6 +150,16 @@ def test_a_token_is_asked_of_every_post_where_one_is_set(echo):
     assert client.get("/readyz").status_code == 200
 
 
+@pytest.mark.parametrize("token", ["tök", "ключ", "voilà"])
+def test_a_token_beyond_ascii_is_matched_by_the_bytes_that_a_terminal_sends(echo, token: str):
+    client = echo(ECHO_TOKEN=token)
+    as_wsgi_shows_it = token.encode().decode("latin-1")
+    given = client.post("/", data=b"abc", environ_overrides={"HTTP_AUTHORIZATION": f"Bearer {as_wsgi_shows_it}"})
+    assert given.status_code == 200
+    wrong = client.post("/", data=b"abc", environ_overrides={"HTTP_AUTHORIZATION": f"Bearer {as_wsgi_shows_it}x"})
+    assert wrong.status_code == 401
+
+
 def test_cors_is_off_unless_the_origin_is_listed(echo):
     client = echo()
     assert (
@@ -95,6 +173,12 @@ def test_cors_is_off_unless_the_origin_is_listed(echo):
     assert "Access-Control-Allow-Origin" not in other.headers
     preflight = client.options("/", headers={"Origin": "https://a.example", "Access-Control-Request-Method": "POST"})
     assert "POST" in preflight.headers["Access-Control-Allow-Methods"]
+    assert "If-None-Match" in preflight.headers["Access-Control-Allow-Headers"].split(", ")
+    for path in ("/openapi.json", "/healthz", "/nothing-here"):
+        answer = client.get(path, headers={"Origin": "https://a.example"})
+        assert answer.headers["Access-Control-Allow-Origin"] == "https://a.example", path
+        shown = answer.headers["Access-Control-Expose-Headers"].split(", ")
+        assert {"X-Request-ID", "X-Warning", "Content-Disposition", "Retry-After", "ETag"} <= set(shown)
 
 
 def test_wrong_settings_under_the_frameworks_cli_are_said(echo):
