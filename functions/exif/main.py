@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from functions.exif import copies
 from functions.kit import problems
-from functions.kit.function import JSON, Call, EventRoute, Function, Reply, Route
+from functions.kit.function import JSON, Call, EventRoute, Function, Reply, Route, wants_page
 from functions.kit.options import Option, choice, flag, names
 from functions.kit.problems import Problem
 from functions.kit.service import dispatch
@@ -54,28 +54,51 @@ def _examined(data: bytes, *, exif_only: bool = False) -> Reading:
 
 def show(call: Call) -> Reply | Mapping[str, Any]:
     """`POST /`: what the file says, or each of several files."""
+    kind = _kind(call)
     uploads = call.uploads()
     if len(uploads) == 1:
-        return _shown(call, the_image(uploads))
-    if call.options["thumbnail"] == "1":
+        return _shown(call, kind, the_image(uploads))
+    if kind == "thumbnail":
         raise problems.bad_option("thumbnail", f"it answers one thumbnail, and these are {len(uploads)} files")
-    if call.options["format"] == "csv":
+    if kind == "csv":
         return _listed(call, uploads)
     return {"results": [_attempt(call, upload) for upload in uploads]}
 
 
-def _shown(call: Call, upload: Upload) -> Reply | Mapping[str, Any]:
+def _kind(call: Call) -> str:
+    """`thumbnail`, `csv` or `json`: what the options name, else what the client accepts best.
+
+    Raises:
+        Problem: 400 for options that exclude each other, 406 where the client accepts neither CSV nor JSON.
+    """
+    options = call.options
+    thumbnail, table = options["thumbnail"], "flat" if options["flat"] else "csv" if options["format"] == "csv" else ""
+    if thumbnail != "0" and table:
+        raise problems.bad_option(
+            "thumbnail", f"thumbnail={thumbnail} does not go with {table}: a table has no place for a picture"
+        )
+    if thumbnail == "1":
+        return "thumbnail"
+    if options["format"]:
+        return str(options["format"])
+    # A browser's own navigation wants a page: the service makes it from the JSON.
+    if wants_page(call.request):
+        return "json"
+    return "json" if call.accepts(*((JSON,) if thumbnail == "inline" else (JSON, "text/csv"))) == JSON else "csv"
+
+
+def _shown(call: Call, kind: str, upload: Upload) -> Reply | Mapping[str, Any]:
     from functions.exif.answer import is_exif, table
 
     options = call.options
     # One flat table of Exif groups needs nothing else; the whole answer has a summary and a report of everything.
-    only = is_exif(options["groups"]) and (options["flat"] or options["format"] == "csv")
+    only = is_exif(options["groups"]) and (options["flat"] or kind == "csv")
     reading = _examined(upload.data, exif_only=only)
-    if options["thumbnail"] == "1":
+    if kind == "thumbnail":
         if not reading.previews:
             raise Problem(422, "no-thumbnail", "No thumbnail", "the metadata of this file hold no thumbnail")
         return Reply(reading.previews[0].data, "image/jpeg")
-    if options["format"] == "csv":
+    if kind == "csv":
         return Reply(table(reading, options["tags"], options["groups"], raw=options["raw"]), CSV)
     return _table(options, reading, upload)
 
@@ -136,7 +159,7 @@ FUNCTION = Function(
                 Option("groups", names(), (), "only these groups, by comma: `IFD0,GPS,XMP`"),
                 Option("raw", flag(), False, "long raw values, counts and offsets too; flat and CSV as `exiftool -n`"),
                 Option("flat", flag(), False, "one object, `Group:Tag` to its value, as `exiftool -G1 -j -struct`"),
-                Option("format", choice("json", "csv"), "json", "answer as this"),
+                Option("format", choice("json", "csv"), None, "answer as this, whatever the Accept header says"),
                 Option("thumbnail", choice("0", "1", "inline"), "0", "1: the thumbnail itself; inline: as a data URI"),
             ),
             takes="images",

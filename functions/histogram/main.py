@@ -5,7 +5,7 @@ The analysis is imported with the first image: a pod is ready before it has to k
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from functions.histogram.counting import CHANNELS, DEEP_LEVELS, LEVELS, Region
 from functions.kit import jsontext, problems
-from functions.kit.function import JSON, Call, EventRoute, Function, Reply, Route, wants_page
+from functions.kit.function import HTML, JSON, Call, EventRoute, Function, Reply, Route, wants_page
 from functions.kit.options import Option, choice, flag, integer, names, numbers, parsed, text
 from functions.kit.problems import Problem
 from functions.kit.service import VERSION, dispatch
@@ -88,49 +88,59 @@ def histogram(request: Request) -> Response:
 def count(call: Call) -> Reply:
     """Histograms of the images of a request."""
     options = call.options
-    kind = _kind(call)
+    kind, mixed = _kind(call)
     if kind == "pdf" and options["engine"] == "fast":
         raise problems.bad_option("engine", "PDF is drawn by matplotlib alone")
     uploads = call.uploads()
     several = len(uploads) > 1
     if not several:
         uploads = [the_image(uploads)]
-    tag = _tag(uploads, kind, options)
+    mixed = mixed or (several and kind != "json")
+    shape = MIXED if mixed else HTML if kind == "json" and wants_page(call.request) else MEDIA_TYPES[kind]
+    tag = _tag(uploads, kind, shape, options)
     headers = {"ETag": f'"{tag}"', "Vary": "Accept"}
-    if call.request.if_none_match.contains_weak(tag):
+    known = call.request.if_none_match
+    # `*` is any answer: whether these bytes have one at all is known when they have been counted.
+    if not known.star_tag and known.contains_weak(tag):
         return Reply(b"", MEDIA_TYPES[kind], 304, headers)
     if several:
-        return _answer_several(call, kind, uploads, headers)
-    body = _result(call, kind, uploads[0])
+        results = [_attempt(call, kind, upload) for upload in uploads]
+        if mixed:
+            return _parts(kind, uploads, results, headers)
+        members = zip(uploads, results, strict=True)
+        return Reply({"results": [{"name": upload.name, **_member(one)} for upload, one in members]}, headers=headers)
+    result = _result(call, kind, uploads[0])
+    if mixed:
+        return _parts(kind, uploads, [result], headers)
     if kind == "svg":
         headers["Content-Security-Policy"] = _SVG_POLICY
-    return Reply(body, _content_type(kind), headers=headers)
+    return Reply(result, _content_type(kind), headers=headers)
 
 
-def _kind(call: Call) -> str:
-    """Key of `MEDIA_TYPES`: the option `format`, or what the client accepts best."""
+def _kind(call: Call) -> tuple[str, bool]:
+    """Key of `MEDIA_TYPES`, and whether as parts, one for each file: the option `format`, or what is accepted best."""
     if call.options["format"]:
-        return str(call.options["format"])
+        return str(call.options["format"]), False
     # A browser's own navigation names image types too, but wants a page: the service makes it from the JSON.
     if wants_page(call.request):
-        return "json"
+        return "json", False
     accepted = call.accepts(*MEDIA_TYPES.values(), MIXED)
-    return next((kind for kind, media_type in MEDIA_TYPES.items() if media_type == accepted), "json")
+    return next((kind for kind, media_type in MEDIA_TYPES.items() if media_type == accepted), "json"), accepted == MIXED
 
 
 def _content_type(kind: str) -> str:
     return "text/csv; charset=utf-8; header=present" if kind == "csv" else MEDIA_TYPES[kind]
 
 
-def _tag(uploads: list[Upload], kind: str, options: Mapping[str, Any]) -> str:
-    """Entity tag over bytes and options: the same tag is the same answer.
+def _tag(uploads: list[Upload], kind: str, shape: str, options: Mapping[str, Any]) -> str:
+    """Entity tag over bytes, options and the answer's media type: the same tag is the same answer.
 
     128 bits that no accident makes equal. Who makes them equal on purpose deceives only his own next request, since no
     cache keeps an answer; a cryptographic digest would cost a tenth of counting.
     """
     from xxhash import xxh3_128
 
-    digest = xxh3_128(repr((VERSION, kind, sorted(options.items()))).encode())
+    digest = xxh3_128(repr((VERSION, kind, shape, sorted(options.items()))).encode())
     for upload in uploads:
         digest.update(f"{len(upload.data)},{upload.name if len(uploads) > 1 else ''};".encode())
         digest.update(upload.data)
@@ -179,15 +189,12 @@ def _draw(analysis: Analysis, kind: str, options: Mapping[str, Any]) -> bytes | 
     return raster.render(chart)
 
 
-def _answer_several(call: Call, kind: str, uploads: list[Upload], headers: dict[str, str]) -> Reply:
-    """One result for each file, in order; a file's problem stands where its result would."""
-    results = [(upload.name, _attempt(call, kind, upload)) for upload in uploads]
-    if kind == "json" and call.request.accept_mimetypes.best_match([JSON, MIXED]) != MIXED:
-        listed = [{"name": name, **_member(result)} for name, result in results]
-        return Reply({"results": listed}, headers=headers)
+def _parts(kind: str, uploads: list[Upload], results: Sequence[Result | Problem], headers: Mapping[str, str]) -> Reply:
+    """One part for each file, in order; a file's problem stands where its result would."""
     # Of the tag, which no client can choose: the same request has the same answer.
     boundary = "part-" + headers["ETag"].strip('"')
-    body = b"".join(_part(boundary, name, kind, result) for name, result in results) + f"--{boundary}--\r\n".encode()
+    parts = [_part(boundary, upload.name, kind, one) for upload, one in zip(uploads, results, strict=True)]
+    body = b"".join(parts) + f"--{boundary}--\r\n".encode()
     return Reply(body, f"{MIXED}; boundary={boundary}", headers=headers)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import email
 import io
+import json
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -269,6 +270,42 @@ def test_entity_tags_are_over_bytes_and_options(client: FlaskClient) -> None:
     assert len(set(tags)) == len(tags)
     assert ask(client, bins=256).headers["ETag"] == tags[0]
     assert ask(client, headers={"If-None-Match": tags[0]}, bins=2).status_code == 200
+
+
+def test_what_is_no_image_is_refused_whatever_answer_is_known(client: FlaskClient) -> None:
+    assert ask(client, b"garbage", headers={"If-None-Match": "*"}).status_code == 422
+    assert ask(client, headers={"If-None-Match": "*"}).status_code == 200
+
+
+def test_no_two_media_types_share_an_entity_tag(client: FlaskClient) -> None:
+    page = "text/html,application/xhtml+xml,*/*;q=0.8"
+    for names, accepts in (
+        ("ab", ("application/json", "multipart/mixed", page)),
+        ("a", ("application/json", "multipart/mixed", page, "image/png", "text/csv")),
+    ):
+        answers = [
+            client.post("/", data=form(*((name, PHOTO) for name in names)), headers={"Accept": accept})
+            for accept in accepts
+        ]
+        assert len({answer.mimetype for answer in answers}) == len(accepts)
+        tags = [answer.headers.get("ETag") for answer in answers]  # a page has none
+        assert len(set(tags)) == len(accepts)
+        for accept, own in zip(accepts, tags, strict=True):
+            for tag in filter(None, tags):
+                headers = {"Accept": accept, "If-None-Match": tag}
+                again = client.post("/", data=form(*((name, PHOTO) for name in names)), headers=headers)
+                assert again.status_code == (304 if tag == own else 200)
+
+
+def test_one_file_is_one_part_for_whom_takes_nothing_else(client: FlaskClient) -> None:
+    answer = client.post("/", data=form(("a.jpg", PHOTO)), headers={"Accept": "multipart/mixed; boundary=any"})
+    assert answer.mimetype == "multipart/mixed"
+    message = email.message_from_bytes(f"Content-Type: {answer.headers['Content-Type']}\r\n\r\n".encode() + answer.data)
+    (part,) = message.get_payload()
+    assert (part.get_content_type(), part.get_filename()) == ("application/json", "a.jpg")
+    assert json.loads(part.get_payload()) == ask(client).get_json()
+    refused = client.post("/", data=form(("a.jpg", b"garbage")), headers={"Accept": "multipart/mixed"})
+    assert refused.status_code == 422
 
 
 def test_several_files_have_a_result_each(client: FlaskClient) -> None:
