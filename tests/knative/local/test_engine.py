@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -121,6 +123,24 @@ def test_a_burst_from_zero_is_answered_whole(start: Start, tmp_path: Path) -> No
     answers = run_async(burst())
     assert answers == [(200, f"r{number}") for number in range(200)]
     assert sorted(ledger.read_text().split()) == sorted(f"r{number}" for number in range(200))
+
+
+def test_a_request_that_waits_costs_little(start: Start) -> None:
+    engine = start(service(environment={"START_SECONDS": "60"}))
+    head = b"GET /hello HTTP/1.1\r\nhost: x\r\nuser-agent: Mozilla/5.0 (X11; Linux x86_64)\r\naccept: */*\r\n\r\n"
+    clients = 800
+
+    def resident() -> int:
+        status = Path(f"/proc/{engine.process.pid}/status").read_text()
+        return 1024 * int(status.partition("VmRSS:")[2].split()[0])
+
+    before = resident()
+    with contextlib.ExitStack() as stack:
+        for _ in range(clients):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", engine.port)))
+            client.sendall(head)
+        engine.wait(lambda: engine.revision()["queued"] == clients, "clients that wait")
+        assert (resident() - before) / clients < 16 * 1024
 
 
 @pytest.mark.slow
