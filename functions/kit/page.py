@@ -19,23 +19,44 @@ _HERE = Path(__file__).parent
 _STYLE = re.compile(r"<style>(.*?)</style>\s*", re.DOTALL)
 _SCRIPT = re.compile(r"<script>(.*?)</script>\s*", re.DOTALL)
 
+_FORM = (
+    '<form class="row" method="post" enctype="multipart/form-data"><label>Or here: '
+    '<input type="file" name="file" required></label><button class="primary">Send</button></form>'
+)
+
 Document = tuple[bytes, str]
 """The UTF-8 bytes of a page, and its Content-Security-Policy."""
 
 
 @cache
-def page(name: str, summary: str, fragment: Path) -> Document:
+def page(name: str, summary: str, fragment: Path, takes: str = "nothing") -> Document:
     """The page of a function or of the console.
 
     Args:
         name: shown in the header and marked in the navigation.
         summary: one sentence below it.
         fragment: file with markup, and at most one plain `<style>` and one plain `<script>`.
+        takes: what a POST to the page's own address takes, as `Route.takes`: what to do there without script.
     """
     text = fragment.read_text(encoding="utf-8")
     styles = [*_STYLE.findall(text)]
     scripts = [*_SCRIPT.findall(text)]
-    return _compose(name, summary, _SCRIPT.sub("", _STYLE.sub("", text)), "".join(styles), scripts)
+    markup = _SCRIPT.sub("", _STYLE.sub("", text))
+    return _compose(name, summary, (_without_script(takes) if scripts else "") + markup, "".join(styles), scripts)
+
+
+def _without_script(takes: str) -> str:
+    """A word for browsers that run no script: a command and, for a picture, a form that is answered as a page."""
+    command, form = "curl", ""
+    if takes in ("image", "images"):
+        command = "curl --data-binary @photo.jpg"
+        form = _FORM
+    elif takes == "json":
+        command = "curl -X POST"
+    return (
+        '<noscript><section class="card"><p>The buttons below need JavaScript. Without it, in a terminal: '
+        f"<code>{command}</code> and the address of this page.</p>{form}</section></noscript>\n"
+    )
 
 
 def result(name: str, title: str, value: Mapping[str, Any] | list[Any]) -> Document:

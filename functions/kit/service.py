@@ -136,7 +136,9 @@ class Service:
         from functions.kit import page
 
         if wants_page(request):
-            return _page(page.page(self.function.name, self.function.summary, self.function.page))
+            work = self._routes.get("/", {}).get("POST")
+            takes = work.takes if work else "nothing"
+            return _page(page.page(self.function.name, self.function.summary, self.function.page, takes))
         description = {
             "function": self.function.name,
             "summary": self.function.summary,
@@ -155,6 +157,7 @@ class Service:
                 for route in self.function.routes
             ],
             "events": {event.type: event.reply for event in self.function.events},
+            "limits": {"max_bytes": self.settings.max_bytes, "max_files": self.settings.max_files},
             "openapi": f"/{self.function.name}/openapi.json",
         }
         response = _json(description)

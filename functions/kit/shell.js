@@ -62,15 +62,43 @@ const pixelamp = (() => {
       server: timing ? Number(timing[1]) : null,
     };
   };
+  // The function's token: asked for where it wants one, and forgotten with the tab.
+  let token = "", asking = null;
+  try { token = sessionStorage.getItem(`token:${name}`) || ""; } catch { /* as above */ }
+  const ask = signal => new Promise((resolve, reject) => {
+    signal?.addEventListener("abort", () => reject(signal.reason));
+    asking ??= new Promise((given, refused) => {
+      const form = $("#token"), field = $("input", form);
+      $("span", form).textContent = token ? "That is not this function’s token. Its token:" : "This function asks for its token:";
+      form.hidden = false;
+      field.focus();
+      form.onsubmit = event => {
+        event.preventDefault();
+        token = field.value.trim();
+        try { sessionStorage.setItem(`token:${name}`, token); } catch { /* as above */ }
+        form.onreset = given;
+        form.reset();
+      };
+      form.onreset = () => refused(new Error("This function asks for its token."));
+    }).finally(() => { $("#token").hidden = true; asking = null; });
+    asking.then(resolve, reject);
+  });
   // A call to this function: {response, meta}; a problem is thrown as an Error with its detail.
   const call = async (path, options = {}) => {
-    const began = performance.now();
-    let response;
-    try {
-      response = await fetch(base + path, {...options, headers: {Accept: "application/json", ...options.headers}});
-    } catch (error) {
-      if (error.name === "AbortError") throw error;
-      throw new Error("The service cannot be reached. Is it still running?");
+    let response, began;
+    for (;;) {
+      const used = token, headers = {Accept: "application/json", ...options.headers};
+      // In UTF-8, as a terminal sends it; a header is given byte by byte.
+      if (used) headers.Authorization = `Bearer ${String.fromCharCode(...new TextEncoder().encode(used))}`;
+      began = performance.now();
+      try {
+        response = await fetch(base + path, {...options, headers});
+      } catch (error) {
+        if (error.name === "AbortError") throw error;
+        throw new Error("The service cannot be reached. Is it still running?");
+      }
+      if (response.status !== 401) break;
+      if (used === token) await ask(options.signal);
     }
     const about = meta(response, began);
     $("#answered-by").textContent = 

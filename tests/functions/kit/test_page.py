@@ -1,0 +1,84 @@
+"""What the shell gives every page: a way in where a token is wanted, and a word where no script runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser import named, no_serious_violation, no_sideways_scrolling, visit
+from tests.conftest import FUNCTIONS
+from tests.functions.exif import made
+from tests.servers import FunctionServer
+
+TOKEN = "schlüssel №1"
+
+
+@pytest.fixture
+def guarded(servers: Callable[..., FunctionServer]) -> str:
+    """The page of a function that wants a token."""
+    return f"{servers('exif', EXIF_TOKEN=TOKEN).url}/exif"
+
+
+def give(page: Page, token: str) -> None:
+    page.fill("#token input", token)
+    page.keyboard.press("Enter")
+
+
+@pytest.mark.parametrize("size", ["wide", "narrow"])
+def test_a_token_is_asked_for_where_it_is_wanted_and_the_upload_goes_on(browser: Browser, guarded: str, size: str):
+    with visit(browser, guarded, size) as page:
+        expect(page.locator("#token")).to_be_hidden()
+        page.set_input_files("#file", named("harbour.jpg", made.jpeg()))
+        expect(page.get_by_label("This function asks for its token")).to_be_focused()
+        no_sideways_scrolling(page)
+        no_serious_violation(page)
+        give(page, "wrong")
+        expect(page.get_by_label("That is not this function’s token")).to_be_focused()
+        give(page, TOKEN)
+        expect(page.locator(".file h2")).to_contain_text("Lamp Camera X")
+        expect(page.locator("#token")).to_be_hidden()
+        assert page.input_value("#token input") == ""
+
+
+def test_a_token_is_kept_with_the_tab_and_nowhere_else(browser: Browser, guarded: str):
+    with visit(browser, guarded) as page:
+        page.click("#sample")
+        give(page, TOKEN)
+        expect(page.locator(".file")).to_have_count(1)
+        page.reload()
+        page.click("#sample")
+        expect(page.locator(".file")).to_have_count(1)
+        assert page.evaluate("Object.values(sessionStorage)") == [TOKEN]
+        assert page.evaluate("localStorage.length") == 0
+        assert page.context.cookies() == []
+
+
+def test_who_has_no_token_is_told(browser: Browser, guarded: str):
+    with visit(browser, guarded) as page:
+        page.click("#sample")
+        page.click("#token >> text=Cancel")
+        expect(page.locator("#results [role=alert]")).to_have_text("This function asks for its token.")
+        expect(page.locator("#token")).to_be_hidden()
+        expect(page.locator("#progress")).to_be_hidden()
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_without_script_a_page_says_what_to_do(browser: Browser, servers: Callable[..., FunctionServer], name: str):
+    with visit(browser, f"{servers(name).url}/{name}", java_script_enabled=False) as page:
+        word = page.locator("noscript .card")
+        expect(word).to_contain_text("The buttons below need JavaScript")
+        expect(word).to_contain_text("curl -X POST" if name == "stress" else "curl --data-binary @photo.jpg")
+
+
+@pytest.mark.parametrize("name", ["histogram", "exif"])
+def test_without_script_a_picture_is_sent_by_a_form(
+    browser: Browser, servers: Callable[..., FunctionServer], name: str
+):
+    with visit(browser, f"{servers(name).url}/{name}", java_script_enabled=False) as page:
+        page.set_input_files("noscript input", named("harbour.jpg", made.jpeg()))
+        page.click("noscript button")
+        expect(page.locator("th").first).to_be_visible()
+        expect(page.locator("main")).to_contain_text(re.compile("JPEG"))
