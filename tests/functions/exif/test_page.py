@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
+import subprocess
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Download, expect
 
 from functions.exif.answer import examine
 from tests.browser import hand_over, named, no_serious_violation, no_sideways_scrolling, picture, visit
@@ -168,11 +170,70 @@ def test_a_refusal_is_shown(browser: Browser, address: str) -> None:
         no_serious_violation(page)
 
 
-def test_the_json_and_the_curl_are_at_hand(browser: Browser, address: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["it's.jpg", "Berlin, 2024.jpg", "a;type=text.jpg", 'x";filename=y.jpg', "$(id) `id`.jpg"]
+)
+def test_the_command_at_hand_reads_a_file_of_any_name(
+    browser: Browser, address: str, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_bytes(made.jpeg())
     with visit(browser, address, permissions=["clipboard-read", "clipboard-write"]) as page:
-        page.set_input_files("#file", named("it's.jpg", made.jpeg()))
+        page.set_input_files("#file", tmp_path / name)
         page.click("text='JSON'")
         expect(page.locator(".body pre")).to_contain_text('"privacy"')
         page.click("text=Copy as curl")
         expect(page.locator("#said")).to_have_text("Copied.")
-        assert page.evaluate("navigator.clipboard.readText()") == f"curl -F 'file=@it'\\''s.jpg' '{address}/'"
+        command = page.evaluate("navigator.clipboard.readText()")
+    answer = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, check=True).stdout
+    assert json.loads(answer)["groups"]["IFD0"]["Artist"]["value"] == "Erika Mustermann"
+
+
+@pytest.mark.parametrize(
+    ("limits", "archives"),
+    [
+        ({}, {"clean.zip": list("abcde")}),
+        ({"EXIF_MAX_FILES": "2"}, {"clean-1.zip": list("ab"), "clean-2.zip": list("cd"), "e.jpg": ["e"]}),
+        ({"EXIF_MAX_BYTES": "100000"}, {"clean-1.zip": list("abc"), "clean-2.zip": list("de")}),
+        ({"EXIF_MAX_BYTES": "31000"}, {f"{name}.jpg": [name] for name in "abcde"}),
+    ],
+)
+def test_clean_copies_of_all_come_in_as_many_archives_as_the_limits_ask_for(
+    browser: Browser,
+    servers: Callable[..., FunctionServer],
+    limits: dict[str, str],
+    archives: dict[str, list[str]],
+) -> None:
+    padded = made.jpeg()
+    padded += bytes(30_000 - len(padded))
+    with visit(browser, f"{servers('exif', **limits).url}/exif", accept_downloads=True) as page:
+        page.set_input_files("#file", [named(f"{name}.jpg", padded) for name in "abcde"])
+        expect(page.locator("#count")).to_have_text("5 pictures")
+        saved: list[Download] = []
+        page.on("download", lambda one: saved.append(one))  # noqa: PLW0108 - a built-in cannot be marked
+        page.click("#zip")
+        expect(page.locator("#said")).to_contain_text("The clean copies are saved")
+        expect(page.locator("#failure")).to_be_hidden()
+        while len(saved) < len(archives):
+            page.wait_for_timeout(50)
+        assert [one.suggested_filename for one in saved] == list(archives)
+        for one, names in zip(saved, archives.values(), strict=True):
+            if one.suggested_filename.endswith(".zip"):
+                with zipfile.ZipFile(one.path()) as archive:
+                    assert archive.namelist() == [f"{name}.jpg" for name in names]
+            else:
+                assert "GPS" not in examine(Path(one.path()).read_bytes()).groups
+        if len(archives) > 1:
+            expect(page.locator("#said")).to_contain_text(f"in {len(archives)} downloads: one request holds at most")
+
+
+def test_a_picture_that_cannot_be_cleaned_is_named_and_the_others_are_saved(
+    browser: Browser, servers: Callable[..., FunctionServer]
+) -> None:
+    with visit(browser, f"{servers('exif', EXIF_MAX_FILES='1').url}/exif", accept_downloads=True) as page:
+        page.set_input_files("#file", [named("a.bmp", encoded(gradient(), "BMP")), named("b.jpg", made.jpeg())])
+        expect(page.locator("#count")).to_have_text("2 pictures")
+        with page.expect_download() as saved:
+            page.click("#zip")
+        assert saved.value.suggested_filename == "b.jpg"
+        expect(page.locator("#failure")).to_contain_text("a.bmp: ")
+        expect(page.locator("#zip")).to_be_enabled()
