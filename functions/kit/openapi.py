@@ -18,7 +18,7 @@ _STATUSES = {
     "408": "the body came too slowly",
     "413": "too many bytes or pixels",
     "414": "the target is longer than the server reads",
-    "415": "a known format that is not accepted",
+    "415": "a known format or a content coding that is not accepted",
     "422": "no readable image",
     "429": "too many at once; see Retry-After",
     "431": "the head is larger than the server reads",
