@@ -135,6 +135,10 @@ class Container:
             return None
         return cgroup.memory_limit(self._memory)
 
+    def memory_total(self) -> int | None:
+        """Bytes that there are in all: the limit or, without one, the machine's; None where Linux does not say."""
+        return self.memory_limit() or field(read(self._root / "proc/meminfo") or "", "MemTotal:") * 1024 or None
+
     def memory_free(self) -> int:
         """Bytes that may still be taken before the limit, or before the machine has none."""
         available = field(read(self._root / "proc/meminfo") or "", "MemAvailable:") * 1024

@@ -223,7 +223,7 @@ def _identity() -> dict[str, Any]:
 def _room(container: Container) -> Any:
     from functions.stress.plan import Room
 
-    return Room(container.quota(), container.memory_free(), container.memory_limit())
+    return Room(container.quota(), container.memory_free(), container.memory_total())
 
 
 def _texts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

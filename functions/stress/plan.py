@@ -39,12 +39,12 @@ class Room:
     Attributes:
         quota: cores.
         memory_free: bytes that can still be taken.
-        memory_limit: bytes in all, or None.
+        memory_total: bytes in all, the container's or the machine's; None if unknown.
     """
 
     quota: float
     memory_free: int
-    memory_limit: int | None = None
+    memory_total: int | None = None
 
 
 @dataclass(frozen=True)
@@ -149,8 +149,8 @@ def _cores(options: Mapping[str, Any], quota: float, settings: StressSettings) -
 def _check_memory(memory: int, room: Room, settings: StressSettings) -> None:
     if settings.max_memory_mb and memory > settings.max_memory_mb * MEBI:
         _too_much("memory_mb", memory // MEBI, settings.max_memory_mb, "MiB", settings.variable("max_memory_mb"))
-    if room.memory_limit is not None and memory > room.memory_limit // 2:
-        _too_much("memory_mb", memory // MEBI, room.memory_limit // 2 // MEBI, "MiB", "half of the memory limit")
+    if room.memory_total is not None and memory > room.memory_total // 2:
+        _too_much("memory_mb", memory // MEBI, room.memory_total // 2 // MEBI, "MiB", "half of all the memory")
     if memory > room.memory_free // 2:
         raise busy(
             f"the limit is half of the memory that is free, now {quantity(room.memory_free // 2 // MEBI, 'MiB')}; "

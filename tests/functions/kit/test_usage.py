@@ -89,6 +89,7 @@ def test_v2_in_a_namespace_of_its_own(tree: Tree) -> None:
     assert (reading.cpu, reading.throttled, reading.memory) == (1.5, 0.25, 100_000_000)
     assert container.quota() == pytest.approx(0.2)
     assert container.memory_limit() == 512 * 2**20
+    assert container.memory_total() == 512 * 2**20
     assert container.memory_free() == 512 * 2**20 - 100_000_000
 
 
@@ -132,6 +133,7 @@ def test_v1_without_limits(tree: Tree) -> None:
     container = Container(tree.v1("/a", "/a", controllers).root)
     assert container.quota() == len(os.sched_getaffinity(0))
     assert container.memory_limit() is None
+    assert container.memory_total() == 16_000_000 * 1024
     assert container.memory_free() == 8_000_000 * 1024
 
 

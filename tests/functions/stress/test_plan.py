@@ -24,7 +24,7 @@ NOTHING: dict[str, Any] = {
     "seed": None,
 }
 SETTINGS = load(StressSettings, "stress", {})
-ROOM = Room(quota=2.0, memory_free=1024 * MEBI, memory_limit=None)
+ROOM = Room(quota=2.0, memory_free=1024 * MEBI, memory_total=None)
 
 
 def plan(room: Room = ROOM, settings: StressSettings = SETTINGS, **options: Any) -> Plan:
