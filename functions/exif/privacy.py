@@ -66,7 +66,7 @@ RULES = (
         "person",
         "a person by name",
         r"Artist|Author|XPAuthor|Creator|By-line|CameraOwnerName|OwnerName|Photographer|ImageEditor|PersonInImage.*"
-        r"|RegionInfo:Name|RegionInfoMP:PersonDisplayName|People|Person|Personality|Contributor|ImageCreator.*"
+        r"|(RegionInfo|Regions):Name|RegionInfoMP:PersonDisplayName|People|Person|Personality|Contributor|ImageCreator.*"
         r"|AttributionName|AOCreator|CaptionWriter|Writer-Editor|CreatorContactInfo|Contact|CopyrightOwner.*",
     ),
     _rule(
@@ -79,7 +79,7 @@ RULES = (
         "narrows",
         "person",
         "names of the computer or of its files",
-        r"HostComputer|DerivedFrom|DocumentName|(Original)?RawFileName|PreservedFileName",
+        r"HostComputer|DerivedFrom|FilePath|DocumentName|(Original)?RawFileName|PreservedFileName",
     ),
     _rule(
         "identifies",
@@ -123,7 +123,7 @@ RULES = (
         "content",
         "words about the picture",
         r"ImageDescription|Description|Title|Headline|Caption-Abstract|ObjectName|Keywords|Subject|UserComment|XP(Title|Subject|Keywords|Comment)"
-        r"|Comment|HierarchicalSubject|TagsList|CatalogSets",
+        r"|Comment|HierarchicalSubject|TagsList|CatalogSets|KeywordInfo:Keyword",
     ),
     _rule(
         "hints",

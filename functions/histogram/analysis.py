@@ -171,7 +171,9 @@ def _level_transparency(image: Image.Image, data: bytes) -> None:
     """
     depth, kind, value = data[24], data[25], image.info.get("transparency")
     if kind == 0 and depth in (2, 4) and isinstance(value, int):
-        image.info["transparency"] = value * 255 // (2**depth - 1)
+        # Of the two bytes that hold it the low bits count (PNG 11.3.2.1).
+        top = 2**depth - 1
+        image.info["transparency"] = (value & top) * 255 // top
     elif kind == 2 and depth == 16 and value is not None:
         raise NotCountable(
             "ignore_transparent",

@@ -115,6 +115,24 @@ def test_a_field_left_empty_tells_nothing(text: bytes) -> None:
             *("narrows", "place", "XMP-iptcExt:LocationShown", "Musterstadt"),
         ),
         (
+            (
+                '<acdsee-rs:Regions rdf:parseType="Resource"><acdsee-rs:RegionList><rdf:Bag>'
+                '<rdf:li acdsee-rs:Name="Ada Byron"/></rdf:Bag></acdsee-rs:RegionList></acdsee-rs:Regions>'
+            ),
+            *("identifies", "person", "XMP-acdsee-rs:Regions", "Ada Byron"),
+        ),
+        (
+            (
+                '<mwg-kw:Keywords rdf:parseType="Resource"><mwg-kw:Hierarchy><rdf:Bag>'
+                '<rdf:li mwg-kw:Keyword="harbour"/></rdf:Bag></mwg-kw:Hierarchy></mwg-kw:Keywords>'
+            ),
+            *("hints", "content", "XMP-mwg-kw:KeywordInfo", "harbour"),
+        ),
+        (
+            '<xmpMM:Ingredients><rdf:Bag><rdf:li stRef:filePath="/Users/ada/x.jpg"/></rdf:Bag></xmpMM:Ingredients>',
+            *("narrows", "person", "XMP-xmpMM:Ingredients", "/Users/ada/x.jpg"),
+        ),
+        (
             '<plus:ImageCreator><rdf:Seq><rdf:li plus:ImageCreatorName="Ada"/></rdf:Seq></plus:ImageCreator>',
             *("identifies", "person", "XMP-plus:ImageCreator", "ImageCreatorName: Ada"),
         ),
@@ -139,6 +157,9 @@ NAMESPACES = {
     "MPRI": "http://ns.microsoft.com/photo/1.2/t/RegionInfo#",
     "MPReg": "http://ns.microsoft.com/photo/1.2/t/Region#",
     "xmpMM": "http://ns.adobe.com/xap/1.0/mm/",
+    "stRef": "http://ns.adobe.com/xap/1.0/sType/ResourceRef#",
+    "acdsee-rs": "http://ns.acdsee.com/regions/",
+    "mwg-kw": "http://www.metadataworkinggroup.com/schemas/keywords/",
     "stEvt": "http://ns.adobe.com/xap/1.0/sType/ResourceEvent#",
     "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
     "plus": "http://ns.useplus.org/ldf/xmp/1.0/",
