@@ -22,16 +22,22 @@ _OWN_DESCRIPTORS = 128
 _FIRST_AVAILABLE_MAX = 3  # containerConcurrency up to which the first pod with room is taken
 
 
-def most_waiting(concurrency: int) -> int:
-    """Requests of a revision that may wait.
+class WaitingRoom:
+    """The places for requests that wait, of all revisions of an engine together.
 
-    Without containerConcurrency Knative's activator has no limit. This one has that of its process: a request keeps its
-    client's connection while it waits and needs another to a pod, and the engine and its pods keep some for themselves.
+    A request keeps its client's connection while it waits and needs another to a pod. Both are descriptors of the one
+    process, which the engine and its pods share: a limit of each revision by itself would let clients take them all.
+
+    Attributes:
+        most: Requests that may wait.
+        taken: Requests that wait.
     """
-    if concurrency:
-        return ACTIVATOR_QUEUE
-    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return sys.maxsize if descriptors == resource.RLIM_INFINITY else max(0, descriptors - _OWN_DESCRIPTORS) // 2
+
+    def __init__(self) -> None:
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        unlimited = descriptors == resource.RLIM_INFINITY
+        self.most = sys.maxsize if unlimited else max(0, descriptors - _OWN_DESCRIPTORS) // 2
+        self.taken = 0
 
 
 class Activator:
@@ -39,6 +45,7 @@ class Activator:
 
     Args:
         concurrency: containerConcurrency; 0 for no limit.
+        room: Where requests wait, shared with the other revisions.
         clock: Seconds since the epoch.
         record: Takes the report that the first request after silence causes at once.
 
@@ -47,11 +54,13 @@ class Activator:
         stats: What it reports to the autoscaler each second.
     """
 
-    def __init__(self, concurrency: int, *, clock: Callable[[], float], record: Callable[[Report], None]) -> None:
+    def __init__(
+        self, concurrency: int, *, room: WaitingRoom, clock: Callable[[], float], record: Callable[[Report], None]
+    ) -> None:
         self.in_path = True
         self.stats = ActivatorStats()
         self._concurrency = concurrency
-        self._most_waiting = most_waiting(concurrency)
+        self._room = room
         self._clock = clock
         self._record = record
         self._queue: OrderedDict[Exchange, None] = OrderedDict()
@@ -88,10 +97,10 @@ class Activator:
         pod = None if self._queue else self._choose()
         if pod is not None:
             self._send(exchange, pod)
-        elif len(self._queue) >= self._most_waiting or (exchange.has_body and Exchange.held > HELD_BYTES):
+        elif self._full() or (exchange.has_body and Exchange.held > HELD_BYTES):
             exchange.answer(503, QUEUE_FULL)
         else:
-            self._queue[exchange] = None
+            self._wait(exchange)
 
     def serve(self, ready: list[QueueProxy]) -> None:
         """Take a new set of pods, all ready, by their queue-proxies; requests that waited for one go out."""
@@ -109,7 +118,7 @@ class Activator:
         if self._closed is not None:
             exchange.answer(503, self._closed)
             return
-        self._queue[exchange] = None
+        self._wait(exchange)
         self._queue.move_to_end(exchange, last=False)
         self._pump()
 
@@ -117,8 +126,20 @@ class Activator:
         """Answer 503 with the reason to everything that waits, and to what comes or is given back from now on."""
         self._closed = reason
         while self._queue:
-            exchange, _ = self._queue.popitem(last=False)
-            exchange.answer(503, reason)
+            self._first().answer(503, reason)
+
+    def _full(self) -> bool:
+        # Without containerConcurrency Knative's activator has no limit of its own.
+        return self._room.taken >= self._room.most or (self._concurrency > 0 and len(self._queue) >= ACTIVATOR_QUEUE)
+
+    def _wait(self, exchange: Exchange) -> None:
+        self._queue[exchange] = None
+        self._room.taken += 1
+
+    def _first(self) -> Exchange:
+        exchange, _ = self._queue.popitem(last=False)
+        self._room.taken -= 1
+        return exchange
 
     def _direct(self, exchange: Exchange) -> None:
         # A pod with a full queue does not pass its requests on: so it is on a cluster.
@@ -141,7 +162,9 @@ class Activator:
 
     def _over(self, exchange: Exchange) -> None:
         """A request is answered, or its client is gone."""
-        self._queue.pop(exchange, None)
+        if exchange in self._queue:
+            del self._queue[exchange]
+            self._room.taken -= 1
         self._untrack(exchange)
         self.stats.leave(self._clock())
         self._pump()
@@ -151,8 +174,7 @@ class Activator:
             pod = self._choose()
             if pod is None:
                 return
-            exchange, _ = self._queue.popitem(last=False)
-            self._send(exchange, pod)
+            self._send(self._first(), pod)
 
     def _choose(self) -> QueueProxy | None:
         pods, tracked = self._pods, self._tracked

@@ -31,6 +31,7 @@ from typing import Any
 from aiohttp import web
 
 from knative.local import hosts, limits
+from knative.local.activator import WaitingRoom
 from knative.local.manifests import Manifests, parse_autoscaler_config, parse_defaults
 from knative.local.process import Warden
 from knative.local.revision import Revision
@@ -152,6 +153,7 @@ class Engine:
         self.environment[name] = value
         self._warden = Warden(self._token)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._room = WaitingRoom()
         self._leaving: set[Service] = set()  # removed, and not all of their requests are answered yet
         self._loop_task: asyncio.Task[None] | None = None
         self._said: set[str] = set()
@@ -249,6 +251,7 @@ class Engine:
             name,
             made,
             self._scaling(made),
+            room=self._room,
             environment=self.environment,
             clock=self.clock,
             write=self._write,

@@ -7,7 +7,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 
-from knative.local.activator import Activator
+from knative.local.activator import Activator, WaitingRoom
 from knative.local.autoscaler import Autoscaler, Decision, initial_excess_burst_capacity
 from knative.local.exchange import Exchange
 from knative.local.metrics import Report, RevisionMetrics, extrapolate, sample_size
@@ -28,6 +28,7 @@ class Revision:
         name: Its name.
         template: What it runs.
         scaling: How it scales.
+        room: Where its requests wait, with those of the engine's other revisions.
         environment: What the engine adds to its pods' environment.
         clock: Seconds since the epoch.
         write: Takes each line of a pod's output under the pod's name.
@@ -51,6 +52,7 @@ class Revision:
         template: Template,
         scaling: ScalingSpec,
         *,
+        room: WaitingRoom,
         environment: Mapping[str, str],
         clock: Callable[[], float],
         write: Callable[[str, bytes], None],
@@ -78,7 +80,7 @@ class Revision:
         self._metrics = RevisionMetrics(scaling)
         self._autoscaler = Autoscaler(scaling, ready=0, now=now)
         self._scaler = PodAutoscaler(scaling, now=now)
-        self.activator = Activator(template.concurrency, clock=clock, record=self._announced)
+        self.activator = Activator(template.concurrency, room=room, clock=clock, record=self._announced)
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake: asyncio.TimerHandle | None = None
         self._ebc = initial_excess_burst_capacity(scaling)

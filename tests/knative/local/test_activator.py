@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knative.local.activator import Activator
+from knative.local.activator import Activator, WaitingRoom
 from knative.local.breaker import ACTIVATOR_QUEUE
 from knative.local.exchange import Exchange, Headers
 from knative.local.inbound import Inbound
@@ -61,9 +61,10 @@ class CountedPod:
 class Bench:
     """An activator and what came of its requests."""
 
-    def __init__(self, concurrency: int, pods: int) -> None:
+    def __init__(self, concurrency: int, pods: int, room: WaitingRoom | None = None) -> None:
         self.reports: list[Report] = []
-        self.activator = Activator(concurrency, clock=lambda: 0.0, record=self.reports.append)
+        self.room = room or WaitingRoom()
+        self.activator = Activator(concurrency, room=self.room, clock=lambda: 0.0, record=self.reports.append)
         self.pods: list[Any] = [CountedPod(f"pod-{number}") for number in range(pods)]
         self.activator.serve(self.pods)
 
@@ -132,10 +133,12 @@ def test_no_pod_gets_more_than_its_concurrency_and_none_is_idle_while_requests_w
         assert max(bench.loads) <= concurrency
         assert bench.activator.queued == 0 or min(bench.loads) == concurrency
         assert sum(bench.loads) + bench.activator.queued == len(open_)
+        assert bench.room.taken == bench.activator.queued
     assert bench.activator.in_flight == len(open_)
 
 
-def test_the_queue_has_an_end() -> None:
+def test_the_queue_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (10**6, 10**6))
     bench = Bench(1, 0)
     for _ in range(ACTIVATOR_QUEUE):
         bench.request()
@@ -168,6 +171,30 @@ def test_without_a_limit_of_concurrency_as_many_wait_as_the_process_could_serve(
     pod: Any = CountedPod("pod")
     bench.activator.serve([pod])
     assert len(pod.held) == ACTIVATOR_QUEUE + 10
+
+
+@pytest.mark.parametrize("concurrency", [0, 1])
+def test_the_waiting_requests_of_all_revisions_share_the_descriptors_of_the_process(
+    monkeypatch: pytest.MonkeyPatch, concurrency: int
+) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (2 * 10 + 128, 10**6))
+    room = WaitingRoom()
+    one, other = Bench(concurrency, 0, room), Bench(0, 0, room)
+    waiting = [one.request() for _ in range(7)] + [other.request() for _ in range(4)]
+    assert [listener.status for _, listener in waiting] == [0] * 10 + [503]
+    assert [one.request()[1].status, other.request()[1].status] == [503, 503]
+    waiting[0][0].client_gone()  # in the one's queue, which leaves a place in both
+    assert [other.request()[1].status, one.request()[1].status] == [0, 503]
+    pod: Any = CountedPod("pod")
+    one.activator.serve([pod])
+    assert room.taken == one.activator.queued + other.activator.queued
+    one.activator.serve([])
+    for exchange in list(pod.held):
+        one.activator.returned(exchange)  # its pod was gone: it has its connection already
+    assert (one.activator.queued, other.activator.queued, room.taken) == (6, 4, 10)
+    one.activator.close("it was removed")
+    assert room.taken == 4
+    assert [other.request()[1].status for _ in range(7)] == [0] * 6 + [503]
 
 
 def test_bodies_that_are_held_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
