@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import signal
 import time
@@ -202,37 +203,46 @@ class Pod:
     async def _starts(self, probe: Probe, environment: Mapping[str, str]) -> bool:
         """Give the process failureThreshold times periodSeconds to start; kill it after that."""
         allowed = probe.failure_threshold * (probe.period or _PERIOD_SECONDS)
-        try:
-            async with asyncio.timeout(probe.initial_delay + allowed):
-                await self._until_good(probe, environment)
-        except TimeoutError:
-            self._fail(f"startup probe failed for {allowed:g} s: {self.reason}")
-            return False
-        return True
+        if await self._until_good(probe, environment, allowed):
+            return True
+        self._fail(f"startup probe failed for {allowed:g} s: {self.reason}")
+        return False
 
     def _fail(self, reason: str) -> None:
         self._write(self.name, f"{reason}; killed".encode())
         if self._process is not None:
             self._process.kill()
 
-    async def _until_good(self, probe: Probe, environment: Mapping[str, str]) -> None:
+    async def _until_good(self, probe: Probe, environment: Mapping[str, str], allowed: float = math.inf) -> bool:
+        """Ask until the answer is good, or until it was bad for the seconds allowed and failureThreshold times.
+
+        The kubelet only counts, and each attempt has timeoutSeconds to succeed: one that is under way when the time is
+        over is not cut off. Here attempts come more often than there, so that the count alone would end it too soon.
+        """
         if probe.initial_delay and self.ready_at is None:
             await asyncio.sleep(probe.initial_delay)
+        time_of = asyncio.get_running_loop().time
+        deadline = time_of() + allowed
+        good = bad = 0
         while not probe.command and not listening(self.port):
             if not self._stopping:
                 self.reason = "not listening yet"
+            bad += 1
             await asyncio.sleep(_LISTENING_SECONDS)
+            if bad >= probe.failure_threshold and time_of() >= deadline:
+                return False
         # A command is a process each time.
         pause = min(probe.period or _PERIOD_SECONDS, _COMMAND_SECONDS) if probe.command else _EAGER_SECONDS
-        good = 0
         while True:
             wrong = await ask(probe, self.port, environment, self.spec.directory)
-            good = good + 1 if wrong is None else 0
+            good, bad = (good + 1, 0) if wrong is None else (0, bad + 1)
             if good >= probe.success_threshold:
-                return
+                return True
             if wrong is not None and not self._stopping:
                 self.reason = wrong
             await asyncio.sleep(pause)
+            if bad >= probe.failure_threshold and time_of() >= deadline:
+                return False
 
     async def _until_bad(self, probe: Probe, environment: Mapping[str, str]) -> str:
         """Watch a ready pod; a period of 0 means that only a refused connection makes it unready."""
