@@ -20,7 +20,6 @@ Other parts join it before `start`, as the broker does in `mount(engine)`:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import time
 import uuid
@@ -311,14 +310,19 @@ class Engine:
         if self._loop_task is not None:
             self._loop_task.cancel()
         # Begun before the Services are stopped, so that what is refused from then on is known to be refused for that.
-        joined = asyncio.gather(*(end(within * 0.5) for end in self.on_stop))
+        joined = asyncio.gather(*(end(within * 0.5) for end in self.on_stop), return_exceptions=True)
         closing = asyncio.get_running_loop().create_task(self.route.close(within * 0.5))
         ending = [service.stop("the engine is stopping", within * 0.7) for service in (*self.services, *self._leaving)]
-        await asyncio.gather(*ending, return_exceptions=True)
-        await joined
+        ended = await asyncio.gather(*ending, return_exceptions=True)
+        ended += await joined
         closing.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await closing
-        await self.route.stop()
-        limits.close()
-        await asyncio.to_thread(self._warden.close)
+        ended += await asyncio.gather(closing, return_exceptions=True)
+        # What one of them does wrong keeps nothing else from its end.
+        for error in ended:
+            if isinstance(error, Exception):
+                self.say(f"while stopping: {type(error).__name__}: {error}")
+        try:
+            await self.route.stop()
+        finally:
+            limits.close()
+            await asyncio.to_thread(self._warden.close)

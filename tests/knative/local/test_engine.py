@@ -566,6 +566,33 @@ def test_a_request_that_waits_for_a_service_which_is_removed_is_told_so(start: S
     assert run_async(drive()) == (503, "the Service hello was removed\n")
 
 
+def test_what_fails_at_the_end_is_said_and_all_else_ends(tmp_path: Path) -> None:
+    said: list[str] = []
+    ended: list[str] = []
+
+    async def fails(_: float) -> None:
+        raise OSError("the disk is full")
+
+    async def takes_its_time(_: float) -> None:
+        await asyncio.sleep(0.2)
+        ended.append("the other")
+
+    async def run() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            engine = Engine(str(tmp_path), say=said.append)
+            engine.on_stop += [fails, takes_its_time]
+            await engine.start(sock)
+            stray = subprocess.Popen(["sleep", "300"], env=dict(engine.environment), start_new_session=True)
+            await engine.stop()
+        assert stray.wait(10) == -signal.SIGKILL, "the warden has swept"
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", engine.port)
+
+    run_async(run())
+    assert said == ["while stopping: OSError: the disk is full"]
+    assert ended == ["the other"]
+
+
 def test_a_pod_is_hung_up_on_before_it_is_ended(start: Start, tmp_path: Path) -> None:
     """So that no server waits for its clients: gunicorn has two seconds' patience with a connection that is kept."""
     told = tmp_path / "told"
