@@ -52,7 +52,7 @@ def test_at_most_one_request_in_a_hundred_finds_every_place_of_its_pod_taken_and
     def queued(places: int) -> float:
         return sum(count for found, count in at_arrivals.items() if found >= places) / at_arrivals.total()
 
-    assert queued(cell.container_concurrency) <= 0.0105, "a fifth of a thousandth for chance"
+    assert queued(cell.container_concurrency) <= 0.0105, "half a thousandth for chance"
     assert cell.container_concurrency == 2 or queued(cell.container_concurrency - 1) > 0.0105
 
 

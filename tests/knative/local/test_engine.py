@@ -243,6 +243,7 @@ def test_a_hung_pod_is_replaced_by_its_liveness_probe(start: Start) -> None:
     assert engine.get()[0] == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "probe", [{"exec": {"command": ["sh", "-c", 'echo $PORT >> "$ASKED"; false']}}, {"tcpSocket": {"port": 8080}}]
 )
@@ -250,23 +251,24 @@ def test_a_pod_that_does_not_start_in_the_time_its_startup_probe_allows_is_resta
     start: Start, tmp_path: Path, probe: dict[str, Any]
 ) -> None:
     asked = tmp_path / "asked"
-    startup = {**probe, "periodSeconds": 1, "failureThreshold": 2}
+    startup = {**probe, "periodSeconds": 1, "failureThreshold": 2, "timeoutSeconds": 10}
     container = {"startupProbe": startup, "ports": [{"containerPort": 8080}]}
     engine = start(service(container=container, environment={"START_SECONDS": "60", "ASKED": str(asked)}))
-    engine.wait(lambda: "startup probe failed for 2 s: " in engine.output, "verdict", 5)
+    engine.wait(lambda: "startup probe failed for 2 s: " in engine.output, "verdict")
     if asked.exists():
         ports = asked.read_text().split()
-        assert ports.count(ports[0]) == 2  # once a period
+        assert ports.count(ports[0]) == 2  # once a period, however long each takes
     engine.wait(lambda: any(pod["restarts"] for pod in engine.pods("pending")), "restarted pod")
     assert not engine.pods()
 
 
+@pytest.mark.slow
 def test_a_pod_that_starts_in_the_time_its_startup_probe_allows_is_left_alone(start: Start) -> None:
-    startup = {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1, "failureThreshold": 3}
+    startup = {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 2, "failureThreshold": 3}
     container = {"startupProbe": startup, "ports": [{"containerPort": 8080}]}
-    engine = start(service(container=container, environment={"START_SECONDS": "1.5"}, annotations={"min-scale": "1"}))
+    engine = start(service(container=container, environment={"START_SECONDS": "2.5"}, annotations={"min-scale": "1"}))
     engine.wait_pods(1)
-    time.sleep(3)
+    time.sleep(4)  # it has run for more than the 6 s then
     assert [pod["restarts"] for pod in engine.pods()] == [0]
 
 
@@ -314,6 +316,7 @@ def test_a_changed_manifest_is_rolled_out_without_an_error(start: Start) -> None
     engine.wait(lambda: {pod["name"][:11] for pod in engine.pods()} == {"hello-00002"}, "new pods only", 30)
 
 
+@pytest.mark.slow
 def test_the_old_revision_serves_until_the_new_one_has_its_min_scale(start: Start, tmp_path: Path) -> None:
     engine = start(service(annotations={"min-scale": "2"}), arguments=QUICK)
     engine.wait_pods(2)
@@ -481,6 +484,7 @@ def test_changed_code_under_a_revision_s_name_is_said_and_no_change(start: Start
     assert "hello: code or variables have changed, and hello-one keeps its own: rename the revision" in engine.output
 
 
+@pytest.mark.slow
 def test_a_changed_config_autoscaler_holds_for_revisions_that_run(start: Start) -> None:
     def config(**data: str) -> dict[str, Any]:
         metadata = {"name": "config-autoscaler", "namespace": "knative-serving"}
@@ -522,6 +526,7 @@ def test_a_signal_lets_requests_finish_and_leaves_nothing(start: Start, number: 
     assert pod_processes("MARKER=clean-end") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["another revision", "removed"])
 def test_a_signal_lets_even_requests_on_a_draining_pod_finish(start: Start, change: str) -> None:
     # A request on each of two pods; by its rate of requests the revision needs one.

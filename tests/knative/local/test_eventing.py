@@ -100,6 +100,7 @@ def test_overload_is_seen_waiting_and_an_answer_that_is_no_event_is_a_failure(tm
     assert "either empty or a valid CloudEvent" in delivered["chatty"]["error"]
 
 
+@pytest.mark.slow
 def test_a_delivery_under_way_ends_before_the_engine_does_and_is_not_made_again(tmp_path):
     ledger, state = tmp_path / "ledger", tmp_path / "state"
     slow = to_hello("slow", "/?sleep=2&size=0&id=done", 0, "PT1S")
@@ -120,7 +121,9 @@ def test_a_delivery_under_way_ends_before_the_engine_does_and_is_not_made_again(
     assert ledger.read_text() == "done\n"
 
 
-@pytest.mark.parametrize("address", ["127.0.0.2", "::1", "0.0.0.0", "::"])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.2", *(pytest.param(one, marks=pytest.mark.slow) for one in ("::1", "0.0.0.0", "::"))]
+)
 def test_large_data_is_fetched_from_the_address_that_the_engine_listens_on(tmp_path, address):
     if not listens(address):
         pytest.skip(f"this machine has no {address}")
