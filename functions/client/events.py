@@ -121,14 +121,24 @@ def reason(error: str) -> str:
 def _dead(client: Client, base: str, limit: int, *, as_json: bool) -> int:
     wanted = {"state": "dead", "limit": str(limit)}
     response = client.ask("GET", f"{base}/_knative/events", params=wanted)
-    for event in answers.document(response, {"events": list}, "the local broker")["events"]:
-        for delivery in event["deliveries"]:
-            if delivery["state"] != "dead":
-                continue
-            if as_json:
-                told = {**delivery, "event": event["event"], "attributes": event["attributes"]}
-                print(output.as_json(told, sys.stdout))
-                continue
-            end = f"{delivery['subscription']}: {delivery['code']} after {delivery['attempts']} tries"
-            print(f"#{event['event']} {event['type']} id {event['id']} — {end} — {reason(delivery['error'] or '')}")
+    events = answers.document(response, {"events": list}, "the local broker")["events"]
+    try:
+        lines = [
+            _letter(event, delivery, as_json=as_json)
+            for event in events
+            for delivery in event["deliveries"]
+            if delivery["state"] == "dead"
+        ]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise answers.Unexpected(f"{base} tells of events as no local broker does: {error!r}") from None
+    for line in lines:
+        print(line)
     return 0
+
+
+def _letter(event: dict[str, Any], delivery: dict[str, Any], *, as_json: bool) -> str:
+    if as_json:
+        told = {**delivery, "event": event["event"], "attributes": event["attributes"]}
+        return output.as_json(told, sys.stdout)
+    end = f"{delivery['subscription']}: {delivery['code']} after {delivery['attempts']} tries"
+    return f"#{event['event']} {event['type']} id {event['id']} — {end} — {reason(delivery['error'] or '')}"

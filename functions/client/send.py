@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin, urlsplit
 
 from functions.client import answers, arguments, output, transport
-from functions.client.answers import EXIT_REFUSED, EXIT_USAGE, Failed, Unreachable
+from functions.client.answers import EXIT_REFUSED, EXIT_USAGE, Failed, Unexpected, Unreachable
 from functions.client.transport import DEFAULT_URL, Client
 
 if TYPE_CHECKING:
@@ -127,11 +127,23 @@ def send(client: Client, to: str, name: str, data: bytes, kind: str, *, wait: bo
         return told
     if "Location" not in response.headers:
         raise SendError("sent; but only the local broker tells what becomes of an event")
-    told_at = urljoin(to, response.headers["Location"])
-    if urlsplit(told_at)[:2] != urlsplit(to)[:2]:  # the token is for this host alone
-        raise SendError(f"sent; but what becomes of it is told elsewhere: {told_at}")
-    chain = _settled(client, told_at, deadline)
-    return {**told, **_outcome(chain, lambda path: client.ask("GET", urljoin(to, path), deadline=deadline))}
+    try:
+        chain = _settled(client, _beside(to, response.headers["Location"]), deadline)
+        return {**told, **_outcome(chain, lambda path: client.ask("GET", _beside(to, path), deadline=deadline))}
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise Unexpected(f"sent; but what becomes of it is told as no local broker tells it: {error!r}") from None
+
+
+def _beside(to: str, place: str) -> str:
+    """Where a place that an answer names is, on the host that was asked: the token is for that one alone.
+
+    Raises:
+        SendError: it is elsewhere.
+    """
+    url = urljoin(to, place)
+    if urlsplit(url)[:2] != urlsplit(to)[:2]:
+        raise SendError(f"sent; but what becomes of it is told elsewhere: {url}")
+    return url
 
 
 def _settled(client: Client, url: str, deadline: float) -> list[dict[str, Any]]:

@@ -243,7 +243,7 @@ def wait(retry_after: str | None, attempt: int, now: datetime) -> float:
     elif said:
         try:
             asked = (parsedate_to_datetime(said) - now).total_seconds()
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             asked = 0.0
     return max(asked, backoff(attempt))
 

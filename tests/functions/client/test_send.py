@@ -164,6 +164,25 @@ def test_the_token_goes_to_no_other_host(server, photo, capsys):
     assert "told elsewhere: http://127.0.0.1:9/e/1" in capsys.readouterr().err
 
 
+def test_the_token_goes_to_no_other_host_for_the_data_of_an_event(server, photo, capsys):
+    chain = [came(delivery("done")), {**replied(2), "data": "http://127.0.0.1:9/x"}]
+    Canned.answers |= {"/in": [(202, {"Location": "/e/1"}, b"")], "/e/1": [(200, {}, {"chain": chain})]}
+    assert pixelamp("send", photo, "--to", f"{server}/in", "--wait", "--token", "secret") == 1
+    assert "told elsewhere: http://127.0.0.1:9/x" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("chain", [[{}], [1], [{"deliveries": [{}]}]])
+def test_what_no_broker_tells_is_said_in_a_sentence(server, photo, capsys, chain):
+    Canned.answers |= {
+        "/in": [(202, {"Location": "/e/1"}, b"")],
+        "/e/1": [(200, {}, {"chain": chain})],
+        "/_knative/events": [(200, {}, {"events": chain})],
+    }
+    assert pixelamp("send", photo, "--to", f"{server}/in", "--wait") == 1
+    assert pixelamp("events", "--dead", "--at", server) == 1
+    assert capsys.readouterr().err.count("as no local broker") == 2
+
+
 @pytest.mark.parametrize("host", ["exif.default.localhost", "127.0.0.1"])
 def test_addresses_are_those_that_url_takes(server, photo, host):
     port = server.rpartition(":")[2]
