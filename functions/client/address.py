@@ -27,7 +27,19 @@ def _split(url: str, text: str) -> SplitResult:
         _ = parts.port, (parts.hostname or "").encode("idna")
     except ValueError as error:
         raise ValueError(f"{text!r} is no address: {error}") from error
+    if "\\" in parts.netloc:  # what dials ends the host here, as browsers do, and would dial another
+        raise ValueError(f"{text!r} is no address: a backslash in the host")
     return parts
+
+
+def origin(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port: who is asked, whatever for (RFC 6454, 4).
+
+    Raises:
+        ValueError: it is no address.
+    """
+    parts = _split(url, url)
+    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def dialled(url: str) -> tuple[str, dict[str, str]]:

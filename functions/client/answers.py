@@ -42,6 +42,18 @@ class Unexpected(Failed):
     """Somebody answered, but not what the function answers."""
 
 
+class Elsewhere(Failed):
+    """An answer leads to another host, port or scheme than was named, which is not asked.
+
+    Args:
+        url: where it leads.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"not asked, as it is elsewhere: {url}")
+        self.url = url
+
+
 class Unreachable(Failed):
     """No answer came, however often it was tried."""
 

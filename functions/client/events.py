@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         Failed: the engine cannot be reached, or does not tell.
     """
     base = options.at.rstrip("/")
-    with Client(timeout=_TIMEOUT, retries=0, token=options.token) as client:
+    with Client(base, timeout=_TIMEOUT, retries=0, token=options.token) as client:
         try:
             if options.dead:
                 return _dead(client, base, options.limit, as_json=options.json)

@@ -13,10 +13,10 @@ import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
 from functions.client import answers, arguments, output, transport
-from functions.client.answers import EXIT_REFUSED, EXIT_USAGE, Failed, Unexpected, Unreachable
+from functions.client.answers import EXIT_REFUSED, EXIT_USAGE, Elsewhere, Failed, Unexpected, Unreachable
 from functions.client.transport import DEFAULT_URL, Client
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def address(text: str) -> str:
 def run(options: argparse.Namespace) -> int:
     """Send each photo; 0 if all went well, 1 if one was refused or died, 2 if one cannot be read, 3 if nobody hears."""
     status = 0
-    with Client(timeout=options.timeout, retries=options.retries, token=options.token) as client:
+    with Client(options.to, timeout=options.timeout, retries=options.retries, token=options.token) as client:
         for photo in options.photos:
             try:
                 data = photo.read_bytes()
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
                 print(f"{photo}: {error.strerror}", file=sys.stderr)
                 return EXIT_USAGE
             try:
-                told = send(client, options.to, photo.name, data, options.type, wait=options.wait)
+                told = send(client, photo.name, data, options.type, wait=options.wait)
             except Failed as error:
                 print(f"{photo}: {error}", file=sys.stderr)
                 if isinstance(error, Unreachable):
@@ -99,12 +99,12 @@ def headers_of(name: str, kind: str) -> dict[str, str]:
     }
 
 
-def send(client: Client, to: str, name: str, data: bytes, kind: str, *, wait: bool) -> dict[str, Any]:
+def send(client: Client, name: str, data: bytes, kind: str, *, wait: bool) -> dict[str, Any]:
     """Send one image.
 
     Args:
-        client: whose timeout is the patience until the answer, and until everything has become of the event if `wait`.
-        to: URL of a broker or a function.
+        client: of a broker or a function; its timeout is the patience until the answer, and until everything has become
+            of the event if `wait`.
         name: the event's subject.
         data: the image's bytes.
         kind: the event's type.
@@ -119,7 +119,7 @@ def send(client: Client, to: str, name: str, data: bytes, kind: str, *, wait: bo
     headers = headers_of(name, kind)
     deadline = time.monotonic() + client.timeout
     # Each try has the same source and id: a broker that had taken one before its answer was lost knows the next again.
-    response = client.ask("POST", to, data=data, headers=headers, deadline=deadline)
+    response = client.ask("POST", client.url, data=data, headers=headers, deadline=deadline)
     told: dict[str, Any] = {"id": headers["ce-id"]}
     if "ce-type" in response.headers:
         return {**told, "type": response.headers["ce-type"], **_results(response)}
@@ -128,22 +128,12 @@ def send(client: Client, to: str, name: str, data: bytes, kind: str, *, wait: bo
     if "Location" not in response.headers:
         raise SendError("sent; but only the local broker tells what becomes of an event")
     try:
-        chain = _settled(client, _beside(to, response.headers["Location"]), deadline)
-        return {**told, **_outcome(chain, lambda path: client.ask("GET", _beside(to, path), deadline=deadline))}
+        chain = _settled(client, response.headers["Location"], deadline)
+        return {**told, **_outcome(chain, lambda path: client.ask("GET", path, deadline=deadline))}
+    except Elsewhere as error:
+        raise SendError(f"sent; but what becomes of it is told elsewhere: {error.url}") from error
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise Unexpected(f"sent; but what becomes of it is told as no local broker tells it: {error!r}") from None
-
-
-def _beside(to: str, place: str) -> str:
-    """Where a place that an answer names is, on the host that was asked: the token is for that one alone.
-
-    Raises:
-        SendError: it is elsewhere.
-    """
-    url = urljoin(to, place)
-    if urlsplit(url)[:2] != urlsplit(to)[:2]:
-        raise SendError(f"sent; but what becomes of it is told elsewhere: {url}")
-    return url
 
 
 def _settled(client: Client, url: str, deadline: float) -> list[dict[str, Any]]:

@@ -8,13 +8,14 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urljoin
 
 from functions.client import address, answers, arguments
-from functions.client.answers import Failed, Refused, Unreachable
+from functions.client.answers import Elsewhere, Failed, Refused, Unreachable
 
 if TYPE_CHECKING:
     import requests
@@ -61,17 +62,20 @@ def add_token(group: argparse._ActionsContainer) -> None:
     )
 
 
-@dataclass(kw_only=True)
+@dataclass
 class Client:
-    """Asks URLs; may be used by several threads.
+    """Asks one origin (scheme, host and port), which alone gets the token; may be used by several threads.
 
     Args:
+        url: with its scheme; of something at that origin.
         timeout: seconds to wait for an answer.
         retries: further tries after the first.
         token: bearer token, or None.
         sleep: called with seconds between tries.
     """
 
+    url: str
+    _: KW_ONLY
     timeout: float = 60.0
     retries: int = 5
     token: str | None = None
@@ -96,7 +100,7 @@ class Client:
 
         Args:
             method: HTTP method.
-            url: with its scheme; a name below `.localhost` is this machine.
+            url: at the client's origin, or relative to the client's URL; a name below `.localhost` is this machine.
             data: the body.
             params: the query; True is sent as 1, and None and False are left out.
             headers: request headers.
@@ -104,15 +108,20 @@ class Client:
             stream: whether to leave the answer's body to be read as it comes.
 
         Raises:
+            Elsewhere: the URL is of another origin; nothing was sent.
             Refused: any other answer that is not, or no longer, worth a try.
             Unreachable: no answer.
         """
         import requests
 
         try:
+            url = urljoin(self.url, url)
             target, host = address.dialled(url)
+            here = address.origin(url) == address.origin(self.url)
         except ValueError as error:
             raise Unreachable(f"cannot ask {url}: {error}") from error
+        if not here:  # an answer may name any address, and would be told the token there
+            raise Elsewhere(url)
         sent = {**(headers or {}), **host}
         if self.token:
             sent["Authorization"] = f"Bearer {self.token}"
@@ -185,7 +194,6 @@ class Service(Client):
         function: name of the function.
     """
 
-    url: str
     function: str
 
     @classmethod

@@ -164,11 +164,32 @@ def test_the_token_goes_to_no_other_host(server, photo, capsys):
     assert "told elsewhere: http://127.0.0.1:9/e/1" in capsys.readouterr().err
 
 
-def test_the_token_goes_to_no_other_host_for_the_data_of_an_event(server, photo, capsys):
-    chain = [came(delivery("done")), {**replied(2), "data": "http://127.0.0.1:9/x"}]
-    Canned.answers |= {"/in": [(202, {"Location": "/e/1"}, b"")], "/e/1": [(200, {}, {"chain": chain})]}
-    assert pixelamp("send", photo, "--to", f"{server}/in", "--wait", "--token", "secret") == 1
-    assert "told elsewhere: http://127.0.0.1:9/x" in capsys.readouterr().err
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "exif.default.localhost"])
+def test_the_token_goes_to_no_other_host_for_a_reply_either(server, photo, capsys, host):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Canned) as other:
+        threading.Thread(target=other.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        # The same port by another name is another origin too.
+        port = other.server_port if host == "127.0.0.1" else server.rpartition(":")[2]
+        elsewhere = f"http://{host}:{port}/d/2"
+        Canned.answers |= {
+            "/in": [(202, {"Location": "/e/1"}, b"")],
+            "/e/1": [(200, {}, {"chain": [came(delivery("done")), {**replied(2), "data": elsewhere}]})],
+            "/d/2": [(200, {}, {"results": {"exif": {}}})],
+        }
+        code = pixelamp("send", photo, "--to", f"{server}/in", "--wait", "--token", "secret")
+        other.shutdown()
+    assert (code, len(Canned.sent)) == (1, 2)
+    assert f"told elsewhere: {elsewhere}" in capsys.readouterr().err
+
+
+def test_a_reply_at_the_same_place_may_be_told_in_full(server, photo, capsys):
+    Canned.answers |= {
+        "/in": [(202, {"Location": f"{server}/e/1"}, b"")],
+        "/e/1": [(200, {}, {"chain": [came(delivery("done")), {**replied(2), "data": f"{server}/d/2"}]})],
+        "/d/2": [(200, {}, {"results": {"exif": {}}})],
+    }
+    assert pixelamp("send", photo, "--to", f"{server}/in", "--wait") == 0
+    assert json.loads(capsys.readouterr().out)["results"] == {"exif": {}}
 
 
 @pytest.mark.parametrize("chain", [[{}], [1], [{"deliveries": [{}]}]])

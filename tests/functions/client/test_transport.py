@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.client import photos, terminal
-from functions.client.address import below, checked, dialled
-from functions.client.answers import Refused, Unexpected, Unreachable
-from functions.client.transport import LONGEST_BACKOFF, LONGEST_WAIT, Service, backoff, wait
+from functions.client.address import below, checked, dialled, origin
+from functions.client.answers import Elsewhere, Refused, Unexpected, Unreachable
+from functions.client.transport import LONGEST_BACKOFF, LONGEST_WAIT, Client, Service, backoff, wait
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -200,6 +200,30 @@ def test_the_token_and_the_query_are_sent(script: Script) -> None:
         asked.request("POST", params={"a": True, "b": False, "c": None, "d": 0, "e": "x"})
         assert script.seen[0].headers["Authorization"] == "Bearer secret"
         assert script.seen[0].path == "/histogram?a=1&d=0&e=x"
+
+
+def test_nothing_is_sent_to_another_origin(script: Script) -> None:
+    with Client("https://127.0.0.1:9/x", token="secret") as asked, pytest.raises(Elsewhere):
+        asked.ask("GET", f"{script.url}/x")
+    # urllib3 takes what is before the backslash for the host, urllib what is behind it.
+    with Client("http://127.0.0.9/x", token="secret") as asked, pytest.raises(Unreachable, match="backslash"):
+        asked.ask("GET", f"{script.url}\\@127.0.0.9/x")
+    assert script.seen == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("http://host/a", "HTTP://HOST:80/b?c", True),
+        ("https://host", "https://me@host:443/", True),
+        ("http://host", "https://host", False),
+        ("http://host:80", "http://host:81", False),
+        ("http://host", "http://a.host", False),
+        ("http://host:443", "https://host:443", False),
+    ],
+)
+def test_origins(one: str, other: str, same: bool) -> None:
+    assert (origin(one) == origin(other)) is same
 
 
 @pytest.mark.parametrize(
