@@ -32,9 +32,16 @@ def form(chosen: argparse.Namespace) -> str:
 
 
 def as_json(value: Any, out: TextIO, indent: int | None = None) -> str:
-    """JSON with the letters as they are, where the output can hold them all, and else escaped, which is the same."""
-    unicode = (out.encoding or "utf-8").lower().startswith("utf")
-    return json.dumps(value, ensure_ascii=not unicode, indent=indent)
+    """JSON with the letters as they are, where the output writes them in UTF-8, and else escaped, which is the same.
+
+    JSON between programs is UTF-8 (RFC 8259, 8.1), in which a file's name that is no Unicode cannot be written either.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    try:
+        as_is = text.encode(out.encoding or "utf-8") == text.encode()
+    except UnicodeEncodeError:
+        as_is = False
+    return text if as_is else json.dumps(value, indent=indent)
 
 
 def make_lenient(out: TextIO) -> None:

@@ -82,10 +82,13 @@ def test_json_says_the_same_in_every_encoding(photo: Path, servers: Callable[...
 def test_a_name_that_is_no_unicode_is_no_failure(photo: Path, servers: Callable[..., FunctionServer]) -> None:
     odd = Path(os.fsdecode(os.fsencode(photo.parent) + b"/caf\xe9.png"))
     odd.write_bytes(photo.read_bytes())
-    for form in ("text", "json", "csv"):
+    for form in ("text", "csv", "json", "ndjson"):
         ended = pixelamp("histogram", odd, "--url", servers("histogram").url, "-o", form, PYTHONIOENCODING="utf-8")
         assert (ended.returncode, ended.stderr) == (0, b"")
-        assert b"caf?.png" in ended.stdout
+        if "json" in form:  # for programs, which find the file by it
+            assert os.fsencode(json.loads(ended.stdout)["file"]) == os.fsencode(odd)
+        else:
+            assert b"caf?.png" in ended.stdout
 
 
 def test_a_folder_that_cannot_be_made_is_told(photo: Path, servers: Callable[..., FunctionServer]) -> None:
