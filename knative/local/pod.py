@@ -297,7 +297,9 @@ class Pod:
             except TimeoutError:
                 process.kill()
                 await self._exited.wait()
-        self._task.cancel()
+        # After its process the task ends by itself; a second cancellation would leave a probe's command behind.
+        if process is None or self.state is PodState.FAILED:
+            self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
         self.proxy.abort()

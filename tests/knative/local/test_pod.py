@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from knative.local.pod import Pod
 from knative.local.podspec import PodSpec
@@ -66,3 +70,17 @@ def test_refused_connections_count_until_the_time_is_over(tmp_path: Path) -> Non
     lines = until(tmp_path, silent, lambda _, lines: given_up(lines), START_SECONDS="60")
     assert time.monotonic() - began >= 0.6
     assert "startup probe failed for 0.6 s: not listening yet; killed" in lines
+
+
+def test_a_probe_s_command_has_ended_when_its_pod_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[asyncio.subprocess.Process] = []
+    begin = asyncio.create_subprocess_exec
+
+    async def recorded(*command: str, **options: Any) -> asyncio.subprocess.Process:
+        asked.append(await begin(*command, **options))
+        return asked[-1]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", recorded)
+    hung = Probe(command=("sleep", "60"), period=0.1, timeout=60.0)
+    until(tmp_path, hung, lambda _, lines: bool(asked) and "listening" in lines)
+    assert [each.returncode for each in asked] == [-signal.SIGKILL]
