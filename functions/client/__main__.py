@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from itertools import pairwise
+from typing import NoReturn
 
 from functions.client import output
 from functions.client.answers import EXIT_OUTPUT, Failed
@@ -53,18 +55,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except Failed as error:
         return _complain(str(error), error.code)
-    except KeyboardInterrupt:
-        # Not an orderly end, which would wait for the threads that wait for answers; and a shell's loop ends with it.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signal.raise_signal(signal.SIGINT)
-        return 130
+    except KeyboardInterrupt:  # and a shell's loop ends with it
+        _end_by(signal.SIGINT)
     except BrokenPipeError:  # `pixelamp … | head`
-        output.abandon(sys.stdout)
-        return 0
+        _end_by(signal.SIGPIPE)
     except OSError as error:
-        output.abandon(sys.stdout)
-        return _complain(f"{error.filename or 'standard output'}: {error.strerror or error}", EXIT_OUTPUT)
+        _end(_complain(f"{error.filename or 'standard output'}: {error.strerror or error}", EXIT_OUTPUT))
     return code
+
+
+def _end_by(number: signal.Signals) -> NoReturn:
+    """Ends as a program does that knows nothing of the signal."""
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+    _end(128 + number)  # it is blocked
+
+
+def _end(code: int) -> NoReturn:
+    """Ends at once: an orderly end would wait for the threads that wait for answers, and write what cannot be."""
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _complain(sentence: str, code: int) -> int:

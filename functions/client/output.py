@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import csv
 import io
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TextIO
@@ -48,14 +46,6 @@ def make_lenient(out: TextIO) -> None:
     """Puts `?` for what the output's encoding does not have, or what no encoding has: names that are no Unicode."""
     if isinstance(out, io.TextIOWrapper) and out.errors in ("strict", "surrogateescape"):
         out.reconfigure(errors="replace")
-
-
-def abandon(out: TextIO) -> None:
-    """Lets what is still buffered go nowhere: Python would try to write it once more when it ends, and complain."""
-    with contextlib.suppress(OSError, ValueError):  # it has no descriptor
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, out.fileno())
-        os.close(nowhere)
 
 
 def write(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -24,12 +27,14 @@ def photo(tmp_path: Path) -> Path:
     return path
 
 
-def pixelamp(*arguments: object, shell: str = "", **environment: str) -> subprocess.CompletedProcess[bytes]:
+def pixelamp(
+    *arguments: object, shell: str = "", stdout: int = subprocess.PIPE, **environment: str
+) -> subprocess.CompletedProcess[bytes]:
     """The command in a process of its own; `shell` is what is written behind it."""
     command = ["sh", "-c", f'exec "$@" {shell}', "sh", sys.executable, "-m", "functions.client", *map(str, arguments)]
     # Buffered, as for most: what is left in the buffer is written, or cannot be, when the command ends.
     variables = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "", **environment}
-    return subprocess.run(command, env=variables, capture_output=True, timeout=60, check=False)
+    return subprocess.run(command, env=variables, stdout=stdout, stderr=subprocess.PIPE, timeout=60, check=False)
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="no /dev/full")
@@ -59,6 +64,60 @@ def test_a_reader_who_has_seen_enough_is_no_failure(photo: Path, servers: Callab
     url = servers("histogram").url
     ended = pixelamp("histogram", *paths, "--url", url, "-o", "ndjson", shell="| head -c 10")
     assert (ended.stdout[:9], ended.stderr) == (b'{"file": ', b"")
+
+
+class Slow(BaseHTTPRequestHandler):
+    """Answers the first file alone; the others are kept waiting until the test is over."""
+
+    def do_POST(self) -> None:
+        if self.rfile.read(int(self.headers["Content-Length"])) != b"0":
+            self.server.over.wait()
+            return
+        body = b'{"groups": {}, "summary": "none", "privacy": {}}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: the test's output is its own."""
+
+
+@pytest.fixture
+def slow() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        server.over = threading.Event()
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.over.set()
+        server.shutdown()
+        thread.join()
+
+
+def many(folder: Path, url: str) -> list[object]:
+    """A command of several uploads at the same time, whose patience is longer than the test's."""
+    paths = [folder / f"{number}.png" for number in range(3)]
+    for path in paths:
+        path.write_text(path.stem)
+    return ["exif", *paths, "--url", url, "-o", "ndjson", "--jobs", 3, "--timeout", 1000]
+
+
+def test_a_reader_who_has_seen_enough_waits_for_no_upload_that_is_under_way(slow: str, tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = pixelamp(*many(tmp_path, slow), stdout=writing)
+    finally:
+        os.close(writing)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGPIPE, b"")  # as of any program before `| head`
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full")
+def test_a_full_disk_waits_for_no_upload_that_is_under_way(slow: str, tmp_path: Path) -> None:
+    ended = pixelamp(*many(tmp_path, slow), shell=">/dev/full")
+    assert (ended.returncode, ended.stderr) == (4, b"pixelamp: standard output: No space left on device\n")
 
 
 def test_letters_that_the_terminal_does_not_have_are_replaced(
