@@ -136,6 +136,7 @@ WORDS_AGREE = """async () => {
 }"""
 
 
+@pytest.mark.slow
 def test_a_burst_from_zero_is_seen_and_explained(browser: Browser, engine: EngineProcess) -> None:
     with visit(browser, f"{engine.url}/#default%2Fhello") as page:
         page.wait_for_selector("#tabs button[aria-pressed=true]:has-text('hello')")
