@@ -7,14 +7,13 @@ for. The framework's `create_app` calls it with signature `http`, so its own CLI
 
 from __future__ import annotations
 
-import hmac
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flask import Response
 
-from functions.kit import eventing, jsontext, problems
+from functions.kit import admission, eventing, jsontext, problems
 from functions.kit.function import JSON, Call, Function, Reply, Route, wants_page
 from functions.kit.problems import Problem
 from functions.kit.settings import Settings, SettingsError, load
@@ -76,7 +75,7 @@ class Service:
         operation = route.operation if route else "page" if path == "/" and method == "GET" else "other"
         outcome = "ok"
         try:
-            _check_framing(request)
+            admission.check_framing(request)
             if path == "/" and method == "GET" and route is None:
                 response = self._front(request)
             elif method == "OPTIONS":
@@ -86,8 +85,8 @@ class Service:
                 raise problems.method_not_allowed(method[:32], self._allowed(path))
             else:
                 if method == "POST":
-                    self._authorise(request)
-                    _check_coding(request)
+                    admission.check_token(request, self.settings.token)
+                    admission.check_coding(request)
                 response = self._work(Call(request, route, body, self.settings, identifier, timing))
         except Problem as problem:
             outcome = problem.slug
@@ -187,22 +186,6 @@ class Service:
             response.headers["Access-Control-Allow-Headers"] = ASKED_HEADERS
             response.headers["Access-Control-Max-Age"] = "600"
         return response
-
-    def _authorise(self, request: Request) -> None:
-        token = self.settings.token
-        if not token:
-            return
-        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        # The bytes as they came, which WSGI shows as Latin-1, with those of the variable: a token may be any text.
-        sent, expected = given.strip(" \t").encode("latin-1", "replace"), token.encode(errors="surrogateescape")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(sent, expected):
-            raise Problem(
-                401,
-                "unauthorised",
-                "A token is needed",
-                "send Authorization: Bearer with this service's token",
-                headers={"WWW-Authenticate": "Bearer"},
-            )
 
     def _alive(self, _request: Request) -> Response:
         return _json({"status": "alive"})
@@ -341,30 +324,6 @@ def _body(request: Request, settings: Settings) -> Body:
         settings,
         request.environ.get("gunicorn.socket"),
     )
-
-
-def _check_framing(request: Request) -> None:
-    """What gunicorn lets pass although RFC 9112 (3.2 and 6.1) wants it refused."""
-    if request.environ.get("SERVER_PROTOCOL") == "HTTP/1.1" and "HTTP_HOST" not in request.environ:
-        raise problems.malformed("the request has no Host header")
-    coding = request.headers.get("Transfer-Encoding", "chunked")
-    if coding.strip().lower() != "chunked":
-        raise Problem(
-            501, "transfer-coding", "Not Implemented", f"the transfer coding {coding[:40]!r} is not read here"
-        )
-
-
-def _check_coding(request: Request) -> None:
-    """A compressed body is named as one (RFC 9110, 15.5.16): its bytes would only look like no image."""
-    coding = request.headers.get("Content-Encoding", "").strip().lower()
-    if coding not in {"", "identity"}:
-        raise Problem(
-            415,
-            "content-coding",
-            "Content coding not accepted",
-            f"the content coding {coding[:40]!r} is not read here; send the bytes as they are",
-            headers={"Accept-Encoding": "identity"},
-        )
 
 
 def _discard(request: Request, body: Body) -> None:
