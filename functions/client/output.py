@@ -8,11 +8,12 @@ import io
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 from functions.client.answers import EXIT_REFUSED, EXIT_UNREACHABLE, Unreachable
 from functions.client.photos import Outcome
 
+Shown = TypeVar("Shown")
 FORMS = ("text", "json", "ndjson", "csv")
 Rows = Callable[[Mapping[str, Any]], Iterable[Mapping[str, Any]]]
 
@@ -66,7 +67,11 @@ def write(
     """
     seen = _Seen()
     if kind == "csv":
-        _write_csv(seen.good(outcomes), rows, out)
+
+        def lines(outcome: Outcome) -> list[dict[str, Any]]:
+            return [{"file": str(outcome.path), **row} for row in rows(outcome.result)]
+
+        _write_csv(seen.shown(outcomes, lines), out)
     elif kind == "ndjson":
         for outcome in seen.all(outcomes):
             out.write(as_json(_named(outcome), out) + "\n")
@@ -75,8 +80,7 @@ def write(
         named = [_named(outcome) for outcome in seen.all(outcomes)]
         out.write(as_json(named if several else named[0], out) + "\n")
     else:
-        for outcome in seen.good(outcomes):
-            out.write(text(outcome))
+        out.writelines(seen.shown(outcomes, text))
     return seen.code
 
 
@@ -95,8 +99,20 @@ class _Seen:
                 print(f"pixelamp: {outcome.path}: {outcome.error}", file=sys.stderr)
             yield outcome
 
-    def good(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
-        return (outcome for outcome in self.all(outcomes) if outcome.error is None)
+    def shown(self, outcomes: Iterable[Outcome], show: Callable[[Outcome], Shown]) -> Iterator[Shown]:
+        """What `show` makes of each result; one of a form that no function gives is a failure like any other."""
+        for outcome in self.all(outcomes):
+            if outcome.error is not None:
+                continue
+            try:
+                made = show(outcome)
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+                self.failed += 1
+                print(
+                    f"pixelamp: {outcome.path}: the answer has another form than expected: {error!r}", file=sys.stderr
+                )
+                continue
+            yield made
 
     @property
     def code(self) -> int:
@@ -111,9 +127,9 @@ def _named(outcome: Outcome) -> dict[str, Any]:
     return {"file": str(outcome.path), **outcome.result}
 
 
-def _write_csv(outcomes: Iterable[Outcome], rows: Rows, out: TextIO) -> None:
+def _write_csv(files: Iterable[list[dict[str, Any]]], out: TextIO) -> None:
     """One table of all files: its columns are those of any of them."""
-    table = [{"file": str(outcome.path), **row} for outcome in outcomes for row in rows(outcome.result)]
+    table = [row for rows in files for row in rows]
     columns = list(dict.fromkeys(name for row in table for name in row))
     writer = csv.DictWriter(out, columns, lineterminator="\n")
     writer.writeheader()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -14,6 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from functions.client import histogram, output
+from functions.client.photos import Outcome
+from functions.histogram.analysis import analyse
+from functions.kit.settings import Settings
 from tests.images import encoded, gradient
 from tests.servers import ROOT, FunctionServer
 
@@ -118,6 +123,27 @@ def test_a_reader_who_has_seen_enough_waits_for_no_upload_that_is_under_way(slow
 def test_a_full_disk_waits_for_no_upload_that_is_under_way(slow: str, tmp_path: Path) -> None:
     ended = pixelamp(*many(tmp_path, slow), shell=">/dev/full")
     assert (ended.returncode, ended.stderr) == (4, b"pixelamp: standard output: No space left on device\n")
+
+
+@pytest.mark.parametrize(
+    ("form", "broken"),
+    [
+        ("text", {"size": []}),
+        ("text", {"figures": {"red": 1}}),
+        ("csv", {"bins": 0}),
+        ("csv", {"channels": {"red": [1]}}),
+    ],
+)
+def test_an_answer_of_another_form_costs_its_file_alone(
+    photo: Path, form: str, broken: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = analyse(photo.read_bytes(), Settings()).document()
+    outcomes = [Outcome(Path("odd.png"), {**good, **broken}), Outcome(photo, good)]
+    out = io.StringIO()
+    assert output.write(outcomes, form, histogram._text, histogram._rows, several=True, out=out) == 1
+    assert capsys.readouterr().err.startswith("pixelamp: odd.png: the answer has another form than expected")
+    assert photo.name in out.getvalue()
+    assert "odd.png" not in out.getvalue()
 
 
 def test_letters_that_the_terminal_does_not_have_are_replaced(
