@@ -23,7 +23,7 @@ import asyncio
 import socket
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -109,6 +109,7 @@ class Engine:
         clock: Seconds since the epoch.
         reports_first: Let a decision see the reports of its own second. On a cluster the phases of both are chance; it
             matters where the panic window is one bucket, which is empty from the turn of a second to its first report.
+        allow_hosts: Names a request may give as its host, beside those of this machine and of the manifests' domains.
 
     Attributes:
         app: Answers what is for no Service; handlers may be added until ``start``.
@@ -130,8 +131,10 @@ class Engine:
         say: Callable[[str], None] = print,
         clock: Callable[[], float] | None = None,
         reports_first: bool = False,
+        allow_hosts: Sequence[str] = (),
     ) -> None:
         self._reports_first = reports_first
+        self._allow_hosts = tuple(allow_hosts)
         self.app = web.Application(client_max_size=64 * 2**20)
         self.route = Route(self.app)
         self.directory = directory
@@ -140,7 +143,7 @@ class Engine:
         self.clock = clock or steady_clock()
         self.started = self.clock()
         self.port = 0
-        self.host = "127.0.0.1"
+        self.host = self._address = "127.0.0.1"
         self.manifests = NOTHING
         self.on_apply: list[Callable[[Manifests], None]] = []
         self.on_change: list[Callable[[], None]] = []
@@ -190,6 +193,7 @@ class Engine:
             if (service := self.route.services.get((made.namespace, made.service))) is not None:
                 service.verify(made)
         self.manifests = manifests
+        self._allow()
         # Before the Services: what joins the engine may add to the environment of their pods.
         for take in self.on_apply:
             take(manifests)
@@ -229,6 +233,9 @@ class Engine:
     async def _remove(self, service: Service) -> None:
         await service.stop(f"the Service {service.name} was removed")
         self._leaving.discard(service)
+
+    def _allow(self) -> None:
+        self.route.allowed = hosts.AllowedHosts(self._address, (*self._allow_hosts, *self.manifests.domains))
 
     def _background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -277,8 +284,9 @@ class Engine:
 
     def bound(self, sock: socket.socket) -> None:
         """Know the address of the route before it is served: what joins the engine may tell it to pods."""
-        address, self.port = sock.getsockname()[:2]
-        self.host = hosts.reached(address)
+        self._address, self.port = sock.getsockname()[:2]
+        self.host = hosts.reached(self._address)
+        self._allow()
 
     async def start(self, sock: socket.socket) -> None:
         """Listen, and begin to decide."""

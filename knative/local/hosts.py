@@ -7,7 +7,7 @@ other host the first segment of the path does.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -70,16 +70,31 @@ def bare(host: bytes) -> bytes:
     return (name if colon and port.isdigit() else host).rstrip(b".")
 
 
-def is_this_machine(host: bytes) -> bool:
-    """Whether a host is an address, or a name that only ever leads to the machine it is used on."""
-    name = bare(host)
-    if not name or name == b"localhost" or name.endswith(b".localhost"):
-        return True
-    try:
-        ipaddress.ip_address(name.decode("latin-1").strip("[]"))
-    except ValueError:
-        return False
-    return True
+class AllowedHosts:
+    """The hosts that a request may name; any other is answered 421.
+
+    A web page can have its own name resolved to this machine (DNS rebinding) and would then read what Services answer.
+    It cannot make a browser send a loopback name, an address or a name that its owner does not control.
+
+    Args:
+        listener: The address the engine listens on.
+        names: Names given by the user or the manifests; names below them are allowed too.
+    """
+
+    def __init__(self, listener: str, names: Iterable[str] = ()) -> None:
+        self._listener = ipaddress.ip_address(listener)
+        self._names = tuple(name.lower().strip(".").encode("ascii", "replace") for name in names)
+
+    def __contains__(self, host: bytes) -> bool:
+        """Whether a request may name a host, as the client wrote it, in lower case."""
+        name = bare(host)
+        if not name or name == _LOCAL_DOMAIN or name.endswith(b"." + _LOCAL_DOMAIN):
+            return True
+        try:
+            address = ipaddress.ip_address(name.decode("latin-1").strip("[]"))
+        except ValueError:
+            return any(name == allowed or name.endswith(b"." + allowed) for allowed in self._names)
+        return address.is_loopback or self._listener.is_unspecified or address == self._listener
 
 
 def reached(address: str) -> str:

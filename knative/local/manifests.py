@@ -133,6 +133,16 @@ class Manifests:
         """The Knative Services."""
         return self.of("Service", SERVING)
 
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The domains under which Services are reached: the keys of `config-domain`, and DomainMappings."""
+        names = [resource.name for resource in self.of("DomainMapping", SERVING)]
+        for resource in self.of("ConfigMap", ""):
+            data = resource.data.get("data")
+            if resource.name == "config-domain" and isinstance(data, Mapping):
+                names += [str(key) for key in data if key != "_example"]
+        return tuple(names)
+
 
 def load(paths: Iterable[str | FilePath]) -> Manifests:
     """Read manifests as a cluster would take them.

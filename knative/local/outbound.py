@@ -17,6 +17,8 @@ from knative.local.heads import read_answer
 from knative.local.pool import Pool
 
 HEAD_BYTES = 256 * 1024
+# A second response in the first one's bytes would become the answer to another client's request.
+SURPLUS = "sent bytes beyond the end of a response: they were dropped and the connection was closed"
 _PEEK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE"})
 
@@ -78,12 +80,14 @@ class Outbound(asyncio.Protocol):
         if self._transport.is_closing() or self._loop.time() - self._idle_since > idle_seconds:
             return False
         try:
-            # Nothing to read is the good case; an end, a reset or an answer to nothing are all bad.
-            self._sock.recv(1, _PEEK)
+            # Nothing to read is the good case; an end, a reset and surplus bytes are all bad.
+            surplus = self._sock.recv(1, _PEEK)
         except BlockingIOError:
             return True
         except OSError:
             return False
+        if surplus:
+            self._pool.log(SURPLUS)
         return False
 
     def close(self) -> None:
@@ -169,7 +173,10 @@ class Outbound(asyncio.Protocol):
         """Parse the answer and pass it on."""
         exchange = self._exchange
         if exchange is None:
-            self._transport.abort()  # an answer to nothing
+            if not self._given_up:
+                self._pool.log(SURPLUS)
+            self._given_up = True
+            self._transport.abort()
             return
         if self._switched():
             exchange.client.data(exchange, data)
@@ -181,16 +188,10 @@ class Outbound(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            rest = data[upgrade.args[0] :]
-            if self._switched():
-                exchange.client.flush()
-                for chunk in exchange.take_pending():
-                    self._transport.write(chunk)
-                if rest:
-                    self.data_received(rest)
-            else:
-                self._fail(f"{self._pool.name} switched protocols unasked")
-            return
+            if not self._whole:
+                self._switch(exchange, data[upgrade.args[0] :])
+                return
+            self._stray = True
         except httptools.HttpParserError:
             self._stray = True
             if not self._whole:
@@ -208,6 +209,17 @@ class Outbound(asyncio.Protocol):
             self._finish(exchange)
         else:
             exchange.client.flush()
+
+    def _switch(self, exchange: Exchange, rest: bytes) -> None:
+        """Handle a 101 response and the bytes after it."""
+        if not self._switched():
+            self._fail(f"{self._pool.name} switched protocols unasked")
+            return
+        exchange.client.flush()
+        for chunk in exchange.take_pending():
+            self._transport.write(chunk)
+        if rest:
+            self.data_received(rest)
 
     def _switched(self) -> bool:
         return self._tunnel
@@ -250,6 +262,9 @@ class Outbound(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """An answer begins."""
+        if self._whole:
+            self._stray = True
+            return
         self._raw = []
         self._reason = b""
         self._in_head = True
@@ -295,7 +310,7 @@ class Outbound(asyncio.Protocol):
     def on_body(self, chunk: bytes) -> None:
         """Pass a piece of the body on."""
         exchange = self._exchange
-        if exchange is None or self._head_only:
+        if exchange is None or self._whole:
             self._stray = True
             return
         exchange.bytes_out += len(chunk)
@@ -303,7 +318,9 @@ class Outbound(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The answer is whole, unless it was an interim one."""
-        if not self._interim and not self._tunnel and not self._stray:
+        if self._whole:
+            return
+        if not self._interim and not self._tunnel:
             self._whole = True
             # Only now: the parser forgets it with the message.
             self._keep_alive = self._parser.should_keep_alive()
@@ -317,6 +334,9 @@ class Outbound(asyncio.Protocol):
             self._idle_since = self._loop.time()
             self._pool.release(self)
         else:
+            if self._stray:
+                self._pool.log(SURPLUS)
+            self._given_up = True
             self._transport.close()
         exchange.complete()
         exchange.client.end(exchange)

@@ -80,7 +80,14 @@ class Pod:
         self.name = name
         self.state = PodState.PENDING
         self.reason = "starting"
-        self.proxy = QueueProxy(name, spec.concurrency, refused=self._refused, returned=returned, clock=clock)
+        self.proxy = QueueProxy(
+            name,
+            spec.concurrency,
+            refused=self._refused,
+            returned=returned,
+            log=lambda line: write(name, line.encode()),
+            clock=clock,
+        )
         self.restarts = 0
         self.created = clock()
         self.ready_at: float | None = None

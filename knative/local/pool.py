@@ -40,11 +40,15 @@ class Pool:
         connect: Opens one more.
         refused: Takes back an exchange whose connection could not be made; the server has not seen it.
         name: What the server is called in an error's text.
+        log: Takes a line about the server, without its name.
     """
 
-    def __init__(self, connect: Connect, refused: Callable[[Exchange], None], name: str) -> None:
+    def __init__(
+        self, connect: Connect, refused: Callable[[Exchange], None], name: str, log: Callable[[str], None]
+    ) -> None:
         self._connect = connect
         self.refused = refused
+        self.log = log
         self.name = name
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()

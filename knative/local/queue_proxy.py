@@ -25,6 +25,7 @@ class QueueProxy:
         concurrency: containerConcurrency; 0 for no limit.
         refused: Called when the process does not take a connection.
         returned: Takes back a request that the process has not seen.
+        log: Takes a line about the process, without the pod's name.
         clock: Seconds since the epoch.
 
     Attributes:
@@ -40,6 +41,7 @@ class QueueProxy:
         *,
         refused: Callable[[], None],
         returned: Callable[[Exchange], None],
+        log: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
         self.stats = RequestStats(clock())
@@ -49,6 +51,7 @@ class QueueProxy:
         self._breaker = Breaker.for_pod(concurrency)
         self._refused = refused
         self._returned = returned
+        self._log = log
         self._clock = clock
         self._held: set[Exchange] = set()
         self._pool: Pool | None = None
@@ -123,7 +126,7 @@ class QueueProxy:
 
     def forward_to(self, port: int) -> None:
         """Send requests to a process that has just been started, and listens on this port once it is ready."""
-        self._pool = Pool(partial(connect_tcp, host="127.0.0.1", port=port), self._unseen, self._name)
+        self._pool = Pool(partial(connect_tcp, host="127.0.0.1", port=port), self._unseen, self._name, self._log)
 
     def give_back(self) -> None:
         """Hand the requests that are held back to other pods."""

@@ -6,17 +6,18 @@ A segment of the path that names a Service stays in the path. Calls from inside 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import re
 import socket
 from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import Literal, TypeAlias
 
 from aiohttp import web
 
 from knative.local.call import Call, Response
 from knative.local.exchange import Exchange
 from knative.local.heads import AUTHORITY
-from knative.local.hosts import absolute, bare, by_host, by_path, is_this_machine, names_a_service
+from knative.local.hosts import AllowedHosts, absolute, bare, by_host, by_path, names_a_service
 from knative.local.inbound import Inbound
 from knative.local.outbound import Outbound
 from knative.local.pool import Pool
@@ -30,6 +31,14 @@ _HOSTS = 10_000  # whose way is remembered
 _HOST_BYTES = 260
 
 
+class _Foreign(Enum):
+    FOREIGN = "not a host of this engine"
+
+
+FOREIGN = _Foreign.FOREIGN
+_Found: TypeAlias = tuple[Service, str | None] | Literal[_Foreign.FOREIGN] | None
+
+
 class Route:
     """The data path's entry.
 
@@ -38,16 +47,17 @@ class Route:
 
     Attributes:
         services: By namespace and name.
-        connections: Clients' connections that stand.
+        connections: Open connections of clients.
+        allowed: Hosts that a request may name.
     """
 
     def __init__(self, app: web.Application) -> None:
         self.services: dict[tuple[str, str], Service] = {}
         self.connections: set[Inbound] = set()
-        self._hosts: dict[bytes, tuple[Service, str | None] | None] = {}
+        self.allowed = AllowedHosts("127.0.0.1")
+        self._hosts: dict[bytes, _Found] = {}
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
-        self._own = Pool(self._connect_own, self._own_refused, "the engine")
-        self._private = False
+        self._own = Pool(self._connect_own, self._own_refused, "the engine", lambda _line: None)
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -56,9 +66,6 @@ class Route:
     async def start(self, sock: socket.socket) -> None:
         """Listen on a bound socket."""
         loop = asyncio.get_running_loop()
-        # Where only this machine can connect, a foreign name is a web page's that has had itself resolved to here
-        # (DNS rebinding): it must not read the status or start a burst.
-        self._private = ipaddress.ip_address(sock.getsockname()[0]).is_loopback
         await self._runner.setup()
         self._server = await loop.create_server(lambda: Inbound(self), sock=sock, backlog=_BACKLOG)
         self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
@@ -125,9 +132,12 @@ class Route:
         try:
             found = self._hosts[host]
         except KeyError:
-            found = by_host(self.services, bare(host).decode("latin-1"), outside=True)
+            found = self._resolve(host)
             if len(self._hosts) < _HOSTS and len(host) <= _HOST_BYTES:
                 self._hosts[host] = found
+        if found is FOREIGN:
+            exchange.answer(421, "this host is not served here: use localhost or 127.0.0.1, or start with --allow-host")
+            return
         if found is not None:
             self._forward(exchange, *found)
             return
@@ -138,10 +148,13 @@ class Route:
             exchange.answer(404, "no such service")
         elif exchange.upgrade is not None or exchange.method == b"TRACE":
             exchange.answer(405, "method not allowed")
-        elif self._private and not is_this_machine(host):
-            exchange.answer(421, "the console is at 127.0.0.1 and localhost")
         else:
             self._own.send(exchange)
+
+    def _resolve(self, host: bytes) -> _Found:
+        if host not in self.allowed:
+            return FOREIGN
+        return by_host(self.services, bare(host).decode("latin-1"), outside=True)
 
     def _forward(self, exchange: Exchange, service: Service, tag: str | None) -> None:
         headers = exchange.headers

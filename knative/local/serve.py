@@ -50,6 +50,13 @@ def add_parser(subparsers: Any) -> None:
         "--state", type=Path, help="folder of the event log (default: .pixelamp/PORT; none is kept with --port 0)"
     )
     parser.add_argument("--watch", action="store_true", help="a changed manifest or changed code is a new revision")
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="answer requests for this host and those below it; others than this machine's get 421 (repeatable)",
+    )
     group = parser.add_argument_group("instead of the manifests' values, for demonstrations")
     group.add_argument("--window", type=seconds, metavar="6s", help="stable window of every revision")
     group.add_argument("--grace", type=seconds, metavar="5s", help="scale-to-zero-grace-period")
@@ -164,6 +171,7 @@ async def _serve(options: argparse.Namespace, paths: Sequence[Path], manifests: 
         write=printer,
         say=printer.say,
         reports_first=options.reports_first,
+        allow_hosts=options.allow_host,
     )
     status.mount(engine)
     console.mount(engine)

@@ -46,6 +46,7 @@ def route(folder: Path) -> Iterator[Victim]:
             annotations={"min-scale": "1", "max-scale": "1"},
             spec={"timeoutSeconds": TIMEOUT_SECONDS},
         ),
+        arguments=("--allow-host", "x"),
     )
     try:
         engine.wait_pods(1, "exif")

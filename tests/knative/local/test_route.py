@@ -19,6 +19,7 @@ import pytest
 
 from tests.engines import EngineProcess, run_async, service
 
+ALLOWED = [part for name in ("a", "x", "example.com") for part in ("--allow-host", name)]
 STEADY = {"min-scale": "1", "window": "6s"}
 
 
@@ -37,7 +38,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory, ledger: Path) -> Iterator[E
         service("idle", annotations=STEADY, spec={"timeoutSeconds": 20, "idleTimeoutSeconds": 1}),
         service("hidden", annotations=STEADY, labels={"networking.knative.dev/visibility": "cluster-local"}),
         service("impatient", annotations=STEADY, environment={"IDLE_SECONDS": "0.3"}),
-        arguments=("--host", "127.0.0.1"),
+        arguments=("--host", "127.0.0.1", *ALLOWED),
     )
     for name in ("hello", "single", "short", "idle", "hidden", "impatient"):
         started.wait_pods(1, name)
@@ -125,14 +126,33 @@ def test_a_target_in_absolute_form_overrides_the_host_header(engine: EngineProce
     assert b'"target": "/y"' in answer
 
 
+@pytest.mark.parametrize("path", ["/", "/hello", "/_knative/status", "/nothing"])
 @pytest.mark.parametrize(
-    ("host", "status"),
-    [("rebound.example", 421), ("rebound.example:80", 421), ("127.0.0.1:1", 200), ("localhost", 200), ("[::1]:8", 200)],
+    "host",
+    [
+        "rebound.test",
+        "rebound.test:80",
+        "hello.default.rebound.test",
+        "localhost.rebound.test",
+        "notexample.com",
+        "10.1.2.3",
+        "[2001:db8::1]:80",
+        "hello.default.svc.cluster.local",
+    ],
 )
-def test_a_page_elsewhere_cannot_have_itself_resolved_to_the_console(
-    engine: EngineProcess, host: str, status: int
-) -> None:
-    assert engine.get("/_knative/status", host)[0] == status
+def test_a_foreign_host_gets_421_by_host_and_by_path(engine: EngineProcess, path: str, host: str) -> None:
+    status, body = engine.get(path, host)
+    assert status == 421
+    assert b"--allow-host" in body
+    absolute = f"GET http://{host}{path} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    assert statuses(exchange(engine, absolute.encode())) == [421]
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:1", "127.8.9.1", "localhost", "LOCALHOST.", "[::1]:8", "any.localhost", "a"]
+)
+def test_hosts_of_this_machine_and_allowed_ones_are_answered(engine: EngineProcess, host: str) -> None:
+    assert engine.get("/hello", host)[0] == 200
 
 
 # What a pod sees
@@ -167,11 +187,9 @@ def test_forwarding_headers_tell_the_client_and_are_not_believed_from_outside(en
     assert "x-private" not in headers
 
 
-@pytest.mark.parametrize(
-    "host", ["hello.default.x;for=6.6.6.6", "hello.default.x,for=6.6.6.6", "hello.default.[::1]:80"]
-)
+@pytest.mark.parametrize("host", ["x;for=6.6.6.6.localhost", "x,for=6.6.6.6.x", "[::1]:80"])
 def test_a_host_adds_nothing_to_what_is_said_of_the_client(engine: EngineProcess, host: str) -> None:
-    answer = exchange(engine, f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+    answer = exchange(engine, f"GET /hello HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
     headers = json.loads(answer.partition(b"\r\n\r\n")[2])["headers"]
     assert headers["forwarded"] == f'for=127.0.0.1;host="{host}";proto=http'
 
