@@ -28,6 +28,7 @@ check: $(VENV)/.dev  ## lint, types, format, import direction, known vulnerabili
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 	$(BIN)/python -m knative check knative
 	@$(BIN)/python -m tests.supply_chain

@@ -1,1 +1,4 @@
-"""Functions that deploy apart, and the kit that they share."""
+"""The functions, each of which deploys on its own, and the kit that they share.
+
+A function imports the kit and never another function.
+"""

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 # Each module offers add_parser(subparsers); only the one that is asked for is imported.
 COMMANDS = {
-    "serve": ("knative.local.serve", "run Services on this machine, scaled as Knative scales them"),
-    "check": ("knative.local.check", "refuse what Knative's webhook refuses, and warn of what it lets through"),
-    "simulate": ("knative.local.simulate", "the autoscaler's decisions on a virtual clock"),
+    "serve": ("knative.local.engine.serve", "run Services on this machine, scaled as Knative scales them"),
+    "check": ("knative.local.check.command", "refuse what Knative's webhook refuses, and warn of what it lets through"),
+    "simulate": ("knative.local.simulation.command", "the autoscaler's decisions on a virtual clock"),
     "images": ("knative.images", "build the functions' images"),
     "deploy": ("knative.cluster", "apply the functions to a cluster, wait until they are ready, print their URLs"),
     "undeploy": ("knative.cluster", "delete the functions from a cluster"),

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from knative.local.findings import ManifestError
-from knative.local.manifests import SERVING, load
+from knative.local.check.admission import load
+from knative.local.manifests.findings import ManifestError
+from knative.local.manifests.resources import SERVING
 
 OLDEST = (1, 15)
 _CRD = "services.serving.knative.dev"

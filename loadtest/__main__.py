@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.lab import Run
-from loadtest.observe import write_samples
+from loadtest.observe.pods import write_samples
 from loadtest.scenarios import QUICK, SCENARIOS, play
 from loadtest.verdict import THRESHOLDS, ThresholdsError, Verdict, as_dict, thresholds
 
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         played.append((run, verdict))
     summary = summarise(played)
     (options.out / "verdict.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
-    from loadtest.report import write
+    from loadtest.report.document import write
 
     write(played, summary, options.out, earlier)
     print(f"report: {options.out / 'report.html'}")

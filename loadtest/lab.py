@@ -22,11 +22,11 @@ from typing import Any
 import aiohttp
 import yaml
 
-from loadtest.clients import Clients, Request
-from loadtest.latency import Latencies
-from loadtest.observe import EngineSource, Observer, Sample
+from loadtest.generators.closed_loop import Clients, Request
+from loadtest.generators.latency import Latencies
+from loadtest.generators.wire import Target, target
+from loadtest.observe.pods import EngineSource, Observer, Sample
 from loadtest.verdict import expected_pods
-from loadtest.wire import Target, target
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVICE = "load"

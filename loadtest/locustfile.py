@@ -21,10 +21,10 @@ import gevent
 from locust import FastHttpUser, between, constant, events, tag, task
 from locust.env import Environment
 
-from knative.local.arrivals import ProfileError
+from knative.local.simulation.arrivals import ProfileError
 from loadtest import images
+from loadtest.generators.wire import multipart
 from loadtest.shapes import Shaped, add_arguments, profile_of
-from loadtest.wire import multipart
 
 CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 60.0
 REFUSED_PAUSE_SECONDS = 0.1  # nobody who is turned away comes back at once, a thousand times a second

@@ -18,9 +18,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from loadtest.generator import Plan, Result, generate
-from loadtest.latency import milliseconds
-from loadtest.wire import multipart, target
+from loadtest.generators.latency import milliseconds
+from loadtest.generators.open_loop import Plan, Result, generate
+from loadtest.generators.wire import multipart, target
 
 EXIT_FAILED, EXIT_MISTAKE, EXIT_INVALID = 1, 2, 3
 MOST_REQUESTS = 50_000_000  # the intended time of each is in memory from the start

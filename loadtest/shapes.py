@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from locust import LoadTestShape
 
-from knative.local.arrivals import Profile, ProfileError
+from knative.local.simulation.arrivals import Profile, ProfileError
 
 # A spawn rate that reaches any level within a tick: the shape is the profile's, not Locust's.
 SPAWN_RATE = 1000.0

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loadtest.clients import Request
-from loadtest.latency import Latencies
-from loadtest.observe import Sample
+from loadtest.generators.closed_loop import Request
+from loadtest.generators.latency import Latencies
+from loadtest.observe.pods import Sample
 
 THRESHOLDS = Path(__file__).with_name("thresholds.toml")
 

@@ -44,7 +44,7 @@ def test_an_extra_alone_serves_its_function(function: str, tmp_path: Path):
 def test_a_function_whose_extra_is_missing_says_so():
     code = (
         "import sys; sys.modules['flask'] = None\n"
-        "from functions.kit.server import main\n"
+        "from functions.kit.server.command import main\n"
         "sys.exit(main(['stress']))"
     )  # fmt: skip
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30)

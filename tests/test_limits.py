@@ -9,10 +9,12 @@ import pytest
 from gunicorn.config import Config
 
 from functions.exif import blocks, ifd, rdf
-from functions.kit import application, patience, uploads
-from functions.kit.settings import Settings
+from functions.kit.http import uploads
+from functions.kit.http.settings import Settings
+from functions.kit.server import application, gunicorn_worker
 from functions.stress.plan import StressSettings
-from knative.local import eventing, heads, inbound
+from knative.local.engine import eventing
+from knative.local.proxy import downstream, headers
 from tests.servers import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -27,19 +29,19 @@ KIB, MIB = 1024, 2**20
 # What the table says is fixed, as it says it, and the constants behind it.
 FIXED = {
     "other fields of a form": {"100": [uploads.MAX_FIELDS]},
-    "seconds for a request's head": {"10 s": [patience.HEAD_SECONDS, inbound.HEAD_SECONDS]},
+    "seconds for a request's head": {"10 s": [gunicorn_worker.HEAD_SECONDS, downstream.HEAD_SECONDS]},
     "bytes of a request's first line: function; target: route": {
         "4,094": [Config().limit_request_line],
-        "16 KiB": [inbound.TARGET_BYTES / KIB],
+        "16 KiB": [downstream.TARGET_BYTES / KIB],
     },
     "bytes of a head; of one field": {
-        "64 KiB": [heads.HEAD_BYTES / KIB, patience.HEAD_BYTES / KIB],
+        "64 KiB": [headers.HEAD_BYTES / KIB, gunicorn_worker.HEAD_BYTES / KIB],
         "16,380": [application.HEADER_BYTES],
     },
-    "header fields: function; route": {"100": [Config().limit_request_fields], "200": [inbound.HEAD_FIELDS]},
-    "bytes of chunk extensions and trailers: route": {"64 KiB": [heads.HEAD_BYTES / KIB]},
-    "requests in a pipeline: route": {"100": [inbound.PIPELINED]},
-    "idle connection: function; route": {"100 s": [application.KEEPALIVE_SECONDS], "120 s": [inbound.IDLE_SECONDS]},
+    "header fields: function; route": {"100": [Config().limit_request_fields], "200": [downstream.HEAD_FIELDS]},
+    "bytes of chunk extensions and trailers: route": {"64 KiB": [headers.HEAD_BYTES / KIB]},
+    "requests in a pipeline: route": {"100": [downstream.PIPELINED]},
+    "idle connection: function; route": {"100 s": [application.KEEPALIVE_SECONDS], "120 s": [downstream.IDLE_SECONDS]},
     "bytes of an event at the local broker": {"64 MiB": [eventing.BODY_BYTES / MIB]},
     "bytes that compressed metadata unpack to": {"4 MiB": [blocks.MAX_INFLATED / MIB]},
     "entries of a directory; properties of an XMP packet": {"4,096": [ifd.MAX_ENTRIES], "20,000": [rdf.MAX_NODES]},

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.kit.settings import table
+from functions.kit.http.settings import table
 from tests.conftest import FUNCTIONS
 from tests.images import encoded, gradient
 from tests.servers import ROOT, Engine, free_port
@@ -133,7 +133,7 @@ def test_the_settings_table_is_the_codes():
     settings = {name: import_module(f"functions.{name}.main").FUNCTION.settings for name in FUNCTIONS}
     shown = re.search(r"<!-- settings -->\n(.*?)\n<!-- /settings -->", README, re.DOTALL)
     assert shown, "the README has no settings table"
-    assert shown[1] == table(settings), "print it anew: python -m functions.kit.settings"
+    assert shown[1] == table(settings), "print it anew: python -m functions.kit.http.settings"
 
 
 def test_what_troubleshooting_quotes_is_what_is_said():
@@ -143,8 +143,8 @@ def test_what_troubleshooting_quotes_is_what_is_said():
     ]
     messages = [text for text in quoted if re.match(r"[A-Z4]\d\d [a-z-]+$|[A-Za-z][a-z]+ (?:the|listen) ", text)]
     assert len(messages) >= 5
-    said = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "functions/kit").glob("*.py"))
-    said += (ROOT / "knative/local/serve.py").read_text(encoding="utf-8") + (ROOT / "Makefile").read_text(
+    said = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "functions/kit").rglob("*.py"))
+    said += (ROOT / "knative/local/engine/serve.py").read_text(encoding="utf-8") + (ROOT / "Makefile").read_text(
         encoding="utf-8"
     )
     for message in messages:

@@ -1,1 +1,4 @@
-"""Everything a photo says about itself, and a clean copy that says nothing."""
+"""The metadata of a photo as typed tags, and a copy of the photo without it.
+
+It imports `functions.kit` alone; the server imports `main.py` by its path.
+"""

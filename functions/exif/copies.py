@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from functions.exif.keeping import KEEP, REMOVE
 from functions.exif.media import SUFFIXES, ZIP
-from functions.kit.function import JSON, Call, EventRoute, Reply, Route
-from functions.kit.options import Option, flag, integer, names, parsed, text
+from functions.kit.http.function import JSON, Call, EventRoute, Reply, Route
+from functions.kit.http.options import Option, flag, integer, names, parsed, text
 
 if TYPE_CHECKING:
     from datetime import datetime

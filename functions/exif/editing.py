@@ -17,10 +17,10 @@ from functions.exif import writing
 from functions.exif.media import SUFFIXES, ZIP
 from functions.exif.scan import scan
 from functions.exif.strip import DEFAULT_KEEP, FORMATS, Broken, NotClean, Stripped, Unsupported, strip
-from functions.kit import problems
-from functions.kit.function import Call, Reply
-from functions.kit.problems import Problem
-from functions.kit.uploads import Upload, the_image
+from functions.kit.http import problems
+from functions.kit.http.function import Call, Reply
+from functions.kit.http.problems import Problem
+from functions.kit.http.uploads import Upload, the_image
 
 _UNSAFE_NAME = re.compile(r"[^\w.\-() ]+")
 MAX_NAME = 120  # characters
@@ -58,7 +58,7 @@ def _refused(data: bytes, why: str, accepted: tuple[str, ...]) -> Problem:
     found = scan(data)
     if found is not None:
         return problems.unsupported_format(f"{found.format} ({why})", list(accepted))
-    from functions.kit.images import refusal
+    from functions.kit.images.opening import refusal
 
     return refusal(data, list(accepted))
 

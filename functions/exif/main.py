@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from functions.exif import copies
-from functions.kit import problems
-from functions.kit.function import JSON, Call, EventRoute, Function, Reply, Route, wants_page
-from functions.kit.options import Option, choice, flag, names
-from functions.kit.problems import Problem
-from functions.kit.service import dispatch
-from functions.kit.settings import Settings
-from functions.kit.uploads import Upload, the_image
+from functions.kit.http import problems
+from functions.kit.http.function import JSON, Call, EventRoute, Function, Reply, Route, wants_page
+from functions.kit.http.options import Option, choice, flag, names
+from functions.kit.http.problems import Problem
+from functions.kit.http.service import dispatch
+from functions.kit.http.settings import Settings
+from functions.kit.http.uploads import Upload, the_image
 
 if TYPE_CHECKING:
     from flask import Request, Response
@@ -44,12 +44,12 @@ def _examined(data: bytes, *, exif_only: bool = False) -> Reading:
     if reading is not None:
         return reading
     from functions.exif.scan import FORMATS
-    from functions.kit import images
+    from functions.kit.images import opening
 
-    name = images.sniff(data)
+    name = opening.sniff(data)
     if name is not None:
-        raise problems.unsupported_format(images.ACCEPTED[name].label, list(FORMATS))
-    raise images.refusal(data, list(FORMATS))
+        raise problems.unsupported_format(opening.ACCEPTED[name].label, list(FORMATS))
+    raise opening.refusal(data, list(FORMATS))
 
 
 def show(call: Call) -> Reply | Mapping[str, Any]:

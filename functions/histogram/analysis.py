@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from functions.histogram import colours, counting
 from functions.histogram.counting import DEEP_LEVELS, LEVELS, Histogram, NotCountable, Region
 from functions.histogram.figures import Figures, cumulate, figures, group, verdict
-from functions.kit import problems
-from functions.kit.images import FULL_SIZE, open_image
-from functions.kit.problems import Problem
-from functions.kit.settings import Settings
+from functions.kit.http import problems
+from functions.kit.http.problems import Problem
+from functions.kit.http.settings import Settings
+from functions.kit.images.opening import FULL_SIZE, open_image
 
 if TYPE_CHECKING:
     from PIL import Image

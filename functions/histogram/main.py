@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from functions.histogram.counting import CHANNELS, DEEP_LEVELS, LEVELS, Region
-from functions.kit import jsontext, problems
-from functions.kit.function import HTML, JSON, Call, EventRoute, Function, Reply, Route, wants_page
-from functions.kit.options import Option, choice, flag, integer, names, numbers, parsed, text
-from functions.kit.problems import Problem
-from functions.kit.service import VERSION, dispatch
-from functions.kit.settings import Settings
-from functions.kit.uploads import Upload, the_image
+from functions.kit.http import jsontext, problems
+from functions.kit.http.function import HTML, JSON, Call, EventRoute, Function, Reply, Route, wants_page
+from functions.kit.http.options import Option, choice, flag, integer, names, numbers, parsed, text
+from functions.kit.http.problems import Problem
+from functions.kit.http.service import VERSION, dispatch
+from functions.kit.http.settings import Settings
+from functions.kit.http.uploads import Upload, the_image
 
 if TYPE_CHECKING:
     from flask import Request, Response

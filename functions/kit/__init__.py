@@ -1,1 +1,4 @@
-"""What every function shares; imports no function."""
+"""The packages that all functions share: server, HTTP, events, pictures, telemetry and the page.
+
+The functions import it; it imports no function.
+"""

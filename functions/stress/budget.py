@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from functions.kit.problems import Problem, bad_option, busy
+from functions.kit.http.problems import Problem, bad_option, busy
 
 TOO_MANY_REQUESTS = 429
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from functions.kit.processes import process_cpu
+from functions.kit.telemetry.processes import process_cpu
 from functions.stress.plan import MEBI, Plan
 
 ROOT = Path(__file__).parents[2]

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import flask
 
-from functions.kit import problems
-from functions.kit.function import Call, EventRoute, Function, Reply, Route
-from functions.kit.options import Option, choice, integer, number, parse_options
-from functions.kit.service import Service, dispatch, start
+from functions.kit.http import problems
+from functions.kit.http.function import Call, EventRoute, Function, Reply, Route
+from functions.kit.http.options import Option, choice, integer, number, parse_options
+from functions.kit.http.service import Service, dispatch, start
 from functions.stress.plan import CORE, QUOTA, StressSettings
 from functions.stress.presence import left_by, never
 
 if TYPE_CHECKING:
-    from functions.kit.usage import Container, Meter, Usage
+    from functions.kit.telemetry.usage import Container, Meter, Usage
     from functions.stress.budget import Budget
     from functions.stress.plan import Plan
     from functions.stress.session import Session
@@ -54,7 +54,7 @@ class State:
     """What lives as long as the process: the container, and who has been let in."""
 
     def __init__(self, settings: StressSettings) -> None:
-        from functions.kit.usage import Container, Meter
+        from functions.kit.telemetry.usage import Container, Meter
         from functions.stress.budget import Budget
 
         self.settings = settings

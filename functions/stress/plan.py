@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from functions.kit.problems import bad_option, busy, quantity
-from functions.kit.settings import Settings, setting
+from functions.kit.http.problems import bad_option, busy, quantity
+from functions.kit.http.settings import Settings, setting
 
 MEBI = 2**20
 CORE, QUOTA = "core", "quota"

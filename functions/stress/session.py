@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from functions.kit.usage import Container, Reading, Usage, between
+from functions.kit.telemetry.usage import Container, Reading, Usage, between
 from functions.stress.budget import Admission, Budget
 from functions.stress.burn import Burn, Spawn, spawn
 from functions.stress.plan import Plan

@@ -19,7 +19,7 @@ def load(function: str) -> None:
     if function == "loadtest":
         importlib.import_module("loadtest.locustfile")
         return
-    from functions.kit.application import build
+    from functions.kit.server.application import build
 
     app, _ = build(function)
     client = app.test_client()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 
-from knative.local import grammar
+from knative.local.manifests import grammar
 
 
 def seconds(text: str) -> float:

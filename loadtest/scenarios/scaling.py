@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from loadtest import verdict
-from loadtest.forecast import forecasts
+from loadtest.capacity.forecast import forecasts
 from loadtest.lab import Lab, Run, service
 from loadtest.scenarios.terms import HELD, WINDOW, ZERO_OPTIONS, Bounds, judged
 from loadtest.verdict import Verdict

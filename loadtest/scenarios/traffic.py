@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 from loadtest import verdict
-from loadtest.clients import Request
+from loadtest.generators.closed_loop import Request
 from loadtest.lab import ROOT, Lab, LabError, Run, service
 from loadtest.scenarios.terms import HELD, Bounds, judged, kinds_of
 from loadtest.verdict import Verdict

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 from loadtest import verdict
-from loadtest.clients import Request
-from loadtest.generator import Generator, Plan, Result
+from loadtest.generators.closed_loop import Request
+from loadtest.generators.open_loop import Generator, Plan, Result
 from loadtest.lab import Lab, LabError, Run, service
 from loadtest.scenarios.terms import HELD, Bounds, judged, kinds_of
 from loadtest.verdict import Verdict

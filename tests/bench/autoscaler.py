@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from knative.local.arrivals import Profile
-from knative.local.autoscaler import Autoscaler
-from knative.local.metrics import Report, RevisionMetrics
-from knative.local.scaling import PREFIX, ScalingSpec
-from knative.local.simulation import simulate
-from knative.local.trace import Trace, replay
-from knative.local.world import World
+from knative.local.autoscaler.decision import Autoscaler
+from knative.local.autoscaler.metrics import Report, RevisionMetrics
+from knative.local.autoscaler.spec import PREFIX, ScalingSpec
+from knative.local.simulation.arrivals import Profile
+from knative.local.simulation.simulator import simulate
+from knative.local.simulation.trace import Trace, replay
+from knative.local.simulation.world import World
 from tests.bench.harness import Bench
 
 HOUR_SECONDS = 5.0

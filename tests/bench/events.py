@@ -10,12 +10,12 @@ from pathlib import Path
 
 import yaml
 
-from functions.kit import events
-from functions.kit.events import Event
-from knative.local import event_history
-from knative.local.broker import Answer, Broker
-from knative.local.eventlog import EventLog
-from knative.local.manifests import load
+from functions.kit.cloudevents import binding
+from functions.kit.cloudevents.binding import Event
+from knative.local.check.admission import load
+from knative.local.eventing import event_history
+from knative.local.eventing.broker import Answer, Broker
+from knative.local.eventing.event_log import EventLog
 from tests.bench.harness import Bench
 from tests.engines import service
 
@@ -47,7 +47,7 @@ def codec(bench: Bench) -> None:
     """Decoding and encoding, interleaved with the SDK's."""
     from cloudevents.http import CloudEvent, from_http, to_binary, to_structured
 
-    headers, body = events.encode(EVENT)
+    headers, body = binding.encode(EVENT)
     sdk_event = CloudEvent(dict(EVENT.attributes), IMAGE)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -67,19 +67,19 @@ def codec(bench: Bench) -> None:
 
     bench.paired(
         "decode binary, 100 kB image, against the SDK",
-        repeat(lambda: events.decode(headers, body), 500),
+        repeat(lambda: binding.decode(headers, body), 500),
         repeat(lambda: from_http(headers, body, data_unmarshaller=as_is), 500),
         1.0,
     )
     bench.paired(
         "decode structured, 100 kB image in base64, against the SDK",
-        repeat(lambda: events.decode(structured_headers, structured), 50),
+        repeat(lambda: binding.decode(structured_headers, structured), 50),
         repeat(lambda: from_http(structured_headers, structured, data_unmarshaller=as_is), 50),
         1.0,
     )
     bench.paired(
         "encode binary, against the SDK",
-        repeat(lambda: events.encode(EVENT), 500),
+        repeat(lambda: binding.encode(EVENT), 500),
         repeat(lambda: to_binary(sdk_event), 500),
     )
 

@@ -22,7 +22,7 @@ from PIL import Image
 from functions.exif.answer import document, examine, flat
 from functions.exif.ifd import walk
 from functions.exif.scan import scan
-from functions.kit.jsontext import encode
+from functions.kit.http.jsontext import encode
 from tests.bench.harness import Bench, cpu_nanoseconds, memory_bytes
 from tests.images import encoded, gradient
 from tests.servers import FunctionServer, Server, free_port

@@ -75,15 +75,15 @@ def works(data: bytes) -> dict[str, Callable[[], object]]:
 
     def ours() -> object:
         from functions.histogram.counting import count
-        from functions.kit.images import open_image
-        from functions.kit.settings import Settings
+        from functions.kit.http.settings import Settings
+        from functions.kit.images.opening import open_image
 
         with open_image(data, Settings()) as image:
             return count(image)
 
     def decode() -> object:
-        from functions.kit.images import open_image
-        from functions.kit.settings import Settings
+        from functions.kit.http.settings import Settings
+        from functions.kit.images.opening import open_image
 
         with open_image(data, Settings()) as image:
             return image.size
@@ -192,7 +192,7 @@ def plots(bench: Bench) -> None:
     """640 × 400, four series."""
     from functions.histogram import raster, svg
     from functions.histogram.analysis import analyse
-    from functions.kit.settings import Settings
+    from functions.kit.http.settings import Settings
 
     chart = analyse(encoded(photograph(1200, 800), "JPEG"), Settings()).chart(marks=True, title="Histogram")
 

@@ -7,8 +7,8 @@ import os
 
 from werkzeug.formparser import parse_form_data
 
-from functions.kit.settings import Settings
-from functions.kit.uploads import Body, read_uploads
+from functions.kit.http.settings import Settings
+from functions.kit.http.uploads import Body, read_uploads
 from tests.bench.harness import Bench
 
 SETTINGS = Settings(function="bench")

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from knative.local.manifests import load
+from knative.local.check.admission import load
 from tests.chaos.processes import below, open_files, resident
 from tests.chaos.traffic import Ask, Traffic
 from tests.engines import EngineProcess, service

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from functions.kit import events
-from functions.kit.events import Event
+from functions.kit.cloudevents import binding
+from functions.kit.cloudevents.binding import Event
 from tests.contract.conftest import Answer, Subject
 from tests.images import encoded, gradient
 
@@ -35,15 +35,15 @@ def event_for(subject: Subject, **attributes: str) -> Event:
 
 
 def send(subject: Subject, event: Event, mode: str = "binary") -> Answer:
-    headers, body = events.encode(event)
+    headers, body = binding.encode(event)
     if mode == "structured":
-        headers, body = {"content-type": "application/cloudevents+json; charset=UTF-8"}, events.to_json(event)
+        headers, body = {"content-type": "application/cloudevents+json; charset=UTF-8"}, binding.to_json(event)
     return subject.ask("POST", "/", body, headers)
 
 
 def reply_of(answer: Answer) -> Event:
     assert answer.status == 200, answer.body
-    reply = events.decode(answer.headers, answer.body)
+    reply = binding.decode(answer.headers, answer.body)
     assert reply is not None
     return reply
 
@@ -87,7 +87,7 @@ def test_a_batch_is_not_taken(subject):
 
 @pytest.mark.parametrize("missing", ["specversion", "id", "source", "type"])
 def test_a_broken_event_is_not_mistaken_for_an_upload(subject, missing):
-    headers, body = events.encode(event_for(subject))
+    headers, body = binding.encode(event_for(subject))
     del headers[f"ce-{missing}"]
     assert missing in refused(subject.ask("POST", "/", body, headers), 400)["detail"]
 

@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 
-from functions.kit.problems import Problem
+from functions.kit.http.problems import Problem
 from tests.fuzz.messages import MEMORY
 from tests.fuzz.target import Target, refusing
 from tests.servers import ROOT
@@ -14,7 +14,7 @@ from tests.servers import ROOT
 
 def settings(data: bytes) -> None:
     """Load settings from an environment; mistakes are named, secrets are not shown."""
-    from functions.kit.settings import SettingsError, load
+    from functions.kit.http.settings import SettingsError, load
     from functions.stress.plan import StressSettings
 
     lines = [line.partition("=") for line in data.decode("utf-8", "replace").split("\n")]
@@ -36,8 +36,8 @@ def environments() -> Iterator[bytes]:
 
 def plans(data: bytes) -> None:
     """Parse the parameters of a burn and decide; no plan is beyond the caps."""
-    from functions.kit.options import parse_options
-    from functions.kit.settings import load
+    from functions.kit.http.options import parse_options
+    from functions.kit.http.settings import load
     from functions.stress.main import PARAMETERS
     from functions.stress.plan import Room, StressSettings, decide
 
@@ -69,7 +69,7 @@ def options(data: bytes) -> None:
     """Parse the query of a request to a histogram or to exif; whole numbers stay within what their option says."""
     from functions.exif.main import FUNCTION as EXIF
     from functions.histogram.main import FUNCTION as HISTOGRAM
-    from functions.kit.options import parse_options
+    from functions.kit.http.options import parse_options
 
     routes = [route for function in (HISTOGRAM, EXIF) for route in function.routes if route.options]
     route = routes[data[0] % len(routes)] if data else routes[0]
@@ -99,7 +99,7 @@ def manifests() -> Iterator[bytes]:
 
 def manifest(data: bytes) -> None:
     """Read a manifest file and check it; all that is wrong is a finding."""
-    from knative.local.check import as_json, check
+    from knative.local.check.command import as_json, check
 
     with tempfile.NamedTemporaryFile(suffix=".yaml", dir=MEMORY) as file:
         file.write(data)

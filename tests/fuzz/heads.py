@@ -71,7 +71,7 @@ class Pods:
 
     def dispatch(self, exchange: Any) -> None:
         """As `Route.dispatch` does for a Service: pass it on."""
-        from knative.local.outbound import Outbound
+        from knative.local.proxy.upstream import Outbound
 
         wire = Wire()
         outbound = Outbound(self, _socket())  # type: ignore[arg-type]
@@ -103,7 +103,7 @@ def _loop() -> asyncio.AbstractEventLoop:
 def _gunicorn() -> Any:
     from gunicorn.config import Config
 
-    from functions.kit.application import HEADER_BYTES
+    from functions.kit.server.application import HEADER_BYTES
 
     config = Config()
     config.set("limit_request_field_size", HEADER_BYTES)
@@ -116,7 +116,7 @@ def conversation(data: bytes) -> None:
 
 
 async def _converse(data: bytes) -> None:
-    from knative.local.inbound import Inbound
+    from knative.local.proxy.downstream import Inbound
 
     pods = Pods()
     inbound, wire = Inbound(pods), Wire()

@@ -32,8 +32,8 @@ def forms() -> Iterator[bytes]:
 
 def uploads(data: bytes) -> None:
     """Read a body as a form; what is kept never exceeds what was sent."""
-    from functions.kit.settings import Settings, load
-    from functions.kit.uploads import Body, read_uploads
+    from functions.kit.http.settings import Settings, load
+    from functions.kit.http.uploads import Body, read_uploads
 
     settings = load(Settings, "fuzz", {"FUZZ_MAX_BYTES": "3000"})
     body = Body(io.BytesIO(data), len(data) if data[:1] != b"-" else None, settings)
@@ -50,8 +50,8 @@ def content_types() -> Iterator[bytes]:
 
 def content_type(data: bytes) -> None:
     """Read a form's boundary out of its type, and a form of that boundary."""
-    from functions.kit.settings import Settings, load
-    from functions.kit.uploads import Body, read_uploads
+    from functions.kit.http.settings import Settings, load
+    from functions.kit.http.uploads import Body, read_uploads
 
     body = b'--abc\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nx\r\n--abc--\r\n'
     settings = load(Settings, "fuzz", {})
@@ -73,7 +73,7 @@ def events() -> Iterator[bytes]:
 
 def event(data: bytes) -> None:
     """Decode an event; what was decoded can be sent on, and reads the same."""
-    from functions.kit import events as binding
+    from functions.kit.cloudevents import binding as binding
 
     head, _, body = data.partition(b"\n\n")
     pairs = [line.partition(":") for line in head.decode("latin-1").splitlines()]
@@ -97,7 +97,7 @@ def references() -> Iterator[bytes]:
 
 def reference(data: bytes) -> None:
     """Decide about a dataref: nobody is asked for an address but of the hosts that are listed."""
-    from functions.kit import dataref
+    from functions.kit.cloudevents import dataref
 
     allowed = dataref.Allowed.parse(["store.example", "http://127.0.0.1:8080"])
     asked = []
@@ -126,9 +126,10 @@ def filters() -> Iterator[bytes]:
 
 def filtered(data: bytes) -> None:
     """Check a Trigger as the webhook does, and run the filters of one that passes."""
-    from knative.local import eventing_rules, schema
-    from knative.local.decoding import decode
-    from knative.local.filters import FilterError, of_trigger
+    from knative.local.check import eventing_rules
+    from knative.local.eventing.filters import FilterError, of_trigger
+    from knative.local.manifests import schema
+    from knative.local.manifests.decoding import decode
 
     first, _, second = data.partition(b"\n")
     try:
@@ -158,7 +159,7 @@ def filtered(data: bytes) -> None:
 @functools.cache
 def _log() -> bytes:
     """The log of a broker with two events, one delivered, one pending."""
-    from knative.local.eventlog import Arrival, EventLog
+    from knative.local.eventing.event_log import Arrival, EventLog
 
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         log = EventLog(Path(folder))
@@ -181,7 +182,7 @@ def changes() -> Iterator[bytes]:
 
 def damaged_log(data: bytes) -> None:
     """Open a damaged log and take up what is pending: it is read, or refused as one that cannot be."""
-    from knative.local.eventlog import EventLog
+    from knative.local.eventing.event_log import EventLog
 
     changed = bytearray(_log())
     for at in range(0, len(data) - 2, 3):

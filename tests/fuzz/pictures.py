@@ -100,8 +100,8 @@ def packet(data: bytes) -> None:
 def clean(data: bytes) -> None:
     """Make a clean copy; cleaning that again changes nothing, and what is told of it fits into headers."""
     from functions.exif import editing
-    from functions.kit.problems import Problem
-    from functions.kit.uploads import Upload
+    from functions.kit.http.problems import Problem
+    from functions.kit.http.uploads import Upload
 
     result = editing.clean(data)
     _presentable(editing._headers(Upload(data, "a\r\nSet-Cookie: b.jpg"), result))
@@ -171,8 +171,8 @@ def fields(data: bytes) -> None:
 
 def open_pixels(data: bytes) -> None:
     """Open and decode an image within limits."""
-    from functions.kit.images import open_image
-    from functions.kit.settings import Settings, load
+    from functions.kit.http.settings import Settings, load
+    from functions.kit.images.opening import open_image
 
     settings = load(Settings, "fuzz", {"FUZZ_MAX_PIXELS": "100000"})
     with open_image(data, settings) as image:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from functions.kit.problems import Problem
+from functions.kit.http.problems import Problem
 
 
 @dataclass(frozen=True)

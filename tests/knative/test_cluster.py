@@ -127,7 +127,7 @@ def test_versions_that_are_taken(version):
 
 def test_manifests_that_knative_would_refuse_never_reach_the_cluster(capsys):
     kubectl = Kubectl()
-    refused = str(ROOT / "tests" / "knative" / "local" / "offending" / "numbers.yaml")
+    refused = str(ROOT / "tests" / "knative" / "local" / "check" / "offending" / "numbers.yaml")
     arguments = cluster.argparse.Namespace(command="deploy", path=refused, context=None, namespace=None, timeout=1)
     assert cluster.run(arguments, kubectl) == 1
     assert "expected 0 <= 601 <= 600" in capsys.readouterr().err

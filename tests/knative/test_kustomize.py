@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from knative.local.check import check
-from knative.local.findings import ManifestError
-from knative.local.kustomize import build
-from knative.local.manifests import load
-from knative.local.source import read_text
+from knative.local.check.admission import load
+from knative.local.check.command import check
+from knative.local.manifests.findings import ManifestError
+from knative.local.manifests.kustomize import build
+from knative.local.manifests.source import read_text
 
 ROOT = Path(__file__).resolve().parents[2]
 KNATIVE = ROOT / "knative"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from functions.kit.application import build
-from knative.local import status
-from knative.local.manifests import load
+from functions.kit.server.application import build
+from knative.local.check.admission import load
+from knative.local.engine import status
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "knative" / "observability"

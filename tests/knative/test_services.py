@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from functions.kit.settings import load as load_settings
+from functions.kit.http.settings import load as load_settings
 from knative.images import VERSION, reference
-from knative.local.annotations import ANNOTATIONS
-from knative.local.manifests import load
+from knative.local.check.admission import load
+from knative.local.manifests.annotations import ANNOTATIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = {service.name: service.data for service in load([ROOT / "knative"]).services}
@@ -95,7 +95,7 @@ def test_the_autoscaler_is_told_and_bounded(name):
 @each
 def test_the_decodes_that_may_run_at_once_fit_the_memory(name):
     """The bound beside the limit in the manifests: pixels of the decodes, bytes of the uploads, the interpreter."""
-    from knative.local.grammar import parse_quantity
+    from knative.local.manifests.grammar import parse_quantity
 
     now = settings(name)
     limit = parse_quantity(container(name)["resources"]["limits"]["memory"])
@@ -112,7 +112,7 @@ def test_small_requests_and_whole_limits(name):
 
 @each
 def test_the_probes_ask_what_the_function_answers(name):
-    app = import_module("functions.kit.application").build(name)[0]
+    app = import_module("functions.kit.server.application").build(name)[0]
     for probe in ("readinessProbe", "livenessProbe"):
         path = container(name)[probe]["httpGet"]["path"]
         assert app.test_client().get(path).status_code == 200

@@ -228,7 +228,7 @@ def test_each_shape(tmp_path: Path, shape: str, levels: str, reached: list[int])
 def test_every_shape_has_levels_of_its_own_or_asks_for_them() -> None:
     code = """
 from argparse import Namespace
-from knative.local.arrivals import ProfileError
+from knative.local.simulation.arrivals import ProfileError
 from loadtest.shapes import PROFILES, Shaped, profile_of
 
 for shape in PROFILES:

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from loadtest.__main__ import main
-from loadtest.clients import Request
+from loadtest.generators.closed_loop import Request
+from loadtest.generators.latency import Latencies
 from loadtest.lab import Lab, LabError, Run, service
-from loadtest.latency import Latencies
 from loadtest.scenarios import play
 from loadtest.scenarios.terms import judged
 from loadtest.verdict import thresholds

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.__main__ import main
-from loadtest.clients import Request
+from loadtest.generators.closed_loop import Request
 from loadtest.lab import service
-from loadtest.observe import Sample
+from loadtest.observe.pods import Sample
 from loadtest.scenarios import QUICK, SCENARIOS
 from loadtest.verdict import (
     ThresholdsError,
@@ -115,7 +115,7 @@ def test_command_knows_its_scenarios(capsys: pytest.CaptureFixture[str], tmp_pat
 def test_the_services_of_the_scenarios_would_be_taken_by_a_cluster(tmp_path: Path) -> None:
     import yaml
 
-    from knative.local.manifests import load
+    from knative.local.check.admission import load
 
     traffic = [{"revisionName": "load-v1", "percent": 80}, {"revisionName": "load-v2", "percent": 20, "tag": "canary"}]
     made = service(annotations={"window": "6s", "max_scale": "8"}, revision="v2", traffic=traffic)

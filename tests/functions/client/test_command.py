@@ -17,7 +17,7 @@ from PIL import Image
 from functions.client import stress
 from functions.client.__main__ import main
 from functions.histogram.analysis import analyse
-from functions.kit.settings import Settings
+from functions.kit.http.settings import Settings
 from tests.images import encoded, gradient
 from tests.servers import FunctionServer, free_port
 

@@ -18,7 +18,7 @@ import pytest
 from functions.client import histogram, output
 from functions.client.photos import Outcome
 from functions.histogram.analysis import analyse
-from functions.kit.settings import Settings
+from functions.kit.http.settings import Settings
 from tests.images import encoded, gradient
 from tests.servers import ROOT, FunctionServer
 

@@ -12,7 +12,7 @@ import pytest
 
 from functions.client import events, send
 from functions.client.__main__ import main
-from functions.kit.events import decode
+from functions.kit.cloudevents.binding import decode
 
 
 class Canned(BaseHTTPRequestHandler):

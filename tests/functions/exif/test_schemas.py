@@ -14,8 +14,8 @@ from PIL import Image
 
 from functions.exif.answer import document, examine, flat
 from functions.exif.main import FUNCTION
-from functions.kit import openapi
-from functions.kit.settings import Settings
+from functions.kit.http import openapi
+from functions.kit.http.settings import Settings
 from tests.functions.exif import made
 from tests.functions.exif.containers import CONTAINERS
 from tests.functions.exif.test_lenses import canon, nikon_note

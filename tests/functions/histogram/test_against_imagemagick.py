@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from functions.histogram.analysis import Choices, analyse
-from functions.kit.problems import Problem
-from functions.kit.settings import Settings
+from functions.kit.http.problems import Problem
+from functions.kit.http.settings import Settings
 from tests.images import encoded, gradient
 
 SETTINGS = Settings()

@@ -18,7 +18,7 @@ from PIL import Image
 
 from functions.histogram.analysis import APPROXIMATION_ERROR, analyse
 from functions.histogram.counting import count
-from functions.kit.settings import Settings
+from functions.kit.http.settings import Settings
 from tests.images import encoded, gradient, png_of
 
 ROOT = Path(__file__).parents[3]
@@ -163,7 +163,7 @@ def test_an_approximation_says_so_and_keeps_its_word(client: FlaskClient, scale:
 
 def test_the_stated_error_of_approximation_holds_for_photographs(photos: list[Path]) -> None:
     from functions.histogram.analysis import Choices
-    from functions.kit.problems import Problem
+    from functions.kit.http.problems import Problem
 
     worst: dict[int, list[float]] = {2: [], 4: [], 8: []}
     for path in photos:

@@ -10,7 +10,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from functions.histogram.analysis import analyse
-from functions.kit.settings import Settings
+from functions.kit.http.settings import Settings
 from tests.browser import hand_over, named, no_serious_violation, no_sideways_scrolling, picture, visit
 from tests.images import encoded, gradient
 from tests.servers import FunctionServer

@@ -19,7 +19,7 @@ from PIL import Image, ImageChops, ImageStat
 from functions.histogram import publication, raster, svg
 from functions.histogram.analysis import Choices, analyse
 from functions.histogram.chart import Chart, frame
-from functions.kit.settings import Settings
+from functions.kit.http.settings import Settings
 from tests.images import encoded, gradient
 
 GOLDEN = Path(__file__).with_name("golden")

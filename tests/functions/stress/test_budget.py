@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.kit.problems import Problem
+from functions.kit.http.problems import Problem
 from functions.stress.budget import Budget
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.kit.problems import Problem
-from functions.kit.settings import load
+from functions.kit.http.problems import Problem
+from functions.kit.http.settings import load
 from functions.stress.plan import MEBI, Plan, Room, StressSettings, decide
 
 NOTHING: dict[str, Any] = {

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from functions.kit.function import Call, Function, Reply, Route
-from functions.kit.options import Option, choice, flag, integer
-from functions.kit.service import dispatch
-from functions.kit.settings import Settings
+from functions.kit.http.function import Call, Function, Reply, Route
+from functions.kit.http.options import Option, choice, flag, integer
+from functions.kit.http.service import dispatch
+from functions.kit.http.settings import Settings
 
 
 def echo_upload(call: Call) -> dict[str, object]:

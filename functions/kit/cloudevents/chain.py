@@ -1,0 +1,261 @@
+"""Functions chained by events: what an event carries to a function, and the reply that carries on.
+
+A result's data is one JSON document, the same for every function that adds to it:
+
+    {"image": {"dataref": "https://…", "sha256": "…", "bytes": 123, "contenttype": "image/jpeg"},
+     "results": {"exif": {…}, "histogram": {…}}}
+
+The image stands in `data`, not in the attribute `dataref`: that attribute means that the event's own data is to be
+found there, and a broker may drop the data because of it. An image that came inline is handed on inline
+(`data_base64` in place of `dataref`) while the whole reply stays within the limit, and named as `omitted` otherwise.
+
+Pure: what fetches a dataref is an argument.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from functions.kit.cloudevents.attributes import canonical, malformed
+from functions.kit.cloudevents.binding import JSON, Event, encode, is_json
+from functions.kit.http import jsontext
+from functions.kit.http.problems import Problem, quantity
+
+if TYPE_CHECKING:
+    from functions.kit.http.function import EventRoute
+
+SOURCE_BASE = "https://pixelamp.dev/functions/"
+SCHEMA_BASE = "https://pixelamp.dev/schemas/"
+# Carried from an event to its reply: they speak of the whole chain, or keep it in order.
+CARRIED = ("subject", "traceparent", "tracestate", "knativebrokerttl", "partitionkey")
+# An error body's share of what a dead letter keeps of it: 1,024 characters of base64.
+ERROR_BYTES = 767
+
+Fetch = Callable[[str], bytes]
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What came with an event.
+
+    Attributes:
+        payload: the image's bytes, or the parsed JSON data; None where the route's result is among the results.
+        image: the `image` member of the reply's data, without the image itself if that came inline.
+        inline: whether the image came in the event and not by reference.
+        results: earlier functions' results by name.
+    """
+
+    payload: Any
+    image: Mapping[str, Any] = field(default_factory=dict)
+    inline: bool = False
+    results: Mapping[str, Any] = field(default_factory=dict)
+
+
+def source_of(function: str) -> str:
+    """The `source` of a function's replies."""
+    return SOURCE_BASE + function
+
+
+def reply_id(event: Event, function: str) -> str:
+    """The id of a function's reply: the same for each delivery of one event, another for any other event."""
+    name = json.dumps([event.source, event.id, function]).encode()
+    return hashlib.sha256(name).hexdigest()[:32]
+
+
+def route_of(routes: tuple[EventRoute, ...], event: Event) -> EventRoute:
+    """The route for an event: the one of its type, or for JSON of another type the one that adds to `results`.
+
+    Raises:
+        Problem: 422, permanent, if the function has no route for the event.
+    """
+    for route in routes:
+        if route.type == event.type:
+            return route
+    if is_json(event.media_type):
+        for route in routes:
+            if route.result is not None and route.takes == "image":
+                return route
+    raise unexpected(routes, event)
+
+
+def unexpected(routes: tuple[EventRoute, ...], event: Event) -> Problem:
+    """422: an event of a type that this function does not take; a Trigger's filter lets too much through."""
+    accepted = [route.type for route in routes]
+    return Problem(
+        422,
+        "unexpected-event-type",
+        "Event type not taken",
+        f"type {event.type[:80]!r} is not taken here; taken are {', '.join(accepted)}, and JSON with image and results",
+    )
+
+
+def carried(event: Event, route: EventRoute, fetch: Fetch) -> Carried:
+    """What an event carries for a route.
+
+    Args:
+        event: the event, valid.
+        route: the route that takes it.
+        fetch: from a dataref to its bytes; raises a Problem.
+
+    Raises:
+        Problem: 422 if the event holds nothing that the route can take, or what `fetch` raises.
+    """
+    dataref = event.get("dataref")
+    data = event.data or b""
+    referred = not data and bool(dataref)
+    if referred:
+        data = fetch(dataref)
+    if route.takes == "json":
+        return Carried(_object(data) if data else {})
+    if is_json(event.media_type):
+        return _document(_object(data), dataref if event.data else "", route, fetch)
+    if not data:
+        raise _nothing("the event holds no image: neither data nor dataref")
+    image: dict[str, Any] = {"dataref": dataref} if dataref else {}
+    return Carried(data, {**image, **_identity(data, event.media_type)}, inline=not dataref)
+
+
+def reply(
+    event: Event, function: str, route: EventRoute, came: Carried, outcome: Any, *, now: datetime, limit: int
+) -> Event:
+    """The event that answers another.
+
+    Args:
+        event: the event answered.
+        function: name of the function.
+        route: the route that took the event.
+        came: what it carried.
+        outcome: what the handler returned: a mapping, or bytes with their media type.
+        now: the time of the reply, with its zone.
+        limit: most bytes of the reply, attributes included.
+
+    Raises:
+        Problem: 413 if the reply is beyond the limit even without the image.
+    """
+    attributes: dict[str, str | int | bool] = {
+        "specversion": "1.0",
+        "id": reply_id(event, function),
+        "source": source_of(function),
+        "type": route.reply,
+        "time": now.isoformat().replace("+00:00", "Z"),
+        "correlationid": event.get("correlationid") or event.id,
+        "causationid": event.id,
+    }
+    attributes.update({name: canonical(event.attributes[name]) for name in CARRIED if event.get(name)})
+    if isinstance(outcome, tuple):
+        data, attributes["datacontenttype"] = outcome
+        return _within(limit, Event(attributes, data))
+    attributes["datacontenttype"] = JSON
+    attributes["dataschema"] = f"{SCHEMA_BASE}{route.reply}.json"
+    if route.result is None:
+        return _within(limit, Event(attributes, _encode(outcome)))
+    results = {**came.results, route.result: outcome}
+    if came.inline:
+        image = {**came.image, "data_base64": base64.b64encode(came.payload).decode()}
+        whole = Event(attributes, _encode({"image": image, "results": results}))
+        if size(whole) <= limit:
+            return whole
+        said = f"too large to hand on inline: the limit is {quantity(limit, 'bytes')} an event; send it as a dataref"
+        came = replace(came, image={**came.image, "omitted": said})
+    return _within(limit, Event(attributes, _encode({"image": came.image, "results": results})))
+
+
+def size(event: Event) -> int:
+    """Bytes of an event on the wire in binary mode, header names and values included."""
+    headers, body = encode(event)
+    return sum(len(name) + len(value) for name, value in headers.items()) + len(body)
+
+
+def brief(problem: Problem) -> Problem:
+    """The same problem with a body that fits into a dead letter, whatever the request's id."""
+    room = ERROR_BYTES - len("urn:request:") - 128 - len(', "instance": ""')
+    if len(problem.encode()) <= room:
+        return problem
+    short = Problem(problem.status, problem.slug, problem.title, "", problem.headers)
+    detail = problem.detail.encode()[: room - len(short.encode()) - len("…".encode())]
+    # A JSON escape doubles a character at most where problems quote text; halve until it fits.
+    while True:
+        short.detail = detail.decode(errors="ignore") + "…"
+        if len(short.encode()) <= room:
+            return short
+        detail = detail[: len(detail) // 2]
+
+
+def _document(document: Mapping[str, Any], dataref: str, route: EventRoute, fetch: Fetch) -> Carried:
+    image = document.get("image", {"dataref": dataref} if dataref else None)
+    results = document.get("results", {})
+    if not isinstance(image, dict) or not isinstance(results, dict):
+        raise _nothing("JSON data must hold the objects 'image' and, if any, 'results'")
+    if route.result in results:
+        return Carried(None, results=results)
+    content_type = str(image.get("contenttype", ""))
+    if isinstance(image.get("dataref"), str):
+        data = fetch(image["dataref"])
+        known: dict[str, Any] = {"dataref": image["dataref"]}
+    elif isinstance(image.get("data_base64"), str):
+        try:
+            data = base64.b64decode(image["data_base64"], validate=True)
+        except ValueError:
+            raise _nothing("image.data_base64 is not base64") from None
+        known = {}
+    else:
+        omitted = f": {image['omitted']}" if isinstance(image.get("omitted"), str) else ""
+        raise _nothing(f"the event hands no image on{omitted}")
+    identity = _identity(data, content_type)
+    if image.get("sha256", identity["sha256"]) != identity["sha256"]:
+        raise _nothing("the image is not the one that the earlier results speak of: its sha256 differs")
+    return Carried(data, {**known, **identity}, inline=not known, results=results)
+
+
+def _identity(data: bytes, content_type: str) -> dict[str, Any]:
+    known = {"contenttype": content_type} if content_type else {}
+    return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), **known}
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(data, parse_float=_finite, parse_constant=_finite)
+    except (ValueError, RecursionError) as error:
+        raise malformed(f"the data is not JSON: {str(error)[:120]}") from None
+    if not isinstance(value, dict):
+        raise _nothing("the data must be a JSON object")
+    return value
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no number of JSON")
+    return number
+
+
+def _encode(value: Mapping[str, Any]) -> bytes:
+    try:
+        return jsontext.encode(value)
+    except RecursionError:
+        raise _nothing("the results are nested too deeply to hand on") from None
+
+
+def _within(limit: int, event: Event) -> Event:
+    actual = size(event)
+    if actual > limit:
+        raise Problem(
+            413,
+            "reply-too-large",
+            "Reply too large for an event",
+            f"the limit is {quantity(limit, 'bytes')} an event; this reply has {quantity(actual, 'bytes')}",
+            limit=limit,
+            actual=actual,
+        )
+    return event
+
+
+def _nothing(detail: str) -> Problem:
+    return Problem(422, "no-image-in-event", "Nothing to work on", detail)

@@ -1,0 +1,226 @@
+"""What a function is: a table of routes and events over pure logic, and a call to one of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from functions.kit.http import problems
+from functions.kit.http.options import Option, parse_options
+from functions.kit.http.settings import Settings
+from functions.kit.http.uploads import Body, Upload, boundary_of, read_uploads, the_image
+from functions.kit.telemetry.reporting import Timing
+
+if TYPE_CHECKING:
+    from flask import Request
+    from werkzeug.datastructures import MIMEAccept
+
+JSON = "application/json"
+HTML = "text/html"
+
+
+@dataclass
+class Reply:
+    """What a handler answers.
+
+    Args:
+        body: bytes or text as they are, a mapping or list as JSON, or an iterable of bytes to stream.
+        content_type: media type of the body.
+        status: HTTP status.
+        headers: further headers.
+    """
+
+    body: bytes | str | Mapping[str, Any] | list[Any] | Iterable[bytes]
+    content_type: str = JSON
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Route:
+    """One operation of a function.
+
+    Args:
+        method: HTTP method.
+        path: below the function: `/` or `/strip`. The function answers it with and without its own name in front.
+        handler: from a call to its answer; a mapping is answered as JSON.
+        summary: one line for openapi.json and the README.
+        options: the query parameters it knows; any other is refused.
+        takes: what its body is: `image`, `images`, `json` or `nothing`.
+        produces: the media types it can answer in, the default first.
+        aliases: further paths, as other projects' clients know them.
+        answers: name of the schema that its JSON answers keep to, one of the function's; empty where none says.
+    """
+
+    method: str
+    path: str
+    handler: Callable[[Call], Reply | Mapping[str, Any]]
+    summary: str
+    options: tuple[Option, ...] = ()
+    takes: str = "nothing"
+    produces: tuple[str, ...] = (JSON,)
+    aliases: tuple[str, ...] = ()
+    answers: str = ""
+
+    @property
+    def operation(self) -> str:
+        """A short name for metrics and logs, such as `strip`."""
+        return self.path.strip("/").replace("/", "_") or "root"
+
+
+@dataclass(frozen=True)
+class EventRoute:
+    """One type of CloudEvent that a function takes.
+
+    Args:
+        type: type of the event.
+        reply: type of the reply.
+        takes: `image` (handler gets the bytes) or `json` (handler gets the parsed data).
+        handler: from the data and the settings to the reply's data: a mapping, or bytes with their media type.
+        result: name under which a mapping stands in the reply's `results`; None where the reply is the result.
+    """
+
+    type: str
+    reply: str
+    takes: str
+    handler: Callable[[Any, Any], Mapping[str, Any] | tuple[bytes, str]]
+    result: str | None = None
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function: its name is its directory, extra, Service, image suffix and prefix of its variables.
+
+    `schemas` is a file of JSON schemas by name, each a component of its openapi.json; read when that is asked for.
+    """
+
+    name: str
+    summary: str
+    settings: type[Settings]
+    routes: tuple[Route, ...]
+    page: Path
+    events: tuple[EventRoute, ...] = ()
+    schemas: Path | None = None
+
+
+class Call:
+    """One request to one route: its options and its body, read only when asked for."""
+
+    def __init__(
+        self, request: Request, route: Route, body: Body, settings: Settings, identifier: str, timing: Timing
+    ) -> None:
+        self.request = request
+        self.route = route
+        self.settings: Any = settings
+        self.id = identifier
+        self.timing = timing
+        self.body = body
+
+    @cached_property
+    def options(self) -> dict[str, Any]:
+        """The route's options, checked, defaults included.
+
+        Raises:
+            Problem: 400 for an unknown option or a value that is not allowed.
+        """
+        return parse_options(self.route.options, self.request.args.items(multi=True))
+
+    def uploads(self) -> list[Upload]:
+        """All files of the request, in order.
+
+        Raises:
+            Problem: 400, 408 or 413, see `functions.kit.http.uploads`.
+        """
+        before = self.timing.elapsed()
+        options = {option.name for option in self.route.options}
+        content_type = self.request.headers.get("Content-Type", "")
+        uploads = read_uploads(self.body, content_type, self.settings.max_files, options)
+        self.timing.add("read", self.timing.elapsed() - before)
+        return uploads
+
+    def upload(self) -> Upload:
+        """The one image of the request.
+
+        Raises:
+            Problem: as `uploads`, and 400 where it is not clear which file is meant.
+        """
+        return the_image(self.uploads())
+
+    def json(self) -> dict[str, Any]:
+        """The body as a JSON object; an empty body or a form's is an empty object.
+
+        Raises:
+            Problem: 400 for anything else.
+        """
+        if boundary_of(self.request.headers.get("Content-Type", "")) is not None:
+            raise problems.malformed("this takes its parameters in the query or as a JSON object, not as a form")
+        data = self.body.read()
+        if not data.strip():
+            return {}
+        try:
+            value = json.loads(data, object_pairs_hook=_members)
+        except (ValueError, RecursionError) as error:
+            raise problems.malformed(f"the body is not JSON: {str(error)[:200]}") from None
+        if not isinstance(value, dict):
+            raise problems.malformed(f"the body must be a JSON object, not {type(value).__name__}")
+        return value
+
+    def accepts(self, *media_types: str) -> str:
+        """The media type the client likes best; the first of equals, and without an Accept header.
+
+        Raises:
+            Problem: 406 where it accepts none.
+        """
+        if _takes_anything(self.request):
+            return media_types[0]
+        accepted = accepts(self.request)
+        best = max(media_types, key=lambda media_type: _liking(accepted, media_type))
+        if not accepted.quality(best):
+            raise problems.not_acceptable(list(media_types))
+        return best
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; a member named twice is refused, as an option given twice is: which one counts, nobody said."""
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise problems.malformed(f"the JSON names the member {name[:100]!r} twice")
+        members[name] = value
+    return members
+
+
+def _takes_anything(request: Request) -> bool:
+    """True for the Accept header of curl and of libraries, or none: most requests, which so cost no parsing."""
+    return request.headers.get("Accept") in {None, "", "*/*"}
+
+
+def accepts(request: Request) -> MIMEAccept:
+    """The media ranges of a request and their quality, without further parameters.
+
+    `application/json; charset=utf-8` is JSON: no answer here comes in several kinds that a parameter could tell apart.
+    """
+    from werkzeug.datastructures import MIMEAccept
+
+    return MIMEAccept(
+        [(value.partition(";")[0].strip().lower(), quality) for value, quality in request.accept_mimetypes]
+    )
+
+
+def _liking(accepted: MIMEAccept, media_type: str) -> tuple[float, int]:
+    """How much a media type is liked: its quality, and of equals how nearly it was named (RFC 9110, 12.5.1)."""
+    ranges = set(accepted.values())
+    nearness = 2 if media_type in ranges else 1 if f"{media_type.partition('/')[0]}/*" in ranges else 0
+    return accepted.quality(media_type), nearness
+
+
+def wants_page(request: Request) -> bool:
+    """True for a browser's own navigation: it prefers HTML, which fetch, curl and libraries do not."""
+    if _takes_anything(request):
+        return False
+    accepted = accepts(request)
+    return HTML in accepted.values() and 0 < accepted.quality(HTML) >= accepted.quality(JSON)

@@ -1,0 +1,133 @@
+"""openapi.json of a function, made from the table of its routes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from functions.kit.http.function import JSON
+from functions.kit.http.problems import MEDIA_TYPE
+
+if TYPE_CHECKING:
+    from functions.kit.http.function import Function, Route
+    from functions.kit.http.settings import Settings
+
+_STATUSES = {
+    "400": "malformed request or option",
+    "406": "none of the accepted media types is offered",
+    "408": "the body came too slowly",
+    "413": "too many bytes or pixels",
+    "414": "the target is longer than the server reads",
+    "415": "a known format or a content coding that is not accepted",
+    "422": "no readable image",
+    "429": "too many at once; see Retry-After",
+    "431": "the head is larger than the server reads",
+    "503": "overloaded; see Retry-After",
+}
+
+
+def document(function: Function, settings: Settings, version: str) -> dict[str, Any]:
+    """The OpenAPI 3.1 description of a function.
+
+    Args:
+        function: its table of routes.
+        settings: for the limits that the description names.
+        version: of the project.
+    """
+    paths: dict[str, Any] = {}
+    for route in function.routes:
+        for path in (route.path, *route.aliases):
+            for full in dict.fromkeys((path, f"/{function.name}{path}".rstrip("/"))):
+                paths.setdefault(full, {})[route.method.lower()] = _operation(function, route, settings, full)
+    for path, summary in (("/healthz", "alive"), ("/readyz", "ready for requests"), ("/metrics", "Prometheus")):
+        paths[path] = {"get": {"summary": summary, "responses": {"200": {"description": summary}}}}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": f"Pixelamp {function.name}", "summary": function.summary, "version": version},
+        "paths": paths,
+        "components": {
+            "schemas": {
+                "Problem": {
+                    "type": "object",
+                    "required": ["type", "title", "status", "detail"],
+                    "properties": {
+                        "type": {"type": "string", "format": "uri"},
+                        "title": {"type": "string"},
+                        "status": {"type": "integer"},
+                        "detail": {"type": "string"},
+                        "instance": {"type": "string"},
+                    },
+                },
+                **(json.loads(function.schemas.read_text(encoding="utf-8")) if function.schemas else {}),
+            },
+            **({"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}} if settings.token else {}),
+        },
+        **({"security": [{"token": []}]} if settings.token else {}),
+    }
+
+
+def _operation(function: Function, route: Route, settings: Settings, path: str) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "summary": route.summary,
+        "operationId": f"{route.method.lower()}_{path.strip('/').replace('/', '_').replace('-', '_') or 'root'}",
+        "tags": [function.name],
+        "parameters": [
+            {
+                "name": option.name,
+                "in": "query",
+                "required": False,
+                "description": option.help,
+                "schema": {**option.kind.schema, **_default(option.default)},
+            }
+            for option in route.options
+        ],
+        "responses": {
+            "200": {
+                "description": "the answer",
+                "content": {media_type: _answer(route, media_type) for media_type in route.produces},
+            },
+            **{
+                status: {
+                    "description": meaning,
+                    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                }
+                for status, meaning in _STATUSES.items()
+            },
+        },
+    }
+    body = _body(route, settings)
+    if body:
+        operation["requestBody"] = body
+    return operation
+
+
+def _answer(route: Route, media_type: str) -> dict[str, Any]:
+    if media_type != JSON or not route.answers:
+        return {}
+    return {"schema": {"$ref": f"#/components/schemas/{route.answers}"}}
+
+
+def _default(value: Any) -> dict[str, Any]:
+    if value is None or value == ():
+        return {}
+    return {"default": ",".join(value) if isinstance(value, tuple) else value}
+
+
+def _body(route: Route, settings: Settings) -> dict[str, Any] | None:
+    if route.takes == "json":
+        return {"required": False, "content": {"application/json": {"schema": {"type": "object"}}}}
+    if route.takes not in ("image", "images"):
+        return None
+    file = {"type": "string", "format": "binary"}
+    field: dict[str, Any] = {"type": "array", "items": file} if route.takes == "images" else file
+    return {
+        "required": True,
+        "description": f"at most {settings.max_bytes:,} bytes",
+        "content": {
+            "multipart/form-data": {
+                "schema": {"type": "object", "required": ["file"], "properties": {"file": field}},
+            },
+            "image/*": {"schema": file},
+            "application/octet-stream": {"schema": file},
+        },
+    }

@@ -1,0 +1,343 @@
+"""A function as HTTP: one dispatch behind the functions framework, the same for all functions.
+
+A `Function` is a table of routes and events over pure logic. `dispatch` answers one request of it: page or JSON,
+work, CloudEvents, health, metrics and openapi.json, with the headers, problems and log line that the contract asks
+for. The framework's `create_app` calls it with signature `http`, so its own CLI serves the very same function.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from flask import Response
+
+from functions.kit.cloudevents import replies
+from functions.kit.http import jsontext, preconditions, problems
+from functions.kit.http.function import JSON, Call, Function, Reply, Route, wants_page
+from functions.kit.http.problems import Problem
+from functions.kit.http.settings import Settings, SettingsError, load
+from functions.kit.http.uploads import Body
+from functions.kit.telemetry.reporting import Identity, Log, Metrics, Timing, request_id, trace_id
+
+if TYPE_CHECKING:
+    from flask import Request
+
+VERSION = "0.1.0"
+# Answers that are no pages need nothing of a browser.
+NO_CONTENT_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
+# Of another origin's page (CORS): the request headers it may send, and the response headers it may read.
+ASKED_HEADERS = "Authorization, Content-Type, If-None-Match, X-Request-ID"
+SHOWN_HEADERS = (
+    "Content-Disposition, ETag, Retry-After, Server-Timing, X-Cold-Start, X-Pod-Name, X-Removed, X-Request-ID, "
+    "X-Revision, X-Warning"
+)
+
+
+class Service:
+    """A function with its settings, identity and counters: what lives as long as the process."""
+
+    def __init__(self, function: Function, settings: Settings) -> None:
+        self.function = function
+        self.settings = settings
+        self.identity = Identity.of(function.name)
+        self.log = Log(self.identity, settings.log_format)
+        self.metrics = Metrics(self.identity, VERSION)
+        self.draining = False
+        self._cold = True
+        self._routes: dict[str, dict[str, Route]] = {}
+        for route in function.routes:
+            for path in (route.path, *route.aliases):
+                self._routes.setdefault(path, {})[route.method] = route
+        self._builtin: dict[str, Callable[[Request], Response]] = {
+            "/healthz": self._alive,
+            "/health/liveness": self._alive,
+            "/readyz": self._ready,
+            "/health/readiness": self._ready,
+            "/metrics": self._metrics,
+            "/openapi.json": self._openapi,
+        }
+
+    def answer(self, request: Request) -> Response:
+        """One request to its response; every failure is a problem, never an exception."""
+        path = self._below(request.path)
+        method = "GET" if request.method == "HEAD" else request.method
+        identifier = request_id(request.headers.get("X-Request-ID"))
+        timing = Timing()
+        body = _body(request, self.settings)
+        if path in self._builtin and method == "GET":
+            _discard(request, body)
+            return self._finish(request, self._builtin[path](request), identifier, timing)
+        self.metrics.started()
+        cold, self._cold = self._cold, False
+        routes = self._routes.get(path, {})
+        route = routes.get(method)
+        operation = route.operation if route else "page" if path == "/" and method == "GET" else "other"
+        outcome = "ok"
+        try:
+            preconditions.check_framing(request)
+            if path == "/" and method == "GET" and route is None:
+                response = self._front(request)
+            elif method == "OPTIONS":
+                # `OPTIONS *` asks of the server as a whole (RFC 9110, 9.3.7).
+                response = self._options(request, self._allowed("/" if path == "/*" else path))
+            elif route is None:
+                raise problems.method_not_allowed(method[:32], self._allowed(path))
+            else:
+                if method == "POST":
+                    preconditions.check_token(request, self.settings.token)
+                    preconditions.check_coding(request)
+                response = self._work(Call(request, route, body, self.settings, identifier, timing))
+        except Problem as problem:
+            outcome = problem.slug
+            response = self._problem(request, problem, identifier)
+        except Exception as error:  # noqa: BLE001 - the last line of defence: said in the log, never a stack trace outside
+            outcome = "defect"
+            response = self._crash(request, error, identifier)
+        _discard(request, body)
+        self._finish(request, response, identifier, timing)
+        if cold:
+            response.headers["X-Cold-Start"] = "1"
+        self._account(request, response, operation, outcome, identifier, timing, body)
+        return response
+
+    def _below(self, path: str) -> str:
+        """The path below the function: its own name in front is optional, and two slashes in a row count as one."""
+        while "//" in path:
+            path = path.replace("//", "/")
+        prefix = f"/{self.function.name}"
+        if path == prefix:
+            return "/"
+        if path.startswith(prefix + "/"):
+            path = path[len(prefix) :]
+        return path if path == "/" else path.rstrip("/") or "/"
+
+    def _work(self, call: Call) -> Response:
+        headers = call.request.headers
+        if self.function.events and call.request.method == "POST" and replies.is_event(headers):
+            return replies.answer(self.function, self.settings, call)
+        # Before the work, so that a misspelt option is refused whether the handler reads it or not.
+        _ = call.options
+        answer = call.route.handler(call)
+        reply = answer if isinstance(answer, Reply) else Reply(answer)
+        if isinstance(reply.body, Mapping | list):
+            if reply.content_type == JSON and wants_page(call.request):
+                from functions.kit.page import render
+
+                return _page(render.result(self.function.name, self.function.summary, reply.body), reply.status)
+            reply.body = jsontext.encode(reply.body)
+        response = Response(reply.body, reply.status, content_type=reply.content_type)
+        response.headers.update(reply.headers)
+        return response
+
+    def _front(self, request: Request) -> Response:
+        """`GET /`: the page for a browser, a description for anything else."""
+        from functions.kit.page import render
+
+        if wants_page(request):
+            work = self._routes.get("/", {}).get("POST")
+            takes = work.takes if work else "nothing"
+            return _page(render.page(self.function.name, self.function.summary, self.function.page, takes))
+        description = {
+            "function": self.function.name,
+            "summary": self.function.summary,
+            "version": VERSION,
+            "pod": self.identity.pod,
+            "revision": self.identity.revision,
+            "operations": [
+                {
+                    "method": route.method,
+                    "path": route.path,
+                    "summary": route.summary,
+                    "takes": route.takes,
+                    "produces": list(route.produces),
+                    "options": {option.name: option.help for option in route.options},
+                }
+                for route in self.function.routes
+            ],
+            "events": {event.type: event.reply for event in self.function.events},
+            "limits": {"max_bytes": self.settings.max_bytes, "max_files": self.settings.max_files},
+            "openapi": f"/{self.function.name}/openapi.json",
+        }
+        response = _json(description)
+        response.headers["Vary"] = "Accept"
+        return response
+
+    def _allowed(self, path: str) -> list[str]:
+        """The methods of a path.
+
+        Raises:
+            Problem: 404 where there is no such path.
+        """
+        methods = {*self._routes.get(path, {})}
+        if path == "/" or path in self._builtin:
+            methods.add("GET")
+        if not methods:
+            raise problems.not_found(path[:200])
+        if "GET" in methods:
+            methods.add("HEAD")
+        return [*sorted(methods), "OPTIONS"]
+
+    def _options(self, request: Request, allowed: list[str]) -> Response:
+        response = Response(status=204, headers={"Allow": ", ".join(allowed)})
+        response.headers.update(replies.handshake(request.headers))
+        if request.headers.get("Origin") in self.settings.cors_origins:
+            response.headers["Access-Control-Allow-Methods"] = ", ".join(allowed)
+            response.headers["Access-Control-Allow-Headers"] = ASKED_HEADERS
+            response.headers["Access-Control-Max-Age"] = "600"
+        return response
+
+    def _alive(self, _request: Request) -> Response:
+        return _json({"status": "alive"})
+
+    def _ready(self, _request: Request) -> Response:
+        return _json({"status": "draining"}, 503) if self.draining else _json({"status": "ready"})
+
+    def _metrics(self, _request: Request) -> Response:
+        body, content_type = self.metrics.exposition()
+        return Response(body, content_type=content_type)
+
+    def _openapi(self, _request: Request) -> Response:
+        from functions.kit.http.openapi import document
+
+        return _json(document(self.function, self.settings, VERSION))
+
+    def _problem(self, request: Request, problem: Problem, identifier: str) -> Response:
+        if wants_page(request):
+            from functions.kit.page import render
+
+            title = f"{problem.status} {problem.title}"
+            response = _page(render.result(self.function.name, title, problem.document(identifier)), problem.status)
+        else:
+            response = Response(problem.encode(identifier), problem.status, content_type=problems.MEDIA_TYPE)
+        response.headers.update(problem.headers)
+        return response
+
+    def _crash(self, request: Request, error: Exception, identifier: str) -> Response:
+        """A defect of ours: the log has the stack, the client an id to name it by."""
+        import traceback
+
+        self.log.write(
+            "error", "defect", request_id=identifier, error=type(error).__name__, stack=traceback.format_exc(limit=-8)
+        )
+        defect = Problem(500, "defect", "A defect of ours", f"please report it with the request id {identifier}")
+        return self._problem(request, defect, identifier)
+
+    def _finish(self, request: Request, response: Response, identifier: str, timing: Timing) -> Response:
+        headers = response.headers
+        headers.setdefault("Content-Security-Policy", NO_CONTENT_POLICY)
+        headers.setdefault("Cache-Control", "no-store")
+        # Nothing else sets these: added at once, where setting each would look through all that are there.
+        headers.extend(
+            (
+                ("X-Request-ID", identifier),
+                ("X-Pod-Name", self.identity.pod),
+                ("X-Revision", self.identity.revision),
+                ("Server-Timing", timing.header()),
+                ("X-Content-Type-Options", "nosniff"),
+                ("Referrer-Policy", "no-referrer"),
+            )
+        )
+        self._share(request, response)
+        return response
+
+    def _share(self, request: Request, response: Response) -> None:
+        """CORS: off unless the settings list origins."""
+        if not self.settings.cors_origins:
+            return
+        response.headers.add("Vary", "Origin")
+        origin = request.headers.get("Origin")
+        if origin in self.settings.cors_origins:
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Expose-Headers"] = SHOWN_HEADERS
+
+    def _account(
+        self,
+        request: Request,
+        response: Response,
+        operation: str,
+        outcome: str,
+        identifier: str,
+        timing: Timing,
+        body: Body,
+    ) -> None:
+        """Count and log the request when the last byte of its answer has gone."""
+        method, trace = request.method, trace_id(request.headers.get("traceparent"))
+
+        def done() -> None:
+            seconds = timing.elapsed()
+            self.metrics.finished(operation, response.status_code, seconds, body.bytes_read)
+            self.log.write(
+                "info" if response.status_code < 500 else "warning",
+                "request",
+                request_id=identifier,
+                trace_id=trace,
+                method=method,
+                operation=operation,
+                status=response.status_code,
+                milliseconds=round(seconds * 1000, 2),
+                bytes_in=body.bytes_read,
+                outcome=outcome,
+            )
+
+        response.call_on_close(done)
+
+
+class _Empty:
+    """A body with nothing left in it."""
+
+    def read(self, _size: int = -1) -> bytes:
+        return b""
+
+
+_EMPTY = _Empty()
+_services: dict[str, Service] = {}
+
+
+def start(function: Function, environ: Mapping[str, str]) -> Service:
+    """The service of a function, made at first use and kept for the process.
+
+    Raises:
+        SettingsError: the environment holds values that are not allowed.
+    """
+    service = _services.get(function.name)
+    if service is None or service.function is not function:
+        service = _services[function.name] = Service(function, load(function.settings, function.name, environ))
+    return service
+
+
+def dispatch(function: Function, request: Request) -> Response:
+    """Answer one request of a function: what the framework's target calls."""
+    try:
+        service = start(function, os.environ)
+    except SettingsError as error:
+        # Our server exits with these at its start; the framework's CLI loads a function only when it is called.
+        problem = Problem(503, "misconfigured", "Misconfigured", "; ".join(error.mistakes))
+        return Response(problem.encode(), problem.status, content_type=problems.MEDIA_TYPE)
+    return service.answer(request)
+
+
+def _body(request: Request, settings: Settings) -> Body:
+    return Body(
+        request.stream,
+        request.content_length,
+        settings,
+        request.environ.get("gunicorn.socket"),
+    )
+
+
+def _discard(request: Request, body: Body) -> None:
+    """What a handler left unread: drained, and out of the framework's reach, which would read it without a limit."""
+    body.drain()
+    request.__dict__["stream"] = _EMPTY
+
+
+def _json(value: Mapping[str, Any], status: int = 200) -> Response:
+    return Response(jsontext.encode(value), status, content_type=JSON)
+
+
+def _page(document: tuple[bytes, str], status: int = 200) -> Response:
+    body, policy = document
+    headers = {"Content-Security-Policy": policy, "Cache-Control": "no-cache", "Vary": "Accept"}
+    return Response(body, status, headers=headers, content_type="text/html; charset=utf-8")

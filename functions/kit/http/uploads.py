@@ -1,0 +1,266 @@
+"""A request's body, bounded: raw bytes, or the files of a multipart form.
+
+The limit is enforced while reading, before the body is in memory, with or without a Content-Length. A body is
+never truncated silently: it is whole, or the request is refused.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+import time
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from typing import IO
+
+from functions.kit.http.problems import Problem, bad_option, malformed, no_image, quantity, too_many_bytes
+from functions.kit.http.settings import Settings
+from functions.kit.server.deadlines import limit
+
+# As much as gunicorn receives at once: with less it copies what is left of that at every read.
+CHUNK = 2**20
+# What of a body that nobody wants is read and thrown away, so that a client which sends before it listens is answered.
+DRAIN_BYTES = 64 * 2**20
+DRAIN_SECONDS = 10.0
+MAX_FIELDS = 100
+_importing = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One file of a request."""
+
+    data: bytes
+    name: str | None = None
+    content_type: str | None = None
+    field: str | None = None
+
+
+class Body:
+    """The body of one request, read at most once.
+
+    Args:
+        stream: where the bytes come from; it ends where the body ends.
+        length: Content-Length in bytes, or None (chunked).
+        settings: the limits.
+        connection: the client's socket, so that a stalled body does not hold a thread; None outside our server.
+    """
+
+    def __init__(
+        self,
+        stream: IO[bytes],
+        length: int | None,
+        settings: Settings,
+        connection: socket.socket | None = None,
+    ) -> None:
+        self._stream = stream
+        self._length = length
+        self._settings = settings
+        self._connection = connection
+        self._ended = False
+        self.bytes_read = 0
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body in pieces of at most 1 MiB.
+
+        Raises:
+            Problem: 413 past the limit, 408 when the client is too slow, 400 when it stops early.
+        """
+        most = self._settings.max_bytes
+        if self._length is not None and self._length > most:
+            raise too_many_bytes(most, self._length, self._settings.variable("max_bytes"))
+        deadline = time.monotonic() + self._settings.body_seconds
+        while chunk := self._read(deadline):
+            self.bytes_read += len(chunk)
+            if self.bytes_read > most:
+                raise too_many_bytes(most, None, self._settings.variable("max_bytes"))
+            yield chunk
+        if self._length is not None and self.bytes_read < self._length:
+            raise malformed(f"the body ended after {self.bytes_read:,} of {quantity(self._length, 'bytes')}")
+
+    def read(self) -> bytes:
+        """The whole body."""
+        buffer = self.buffer()
+        for chunk in self.chunks():
+            buffer.write(chunk)
+        return filled(buffer)
+
+    def buffer(self) -> io.BytesIO:
+        """Where the body, or a file of it, is put together: of the announced size at once, so that it never moves.
+
+        A buffer that grows is copied and its pages faulted in again and again, which costs more than parsing does.
+        """
+        # Of what was read, only the piece that is being parsed can still belong to this file.
+        size = max((self._length or 0) - max(self.bytes_read - CHUNK, 0), 0)
+        # The bytes object has no other owner, so BytesIO writes into it and `filled` hands it out without a copy.
+        return io.BytesIO(bytes(min(size, self._settings.max_bytes)))
+
+    def _read(self, deadline: float) -> bytes:
+        try:
+            if deadline <= time.monotonic():
+                raise TimeoutError
+            limit(self._connection, deadline)
+            chunk = self._stream.read(CHUNK)
+            if not chunk:
+                self._ended = True
+                limit(self._connection, None)
+            return chunk
+        except TimeoutError:
+            self._ended = True
+            seconds = quantity(self._settings.body_seconds, "s")
+            raise Problem(
+                408,
+                "slow-body",
+                "Body too slow",
+                f"the body must arrive within {seconds} ({self._settings.variable('body_seconds')}); "
+                f"{quantity(self.bytes_read, 'bytes')} have",
+            ) from None
+        except Exception as error:  # noqa: BLE001 - servers raise their own kinds for broken chunks and lost clients
+            self._ended = True
+            raise malformed(f"the body could not be read: {type(error).__name__}") from None
+
+    def drain(self) -> None:
+        """Read what nobody has read, within bounds, and throw it away.
+
+        An answer that goes out while its request is still coming in is lost to a client that sends before it listens,
+        and the server closes the connection on bytes that it does not know.
+        """
+        now = time.monotonic()
+        drained = 0
+        try:
+            while not self._ended and drained < DRAIN_BYTES:
+                drained += len(self._read(now + DRAIN_SECONDS))
+        except Problem:
+            return
+        if not self._ended:
+            limit(self._connection, now)  # gunicorn would go on reading
+
+
+def filled(buffer: io.BytesIO) -> bytes:
+    """What has been written into a buffer of `Body.buffer`."""
+    buffer.truncate()
+    return buffer.getvalue()
+
+
+def boundary_of(content_type: str) -> str | None:
+    """The boundary of a multipart/form-data Content-Type; None for any other type.
+
+    Raises:
+        Problem: 400 for multipart/form-data without a boundary.
+    """
+    if not content_type[:19].lower().startswith("multipart/form-data"):
+        return None
+    # One thread at a time: where python-multipart is installed too, the package of its old name loads the real one by
+    # hand, and would show a second thread a module that is half made.
+    with _importing:
+        from multipart import parse_options_header
+
+    _, options = parse_options_header(content_type)
+    boundary = options.get("boundary")
+    if not boundary:
+        raise malformed("multipart/form-data without a boundary")
+    return str(boundary)
+
+
+def read_uploads(body: Body, content_type: str, max_files: int, options: Container[str] = ()) -> list[Upload]:
+    """The files of a request: every file of a form, or the raw body as the one file.
+
+    The bytes decide what they are, never the Content-Type: what is not multipart/form-data is a raw image.
+
+    Args:
+        body: of the request.
+        content_type: of the request.
+        max_files: most files in one form.
+        options: names that a field of text must not have: options stand in the query, and would be lost here.
+
+    Raises:
+        Problem: 400 for a broken form, an empty body, a form without a file, with more than `max_files` or with an
+            option.
+    """
+    boundary = boundary_of(content_type)
+    if boundary is None:
+        data = body.read()
+        if not data:
+            raise no_image("the body is empty; send an image as the body, or as the file of a form")
+        return [Upload(data, content_type=content_type or None)]
+    files = _read_form(body, boundary, max_files, options)
+    if not files:
+        raise no_image("the form holds no file; send it as the field 'file' or 'image'")
+    return files
+
+
+def _read_form(body: Body, boundary: str, max_files: int, options: Container[str]) -> list[Upload]:
+    from multipart import MultipartError, MultipartSegment, PushMultipartParser
+
+    files: list[Upload] = []
+    nameless: list[Upload] = []
+    buffer = body.buffer()
+    segment: MultipartSegment | None = None
+    keep = False
+    try:
+        # Latin-1 takes any byte: a name is decoded by itself, and cannot make the whole form unreadable.
+        most = max_files + MAX_FIELDS
+        with PushMultipartParser(boundary, max_segment_count=most, header_charset="latin-1") as parser:
+            for chunk in body.chunks():
+                for event in parser.parse(chunk):
+                    if isinstance(event, MultipartSegment):
+                        segment = event
+                        if event.filename is None and event.name in options:
+                            raise _misplaced(str(event.name))
+                        if buffer.tell():
+                            buffer = body.buffer()
+                        keep = event.filename is not None or event.name in ("file", "image")
+                    elif event:
+                        if keep:
+                            buffer.write(event)
+                    elif segment is not None and keep:
+                        kind = nameless if segment.filename is None else files
+                        if len(kind) == max_files:
+                            raise malformed(f"the limit is {max_files} files in one request")
+                        data = filled(buffer)
+                        # A file input left empty by a browser sends a part without name and bytes.
+                        if data or segment.filename:
+                            name, field = _decoded(segment.filename or ""), _decoded(segment.name or "")
+                            kind.append(Upload(data, name or None, segment.content_type, field))
+    except MultipartError as error:
+        raise malformed(f"the multipart form is broken: {error}") from None
+    # Some clients send a file without a name. Beside one that has a name, it is a field of text, such as a caption.
+    return files or nameless
+
+
+def _misplaced(option: str) -> Problem:
+    return bad_option(
+        option, f"options go in the query, not in the form: ?{option}=…; the form's field {option!r} would be ignored"
+    )
+
+
+def _decoded(name: str) -> str:
+    """A name of a form whose bytes were read as Latin-1: they are UTF-8, else the code page of western Windows."""
+    raw = name.encode("latin-1")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", "replace")
+
+
+def the_image(files: list[Upload]) -> Upload:
+    """The one image among a form's files: field `file`, or `image`, or the only file.
+
+    Raises:
+        Problem: 400 where there are several and none has such a name, or where it is empty.
+    """
+    for field in ("file", "image"):
+        for upload in files:
+            if upload.field == field:
+                return _not_empty(upload)
+    if len(files) == 1:
+        return _not_empty(files[0])
+    named = ", ".join(repr(upload.field) for upload in files)
+    raise malformed(f"the form holds {len(files)} files ({named}); name the image 'file' or 'image'")
+
+
+def _not_empty(upload: Upload) -> Upload:
+    if not upload.data:
+        raise no_image("the file is empty")
+    return upload

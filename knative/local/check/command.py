@@ -1,0 +1,139 @@
+"""`python -m knative check PATH…`: Knative's webhooks offline, and a lint.
+
+Exit status: 0 if a cluster would take everything, 1 if it would refuse something (with `--strict`, if anything is to be
+said at all), 2 for a mistake in the arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from knative.local.check.admission import read
+from knative.local.check.lint import RULES, lint
+from knative.local.manifests.findings import Finding, Level, dotted
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a check found, and in how many objects."""
+
+    findings: tuple[Finding, ...]
+    objects: int
+
+    def count(self, level: Level) -> int:
+        """The number of findings of a level."""
+        return sum(finding.level == level for finding in self.findings)
+
+
+def check(paths: Sequence[str], ignored: frozenset[str] = frozenset()) -> Report:
+    """Check manifests.
+
+    Args:
+        paths: files, folders and kustomizations.
+        ignored: names of rules that are left out; refusals are never left out.
+    """
+    manifests = read(paths)
+    findings = (*manifests.findings, *lint(manifests))
+    return Report(tuple(item for item in findings if item.rule not in ignored), len(manifests.resources))
+
+
+def as_text(report: Report) -> str:
+    """A line a finding, `file:line:column: level: object: message: path [rule]`, and a last line that counts."""
+    lines = []
+    for finding in report.findings:
+        first, *rest = str(finding).split("\n")
+        lines += [f"{first} [{finding.rule}]", *(f"    {line}" for line in rest)]
+    errors, warnings = report.count(Level.ERROR), report.count(Level.WARNING)
+    lines.append(f"{_plural(report.objects, 'object')}: {_plural(errors, 'error')}, {_plural(warnings, 'warning')}")
+    return "\n".join(lines)
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def as_json(report: Report) -> str:
+    """The report as one JSON object."""
+    return json.dumps(
+        {
+            "objects": report.objects,
+            "errors": report.count(Level.ERROR),
+            "warnings": report.count(Level.WARNING),
+            "findings": [_plain(finding) for finding in report.findings],
+        },
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
+def _plain(finding: Finding) -> dict[str, Any]:
+    position = finding.position
+    return {
+        "file": position.file if position else None,
+        "line": position.line if position else None,
+        "column": position.column if position else None,
+        "level": finding.level.value,
+        "rule": finding.rule,
+        "object": finding.subject,
+        "message": finding.message,
+        "paths": [dotted(path) for path in finding.paths],
+        "details": finding.details,
+    }
+
+
+def as_github(report: Report) -> str:
+    """Workflow commands, which GitHub shows beside the lines of a pull request."""
+    lines = []
+    for finding in report.findings:
+        fields = {"title": f"{finding.subject} {finding.rule}".strip()}
+        if finding.position:
+            place = finding.position
+            fields = {"file": place.file, "line": str(place.line), "col": str(place.column), **fields}
+        shown = ",".join(f"{key}={_escaped(value, ':,')}" for key, value in fields.items())
+        lines.append(f"::{finding.level.value} {shown}::{_escaped(finding.text)}")
+    return "\n".join(lines)
+
+
+def _escaped(text: str, more: str = "") -> str:
+    for character in "%\r\n" + more:
+        text = text.replace(character, f"%{ord(character):02X}")
+    return text
+
+
+FORMATS: dict[str, Callable[[Report], str]] = {"text": as_text, "json": as_json, "github": as_github}
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to `python -m knative`."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "check",
+        help="refuse what Knative's webhook refuses, and warn of what it lets through",
+        description="Check manifests as Knative's webhooks would, without a cluster.",
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="a manifest, a folder of them, or a kustomization")
+    parser.add_argument("--format", choices=tuple(FORMATS), default="text", help="how to say it (default: text)")
+    parser.add_argument("--strict", action="store_true", help="let warnings fail as well")
+    parser.add_argument(
+        "--ignore",
+        action="append",
+        choices=RULES,
+        default=[],
+        metavar="RULE",
+        help=f"leave out the warnings of a rule; may be repeated: {', '.join(RULES)}",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check the paths of the arguments, print the report, and return the exit status."""
+    report = check(arguments.paths, frozenset(arguments.ignore))
+    shown = FORMATS[arguments.format](report)
+    if shown:
+        sys.stdout.write(shown + "\n")
+    failed = report.findings if arguments.strict else report.count(Level.ERROR)
+    return 1 if failed else 0

@@ -1,0 +1,272 @@
+"""What Knative's webhook refuses in the pod of a revision and its containers, features at their defaults.
+
+Follows `pkg/apis/serving/k8s_validation.go` of serving and, for what only the dry run of a pod finds, Kubernetes' own
+pod validation. The data has been decoded: fields exist and have their types.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from knative.local.check.volume_rules import mounting, volumes
+from knative.local.manifests import grammar
+from knative.local.manifests.findings import (
+    Finding,
+    Path,
+    both,
+    disallowed,
+    each,
+    invalid,
+    missing,
+    neither,
+    out_of_bounds,
+)
+from knative.local.manifests.schema import FEATURE_FIELDS
+
+RESERVED_VARIABLES = ("PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION")
+RESERVED_PORTS = (8008, 8012, 8013, 8022, 9090, 9091)
+PORT_NAMES = ("h2c", "http1", "")
+_MAX_INT32 = 2**31 - 1
+
+Data = Mapping[str, Any]
+
+
+def pod(spec: Data) -> Iterator[Finding]:
+    """Refusals in `spec.template.spec`, at paths from there."""
+    for name in FEATURE_FIELDS:
+        # Only what is set counts: `hostNetwork: false` is Go's zero value.
+        if spec.get(name) not in (None, False, "", []):
+            yield disallowed((name,))
+    if spec.get("automountServiceAccountToken"):
+        yield disallowed(("automountServiceAccountToken",))
+    started = spec.get("initContainers")
+    if isinstance(started, list) and started:
+        message = f"pod spec support for init-containers is off, but found {len(started)} init containers"
+        yield Finding(message, (("initContainers",),))
+    for reason in grammar.dns1123_subdomain(account) if (account := spec.get("serviceAccountName")) else ():
+        yield invalid(account, ("serviceAccountName",), reason)
+    containers = spec.get("containers", [])
+    mounts = [mount for container in containers for mount in container.get("volumeMounts", [])]
+    for container in started if isinstance(started, list) else ():
+        mounts += container.get("volumeMounts") or [] if isinstance(container, dict) else []
+    mounted = {mount.get("name") for mount in mounts if isinstance(mount, dict)}
+    yield from volumes(spec.get("volumes", []), mounted)
+    yield from _containers(containers, {volume.get("name"): volume for volume in spec.get("volumes", [])})
+
+
+def _containers(containers: list[Data], mountable: Mapping[str, Data]) -> Iterator[Finding]:
+    if not containers:
+        yield missing(("containers",))
+        return
+    ports = [port for container in containers for port in container.get("ports", [])]
+    if not ports and len(containers) > 1:
+        yield missing(("containers", "*", "ports"))
+    if len(ports) > 1:
+        details = "Only a single port is allowed across all containers"
+        yield Finding("more than one container port is set", (("containers", "*", "ports"),), details)
+    port_name = ports[0].get("name", "http") if ports else "http"
+    names: set[str] = set()
+    for index, container in enumerate(containers):
+        path = ("containers", index)
+        name = container.get("name", "")
+        if name and name in names:
+            yield Finding(f'duplicate container name "{name}"', ((*path, "name"),))
+        names.add(name)
+        serves = len(containers) == 1 or bool(container.get("ports"))
+        for finding in _container(container, mountable, serves, port_name):
+            yield finding.below(*path)
+
+
+def _container(container: Data, mountable: Mapping[str, Data], serves: bool, port_name: str) -> Iterator[Finding]:
+    name = container.get("name", "")
+    if name == "queue-proxy":
+        yield Finding(f'"{name}" is a reserved container name', (("name",),))
+    elif name and not grammar.is_dns1123_label(name):
+        yield _dry_run(
+            f"containers[0].name: Invalid value: {_quoted(name)}: a lowercase RFC 1123 label must consist of "
+            "lower case alphanumeric characters or '-'",
+            ("name",),
+        )
+    yield from _image(container.get("image", ""))
+    for index, variable in enumerate(container.get("env", [])):
+        for finding in _variable(variable, serves):
+            yield finding.below("env", index)
+    for index, source in enumerate(container.get("envFrom", [])):
+        given = [(key,) for key in ("configMapRef", "secretRef") if key in source]
+        if len(given) != 1:
+            finding = both(*given) if given else neither(("configMapRef",), ("secretRef",))
+            yield finding.below("envFrom", index)
+    for finding in _port(container.get("ports", [])):
+        yield finding.below("ports")
+    for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
+        if probe in container:
+            # A sidecar's probes are behind a feature flag.
+            rules = _probe(probe, container[probe], port_name) if serves else _sidecar_probe(probe, container[probe])
+            for finding in rules:
+                yield finding.below(probe)
+    for finding in _resources(container.get("resources", {})):
+        yield finding.below("resources")
+    for finding in _security(container.get("securityContext", {})):
+        yield finding.below("securityContext")
+    policy = container.get("terminationMessagePolicy", "")
+    if policy not in {"File", "FallbackToLogsOnError", ""}:
+        yield invalid(policy, ("terminationMessagePolicy",))
+    pull = container.get("imagePullPolicy", "")
+    if pull not in {"Always", "IfNotPresent", "Never", ""}:
+        shown = f'Unsupported value: {_quoted(pull)}: supported values: "Always", "IfNotPresent", "Never"'
+        yield _dry_run(f"imagePullPolicy: {shown}", ("imagePullPolicy",))
+    for finding in mounting(container.get("volumeMounts", []), mountable):
+        yield finding.below("volumeMounts")
+
+
+def _quoted(text: object) -> str:
+    return f'"{text}"'
+
+
+def _dry_run(reason: str, path: Path) -> Finding:
+    """A refusal by the API server, which the webhook asks about the pod that the template would become."""
+    return Finding(f"dry run failed with Pod is invalid: spec.{reason}", (path,), rule="dry-run")
+
+
+def _image(image: str) -> Iterator[Finding]:
+    if not image:
+        yield missing(("image",))
+        return
+    try:
+        grammar.Image(image)
+    except ValueError as error:
+        details = f'image: "{image}", error: could not parse reference: {error}'
+        yield Finding("Failed to parse image reference", (("image",),), details)
+
+
+_VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
+
+
+def _variable(variable: Data, serves: bool) -> Iterator[Finding]:
+    name = variable.get("name", "")
+    if not name:
+        yield missing(("name",))
+    elif name in RESERVED_VARIABLES and (serves or name != "PORT"):
+        yield Finding(f'"{name}" is a reserved environment variable', (("name",),))
+    elif not _VARIABLE.fullmatch(name):
+        yield _dry_run(
+            f"containers[0].env.name: Invalid value: {_quoted(name)}: a valid environment variable name must "
+            "consist of alphabetic characters, digits, '_', '-', or '.'",
+            ("name",),
+        )
+    source = variable.get("valueFrom", {})
+    refused = [("valueFrom", key) for key in ("fieldRef", "resourceFieldRef") if key in source]
+    if refused:
+        yield disallowed(*refused)
+    if variable.get("value") and source:
+        yield _dry_run(
+            'containers[0].env.valueFrom: Invalid value: "": may not be specified when `value` is not empty',
+            ("valueFrom",),
+        )
+
+
+def _port(ports: list[Data]) -> Iterator[Finding]:
+    if not ports:
+        return
+    number, name, protocol = ports[0].get("containerPort", 0), ports[0].get("name", ""), ports[0].get("protocol", "")
+    # The webhook names the port at the list, not at its first entry.
+    if number in RESERVED_PORTS:
+        details = f"{number} is a reserved port, please use a different value"
+        yield invalid(f"{number} is a reserved port", ("containerPort",), details)
+    if not 0 <= number <= 65535:
+        yield out_of_bounds(number, 0, 65535, ("containerPort",))
+    if protocol not in {"", "TCP"}:
+        yield invalid(protocol, ("protocol",))
+    if name not in PORT_NAMES:
+        yield Finding(f"Port name {name} is not allowed", ((),), "Name must be empty, or one of: 'h2c', 'http1'")
+
+
+_HANDLERS = ("httpGet", "tcpSocket", "exec", "grpc")
+
+
+def _probe(kind: str, probe: Data, port_name: str) -> Iterator[Finding]:
+    given = [handler for handler in _HANDLERS if handler in probe]
+    # A readiness probe without a handler is given a TCP one.
+    if not given and kind != "readinessProbe":
+        yield neither(*each(_HANDLERS))
+    elif len(given) > 1:
+        yield both(*each(given))
+    for handler in ("httpGet", "tcpSocket"):
+        port = probe.get(handler, {}).get("port", 0)
+        if isinstance(port, str) and port not in {"", port_name}:
+            yield invalid(port, (handler, "port"), "Probe port must match container port")
+        if kind == "startupProbe" and handler in probe and port in {0, ""}:
+            yield _dry_run(
+                f"containers[0].startupProbe.{handler}.port: Invalid value: 0: must be between 1 and 65535, inclusive",
+                (handler,),
+            )
+    if kind == "readinessProbe":
+        yield from _readiness(probe)
+    elif probe.get("successThreshold", 1) != 1:
+        yield _dry_run(
+            f"containers[0].{kind}.successThreshold: Invalid value: {probe['successThreshold']}: must be 1",
+            ("successThreshold",),
+        )
+
+
+def _sidecar_probe(kind: str, probe: Data) -> Iterator[Finding]:
+    """Everything in it is refused; the handler is inlined in Go, so that the probe itself is named for it."""
+    names: set[Path] = {() if key in _HANDLERS else (key,) for key, value in probe.items() if value or key in _HANDLERS}
+    # Which Knative fills in before it looks.
+    if kind == "readinessProbe":
+        names.add(("successThreshold",))
+        names |= {("failureThreshold",), ("timeoutSeconds",)} if probe.get("periodSeconds") else set()
+    yield disallowed(*sorted(names))
+
+
+def _readiness(probe: Data) -> Iterator[Finding]:
+    period = probe.get("periodSeconds", 0)
+    for name in ("periodSeconds", "initialDelaySeconds"):
+        if probe.get(name, 0) < 0:
+            yield out_of_bounds(probe[name], 0, _MAX_INT32, (name,))
+    if probe.get("successThreshold", 1) < 0:
+        yield out_of_bounds(probe["successThreshold"], 1, _MAX_INT32, ("successThreshold",))
+    for name in ("failureThreshold", "timeoutSeconds"):
+        value = probe.get(name, 0)
+        # No period is Knative's own probe, which asks every 50 ms until it succeeds.
+        if period == 0 and value != 0:
+            yield Finding(f"{name} is disallowed when periodSeconds is zero", ((name,),))
+        elif period != 0 and value < 0:
+            yield out_of_bounds(value, 1, _MAX_INT32, (name,))
+
+
+def _resources(resources: Data) -> Iterator[Finding]:
+    limits = resources.get("limits", {})
+    for kind in ("limits", "requests"):
+        for name, text in resources.get(kind, {}).items():
+            if grammar.parse_quantity(str(text)) < 0:
+                reason = (
+                    f"containers[0].resources.{kind}[{name}]: Invalid value: {_quoted(text)}: must be greater than or "
+                )
+                yield _dry_run(f"{reason}equal to 0", (kind, name))
+    for name, text in resources.get("requests", {}).items():
+        if name in limits and grammar.parse_quantity(str(text)) > grammar.parse_quantity(str(limits[name])):
+            reason = f"must be less than or equal to {name} limit of {limits[name]}"
+            yield _dry_run(
+                f"containers[0].resources.requests: Invalid value: {_quoted(text)}: {reason}", ("requests", name)
+            )
+
+
+def _security(context: Data) -> Iterator[Finding]:
+    if "add" in context.get("capabilities", {}):
+        yield disallowed(("capabilities", "add"))
+    if context.get("privileged"):
+        yield disallowed(("privileged",))
+    for name in ("runAsUser", "runAsGroup"):
+        if name in context and not 0 <= context[name] <= _MAX_INT32:
+            yield out_of_bounds(context[name], 0, _MAX_INT32, (name,))
+    profile = context.get("seccompProfile", {})
+    if "seccompProfile" in context and "type" not in profile:
+        yield missing(("seccompProfile", "type"))
+    elif profile.get("type", "") not in {"", "RuntimeDefault", "Unconfined", "Localhost"}:
+        yield _dry_run(
+            f"containers[0].securityContext.seccompProfile.type: Unsupported value: {_quoted(profile['type'])}",
+            ("seccompProfile", "type"),
+        )

@@ -1,0 +1,120 @@
+"""The engine's page: what it decides and why, as it happens, and a burst of requests so that something happens."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from functions.kit.page.render import page
+from knative.local.engine.status import ENGINE, HEADERS
+from knative.local.proxy.call import CallError
+
+if TYPE_CHECKING:
+    from knative.local.engine.engine import Engine
+
+_FRAGMENT = Path(__file__).with_name("console.html")
+_SUMMARY = "Knative Services on this machine: what runs, what is decided, and why."
+MAX_CLIENTS = 500
+MAX_SECONDS = 120.0
+_BURSTS = web.AppKey("bursts", asyncio.Lock)
+
+
+def mount(engine: Engine) -> None:
+    """Serve the page at ``/`` and take bursts at ``/_knative/burst``."""
+    engine.app[_BURSTS] = asyncio.Lock()
+    engine.app.router.add_get("/", _page)
+    engine.app.router.add_post("/_knative/burst", _burst)
+
+
+async def _page(_request: web.Request) -> web.Response:
+    body, policy = page("console", _SUMMARY, _FRAGMENT)
+    return web.Response(
+        body=body,
+        headers={
+            **HEADERS,
+            "Content-Type": "text/html; charset=utf-8",
+            "Content-Security-Policy": policy,
+            "Referrer-Policy": "no-referrer",
+        },
+    )
+
+
+async def _burst(request: web.Request) -> web.Response:
+    """Send requests to a Service for a while: `clients` at once, each the next when the last is answered.
+
+    JSON in: service, namespace, method, path, clients, seconds. JSON out: how many answers of which status, and their
+    latency in milliseconds.
+    """
+    origin = request.headers.get("Origin", f"http://{request.host}")
+    if (
+        request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
+        or origin != f"http://{request.host}"
+    ):
+        return _refusal(403, "a burst is only started from the console")
+    if request.content_type != "application/json":
+        return _refusal(415, "JSON is wanted: service, method, path, clients, seconds")
+    try:
+        asked = await request.json()
+        service, namespace = str(asked["service"]), str(asked.get("namespace", "default"))
+        method, path = str(asked.get("method", "GET")), str(asked.get("path", "/"))
+        clients, seconds = int(asked.get("clients", 20)), float(asked.get("seconds", 5))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        return _refusal(400, f"not a burst: {type(error).__name__}: {error}")
+    if not (1 <= clients <= MAX_CLIENTS and 0 < seconds <= MAX_SECONDS and math.isfinite(seconds)):
+        return _refusal(400, f"1 to {MAX_CLIENTS} clients for up to {MAX_SECONDS:g} s")
+    if not (path.startswith("/") and path.isascii() and path.isprintable() and " " not in path):
+        return _refusal(400, "path: printable ASCII that begins with /")
+    if method not in ("GET", "POST"):
+        return _refusal(400, "method: GET or POST")
+    engine = request.app[ENGINE]
+    if (namespace, service) not in engine.route.services:
+        return _refusal(404, f"no Service {service} in {namespace}")
+    bursts = request.app[_BURSTS]
+    if bursts.locked():
+        return _refusal(409, "a burst is under way")
+    async with bursts:
+        return web.json_response(
+            await _send(engine, f"{service}.{namespace}", method, path, clients, seconds), headers=HEADERS
+        )
+
+
+async def _send(engine: Engine, host: str, method: str, path: str, clients: int, seconds: float) -> dict[str, Any]:
+    answers: Counter[str] = Counter()
+    latencies: list[float] = []
+    end = time.monotonic() + seconds
+
+    async def client() -> None:
+        while (began := time.monotonic()) < end:
+            try:
+                response = await engine.route.call(host, method, path, {"accept": "application/json"}, b"")
+                answers[str(response.status)] += 1
+            except (CallError, LookupError):
+                answers["broken off"] += 1
+            latencies.append(time.monotonic() - began)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(clients):
+            group.create_task(client())
+    latencies.sort()
+    return {
+        "answers": dict(answers),
+        "milliseconds": {
+            name: round(latencies[min(len(latencies) - 1, int(share * len(latencies)))] * 1000, 1)
+            for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+        },
+    }
+
+
+def _refusal(status: int, detail: str) -> web.Response:
+    return web.json_response(
+        {"type": "about:blank", "status": status, "detail": detail},
+        status=status,
+        headers=HEADERS,
+        content_type="application/problem+json",
+    )

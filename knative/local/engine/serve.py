@@ -1,0 +1,288 @@
+"""``python -m knative serve``: the engine as a command."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from knative.local.arguments import count, seconds
+from knative.local.manifests.findings import ManifestError
+from knative.local.pods.template import TemplateError
+
+if TYPE_CHECKING:
+    from knative.local.engine.engine import Engine, Overrides
+    from knative.local.manifests.resources import Manifests
+
+ROOT = Path(__file__).resolve().parents[3]
+STOP_SECONDS = 9.0  # everything has ended within 10 s of the signal
+WATCH_SECONDS = 1.0
+EXIT_MISTAKE = 2
+DESCRIPTORS = 65536
+SHORTEST_WINDOW = 2  # seconds; Knative's own least is 6
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to ``python -m knative``."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "serve",
+        help="run Services on this machine, scaled as Knative scales them",
+        description="Run the Services of manifests on this machine: same YAML, same scaling decisions, no cluster.",
+    )
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        type=Path,
+        metavar="PATH",
+        help="manifest, folder or kustomization (default: knative and knative/eventing)",
+    )
+    parser.add_argument("--port", type=int, default=8080, help="port of the route; 0 for any free one (default: 8080)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--workdir", type=Path, help="where commands run (default: the current directory)")
+    parser.add_argument(
+        "--state", type=Path, help="folder of the event log (default: .pixelamp/PORT; none is kept with --port 0)"
+    )
+    parser.add_argument("--watch", action="store_true", help="a changed manifest or changed code is a new revision")
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="answer requests for this host and those below it; others than this machine's get 421 (repeatable)",
+    )
+    group = parser.add_argument_group("instead of the manifests' values, for demonstrations")
+    group.add_argument("--window", type=seconds, metavar="6s", help="stable window of every revision")
+    group.add_argument("--grace", type=seconds, metavar="5s", help="scale-to-zero-grace-period")
+    group.add_argument("--retention", type=seconds, metavar="0s", help="scale-to-zero-pod-retention-period")
+    group.add_argument("--initial-scale", type=count, metavar="N", help="pods a new revision starts with; 0 for none")
+    group.add_argument("--min-scale", type=count, metavar="N", help="pods that are always kept")
+    group.add_argument("--max-scale", type=count, metavar="N", help="pods that are never exceeded; 0 for no limit")
+    group.add_argument("--target-burst-capacity", type=float, metavar="X", help="-1: always through the activator")
+    group.add_argument(
+        "--reports-first",
+        action="store_true",
+        help="let a decision see the reports of its own second: on a cluster chance decides, and a panic window of 1 s"
+        " sees nothing without",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until a signal; returns the exit status."""
+    from knative.local.check.admission import load
+
+    paths = options.paths or default_paths()
+    if options.window is not None and options.window < SHORTEST_WINDOW:
+        print(f"--window: at least {SHORTEST_WINDOW}s, since a decision is made every 2 s", file=sys.stderr)
+        return EXIT_MISTAKE
+    if options.workdir is not None and not options.workdir.is_dir():
+        print(f"--workdir: {options.workdir} is not a folder", file=sys.stderr)
+        return EXIT_MISTAKE
+    try:
+        manifests = load(paths)
+        if not manifests.services:
+            print(f"no Knative Service in {', '.join(map(str, paths)) or 'the project'}", file=sys.stderr)
+            return EXIT_MISTAKE
+        sock = listen(options.host, options.port)
+    except ManifestError as error:
+        print(error, file=sys.stderr)
+        return EXIT_MISTAKE
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        print(f"cannot listen on {options.host}:{options.port}: {reason}", file=sys.stderr)
+        return 1
+    _allow_many_connections()
+    import uvloop
+
+    return int(uvloop.run(_serve(options, paths, manifests, sock)))
+
+
+def default_paths() -> list[Path]:
+    """The project's own manifests, those that are there."""
+    base = Path() if Path("knative").is_dir() else ROOT
+    return [path for path in (base / "knative", base / "knative" / "eventing") if any(path.glob("*.y*ml"))]
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket.
+
+    Raises:
+        OSError: The port is taken, or the address is not this machine's.
+        OverflowError: There is no such port.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen(1)  # two engines on one port: the second fails here, not later
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _overrides(options: argparse.Namespace) -> Overrides:
+    from knative.local.engine.engine import Overrides
+
+    return Overrides(
+        window=options.window,
+        grace=options.grace,
+        retention=options.retention,
+        initial_scale=options.initial_scale,
+        min_scale=options.min_scale,
+        max_scale=options.max_scale,
+        target_burst_capacity=options.target_burst_capacity,
+    )
+
+
+def _allow_many_connections() -> None:
+    """Two descriptors a request and one an idle client: the soft limit of 1,024 is soon reached."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+async def _serve(options: argparse.Namespace, paths: Sequence[Path], manifests: Manifests, sock: socket.socket) -> int:
+    from knative.local.engine import console, eventing, fingerprint, status
+    from knative.local.engine.engine import Engine
+    from knative.local.engine.printer import Printer
+
+    printer = Printer()
+    directory = str((options.workdir or Path.cwd()).resolve())
+    stopping = asyncio.Event()
+    reload = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, reload.set)
+    engine = Engine(
+        directory,
+        overrides=_overrides(options),
+        write=printer,
+        say=printer.say,
+        reports_first=options.reports_first,
+        allow_hosts=options.allow_host,
+    )
+    status.mount(engine)
+    console.mount(engine)
+    engine.bound(sock)
+    if options.state is None and options.port == 0:
+        eventing.stateless(engine)
+    else:
+        eventing.mount(engine, options.state)
+    try:
+        engine.apply(manifests, fingerprint.fingerprint(directory))
+        seen = _state(engine, paths)  # before anybody is told that it is up: what they change then is a change
+        await engine.start(sock)
+        for line in greeting(engine):
+            printer.say(line)
+        follower = loop.create_task(_follow(engine, paths, reload, seen, watch=options.watch))
+        await stopping.wait()
+        follower.cancel()
+        printer.say("stopping")
+    except TemplateError as error:
+        print(error, file=sys.stderr)
+        return EXIT_MISTAKE
+    finally:
+        await engine.stop(STOP_SECONDS)
+        printer.close()
+    return 0
+
+
+async def _follow(
+    engine: Engine, paths: Sequence[Path], reload: asyncio.Event, seen: tuple[object, ...], *, watch: bool
+) -> None:
+    """Apply the manifests again on SIGHUP and, when watching, after a change of them or of the code."""
+    from knative.local.engine import fingerprint
+
+    while True:
+        asked = False
+        try:
+            await asyncio.wait_for(reload.wait(), WATCH_SECONDS if watch else None)
+            reload.clear()
+            asked = True
+        except TimeoutError:
+            pass
+        found = await asyncio.to_thread(_state, engine, paths)
+        if found == seen and not asked:
+            continue
+        # An editor writes in several steps: wait until nothing changes any more.
+        while (later := await asyncio.to_thread(_state, engine, paths)) != found:
+            found = later
+            await asyncio.sleep(0.2)
+        seen = found
+        try:
+            _apply(engine, paths, fingerprint.fingerprint(engine.directory))
+        except Exception as error:  # noqa: BLE001 - a mistake of ours: the next change is to be seen all the same
+            engine.say(f"not applied: {type(error).__name__}: {error}")
+
+
+def _state(engine: Engine, paths: Sequence[Path]) -> tuple[object, ...]:
+    """What a watcher compares: the code, the files that were read, and the folders, where others may turn up.
+
+    After a refusal the files that were read are those from before it: the mended ones are found in their folder.
+    """
+    from knative.local.check.admission import SUFFIXES
+    from knative.local.engine import fingerprint
+
+    folders = [fingerprint.fingerprint(str(path), SUFFIXES) for path in paths if path.is_dir()]
+    files = []
+    for path in engine.manifests.files:
+        try:
+            found = os.stat(path)  # noqa: PTH116
+            files.append((str(path), found.st_mtime_ns, found.st_size))
+        except OSError:
+            files.append((str(path), 0, 0))
+    return (fingerprint.fingerprint(engine.directory), *folders, *files)
+
+
+def _apply(engine: Engine, paths: Sequence[Path], fingerprint: str) -> None:
+    from knative.local.check.admission import load
+
+    try:
+        done = engine.apply(load(paths), fingerprint)
+    except (ManifestError, TemplateError) as error:
+        engine.say(f"not applied: {error}")
+        return
+    for line in done or ["nothing has changed"]:
+        engine.say(line)
+
+
+def greeting(engine: Engine) -> list[str]:
+    """Where everything is, and three things to try."""
+    here = engine.origin
+    public = [service for service in engine.services if service.public]
+    lines = [f"Console  {here}/"]
+    # Names below localhost lead to the first address of the loopback, and to no other.
+    named = engine.host in ("127.0.0.1", "[::1]")
+    lines += [
+        f"Service  {here}/{service.name}"
+        + (f"  or  http://{service.name}.{service.namespace}.localhost:{engine.port}/" if named else "")
+        for service in public
+    ]
+    if {"histogram", "exif", "stress"} <= {service.name for service in public}:
+        tries = [
+            f"curl -F file=@photo.jpg {here}/histogram",
+            f"curl --data-binary @photo.jpg -H 'Content-Type: image/jpeg' {here}/exif",
+            f"curl -X POST '{here}/stress?seconds=2&load=50'",
+        ]
+    elif public:
+        first = public[0]
+        tries = [
+            f"curl {here}/{first.name}",
+            f"curl -H 'Host: {first.name}.{first.namespace}.localhost' {here}/",
+            f"curl {here}/_knative/status",
+        ]
+    else:
+        tries = []
+    return lines + [f"Try      {line}" for line in tries]

@@ -1,0 +1,274 @@
+"""What the engine is doing, for programs: JSON, the same as a stream, and Prometheus.
+
+``/_knative/status`` answers a snapshot; with ``Accept: text/event-stream`` it goes on with one after every change
+and at least one a second. ``/_knative/metrics`` uses the names of Knative's own metrics.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from knative.local.manifests.annotations import ANNOTATIONS
+from knative.local.pods.stats import LATENCY_BOUNDS
+
+if TYPE_CHECKING:
+    from knative.local.engine.engine import Engine
+    from knative.local.pods.pod import Pod
+    from knative.local.pods.revision import Revision
+    from knative.local.pods.service import Service
+
+_STREAM_SECONDS = 1.0
+_QUIET_SECONDS = 0.1  # changes that come in a swarm are sent as one
+_STREAMS = 50
+_OVERLAP_SECONDS = 3
+ENGINE: web.AppKey[Engine] = web.AppKey("engine")
+
+
+def mount(engine: Engine) -> None:
+    """Serve the status on the engine's own port."""
+    engine.app[ENGINE] = engine
+    streams = _Streams(engine)
+    engine.app.router.add_get("/_knative/status", streams.status)
+    engine.app.router.add_get("/_knative/metrics", _metrics)
+    engine.on_stop.append(streams.close)
+
+
+def snapshot(engine: Engine, history: int = 0) -> dict[str, Any]:
+    """Everything, as plain data.
+
+    Args:
+        engine: Whose status.
+        history: Seconds of each revision's past to add.
+    """
+    return {
+        "time": engine.clock(),
+        "started": engine.started,
+        "port": engine.port,
+        "pid": os.getpid(),
+        "services": [_service(engine, service, history) for service in engine.services],
+    }
+
+
+def _service(engine: Engine, service: Service, history: int) -> dict[str, Any]:
+    host = f"{service.name}.{service.namespace}.localhost:{engine.port}"
+    return {
+        "name": service.name,
+        "namespace": service.namespace,
+        "public": service.public,
+        "url": f"http://{host}",
+        "path": f"/{service.name}",
+        "latestCreatedRevision": service.latest_created.name if service.latest_created else None,
+        "latestReadyRevision": service.latest_ready.name if service.latest_ready else None,
+        "traffic": [
+            {
+                "revision": revision.name,
+                "percent": percent,
+                "tag": tag,
+                "url": f"http://{tag}-{host}" if tag else None,
+            }
+            for revision, percent, tag in service.traffic
+        ],
+        "revisions": [_revision(revision, history) for revision in service.revisions],
+    }
+
+
+def _revision(revision: Revision, history: int) -> dict[str, Any]:
+    scaling = revision.scaling
+    step = revision.step
+    data: dict[str, Any] = {
+        "name": revision.name,
+        "created": revision.created,
+        "reachable": revision.reachable,
+        "condition": revision.condition.value,
+        "containerConcurrency": revision.template.concurrency,
+        "timeoutSeconds": revision.template.timeout,
+        "metric": scaling.metric,
+        "target": scaling.target,
+        "window": scaling.stable_window,
+        "panicWindow": scaling.panic_window,
+        "minScale": scaling.min_scale,
+        "maxScale": scaling.max_scale,
+        "annotations": _annotations(revision),
+        "desired": revision.replicas if revision.desired < 0 else revision.desired,
+        "ready": revision.ready,
+        "replicas": revision.replicas,
+        "proxied": revision.activator.in_path,
+        "queued": revision.activator.queued,
+        "inFlight": in_flight(revision),
+        "decision": revision.decision.as_dict() if revision.decision else None,
+        "scale": {"words": step.words, "wakeAfter": step.wake_after} if step else None,
+        "decisions": [{"at": at, "desired": desired, "words": words} for at, desired, words in revision.decisions],
+        "requests": {str(code): count for code, count in sorted(revision.tally.requests.items())},
+        "latency": {
+            "p50": revision.tally.quantile(0.5),
+            "p95": revision.tally.quantile(0.95),
+            "p99": revision.tally.quantile(0.99),
+        },
+        "coldStarts": revision.cold_starts,
+        "pods": [_pod(pod) for pod in revision.pods],
+        "now": revision.tally.moments[-1].as_dict() if revision.tally.moments else None,
+    }
+    if history:
+        data["history"] = [moment.as_dict() for moment in list(revision.tally.moments)[-history:]]
+    return data
+
+
+def _annotations(revision: Revision) -> list[dict[str, Any]]:
+    """Every annotation of the autoscaler: what this revision says, what holds otherwise, what it means."""
+    given = revision.template.annotations
+    return [
+        {
+            "name": annotation.name,
+            "value": given.get(annotation.key),
+            "default": annotation.default,
+            "legal": annotation.legal,
+            "meaning": annotation.meaning,
+        }
+        for annotation in ANNOTATIONS
+    ]
+
+
+def _pod(pod: Pod) -> dict[str, Any]:
+    return {
+        "name": pod.name,
+        "state": pod.state.value,
+        "reason": pod.reason,
+        "inFlight": pod.proxy.stats.in_flight,
+        "queued": pod.proxy.queued,
+        "served": pod.proxy.served,
+        "restarts": pod.restarts,
+        "port": pod.port,
+        "pid": pod.pid,
+        "created": pod.created,
+        "readyAt": pod.ready_at,
+    }
+
+
+def in_flight(revision: Revision) -> int:
+    """Requests inside the data path, waiting or being served; none is counted twice."""
+    return revision.activator.in_flight + sum(pod.proxy.direct for pod in revision.pods)
+
+
+class _Streams:
+    """The streams that are open, and the one snapshot that all of them get."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._changed = asyncio.Event()
+        self._open: set[asyncio.Task[Any]] = set()
+        engine.on_change.append(self._changed.set)
+
+    async def close(self, _within: float) -> None:
+        """End all streams, so that their connections do not hold the engine up."""
+        for task in self._open:
+            task.cancel()
+
+    async def status(self, request: web.Request) -> web.StreamResponse:
+        """A snapshot, or a stream of them."""
+        try:
+            history = min(600, max(0, int(request.query.get("history", "0"))))
+        except ValueError:
+            return web.json_response({"detail": "history is a number of seconds"}, status=400)
+        if "text/event-stream" not in request.headers.get("Accept", ""):
+            return web.json_response(snapshot(self._engine, history), headers=HEADERS)
+        if len(self._open) >= _STREAMS:
+            return web.json_response({"detail": f"{_STREAMS} streams are open already"}, status=503)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **HEADERS})
+        await response.prepare(request)
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a handler runs in a task
+        self._open.add(task)
+        try:
+            while True:
+                self._changed.clear()
+                data = json.dumps(snapshot(self._engine, history), separators=(",", ":"))
+                await response.write(f"event: status\ndata: {data}\n\n".encode())
+                # What came before is told once; a second that fell between two snapshots is told with the next.
+                history = min(history, _OVERLAP_SECONDS)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), _STREAM_SECONDS)
+                await asyncio.sleep(_QUIET_SECONDS)
+        except (ConnectionError, asyncio.CancelledError):
+            return response
+        finally:
+            self._open.discard(task)
+
+
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    text = "\n".join(_exposition(request.app[ENGINE])) + "\n"
+    return web.Response(text=text, headers={**HEADERS, "Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+
+def _exposition(engine: Engine) -> Iterator[str]:
+    """Prometheus' text format."""
+    revisions = [(service, revision) for service in engine.services for revision in service.revisions]
+    for name, kind, help_text, value in _GAUGES:
+        yield f"# HELP {name} {help_text}"
+        yield f"# TYPE {name} {kind}"
+        for service, revision in revisions:
+            found = value(revision)
+            if found is not None:
+                yield f"{name}{{{_labels(service, revision)}}} {found:g}"
+    yield "# HELP autoscaler_pods Pods by state."
+    yield "# TYPE autoscaler_pods gauge"
+    for service, revision in revisions:
+        for state in ("pending", "ready", "draining", "failed"):
+            count = sum(pod.state.value == state for pod in revision.pods)
+            yield f'autoscaler_pods{{{_labels(service, revision)},state="{state}"}} {count}'
+    yield "# HELP revision_request_count Requests answered; 499 is a client that went away."
+    yield "# TYPE revision_request_count counter"
+    for service, revision in revisions:
+        for code, count in sorted(revision.tally.requests.items()):
+            yield f'revision_request_count{{{_labels(service, revision)},response_code="{code}"}} {count}'
+    yield "# HELP revision_request_latencies Seconds from arrival to the end of the answer."
+    yield "# TYPE revision_request_latencies histogram"
+    for service, revision in revisions:
+        labels = _labels(service, revision)
+        total = 0
+        for bound, count in zip((*LATENCY_BOUNDS, "+Inf"), revision.tally.latency_counts, strict=True):
+            total += count
+            yield f'revision_request_latencies_bucket{{{labels},le="{bound}"}} {total}'
+        yield f"revision_request_latencies_sum{{{labels}}} {revision.tally.latency_sum:g}"
+        yield f"revision_request_latencies_count{{{labels}}} {total}"
+
+
+def _labels(service: Service, revision: Revision) -> str:
+    return f'namespace_name="{service.namespace}",configuration_name="{service.name}",revision_name="{revision.name}"'
+
+
+def _of_decision(name: str) -> Any:
+    def value(revision: Revision) -> float | None:
+        return None if revision.decision is None else float(getattr(revision.decision, name))
+
+    return value
+
+
+_GAUGES: tuple[tuple[str, str, str, Any], ...] = (
+    ("autoscaler_desired_pods", "gauge", "Pods wanted.", lambda revision: max(revision.desired, 0)),
+    ("autoscaler_requested_pods", "gauge", "Pods asked for.", lambda revision: revision.replicas),
+    ("autoscaler_actual_pods", "gauge", "Pods ready.", lambda revision: revision.ready),
+    ("autoscaler_panic_mode", "gauge", "1 while panicking.", _of_decision("in_panic")),
+    ("autoscaler_stable_request_concurrency", "gauge", "Stable window's average.", _of_decision("stable")),
+    ("autoscaler_panic_request_concurrency", "gauge", "Panic window's average.", _of_decision("panic")),
+    ("autoscaler_target_concurrency_per_pod", "gauge", "What a pod is held at.", _of_decision("target")),
+    ("autoscaler_excess_burst_capacity", "gauge", "Room above load and burst.", _of_decision("ebc")),
+    (
+        "activator_request_concurrency",
+        "gauge",
+        "In the activator.",
+        lambda revision: revision.activator.stats.in_flight,
+    ),
+    ("activator_queue_depth", "gauge", "Waiting for a pod.", lambda revision: revision.activator.queued),
+    ("activator_in_path", "gauge", "1 while requests pass the activator.", lambda revision: revision.activator.in_path),
+    ("revision_cold_start_count", "counter", "Starts from zero for a request.", lambda revision: revision.cold_starts),
+)

@@ -1,0 +1,350 @@
+"""Brokers, Triggers, Sequences and Parallels as they run on one machine: at least once, whatever is killed.
+
+An event is answered for once it is in the log with every delivery it leads to; what comes of a delivery goes into the
+log together with the event that answers it. So a crash loses nothing, and at worst a delivery is made again, which
+the receiver knows by the event's id. Retries, back-off, dead letters and ttl are Knative's; a pod is reached through
+the activator, so that an event wakes a function from zero.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from functions.kit.cloudevents import binding
+from functions.kit.cloudevents.binding import Event
+from functions.kit.http.problems import Problem
+from knative.local.eventing.activity import Activity
+from knative.local.eventing.delivery import DEFAULT, Policy, error_attributes, retried
+from knative.local.eventing.event_log import Arrival, Due, EventLog, Stored
+from knative.local.eventing.ingress import TTL, Ingress, addressed, kept
+from knative.local.eventing.topology import Destination, Subscription, build
+from knative.local.manifests.resources import Resource
+
+# As many deliveries at once to one target: more than its pods take, so that the autoscaler sees the demand.
+IN_FLIGHT = 100
+# Knative's code and words for a Trigger's answer that is neither an event nor empty; it is tried again like any 5xx.
+_NO_EVENT = 502
+_NO_EVENT_SAID = (
+    b"received a non-empty response not recognized as CloudEvent. "
+    b"The response MUST be either empty or a valid CloudEvent"
+)
+# After the log itself has failed, as on a full disk, a delivery is made again so many seconds later.
+_LOG_FAILED_WAIT = 1.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a subscriber answered; `status` is None where nothing came, and `body` then says why."""
+
+    status: int | None
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+class Send(Protocol):
+    """Sends one request to a destination outside the graph."""
+
+    async def __call__(self, to: Destination, headers: Mapping[str, str], body: bytes) -> Answer:
+        """The answer. Raises nothing but CancelledError."""
+
+
+class Broker:
+    """All Brokers and flows of an engine.
+
+    Args:
+        log: Where events are kept.
+        send: The way to subscribers.
+        origin: Scheme, host and port under which pods reach this engine, for datarefs.
+        clock: Seconds since the epoch.
+
+    Attributes:
+        ingress: What runs now, and how events enter it.
+        activity: What happens: accepted, delivered, retried, dead, dropped, log-failed.
+    """
+
+    def __init__(self, log: EventLog, send: Send, *, origin: str, clock: Callable[[], float]) -> None:
+        self.log = log
+        self.ingress = Ingress(log, clock)
+        self.activity = Activity(clock)
+        self._send = send
+        self._origin = origin
+        self._clock = clock
+        self._room: defaultdict[Destination, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(IN_FLIGHT))
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._pruning = False
+        self._stopping = False
+
+    # Life
+
+    def apply(self, resources: Iterable[Resource]) -> None:
+        """Run these Brokers, Triggers, Sequences and Parallels from now on."""
+        self.ingress.topology = build(resources)
+
+    async def start(self) -> int:
+        """Take up what was pending when the engine last ended; how many deliveries that is."""
+        pending = await self.log.run(self.log.pending)
+        for due in pending:
+            self._schedule(due)
+        self._pruning = True
+        self._keep(self._prune())
+        return len(pending)
+
+    async def drain(self, within: float) -> None:
+        """Begin no delivery any more, and let those under way end, for so many seconds.
+
+        What is left stays pending in the log, and so does what fails from now on, since the engine may be the reason.
+        """
+        self._stopping = True
+        for timer in self._timers.values():
+            timer.cancel()
+        tasks = list(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks, timeout=within)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """Let go of everything; what is under way stays pending in the log."""
+        await self.drain(0.0)
+        self.activity.end()
+        await asyncio.to_thread(self.log.close)
+
+    # In
+
+    async def accept(self, node: str, event: Event) -> int:
+        """Take an event in; when this returns it is durable.
+
+        Returns:
+            Its number in the log.
+
+        Raises:
+            LookupError: there is no such node.
+            Problem: 400 if its ttl is spent.
+            sqlite3.Error, OSError: it could not be kept.
+        """
+        seq, dues = await self.log.run(self.ingress.admitted(node, event))
+        self.activity.tell("accepted", event=seq, id=event.id, type=event.type, source=event.source, node=node)
+        self._entered(dues)
+        return seq
+
+    async def _prune(self) -> None:
+        try:
+            await self.log.run(self.log.prune)
+        except (sqlite3.Error, OSError) as error:
+            self.activity.tell("log-failed", error=f"nothing was forgotten: {error}")
+        finally:
+            self._pruning = False
+
+    # Out
+
+    def _entered(self, dues: Iterable[Due]) -> None:
+        """An event is in the log: begin its deliveries, and see to it that the log does not grow for ever."""
+        for due in dues:
+            self._schedule(due)
+        if self.log.grown and not self._pruning and not self._stopping:
+            self._pruning = True
+            self._keep(self._prune())
+
+    def _schedule(self, due: Due) -> None:
+        if self._stopping:
+            return
+        delay = due.due - self._clock()
+        if delay <= 0:
+            self._keep(self._deliver(due))
+            return
+
+        def begin() -> None:
+            del self._timers[due.id]
+            self._keep(self._deliver(due))
+
+        self._timers[due.id] = asyncio.get_running_loop().call_later(delay, begin)
+
+    def _keep(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(self, due: Due) -> None:
+        try:
+            await self._attempt(due)
+        except (sqlite3.Error, OSError) as error:
+            self.activity.tell("log-failed", event=due.event, subscription=due.subscription, error=str(error))
+            self._schedule(replace(due, due=self._clock() + _LOG_FAILED_WAIT))
+
+    async def _attempt(self, due: Due) -> None:
+        to = Destination(**due.target)
+        subscription = self.ingress.topology.subscription(due.subscription)
+        policy = subscription.policy if subscription else Policy.of(DEFAULT)
+        async with self._room[to]:
+            if self._stopping:
+                return
+            stored = await self.log.run(lambda db: self.log.event(db, due.event))
+            if stored is None:
+                return
+            if subscription is None and due.kind == "subscriber":
+                await self._settle(due, stored, "dropped", Answer(None, body=b"the subscription is gone"), 0.0)
+                return
+            begun = self._clock()
+            answer = await self._try(stored, due, to, policy)
+            seconds = self._clock() - begun
+        await self._conclude(due, stored, to, subscription, policy, answer, seconds)
+
+    async def _try(self, stored: Stored, due: Due, to: Destination, policy: Policy) -> Answer:
+        attributes: dict[str, str | int | bool] = {**stored.attributes, **due.extra}
+        data = stored.data
+        if stored.digest is not None:
+            if to.host:
+                # Pods of this engine may fetch from it; nobody else can.
+                attributes["dataref"] = f"{self._origin}/_knative/data/{stored.digest}"
+            else:
+                try:
+                    data = await asyncio.to_thread(self.log.file(stored.digest).read_bytes)
+                except FileNotFoundError:
+                    return Answer(None, body=b"the event's data beside the log are gone")
+        event = Event(attributes, data)
+        if policy.json:
+            headers, body = {"content-type": binding.JSON_FORMAT}, binding.to_json(event)
+        else:
+            headers, body = binding.encode(event)
+        if due.kind != "dead-letter":
+            headers["prefer"] = "reply"
+        try:
+            async with asyncio.timeout(policy.timeout):
+                return await self._send(to, headers, body)
+        except TimeoutError:
+            return Answer(None, body=f"no answer within {policy.timeout:g} s".encode())
+
+    async def _conclude(
+        self,
+        due: Due,
+        stored: Stored,
+        to: Destination,
+        subscription: Subscription | None,
+        policy: Policy,
+        answer: Answer,
+        seconds: float,
+    ) -> None:
+        if answer.status is not None and 200 <= answer.status < 300:
+            taken = subscription if due.kind == "subscriber" else None
+            onwards = taken.reply if taken else None
+            reply, malformed = _reply(answer)
+            if taken and taken.filtered and (malformed or (reply is None and answer.body)):
+                answer = Answer(_NO_EVENT, body=malformed or _NO_EVENT_SAID)
+            elif onwards is None or (reply is None and not malformed):
+                await self._settle(due, stored, "done", answer, seconds)
+                return
+            elif reply is None:
+                to, answer = onwards, Answer(400, body=malformed)
+            elif stored.ttl > 1:
+                await self._answered(due, stored, onwards, reply, answer, seconds)
+                return
+            else:
+                to, answer = onwards, Answer(400, body=f"{TTL} is spent: events go in a circle".encode())
+        if retried(answer.status) and self._stopping:
+            return
+        wait = policy.wait(due.attempts + 1) if retried(answer.status) else None
+        if wait is not None:
+            again = self._clock() + wait
+            await self._settle(due, stored, "pending", answer, seconds, again=again)
+            self._schedule(replace(due, attempts=due.attempts + 1, due=again))
+            return
+        await self._bury(due, stored, to, subscription, answer, seconds)
+
+    async def _answered(
+        self, due: Due, stored: Stored, destination: Destination, reply: Event, answer: Answer, seconds: float
+    ) -> None:
+        """The delivery is done and its reply goes on, in one transaction."""
+        attributes = kept(reply)
+
+        def work(db: sqlite3.Connection) -> tuple[int, list[Due]]:
+            now = self._clock()
+            self.log.settle(db, due, "done", code=answer.status, error="", seconds=seconds, now=now)
+            if destination.node:
+                ttl = stored.ttl - 1
+                return self.ingress.enter(db, destination.node, attributes, reply.data, ttl, stored, due.subscription)
+            nothing: dict[str, str] = {}
+            onwards = ((due.subscription, "reply", addressed(destination), nothing),)
+            arrival = Arrival(str(destination), attributes, reply.data, stored.ttl - 1, onwards, due.subscription)
+            return self.log.arrive(db, arrival, stored, now)
+
+        seq, dues = await self.log.run(work)
+        self._tell_of(due, stored, "delivered", answer, seconds, reply=seq, reply_type=reply.type, to=str(destination))
+        self._entered(dues)
+
+    async def _bury(
+        self,
+        due: Due,
+        stored: Stored,
+        to: Destination,
+        subscription: Subscription | None,
+        answer: Answer,
+        seconds: float,
+    ) -> None:
+        """No more tries: to the dead-letter sink, or nowhere.
+
+        Of a reply that cannot be delivered it is the event that it answers which goes there, as in Knative's
+        dispatcher: the sink can send that one in again, and has the failure beside it.
+        """
+        sink = subscription.dead_letters if subscription and due.kind != "dead-letter" else None
+        if sink is None or (sink.node and stored.ttl <= 1):
+            await self._settle(due, stored, "dropped", answer, seconds)
+            return
+        extra = error_attributes(str(to), answer.status, answer.body)
+
+        def work(db: sqlite3.Connection) -> list[Due]:
+            now = self._clock()
+            code, error = answer.status, _said(answer)
+            self.log.settle(db, due, "dead", code=code, error=error, seconds=seconds, now=now)
+            answered = self.log.event(db, stored.parent) if due.kind == "reply" and stored.parent else None
+            buried = answered or stored
+            if not sink.node:
+                return [self.log.bury(db, due, buried.seq, addressed(sink), extra, now)]
+            beside = self.log.file(buried.digest) if buried.digest else None
+            data = buried.data if beside is None else beside.read_bytes() if beside.exists() else None
+            attributes = {**buried.attributes, **extra}
+            return self.ingress.enter(db, sink.node, attributes, data, stored.ttl - 1, buried, due.subscription)[1]
+
+        dues = await self.log.run(work)
+        self._tell_of(due, stored, "dead", answer, seconds, to=str(sink))
+        self._entered(dues)
+
+    async def _settle(
+        self, due: Due, stored: Stored, state: str, answer: Answer, seconds: float, again: float | None = None
+    ) -> None:
+        error = "" if state == "done" else _said(answer)
+
+        def work(db: sqlite3.Connection) -> None:
+            now = self._clock()
+            self.log.settle(db, due, state, code=answer.status, error=error, seconds=seconds, again=again, now=now)
+
+        await self.log.run(work)
+        kind = {"done": "delivered", "pending": "retried"}.get(state, state)
+        more = {} if again is None else {"again": round(again, 3)}
+        self._tell_of(due, stored, kind, answer, seconds, **more)
+
+    # What happens, told
+
+    def _tell_of(self, due: Due, stored: Stored, kind: str, answer: Answer, seconds: float, **more: Any) -> None:
+        named = {"event": stored.seq, "id": stored.attributes["id"], "type": stored.attributes["type"]}
+        tried = {"kind": due.kind, "code": answer.status, "attempt": due.attempts + 1, "ms": round(seconds * 1000, 1)}
+        error = {} if kind == "delivered" else {"error": _said(answer)}
+        self.activity.tell(kind, **named, subscription=due.subscription, **tried, **error, **more)
+
+
+def _reply(answer: Answer) -> tuple[Event | None, bytes]:
+    """The event in an answer, if it claims to be one, and what is wrong with it if it cannot be read."""
+    try:
+        return binding.decode(answer.headers, answer.body), b""
+    except Problem as problem:
+        return None, f"the answer is no valid event: {problem.detail}".encode()
+
+
+def _said(answer: Answer) -> str:
+    return answer.body[:1024].decode(errors="replace")

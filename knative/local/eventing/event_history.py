@@ -1,0 +1,93 @@
+"""What the event log tells: what came, where it went, which reply, what died and why."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from knative.local.eventing.event_log import decoded
+
+_EVENT = "seq, node, ce_id, source, type, attributes, digest, size, ttl, root, parent, via, at"
+_DELIVERY = "id, subscription, kind, target, extra, state, attempts, due, code, error, seconds, at"
+_STATES = ("pending", "done", "dead", "dropped")
+
+
+def totals(db: sqlite3.Connection) -> dict[str, int]:
+    """How many deliveries are in each state, and how many events the log holds."""
+    counts = dict(db.execute("select state, count(*) from deliveries group by state").fetchall())
+    (events,) = db.execute("select count(*) from events").fetchone()
+    return {"events": events, **{state: counts.get(state, 0) for state in _STATES}}
+
+
+def recent(
+    db: sqlite3.Connection, *, limit: int, before: int | None, wanted: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Events with their deliveries, the newest first.
+
+    Args:
+        db: The log.
+        limit: At most so many.
+        before: Only events with a smaller number.
+        wanted: `id`, `source`, `type` of the event, or the `state` of one of its deliveries.
+    """
+    conditions = ["seq < ?"] if before is not None else []
+    values: list[Any] = [before] if before is not None else []
+    for name, column in (("id", "ce_id"), ("source", "source"), ("type", "type")):
+        if name in wanted:
+            conditions.append(f"{column} = ?")
+            values.append(wanted[name])
+    if "state" in wanted:
+        conditions.append("seq in (select event from deliveries where state = ?)")
+        values.append(wanted["state"])
+    where = f" where {' and '.join(conditions)}" if conditions else ""
+    query = f"select {_EVENT} from events{where} order by seq desc limit ?"  # noqa: S608 - of constants alone
+    return [_told(db, row) for row in db.execute(query, (*values, limit))]
+
+
+def chain(db: sqlite3.Connection, seq: int) -> list[dict[str, Any]]:
+    """Every event of the chain that an event is in, the first first; empty if there is no such event."""
+    query = f"select {_EVENT} from events where root = (select root from events where seq = ?) order by seq"  # noqa: S608
+    return [_told(db, row) for row in db.execute(query, (seq,))]
+
+
+def _told(db: sqlite3.Connection, row: tuple[Any, ...]) -> dict[str, Any]:
+    seq, node, key, source, kind, attributes, digest, size, ttl, root, parent, via, at = row
+    deliveries = db.execute(f"select {_DELIVERY} from deliveries where event = ? order by id", (seq,))  # noqa: S608
+    return {
+        "event": seq,
+        "node": node,
+        "id": key,
+        "source": source,
+        "type": kind,
+        "attributes": decoded(attributes),
+        "bytes": size,
+        "data": f"/_knative/data/{digest}" if digest else f"/_knative/events/{seq}/data",
+        "ttl": ttl,
+        "chain": root,
+        "answers": parent,
+        "via": via,
+        "at": at,
+        "deliveries": [_delivery(found) for found in deliveries],
+    }
+
+
+def _delivery(row: tuple[Any, ...]) -> dict[str, Any]:
+    key, subscription, kind, target, extra, state, attempts, due, code, error, seconds, at = row
+    told = {
+        "delivery": key,
+        "subscription": subscription,
+        "kind": kind,
+        "to": decoded(target),
+        "state": state,
+        "attempts": attempts,
+        "code": code,
+        "error": error,
+        "ms": round(seconds * 1000, 1) if seconds is not None else None,
+        "at": at,
+    }
+    if state == "pending":
+        told["due"] = due
+    if extra != "{}":
+        told["attributes"] = decoded(extra)
+    return told

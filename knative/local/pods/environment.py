@@ -1,0 +1,96 @@
+"""The variables of a container: its ``envFrom`` and ``env``, from the ConfigMaps and Secrets that they name. Pure.
+
+As the kubelet makes them: ``envFrom`` first, then ``env`` in order. ``$(NAME)`` in a ``value`` stands for a variable
+that was defined before it, and for itself if there is none; what a ConfigMap or Secret holds is taken as it is.
+Source: kubernetes/kubernetes pkg/kubelet/kubelet_pods.go, makeEnvironmentVariables.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from knative.local.pods.podspec import expand
+
+# ConfigMaps and Secrets as plain data, by kind, namespace and name. Nothing in a Secret has been checked: only what a
+# container asks for has to make sense.
+Objects: TypeAlias = Mapping[tuple[str, str, str], Mapping[str, Any]]
+
+_IN_FROM = (("ConfigMap", "configMapRef"), ("Secret", "secretRef"))
+_IN_VALUE = (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef"))
+
+
+def environment(container: Mapping[str, Any], namespace: str, objects: Objects) -> dict[str, str]:
+    """The variables of a container of a Service in a namespace.
+
+    Raises:
+        ValueError: An object or a key is not there, or its value can be no variable's.
+    """
+    variables: dict[str, str] = {}
+    for source in container.get("envFrom") or ():
+        for kind, field in _IN_FROM:
+            if field in source:
+                found = _look_up(objects, kind, namespace, source[field])
+                prefix = source.get("prefix") or ""
+                for key in _keys(found):
+                    variables[f"{prefix}{key}"] = _value(found, key) or ""
+    for variable in container.get("env") or ():
+        origin = variable.get("valueFrom") or {}
+        value = None if origin else expand(variable.get("value") or "", variables)
+        for kind, field in _IN_VALUE:
+            if field in origin:
+                key = str(origin[field].get("key") or "")
+                value = _value(_look_up(objects, kind, namespace, origin[field]), key)
+                if value is None and not origin[field].get("optional"):
+                    raise ValueError(f"{kind} {origin[field].get('name')} has no key {key}")
+        if value is not None:
+            variables[variable["name"]] = value
+    return variables
+
+
+def _look_up(objects: Objects, kind: str, namespace: str, reference: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The object that a container refers to; an empty one if it may do without."""
+    name = str(reference.get("name") or "")
+    found = objects.get((kind, namespace, name))
+    if found is None and not reference.get("optional"):
+        raise ValueError(f"there is no {kind} {name} among the manifests")
+    return found or {}
+
+
+def _subject(found: Mapping[str, Any]) -> str:
+    return f"{found['kind']} {found['metadata']['name']}"
+
+
+def _field(found: Mapping[str, Any], field: str) -> Mapping[str, Any]:
+    values = found.get(field)
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{_subject(found)}: {field} is not a map")
+    return values
+
+
+def _keys(found: Mapping[str, Any]) -> list[str]:
+    return list(dict.fromkeys([*_field(found, "data"), *_field(found, "stringData")]))
+
+
+def _value(found: Mapping[str, Any], key: str) -> str | None:
+    """The text under a key; None if there is none. A Secret's ``data`` is base64, ``stringData`` overrides it."""
+    plain = _field(found, "stringData")
+    values = plain if key in plain else _field(found, "data")
+    if key not in values:
+        return None
+    value = values[key]
+    if not isinstance(value, str):
+        raise ValueError(f"{_subject(found)}: the value of {key} is not text")
+    if found["kind"] != "Secret" or values is plain:
+        return value
+    try:
+        raw = base64.b64decode(value.replace("\n", "").replace("\r", ""), validate=True)
+    except ValueError:
+        raise ValueError(f"{_subject(found)}: the value of {key} is not base64") from None
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"{_subject(found)}: the value of {key} is binary, which no variable can be") from None

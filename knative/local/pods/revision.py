@@ -1,0 +1,284 @@
+"""A revision as it runs: its pods, the activator before them, and the autoscaler above them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+
+from knative.local.autoscaler.decision import Autoscaler, Decision, initial_excess_burst_capacity
+from knative.local.autoscaler.metrics import Report, RevisionMetrics, extrapolate, sample_size
+from knative.local.autoscaler.scaler import UNKNOWN, Condition, PodAutoscaler, Step, bounded
+from knative.local.autoscaler.spec import ScalingSpec
+from knative.local.pods.pod import Pod, PodState, suffix
+from knative.local.pods.stats import Tally
+from knative.local.pods.template import Template
+from knative.local.proxy.activator import Activator, WaitingRoom
+from knative.local.proxy.exchange import Exchange
+
+REQUEST_TIMEOUT = "activator request timeout"  # Knative's bodies of a 504
+DIRECT_TIMEOUT = "request timeout"
+
+
+class Revision:
+    """One revision.
+
+    Args:
+        name: Its name.
+        template: What it runs.
+        scaling: How it scales.
+        room: Where its requests wait, with those of the engine's other revisions.
+        environment: What the engine adds to its pods' environment.
+        clock: Seconds since the epoch.
+        write: Takes each line of a pod's output under the pod's name.
+        changed: Called after each change of pods, decision or path.
+
+    Attributes:
+        reachable: Whether traffic leads to it.
+        desired: Pods the autoscaler wants, as Knative's status says it; -1 while it knows nothing.
+        replicas: Pods it was told to run.
+        decision: The last decision with its numbers, or None.
+        step: What came of it: bounds, steps to zero, the activator's place.
+        decisions: When the autoscaler changed its mind: time, pods, and why in words.
+        tally: What it has answered.
+        cold_starts: Starts from zero with a request waiting.
+        was_ready: Set once as many pods were ready together as min-scale and initial-scale ask for.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        template: Template,
+        scaling: ScalingSpec,
+        *,
+        room: WaitingRoom,
+        environment: Mapping[str, str],
+        clock: Callable[[], float],
+        write: Callable[[str, bytes], None],
+        changed: Callable[[], None],
+    ) -> None:
+        now = clock()
+        self.name = name
+        self.template = template
+        self.scaling = scaling
+        self.spec = template.pod_spec(name, environment)
+        self.created = now
+        self.reachable = True
+        self.pods: list[Pod] = []
+        self.desired = UNKNOWN
+        self.replicas = 0
+        self.decision: Decision | None = None
+        self.step: Step | None = None
+        self.decisions: deque[tuple[float, int, str]] = deque(maxlen=50)
+        self.tally = Tally(clock)
+        self.cold_starts = 0
+        self._clock = clock
+        self._write = write
+        self._changed = changed
+        self._hash = suffix(9)
+        self._metrics = RevisionMetrics(scaling)
+        self._autoscaler = Autoscaler(scaling, ready=0, now=now)
+        self._scaler = PodAutoscaler(scaling, now=now)
+        self.activator = Activator(template.concurrency, room=room, clock=clock, record=self._announced)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wake: asyncio.TimerHandle | None = None
+        self._ebc = initial_excess_burst_capacity(scaling)
+        self._wanted = UNKNOWN
+        self._stopped = False
+        self.was_ready = asyncio.Event()
+
+    # Requests
+
+    def take(self, exchange: Exchange) -> None:
+        """Bring a request to a pod. It is answered within the revision's timeout, whatever happens."""
+        loop = asyncio.get_running_loop()
+        exchange.begun = self._clock()
+        template = self.template
+        exchange.timers.append(loop.call_later(template.timeout, self._timed_out, exchange))
+        if template.response_start_timeout is not None:
+            exchange.timers.append(loop.call_later(template.response_start_timeout, self._not_begun, exchange))
+        if template.idle_timeout is not None:
+            exchange.timers.append(loop.call_later(template.idle_timeout, self._idle, exchange, -1))
+        exchange.at_end = self.tally.ended
+        self.activator.take(exchange)
+
+    def _timed_out(self, exchange: Exchange) -> None:
+        exchange.answer(504, REQUEST_TIMEOUT if exchange.proxied else DIRECT_TIMEOUT)
+
+    def _not_begun(self, exchange: Exchange) -> None:
+        if not exchange.status:
+            self._timed_out(exchange)
+
+    def _idle(self, exchange: Exchange, before: int) -> None:
+        seen = exchange.bytes_out if exchange.status else -1
+        if seen == before and exchange.upstream is not None:
+            self._timed_out(exchange)
+            return
+        timeout = self.template.idle_timeout or 0.0
+        exchange.timers.append(asyncio.get_running_loop().call_later(timeout, self._idle, exchange, seen))
+
+    # Pods
+
+    @property
+    def running(self) -> list[Pod]:
+        """Pods that count towards the scale: all but those that are being drained."""
+        return [pod for pod in self.pods if pod.state is not PodState.DRAINING]
+
+    @property
+    def ready(self) -> int:
+        """Pods that take requests."""
+        return sum(pod.ready for pod in self.pods)
+
+    @property
+    def condition(self) -> Condition:
+        """Knative's Active condition."""
+        return self._scaler.condition
+
+    @property
+    def at_rest(self) -> bool:
+        """Nothing runs and nothing waits."""
+        return not self.pods and not self.activator.stats.in_flight
+
+    def start(self) -> None:
+        """Begin as a new revision does on a cluster: with its initial scale."""
+        floor = self.scaling.min_scale
+        self._resize(bounded(max(self.scaling.initial_scale, floor), floor, self.scaling.max_scale))
+
+    def _resize(self, replicas: int) -> None:
+        if self._stopped:
+            return
+        self.replicas = replicas
+        running = self.running
+        if replicas > len(running):
+            for _ in range(replicas - len(running)):
+                self.pods.append(
+                    Pod(
+                        self.spec,
+                        f"{self.name}-deployment-{self._hash}-{suffix(5)}",
+                        changed=self._pod_changed,
+                        returned=self.activator.returned,
+                        write=self._write,
+                        clock=self._clock,
+                    )
+                )
+        elif replicas < len(running):
+            # As a ReplicaSet chooses: those that are not ready first, then those ready for the shortest time.
+            running.sort(key=lambda pod: (pod.ready, -(pod.ready_at or 0.0)))
+            for pod in running[: len(running) - replicas]:
+                self._keep(self._retire(pod))
+        self._changed()
+
+    async def _retire(self, pod: Pod) -> None:
+        await pod.stop()
+        self.pods.remove(pod)
+        self._changed()
+
+    def _keep(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _pod_changed(self) -> None:
+        self.activator.serve([pod.proxy for pod in self.pods if pod.ready])
+        if not self._stopped:
+            self._reconcile()
+            self._changed()
+
+    async def stop(self, reason: str, within: float | None = None) -> None:
+        """Stop all pods, and tell the requests that wait for one why; ``within`` seconds, or each within its grace."""
+        self._stopped = True
+        if self._wake is not None:
+            self._wake.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        self.activator.close(reason)
+        await asyncio.gather(*(pod.stop(within) for pod in self.pods))
+        self.pods.clear()
+
+    # Scaling
+
+    def _announced(self, report: Report) -> None:
+        """The activator saw a first request after silence."""
+        self._metrics.record(self._clock(), report)
+        if not self.running:
+            self.cold_starts += 1
+        if self._wanted == 0 or (self._wanted < 0 and not self.running):
+            self.tick()
+
+    def tick(self) -> None:
+        """Decide anew."""
+        now = self._clock()
+        stable, panic = self._metrics.observe(now)
+        decision = self._autoscaler.scale(now, ready=self.ready, stable=stable, panic=panic, reachable=self.reachable)
+        if decision.valid:
+            if self.decision is None or decision.desired != self.decision.desired:
+                self.decisions.append((now, decision.desired, decision.words()))
+            self.decision = decision
+            self._wanted, self._ebc = decision.desired, decision.ebc
+        self._reconcile()
+
+    def _reconcile(self) -> None:
+        if self._stopped:
+            return
+        if self._wake is not None:
+            self._wake.cancel()
+            self._wake = None
+        step = self._scaler.reconcile(
+            self._clock(),
+            desired=self._wanted,
+            ebc=self._ebc,
+            ready=self.ready,
+            replicas=self.replicas,
+            reachable=self.reachable,
+        )
+        self.step = step
+        self.desired = step.desired
+        self.activator.in_path = step.proxied
+        if self._scaler.initialized:
+            self.was_ready.set()
+        if step.replicas != self.replicas:
+            self._resize(step.replicas)
+        if step.wake_after is not None:
+            delay = max(0.05, step.wake_after)
+            self._wake = asyncio.get_running_loop().call_later(delay, self._reconcile)
+
+    def rescale(self, scaling: ScalingSpec) -> bool:
+        """Scale by another spec from now on.
+
+        Returns:
+            Whether it differs.
+        """
+        if scaling == self.scaling:
+            return False
+        self.scaling = scaling
+        self._autoscaler.update(scaling)
+        self._metrics.update(scaling, self._clock())
+        self._scaler.spec = scaling
+        self._reconcile()
+        return True
+
+    def scrape(self) -> None:
+        """Report a second that has passed: the activator's count, and that of a sample of the pods."""
+        now = self._clock()
+        concurrency = 0.0
+        report = self.activator.stats.report(now)
+        if report is not None:
+            concurrency += report.concurrency
+            self._metrics.record(now, report)
+        ready = [pod for pod in self.pods if pod.ready]
+        if ready:
+            reports = {pod: pod.proxy.stats.report(now) for pod in ready}
+            concurrency += sum(r.concurrency - r.proxied_concurrency for r in reports.values())
+            if self.scaling.target_burst_capacity != -1:
+                sample = random.sample(ready, sample_size(len(ready)))
+                self._metrics.record(now, extrapolate([reports[pod] for pod in sample], len(ready)))
+        self.tally.remember(
+            now,
+            concurrency,
+            queued=self.activator.queued,
+            desired=max(self.desired, 0),
+            ready=self.ready,
+            panic=self._autoscaler.panic_since is not None,
+            pods=len(self.pods),
+        )

@@ -1,0 +1,194 @@
+"""A Service as it runs: its revisions, and how its traffic is split among them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from knative.local.pods.revision import Revision
+from knative.local.pods.template import Template, TemplateError, differences
+from knative.local.proxy.exchange import Exchange
+
+_KEPT = 5  # revisions without traffic that stay in sight
+
+
+class Service:
+    """One Service.
+
+    Args:
+        name, namespace: Whose host it is.
+        make: Makes a revision of a name and a template.
+        say: Prints a line about this Service.
+        changed: Called when revisions or traffic change.
+
+    Attributes:
+        revisions: Oldest first.
+        latest_created: The newest revision.
+        latest_ready: The newest that has been ready; it gets the traffic of ``latestRevision``.
+        traffic: Revision, percent and tag of each target, in the manifest's order; as it was before, and nothing at
+            first, while the manifest names a revision that is not there.
+        public: False for ``networking.knative.dev/visibility: cluster-local``.
+        manifest: The Service as plain data.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        namespace: str,
+        *,
+        make: Callable[[str, Template], Revision],
+        say: Callable[[str], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self.name = name
+        self.namespace = namespace
+        self.revisions: list[Revision] = []
+        self.latest_created: Revision | None = None
+        self.latest_ready: Revision | None = None
+        self.traffic: list[tuple[Revision, int, str | None]] = []
+        self.public = True
+        self.manifest: Mapping[str, Any] = {}
+        self._make = make
+        self._say = say
+        self._changed = changed
+        self._generation = 0
+        self._targets: list[Mapping[str, Any]] = []
+        self._missing: list[str] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and name."""
+        return self.namespace, self.name
+
+    def revision(self, name: str) -> Revision | None:
+        """The revision of a name."""
+        return next((revision for revision in self.revisions if revision.name == name), None)
+
+    def verify(self, template: Template) -> None:
+        """Refuse, as Knative does, a template that has changed under a name which its revision has already.
+
+        Raises:
+            TemplateError: What has changed, in the webhook's words; where an older revision has the name, in those of
+                the Configuration's condition.
+        """
+        taken = self.revision(template.name) if template.name else None
+        if taken is None:
+            return
+        changes = list(differences(taken.template.data, template.data))
+        if not changes:
+            return
+        if taken is self.latest_created:
+            words = "Saw the following changes without a name change (-old +new): spec.template.metadata.name"
+        else:
+            words = f'revisions.serving.knative.dev "{taken.name}" already exists, and differs (-old +new)'
+        raise TemplateError("\n  ".join([f"Service {self.name}: {words}", *changes]))
+
+    def apply(self, manifest: Mapping[str, Any], template: Template) -> bool:
+        """Take a Service as it was applied and verified; a changed template begins a new revision.
+
+        Returns:
+            Whether anything changed.
+        """
+        labels = manifest["metadata"].get("labels") or {}
+        public = labels.get("networking.knative.dev/visibility") != "cluster-local"
+        targets = (manifest["spec"].get("traffic")) or [{"latestRevision": True, "percent": 100}]
+        same = targets == self._targets and public == self.public
+        self.manifest, self.public, self._targets = manifest, public, targets
+        created = self.latest_created
+        unchanged = created is not None and created.template.fingerprint == template.fingerprint
+        if not unchanged and created is not None and template.name == created.name:
+            self._say(
+                f"{self.name}: code or variables have changed, and {created.name} keeps its own: rename the revision"
+            )
+            unchanged = True
+        if unchanged:
+            if not same:
+                self._route()
+            return not same
+        self._generation += 1
+        name = template.name or f"{self.name}-{self._generation:05d}"
+        revision = self.revision(name)
+        if revision is None:
+            revision = self._make(name, template)
+            self.revisions.append(revision)
+        self.latest_created = revision
+        if self.latest_ready is None:
+            # Nothing else could take the requests; they wait for it in the activator.
+            self.latest_ready = revision
+        revision.start()
+        task = asyncio.get_running_loop().create_task(self._shift(revision))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self._route()
+        return True
+
+    async def _shift(self, revision: Revision) -> None:
+        """Move the traffic once the new revision is ready, as Knative does."""
+        if revision.replicas:
+            await revision.was_ready.wait()
+        # A newer one may have been applied meanwhile; as long as that is not ready, this is the latest that is.
+        if revision is not self.latest_ready and self._order(revision) > self._order(self.latest_ready):
+            self.latest_ready = revision
+            self._say(f"{self.name}: {revision.name} is ready and takes the traffic")
+            self._route()
+
+    def _order(self, revision: Revision | None) -> int:
+        """The later applied, the greater; an older revision applied again is the latest created."""
+        if revision is self.latest_created:
+            return len(self.revisions)
+        return self.revisions.index(revision) if revision in self.revisions else -1
+
+    def _route(self) -> None:
+        traffic, missing = [], []
+        for target in self._targets:
+            name = target.get("revisionName")
+            revision = self.revision(name) if name else self.latest_ready
+            if revision is None:
+                missing.append(str(name))
+            else:
+                traffic.append((revision, int(target.get("percent") or 0), target.get("tag")))
+        if not missing:
+            self.traffic = traffic
+        elif missing != self._missing:
+            stays = "the traffic stays as it was" if self.traffic else "there is no traffic yet"
+            self._say(f"{self.name}: traffic names {', '.join(missing)}, which is not there (RevisionMissing): {stays}")
+        self._missing = missing
+        reached = {id(revision) for revision, _, _ in self.traffic}
+        newest = self._order(self.latest_ready)
+        for revision in self.revisions:
+            # Those yet to be ready count as reachable, or they would be scaled away before their traffic comes.
+            pending = self._order(revision) > newest or revision is self.latest_created
+            revision.reachable = id(revision) in reached or pending
+        idle = [revision for revision in self.revisions if not revision.reachable and revision.at_rest]
+        for revision in idle[:-_KEPT]:
+            self.revisions.remove(revision)
+        self._changed()
+
+    def take(self, exchange: Exchange, tag: str | None) -> None:
+        """Bring a request to one of the revisions: the tag's, or one by chance in proportion to the percents."""
+        revision = self._choose(tag)
+        if revision is None:
+            exchange.answer(404 if tag else 503, f"no revision of {self.name} takes this request")
+            return
+        if tag is not None:
+            exchange.headers.append((b"knative-serving-tag", tag.encode()))
+        revision.take(exchange)
+
+    def _choose(self, tag: str | None) -> Revision | None:
+        if tag is not None:
+            return next((revision for revision, _, name in self.traffic if name == tag), None)
+        if len(self.traffic) == 1:
+            return self.traffic[0][0]
+        shares = [share for _, share, _ in self.traffic]
+        if not sum(shares):
+            return None
+        return random.choices(self.traffic, shares)[0][0]  # noqa: S311 - a share of traffic, not a secret
+
+    async def stop(self, reason: str, within: float | None = None) -> None:
+        """Stop every revision; may be asked again with less time. See ``Revision.stop``."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*(revision.stop(reason, within) for revision in self.revisions))

@@ -1,0 +1,216 @@
+"""A Service's template as a process on this machine: command, environment, probes, limits, timeouts.
+
+Takes the plain data of a Service that validation has accepted, and gives it Knative's defaults.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from knative.local.manifests.cluster_config import Defaults
+from knative.local.manifests.grammar import parse_quantity
+from knative.local.pods.environment import Objects, environment
+from knative.local.pods.limits import Limits
+from knative.local.pods.podspec import PodSpec
+from knative.local.pods.probes import Probe
+
+# What a pod gets of the engine's environment: enough to run an interpreter, none of the shell's secrets.
+_INHERITED = ("HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV")
+
+
+class TemplateError(ValueError):
+    """A Service that a cluster would run and this machine cannot; the text says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """What a revision is made from.
+
+    Attributes:
+        service, namespace: Whose it is.
+        fingerprint: Differs where a new revision is due.
+        name: The revision's name if the manifest gives one.
+        data: The template as plain data.
+        annotations: The template's.
+        concurrency: containerConcurrency, 0 for no limit.
+        timeout: Seconds from a request's arrival to the end of its answer.
+        response_start_timeout: Seconds to the answer's first byte; None unless smaller than ``timeout``.
+        idle_timeout: Seconds without a byte of the answer; None where off.
+        argv, environment: Of the container.
+        directory: Where it runs.
+        ignored: What this machine leaves out, in words.
+    """
+
+    service: str
+    namespace: str
+    fingerprint: str
+    name: str | None
+    data: Mapping[str, Any]
+    annotations: Mapping[str, str]
+    concurrency: int
+    timeout: float
+    response_start_timeout: float | None
+    idle_timeout: float | None
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    directory: str
+    readiness: Probe
+    startup: Probe | None
+    liveness: Probe | None
+    limits: Limits
+    ignored: tuple[str, ...] = field(default=())
+
+    def pod_spec(self, revision: str, extra: Mapping[str, str]) -> PodSpec:
+        """The pods of one revision; ``extra`` is added to the environment and yields to the manifest's own."""
+        identity = {"K_SERVICE": self.service, "K_CONFIGURATION": self.service, "K_REVISION": revision}
+        return PodSpec(
+            revision=revision,
+            argv=self.argv,
+            environment={**base_environment(), **extra, **self.environment, **identity},
+            directory=self.directory,
+            concurrency=self.concurrency,
+            readiness=self.readiness,
+            startup=self.startup,
+            liveness=self.liveness,
+            grace=self.timeout,
+            limits=self.limits,
+        )
+
+
+def base_environment() -> dict[str, str]:
+    """What every pod gets: a PATH on which ``python`` is the interpreter that runs the engine, and little else."""
+    interpreter = str(Path(sys.executable).parent)
+    environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    environment |= {name: value for name, value in os.environ.items() if name.startswith("LC_")}
+    environment["PATH"] = os.pathsep.join([interpreter, os.environ.get("PATH", os.defpath)])
+    environment["PYTHONUNBUFFERED"] = "1"  # as the images set it: a log line is seen when it is written
+    return environment
+
+
+def template(
+    service: Mapping[str, Any],
+    directory: str,
+    defaults: Defaults,
+    code: str = "",
+    objects: Objects | None = None,
+) -> Template:
+    """Read a Service.
+
+    Args:
+        service: The Service as plain data.
+        directory: Where its container runs.
+        defaults: The cluster's config-defaults.
+        code: A fingerprint of the code it runs; a change makes a new revision.
+        objects: ConfigMaps and Secrets.
+
+    Raises:
+        TemplateError: It cannot run here.
+    """
+    metadata = service["metadata"]
+    if not metadata.get("name"):
+        generated = metadata.get("generateName") or ""
+        raise TemplateError(f"Service {generated}: generateName: on this machine a Service needs its name")
+    named = f"Service {metadata['name']}"
+    template = service["spec"]["template"]
+    spec = template["spec"]
+    containers = spec["containers"]
+    container = containers[0] if len(containers) == 1 else next(c for c in containers if c.get("ports"))
+    argv = tuple(container.get("command") or ())
+    if not argv:
+        raise TemplateError(f"{named}: no command: without an image's entrypoint there is nothing to run")
+    argv += tuple(container.get("args") or ())
+    namespace = metadata.get("namespace") or "default"
+    ports = container.get("ports") or [{}]
+    if ports[0].get("name") == "h2c":
+        raise TemplateError(f"{named}: port h2c (HTTP/2) is not served on this machine; http1 is")
+    timeout = float(spec.get("timeoutSeconds") or defaults.revision_timeout_seconds)
+    start = float(spec.get("responseStartTimeoutSeconds") or defaults.revision_response_start_timeout_seconds)
+    idle = float(spec.get("idleTimeoutSeconds") or defaults.revision_idle_timeout_seconds)
+    concurrency = spec.get("containerConcurrency")
+    try:
+        variables = environment(container, namespace, objects or {})
+    except ValueError as error:
+        raise TemplateError(f"{named}: {error}") from error
+    ignored = [f"container {c.get('name') or c['image']}" for c in containers if c is not container]
+    limits = (container.get("resources") or {}).get("limits") or {}
+    working = Path(directory, container.get("workingDir") or "")
+    if not working.is_dir():
+        ignored.append(f"workingDir {working}, which is not on this machine")
+    return Template(
+        service=metadata["name"],
+        namespace=namespace,
+        fingerprint=_fingerprint(template, variables, directory, code),
+        name=(template.get("metadata") or {}).get("name"),
+        data=template,
+        annotations=(template.get("metadata") or {}).get("annotations") or {},
+        concurrency=defaults.container_concurrency if concurrency is None else int(concurrency),
+        timeout=timeout,
+        response_start_timeout=start if 0 < start < timeout else None,
+        idle_timeout=idle or None,
+        argv=argv,
+        environment=variables,
+        directory=str(working if working.is_dir() else directory),
+        readiness=_probe(container.get("readinessProbe")) or Probe(),
+        startup=_probe(container.get("startupProbe")),
+        liveness=_probe(container.get("livenessProbe")),
+        limits=Limits(
+            cpu=_quantity(limits.get("cpu"), defaults.revision_cpu_limit),
+            memory=_quantity(limits.get("memory"), defaults.revision_memory_limit),
+        ),
+        ignored=tuple(ignored),
+    )
+
+
+def differences(old: Any, new: Any, path: str = "spec.template") -> Iterator[str]:
+    """Where two values of plain data differ, a line each: the path, -the old value, +the new one."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in dict.fromkeys([*old, *new]):
+            yield from differences(old.get(key), new.get(key), f"{path}.{key}")
+    elif isinstance(old, list) and isinstance(new, list):
+        for index, (one, other) in enumerate(zip_longest(old, new)):
+            yield from differences(one, other, f"{path}[{index}]")
+    elif old != new:
+        sides = [f"{sign}{json.dumps(value)}" for sign, value in (("-", old), ("+", new)) if value is not None]
+        yield f"{path}: {' '.join(sides)}"
+
+
+def _quantity(text: object, default: Fraction | None) -> float | None:
+    value = default if text is None else parse_quantity(str(text))
+    return None if value is None else float(value)
+
+
+def _fingerprint(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _probe(data: Mapping[str, Any] | None) -> Probe | None:
+    """A probe as declared. The port is the pod's own whatever the manifest says, since that is where it listens."""
+    if data is None:
+        return None
+    timing: dict[str, Any] = {
+        "initial_delay": float(data.get("initialDelaySeconds") or 0),
+        "period": float(data.get("periodSeconds") or 0),
+        "timeout": float(data.get("timeoutSeconds") or 1),
+        "success_threshold": int(data.get("successThreshold") or 1),
+        "failure_threshold": int(data.get("failureThreshold") or 3),
+    }
+    if (get := data.get("httpGet")) is not None:
+        headers: Sequence[Mapping[str, str]] = get.get("httpHeaders") or ()
+        path = get.get("path") or "/"
+        return Probe(
+            path=path if path.startswith("/") else f"/{path}",
+            headers=tuple((header["name"], header.get("value", "")) for header in headers),
+            **timing,
+        )
+    if (command := (data.get("exec") or {}).get("command")) is not None:
+        return Probe(command=tuple(command), **timing)
+    return Probe(**timing)

@@ -1,0 +1,421 @@
+"""A client's connection to the route: HTTP/1.1 requests in, answers out, in order.
+
+Parsing is llhttp's (through httptools), strict: a message with two lengths, a length beside chunks, a bare line
+feed or a folded header is refused with 400 and the connection closed, and what goes on to a pod is written anew
+from the parsed message, so that two readings of one message cannot differ.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from email.utils import formatdate
+from typing import Any, Protocol
+
+import httptools
+
+from knative.local.proxy.exchange import Exchange, Headers, Upstream
+from knative.local.proxy.headers import HEAD_BYTES, RefusedError, read_request
+
+HEAD_FIELDS = 200
+TARGET_BYTES = 16 * 1024
+PIPELINED = 100  # requests that wait for the one before them
+HEAD_SECONDS = 10.0  # a head that takes longer is a slow loris
+IDLE_SECONDS = 120.0  # longer than the 90 s for which proxies reuse an idle connection
+LINGER_BYTES = 1 << 20  # of a body nobody wants, read so that the answer reaches its sender
+LINGER_SECONDS = 2.0
+# Half-closing and leaving look the same to a server. An answer that comes this soon still goes out.
+HALF_CLOSED_SECONDS = 0.5
+
+
+class Dispatcher(Protocol):
+    """Who answers the requests, and who sees the connections."""
+
+    connections: set[Inbound]
+
+    def dispatch(self, exchange: Exchange) -> None:
+        """Answer the exchange, now or later."""
+
+
+class Inbound(asyncio.Protocol):
+    """One connection of one client. Requests that come pipelined wait for the one before them."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport = None  # type: ignore[assignment]
+        self._parser: Any = httptools.HttpRequestParser(self)
+        self._peer = "127.0.0.1"
+        self._out: list[bytes] = []
+        self._current: Exchange | None = None
+        self._receiving: Exchange | None = None
+        self._backlog: deque[Exchange] = deque()
+        self._tunnel: Upstream | None = None
+        self._closing = False
+        self._half_closed = False
+        self._paused = 0
+        self._refusal: RefusedError | None = None
+        self._url = b""
+        self._raw: Headers = []
+        self._head_bytes = 0
+        self._in_head = True
+        self._between = 0  # bytes since the last piece of a body: chunk extensions and trailers
+        self._resumed_body = False
+        self._linger = 0
+        self._chunked_out = False
+        self.deadline = self._loop.time() + HEAD_SECONDS
+
+    # The connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember who it is."""
+        self._transport = transport  # type: ignore[assignment]
+        peer = transport.get_extra_info("peername")
+        if peer:
+            self._peer = peer[0]
+        self._dispatcher.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client went away: so do its requests."""
+        self._dispatcher.connections.discard(self)
+        self._closing = True
+        current, self._current = self._current, None
+        backlog, self._backlog = self._backlog, deque()
+        if self._tunnel is not None:
+            self._tunnel.cancel()
+        for exchange in (*backlog, *([current] if current is not None else [])):
+            exchange.client_gone()
+
+    def eof_received(self) -> bool:
+        """Half-closed, or gone: a short while shows which."""
+        if self._current is None:
+            return False
+        self._half_closed = True
+        if self._receiving is not None and not self._receiving.body_done:
+            return False  # the body can never be whole
+        self._loop.call_later(HALF_CLOSED_SECONDS, self._give_up)
+        return True
+
+    def _give_up(self) -> None:
+        if self._current is not None and self._tunnel is None and not self._current.status:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, or hand it on if the connection is a tunnel."""
+        if self._tunnel is not None:
+            self._tunnel.body(data)
+            return
+        if self._closing:
+            self._linger += len(data)
+            if self._linger > LINGER_BYTES:
+                self._transport.abort()
+            return
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._receiving is None and self._head_bytes == len(data):
+                self.deadline = self._loop.time() + HEAD_SECONDS
+        else:
+            self._between += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._switched(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse()
+        else:
+            if max(self._head_bytes, self._between) > HEAD_BYTES:
+                self._refusal = RefusedError(431, "request header fields too large")
+                self._refuse()
+
+    def _switched(self, rest: bytes) -> None:
+        """The parser stopped after a head that asks for another protocol."""
+        exchange = self._receiving
+        if exchange is None:
+            self._refuse()
+            return
+        self._parser = httptools.HttpRequestParser(self)
+        if exchange.upgrade is not None and not exchange.has_body:
+            exchange.body_done = False  # what follows is the tunnel's, once the pod agrees
+            if rest:
+                exchange.feed(rest)
+            return
+        # Not a protocol that is passed on: the message is an ordinary one, and its body follows.
+        length = b"content-length: %d" % (exchange.length or 0)
+        framing = b"transfer-encoding: chunked" if exchange.chunked else length
+        self._resumed_body = True
+        self.data_received(b"%s / HTTP/1.1\r\n%s\r\n\r\n%s" % (exchange.method, framing, rest))
+
+    def _refuse(self) -> None:
+        refusal = self._refusal or RefusedError(400, "bad request")
+        status, text = refusal.status, refusal.text
+        self._closing = True
+        if self._receiving is not None and not self._receiving.body_done:
+            # Its framing is broken: what has begun cannot be finished.
+            if self._receiving is self._current and not self._current.done and not self._current.status:
+                self._current.keep_alive = False
+                self._current.answer(status, text)
+                return
+            self._transport.abort()
+            return
+        refused = Exchange(self, b"GET", b"", [], keep_alive=False, peer=self._peer)
+        if self._current is None:
+            self._current = refused
+            refused.answer(status, text)
+        else:
+            self._transport.pause_reading()
+            refused.tag = text
+            refused.status = -status
+            self._backlog.append(refused)
+
+    # The parser's calls
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        self._raw = []
+        self._url = b""
+
+    def on_url(self, url: bytes) -> None:
+        """Collect the target, which may come in pieces."""
+        self._url += url
+        if len(self._url) > TARGET_BYTES:
+            self._refusal = RefusedError(414, "request target too long")
+            raise self._refusal
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Collect a header; a trailer is dropped."""
+        if not self._in_head:
+            return
+        self._raw.append((name, value))
+        if len(self._raw) > HEAD_FIELDS:
+            self._refusal = RefusedError(431, "too many request header fields")
+            raise self._refusal
+
+    def on_headers_complete(self) -> None:
+        """A head is whole: the exchange begins."""
+        if self._resumed_body:
+            return
+        if len(self._backlog) >= PIPELINED:
+            self._refusal = RefusedError(429, "too many requests in the pipeline")
+            raise self._refusal
+        parser = self._parser
+        exchange = self._read_head(parser.get_method(), parser.get_http_version(), parser.should_keep_alive())
+        self._in_head = False
+        self._head_bytes = 0
+        self._receiving = exchange
+        self.deadline = float("inf")
+        if self._current is None:
+            self._begin(exchange)
+        else:
+            self._backlog.append(exchange)
+            if len(self._backlog) == 1:
+                self._transport.pause_reading()
+
+    def _read_head(self, method: bytes, version: str, keep_alive: bool) -> Exchange:
+        try:
+            head = read_request(method, self._raw, version, len(self._url))
+        except RefusedError as refused:
+            self._refusal = refused
+            raise
+        return Exchange(
+            self,
+            method,
+            self._url,
+            head.headers,
+            host=head.host,
+            version=version,
+            keep_alive=keep_alive and not self._half_closed,
+            length=head.length,
+            chunked=head.chunked,
+            upgrade=head.upgrade,
+            peer=self._peer,
+        )
+
+    def on_body(self, chunk: bytes) -> None:
+        """Hand a piece of the body on."""
+        self._between = 0
+        if self._receiving is not None:
+            self._receiving.feed(chunk)
+
+    def on_message_complete(self) -> None:
+        """The request is whole, unless the parser is about to stop for another protocol."""
+        if self._resumed_body:
+            self._resumed_body = False
+        elif self._parser.should_upgrade():
+            return
+        receiving, self._receiving = self._receiving, None
+        self._in_head = True
+        self._head_bytes = self._between = 0
+        if receiving is not None:
+            receiving.feed_end()
+            if receiving is not self._current and receiving.done:
+                self._after(receiving)
+
+    # The answers
+
+    def _begin(self, exchange: Exchange) -> None:
+        self._current = exchange
+        self._dispatcher.dispatch(exchange)
+
+    def head(self, exchange: Exchange, status: int, reason: bytes, headers: Headers, length: int | None) -> None:
+        """Write the answer's head."""
+        out = [b"HTTP/1.1 %d %s\r\n" % (status, reason)]
+        dated = False
+        for name, value in headers:
+            out.append(b"%s: %s\r\n" % (name, value))
+            dated = dated or name == b"date"
+        if not dated:
+            out.append(b"date: %s\r\n" % formatdate(usegmt=True).encode())
+        bodiless = exchange.method == b"HEAD" or status in (204, 304)
+        self._chunked_out = False
+        if length is not None and status != 204:
+            out.append(b"content-length: %d\r\n" % length)
+        elif length is None and not bodiless:
+            if exchange.version == "1.1":
+                self._chunked_out = True
+                out.append(b"transfer-encoding: chunked\r\n")
+            else:
+                exchange.keep_alive = False
+        if not exchange.body_done and (status >= 400 or self._closing):
+            exchange.keep_alive = False
+        if not exchange.keep_alive:
+            out.append(b"connection: close\r\n")
+        elif exchange.version == "1.0":
+            out.append(b"connection: keep-alive\r\n")
+        out.append(b"\r\n")
+        self._out.append(b"".join(out))
+
+    def informational(self, exchange: Exchange, status: int, reason: bytes, headers: Headers) -> None:
+        """Write an interim answer; HTTP/1.0 has none."""
+        if exchange.version != "1.0":
+            lines = b"".join(b"%s: %s\r\n" % header for header in headers)
+            self._out.append(b"HTTP/1.1 %d %s\r\n%s\r\n" % (status, reason, lines))
+
+    def data(self, exchange: Exchange, chunk: bytes) -> None:
+        """Write a piece of the answer."""
+        if self._chunked_out:
+            self._out.append(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+        else:
+            self._out.append(chunk)
+
+    def end(self, exchange: Exchange) -> None:
+        """Write the answer's end, and turn to the next request."""
+        if self._chunked_out:
+            self._out.append(b"0\r\n\r\n")
+        self._chunked_out = False
+        self.flush()
+        self._after(exchange)
+
+    def _after(self, exchange: Exchange) -> None:
+        if exchange is self._current:
+            self._current = None
+        # What came whole before something that is refused is answered before it.
+        ending = self._closing and not self._backlog
+        if not exchange.keep_alive or ending or self._half_closed:
+            self._shut(exchange.body_done)
+            return
+        if not exchange.body_done:
+            # The answer is out before the whole body is in. What comes is read and dropped.
+            self._closing = True
+            self._shut(False)
+            return
+        if self._paused:
+            self.resume_body()
+        if self._backlog:
+            follower = self._backlog.popleft()
+            if not self._backlog:
+                self._transport.resume_reading()
+            if follower.status < 0:
+                status, text, follower.tag, follower.status = -follower.status, follower.tag or "", None, 0
+                self._current = follower
+                follower.answer(status, text)
+            else:
+                self._begin(follower)
+        else:
+            self.deadline = self._loop.time() + IDLE_SECONDS
+
+    def _shut(self, whole: bool) -> None:
+        self._closing = True
+        if whole or self._transport.is_closing():
+            self._transport.close()
+            return
+        # Closing with unread bytes resets the connection, and the client may lose the answer.
+        self._paused = 0
+        self._transport.resume_reading()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._loop.call_later(LINGER_SECONDS, self._transport.abort)
+
+    def abort(self, exchange: Exchange) -> None:
+        """Break off: the client sees a connection that ended before its message did."""
+        self.flush()
+        self._current = None
+        self._transport.abort()
+
+    def tunnel(self, exchange: Exchange, reason: bytes, headers: Headers) -> None:
+        """Answer 101; from here on bytes pass as they are."""
+        lines = b"".join(b"%s: %s\r\n" % header for header in headers)
+        self._out.append(b"HTTP/1.1 101 %s\r\nconnection: Upgrade\r\n%s\r\n" % (reason, lines))
+        self._tunnel = exchange.upstream
+        self._chunked_out = False
+
+    def flush(self) -> None:
+        """Write what has gathered in one call."""
+        out = self._out
+        if out:
+            self._out = []
+            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+
+    # Flow control
+
+    def pause_body(self) -> None:
+        """Stop reading: the pod is slower than the client."""
+        if not self._paused:
+            self._paused = 1
+            self._transport.pause_reading()
+
+    def resume_body(self) -> None:
+        """Read on."""
+        if self._paused:
+            self._paused = 0
+            if not self._backlog:
+                self._transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        """The client is slower than the pod."""
+        upstream = self._current.upstream if self._current is not None else None
+        if upstream is not None:
+            upstream.pause()
+
+    def resume_writing(self) -> None:
+        """The client takes more."""
+        upstream = self._current.upstream if self._current is not None else None
+        if upstream is not None:
+            upstream.resume()
+
+    # The dispatcher's calls
+
+    @property
+    def idle(self) -> bool:
+        """No request is under way."""
+        return self._current is None
+
+    def expire(self) -> None:
+        """The deadline is over: an idle connection is closed, a slow head is answered 408."""
+        if self._current is not None:
+            return
+        if self._head_bytes and not self._closing:
+            self._refusal = RefusedError(408, "request head took too long")
+            self._refuse()
+        else:
+            self._transport.close()
+
+    def close_when_idle(self) -> None:
+        """Take no further request on this connection."""
+        if self._current is None:
+            self._transport.close()
+        else:
+            self._current.keep_alive = False
+
+    def abort_now(self) -> None:
+        """Break the connection off."""
+        self._transport.abort()

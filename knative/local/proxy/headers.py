@@ -1,0 +1,139 @@
+"""What the head of a message means for the next hop: which lines go on, where the body ends, what is refused. Pure.
+
+Header lines are pairs of name and value as the parser gives them; those that go on have lower-case names.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from knative.local.proxy.exchange import HOP_BY_HOP, RESERVED, Headers
+
+HEAD_BYTES = 64 * 1024
+# RFC 3986, 3.2.2 and 3.2.3, in lower case: nothing that could end a quoted string or begin another part of a URL.
+AUTHORITY = re.compile(rb"[a-z0-9\-._~!$&'()*+,;=%:\[\]]*")
+_NOT_A_HEADER = frozenset({b"close", b"keep-alive", b"upgrade", b""})
+
+
+class RefusedError(ValueError):
+    """A request that is not passed on; status and text are the answer to it."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """A request's head.
+
+    Attributes:
+        headers: What goes on to the pod.
+        host: The authority, lower case.
+        length: Content-Length in bytes, or None.
+        chunked: Whether the body ends with its last chunk.
+        upgrade: ``websocket`` if that is asked for; no other protocol is passed on.
+    """
+
+    headers: Headers
+    host: bytes
+    length: int | None
+    chunked: bool
+    upgrade: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerHead:
+    """An answer's head; ``length`` is None where chunks or the connection's end tell the body's."""
+
+    headers: Headers
+    length: int | None
+    chunked: bool
+
+
+def read_request(method: bytes, lines: Headers, version: str, size: int = 0) -> RequestHead:
+    """Read a request's head.
+
+    Args:
+        method: Its method.
+        lines: Its header lines.
+        version: ``1.0`` or ``1.1``.
+        size: Bytes of the head beside the header lines.
+
+    Raises:
+        RefusedError: It is too large, or two servers could read it differently.
+    """
+    # The parser takes HTTP/0.9, which has no status and no headers to answer with.
+    if version not in ("1.0", "1.1"):
+        raise RefusedError(505, "HTTP version not supported")
+    host = b""
+    hosts = 0
+    length: int | None = None
+    chunked = False
+    upgrade = b""
+    options: set[bytes] = set()
+    headers: Headers = []
+    for name, value in lines:
+        size += len(name) + len(value) + 4
+        key = name.lower()
+        if key == b"host":
+            host = value.strip().lower()
+            hosts += 1
+        elif key == b"content-length":
+            length = int(value)
+        elif key == b"transfer-encoding":
+            if value.strip().lower() != b"chunked" or version == "1.0":
+                raise RefusedError(501, "transfer coding not supported")
+            chunked = True
+        elif key == b"upgrade":
+            upgrade = value.strip().lower()
+        elif key == b"connection":
+            options |= _options(value)
+        elif key not in HOP_BY_HOP and key not in RESERVED:
+            headers.append((key, value))
+    if size > HEAD_BYTES:
+        raise RefusedError(431, "request header fields too large")
+    if hosts > 1 or (hosts == 0 and version == "1.1"):
+        raise RefusedError(400, "one Host header is needed")
+    if not AUTHORITY.fullmatch(host):
+        raise RefusedError(400, "the Host header is not an authority")
+    if method == b"CONNECT":
+        raise RefusedError(405, "method not allowed")
+    return RequestHead(
+        headers=_without(headers, options),
+        host=host,
+        length=length,
+        chunked=chunked,
+        upgrade=upgrade if upgrade == b"websocket" and b"upgrade" in options else None,
+    )
+
+
+def read_answer(status: int, lines: Headers) -> AnswerHead:
+    """Read an answer's head."""
+    length: int | None = None
+    chunked = False
+    options: set[bytes] = set()
+    headers: Headers = []
+    for name, value in lines:
+        key = name.lower()
+        if key == b"content-length":
+            length = int(value)
+        elif key == b"transfer-encoding":
+            chunked = True
+        elif key == b"connection":
+            options |= _options(value)
+        elif key not in HOP_BY_HOP or (key == b"upgrade" and status == 101):
+            headers.append((key, value))
+    return AnswerHead(_without(headers, options), None if chunked else length, chunked)
+
+
+def _options(value: bytes) -> set[bytes]:
+    return {option.strip().lower() for option in value.split(b",")}
+
+
+def _without(headers: Headers, options: set[bytes]) -> Headers:
+    """Drop what the connection's options name: it was meant for this hop alone."""
+    named = options - _NOT_A_HEADER
+    return [header for header in headers if header[0] not in named] if named else headers

@@ -1,0 +1,4 @@
+"""Capacity plans for a load by formula and by simulation: `python -m loadtest.capacity`.
+
+Scenarios import its forecasts.
+"""

@@ -1,0 +1,100 @@
+"""The command: what it prints, in each format, and its exit status."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from knative.__main__ import main
+from knative.local.check.command import as_github, check
+from knative.local.manifests.findings import Finding, Level
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[3]
+REFUSED = str(HERE / "offending" / "numbers.yaml")
+WARNED = str(HERE / "offending" / "warnings-scaling.yaml")
+
+
+def run(capsys, *arguments):
+    status = main(["check", *arguments])
+    return status, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", sorted((HERE / "samples").glob("*.yaml")), ids=lambda path: path.stem)
+def test_documented_samples_are_taken(path):
+    report = check([str(path)])
+    assert report.objects >= 2
+    assert [str(finding) for finding in report.findings if finding.level is Level.ERROR] == []
+
+
+def test_our_own_manifests_pass_without_a_warning(capsys):
+    status, out = run(capsys, "--strict", str(ROOT / "knative"))
+    assert status == 0
+    assert out == "3 objects: 0 errors, 0 warnings\n"
+
+
+def test_text_is_one_line_a_finding_that_an_editor_can_follow(capsys):
+    status, out = run(capsys, REFUSED)
+    first = out.splitlines()[0]
+    path = "spec.template.spec.timeoutSeconds"
+    assert status == 1
+    assert first.startswith(f"{REFUSED}:11:7: error: Service/timeout: expected 0 <= 601 <= 600: {path} [refused]")
+    assert out.splitlines()[-1] == "3 objects: 3 errors, 0 warnings"
+
+
+def test_json_has_the_numbers_and_each_finding(capsys):
+    status, out = run(capsys, "--format", "json", REFUSED)
+    report = json.loads(out)
+    assert status == 1
+    assert (report["objects"], report["errors"], report["warnings"]) == (3, 3, 0)
+    assert report["findings"][0] == {
+        "file": REFUSED,
+        "line": 11,
+        "column": 7,
+        "level": "error",
+        "rule": "refused",
+        "object": "Service/timeout",
+        "message": "expected 0 <= 601 <= 600",
+        "paths": ["spec.template.spec.timeoutSeconds"],
+        "details": "",
+    }
+
+
+def test_github_annotations_name_file_line_and_title(capsys):
+    status, out = run(capsys, "--format", "github", REFUSED)
+    assert status == 1
+    assert out.splitlines()[0] == (
+        f"::error file={REFUSED},line=11,col=7,title=Service/timeout refused"
+        "::expected 0 <= 601 <= 600: spec.template.spec.timeoutSeconds"
+    )
+
+
+def test_github_annotations_escape_what_would_end_them():
+    finding = Finding("50 % off:\nno, really", level=Level.WARNING, rule="a,b", subject="Service/x")
+    report = check([]).__class__((finding,), 1)
+    assert as_github(report) == "::warning title=Service/x a%2Cb::50 %25 off:%0Ano, really"
+
+
+def test_warnings_fail_only_where_they_are_asked_to(capsys):
+    assert run(capsys, WARNED)[0] == 0
+    assert run(capsys, "--strict", WARNED)[0] == 1
+
+
+def test_a_rule_can_be_left_out_and_a_refusal_cannot(capsys):
+    _, out = run(capsys, "--ignore", "no-max-scale", WARNED)
+    assert "[no-max-scale]" not in out
+    assert "[two-pods-for-one]" in out
+    with pytest.raises(SystemExit) as exit_status:
+        main(["check", "--ignore", "refused", REFUSED])
+    assert exit_status.value.code == 2
+
+
+def test_a_file_that_is_not_there_is_an_error(capsys, tmp_path):
+    status, out = run(capsys, str(tmp_path / "nowhere.yaml"))
+    assert status == 1
+    assert "cannot read: No such file or directory" in out
+
+
+def test_every_mistake_of_a_file_is_found_in_one_run():
+    report = check([str(path) for path in sorted((HERE / "offending").glob("*.yaml"))])
+    assert len({finding.position.file for finding in report.findings}) == len(list((HERE / "offending").iterdir()))
