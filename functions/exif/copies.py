@@ -40,13 +40,13 @@ def _clean_of_event(data: bytes, _settings: Any) -> tuple[bytes, str]:
 
 
 def _date(said: str) -> datetime:
-    from functions.exif.writing import parse_date
+    from functions.exif.edit.fields import parse_date
 
     return parse_date(said)
 
 
 def _position(said: str) -> tuple[float, float, float | None]:
-    from functions.exif.writing import parse_position
+    from functions.exif.edit.fields import parse_position
 
     return parse_position(said)
 

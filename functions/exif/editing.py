@@ -1,4 +1,4 @@
-"""HTTP and events around `functions.exif.strip` and `functions.exif.writing`: clean copies, and fields set.
+"""HTTP and events around `functions.exif.strip` and `functions.exif.edit.set`: clean copies, and fields set.
 
 Imported with the first request for one; `functions.exif.copies` has its routes.
 """
@@ -13,7 +13,8 @@ from itertools import count
 from typing import Any
 from urllib.parse import quote
 
-from functions.exif import writing
+from functions.exif.edit import set as setting
+from functions.exif.edit.fields import Fields
 from functions.exif.media import SUFFIXES, ZIP
 from functions.exif.scan import scan
 from functions.exif.strip import DEFAULT_KEEP, FORMATS, Broken, NotClean, Stripped, Unsupported, strip
@@ -173,7 +174,7 @@ def _numbered(name: str) -> Iterator[str]:
 def set_fields(call: Call) -> Reply:
     """`POST /set`: the same picture with fields of its Exif written."""
     options = call.options
-    fields = writing.Fields(
+    fields = Fields(
         artist=options["artist"],
         copyright=options["copyright"],
         description=options["description"],
@@ -187,9 +188,9 @@ def set_fields(call: Call) -> Reply:
         )
     upload = call.upload()
     try:
-        result = writing.write(upload.data, fields)
+        result = setting.write(upload.data, fields)
     except Unsupported as error:
-        raise _refused(upload.data, str(error), writing.FORMATS) from None
+        raise _refused(upload.data, str(error), setting.FORMATS) from None
     except Broken as error:
         raise problems.unreadable_image(f"it cannot be written safely: {error}") from None
     headers = {"Content-Disposition": _attached(upload, result.media_type, "picture")}

@@ -10,7 +10,8 @@ from functions.exif.blocks import Block, Scan
 
 # Exiv2's file of metadata alone: JPEG's segments without a picture.
 EXV_SIGNATURE = b"\xff\x01Exiv2"
-EXIF_HEADER = b"Exif\0"
+# Some writers spell it in capitals or put up to four bytes before it, and readers accept both.
+EXIF_IDENTIFIER = re.compile(rb".{0,4}?Exif\0.", re.DOTALL | re.IGNORECASE)
 XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
 XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 ICC_HEADER = b"ICC_PROFILE\0"
@@ -111,8 +112,9 @@ class _Segments:
     def _app1(self, start: int, end: int) -> None:
         data = self.data
         # The second byte after "Exif" may be anything: Ricoh and others write other than two zeros.
-        if data.startswith(EXIF_HEADER, start, end):
-            start += 6
+        identifier = EXIF_IDENTIFIER.match(data, start, end)
+        if identifier is not None:
+            start = identifier.end()
             if self.exif and not data.startswith((b"II", b"MM"), start, end):
                 self.exif[-1] = (-1, self.exif[-1][1] + data[start:end])
             else:

@@ -8,8 +8,9 @@ import piexif
 from PIL import Image
 
 from functions.exif.answer import examine
+from functions.exif.edit.fields import Fields
+from functions.exif.edit.set import write
 from functions.exif.strip import strip
-from functions.exif.writing import Fields, write
 from tests.bench.harness import Bench
 from tests.functions.exif import made
 from tests.images import encoded

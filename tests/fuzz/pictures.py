@@ -119,11 +119,13 @@ def _presentable(headers: dict[str, str]) -> None:
 
 def write(data: bytes) -> None:
     """Set fields; what was written is read back, and writing again changes nothing but the copy's own bytes."""
-    from functions.exif import answer, writing
+    from functions.exif import answer
+    from functions.exif.edit.fields import Fields
+    from functions.exif.edit.set import write as set_fields
     from functions.exif.strip.edit import Unsupported
     from functions.exif.strip.layout import Broken
 
-    fields = writing.Fields(
+    fields = Fields(
         artist="Fuzz",
         description="Ünïcode",
         orientation=3,
@@ -131,13 +133,13 @@ def write(data: bytes) -> None:
         position=(48.1, -11.5, 520.0),
     )
     try:
-        written = writing.write(data, fields)
+        written = set_fields(data, fields)
     except (Unsupported, Broken):
         return
     assert all(warning.isascii() and warning.isprintable() for warning in written.warnings)
     assert answer.examine(written.data) is not None
     try:
-        again = writing.write(written.data, fields)
+        again = set_fields(written.data, fields)
     except (Unsupported, Broken):
         return
     assert abs(len(again.data) - len(written.data)) < 4096
@@ -153,20 +155,20 @@ def texts() -> Iterator[bytes]:
 
 def fields(data: bytes) -> None:
     """Parse what `POST /set` takes as dates and places."""
-    from functions.exif import writing
+    from functions.exif.edit import fields as parsing
 
     text = data.decode("utf-8", "replace")
     try:
-        taken = writing.parse_date(text)
+        taken = parsing.parse_date(text)
     except ValueError:
         pass
     else:
-        writing.block(writing.Fields(taken=taken))
+        parsing.block(parsing.Fields(taken=taken))
     try:
-        place = writing.parse_position(text)
+        place = parsing.parse_position(text)
     except ValueError:
         return
-    writing.block(writing.Fields(position=place))
+    parsing.block(parsing.Fields(position=place))
 
 
 def open_pixels(data: bytes) -> None:

@@ -11,7 +11,7 @@ from functions.exif.strip.edit import Edit
 from functions.exif.strip.layout import Broken
 from functions.exif.strip.segments import (
     COM,
-    EXIF_HEADER,
+    EXIF_IDENTIFIER,
     ICC_HEADER,
     MPF_HEADER,
     PHOTOSHOP_HEADER,
@@ -157,8 +157,8 @@ def _application(number: int, body: bytes, edit: Edit, mpf: bool) -> bytes | Non
         return _jfif(body, edit)
     if number == 0 and body.startswith(b"JFXX\0"):
         return body if edit.other("thumbnail", where, len(body), "JFIF extension, a thumbnail") else None
-    if number == 1 and body.startswith(EXIF_HEADER):
-        result = edit.exif(body[6:], where)
+    if number == 1 and (identifier := EXIF_IDENTIFIER.match(body)):
+        result = edit.exif(body[identifier.end() :], where)
         return None if result is None else b"Exif\0\0" + result
     if number == 1 and (body.startswith(XMP_HEADER) or any(mark in body[:128] for mark in XMP_MARKS)):
         # Some writers spell the header otherwise, or leave it out, and readers find the packet all the same.

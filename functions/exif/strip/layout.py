@@ -14,6 +14,8 @@ SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12:
 """Bytes of one value of each TIFF type; 129 is the UTF-8 of Exif 3.0."""
 
 SUB_IFDS, EXIF, GPS, INTEROP, GLOBAL = 0x014A, 0x8769, 0x8825, 0xA005, 0x0190
+POINTERS = {EXIF: "exif", GPS: "gps", INTEROP: "interop", SUB_IFDS: "image", GLOBAL: "image"}
+"""The kind of directory that an entry points to, by its tag."""
 # A real directory has at most a few hundred entries and a real scan at most thousands of pages.
 MAX_ENTRIES = 4096
 MAX_DIRECTORIES = 20_000
@@ -67,6 +69,7 @@ class Directory:
         entries: in file order, those of known type alone.
         end: of the directory, its link to the next one included.
         next: position of the next directory, 0 for none and for what is none.
+        links: whether the data hold the link to the next directory.
         children: directories that an entry points to, by the tag of the entry.
     """
 
@@ -75,6 +78,7 @@ class Directory:
     entries: list[Entry]
     end: int
     next: int
+    links: bool = True
     children: dict[int, list[Directory]] = field(default_factory=dict)
 
     def find(self, tag: int) -> Entry | None:
@@ -105,6 +109,7 @@ class Layout:
             raise Broken("no BigTIFF header")
         self.header = 16 if self.big else 8
         self.offset_format, self.offset_size = ("Q", 8) if self.big else ("I", 4)
+        self.nowhere = 2 ** (8 * self.offset_size) - 1
         self.count_format, self.count_size = ("Q", 8) if self.big else ("H", 2)
         self.entry_size = 20 if self.big else 12
         self._seen: set[int] = set()
@@ -176,11 +181,10 @@ class Layout:
             inside = type_ in SIZES and start + size <= end
             entries.append(Entry(at, tag, type_, number, start if inside else -1, size, inline))
         stop = after + self.offset_size if follows else after
-        directory = Directory(kind, position, entries, stop, link)
-        names = {EXIF: "exif", GPS: "gps", INTEROP: "interop", SUB_IFDS: "image", GLOBAL: "image"}
+        directory = Directory(kind, position, entries, stop, link, follows)
         for entry in entries:
-            if entry.tag in names and entry.kind in POINTER_TYPES and entry.count <= 1024:
-                children = [self._directory(place, names[entry.tag], depth + 1) for place in self.integers(entry)]
+            if entry.tag in POINTERS and entry.kind in POINTER_TYPES and entry.count <= 1024:
+                children = [self._directory(place, POINTERS[entry.tag], depth + 1) for place in self.integers(entry)]
                 found = [child for child in children if child is not None]
                 if found:
                     directory.children.setdefault(entry.tag, []).extend(found)

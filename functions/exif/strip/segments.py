@@ -15,7 +15,8 @@ from functions.exif.strip.layout import Broken
 SOI, EOI, SOS, COM = 0xD8, 0xD9, 0xDA, 0xFE
 STANDALONE = frozenset((0x01, *range(0xD0, 0xD9)))
 # What the segments of applications begin with.
-EXIF_HEADER = b"Exif\0"
+# Some writers spell it in capitals or put up to four bytes before it, and readers accept both.
+EXIF_IDENTIFIER = re.compile(rb".{0,4}?Exif\0.", re.DOTALL | re.IGNORECASE)
 XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
 XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 XMP_MARKS = (b"<x:xmpmeta", b"<?xpacket")
@@ -38,11 +39,13 @@ class Segment(NamedTuple):
         marker: second byte of the marker.
         body: without marker and length.
         scan: entropy-coded data after an SOS, up to the next marker.
+        position: of the marker in the file that was read.
     """
 
     marker: int
     body: bytes
     scan: bytes = b""
+    position: int = 0
 
     def encode(self) -> bytes:
         """The bytes in the file."""
@@ -74,7 +77,7 @@ def read(data: bytes, start: int = 0) -> tuple[list[Segment], int]:
             position += len(block) - len(rest) - (1 if rest else 0) if rest else len(block)
         if position < 0 or position >= end - 1:
             break
-        marker = data[position + 1]
+        first, marker = position, data[position + 1]
         if marker == EOI:
             segments.append(Segment(EOI, b""))
             return segments, position + 2
@@ -95,9 +98,9 @@ def read(data: bytes, start: int = 0) -> tuple[list[Segment], int]:
         if marker == SOS:
             scans += 1
             position = _end_of_scan(data, stop)
-            segments.append(Segment(SOS, body, data[stop:position]))
+            segments.append(Segment(SOS, body, data[stop:position], first))
         else:
-            segments.append(Segment(marker, body))
+            segments.append(Segment(marker, body, b"", first))
             position = stop
     else:
         raise Broken(f"more than {MAX_SEGMENTS:,} segments")

@@ -1,4 +1,4 @@
-"""New entries in a TIFF structure whose old values must not move: an Exif block, or a whole file."""
+"""Add entries to a TIFF structure whose old values must not move: an Exif block, or a whole file."""
 
 from __future__ import annotations
 
@@ -7,20 +7,32 @@ from struct import pack, pack_into
 
 from functions.exif.strip import tiff
 from functions.exif.strip.exifblock import Values
-from functions.exif.strip.layout import EXIF, GPS, Broken, Directory, Layout, Span, wipe
+from functions.exif.strip.layout import (
+    EXIF,
+    GPS,
+    MAX_ENTRIES,
+    POINTERS,
+    SIZES,
+    Broken,
+    Directory,
+    Entry,
+    Layout,
+    Span,
+    wipe,
+)
 
 # Bytes of one number of each TIFF type, for a change of byte order: rationals are two of four.
 UNITS = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 
 
 def graft(data: bytes, addition: bytes, new_place: bool, stale: Collection[int] = ()) -> bytes:
-    """A TIFF structure with the entries of another one added to its own or in their place.
+    """Add the entries of one TIFF structure to another, or replace those of the same tags.
 
     Args:
         data: the structure, an Exif block or a whole file.
         addition: a structure that piexif built.
-        new_place: whether the old position goes altogether, so that no stale direction or time stays beside the new.
-        stale: tags of the Exif directory that go unless they are added anew.
+        new_place: whether the old GPS directory is removed, so that no stale direction or time remains.
+        stale: tags of the Exif directory that are removed unless they are added.
 
     Raises:
         Broken: no structure, or one whose first directory cannot be read.
@@ -29,6 +41,10 @@ def graft(data: bytes, addition: bytes, new_place: bool, stale: Collection[int] 
     if not layout.images:
         raise Broken("its Exif cannot be read")
     first = layout.images[0]
+    if not first.children.get(EXIF) and any(entry.tag == EXIF for entry in first.entries):
+        raise Broken("its Exif directory cannot be read")
+    if sum(entry.tag == EXIF for entry in first.entries) > 1:
+        raise Broken("it has several Exif directories")
     values = {directory.kind: _values(new, directory, layout.order) for directory in new.walk()}
     out = bytearray(data)
     gone: list[Span] = []
@@ -50,9 +66,9 @@ def graft(data: bytes, addition: bytes, new_place: bool, stale: Collection[int] 
     place = _append(layout, out, first, changed[0][1])
     gone += [(first.position, first.end), *_outer(first, changed[0][1])]
     pack_into(layout.order + layout.offset_format, out, layout.header - layout.offset_size, place)
-    result = bytes(out)
-    # What stays is what the new structure refers to; of the old one, the replaced parts become zero.
-    final = Layout(result)
+    _pin(layout, out)
+    # The new structure's parts stay; the replaced parts of the old one become zero.
+    final = Layout(bytes(out))
     kept: list[Span] = [(0, final.header)]
     for directory in final.walk():
         kept += [(directory.position, directory.end), *_outer(directory)]
@@ -60,6 +76,26 @@ def graft(data: bytes, addition: bytes, new_place: bool, stale: Collection[int] 
             kept += tiff.pixels(final, directory)[0]
     wipe(out, gone, kept)
     return bytes(out)
+
+
+def _pin(layout: Layout, out: bytearray) -> None:
+    """Keep what lies outside the data outside: an offset behind the old end may be inside the longer data."""
+    for directory in layout.walk():
+        for entry in directory.entries:
+            if _leads_outside(layout, entry):
+                place = entry.position + layout.entry_size - layout.offset_size
+                pack_into(layout.order + layout.offset_format, out, place, layout.nowhere)
+    last = layout.images[-1]
+    if not last.next and last.links:
+        pack_into(layout.order + layout.offset_format, out, last.end - layout.offset_size, 0)
+
+
+def _leads_outside(layout: Layout, entry: Entry) -> bool:
+    """Whether a value, or the directory that an entry points to, is outside the data."""
+    if entry.start < 0:
+        return entry.kind in SIZES
+    pointer = entry.tag in POINTERS and entry.inline and entry.count == 1
+    return pointer and any(place >= len(layout.data) for place in layout.integers(entry))
 
 
 def _values(layout: Layout, directory: Directory, order: str) -> Values:
@@ -92,22 +128,33 @@ def _append(
     Returns:
         Its position.
     """
-    order, entries = layout.order, dict[int, bytes]()
+    order = layout.order
+    entries: list[tuple[int, bytes]] = []
+    # Readers give up a directory at an entry without a valid type or value: such entries come last.
+    broken: list[bytes] = []
     for entry in old.entries if old else []:
-        if entry.tag in dropped:
+        if entry.tag in dropped or entry.tag in values:
             continue
-        entries.setdefault(entry.tag, bytes(layout.data[entry.position : entry.position + layout.entry_size]))
+        raw = bytes(layout.data[entry.position : entry.position + layout.entry_size])
+        if entry.kind not in SIZES:
+            broken.append(raw if raw.strip(b"\0") else b"")
+        elif _leads_outside(layout, entry):
+            broken.append(raw[: -layout.offset_size] + pack(order + layout.offset_format, layout.nowhere))
+        else:
+            entries.append((entry.tag, raw))
     for tag, (kind, count, raw) in values.items():
         if len(raw) <= layout.offset_size:
             value = raw.ljust(layout.offset_size, b"\0")
         else:
             value = pack(order + layout.offset_format, len(out))
             out += raw + bytes(len(raw) & 1)
-        entries[tag] = pack(order + ("HHQ" if layout.big else "HHI"), tag, kind, count) + value
-    position = len(out)
-    out += pack(order + layout.count_format, len(entries))
-    out += b"".join(entries[tag] for tag in sorted(entries))
+        entries.append((tag, pack(order + ("HHQ" if layout.big else "HHI"), tag, kind, count) + value))
+    body = b"".join(raw for _, raw in sorted(entries, key=lambda one: one[0])) + b"".join(broken)
+    position, number = len(out), len(body) // layout.entry_size
+    out += pack(order + layout.count_format, number) + body
     out += pack(order + layout.offset_format, old.next if old else 0)
-    if position + len(entries) * layout.entry_size >= 2**32:
+    if number > MAX_ENTRIES:
+        raise Broken(f"a directory would have {number:,} entries; the limit is {MAX_ENTRIES:,}")
+    if len(out) >= layout.nowhere:
         raise Broken("it has no room for more")
     return position
