@@ -46,7 +46,7 @@ def add_parser(subparsers: Any) -> None:
         type=address,
         default=os.environ.get("PIXELAMP_URL", DEFAULT_URL),
         metavar="URL",
-        help="broker or function; an engine without a path is its broker (PIXELAMP_URL; default: %(default)s)",
+        help="broker or function; an engine's address alone means its broker (PIXELAMP_URL; default: %(default)s)",
     )
     parser.add_argument("--type", default=UPLOADED, help="type of the events (default: %(default)s)")
     parser.add_argument(
@@ -58,9 +58,24 @@ def add_parser(subparsers: Any) -> None:
 
 
 def address(text: str) -> str:
-    """Where events go: a URL without a path is an engine, whose broker is meant."""
+    """Return the URL that events go to.
+
+    An engine's own address (localhost or an IP address) without a path means its broker. A host name with dots is a
+    Service's, such as `exif.default.example.com`, and is used as it is.
+    """
     url = arguments.url(text)
-    return url.rstrip("/") + BROKER if urlsplit(url).path in ("", "/") else url
+    parts = urlsplit(url)
+    return url.rstrip("/") + BROKER if parts.path in ("", "/") and _is_engine(parts.hostname or "") else url
+
+
+def _is_engine(host: str) -> bool:
+    import ipaddress
+
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return "." not in host.rstrip(".")
+    return True
 
 
 def run(options: argparse.Namespace) -> int:

@@ -128,6 +128,12 @@ def test_private_stress_is_private_and_the_others_are_not():
     assert labels == {"stress": "cluster-local", "exif": None, "histogram": None}
 
 
+@pytest.mark.parametrize("folder", [KNATIVE, KNATIVE / "eventing", *OVERLAYS.values()], ids=lambda path: path.name)
+def test_no_answer_of_a_service_is_cut_off_behind_the_activator(folder):
+    for service in services(folder).values():
+        assert template(service)["metadata"]["annotations"]["features.knative.dev/http-full-duplex"] == "Enabled"
+
+
 def test_hpa_is_pixelscans_autoscaler():
     for service in services(OVERLAYS["hpa"]).values():
         assert template(service)["metadata"]["annotations"] == {
@@ -136,6 +142,7 @@ def test_hpa_is_pixelscans_autoscaler():
             f"{AUTOSCALING}target": "50",
             f"{AUTOSCALING}min-scale": "1",
             f"{AUTOSCALING}max-scale": "6",
+            "features.knative.dev/http-full-duplex": "Enabled",
         }
         resources = container(service)["resources"]
         assert resources["requests"]["cpu"] == resources["limits"]["cpu"]

@@ -84,7 +84,7 @@ def test_the_pod_fits_the_restricted_profile(name):
 @each
 def test_the_autoscaler_is_told_and_bounded(name):
     given = template(name)["metadata"]["annotations"]
-    assert set(given) <= {item.key for item in ANNOTATIONS}
+    assert set(given) <= {item.key for item in ANNOTATIONS} | {"features.knative.dev/http-full-duplex"}
     assert given[f"{AUTOSCALING}class"] == "kpa.autoscaling.knative.dev"
     assert given[f"{AUTOSCALING}metric"] == "concurrency"
     assert given[f"{AUTOSCALING}min-scale"] == "0"

@@ -49,7 +49,9 @@ def as_text(report: Report) -> str:
         first, *rest = str(finding).split("\n")
         lines += [f"{first} [{finding.rule}]", *(f"    {line}" for line in rest)]
     errors, warnings = report.count(Level.ERROR), report.count(Level.WARNING)
-    lines.append(f"{_plural(report.objects, 'object')}: {_plural(errors, 'error')}, {_plural(warnings, 'warning')}")
+    last = f"{_plural(report.objects, 'object')}: {_plural(errors, 'error')}, {_plural(warnings, 'warning')}"
+    notes = report.count(Level.NOTE)
+    lines.append(f"{last}, {_plural(notes, 'note')}" if notes else last)
     return "\n".join(lines)
 
 
@@ -64,6 +66,7 @@ def as_json(report: Report) -> str:
             "objects": report.objects,
             "errors": report.count(Level.ERROR),
             "warnings": report.count(Level.WARNING),
+            "notes": report.count(Level.NOTE),
             "findings": [_plain(finding) for finding in report.findings],
         },
         indent=2,
@@ -95,7 +98,8 @@ def as_github(report: Report) -> str:
             place = finding.position
             fields = {"file": place.file, "line": str(place.line), "col": str(place.column), **fields}
         shown = ",".join(f"{key}={_escaped(value, ':,')}" for key, value in fields.items())
-        lines.append(f"::{finding.level.value} {shown}::{_escaped(finding.text)}")
+        command = "notice" if finding.level is Level.NOTE else finding.level.value
+        lines.append(f"::{command} {shown}::{_escaped(finding.text)}")
     return "\n".join(lines)
 
 
@@ -135,5 +139,5 @@ def run(arguments: argparse.Namespace) -> int:
     shown = FORMATS[arguments.format](report)
     if shown:
         sys.stdout.write(shown + "\n")
-    failed = report.findings if arguments.strict else report.count(Level.ERROR)
+    failed = report.count(Level.ERROR) + (report.count(Level.WARNING) if arguments.strict else 0)
     return 1 if failed else 0

@@ -19,6 +19,7 @@ from knative.local.manifests.findings import Finding, Level, Path
 from knative.local.manifests.resources import EVENTING, FLOWS, SERVING, Manifests, Resource
 
 VISIBILITY = "networking.knative.dev/visibility"
+FULL_DUPLEX = "features.knative.dev/http-full-duplex"
 BROKER_CLASS = "eventing.knative.dev/broker.class"
 _BROKER_CLASSES = ("MTChannelBasedBroker", "Kafka", "KafkaNamespaced", "RabbitMQBroker")
 _TEMPLATE_ANNOTATIONS = (
@@ -30,7 +31,7 @@ _TEMPLATE_ANNOTATIONS = (
     "queue.sidecar.serving.knative.dev/resourcePercentage",
     "serving.knative.dev/no-gc",
     "features.knative.dev/queueproxy-podinfo",
-    "features.knative.dev/http-full-duplex",
+    FULL_DUPLEX,
 )
 _SERVICE_ANNOTATIONS = (
     *serving_rules.NETWORKING_ANNOTATIONS,
@@ -45,6 +46,7 @@ RULES = (
     "broker-class",
     "deprecated",
     "filter-overridden",
+    "full-duplex",
     "insecure-default",
     "latest-image",
     "limit-without-request",
@@ -96,6 +98,7 @@ def _service(data: Data, config: AutoscalerConfig, accounts: set[str]) -> Iterat
         *_scaling(inner, template.get("spec", {}), config),
         *_revision(template.get("spec", {}), accounts),
         *_deprecated(inner),
+        *_full_duplex(inner, template.get("spec", {})),
     ):
         yield finding.below("spec", "template")
 
@@ -226,6 +229,20 @@ def _deprecated(annotations: Data) -> Iterator[Finding]:
             )
             message += "explicitly set resource values per service"
             yield _warn("deprecated", message, ("metadata", "annotations", name))
+
+
+def _full_duplex(annotations: Data, spec: Data) -> Iterator[Finding]:
+    """An HTTP/1 Service without full duplex: the activator then cuts some answers short (knative/serving#12387)."""
+    ports = [port for container in spec.get("containers", []) for port in container.get("ports", [])]
+    if any(port.get("name") == "h2c" for port in ports):
+        return
+    message = f'without {FULL_DUPLEX}: "Enabled" answers over 4 KiB to POSTs may be cut off behind the activator'
+    value = annotations.get(FULL_DUPLEX)
+    path: Path = ("metadata", "annotations")
+    if value is None:
+        yield Finding(message, (path,), level=Level.NOTE, rule="full-duplex")
+    elif value.lower() not in {"enabled", "disabled"}:
+        yield _warn("full-duplex", f'"{value}" has no effect: {message}', (*path, FULL_DUPLEX))
 
 
 def _eventing(resource: Resource) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ class Level(StrEnum):
 
     ERROR = "error"  # Knative refuses the object
     WARNING = "warning"  # Knative takes the object, and it is probably not what was meant
+    NOTE = "note"  # worth considering; never a failure
 
 
 @dataclass(frozen=True, order=True)

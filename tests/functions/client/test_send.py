@@ -289,8 +289,13 @@ def test_lines(happening, words):
         ("http://127.0.0.1:8080/", "http://127.0.0.1:8080/_knative/broker/default/images"),
         ("http://127.0.0.1:8080/exif", "http://127.0.0.1:8080/exif"),
         ("127.0.0.1:8080", "http://127.0.0.1:8080/_knative/broker/default/images"),
+        ("localhost:8080", "http://localhost:8080/_knative/broker/default/images"),
+        ("http://[::1]:8080", "http://[::1]:8080/_knative/broker/default/images"),
+        ("http://exif.default.example.com", "http://exif.default.example.com"),
+        ("http://exif.default.127.0.0.1.sslip.io/", "http://exif.default.127.0.0.1.sslip.io/"),
+        ("http://exif.default.localhost:8080", "http://exif.default.localhost:8080"),
         ("http://broker.example/default/photos", "http://broker.example/default/photos"),
     ],
 )
-def test_an_engine_without_a_path_is_its_broker(given: str, meant: str) -> None:
+def test_an_engines_address_without_a_path_is_its_broker(given: str, meant: str) -> None:
     assert send.address(given) == meant

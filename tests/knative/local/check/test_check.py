@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from knative.__main__ import main
-from knative.local.check.command import as_github, check
+from knative.local.check.command import Report, as_github, check
 from knative.local.manifests.findings import Finding, Level
 
 HERE = Path(__file__).parent
@@ -39,7 +39,7 @@ def test_text_is_one_line_a_finding_that_an_editor_can_follow(capsys):
     path = "spec.template.spec.timeoutSeconds"
     assert status == 1
     assert first.startswith(f"{REFUSED}:11:7: error: Service/timeout: expected 0 <= 601 <= 600: {path} [refused]")
-    assert out.splitlines()[-1] == "3 objects: 3 errors, 0 warnings"
+    assert out.splitlines()[-1] == "3 objects: 3 errors, 0 warnings, 3 notes"
 
 
 def test_json_has_the_numbers_and_each_finding(capsys):
@@ -78,6 +78,14 @@ def test_github_annotations_escape_what_would_end_them():
 def test_warnings_fail_only_where_they_are_asked_to(capsys):
     assert run(capsys, WARNED)[0] == 0
     assert run(capsys, "--strict", WARNED)[0] == 1
+
+
+def test_notes_are_counted_and_fail_nothing(capsys):
+    status, out = run(capsys, "--strict", "--ignore", "twice", str(HERE / "offending" / "notes-duplex.yaml"))
+    assert status == 1  # for the one warning
+    assert out.splitlines()[-1] == "7 objects: 0 errors, 1 warning, 2 notes"
+    only_notes = Report((Finding("x", level=Level.NOTE, rule="full-duplex"),), 1)
+    assert as_github(only_notes).startswith("::notice title=full-duplex::")
 
 
 def test_a_rule_can_be_left_out_and_a_refusal_cannot(capsys):
