@@ -1,0 +1,72 @@
+"""Containers of pictures as parts: one reader and one writer for each format.
+
+A reader divides a file into parts that, joined, are the file; a writer makes a file of changed parts. Any package of
+the functions may import this one; it imports nothing of the project but its own modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+
+from functions.kit.containers.packing import ContainerError, Packing
+from functions.kit.containers.parts import METADATA, Changes, Document, Kind, Part
+from functions.kit.containers.sniff import Format, sniff
+from functions.kit.containers.source import Buffer, Source, Span, sparse
+
+__all__ = [
+    "METADATA",
+    "Buffer",
+    "Changes",
+    "ContainerError",
+    "Document",
+    "Format",
+    "Kind",
+    "Packing",
+    "Part",
+    "Source",
+    "Span",
+    "read",
+    "sniff",
+    "sparse",
+    "write",
+]
+
+
+READERS = frozenset(("jpeg", "png", "webp"))
+
+
+def read(source: Source | Buffer) -> Document | None:
+    """Divide a file into parts; None where it is no picture of a format that has a reader.
+
+    Args:
+        source: the file; its bytes decide the format.
+    """
+    if not isinstance(source, Source):
+        source = Source(source)
+    found = sniff(source.data)
+    if found is None or found.reader not in READERS:
+        return None
+    document: Document = import_module(f"functions.kit.containers.{found.reader}").read(source)
+    document.reader = found.reader
+    return document
+
+
+def write(document: Document, changes: Changes, added: Mapping[Kind, bytes] | None = None) -> bytes:
+    """The file with some parts changed; sizes, offsets and checksums follow. Without changes it is the file itself.
+
+    Args:
+        document: as `read` returned it.
+        changes: new content of parts; None drops a part.
+        added: content of blocks that the file does not have, by kind.
+
+    Raises:
+        ContainerError: the file is broken, or its format cannot hold the changes.
+    """
+    if document.broken:
+        raise ContainerError(document.broken)
+    if not changes and not added:
+        return document.source.read(0, document.source.size)
+    writer = import_module(f"functions.kit.containers.{document.reader}")
+    result: bytes = writer.write(document, changes, added or {})
+    return result

@@ -1,0 +1,165 @@
+"""The format of a file by its first bytes: what is read, what is decoded, and what has a name to be refused by."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from functions.kit.containers.source import Buffer
+
+# Junk before a JPEG's first marker is passed over up to here.
+MAX_JUNK = 128 * 1024
+
+
+class Format(NamedTuple):
+    """A format of files.
+
+    Args:
+        name: as people call it, such as `JPEG` or `Canon raw`.
+        reader: module of this package that reads it; empty for none.
+    """
+
+    name: str
+    reader: str = ""
+
+
+_PREFIXES = (
+    (b"\xff\xd8\xff", Format("JPEG", "jpeg")),
+    (b"\x89PNG\r\n\x1a\n", Format("PNG", "png")),
+    (b"GIF87a", Format("GIF", "gif")),
+    (b"GIF89a", Format("GIF", "gif")),
+    (b"II*\0", Format("TIFF", "tiff")),
+    (b"MM\0*", Format("TIFF", "tiff")),
+    (b"II+\0", Format("TIFF", "tiff")),
+    (b"MM\0+", Format("TIFF", "tiff")),
+    (b"IIU\0", Format("Panasonic raw", "tiff")),
+    (b"IIRO", Format("Olympus raw", "tiff")),
+    (b"IIRS", Format("Olympus raw", "tiff")),
+    (b"MMOR", Format("Olympus raw", "tiff")),
+    (b"II\xbc\x01", Format("JPEG XR", "tiff")),
+    (b"\xff\x01Exiv2", Format("EXV", "jpeg")),
+    (b"8BPS", Format("Photoshop", "psd")),
+    (b"FUJIFILMCCD-RAW", Format("Fujifilm raw", "raf")),
+    (b"\0MRM", Format("Minolta raw", "mrw")),
+    (b"\0MRI", Format("Minolta raw", "mrw")),
+    (b"FOVb", Format("Sigma raw", "x3f")),
+    (b"\xff\x0a", Format("JPEG XL", "jxl")),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", Format("JPEG XL", "jxl")),
+    (b"\xff\x4f\xff\x51", Format("JPEG 2000", "jp2")),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", Format("JPEG 2000", "jp2")),
+    (b"\0\0\x01\0", Format("ICO")),
+    (b"%PDF-", Format("PDF")),
+    (b"%!PS", Format("PostScript")),
+    (b"\xc5\xd0\xd3\xc6", Format("EPS")),
+    (b"v/1\x01", Format("OpenEXR")),
+    (b"#?RADIANCE", Format("Radiance HDR")),
+    (b"qoif", Format("QOI")),
+    (b"DDS ", Format("DDS")),
+    (b"icns", Format("ICNS")),
+    (b"AT&TFORM", Format("DjVu")),
+    (b"SIMPLE  =", Format("FITS")),
+    (b"BPG\xfb", Format("BPG")),
+    (b"FLIF", Format("FLIF")),
+    (b"\xd7\xcd\xc6\x9a", Format("WMF")),
+    (b"gimp xcf", Format("GIMP")),
+    (b"PK\3\4", Format("ZIP")),
+    (b"OggS", Format("Ogg")),
+    (b"ID3", Format("MP3")),
+    (b"\x1aE\xdf\xa3", Format("Matroska")),
+    (b"\x1f\x8b", Format("gzip")),
+    (b"\xd0\xcf\x11\xe0", Format("OLE")),
+)
+
+# Format and media type by brand. A still's own brand says more than the structural ones.
+BRANDS = {
+    b"avif": ("AVIF", "image/avif"),
+    b"avis": ("AVIF", "image/avif"),
+    b"avio": ("AVIF", "image/avif"),
+    b"heic": ("HEIC", "image/heic"),
+    b"heix": ("HEIC", "image/heic"),
+    b"heim": ("HEIC", "image/heic"),
+    b"heis": ("HEIC", "image/heic"),
+    b"hevc": ("HEIC", "image/heic-sequence"),
+    b"hevx": ("HEIC", "image/heic-sequence"),
+    b"hevm": ("HEIC", "image/heic-sequence"),
+    b"hevs": ("HEIC", "image/heic-sequence"),
+    b"mif1": ("HEIF", "image/heif"),
+    b"mif2": ("HEIF", "image/heif"),
+    b"mif3": ("HEIF", "image/heif"),
+    b"miaf": ("HEIF", "image/heif"),
+    b"msf1": ("HEIF", "image/heif-sequence"),
+    b"crx ": ("CR3", "image/x-canon-cr3"),
+    b"jp2 ": ("JP2", "image/jp2"),
+    b"jpx ": ("JPX", "image/jpx"),
+    b"jpm ": ("JPM", "image/jpm"),
+    b"jxl ": ("JXL", "image/jxl"),
+}
+STRUCTURAL = frozenset((b"mif1", b"mif2", b"mif3", b"miaf", b"msf1"))
+_NAMES = {"CR3": Format("Canon raw", "isobmff"), "JXL": Format("JPEG XL", "jxl")}
+_NAMES |= dict.fromkeys(("JP2", "JPX", "JPM"), Format("JPEG 2000", "jp2"))
+_BMP_HEADERS = frozenset((12, 16, 40, 52, 56, 64, 108, 124))
+_SVG = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*(?:<svg|<\?xml.{0,900}<svg)", re.DOTALL)
+
+
+def brands(data: Buffer) -> list[bytes]:
+    """Major and compatible brands of a file that begins with a `ftyp` box; empty for any other."""
+    if data[4:8] != b"ftyp":
+        return []
+    end = min(int.from_bytes(data[:4], "big"), 256)
+    # The minor version stands where a further brand would: a reader that writes no type there is read all the same.
+    return [bytes(data[8:12]), *(bytes(data[at : at + 4]) for at in range(16, end - 3, 4))]
+
+
+def brand(data: Buffer) -> tuple[str, str] | None:
+    """Format and media type by the brands of a file; None where none is known."""
+    known = [name for name in brands(data) if name in BRANDS]
+    named = next((name for name in known if name not in STRUCTURAL), known[0] if known else b"")
+    # The minor version of a minimized image names its codec (ISO/IEC 23008-12, annex on MinimizedImageBox).
+    if named == b"mif3" and bytes(data[12:16]) in BRANDS:
+        named = bytes(data[12:16])
+    return BRANDS.get(named)
+
+
+def sniff(data: Buffer) -> Format | None:
+    """The format that a file begins like, or None.
+
+    Args:
+        data: the file; its first 128 KiB are looked at, and its last bytes for a Targa.
+    """
+    head = data[:1024]
+    for prefix, found in _PREFIXES:
+        if head.startswith(prefix):
+            return Format("Canon raw", "tiff") if found.name == "TIFF" and head[8:10] == b"CR" else found
+    if head[4:8] == b"ftyp":
+        known = brand(head)
+        if known is None:
+            return Format(f"ISO media of brand {head[8:12].decode('ascii', 'replace')!r}")
+        return _NAMES.get(known[0]) or Format(known[0], "isobmff")
+    return _weaker(head) or _last(data)
+
+
+def _weaker(head: bytes) -> Format | None:
+    """Formats that two to four letters are thin evidence of, so that the fields behind them have to make sense."""
+    if head[:4] == b"RIFF":
+        return Format("WebP", "webp") if head[8:12] == b"WEBP" else Format("RIFF")
+    if head[4:8] in (b"jP  ", b"JXL "):
+        return Format("JPEG XL", "jxl") if head[4:8] == b"JXL " else Format("JPEG 2000", "jp2")
+    if head[6:14] in (b"HEAPCCDR", b"HEAPJPGM") and head[:2] in (b"II", b"MM"):
+        return Format("Canon raw", "crw")
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
+        return Format("BMP", "bmp")
+    if head[:1] == b"P" and head[1:2] in {b"1", b"2", b"3", b"4", b"5", b"6", b"f"} and head[2:3].isspace():
+        return Format("PNM")
+    # A cursor holds at least one; with none this is how a Targa begins, whose only mark stands at its end.
+    if head[:4] == b"\0\0\2\0" and any(head[4:6]):
+        return Format("Windows cursor")
+    return Format("SVG") if _SVG.match(head) else None
+
+
+def _last(data: Buffer) -> Format | None:
+    """A Targa by its end, or a JPEG behind junk, which is no text."""
+    if data[-18:] == b"TRUEVISION-XFILE.\0":
+        return Format("Targa")
+    if data[:4] != b"\0\0\2\0" and not data[:64].isascii() and b"\xff\xd8\xff" in data[:MAX_JUNK]:
+        return Format("JPEG", "jpeg")
+    return None

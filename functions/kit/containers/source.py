@@ -1,0 +1,84 @@
+"""The bytes of a file: all of them, or the windows of it that are held."""
+
+from __future__ import annotations
+
+import mmap
+import re
+from typing import NamedTuple
+
+Buffer = bytes | mmap.mmap
+
+
+class Span(NamedTuple):
+    """The bytes from `start` up to `end`."""
+
+    start: int
+    end: int
+
+
+class Source:
+    """A file that may be held in part.
+
+    Args:
+        data: the whole file; or a buffer of its size in which what is not held reads as zeros.
+        holes: what is not held, in order.
+    """
+
+    __slots__ = ("data", "holes", "missing", "size")
+
+    def __init__(self, data: Buffer, holes: tuple[Span, ...] = ()) -> None:
+        self.data = data
+        self.size = len(data)
+        self.holes = holes
+        # What a reader wanted and is not held.
+        self.missing: list[Span] = []
+
+    def held(self, start: int, end: int) -> bool:
+        """Whether all bytes between two positions are there; what is not held of them is noted in `missing`."""
+        whole = True
+        for hole in self.holes:
+            low, high = max(start, hole.start), min(end, hole.end)
+            if low < high:
+                whole = False
+                if len(self.missing) < 1024 and Span(low, high) not in self.missing:
+                    self.missing.append(Span(low, high))
+        return whole and end <= self.size
+
+    def read(self, start: int, end: int) -> bytes:
+        """The bytes between two positions, fewer at the end of the file; none where they are not all held."""
+        if self.holes and not self.held(start, min(end, self.size)):
+            return b""
+        return self.data[start:end]
+
+    def search(self, pattern: re.Pattern[bytes], start: int, end: int) -> re.Match[bytes] | None:
+        """The first match between two positions, in what is held."""
+        for hole in self.holes:
+            if hole.end > start and hole.start < end:
+                found = pattern.search(self.data, start, max(start, hole.start))
+                if found is not None:
+                    return found
+                start = min(hole.end, end)
+        return pattern.search(self.data, start, end)
+
+    def startswith(self, prefix: bytes, start: int) -> bool:
+        """Whether the bytes at a position begin like that."""
+        return self.data[start : start + len(prefix)] == prefix
+
+
+def sparse(size: int, windows: list[tuple[int, bytes]]) -> Source:
+    """A file of which only some windows are held; the rest of it takes no memory.
+
+    Args:
+        size: of the file.
+        windows: position and bytes of each.
+    """
+    data = mmap.mmap(-1, max(size, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    holes, at = [], 0
+    for start, piece in sorted(windows):
+        data[start : start + len(piece)] = piece
+        if start > at:
+            holes.append(Span(at, start))
+        at = max(at, start + len(piece))
+    if at < size:
+        holes.append(Span(at, size))
+    return Source(data, tuple(holes))
