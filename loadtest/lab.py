@@ -220,9 +220,9 @@ class Lab:
 
     async def _watch_lag(self) -> None:
         while True:
-            before = time.perf_counter()
+            before = time.monotonic()
             await asyncio.sleep(_LAG_PERIOD_SECONDS)
-            self.run.lag.record(max(0.0, time.perf_counter() - before - _LAG_PERIOD_SECONDS))
+            self.run.lag.record(max(0.0, time.monotonic() - before - _LAG_PERIOD_SECONDS))
 
     def reload(self) -> None:
         """Apply the manifest again."""

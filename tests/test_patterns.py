@@ -1,15 +1,14 @@
-"""No regular expression takes longer than in proportion to a stranger's text, whatever the text.
+"""The work of every regular expression grows in proportion to the text, whatever the text.
 
-Every pattern of the functions and of the engine is found in the syntax trees, with the way it is used. From its own
-parse tree come texts made to hurt it: what leads up to a repetition, then the repeated part many times, then
-something that fits nowhere. Sixteen times the text may take sixteen times as long, and not two hundred times.
+Every pattern of the functions and of the engine is found in the syntax trees, with the methods called on it. From its
+parse tree come hostile texts: what leads up to a repetition, then the repeated part many times, then something that
+fits nowhere. Work is counted in steps of a matcher (`tests/steps.py`), never in seconds.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-import time
 from collections.abc import Iterator
 from importlib import import_module
 from re import _constants as tokens  # type: ignore[attr-defined]
@@ -21,13 +20,14 @@ import pytest
 from functions.exif import makers
 from functions.exif.lenses import choosing
 from tests.servers import ROOT
+from tests.steps import Counter, TooManySteps, character_set
 
 METHODS = {"match", "fullmatch", "search", "sub", "split", "findall", "finditer", "compile"}
 SEARCHING = {"search", "sub", "split", "findall", "finditer"}
-SHORT, LONG = 500, 8_000
+SHORT, LONG = 100, 800
+GROWTH = 3  # times as many steps as in proportion to the text: a quadratic pattern takes 8 times as many
+MOST_STEPS = 200_000  # over the short text
 MANY = 16  # a repetition of fewer cannot hurt
-# A quadratic one takes seconds over the long text; what takes no longer than this is not looked at.
-SECONDS = 0.05
 # Those that take longer, and why no stranger can make them.
 BOUNDED = {
     r"(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?\s*mm.*?": "names of lenses, of at most 200 characters",
@@ -100,32 +100,13 @@ def member(items: Any) -> str:
     negated = items[0][0] is tokens.NEGATE
     candidates = "a0 -.A:/\t\"'<>;=%\0"
     if negated:
-        return next((one for one in candidates if re.fullmatch(rebuilt(items), one)), "\u4e00")
+        return next((one for one in candidates if re.fullmatch(character_set(items), one)), "\u4e00")
     kind, value = items[0]
     if kind is tokens.LITERAL:
         return chr(value)
     if kind is tokens.RANGE:
         return chr(value[0])
-    return next(one for one in candidates if re.fullmatch(rebuilt(items), one))
-
-
-def rebuilt(items: Any) -> str:
-    """A set as a pattern again."""
-    names = {
-        tokens.CATEGORY_DIGIT: r"\d", tokens.CATEGORY_NOT_DIGIT: r"\D", tokens.CATEGORY_SPACE: r"\s",
-        tokens.CATEGORY_NOT_SPACE: r"\S", tokens.CATEGORY_WORD: r"\w", tokens.CATEGORY_NOT_WORD: r"\W",
-    }  # fmt: skip
-    out = ""
-    for kind, value in items:
-        if kind is tokens.NEGATE:
-            out += "^"
-        elif kind is tokens.LITERAL:
-            out += re.escape(chr(value))
-        elif kind is tokens.RANGE:
-            out += f"{re.escape(chr(value[0]))}-{re.escape(chr(value[1]))}"
-        else:
-            out += names[value]
-    return f"[{out}]"
+    return next(one for one in candidates if re.fullmatch(character_set(items), one))
 
 
 def repetitions(parsed: Any, before: str = "") -> Iterator[tuple[str, str]]:
@@ -151,36 +132,36 @@ def repetitions(parsed: Any, before: str = "") -> Iterator[tuple[str, str]]:
 
 def fits(parsed: Any, text: str) -> bool:
     """Whether a character is one turn of a repetition of sets."""
-    return len(parsed) == 1 and parsed[0][0] is tokens.IN and bool(re.fullmatch(rebuilt(parsed[0][1]), text))
+    return len(parsed) == 1 and parsed[0][0] is tokens.IN and bool(re.fullmatch(character_set(parsed[0][1]), text))
 
 
-def took(pattern: Pattern, methods: set[str], text: str) -> float:
-    """Least CPU seconds of three tries."""
-    given = text.encode("utf-8", "surrogatepass") if isinstance(pattern.pattern, bytes) else text
-    best = float("inf")
-    for _ in range(3):
-        began = time.process_time()
-        pattern.fullmatch(given)
-        pattern.match(given)
-        if methods & SEARCHING:
-            for _ in pattern.finditer(given):
-                pass
-        best = min(best, time.process_time() - began)
-        if best < SECONDS:
-            break
-    return best
+def steps(counter: Counter, methods: set[str], text: str) -> int:
+    """Steps to match a text in each way that the pattern is used; the limit of the counter at most."""
+    total = 0
+    calls = [lambda: counter.match(text, whole=True), lambda: counter.match(text)]
+    calls += [lambda: counter.search(text)] if methods & SEARCHING else []
+    for call in calls:
+        try:
+            call()
+        except TooManySteps:
+            return counter.limit
+        total += counter.steps
+    return total
 
 
 def worst(pattern: Pattern, methods: set[str], short: int = SHORT, long: int = LONG) -> str:
-    """What hurts the pattern, or nothing."""
+    """The text whose steps grow faster than its length, or nothing."""
+    counter = Counter(pattern)
     text = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
     tree = parser.parse(text, pattern.flags & ~re.UNICODE)
     for lead, turn in dict.fromkeys(repetitions(tree)):
         for end in ("\u0001", "", "!\n", lead[:1] or "x"):
             texts = [lead + turn * (size // max(1, len(turn))) + end for size in (short, long)]
-            seconds = took(pattern, methods, texts[1])
-            if seconds > SECONDS and seconds > 4 * long / short * max(took(pattern, methods, texts[0]), 1e-5):
-                return f"{lead!r:.40}, then {turn!r:.20} many times, then {end!r}: {seconds:.2f} s"
+            counter.limit = MOST_STEPS
+            few = steps(counter, methods, texts[0])
+            allowed = counter.limit = GROWTH * long // short * few
+            if few == MOST_STEPS or steps(counter, methods, texts[1]) >= allowed:
+                return f"{lead!r:.40}, then {turn!r:.20} many times, then {end!r}: more than {allowed:,} steps"
     return ""
 
 
@@ -211,8 +192,26 @@ def test_what_is_said_to_be_bounded_is_still_there() -> None:
     assert all(any(text.startswith(start) for text in texts) for start in BOUNDED)
 
 
-def test_texts_that_hurt_such_a_pattern_are_not_given_to_it() -> None:
-    began = time.process_time()
+def test_texts_that_hurt_such_a_pattern_are_not_given_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refusing:
+        def __getattr__(self, name: str) -> Any:
+            raise AssertionError(f"{name} is called with a long text")
+
+    monkeypatch.setattr(choosing, "_RANGE", Refusing())
+    monkeypatch.setattr(makers, "re", Refusing())
     assert choosing.range_of("1mm" * 100_000) is None
     assert makers.fuji_serial(" " * 300_000) == " " * 300_000
-    assert time.process_time() - began < 5, "minutes, if they were"
+
+
+@pytest.mark.parametrize("key", PATTERNS, ids=lambda key: f"{key[0]} {key[1]!r:.50}")
+def test_the_counting_matcher_finds_what_re_finds(key: tuple[str, str | bytes]) -> None:
+    pattern, _ = PATTERNS[key]
+    text = key[1] if isinstance(key[1], str) else key[1].decode("latin-1")
+    counter = Counter(pattern)
+    fitting = example(parser.parse(text, pattern.flags & ~re.UNICODE))
+    for given in (fitting, f"a0 {fitting}-{fitting}\n", fitting[:-1], fitting * 3, "", text):
+        binary = given.encode("latin-1", "replace")
+        same: Any = binary if isinstance(pattern.pattern, bytes) else given
+        for at in range(len(given) + 1):
+            found = pattern.match(same, at)
+            assert counter.match(binary.decode("latin-1") if same is binary else given, at) == (found and found.end())

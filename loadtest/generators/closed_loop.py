@@ -76,6 +76,11 @@ class Clients:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
+    @property
+    def running(self) -> int:
+        """Clients that have not ended."""
+        return self._running
+
     async def burst(self, count: int) -> None:
         """So many clients, each with one request, all at once; returns when all are over."""
         await asyncio.gather(*(self._once() for _ in range(count)))

@@ -155,18 +155,21 @@ class Generator:
         plan: what to send.
         clock: seconds of any monotonic clock.
         saw: called at each answer with its latency from the sending, seconds, and its status.
+        cpu: CPU seconds of this process.
     """
 
     def __init__(
         self,
         plan: Plan,
-        clock: Callable[[], float] = time.perf_counter,
+        clock: Callable[[], float] = time.monotonic,
         saw: Callable[[float, int], None] | None = None,
+        cpu: Callable[[], float] = time.process_time,
     ) -> None:
         self.plan = plan
         self._saw = saw
         self.result = Result()
         self._clock = clock
+        self._cpu = cpu
         self._request = plan.target.request
         self._free: list[Link] = []
         self._links: set[Link] = set()
@@ -198,14 +201,14 @@ class Generator:
             self._links.update(made)
             self._free += made
         result.meant = self._open = len(self._times)
-        cpu, waited = time.process_time(), _waited()
+        cpu, waited = self._cpu(), _waited()
         self._began = self._clock()
         sweeper = loop.create_task(self._watch(cpu, waited))
         if self._open:
             self._dispatch()
             await self._done.wait()
         result.seconds = self._clock() - self._began
-        result.cpu_seconds = time.process_time() - cpu
+        result.cpu_seconds = self._cpu() - cpu
         if not self._swept:  # all was sent before the first look
             self._shares(cpu, waited)
         sweeper.cancel()
@@ -298,7 +301,7 @@ class Generator:
     def _shares(self, cpu: float, waited: float) -> None:
         """CPU used and waited for since the beginning, when they stood at `cpu` and `waited`."""
         elapsed = max(self._clock() - self._began, _SWEEP_SECONDS)
-        self.result.sending_share = (time.process_time() - cpu) / elapsed
+        self.result.sending_share = (self._cpu() - cpu) / elapsed
         self.result.waiting_share = (_waited() - waited) / elapsed
         self._swept = True
 
@@ -319,7 +322,7 @@ class Generator:
             if self._waiting or self._next < len(self._times):
                 self._shares(cpu, waited)
             if now - sampled >= _SAMPLE_SECONDS:
-                used, total = time.process_time(), self.result.answered
+                used, total = self._cpu(), self.result.answered
                 share = (used - used_before) / (now - sampled)
                 self.result.busiest = max(self.result.busiest, share)
                 self.result.timeline.append(

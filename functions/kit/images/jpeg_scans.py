@@ -11,7 +11,8 @@ import re
 MOST = 100  # scans; encoders write ten or so
 
 # Within a scan 0xFF is followed by 0 or a restart marker; anything else ends it.
-_NEXT_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+# Not \xff+: over a run of fill bytes that would take the square of its length.
+_NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 _START_OF_SCAN, _END = 0xDA, 0xD9

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import time
 import tracemalloc
 import zlib
 
@@ -20,6 +19,7 @@ from tests.functions.exif import made
 from tests.functions.exif.containers import BOMBS, CONTAINERS, EXIF, MAKE, chunk, heic, png, tiled_heic
 from tests.functions.exif.tiffs import jpeg_of
 from tests.images import encoded, gradient
+from tests.work import within
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
@@ -142,11 +142,9 @@ def test_every_truncation_is_answered(name: str):
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_crafted_file_is_answered_within_half_a_second_and_64_mib(name: str):
+def test_a_crafted_file_is_answered_with_bounded_work_and_64_mib(name: str):
     data = BOMBS[name]()
-    before = time.process_time()
-    assert document(examine(data))["format"]
-    assert time.process_time() - before <= 0.5
+    assert within(5_000_000, lambda: document(examine(data))["format"])
     tracemalloc.start()
     document(examine(data))
     peak = tracemalloc.get_traced_memory()[1]

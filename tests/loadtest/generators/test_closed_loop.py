@@ -56,7 +56,7 @@ def test_as_many_at_once_as_there_are_clients() -> None:
     async def reach(clients: Clients, count: int) -> int:
         nonlocal most
         clients.set(count)
-        await until(lambda: inside <= count)  # those that are too many end with their answer
+        await until(lambda: clients.running <= count)  # the others end with their answer
         most, sent = 0, len(clients.requests)
         await until(lambda: most >= count and len(clients.requests) >= sent + 3 * count)
         return most

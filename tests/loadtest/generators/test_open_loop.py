@@ -8,6 +8,7 @@ import json
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -98,9 +99,8 @@ def test_waiting_for_a_connection_counts_as_latency() -> None:
     assert result.answered == 10
     assert (result.corrected.quantile(1.0) or 0) >= 0.5
     assert (result.uncorrected.quantile(0.5) or 1) < (result.corrected.quantile(0.5) or 0)
-    lag = result.lag.quantile(0.5)
-    assert lag is not None
-    assert lag < 0.05  # that wait is the server's fault, not the generator's
+    # That wait is the server's, not the generator's.
+    assert (result.lag.quantile(0.5) or 1) < (result.corrected.quantile(0.5) or 0) / 2
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_a_head_has_no_body_whatever_its_length_says() -> None:
 
 
 def test_a_server_that_goes_away_refuses_and_one_that_comes_back_answers() -> None:
-    """Half a second of nobody there: those who are due then are refused at once, the others are served."""
+    """While no server listens, those who are due then are refused at once, the others are served."""
 
     async def run() -> tuple[Result, int]:
         async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -253,12 +253,15 @@ def test_a_server_that_goes_away_refuses_and_one_that_comes_back_answers() -> No
         server = await asyncio.start_server(session, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         plan = Plan(target=target(f"http://127.0.0.1:{port}/"), rate=50.0, duration=1.5, connections=3)
-        running = asyncio.create_task(Generator(plan).run())
-        await asyncio.sleep(0.5)
+        generator = Generator(plan)
+        running = asyncio.create_task(generator.run())
+        while generator.result.answered < 10:
+            await asyncio.sleep(0.01)
         server.close()
         for writer in writers:
             writer.transport.abort()
-        await asyncio.sleep(0.5)
+        while generator.result.errors["ConnectionRefusedError"] < 10:
+            await asyncio.sleep(0.01)
         again = await asyncio.start_server(session, "127.0.0.1", port)
         async with again:
             return await running, port
@@ -266,8 +269,8 @@ def test_a_server_that_goes_away_refuses_and_one_that_comes_back_answers() -> No
     result, _ = asyncio.run(run())
     assert result.answered + sum(result.errors.values()) == result.meant == 75
     assert result.errors["ConnectionRefusedError"] >= 10
-    assert result.statuses[200] >= 30
-    assert result.seconds < 10  # nobody waited for a timeout
+    assert result.statuses[200] >= 20
+    assert not {"timeout", "timeout before sending"} & set(result.errors)
 
 
 def test_a_server_that_stalls_shows_in_the_one_spectrum_and_not_in_the_other() -> None:
@@ -323,18 +326,19 @@ def test_a_late_generator_is_invalid() -> None:
 
 
 def test_a_generator_without_cpu_is_told_from_a_server_that_is_slow() -> None:
-    """A rate that no single process can send: the run says so, though every answer came."""
+    """A process that never rests: the run says so, though every answer came."""
 
-    async def run(rate: float, duration: float) -> Result:
+    async def run(cpu: Callable[[], float]) -> Result:
         async with serving(answer) as url:
-            plan = Plan(target=target(url), rate=rate, duration=duration, connections=20, timeout=60.0)
-            return await Generator(plan).run()
+            plan = Plan(target=target(url), rate=50.0, duration=0.5, connections=20, timeout=60.0)
+            return await Generator(plan, cpu=cpu).run()
 
-    # Server and generator share this process. However many others want its core: it runs, or waits to.
-    flooded = asyncio.run(run(400_000.0, 0.05))
-    assert flooded.answered == flooded.meant == 20_000
-    assert any("had no CPU left" in reason for reason in flooded.invalid(60.0))
-    assert asyncio.run(run(50.0, 1.0)).sending_share < 0.5
+    working = asyncio.run(run(time.monotonic))
+    assert working.answered == working.meant == 25
+    assert any("had no CPU left" in reason for reason in working.invalid(60.0))
+    assert working.cpu_seconds >= 0.48
+    resting = asyncio.run(run(lambda: 7.0))
+    assert (resting.sending_share, resting.cpu_seconds) == (0.0, 0.0)
 
 
 def test_requests_are_encoded_once_with_host_and_length() -> None:

@@ -242,15 +242,15 @@ def test_a_large_answer_comes_whole(engine: EngineProcess) -> None:
 
 
 def test_an_answer_is_passed_on_as_it_comes(engine: EngineProcess) -> None:
-    async def read() -> list[float]:
-        async with aiohttp.ClientSession() as session, session.get(f"{engine.url}/hello?events=5") as response:
+    async def read() -> tuple[bytes, bytes]:
+        async with aiohttp.ClientSession() as session, session.get(f"{engine.url}/hello?events=200") as response:
             assert response.headers["Content-Type"] == "text/event-stream"
-            return [time.monotonic() async for line in response.content if line.startswith(b"data")]
+            return await response.content.readany(), await response.content.read()
 
-    times = run_async(read())
-    assert len(times) == 5
-    # The pod writes them 20 ms apart: they did not arrive in one piece.
-    assert times[-1] - times[0] > 0.04
+    first, rest = run_async(read())  # the pod takes four seconds to write them
+    assert (first + rest).count(b"data") == 200
+    assert first.startswith(b"data: 0\n")
+    assert rest, "all of it came in one piece"
 
 
 def test_an_upload_is_passed_on_as_it_comes(engine: EngineProcess) -> None:
@@ -409,11 +409,10 @@ def test_a_pod_takes_its_concurrency_and_ten_times_as_many_wait(engine: EnginePr
 
 @pytest.mark.parametrize("path", ["/short?sleep=5", "/idle?sleep=5"])
 def test_a_request_over_time_is_answered_504(engine: EngineProcess, path: str) -> None:
-    began = time.monotonic()
+    # A pod that may finish answers 200 after its five seconds.
     status, body = engine.get(path)
     assert status == 504
     assert body == b"activator request timeout\n"
-    assert time.monotonic() - began < 4.5
 
 
 def test_an_answer_over_time_is_broken_off(engine: EngineProcess) -> None:
