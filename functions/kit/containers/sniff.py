@@ -98,7 +98,7 @@ STRUCTURAL = frozenset((b"mif1", b"mif2", b"mif3", b"miaf", b"msf1"))
 _NAMES = {"CR3": Format("Canon raw", "isobmff"), "JXL": Format("JPEG XL", "jxl")}
 _NAMES |= dict.fromkeys(("JP2", "JPX", "JPM"), Format("JPEG 2000", "jp2"))
 _BMP_HEADERS = frozenset((12, 16, 40, 52, 56, 64, 108, 124))
-_SVG = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*(?:<svg|<\?xml.{0,900}<svg)", re.DOTALL)
+_SVG = re.compile(rb"\s*+(?:\xef\xbb\xbf\s*+)?(?:<svg|<\?xml.{0,900}<svg)", re.DOTALL)
 
 
 def brands(data: Buffer) -> list[bytes]:
