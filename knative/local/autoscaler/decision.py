@@ -25,7 +25,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from knative.local.autoscaler.numbers import ceil, floor, larger, smaller, to_int32
 from knative.local.autoscaler.spec import ScalingSpec
+from knative.local.manifests.grammar import format_float
 
 TICK_SECONDS = 2.0
 MINIMUM_ACTIVATORS = 2
@@ -60,11 +62,11 @@ class Decision:
 
     Attributes:
         at: when, seconds.
-        valid: False if there was nothing to decide on; then only `at` and `ready` mean anything.
-        ready: pods ready.
+        valid: False without data or where the ready pods are unknown; `desired` is then 0, as Go returns it.
+        ready: pods ready; 0 where unknown.
         stable: average over the stable window, in the metric's unit; `panic` likewise.
         target: what a pod is held at; `total` is what it can take.
-        stable_pods: ⌈stable / target⌉ before any limit; `panic_pods` likewise.
+        stable_pods: ⌈stable / target⌉ before any limit, as an int32; `panic_pods` likewise.
         most: pods the scale-up rate allows; `fewest` what the scale-down rate does.
         over_threshold: whether the panic window asks for panic now.
         panic_since: when the load last was over the threshold; None outside panic.
@@ -90,7 +92,7 @@ class Decision:
     panic_since: float | None = None
     panic_maximum: int = 0
     wanted: int = 0
-    desired: int = -1
+    desired: int = 0
     ebc: int = 0
 
     @property
@@ -101,7 +103,9 @@ class Decision:
     def words(self, clock: Callable[[float], str] = clock_time) -> str:
         """The decision as a sentence; `clock` prints a time."""
         if not self.valid:
-            return "no data yet: nothing was reported for a window"
+            return "no decision: nothing was reported for a window, or the ready pods are unknown"
+        if self.desired < 0:
+            return f"no decision: a target of {format_float(self.target)} gives no number of pods"
         parts = [
             f"stable {self.stable:.4g} / target {self.target:.4g} → {_pods(self.stable_pods)}",
             f"panic window {self.panic:.4g} → {self.panic_pods}",
@@ -167,25 +171,25 @@ class Autoscaler:
         self._spec = spec
 
     def scale(
-        self, now: float, *, ready: int, stable: float | None, panic: float | None, reachable: bool = True
+        self, now: float, *, ready: int | None, stable: float | None, panic: float | None, reachable: bool = True
     ) -> Decision:
         """Decide.
 
         Args:
             now: seconds; delay buckets are `now // TICK_SECONDS`.
-            ready: pods ready now.
+            ready: pods ready now; None if they cannot be counted.
             stable: average over the stable window, None without data.
             panic: average over the panic window, None without data.
             reachable: whether any route leads to the revision; if not, nothing holds it back from shrinking.
         """
         spec = self._spec
-        if stable is None or panic is None:
-            return Decision(at=now, valid=False, ready=ready)
+        if ready is None or stable is None or panic is None:
+            return Decision(at=now, valid=False, ready=ready or 0)
         pods = max(1, ready)
-        most = math.ceil(spec.max_scale_up_rate * pods)
-        fewest = math.floor(pods / spec.max_scale_down_rate) if reachable else 0
-        stable_pods = math.ceil(stable / spec.target)
-        panic_pods = math.ceil(panic / spec.target)
+        most = ceil(spec.max_scale_up_rate * pods)
+        fewest = floor(pods / spec.max_scale_down_rate) if reachable else 0.0
+        stable_pods = ceil(stable / spec.target)
+        panic_pods = ceil(panic / spec.target)
         wanted = self._bounded(stable_pods, fewest, most)
         over = panic_pods / pods >= spec.panic_threshold
         self._track_panic(now, over)
@@ -204,10 +208,10 @@ class Autoscaler:
             panic=panic,
             target=spec.target,
             total=spec.total,
-            stable_pods=stable_pods,
-            panic_pods=panic_pods,
-            most=most,
-            fewest=fewest,
+            stable_pods=to_int32(stable_pods),
+            panic_pods=to_int32(panic_pods),
+            most=to_int32(most),
+            fewest=to_int32(fewest),
             over_threshold=over,
             panic_since=self._panic_since,
             panic_maximum=self._panic_maximum,
@@ -216,8 +220,8 @@ class Autoscaler:
             ebc=excess_burst_capacity(spec, ready, panic),
         )
 
-    def _bounded(self, pods: int, fewest: int, most: int) -> int:
-        bounded = min(max(pods, fewest), most)
+    def _bounded(self, pods: float, fewest: float, most: float) -> int:
+        bounded = to_int32(smaller(larger(pods, fewest), most))
         return max(bounded, self._spec.activation_scale) if pods > 0 else bounded
 
     def _track_panic(self, now: float, over: bool) -> None:
@@ -236,9 +240,9 @@ def excess_burst_capacity(spec: ScalingSpec, ready: int, panic: float) -> int:
     """
     if spec.target_burst_capacity == 0:
         return 0
-    if spec.target_burst_capacity < 0:
-        return -1
-    return math.floor(ready * spec.total - spec.target_burst_capacity - panic)
+    if spec.target_burst_capacity > 0:
+        return to_int32(floor(ready * spec.total - spec.target_burst_capacity - panic))
+    return -1
 
 
 def initial_excess_burst_capacity(spec: ScalingSpec) -> int:
@@ -246,15 +250,15 @@ def initial_excess_burst_capacity(spec: ScalingSpec) -> int:
     if spec.target_burst_capacity in {0, -1}:
         return int(spec.target_burst_capacity)
     # Towards zero, as Go converts it.
-    return int(spec.initial_scale * spec.total - spec.target_burst_capacity)
+    return to_int32(spec.initial_scale * spec.total - spec.target_burst_capacity)
 
 
 def activators_needed(spec: ScalingSpec, ready: int) -> int:
     """Activators that one revision is spread over while they are in its path."""
     if spec.target_burst_capacity == 0:
         return MINIMUM_ACTIVATORS
-    cover = ready * spec.total + max(spec.target_burst_capacity, 0.0)
-    return max(MINIMUM_ACTIVATORS, math.ceil(cover / spec.activator_capacity))
+    cover = ready * spec.total + larger(spec.target_burst_capacity, 0.0)
+    return max(MINIMUM_ACTIVATORS, to_int32(ceil(cover / spec.activator_capacity)))
 
 
 @dataclass(frozen=True)

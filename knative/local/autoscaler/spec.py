@@ -12,10 +12,10 @@ knative/serving, pkg/autoscaler/config and pkg/reconciler/autoscaling/resources.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from knative.local.autoscaler.numbers import floor, larger, smaller
 from knative.local.manifests import grammar
 from knative.local.manifests.annotations import Given
 from knative.local.manifests.cluster_config import TARGET_MIN, AutoscalerConfig
@@ -59,15 +59,16 @@ def resolve_metric_target(
     if target is not None:
         total = target
         if metric == "concurrency" and container_concurrency:
-            total = min(target, float(container_concurrency))
+            total = smaller(target, float(container_concurrency))
     if utilization is not None:
         share = utilization
-    return max(TARGET_MIN, total * share), total
+    return larger(TARGET_MIN, total * share), total
 
 
 def panic_window(stable_window: float, percentage: float) -> float:
     """Seconds of the panic window: a percentage of the stable one, whole, at least one bucket."""
-    return max(BUCKET_SECONDS, math.floor(stable_window * percentage / 100.0 + 0.5))
+    rounded = floor(stable_window * percentage / 100.0 + 0.5)
+    return max(BUCKET_SECONDS, rounded)  # NaN is accepted, and compares false
 
 
 def initial_scale(annotation: int | None, config: AutoscalerConfig) -> int:
@@ -120,11 +121,11 @@ class ScalingSpec:
 
         def number(name: str) -> float | None:
             text = given.get(name)
-            return None if text is None else float(text)
+            return None if text is None else grammar.parse_float(text)
 
         def whole(name: str) -> int | None:
             text = given.get(name)
-            return None if text is None else int(text)
+            return None if text is None else grammar.parse_int(text)
 
         def seconds(name: str, default: float) -> float:
             text = given.get(name)

@@ -151,8 +151,9 @@ def _scaling(annotations: Data, spec: Data, config: AutoscalerConfig) -> Iterato
     share = (
         _number(given.get("target-utilization-percentage"), config.container_concurrency_target_fraction * 100) / 100
     )
-    wanted = max(0.01, (target or concurrency or config.container_concurrency_target_default) * share)
+    wanted = (target or concurrency or config.container_concurrency_target_default) * share
     if wanted < 1:
+        wanted = max(0.01, wanted)
         message = f"a target of {wanted:g} makes one request ask for {math.ceil(1 / wanted)} pods"
         yield _warn("two-pods-for-one", f"{message}: use a utilisation of 100 per cent, or a higher target", where)
 

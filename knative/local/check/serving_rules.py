@@ -154,7 +154,7 @@ def _queue_proxy(values: Data) -> Iterator[Finding]:
         except ValueError:
             yield invalid(values[key], (key,))
             return
-        if not 0.1 <= share <= 100:
+        if share < 0.1 or share > 100:  # NaN passes, as on a cluster
             yield out_of_bounds(grammar.format_float(share), 0.1, 100, (key,))
 
 

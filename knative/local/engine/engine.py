@@ -32,6 +32,7 @@ from aiohttp import web
 from knative.local.autoscaler.spec import PREFIX, ScalingSpec, panic_window
 from knative.local.engine import hosts
 from knative.local.engine.route import Route
+from knative.local.manifests import grammar
 from knative.local.manifests.cluster_config import parse_autoscaler_config, parse_defaults
 from knative.local.manifests.resources import Manifests
 from knative.local.pods import limits
@@ -83,7 +84,7 @@ class Overrides:
             if value is not None
         }
         if self.window is not None:
-            percentage = float(annotations.get(PREFIX + "panic-window-percentage") or 10.0)
+            percentage = grammar.parse_float(annotations.get(PREFIX + "panic-window-percentage") or "10")
             changes |= {"stable_window": self.window, "panic_window": panic_window(self.window, percentage)}
         return replace(spec, **changes)
 
@@ -192,13 +193,12 @@ class Engine:
             for resource in manifests.services
         ]
         for _, made in templates:
+            self._scaling(made, manifests)  # nothing is changed before every value has been read
             if (service := self.route.services.get((made.namespace, made.service))) is not None:
                 service.verify(made)
+        self._join(manifests)
         self.manifests = manifests
         self._allow()
-        # Before the Services: what joins the engine may add to the environment of their pods.
-        for take in self.on_apply:
-            take(manifests)
         done = []
         for data, made in templates:
             for ignored in made.ignored:
@@ -213,10 +213,23 @@ class Engine:
         for service in self.services:
             # A changed config-autoscaler holds for revisions that run, too.
             for revision in service.revisions:
-                if revision.rescale(self._scaling(revision.template)):
+                if revision.rescale(self._scaling(revision.template, manifests)):
                     done.append(f"{service.name}: scaling of {revision.name}")
         self._changed()
         return done
+
+    def _join(self, manifests: Manifests) -> None:
+        """Pass manifests to what has joined the engine; on an error all of it gets the previous ones back.
+
+        Before the Services: it may add to the environment of their pods.
+        """
+        try:
+            for take in self.on_apply:
+                take(manifests)
+        except Exception:
+            for take in self.on_apply:
+                take(self.manifests)
+            raise
 
     def _apply_service(self, data: Mapping[str, Any], made: Template) -> list[str]:
         key = (made.namespace, made.service)
@@ -244,10 +257,8 @@ class Engine:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _scaling(self, made: Template) -> ScalingSpec:
-        spec = ScalingSpec.of(
-            made.annotations, container_concurrency=made.concurrency, config=self.manifests.autoscaler
-        )
+    def _scaling(self, made: Template, manifests: Manifests) -> ScalingSpec:
+        spec = ScalingSpec.of(made.annotations, container_concurrency=made.concurrency, config=manifests.autoscaler)
         return self.overrides.apply(spec, made.annotations)
 
     def _make(self, name: str, made: Template) -> Revision:
@@ -258,7 +269,7 @@ class Engine:
         return Revision(
             name,
             made,
-            self._scaling(made),
+            self._scaling(made, self.manifests),
             room=self._room,
             environment=self.environment,
             clock=self.clock,

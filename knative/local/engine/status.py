@@ -9,16 +9,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from knative.local.manifests import grammar
 from knative.local.manifests.annotations import ANNOTATIONS
 from knative.local.pods.stats import LATENCY_BOUNDS
 
 if TYPE_CHECKING:
+    from knative.local.autoscaler.decision import Decision
     from knative.local.engine.engine import Engine
     from knative.local.pods.pod import Pod
     from knative.local.pods.revision import Revision
@@ -90,7 +93,7 @@ def _revision(revision: Revision, history: int) -> dict[str, Any]:
         "containerConcurrency": revision.template.concurrency,
         "timeoutSeconds": revision.template.timeout,
         "metric": scaling.metric,
-        "target": scaling.target,
+        "target": _number(scaling.target),
         "window": scaling.stable_window,
         "panicWindow": scaling.panic_window,
         "minScale": scaling.min_scale,
@@ -102,7 +105,7 @@ def _revision(revision: Revision, history: int) -> dict[str, Any]:
         "proxied": revision.activator.in_path,
         "queued": revision.activator.queued,
         "inFlight": in_flight(revision),
-        "decision": revision.decision.as_dict() if revision.decision else None,
+        "decision": _decision(revision.decision) if revision.decision else None,
         "scale": {"words": step.words, "wakeAfter": step.wake_after} if step else None,
         "decisions": [{"at": at, "desired": desired, "words": words} for at, desired, words in revision.decisions],
         "requests": {str(code): count for code, count in sorted(revision.tally.requests.items())},
@@ -118,6 +121,16 @@ def _revision(revision: Revision, history: int) -> dict[str, Any]:
     if history:
         data["history"] = [moment.as_dict() for moment in list(revision.tally.moments)[-history:]]
     return data
+
+
+def _decision(decision: Decision) -> dict[str, Any]:
+    values = decision.as_dict()
+    return values | {name: _number(value) for name, value in values.items() if isinstance(value, float)}
+
+
+def _number(value: float) -> float | str:
+    """A number for JSON, which has no NaN and no infinity: those become text."""
+    return value if math.isfinite(value) else grammar.format_float(value)
 
 
 def _annotations(revision: Revision) -> list[dict[str, Any]]:

@@ -113,7 +113,7 @@ def _config_mistakes(config: AutoscalerConfig) -> Iterator[tuple[str, str]]:
         sentence = "target-burst-capacity must be either non-negative or -1 (for unlimited), was:"
         yield "target-burst-capacity", f"{sentence} {burst:f}"
     share, key = config.container_concurrency_target_fraction, "container-concurrency-target-percentage"
-    if not 0 < share <= 1:
+    if share <= 0 or share > 1:  # NaN is neither, here as in Go
         yield key, f"{key} = {share:f} is outside of valid range of (0, 100]"
     target = share * config.container_concurrency_target_default
     if target < TARGET_MIN:
@@ -132,7 +132,7 @@ def _config_mistakes(config: AutoscalerConfig) -> Iterator[tuple[str, str]]:
         if rate <= 1:
             yield key, f"{key} = {number(rate)}, must be greater than 1.0"
     panic = config.panic_window_percentage
-    if not 1 <= panic <= 100:
+    if panic < 1 or panic > 100:
         yield "panic-window-percentage", f"panic-window-percentage = {number(panic)}, must be in [1, 100] interval"
     yield from _config_scales(config)
 

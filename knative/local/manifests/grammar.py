@@ -132,7 +132,9 @@ def parse_bool(text: str) -> bool:
 
 
 def format_float(value: float) -> str:
-    """A number as Go's `%v` prints it, for the magnitudes that settings have: `1`, `0.01`, `142.4`."""
+    """A number as Go's `%v` prints it, for the magnitudes that settings have: `1`, `0.01`, `142.4`, `+Inf`."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
     return f"{value:.0f}" if value == int(value) else repr(value)
 
 

@@ -92,9 +92,39 @@ def test_words_carry_the_numbers() -> None:
     assert decision.as_dict()["in_panic"] is True
 
 
-def test_no_data_is_no_decision() -> None:
-    decision = Autoscaler(ScalingSpec(), ready=0, now=0.0).scale(0.0, ready=0, stable=None, panic=None)
-    assert (decision.valid, decision.words()) == (False, "no data yet: nothing was reported for a window")
+@pytest.mark.parametrize(
+    ("ready", "stable", "panic"),
+    [(0, None, None), (3, None, 1.0), (3, 1.0, None), (None, 1.0, 1.0), (None, None, None)],
+)
+def test_without_data_or_known_pods_the_decision_is_zero_and_not_valid(
+    ready: int | None, stable: float | None, panic: float | None
+) -> None:
+    autoscaler = Autoscaler(ScalingSpec(), ready=5, now=0.0)
+    decision = autoscaler.scale(0.0, ready=ready, stable=stable, panic=panic)
+    assert (decision.desired, decision.ebc, decision.valid) == (0, 0, False)
+    assert autoscaler.panic_since == 0.0  # it has not been touched
+
+
+LEAST_INT32 = -(2**31)
+
+
+@pytest.mark.parametrize(
+    ("spec", "desired", "ebc"),
+    [
+        # As Go computes in float64 and converts to int32 on amd64: NaN and infinities become the least int32.
+        (ScalingSpec(target=math.nan, total=math.nan), LEAST_INT32, LEAST_INT32),
+        (ScalingSpec(target=math.inf, total=math.inf), 0, LEAST_INT32),
+        (ScalingSpec(target_burst_capacity=math.inf), 1, LEAST_INT32),
+        (ScalingSpec(target_burst_capacity=math.nan), 1, -1),
+        (ScalingSpec(panic_threshold=math.nan), 1, -122),
+        (ScalingSpec(max_scale_up_rate=math.inf), 1, -122),
+        (ScalingSpec(target=1e308, total=1e308), 1, LEAST_INT32),
+    ],
+)
+def test_numbers_that_are_none_are_decided_as_go_decides_them(spec: ScalingSpec, desired: int, ebc: int) -> None:
+    decision = Autoscaler(spec, ready=1, now=0.0).scale(2.0, ready=1, stable=11.0, panic=11.0, reachable=False)
+    assert (decision.valid, decision.desired, decision.ebc) == (True, desired, ebc)
+    assert decision.words()
 
 
 def test_steps_to_zero_where_the_activator_was_in_the_path_all_along() -> None:
