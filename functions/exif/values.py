@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable
 from operator import itemgetter
+from typing import Any
 
 from functions.exif.entries import (
     ASCII,
@@ -173,3 +174,30 @@ def large(entry: Entry) -> str:
 def binary(size: int) -> str:
     """What stands for bytes that are no text."""
     return f"(Binary data {size} bytes, use -b option to extract)"
+
+
+_LEADING = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)")
+
+
+def number_of(v: Any) -> int | float:
+    """The number that a text begins with; 0 where it begins with none."""
+    if not isinstance(v, str):
+        return v  # type: ignore[no-any-return]
+    match = _LEADING.match(v)
+    if match is None:
+        return 0
+    text = match[1]
+    return int(text) if text.lstrip("+-").isdigit() else float(text)
+
+
+def settled(v: Any) -> Any:
+    """A formula's result as a number or text: floats to fifteen digits, truth as 1 or nothing."""
+    if type(v) is float:
+        return real(v) if v else 0
+    if type(v) is bool:
+        return 1 if v else ""
+    if isinstance(v, bytes):
+        return v.decode("latin-1")
+    if isinstance(v, tuple | list):
+        return " ".join(str(plain(item)) for item in v)
+    return v

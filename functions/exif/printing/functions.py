@@ -1,0 +1,369 @@
+"""Printers that formulas of the tag tables name: text, numbers, packed bytes, and what several makers write alike.
+
+A printer takes a value (a number; text; several numbers as text with spaces between; bytes as Latin-1 text) and gives
+what is shown, or None where it says nothing of that value.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from functions.exif.photography import compensation, exposure_time, f_number, lens_range
+from functions.exif.values import binary as _binary
+from functions.exif.values import number_of as _number
+from functions.exif.values import settled as _settled
+
+__all__ = ["compensation", "exposure_time", "f_number", "lens_range"]
+
+_PIECE = re.compile(r"%%|%[-+ 0#]*\d*(?:\.\d+)?([a-zA-Z])")
+_CODE = re.compile(r"([a-zA-Z])(\d+|\*)?")
+_WORDS = {"C": "B", "c": "b", "v": "<H", "n": ">H", "V": "<I", "N": ">I"}
+exp, log, sqrt, sin, cos, tan, atan2 = math.exp, math.log, math.sqrt, math.sin, math.cos, math.tan, math.atan2
+
+
+def absolute(v: Any) -> Any:
+    """A number without its sign."""
+    return abs(v)
+
+
+def whole(v: Any) -> int:
+    """A number without its fraction."""
+    return int(_number(v))
+
+
+def number(v: Any) -> int | float:
+    """The number that a text begins with."""
+    return _number(v)
+
+
+def text(v: Any) -> str:
+    """A value as text."""
+    return str(_settled(v))
+
+
+def is_number(v: Any) -> bool:
+    """Whether a value is a number or its text."""
+    return not isinstance(v, str) or bool(re.fullmatch(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", v))
+
+
+def is_whole(v: Any) -> bool:
+    """Whether a value is a whole number or its text."""
+    return isinstance(v, int) or (isinstance(v, str) and bool(re.fullmatch(r"[-+]?\d+", v)))
+
+
+def fmt(template: str, *values: Any) -> str:
+    """Values by a template of `printf`; several numbers in one text are spread by `words`."""
+    kinds = _kinds(template)
+    given = list(values[: len(kinds)])
+    for index, kind in enumerate(kinds):
+        item = given[index]
+        if kind == "s":
+            given[index] = text(item)
+        elif kind in "dixXou":
+            given[index] = int(_number(item))
+        elif kind == "c":
+            given[index] = chr(int(_number(item)))
+        else:
+            given[index] = float(_number(item))
+    return template % tuple(given)
+
+
+@lru_cache(maxsize=1024)
+def _kinds(template: str) -> tuple[str, ...]:
+    return tuple(match[1] for match in _PIECE.finditer(template) if match[1])
+
+
+@lru_cache(maxsize=4096)
+def _pattern(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def has(pattern: str, v: Any) -> re.Match[str] | None:
+    """A pattern's first match in a value."""
+    if v is None:
+        v = ""
+    elif isinstance(v, bytes):
+        v = v.decode("latin-1")
+    elif not isinstance(v, str):
+        v = text(v)
+    return _pattern(pattern).search(v)
+
+
+def group(pattern: str, v: Any, index: int = 1) -> str | None:
+    """A group of a pattern's match; None without a match."""
+    match = has(pattern, v)
+    return match[index] if match else None
+
+
+def replace(pattern: str, instead: str, v: Any, count: int = 0) -> str:
+    """Text with a pattern's matches replaced, the first `count` of them or all."""
+    return _pattern(pattern).sub(instead, text(v), count=count)
+
+
+def join(separator: str, *values: Any) -> str:
+    """Values as one text."""
+    return separator.join(text(v) for v in values)
+
+
+def words(v: Any) -> list[Any]:
+    """The numbers or words of a text."""
+    return [_number(word) if is_number(word) else word for word in text(v).split()]
+
+
+def word(v: Any, index: int) -> Any:
+    """One of the numbers of a text, counted from 0; None where there are fewer."""
+    found = words(v)
+    return found[index] if index < len(found) else None
+
+
+def each(v: Any, change: Callable[[Any], Any]) -> str:
+    """A printer's result for each of several numbers."""
+    return " ".join(text(change(item)) for item in words(v))
+
+
+def scaled(v: Any, factor: float) -> str:
+    """Several numbers, each divided by one."""
+    return each(v, lambda item: item / factor)
+
+
+def shifted(v: Any, offset: float) -> str:
+    """Several numbers, each with one added."""
+    return each(v, lambda item: item + offset)
+
+
+def fixed(v: Any, places: int) -> str:
+    """Several numbers with so many decimal places."""
+    return each(v, lambda item: f"{item:.{places}f}")
+
+
+def backwards(v: Any, separator: str = " ") -> str:
+    """Several numbers in the opposite order."""
+    return separator.join(reversed(text(v).split()))
+
+
+def split(separator: str, v: Any) -> list[str]:
+    """The parts of a text; a single space stands for any blanks."""
+    return text(v).split(None if separator == " " else separator)
+
+
+def part(v: Any, start: int, size: int | None = None) -> str:
+    """A stretch of a text or of bytes."""
+    whole_text = text(v)
+    start = start if start >= 0 else max(len(whole_text) + start, 0)
+    if size is None:
+        return whole_text[start:]
+    return whole_text[start : start + size] if size >= 0 else whole_text[start:size]
+
+
+def length(v: Any) -> int:
+    """Characters of a text."""
+    return len(text(v))
+
+
+def lower(v: Any) -> str:
+    """Text in small letters."""
+    return text(v).lower()
+
+
+def upper(v: Any) -> str:
+    """Text in capitals."""
+    return text(v).upper()
+
+
+def code(v: Any) -> int:
+    """The number of a text's first character."""
+    shown = text(v)
+    return ord(shown[0]) if shown else 0
+
+
+def character(v: Any) -> str:
+    """The character of a number."""
+    return chr(int(_number(v)) & 0xFF)
+
+
+def from_hex(v: Any) -> int:
+    """Hexadecimal text as a number."""
+    return int(text(v), 16)
+
+
+def translate(old: str, new: str, v: Any, flags: str = "") -> str:
+    """Text with characters exchanged, or removed with `d`; `c` means all but those of `old`."""
+    listed = _spread(old)
+    shown = text(v)
+    if "c" in flags:
+        return "".join(char for char in shown if char in listed)
+    if "d" in flags and not new:
+        return shown.translate({ord(char): None for char in listed})
+    targets = _spread(new) or listed
+    targets += targets[-1:] * (len(listed) - len(targets))
+    return shown.translate({ord(a): b for a, b in zip(listed, targets, strict=False)})
+
+
+def _spread(listed: str) -> str:
+    return re.sub(r"(?s)(.)-(.)", lambda m: "".join(map(chr, range(ord(m[1]), ord(m[2]) + 1))), listed)
+
+
+def lookup(names: dict[Any, Any], v: Any, otherwise: Any = None) -> Any:
+    """A value's entry in a small table."""
+    return names.get(v, otherwise)
+
+
+def bit_numbers(v: Any, names: dict[int, str] | None = None, size: int = 32) -> str:
+    """The numbers of the bits that are set, or their names, in words of so many bits."""
+    lit = [size * index + bit for index, item in enumerate(words(v)) for bit in range(size) if int(item) >> bit & 1]
+    if names is None:
+        return ",".join(map(str, lit)) or "(none)"
+    return ", ".join(names.get(bit, f"[{bit}]") for bit in lit) or "(none)"
+
+
+def bitrate(v: Any) -> Any:
+    """Bits a second with a unit."""
+    if not is_number(v):
+        return v
+    number, units = float(_number(v)), ["bps", "kbps", "Mbps", "Gbps"]
+    while number >= 1000 and len(units) > 1:
+        number /= 1000
+        del units[0]
+    return f"{number:.0f} {units[0]}" if number >= 100 else f"{number:.3g} {units[0]}"
+
+
+def zone(minutes: Any) -> str:
+    """Minutes from UTC as `+02:00`."""
+    number = int(_number(minutes))
+    hours, rest = divmod(abs(number), 60)
+    return f"{'-' if number < 0 else '+'}{hours:02d}:{rest:02d}"
+
+
+def shortened(v: Any) -> Any:
+    """Text of what nobody named, cut where it is long."""
+    return f"{v[:55]}[...]" if isinstance(v, str) and len(v) > 60 else v
+
+
+def unpack(template: str, v: Any) -> list[Any]:
+    """Numbers or hexadecimal text out of bytes, by a template such as `C*`, `vC5`, `H2H2`, `x4N`."""
+    data = v if isinstance(v, bytes) else text(v).encode("latin-1", "replace")
+    found: list[Any] = []
+    at = 0
+    for kind, count in _CODE.findall(template):
+        if kind == "x":
+            at += int(count or 1)
+        elif kind == "H":
+            size = len(data) - at if count == "*" else (int(count or 1) + 1) // 2
+            found.append(data[at : at + size].hex())
+            at += size
+        elif kind in "aA":
+            size = len(data) - at if count == "*" else int(count or 1)
+            found.append(data[at : at + size].decode("latin-1"))
+            at += size
+        else:
+            at = _numbers(data, at, _WORDS[kind], count, found)
+    return found
+
+
+def _numbers(data: bytes, at: int, kind: str, count: str, found: list[Any]) -> int:
+    size = struct.calcsize(kind)
+    room = (len(data) - at) // size
+    for _ in range(min(room, room if count == "*" else int(count or 1))):
+        found.append(struct.unpack_from(kind, data, at)[0])
+        at += size
+    return at
+
+
+def pairs_of_hex(v: Any, count: int | None = None) -> str:
+    """Bytes as pairs of hexadecimal digits, a space between."""
+    data = text(v).encode("latin-1", "replace")
+    return data[:count].hex(" ")
+
+
+def hexadecimal(v: Any) -> str:
+    """Bytes as hexadecimal digits."""
+    return text(v).encode("latin-1", "replace").hex()
+
+
+def numbers_of(v: Any, kind: str = "C") -> str:
+    """Bytes as their numbers, by a letter of `unpack`."""
+    return " ".join(map(str, unpack(f"{kind}*", v)))
+
+
+def from_numbers(v: Any) -> str:
+    """Numbers between 0 and 255 as bytes."""
+    return bytes(int(item) & 0xFF for item in words(v)).decode("latin-1")
+
+
+def big(v: Any, kind: str = "N") -> int | None:
+    """The first number of bytes, by a letter of `unpack`."""
+    found = unpack(kind, v)
+    return found[0] if found else None
+
+
+def binary(v: Any) -> str:
+    """What stands for bytes that nobody reads as text."""
+    shown = text(v)
+    return shown if shown.startswith("(Binary data") else _binary(len(shown))
+
+
+def decode(v: Any, encoding: str = "UTF8", order: str = "MM") -> str:
+    """Text in an encoding of its own, as the UTF-8 bytes of it."""
+    data = text(v).encode("latin-1", "replace")
+    codec = {"UTF8": "utf-8", "UTF16": "utf-16-be" if order == "MM" else "utf-16-le", "Latin": "cp1252"}
+    return data.decode(codec.get(encoding, "utf-8"), "replace").split("\0", 1)[0].encode().decode("latin-1")
+
+
+def trimmed(v: Any) -> str:
+    """Text without blanks and zeros at its end."""
+    return text(v).rstrip(" \0")
+
+
+def unix_time(v: Any, *_: Any) -> str:
+    """Seconds since 1970 as a date and time."""
+    seconds = _number(v)
+    if not seconds:
+        return "0000:00:00 00:00:00"
+    moment = datetime.fromtimestamp(int(seconds), UTC)
+    return f"{moment.year:04d}:{moment:%m:%d %H:%M:%S}"
+
+
+def date_time(*values: Any) -> str:
+    """Year, month, day, hour, minute, second as a date and time."""
+    return fmt("%.4d:%.2d:%.2d %.2d:%.2d:%.2d", *values)
+
+
+def duration(v: Any) -> Any:
+    """Seconds as hours, minutes and seconds; few of them with two places."""
+    if not is_number(v):
+        return v
+    seconds = float(_number(v))
+    sign, seconds = ("-" if seconds < 0 else ""), abs(seconds)
+    if not seconds:
+        return "0 s"
+    if seconds < 30:
+        return f"{sign}{seconds:.2f} s"
+    rounded = int(seconds + 0.5)
+    hours, rest = divmod(rounded, 3600)
+    days, hours = divmod(hours, 24)
+    prefix = f"{days} days " if days else ""
+    return f"{sign}{prefix}{hours}:{rest // 60:02d}:{rest % 60:02d}"
+
+
+def parameter(v: Any) -> Any:
+    """A setting around normal: `Normal`, `+1`, `-2`."""
+    if not is_number(v):
+        return v
+    return "Normal" if not v else f"{v:+d}" if isinstance(v, int) and v > 0 else v if v < 0xFFF0 else v - 0x10000
+
+
+def first(values: Iterable[Any]) -> Any:
+    """The first of several values that is not empty."""
+    return next((v for v in values if v), None)
+
+
+def counted(v: Any, *factors: float) -> str:
+    """Several numbers, each multiplied by its own factor."""
+    found = words(v)
+    return " ".join(text(item * factors[index] if index < len(factors) else item) for index, item in enumerate(found))

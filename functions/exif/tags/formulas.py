@@ -1,0 +1,143 @@
+"""Formulas of the tag tables, compiled on first use: arithmetic, comparisons, formats and calls of named printers.
+
+A formula is one expression of Python's syntax over `v`, the value, and the names of members: facts of the file that
+other rows read before (`Model`, `count`, `CanonFirm`). A missing member is None. A call names a printer of
+`functions.exif.printing.functions`, or of a maker's module there, as in `nikon.af_points(v)`. Steps are separated by
+` | `: each gives the value of the next, and None drops the tag; `Name = formula` keeps a member, not the value.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
+
+Formula = Callable[[Any, "Members"], Any]
+# What a formula may raise on a value that it does not fit.
+UNFIT = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
+_ASSIGNMENT = re.compile(r"(\w+) = (?!=)")
+_NODES = (
+    ast.Expression,
+    ast.Constant,
+    ast.Name,
+    ast.Load,
+    ast.Attribute,
+    ast.Call,
+    ast.Starred,
+    ast.keyword,
+    ast.UnaryOp,
+    ast.unaryop,
+    ast.BinOp,
+    ast.operator,
+    ast.BoolOp,
+    ast.boolop,
+    ast.Compare,
+    ast.cmpop,
+    ast.IfExp,
+    ast.Subscript,
+    ast.Slice,
+    ast.JoinedStr,
+    ast.FormattedValue,
+    ast.Tuple,
+    ast.List,
+    ast.Dict,
+)
+
+
+class Members(dict[str, Any]):
+    """Facts of the file by name: None for what no row has read.
+
+    Args:
+        facts: to begin with: `Make`, `Model`, the file's type.
+    """
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        super().__init__(facts)
+        # Values of the binary table that is being read, by the number of their row.
+        self.seen: dict[Any, Any] = {}
+
+    def __missing__(self, name: str) -> Any:
+        return None
+
+
+class _Names(ast.NodeTransformer):
+    """Names of members become look-ups; names of modules are imported."""
+
+    def __init__(self, known: dict[str, Any]) -> None:
+        self.known = known
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        if not isinstance(node, _NODES):
+            raise SyntaxError(f"{type(node).__name__} is not allowed in a formula")
+        return super().generic_visit(node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        if not isinstance(node.value, ast.Name) or node.attr.startswith("_"):
+            raise SyntaxError("an attribute in a formula is a printer of a maker's module")
+        name = node.value.id
+        if name not in self.known:
+            self.known[name] = import_module(f"functions.exif.printing.{name}")
+        return node
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        if node.id == "v" or node.id in self.known:
+            return node
+        found = ast.Subscript(ast.Name("m", ast.Load()), ast.Constant(node.id), ast.Load())
+        return ast.copy_location(found, node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if isinstance(node.func, ast.Name) and node.func.id == "seen":
+            table = ast.Attribute(ast.Name("m", ast.Load()), "seen", ast.Load())
+            get = ast.Attribute(table, "get", ast.Load())
+            return ast.copy_location(ast.Call(get, [self.visit(item) for item in node.args], []), node)
+        if isinstance(node.func, ast.Name) and node.func.id not in self.known:
+            raise SyntaxError(f"no printer is named {node.func.id}")
+        return self.generic_visit(node)
+
+
+@lru_cache(maxsize=1)
+def _functions() -> dict[str, Any]:
+    from functions.exif.printing import functions
+
+    named = {name: value for name, value in vars(functions).items() if not name.startswith("_") and callable(value)}
+    return {**named, "__builtins__": {}}
+
+
+@lru_cache(maxsize=8192)
+def expression(text: str) -> Formula:
+    """One formula as a function of the value and the members.
+
+    Raises:
+        SyntaxError: for what is no formula, or a printer that does not exist.
+    """
+    known = _functions()
+    tree = _Names(known).visit(ast.parse(text.strip(), mode="eval"))
+    arguments = ast.arguments([], [ast.arg("v"), ast.arg("m")], None, [], [], None, [])
+    function = ast.fix_missing_locations(ast.Expression(ast.Lambda(arguments, tree.body)))
+    found: Formula = eval(compile(function, text, "eval"), known)  # noqa: S307 - of the tables, its nodes checked above
+    return found
+
+
+def steps(text: str) -> tuple[tuple[str, Formula], ...]:
+    """The steps of a cell: the member that each keeps, or nothing, and its formula."""
+    found = []
+    for step in text.split(" | "):
+        match = _ASSIGNMENT.match(step)
+        found.append((match[1], expression(step[match.end() :])) if match else ("", expression(step)))
+    return tuple(found)
+
+
+def run(parts: Iterable[tuple[str, Formula]], v: Any, m: Members) -> Any:
+    """The value after all steps; None where one drops it."""
+    for member, formula in parts:
+        found = formula(v, m)
+        if member:
+            m[member] = found
+            continue
+        if found is None:
+            return None
+        v = found
+    return v

@@ -1,0 +1,396 @@
+"""Tables of tags: one `.tsv` a maker or block, a section a table, a row a tag. docs/tag-tables.md describes the form.
+
+A file is read when the first of its tables is asked for, a section is parsed when it is, and a row's formulas are
+compiled when its tag is first seen: a plain JPEG pays for none of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from functions.exif.tags.formulas import UNFIT, Formula, Members, expression, run, steps
+from functions.exif.values import Scalar, binary, is_number, number_of, settled, text_of, whole
+
+FOLDER = Path(__file__).parent
+COLUMNS = ("id", "name", "format", "when", "value", "print", "labels", "sub", "flags", "grade")
+# Between the parts of a cell, each for one of a tag's several values.
+PARTS = " ;; "
+# After the steps of a value that run when it is read; the others run when all has been read.
+READ = " => "
+_BAR = re.compile(r"(?<!\\)\|")
+_WHOLE = re.compile(r"-?(0|[1-9]\d*)")
+_FORMAT = re.compile(r"(\w*)(?:\[(.*)\])?(?:&(0x[0-9a-f]+))?")
+
+
+class Labels:
+    """Names of a tag's values, of its bits, or both."""
+
+    __slots__ = ("bits", "exact", "word")
+
+    def __init__(self, exact: dict[Any, str], bits: dict[int, str], word: int = 32) -> None:
+        self.exact = exact
+        self.bits = bits
+        self.word = word
+
+    def get(self, value: Any) -> str | None:
+        """The label of a value; None for a value without one."""
+        found = self.exact.get(value)
+        if found is None:
+            if type(value) is str:
+                found = self.exact.get(whole(value.removeprefix("-")) if value[:1] != "-" else _negative(value))
+            elif type(value) is float:
+                found = self.exact.get(str(value))
+        if found is None and self.bits:
+            return self._decoded(value)
+        return found
+
+    def _decoded(self, value: Any) -> str | None:
+        names: list[str] = []
+        for index, number in enumerate(str(value).split()):
+            if not _WHOLE.fullmatch(number):
+                return None
+            bits = int(number) & (1 << self.word) - 1
+            while bits:
+                bit = (bits & -bits).bit_length() - 1 + self.word * index
+                names.append(self.bits.get(bit, f"[{bit}]"))
+                bits &= bits - 1
+        return ", ".join(names) or "(none)"
+
+
+def _negative(text: str) -> int | None:
+    found = whole(text[1:])
+    return None if found is None else -found
+
+
+class Field:
+    """One row of a table: what a tag is named, when it is meant, how its value is read and shown.
+
+    Args:
+        table: that the row belongs to.
+        cells: of the row, by `COLUMNS`; empty ones at its end may be missing.
+    """
+
+    __slots__ = (
+        "_printed",
+        "_raw",
+        "_value",
+        "_when",
+        "count",
+        "flags",
+        "format",
+        "grade",
+        "group",
+        "labels",
+        "low",
+        "mask",
+        "name",
+        "number",
+        "prints",
+        "ready",
+        "shift",
+        "sub",
+        "table",
+        "text",
+    )
+
+    def __init__(self, table: Table, cells: list[str]) -> None:
+        cells += [""] * (len(COLUMNS) - len(cells))
+        number, self.name, shape, when, value, printed, labels, self.sub, flags, self.grade = cells
+        self.table = table
+        self.number = number
+        # Formulas stay text until they are needed.
+        self.text = (when, value, printed, labels, shape)
+        self.flags = _pairs(flags)
+        self.group = self.flags.get("group", table.group)
+        self.low = "low" in self.flags or "low" in table.attributes
+        self.ready = False
+
+    def prepare(self) -> None:
+        """Compile the row's cells."""
+        when, value, printed, labels, shape = self.text
+        match = _FORMAT.fullmatch(shape)
+        if match is None:
+            raise ValueError(f"{self.table.name}: {self.name} has the format {shape!r}, which is none")
+        self.format, self.count = match[1], match[2]
+        self.mask = int(match[3], 16) if match[3] else 0
+        self.shift = (self.mask & -self.mask).bit_length() - 1 if self.mask else 0
+        self._when = steps(when) if when else None
+        parts = max(cell.count(PARTS) for cell in (value, printed, labels)) + 1
+        raw, _, rest = value.partition(READ) if READ in value else ("", "", value)
+        self._raw = steps(raw) if raw else None
+        value = rest
+        if parts > 1:
+            self._value = [steps(cell) if cell else None for cell in _parts(value, parts)]
+            prints = _parts(printed, parts)
+            names = _parts(labels, parts)
+            self._printed: Any = [
+                (self.table.labels(name) if name else None, expression(cell) if cell else None)
+                for name, cell in zip(names, prints, strict=True)
+            ]
+            self.labels, self.prints = None, None
+        else:
+            self._value = steps(value) if value else None  # type: ignore[assignment]
+            self._printed = None
+            self.labels = self.table.labels(labels) if labels else None
+            self.prints = expression(printed) if printed else None
+        self.ready = True
+
+    def applies(self, m: Members) -> bool:
+        """Whether the row is meant, of those with its number."""
+        if not self.ready:
+            self.prepare()
+        if self._when is None:
+            return True
+        try:
+            return bool(run(self._when, None, m))
+        except UNFIT:
+            return False
+
+    def take(self, v: Any, m: Members) -> Any:
+        """A raw value after the steps that run when it is read; None where the tag says nothing."""
+        return v if self._raw is None else _attempt(self._raw, v, m)
+
+    def show(self, v: Any, m: Members) -> tuple[Scalar, Scalar] | None:
+        """A value's two forms, without labels and units and as printed; None where the tag says nothing.
+
+        Args:
+            v: that `take` gave: a number, or text: of several numbers with spaces between, of bytes as Latin-1.
+            m: of the file, which rows may also add to.
+        """
+        if not self.ready:
+            self.prepare()
+        if self._printed is not None:
+            return self._listed(v, m)
+        if self._value is not None:
+            v = _attempt(self._value, v, m)
+            if v is None:
+                return None
+        if type(v) is not int:
+            v = settled(v)
+        if "binary" in self.flags:
+            shown = v if type(v) is str and v.startswith("(Binary data") else binary(len(str(v)))
+            return shown, shown
+        printed = self._one(v, self.labels, self.prints, m)
+        if type(v) is str and not v.isascii():
+            v = text_of(v.encode("latin-1", "replace"))
+        return v, printed
+
+    def _one(self, v: Any, labels: Labels | None, prints: Formula | None, m: Members) -> Any:
+        if labels is not None:
+            found = labels.get(v)
+            if found is not None:
+                return found
+        if prints is not None:
+            try:
+                shown = prints(v, m)
+            except UNFIT:
+                try:
+                    shown = prints(number_of(v), m)
+                except UNFIT:
+                    shown = None if labels else v
+            if shown is not None:
+                return shown if type(shown) is int else readable(settled(shown))
+        if labels is not None:
+            return readable(self.unknown(v))
+        return v if type(v) is int else readable(v)
+
+    def unknown(self, v: Any) -> str:
+        """What stands for a value without a label."""
+        return f"Unknown (0x{v:x})" if "hex" in self.flags and type(v) is int and v > 0 else f"Unknown ({v})"
+
+    def _listed(self, v: Any, m: Members) -> tuple[Scalar, Scalar] | None:
+        """Each of several values by its own part of the cells."""
+        values: list[Any] = []
+        for index, item in enumerate(str(v).split(" ")):
+            own: Any = number_of(item) if is_number(item) else item
+            part = self._value[index] if index < len(self._value) else None
+            if part is not None:
+                own = _attempt(part, own, m)
+            values.append("" if own is None else settled(own))
+        printed = []
+        for index, own in enumerate(values):
+            labels, formula = self._printed[index] if index < len(self._printed) else (None, None)
+            printed.append(str(self._one(own, labels, formula, m)))
+        return readable(" ".join(map(str, values))), "; ".join(printed)
+
+
+def _attempt(parts: Any, v: Any, m: Members) -> Any:
+    """The steps' value; text that begins with a number counts as that number where it must."""
+    try:
+        return run(parts, v, m)
+    except TypeError:
+        try:
+            return run(parts, number_of(v), m) if type(v) is str else None
+        except UNFIT:
+            return None
+    except UNFIT:
+        return None
+
+
+def _parts(cell: str, count: int) -> list[str]:
+    found = cell.split(PARTS) if cell else []
+    return [part.strip() for part in found] + [""] * (count - len(found))
+
+
+def readable(v: Any) -> Any:
+    """Bytes as Latin-1 text as the UTF-8 text that they are."""
+    if type(v) is str and not v.isascii():
+        try:
+            return text_of(v.encode("latin-1"))
+        except UnicodeEncodeError:
+            return v
+    return v
+
+
+def _pairs(cell: str) -> dict[str, str]:
+    """`word key=value …` as a mapping."""
+    if not cell:
+        return {}
+    return {word.partition("=")[0]: word.partition("=")[2] for word in cell.split(" ") if word}
+
+
+@dataclass(slots=True)
+class Table:
+    """The tags of one directory or binary record.
+
+    Args:
+        name: `Canon.CameraSettings`: the file, then the section.
+        attributes: of the section: `kind`, `group`, `format`, `prefix`, `order`, `cipher`.
+        rows: by id, in the order of the file; of several with one id the first that applies counts.
+    """
+
+    name: str
+    attributes: dict[str, str]
+    rows: dict[int | float | str, tuple[Field, ...]] = field(default_factory=dict)
+    kind: str = ""
+    group: str = ""
+
+    def find(self, number: int | float | str, m: Members) -> Field | None:
+        """The row of an id that applies."""
+        for row in self.rows.get(number, ()):
+            if row.applies(m):
+                return row
+        return None
+
+    def labels(self, cell: str) -> Labels:
+        """The labels that a cell lists or names."""
+        return _labels(self.name.partition(".")[0], cell)
+
+    def __iter__(self) -> Iterator[Field]:
+        for rows in self.rows.values():
+            yield from rows
+
+
+@lru_cache(maxsize=4096)
+def _labels(file: str, cell: str) -> Labels:
+    exact: dict[Any, str] = {}
+    bits: dict[int, str] = {}
+    word = 32
+    for item in _BAR.split(cell):
+        if item.startswith("@"):
+            named = label_set(file, item[1:])
+            exact.update(named.exact)
+            bits.update(named.bits)
+            continue
+        key, _, text = item.partition("=")
+        text = text.replace("\\|", "|")
+        if key.startswith("&"):
+            if key == "&word":
+                word = int(text)
+            else:
+                bits[int(key[1:])] = text
+        else:
+            exact[_key(key)] = text
+    return Labels(exact, bits, word)
+
+
+def label_set(file: str, name: str) -> Labels:
+    """A named set of labels: of the file itself, of another as `Canon.canonModelID`, or of lenses as `lens:canon`."""
+    if name.startswith("lens:"):
+        from functions.exif.lenses import numbers
+
+        shape = _LENS_KEYS.get(name[5:], _key)
+        return Labels({shape(number): names[0] for number, names in numbers(name[5:]).items()}, {})
+    if "." in name:
+        file, _, name = name.partition(".")
+    return _label_set(file, name)
+
+
+# How the numbers of a list of lenses are written as values.
+_LENS_KEYS: dict[str, Callable[[str], Any]] = {
+    "nikon": lambda number: bytes.fromhex(number).hex(" ").upper(),
+    "pentax": lambda number: number.replace("-", " "),
+    "fourthirds": lambda number: number.replace("-", " "),
+}
+
+
+@lru_cache(maxsize=256)
+def _label_set(file: str, name: str) -> Labels:
+    exact: dict[Any, str] = {}
+    bits: dict[int, str] = {}
+    for line in _sections(file)[f"labels:{name}"][1].splitlines():
+        key, _, text = line.partition("\t")
+        if key.startswith("&"):
+            bits[int(key[1:])] = text
+        else:
+            exact[_key(key)] = text
+    return Labels(exact, bits)
+
+
+def _key(text: str) -> int | str:
+    return int(text) if _WHOLE.fullmatch(text) else text
+
+
+@lru_cache(maxsize=64)
+def _sections(file: str) -> dict[str, tuple[str, str]]:
+    """The sections of a file: attributes and rows, unparsed, by name."""
+    found: dict[str, tuple[str, str]] = {}
+    text = (FOLDER / f"{file.lower()}.tsv").read_text(encoding="utf-8")
+    for part in text.split("\n[")[1:]:
+        head, _, body = part.partition("\n")
+        name, _, attributes = head.partition("]")
+        found[name] = attributes.strip(), body
+    return found
+
+
+def sections(file: str) -> list[str]:
+    """The names of the tables of a file."""
+    return [name for name in _sections(file) if not name.startswith("labels:")]
+
+
+@lru_cache(maxsize=1024)
+def table(name: str) -> Table:
+    """A table by the name of its file and its section, `Canon.CameraSettings`.
+
+    Raises:
+        KeyError: where there is none.
+        FileNotFoundError: where there is no such file.
+    """
+    file, _, section = name.partition(".")
+    attributes, body = _sections(file)[section]
+    pairs = _pairs(attributes)
+    found = Table(name, pairs, kind=pairs.get("kind", "ifd"), group=pairs.get("group", file))
+    rows: dict[Any, list[Field]] = {}
+    for line in body.splitlines():
+        if line and line[0] != "#":
+            cells = line.split("\t")
+            rows.setdefault(_id(cells[0]), []).append(Field(found, cells))
+    found.rows = {number: tuple(alternatives) for number, alternatives in rows.items()}
+    return found
+
+
+def _id(text: str) -> int | float | str:
+    if text.startswith(("0x", "-0x")):
+        return int(text, 16)
+    try:
+        return int(text)
+    except ValueError:
+        try:
+            return float(text)
+        except ValueError:
+            return text
