@@ -28,7 +28,8 @@ RUN mkdir -p /app/functions /app/knative \
          cp -r pyproject.toml loadtest /app/ \
          && cp -r knative/__init__.py knative/local /app/knative/ && rmdir /app/functions; \
        else \
-         cp -r functions/__init__.py functions/kit "functions/${FUNCTION}" /app/functions/ && rmdir /app/knative; \
+         cp -r functions/__init__.py functions/kit "functions/${FUNCTION}" /app/functions/ && rmdir /app/knative \
+         && ls functions/*/main.py | cut -d/ -f2 >/app/functions/names; \
        fi \
     && chmod -R a+rX /app \
     && find /app -name __pycache__ -prune -exec rm -rf {} +

@@ -7,25 +7,36 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import hypothesis
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser
 
+from functions import registry
 from tests.browser import chromium
 from tests.clocks import scale_clocks
+from tests.images import encoded, gradient
 from tests.servers import Engine, FunctionServer
 
 # CPU time and the fine clock of a machine so many times slower (4) or faster (0.25): nothing depends on them.
 if scale := float(os.environ.get("PIXELAMP_CLOCK_SCALE") or 0):
     scale_clocks(scale)
 
-FUNCTIONS = ("histogram", "exif", "stress")
+FUNCTIONS = registry.names()
+IMAGE_FUNCTIONS = tuple(name for name in FUNCTIONS if registry.load(name).work.takes_images)
 # Two busy cores make any time limit a coin toss; CI repeats what a person saw.
 hypothesis.settings.register_profile("pixelamp", deadline=None, derandomize=bool(os.environ.get("CI")))
 hypothesis.settings.load_profile("pixelamp")
 PHOTOS = os.environ.get("PIXELAMP_PHOTOS")
+
+
+def work_of(name: str) -> tuple[str, bytes]:
+    """Path and body of a request that does a function's work."""
+    work = registry.load(name).work
+    path = f"/?{urlencode(work.example)}" if work.example else "/"
+    return path, encoded(gradient(), "JPEG") if work.takes_images else b""
 
 
 @pytest.fixture(scope="session")

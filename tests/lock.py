@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = ("histogram", "exif", "stress", "client", "local", "loadtest")
-SERVED = ("histogram", "exif", "stress", "client", "local")
+EXTRAS = tuple(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
+# `make serve` starts no load.
+SERVED = [extra for extra in EXTRAS if extra != "loadtest"]
 
 
 def compile_to(name: str, *arguments: str) -> None:

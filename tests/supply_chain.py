@@ -9,21 +9,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-ROOT = Path(__file__).parents[1]
+from tests.lock import EXTRAS, ROOT
+
 OUT = ROOT / "out"
-SHIPPED = ("histogram", "exif", "stress", "client", "local", "loadtest")
 AUDIT_SECONDS = 120
 
 
 def pinned() -> str:
     """Every shipped package once, without hashes, as requirements."""
     names = set()
-    for extra in SHIPPED:
+    for extra in EXTRAS:
         for line in (ROOT / f"requirements/{extra}.txt").read_text(encoding="utf-8").splitlines():
             if line and line[0].isalnum():
                 names.add(line.removesuffix("\\").strip())
@@ -63,7 +62,7 @@ def audit() -> int:
 
 def bill_of_materials() -> None:
     """out/sbom-<function>.json, CycloneDX 1.6."""
-    for extra in SHIPPED:
+    for extra in EXTRAS:
         target = OUT / f"sbom-{extra}.json"
         command = [
             *(sys.executable, "-m", "cyclonedx_py", "requirements", str(ROOT / f"requirements/{extra}.txt")),

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from functions import registry
+
 ROOT = Path(__file__).parents[1]
-FUNCTIONS = ("histogram", "exif", "stress")
+FUNCTIONS = registry.names()
 PACKAGES = ("functions", "knative", "loadtest")
 MOST_MODULES = 14
 # Packages that may hold more: one module for each format or maker.
@@ -85,6 +87,15 @@ def test_each_package_says_what_it_does_and_who_imports_it(package: str, path: P
 def test_each_folder_with_modules_is_a_package() -> None:
     folders = {path.parent for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
     assert [folder for folder in sorted(folders) if not (folder / "__init__.py").is_file()] == []
+
+
+@pytest.mark.parametrize("function", [*FUNCTIONS, "kit", "client"])
+def test_a_function_imports_the_kit_alone_and_the_kit_no_function(function: str) -> None:
+    own = (f"functions.{function}",) if function == "client" else (f"functions.{function}", "functions.kit")
+    for module, path in modules(f"functions.{function}"):
+        ours = {name for name in imports(path) if name.startswith("functions.")}
+        foreign = {name for name in ours if not any(name == one or name.startswith(f"{one}.") for one in own)}
+        assert not foreign, f"{module} imports {', '.join(sorted(foreign))}"
 
 
 def test_no_module_comes_back_to_itself_by_its_imports() -> None:

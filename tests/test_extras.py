@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import venv
@@ -9,12 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import FUNCTIONS
-from tests.images import encoded, gradient
+from functions import registry
+from tests.conftest import FUNCTIONS, work_of
 from tests.servers import ROOT, FunctionServer, clean_environment
 
-# What no other function's extra brings along.
-OWN = {"histogram": {"PIL", "numpy", "matplotlib"}, "exif": {"piexif"}, "stress": set()}
+DISTRIBUTIONS = "import importlib.metadata as m; print(*{d.metadata['Name'] for d in m.distributions()})"
+
+
+def required(function: str) -> set[str]:
+    lines = (ROOT / f"requirements/{function}.txt").read_text(encoding="utf-8").splitlines()
+    return {line.partition("==")[0] for line in lines if line[:1].isalnum()}
 
 
 @pytest.mark.slow
@@ -27,18 +32,15 @@ def test_an_extra_alone_serves_its_function(function: str, tmp_path: Path):
     subprocess.run([*install, "-r", str(ROOT / f"requirements/{function}.txt")], check=True, timeout=240)
     server = FunctionServer(function, command=[python, "-m", "functions.kit.server", function, "--host", "127.0.0.1"])
     try:
-        body = b"" if function == "stress" else encoded(gradient(), "JPEG")
-        assert server.post("/?seconds=0" if function == "stress" else "/", data=body).status_code == 200
-        if function == "histogram":
-            assert server.post("/?format=png", data=body).content.startswith(b"\x89PNG")
+        path, body = work_of(function)
+        assert server.post(path, data=body).status_code == 200
+        for media_type in registry.load(function).work.produces:
+            assert server.post(path, data=body, headers={"Accept": media_type}).status_code == 200
     finally:
         server.stop()
-    for other, packages in OWN.items():
-        for package in packages if other != function else ():
-            code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({package!r}) is not None)"
-            assert subprocess.run([python, "-c", code], env=clean_environment()).returncode == 0, (
-                f"{function} brings {package}, which is {other}'s"
-            )
+    listed = subprocess.run([python, "-c", DISTRIBUTIONS], env=clean_environment(), capture_output=True, text=True)
+    installed = {re.sub(r"[-_.]+", "-", name).lower() for name in listed.stdout.split()}
+    assert installed - {"pip", "setuptools"} <= required(function)
 
 
 def test_a_function_whose_extra_is_missing_says_so():

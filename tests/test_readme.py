@@ -7,11 +7,11 @@ import re
 import subprocess
 import sys
 import time
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from functions import registry
 from functions.kit.http.settings import table
 from tests.conftest import FUNCTIONS
 from tests.images import encoded, gradient
@@ -130,10 +130,17 @@ def test_every_make_target_that_is_named_exists(target: str):
 
 
 def test_the_settings_table_is_the_codes():
-    settings = {name: import_module(f"functions.{name}.main").FUNCTION.settings for name in FUNCTIONS}
+    settings = {name: registry.load(name).settings for name in FUNCTIONS}
     shown = re.search(r"<!-- settings -->\n(.*?)\n<!-- /settings -->", README, re.DOTALL)
     assert shown, "the README has no settings table"
-    assert shown[1] == table(settings), "print it anew: python -m functions.kit.http.settings"
+    assert shown[1] == table(settings), "print it anew: python -m functions.registry"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_endpoints_table_has_every_route(name: str):
+    endpoints = README[README.index("## Endpoints") :].split("\n## ", 1)[0]
+    for route in registry.load(name).routes:
+        assert f"/{name}{route.path}".rstrip("/") in endpoints, f"README, Endpoints: no {route.method} {route.path}"
 
 
 def test_what_troubleshooting_quotes_is_what_is_said():

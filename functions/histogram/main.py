@@ -255,6 +255,7 @@ FUNCTION = Function(
         ),
     ),
     page=Path(__file__).with_name("page.html"),
+    decodes=True,
     events=(
         EventRoute(
             type="dev.pixelamp.image.uploaded",

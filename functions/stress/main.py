@@ -270,6 +270,7 @@ FUNCTION = Function(
             options=(*PARAMETERS, FORMAT),
             takes="json",
             produces=(JSON, NDJSON, SSE),
+            example={"seconds": "0.05", "load": "50"},
         ),
         Route("GET", "/cpu", cpu, "This pod's CPU and memory now"),
         Route(
@@ -282,7 +283,15 @@ FUNCTION = Function(
         ),
         Route("POST", "/start-cpu-burn", start_cpu_burn, "One core for ten seconds, answered at once"),
     ),
-    events=(EventRoute("dev.pixelamp.stress.requested", "dev.pixelamp.stress.finished", "json", requested),),
+    events=(
+        EventRoute(
+            type="dev.pixelamp.stress.requested",
+            reply="dev.pixelamp.stress.finished",
+            takes="json",
+            handler=requested,
+            example={"seconds": 0.05},
+        ),
+    ),
 )
 
 

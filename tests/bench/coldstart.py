@@ -20,6 +20,7 @@ from pathlib import Path
 from PIL import Image
 
 from tests.bench.harness import Bench, cpu_nanoseconds
+from tests.conftest import work_of
 from tests.servers import ROOT, clean_environment, free_port
 
 ROUNDS = 7
@@ -73,14 +74,14 @@ def run(bench: Bench) -> None:
     compileall.compile_dir(ROOT / "functions", quiet=1)
     buffer = io.BytesIO()
     Image.effect_noise((512, 512), 60).save(buffer, "PNG")
-    work = {"histogram": ("/", buffer.getvalue()), "exif": ("/", buffer.getvalue()), "stress": ("/?seconds=0.1", b"")}
     framework = str(Path(sys.executable).parent / "functions-framework")
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "main.py"
         source.write_text(HELLO)
         hello = [framework, "--source", str(source), "--target", "hello"]
         for name, bound in BOUNDS.items():
-            path, body = work[name]
+            path, body = work_of(name)
+            body = body and buffer.getvalue()
             ours = [sys.executable, "-m", "functions.kit.server", name]
             ready, first = [], []
             for turn in range(ROUNDS + 1):

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from functions import registry
 from knative.local.check.admission import load
 from tests.chaos.processes import below, open_files, resident
 from tests.chaos.traffic import Ask, Traffic
@@ -38,7 +39,7 @@ WARMING_MINUTES, WARMING_MIB = 10.0, 20.0
 # Open files come and go with connections to pods; a leak of one a kill would show in thirty minutes.
 FILES = 40
 SETTLE_SECONDS = 60.0
-FUNCTIONS = ("histogram", "exif", "stress")
+FUNCTIONS = registry.names()
 EVENT = {
     "ce-specversion": "1.0",
     "ce-id": "soak",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from tests.conftest import FUNCTIONS
-from tests.images import encoded, gradient
+from functions import registry
+from functions.kit.http.function import JSON, Function
+from tests.conftest import FUNCTIONS, IMAGE_FUNCTIONS, work_of
 from tests.servers import ROOT, FunctionServer
 
 # Small limits, so that going past them is cheap; the same for every function.
@@ -36,6 +37,10 @@ class Subject:
     work: tuple[str, bytes]
     """Path and body of a request that does the function's work."""
 
+    @property
+    def function(self) -> Function:
+        return registry.load(self.name)
+
 
 def environment(function: str) -> dict[str, str]:
     return {f"{function.upper()}_{name}": value for name, value in LIMITS.items()}
@@ -44,32 +49,60 @@ def environment(function: str) -> dict[str, str]:
 WAYS = ("client", "server")
 
 
-@pytest.fixture(params=[(name, way) for name in FUNCTIONS for way in WAYS], ids="-".join)
-def subject(request: pytest.FixtureRequest, reach: Callable[[str, str], Subject]) -> Subject:
-    """Every function, both ways."""
+TAKE_JSON = [name for name in FUNCTIONS if registry.load(name).work.takes == "json"]
+ANSWER_JSON = [name for name in FUNCTIONS if JSON in registry.load(name).work.produces]
+HAVE_EVENTS = [name for name in FUNCTIONS if registry.load(name).events]
+HAVE_IMAGE_EVENTS = [name for name in HAVE_EVENTS if registry.load(name).work.takes_images]
+Reach = Callable[[str, str], Subject]
+
+
+def _both_ways(names: Iterable[str]) -> list[Any]:
+    return [pytest.param((name, way), id=f"{name}-{way}") for name in names for way in WAYS]
+
+
+@pytest.fixture(params=_both_ways(FUNCTIONS))
+def subject(request: pytest.FixtureRequest, reach: Reach) -> Subject:
+    """Every function."""
     return reach(*request.param)
 
 
-@pytest.fixture(params=[(name, way) for name in FUNCTIONS if name != "stress" for way in WAYS], ids="-".join)
-def image_subject(request: pytest.FixtureRequest, reach: Callable[[str, str], Subject]) -> Subject:
-    """The functions that take images, both ways."""
+@pytest.fixture(params=_both_ways(IMAGE_FUNCTIONS))
+def image_subject(request: pytest.FixtureRequest, reach: Reach) -> Subject:
+    """The functions that take images."""
     return reach(*request.param)
 
 
-@pytest.fixture(params=WAYS)
-def json_subject(request: pytest.FixtureRequest, reach: Callable[[str, str], Subject]) -> Subject:
-    """The function that takes parameters as JSON, both ways."""
-    return reach("stress", request.param)
+@pytest.fixture(params=_both_ways(TAKE_JSON))
+def json_subject(request: pytest.FixtureRequest, reach: Reach) -> Subject:
+    """The functions that take parameters as JSON."""
+    return reach(*request.param)
+
+
+@pytest.fixture(params=_both_ways(ANSWER_JSON))
+def result_subject(request: pytest.FixtureRequest, reach: Reach) -> Subject:
+    """The functions whose result can be JSON."""
+    return reach(*request.param)
+
+
+@pytest.fixture(params=_both_ways(HAVE_EVENTS))
+def event_subject(request: pytest.FixtureRequest, reach: Reach) -> Subject:
+    """The functions that handle events."""
+    return reach(*request.param)
+
+
+@pytest.fixture(params=_both_ways(HAVE_IMAGE_EVENTS))
+def image_event_subject(request: pytest.FixtureRequest, reach: Reach) -> Subject:
+    """The functions that handle events with an image."""
+    return reach(*request.param)
 
 
 @pytest.fixture
-def reach(monkeypatch: pytest.MonkeyPatch, servers: Callable[..., FunctionServer]) -> Callable[[str, str], Subject]:
+def reach(monkeypatch: pytest.MonkeyPatch, servers: Callable[..., FunctionServer]) -> Reach:
     """A function by name and way."""
 
     def get(name: str, way: str) -> Subject:
-        work = ("/?seconds=0.05&load=50", b"") if name == "stress" else ("/", encoded(gradient(), "JPEG"))
         ask = _over_http(servers(name, **environment(name))) if way == "server" else _in_process(name, monkeypatch)
-        return Subject(name, ask, work)
+        return Subject(name, ask, work_of(name))
 
     return get
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import FUNCTIONS
+from tests.contract.conftest import HAVE_IMAGE_EVENTS
 from tests.images import encoded, gradient
 from tests.servers import ROOT, FunctionServer
 
@@ -48,7 +49,7 @@ def test_every_path_and_method_reaches_the_function(framework: dict[str, Functio
         assert framework[name].get(path).status_code == 404
 
 
-@pytest.mark.parametrize("name", ["histogram", "exif"])
+@pytest.mark.parametrize("name", HAVE_IMAGE_EVENTS)
 def test_an_event_means_the_same_in_binary_and_in_structured_mode(framework: dict[str, FunctionServer], name: str):
     attributes = {"specversion": "1.0", "id": "1", "source": "/test", "type": "dev.pixelamp.image.uploaded"}
     binary = framework[name].post(

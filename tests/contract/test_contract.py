@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from openapi_spec_validator import validate
 
+from functions.kit.http.function import JSON
 from tests.conftest import FUNCTIONS
-from tests.contract.conftest import LIMITS, Subject
+from tests.contract.conftest import LIMITS, Answer, Subject
 from tests.images import encoded, gradient, png_bomb
 
 
@@ -33,7 +35,7 @@ def test_it_answers_at_the_root_and_below_its_name(subject: Subject):
     for prefix in ("", f"/{subject.name}"):
         answer = subject.ask("POST", (prefix + path).replace("//", "/"), body)
         assert answer.status == 200, answer.body
-        assert answer.json()
+        assert answer.body
 
 
 @pytest.mark.parametrize("prefix", ["", "/name"])
@@ -152,9 +154,9 @@ def test_no_path_is_answered_past_the_function(function: str, path: str, reach: 
         assert answer.headers.get(header), header
 
 
-def test_json_with_a_parameter_is_json(subject: Subject):
-    path, body = subject.work
-    answer = subject.ask("POST", path, body, {"Accept": "application/json; charset=utf-8"})
+def test_json_with_a_parameter_is_json(result_subject: Subject):
+    path, body = result_subject.work
+    answer = result_subject.ask("POST", path, body, {"Accept": "application/json; charset=utf-8"})
     assert answer.status == 200, answer.body
     assert answer.headers["Content-Type"] == "application/json"
 
@@ -168,7 +170,9 @@ def test_a_compressed_body_is_415_with_what_is_read(subject: Subject):
 
 
 def test_an_option_as_a_field_of_the_form_is_400_by_name(image_subject: Subject):
-    option = next(iter(image_subject.ask("GET", "/").json()["operations"][0]["options"]))
+    option = next(iter(image_subject.ask("GET", "/").json()["operations"][0]["options"]), None)
+    if option is None:
+        pytest.skip(f"{image_subject.name} has no options")
     body, headers = form("file", image_subject.work[1])
     extra = f'--xYz\r\nContent-Disposition: form-data; name="{option}"\r\n\r\n1\r\n'.encode()
     said = problem(image_subject.ask("POST", "/", extra + body, headers), 400)
@@ -185,8 +189,9 @@ def test_a_file_name_in_another_code_page_is_read(image_subject: Subject):
 
 
 def test_parameters_named_twice_are_400(json_subject: Subject):
-    said = problem(json_subject.ask("POST", "/", b'{"seconds": 0.01, "seconds": 0.02}'), 400)
-    assert "'seconds'" in said["detail"]
+    name = next(iter(json_subject.function.work.example))
+    said = problem(json_subject.ask("POST", "/", f'{{"{name}": 0.01, "{name}": 0.02}}'.encode()), 400)
+    assert repr(name) in said["detail"]
 
 
 def test_a_misspelt_option_is_400_by_name(subject: Subject):
@@ -225,18 +230,24 @@ def test_a_multipart_image_under_any_of_its_names(image_subject: Subject, field:
     assert image_subject.ask("POST", "/", data, headers).status == 200
 
 
+def without_the_name(answer: Answer) -> Any:
+    """The result of an answer, without what it says of the file's name."""
+    if answer.headers["Content-Type"] != JSON:
+        return answer.body
+    return {key: value for key, value in answer.json().items() if key not in ("name", "file")}
+
+
 def test_the_same_bytes_give_the_same_result_whichever_way_they_come(image_subject: Subject):
     image = image_subject.work[1]
     data, headers = form("file", image)
-    results = [
-        image_subject.ask("POST", "/", data, headers).json(),
-        image_subject.ask("POST", f"/{image_subject.name}", image, {"Content-Type": "image/jpeg"}).json(),
-        image_subject.ask("POST", "/", image, {"Content-Type": "application/x-www-form-urlencoded"}).json(),
-        image_subject.ask("POST", "/", image, {"Content-Type": "text/plain"}).json(),
+    answers = [
+        image_subject.ask("POST", "/", data, headers),
+        image_subject.ask("POST", f"/{image_subject.name}", image, {"Content-Type": "image/jpeg"}),
+        image_subject.ask("POST", "/", image, {"Content-Type": "application/x-www-form-urlencoded"}),
+        image_subject.ask("POST", "/", image, {"Content-Type": "text/plain"}),
     ]
-    for result in results:
-        result.pop("name", None)
-        result.pop("file", None)
+    assert [answer.status for answer in answers] == [200] * len(answers)
+    results = [without_the_name(answer) for answer in answers]
     assert all(result == results[0] for result in results)
 
 
@@ -265,7 +276,7 @@ def test_what_is_no_image_is_refused(image_subject: Subject, data: bytes, status
 @pytest.mark.parametrize("keep", [0.1, 0.5, 0.9])
 def test_a_truncated_image_is_answered_never_a_500(image_subject: Subject, keep: float):
     answer = image_subject.ask("POST", "/", JPEG[: int(len(JPEG) * keep)])
-    if image_subject.name == "histogram":
+    if image_subject.function.decodes:
         problem(answer, 422)
     else:
         assert answer.status == 200, "metadata is read from what there is"
@@ -276,7 +287,7 @@ def test_over_the_pixel_limit_is_413_before_decoding(image_subject: Subject):
     bomb = png_bomb()
     assert len(bomb) < 30_000
     answer = image_subject.ask("POST", "/", bomb)
-    if image_subject.name == "histogram":
+    if image_subject.function.decodes:
         said = problem(answer, 413)
         assert (said["limit"], said["actual"]) == (int(LIMITS["MAX_PIXELS"]), 169_000_000)
         assert "13000 × 13000" in said["detail"]
@@ -298,7 +309,7 @@ def test_broken_parameters_are_400(json_subject: Subject, body: bytes):
     still_serves(json_subject)
 
 
-def test_the_answer_is_json_that_any_parser_reads(subject: Subject):
-    path, body = subject.work
-    answer = subject.ask("POST", path, body)
+def test_the_answer_is_json_that_any_parser_reads(result_subject: Subject):
+    path, body = result_subject.work
+    answer = result_subject.ask("POST", path, body)
     json.loads(answer.body, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))

@@ -19,11 +19,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from functions import registry
 from tests.e2e.cluster import ON_A_CLUSTER, Load, cluster_of_its_own, until
 from tests.images import encoded, gradient
 
 pytestmark = ON_A_CLUSTER
-FUNCTIONS = ["exif", "histogram", "stress"]
+FUNCTIONS = registry.names()
 PHOTO = encoded(gradient(size=(640, 480)), "JPEG")
 THUMBNAIL = encoded(gradient(), "JPEG")  # so small that the mailbox shows an event which carries it whole
 HOLD = "/?sleep_ms=1000"

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from functions import registry
 from tests.servers import FunctionServer
 
-FUNCTIONS = ("histogram", "exif", "stress")
 # Short burns and few of them: what is fuzzed is the interface, not the machine.
 ENVIRONMENT = {
     "stress": {
@@ -29,7 +29,7 @@ def over_http(examples: int) -> list[str]:
         A line for each function that answered a 500, broke its schema, or stopped answering.
     """
     broken = []
-    for name in FUNCTIONS:
+    for name in registry.names():
         with FunctionServer(name, ENVIRONMENT.get(name, {})) as server:
             done = subprocess.run(
                 [

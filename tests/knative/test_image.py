@@ -142,8 +142,7 @@ def image(request, base):
 
 
 FUNCTIONS = [
-    pytest.param(function, marks=[pytest.mark.slow, pytest.mark.timeout(600)])
-    for function in ("stress", "exif", "histogram")
+    pytest.param(function, marks=[pytest.mark.slow, pytest.mark.timeout(600)]) for function in images.FUNCTIONS
 ]
 LOADTEST = pytest.param("loadtest", marks=[pytest.mark.slow, pytest.mark.timeout(600)])
 each = pytest.mark.parametrize("image", FUNCTIONS, indirect=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from functions import registry
 from knative.local.check.admission import load
 from knative.local.check.command import check
 from knative.local.manifests.findings import ManifestError
@@ -76,9 +77,7 @@ def test_the_overlays_are_those_of_the_readme():
 
 def test_registry_renames_every_image():
     images = {container(service)["image"] for service in services(OVERLAYS["registry"]).values()}
-    assert images == {
-        f"registry.example.com/pixelamp/pixelamp-{name}:0.1.0" for name in ("exif", "histogram", "stress")
-    }
+    assert images == {f"registry.example.com/pixelamp/pixelamp-{name}:0.1.0" for name in registry.names()}
 
 
 def of_the_registry(folder):
@@ -125,7 +124,7 @@ def test_private_stress_is_private_and_the_others_are_not():
         name: service["metadata"]["labels"].get("networking.knative.dev/visibility")
         for name, service in services(OVERLAYS["private-stress"]).items()
     }
-    assert labels == {"stress": "cluster-local", "exif": None, "histogram": None}
+    assert labels == {name: "cluster-local" if name == "stress" else None for name in registry.names()}
 
 
 @pytest.mark.parametrize("folder", [KNATIVE, KNATIVE / "eventing", *OVERLAYS.values()], ids=lambda path: path.name)
@@ -254,12 +253,12 @@ def test_the_http_route_sends_each_path_to_its_function():
         # A backend of another namespace needs that namespace's leave.
         assert backend["namespace"] == grant["metadata"]["namespace"]
         assert backend["name"] == grant["spec"]["to"][0]["name"]
-    assert paths == {f"/{name}": f"{name}.default.example.com" for name in services(KNATIVE)}
+    assert paths == {f"/{name}": f"{name}.default.example.com" for name in registry.names()}
 
 
 def test_the_virtual_service_sends_each_path_to_its_function():
     (route,) = routes("virtualservice.yaml")
     paths = {rule["match"][0]["uri"]["prefix"]: rule["rewrite"]["authority"] for rule in route["spec"]["http"]}
-    assert paths == {f"/{name}": f"{name}.default.example.com" for name in services(KNATIVE)}
+    assert paths == {f"/{name}": f"{name}.default.example.com" for name in registry.names()}
     for rule in route["spec"]["http"]:
         assert float(rule["timeout"].removesuffix("s")) > longest_timeout()

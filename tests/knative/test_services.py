@@ -1,12 +1,13 @@
 """The three Services: one number, one place. What a manifest says agrees with what its function is and does."""
 
 import tomllib
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from functions import registry
 from functions.kit.http.settings import load as load_settings
+from functions.kit.server.application import build
 from knative.images import VERSION, reference
 from knative.local.check.admission import load
 from knative.local.manifests.annotations import ANNOTATIONS
@@ -29,14 +30,14 @@ def container(name):
 def settings(name):
     """The settings that the function has with this environment; a variable that does not exist fails."""
     environment = {variable["name"]: variable["value"] for variable in container(name)["env"]}
-    cls = import_module(f"functions.{name}.main").FUNCTION.settings
+    cls = registry.load(name).settings
     known = {f"{name}_{field}".upper() for field in cls.__dataclass_fields__}
     assert set(environment) <= known
     return load_settings(cls, name, environment)
 
 
 def test_there_is_a_service_for_each_function():
-    assert sorted(SERVICES) == ["exif", "histogram", "stress"]
+    assert tuple(sorted(SERVICES)) == registry.names()
 
 
 @each
@@ -99,8 +100,9 @@ def test_the_decodes_that_may_run_at_once_fit_the_memory(name):
 
     now = settings(name)
     limit = parse_quantity(container(name)["resources"]["limits"]["memory"])
-    decoded = 5.1 * now.max_pixels * now.decodes if name == "histogram" else 0
-    uploads = now.max_bytes * template(name)["spec"]["containerConcurrency"] if name != "stress" else 0
+    function = registry.load(name)
+    decoded = 5.1 * now.max_pixels * now.decodes if function.decodes else 0
+    uploads = now.max_bytes * template(name)["spec"]["containerConcurrency"] if function.work.takes_images else 0
     assert decoded + uploads + 90 * 2**20 <= limit
 
 
@@ -112,7 +114,7 @@ def test_small_requests_and_whole_limits(name):
 
 @each
 def test_the_probes_ask_what_the_function_answers(name):
-    app = import_module("functions.kit.server.application").build(name)[0]
+    app = build(name)[0]
     for probe in ("readinessProbe", "livenessProbe"):
         path = container(name)[probe]["httpGet"]["path"]
         assert app.test_client().get(path).status_code == 200

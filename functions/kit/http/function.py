@@ -54,6 +54,7 @@ class Route:
         produces: the media types it can answer in, the default first.
         aliases: further paths, as other projects' clients know them.
         answers: name of the schema that its JSON answers keep to, one of the function's; empty where none says.
+        example: query parameters of a cheap request without a body, for a route that takes no image.
     """
 
     method: str
@@ -65,6 +66,12 @@ class Route:
     produces: tuple[str, ...] = (JSON,)
     aliases: tuple[str, ...] = ()
     answers: str = ""
+    example: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether the body is one image or several."""
+        return self.takes in {"image", "images"}
 
     @property
     def operation(self) -> str:
@@ -82,6 +89,7 @@ class EventRoute:
         takes: `image` (handler gets the bytes) or `json` (handler gets the parsed data).
         handler: from the data and the settings to the reply's data: a mapping, or bytes with their media type.
         result: name under which a mapping stands in the reply's `results`; None where the reply is the result.
+        example: data of a cheap event, for a route that takes JSON.
     """
 
     type: str
@@ -89,13 +97,22 @@ class EventRoute:
     takes: str
     handler: Callable[[Any, Any], Mapping[str, Any] | tuple[bytes, str]]
     result: str | None = None
+    example: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Function:
-    """One function: its name is its directory, extra, Service, image suffix and prefix of its variables.
+    """One function.
 
-    `schemas` is a file of JSON schemas by name, each a component of its openapi.json; read when that is asked for.
+    Attributes:
+        name: of its directory, extra, Service and image, and in capitals the prefix of its variables.
+        summary: one sentence for its page, its description and openapi.json.
+        settings: the class of its settings.
+        routes: its operations; the first is `POST /`, which does the work.
+        page: the fragment of its page.
+        events: the CloudEvents that it handles.
+        schemas: a file of JSON schemas by name, each a component of openapi.json; read on demand.
+        decodes: whether it decodes pixels, and so refuses a truncated image and one with too many pixels.
     """
 
     name: str
@@ -105,6 +122,28 @@ class Function:
     page: Path
     events: tuple[EventRoute, ...] = ()
     schemas: Path | None = None
+    decodes: bool = False
+
+    @property
+    def work(self) -> Route:
+        """The route `POST /`."""
+        return next(route for route in self.routes if (route.method, route.path) == ("POST", "/"))
+
+    @cached_property
+    def siblings(self) -> tuple[str, ...]:
+        """The names of the functions in the same folder, its own included."""
+        return names_in(self.page.parents[1])
+
+
+def names_in(folder: Path) -> tuple[str, ...]:
+    """The functions of a folder by name: its sub-folders that hold a `main.py`.
+
+    An image holds one function, and the names of all in the file `names`: the Dockerfile writes it.
+    """
+    listed = folder / "names"
+    if listed.is_file():
+        return tuple(listed.read_text(encoding="utf-8").split())
+    return tuple(sorted(path.parent.name for path in folder.glob("*/main.py")))
 
 
 class Call:

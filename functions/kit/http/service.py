@@ -125,7 +125,10 @@ class Service:
             if reply.content_type == JSON and wants_page(call.request):
                 from functions.kit.page import render
 
-                return _page(render.result(self.function.name, self.function.summary, reply.body), reply.status)
+                return _page(
+                    render.result(self.function.name, self.function.summary, reply.body, self.function.siblings),
+                    reply.status,
+                )
             reply.body = jsontext.encode(reply.body)
         response = Response(reply.body, reply.status, content_type=reply.content_type)
         response.headers.update(reply.headers)
@@ -138,7 +141,8 @@ class Service:
         if wants_page(request):
             work = self._routes.get("/", {}).get("POST")
             takes = work.takes if work else "nothing"
-            return _page(render.page(self.function.name, self.function.summary, self.function.page, takes))
+            function = self.function
+            return _page(render.page(function.name, function.summary, function.page, function.siblings, takes))
         description = {
             "function": self.function.name,
             "summary": self.function.summary,
@@ -153,6 +157,7 @@ class Service:
                     "takes": route.takes,
                     "produces": list(route.produces),
                     "options": {option.name: option.help for option in route.options},
+                    **({"example": dict(route.example)} if route.example else {}),
                 }
                 for route in self.function.routes
             ],
@@ -208,7 +213,10 @@ class Service:
             from functions.kit.page import render
 
             title = f"{problem.status} {problem.title}"
-            response = _page(render.result(self.function.name, title, problem.document(identifier)), problem.status)
+            response = _page(
+                render.result(self.function.name, title, problem.document(identifier), self.function.siblings),
+                problem.status,
+            )
         else:
             response = Response(problem.encode(identifier), problem.status, content_type=problems.MEDIA_TYPE)
         response.headers.update(problem.headers)

@@ -2,14 +2,13 @@
 
 A function's settings are a frozen dataclass below `Settings`, each field made by `setting`. The variable of the
 field `max_bytes` of the function `exif` is `EXIF_MAX_BYTES`. This module is the one place that knows a limit:
-the README's table is printed from it by `python -m functions.kit.http.settings`.
+the README's table is printed from it by `python -m functions.registry`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_type_hints
@@ -246,15 +245,3 @@ def table(classes: Mapping[str, type[Settings]]) -> str:
 def _line(row: Row) -> str:
     default = f"`{row.default}`" if row.default else "–"
     return f"| `{row.variable}` | {default} | {row.unit} | {row.meaning} |"
-
-
-def main(functions: list[str]) -> int:
-    """Print the settings table of the functions named."""
-    from importlib import import_module
-
-    print(table({name: import_module(f"functions.{name}.main").FUNCTION.settings for name in functions}))  # noqa: T201
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or ["histogram", "exif", "stress"]))

@@ -29,20 +29,22 @@ Document = tuple[bytes, str]
 
 
 @cache
-def page(name: str, summary: str, fragment: Path, takes: str = "nothing") -> Document:
+def page(name: str, summary: str, fragment: Path, links: tuple[str, ...], takes: str = "nothing") -> Document:
     """The page of a function or of the console.
 
     Args:
         name: shown in the header and marked in the navigation.
         summary: one sentence below it.
         fragment: file with markup, and at most one plain `<style>` and one plain `<script>`.
+        links: names of the functions in the navigation.
         takes: what a POST to the page's own address takes, as `Route.takes`: what to do there without script.
     """
     text = fragment.read_text(encoding="utf-8")
     styles = [*_STYLE.findall(text)]
     scripts = [*_SCRIPT.findall(text)]
     markup = _SCRIPT.sub("", _STYLE.sub("", text))
-    return _compose(name, summary, (_without_script(takes) if scripts else "") + markup, "".join(styles), scripts)
+    markup = (_without_script(takes) if scripts else "") + markup
+    return _compose(name, summary, markup, links, "".join(styles), scripts)
 
 
 def _without_script(takes: str) -> str:
@@ -59,9 +61,9 @@ def _without_script(takes: str) -> str:
     )
 
 
-def result(name: str, title: str, value: Mapping[str, Any] | list[Any]) -> Document:
+def result(name: str, title: str, value: Mapping[str, Any] | list[Any], links: tuple[str, ...]) -> Document:
     """An answer for a browser that posted a form without script: the same JSON as nested tables."""
-    return _compose(name, title, f'<section class="card">{_table(value)}</section>', "", [])
+    return _compose(name, title, f'<section class="card">{_table(value)}</section>', links, "", [])
 
 
 def _table(value: Any) -> str:
@@ -75,13 +77,14 @@ def _table(value: Any) -> str:
     return "" if value is None else html.escape(str(value))
 
 
-def _compose(name: str, summary: str, markup: str, style: str, scripts: list[str]) -> Document:
+def _compose(name: str, summary: str, markup: str, links: tuple[str, ...], style: str, scripts: list[str]) -> Document:
     sheet = _shell("shell.css") + style
     blocks = [_shell("shell.js"), *scripts]
     document = (
         _shell("shell.html")
         .replace("{{name}}", html.escape(name))
         .replace("{{summary}}", html.escape(summary))
+        .replace("{{links}}", "".join(f'<a href="/{html.escape(link)}">{html.escape(link)}</a>' for link in links))
         .replace("{{style}}", f"<style>{sheet}</style>")
         .replace("{{scripts}}", "\n".join(f"<script>{block}</script>" for block in blocks))
         # Last, so that a brace in an answer is never taken for a place of the shell.

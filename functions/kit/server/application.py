@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import functions_framework
 from gunicorn.app.base import BaseApplication
 
+from functions.kit.http.function import names_in
 from functions.kit.http.service import Service, start
 from functions.kit.server.gunicorn_worker import PatientWorker
 from functions.kit.telemetry.reporting import request_id
@@ -106,9 +107,10 @@ def build(name: str) -> tuple[Flask, Service]:
         FileNotFoundError: there is no such function.
         ModuleNotFoundError: its extra is not installed.
     """
-    source = Path(__file__).parents[2] / name / "main.py"
+    folder = Path(__file__).parents[2]
+    source = folder / name / "main.py"
     if not source.is_file():
-        raise FileNotFoundError(f"there is no function {name!r} here")
+        raise FileNotFoundError(f"no function {name!r}; the functions are {', '.join(names_in(folder))}")
     app: Flask = functions_framework.create_app(name, str(source), "http")  # type: ignore[no-untyped-call]
     # The framework runs the file as a module of its own, named `main`: this is the one that will be called.
     service = start(sys.modules["main"].FUNCTION, os.environ)

@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         0 after a drain, 2 where the settings or arguments are wrong.
     """
     parser = argparse.ArgumentParser(prog="python -m functions.kit.server", description=__doc__)
-    parser.add_argument("function", help="histogram, exif or stress")
+    parser.add_argument("function", help="a folder of functions/ with a main.py, such as exif")
     parser.add_argument("--host", default="0.0.0.0", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", default=os.environ.get("PORT", "8080"), help="default: $PORT, else 8080")
     arguments = parser.parse_args(argv)

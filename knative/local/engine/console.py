@@ -32,8 +32,9 @@ def mount(engine: Engine) -> None:
     engine.app.router.add_post("/_knative/burst", _burst)
 
 
-async def _page(_request: web.Request) -> web.Response:
-    body, policy = page("console", _SUMMARY, _FRAGMENT)
+async def _page(request: web.Request) -> web.Response:
+    links = dict.fromkeys(service.name for service in request.app[ENGINE].services if service.public)
+    body, policy = page("console", _SUMMARY, _FRAGMENT, tuple(links))
     return web.Response(
         body=body,
         headers={

@@ -270,19 +270,14 @@ def greeting(engine: Engine) -> list[str]:
         + (f"  or  http://{service.name}.{service.namespace}.localhost:{engine.port}/" if named else "")
         for service in public
     ]
-    if {"histogram", "exif", "stress"} <= {service.name for service in public}:
-        tries = [
-            f"curl -F file=@photo.jpg {here}/histogram",
-            f"curl --data-binary @photo.jpg -H 'Content-Type: image/jpeg' {here}/exif",
-            f"curl -X POST '{here}/stress?seconds=2&load=50'",
-        ]
-    elif public:
+    tries = [
+        f"curl {service.example.replace('URL', f'{here}/{service.name}')}" for service in public if service.example
+    ]
+    if public and not tries:
         first = public[0]
         tries = [
             f"curl {here}/{first.name}",
             f"curl -H 'Host: {first.name}.{first.namespace}.localhost' {here}/",
             f"curl {here}/_knative/status",
         ]
-    else:
-        tries = []
     return lines + [f"Try      {line}" for line in tries]

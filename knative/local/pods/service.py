@@ -63,6 +63,12 @@ class Service:
         """Namespace and name."""
         return self.namespace, self.name
 
+    @property
+    def example(self) -> str:
+        """Arguments of curl for a first request, with `URL` for the address: the annotation `pixelamp.dev/example`."""
+        annotations = self.manifest.get("metadata", {}).get("annotations") or {}
+        return str(annotations.get("pixelamp.dev/example", ""))
+
     def revision(self, name: str) -> Revision | None:
         """The revision of a name."""
         return next((revision for revision in self.revisions if revision.name == name), None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,11 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from referencing import Registry, Resource
 
+from functions import registry
 from functions.kit.cloudevents import chain
 from functions.kit.cloudevents.binding import Event
 from functions.kit.http.function import Function
-from tests.conftest import FUNCTIONS
+from tests.conftest import FUNCTIONS, IMAGE_FUNCTIONS
 from tests.functions.kit.cloudevents.test_chain import deliver, replied, uploaded
 from tests.images import encoded, gradient
 from tests.servers import ROOT
@@ -25,7 +25,7 @@ REGISTRY = Registry().with_resources((schema["$id"], Resource.from_contents(sche
 
 
 def function(name: str) -> Function:
-    return importlib.import_module(f"functions.{name}.main").FUNCTION
+    return registry.load(name)
 
 
 def check(kind: str, data: Any) -> None:
@@ -51,7 +51,7 @@ def test_every_json_reply_has_a_schema(name):
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF"])
-@pytest.mark.parametrize("name", ["exif", "histogram"])
+@pytest.mark.parametrize("name", IMAGE_FUNCTIONS)
 def test_a_reply_is_as_its_schema_says(name, form):
     reply = replied(deliver(image(form), function(name)))
     assert reply.get("dataschema") == SCHEMAS[reply.type]["$id"]

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import named, no_serious_violation, no_sideways_scrolling, visit
-from tests.conftest import FUNCTIONS
+from tests.conftest import FUNCTIONS, IMAGE_FUNCTIONS
 from tests.functions.exif import made
 from tests.servers import FunctionServer
 
@@ -70,10 +70,10 @@ def test_without_script_a_page_says_what_to_do(browser: Browser, servers: Callab
     with visit(browser, f"{servers(name).url}/{name}", java_script_enabled=False) as page:
         word = page.locator("noscript .card")
         expect(word).to_contain_text("The buttons below need JavaScript")
-        expect(word).to_contain_text("curl -X POST" if name == "stress" else "curl --data-binary @photo.jpg")
+        expect(word).to_contain_text("curl --data-binary @photo.jpg" if name in IMAGE_FUNCTIONS else "curl -X POST")
 
 
-@pytest.mark.parametrize("name", ["histogram", "exif"])
+@pytest.mark.parametrize("name", IMAGE_FUNCTIONS)
 def test_without_script_a_picture_is_sent_by_a_form(
     browser: Browser, servers: Callable[..., FunctionServer], name: str
 ):

@@ -127,7 +127,7 @@ def test_a_burst_from_zero_is_answered_whole(start: Start, tmp_path: Path) -> No
 
 def test_a_request_that_waits_costs_little(start: Start) -> None:
     engine = start(service(environment={"START_SECONDS": "60"}))
-    head = b"GET /hello HTTP/1.1\r\nhost: x\r\nuser-agent: Mozilla/5.0 (X11; Linux x86_64)\r\naccept: */*\r\n\r\n"
+    head = b"GET /hello HTTP/1.1\r\nhost: localhost\r\nuser-agent: Mozilla/5.0 (Linux)\r\naccept: */*\r\n\r\n"
     clients = 800
 
     def resident() -> int:
