@@ -31,23 +31,23 @@ check: $(VENV)/.dev  ## lint, types, format, import direction, known vulnerabili
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 	$(BIN)/python -m knative check knative
-	@$(BIN)/python -m tests.supply_chain
+	@$(BIN)/python -m tools.supply_chain
 
 format: $(VENV)/.dev  ## put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.dev  ## ratios against named peers, interleaved in one run; AREA=exif for one area
-	$(BIN)/python -m tests.bench $(AREA)
+	$(BIN)/python -m tools.bench $(AREA)
 
 fuzz: $(VENV)/.dev  ## coverage-guided and property-based fuzzing of every parser
-	$(BIN)/python -m tests.fuzz $(ARGS)
+	$(BIN)/python -m tools.fuzz $(ARGS)
 
 chaos: $(VENV)/.dev  ## kills, hangs, full disks, clock jumps
-	$(BIN)/python -m tests.chaos $(ARGS)
+	$(BIN)/python -m tools.chaos $(ARGS)
 
 soak: $(VENV)/.dev  ## thirty minutes of mixed load with kills; ARGS='--minutes 2' for less
-	$(BIN)/python -m tests.chaos soak --minutes 30 $(ARGS)
+	$(BIN)/python -m tools.chaos soak --minutes 30 $(ARGS)
 
 loadtest: $(VENV)/.dev  ## the quick set against the local engine; SCENARIO=name for another
 	$(BIN)/python -m loadtest $(SCENARIO) $(ARGS)
@@ -62,7 +62,7 @@ deploy undeploy status: $(VENV)/.serve  ## to and from the cluster of your KUBEC
 	$(BIN)/python -m knative $@ $(ARGS)
 
 lock: $(VENV)/.dev  ## compile the requirements anew from pyproject.toml
-	$(BIN)/python -m tests.lock
+	$(BIN)/python -m tools.lock
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) build dist out loadtest/out tests/out .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -72,7 +72,7 @@ def test_every_row_names_a_test_that_is_there_and_speaks_of_its_answer(row: tupl
     assert path, row[3]
     text = (ROOT / path[1]).read_text(encoding="utf-8")
     for attack in ("exhaustion", "framing") if path[1].endswith("test_attacks.py") else ():
-        text += (ROOT / f"tests/chaos/{attack}.py").read_text(encoding="utf-8")
+        text += (ROOT / f"tools/chaos/{attack}.py").read_text(encoding="utf-8")
     for status in re.findall(r"\b[45]\d\d\b", row[2]):
         assert status in text, f"{path[1]} knows no {status}"
 

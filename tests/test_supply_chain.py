@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests import supply_chain
-from tests.supply_chain import EXTRAS, audit, bill_of_materials, pinned
+from tools import supply_chain
+from tools.supply_chain import EXTRAS, audit, bill_of_materials, pinned
 
 KNOWN = {"name": "flask", "version": "3.1.0", "vulns": []}
 WEAK = {"name": "pillow", "version": "1.0", "vulns": [{"id": "PYSEC-2099-1", "fix_versions": ["2.0"]}]}

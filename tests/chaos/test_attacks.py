@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.chaos import attacks
-from tests.chaos.attacks import ATTACKS
-from tests.chaos.victim import Victim
+from tools.chaos import attacks
+from tools.chaos.attacks import ATTACKS
+from tools.chaos.victim import Victim
 
 # They wait on purpose; the others send and are refused.
 SLOW = {

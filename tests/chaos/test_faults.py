@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.faults import FAULTS
-from tests.chaos.scene import Unavailable
-from tests.chaos.soak import soak
-from tests.chaos.traffic import Outcome, Traffic
+from tools.chaos.faults import FAULTS
+from tools.chaos.scene import Unavailable
+from tools.chaos.soak import soak
+from tools.chaos.traffic import Outcome, Traffic
 
 
 @pytest.mark.slow

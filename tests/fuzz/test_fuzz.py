@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 from functions.exif.scan import scan
-from tests.fuzz.mutation import mutants
-from tests.fuzz.targets import TARGETS
-from tests.fuzz.watch import Watch
+from tests.servers import ROOT
+from tools.fuzz.mutation import mutants
+from tools.fuzz.targets import TARGETS
+from tools.fuzz.watch import Watch
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +24,7 @@ def pillow_guard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
 
 
-KEPT = sorted(path for path in (Path(__file__).parent / "kept").glob("*/*") if path.parent.name in TARGETS)
+KEPT = sorted(path for path in (ROOT / "tools/fuzz/kept").glob("*/*") if path.parent.name in TARGETS)
 
 
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: f"{path.parent.name}-{path.name}")

@@ -15,8 +15,8 @@ from PIL import Image
 from functions.kit.containers import METADATA, READERS, ContainerError, Document, Kind, Part, read, sniff, write
 from tests.functions.exif import made
 from tests.functions.exif.containers import BOMBS, CONTAINERS, MAKE
-from tests.fuzz.mutation import mutants
 from tests.images import encoded, gradient
+from tools.fuzz.mutation import mutants
 
 SAMPLES = {
     name: data for name, make in CONTAINERS.items() if (found := sniff(data := make())) and found.reader in READERS

