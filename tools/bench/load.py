@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from loadtest import images
 from tests.servers import ROOT, free_port
@@ -25,6 +26,8 @@ STALL_P95, STALL_P99, STALL_SLACK = 0.25, 0.45, 0.05
 SECONDS = 4
 ROUNDS = 3
 CONNECTIONS = 8
+SEARCH_SECONDS = 1
+BACKLOG = 1.25  # times its duration that a run must take, for the generator never to have rested
 
 
 class _Swallow(asyncio.Protocol):
@@ -107,13 +110,37 @@ def _cpu_of(command: list[str], environment: dict[str, str] | None = None) -> tu
     return cpu, done.stdout
 
 
-def ours(url: str, file: Path) -> float:
-    """Uploads a CPU second of our generator, as fast as it can: its rate is out of reach, its connections are few."""
-    rate = 2_000
-    command = [sys.executable, "-m", "loadtest.openloop", url, "--rate", str(rate), "--duration", str(SECONDS)]
-    command += ["--connections", str(CONNECTIONS), "--file", str(file), "--json", "-", "--timeout", "60"]
+def _offer(url: str, file: Path, rate: int, seconds: float) -> tuple[float, dict[str, Any]]:
+    """CPU seconds and figures of our generator at an offered rate."""
+    command = [sys.executable, "-m", "loadtest.openloop", url, "--rate", str(rate), "--duration", str(seconds)]
+    command += ["--connections", str(CONNECTIONS), "--file", str(file), "--json", "-", "--timeout", "600"]
     cpu, out = _cpu_of(command)
-    return float(json.loads(out)["good"] / cpu)
+    return cpu, json.loads(out)
+
+
+def _out_of_reach(found: dict[str, Any], seconds: float) -> bool:
+    """Whether requests were still waiting for a connection well after the last one was due."""
+    return bool(found["seconds"] > BACKLOG * seconds)
+
+
+def rate_out_of_reach(url: str, file: Path) -> int:
+    """The lowest rate of a doubling series that this machine cannot keep."""
+    rate = 500
+    while not _out_of_reach(_offer(url, file, rate, SEARCH_SECONDS)[1], SEARCH_SECONDS):
+        rate *= 2
+    return rate
+
+
+def ours(url: str, file: Path, rate: int) -> float:
+    """Uploads a CPU second of our generator, as fast as it can: its rate is out of reach, its connections are few.
+
+    Raises:
+        RuntimeError: the rate was kept, so the generator rested in between.
+    """
+    cpu, found = _offer(url, file, rate, SECONDS)
+    if not _out_of_reach(found, SECONDS):
+        raise RuntimeError(f"{rate} uploads/s are not out of reach: all were sent after {found['seconds']:.1f} s")
+    return float(found["good"] / cpu)
 
 
 _LOCUST = """
@@ -198,9 +225,11 @@ def run(bench: Bench) -> None:
         file = folder / "photo.png"
         file.write_bytes(images.png())
         bench.note(f"each upload is a PNG of {len(images.png()):,} bytes, {CONNECTIONS} connections")
+        rate = 2 * rate_out_of_reach(url, file)
+        bench.note(f"offered: {rate:,} uploads/s, twice the first rate of a doubling series that was not kept")
         locusts, k6s = [], []
         for _ in range(ROUNDS):
-            mine = ours(url, file)
+            mine = ours(url, file, rate)
             locusts.append((mine, locust(url, file, folder)))
             if binary:
                 k6s.append((mine, k6(url, file, folder, binary)))
