@@ -1,16 +1,20 @@
-"""`pixelamp stress`: exact CPU load on a pod, and its usage."""
+"""`pixelamp stress`: CPU load on a pod, and its usage."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from functions.client import output, transport
-from functions.client.arguments import LONGEST, number
+from functions.client.answers import EXIT_REFUSED
+from functions.client.arguments import LONGEST, count, number
 from functions.client.transport import Service
 
 _DEFAULT_SECONDS = 10.0  # the function's own
-_PARAMETERS = ("seconds", "load", "cores", "relative_to", "memory_mb", "hold", "sleep_ms")
+_PARAMETERS = ("seconds", "load", "cores", "relative_to", "memory_mb", "hold", "sleep_ms", "nice")
+COMPLETED, SHORT = "completed", "short"
 
 
 def add_parser(subcommands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -23,7 +27,8 @@ def add_parser(subcommands: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("--memory-mb", type=int, metavar="MIB", help="memory to fill and hold")
     parser.add_argument("--hold", type=number, metavar="SECONDS", help="how long to hold it")
     parser.add_argument("--sleep-ms", type=number, metavar="MS", help="wait first, without using CPU")
-    parser.add_argument("--cpu", action="store_true", help="only tell the pod's usage now")
+    parser.add_argument("--nice", type=count, metavar="N", help="niceness of the burners: 0 to 19; 10 if not given")
+    parser.add_argument("--cpu", action="store_true", help="only print the pod's usage now")
     transport.add_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -38,7 +43,22 @@ def run(chosen: argparse.Namespace) -> int:
             params = {name: getattr(chosen, name) for name in _PARAMETERS}
             answer = service.result("POST", params=params, shape={"achieved": dict})
     print(output.as_json(answer, sys.stdout, indent=1))
-    return 0
+    return outcome(answer)
+
+
+def outcome(answer: Mapping[str, Any]) -> int:
+    """The exit code of an answer: EXIT_REFUSED, with the reason on standard error, for a load that was not held."""
+    ended = answer.get("ended", COMPLETED)
+    if ended == COMPLETED:
+        return 0
+    missing = answer.get("shortfall")
+    if ended == SHORT and isinstance(missing, Mapping):
+        achieved = f"requested {missing.get('requested')} %, achieved {missing.get('achieved')} %"
+        text = f"the load fell short: {achieved}: {missing.get('reason')}: {missing.get('detail')}"
+    else:
+        text = f"the burn ended early: {ended}"
+    print(f"pixelamp: {text}", file=sys.stderr)
+    return EXIT_REFUSED
 
 
 def length(chosen: argparse.Namespace) -> float:

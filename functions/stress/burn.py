@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from functions.kit.telemetry.processes import process_cpu
+from functions.kit.telemetry.processes import process_cpu, run_delay
 from functions.stress.plan import MEBI, Plan
 
 ROOT = Path(__file__).parents[2]
@@ -77,11 +77,12 @@ class Burn:
         self._touched = b""
         self.failed = 0
         self._ended: dict[int, Ended] = {}
+        self._waited: dict[int, float | None] = {}
         self._began = 0.0
 
     def __enter__(self) -> Burn:
         self._began = time.monotonic()
-        common = [str(os.getpid()), repr(self._began)]
+        common = [str(os.getpid()), repr(self._began), str(self.plan.nice)]
         try:
             if self.plan.memory:
                 self._holder = self._spawn([*common, repr(self.plan.hold), "0", str(self.plan.memory)])
@@ -145,6 +146,7 @@ class Burn:
         for child in self._all():
             if child.pid in self._ended:
                 continue
+            self._waited[child.pid] = run_delay(child.pid)
             pid, status, usage = os.wait4(child.pid, 0 if block else os.WNOHANG)
             if pid:
                 child.returncode = os.waitstatus_to_exitcode(status)
@@ -153,6 +155,12 @@ class Burn:
         if done and not self.seconds:
             self.seconds = min(time.monotonic() - self._began, self.plan.duration)
         return done
+
+    @property
+    def waited(self) -> float | None:
+        """Seconds in which the burners were ready to run and no core was free; None where nothing counts them."""
+        known = [self._waited.get(child.pid) for child in self._children]
+        return None if None in known else sum(seconds for seconds in known if seconds is not None)
 
     def achieved(self, quota: float) -> dict[str, Any]:
         """What was done, after the end.

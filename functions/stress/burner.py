@@ -1,7 +1,7 @@
 """One child process: uses a share of a core, or holds memory, until its time is over or its parent is gone.
 
 Started by `functions.stress.burn` as a bare interpreter without site packages (7 ms), in which only what is needed
-here is imported. It is the first to give way: nice +10, and the first choice of the out-of-memory killer.
+here is imported. It gives way to the server by its niceness, and is the first choice of the out-of-memory killer.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import zlib
 
 from functions.stress import duty
 
-NICENESS = 10
 PR_SET_PDEATHSIG = 1
 SIGKILL = 9
 PAGE = 4096
@@ -37,9 +36,9 @@ def die_with(parent: int) -> None:
         os._exit(0)
 
 
-def give_way() -> None:
-    """Let every other process of the container go first, for CPU and for memory."""
-    os.nice(NICENESS)
+def give_way(nice: int) -> None:
+    """Add `nice` to the niceness, and be the first choice of the out-of-memory killer."""
+    os.nice(nice)
     try:
         file = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
         os.write(file, b"1000")
@@ -62,13 +61,13 @@ def main(arguments: list[str]) -> None:
     """Burn and hold as told.
 
     Args:
-        arguments: id of the parent, monotonic time at which the burn began, seconds, load from 0 to 1, and bytes of
-            memory. The CPU time counts from the start of the process, so that the start is part of the load.
+        arguments: id of the parent, monotonic time at which the burn began, niceness, seconds, load from 0 to 1, and
+            bytes of memory. The CPU time counts from the start of the process, so that the start is part of the load.
     """
-    parent, began, seconds, load, memory = arguments
+    parent, began, nice, seconds, load, memory = arguments
     start = float(began)
     die_with(int(parent))
-    give_way()
+    give_way(int(nice))
     if int(memory):
         try:
             held = touch(int(memory))

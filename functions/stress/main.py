@@ -1,4 +1,4 @@
-"""stress over HTTP: exact CPU load in child processes, and this pod's usage, once or as a stream."""
+"""stress over HTTP: CPU load in child processes, and this pod's usage, once or as a stream."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from functions.kit.http import problems
 from functions.kit.http.function import Call, EventRoute, Function, Reply, Route
 from functions.kit.http.options import Option, choice, integer, number, parse_options
 from functions.kit.http.service import Service, dispatch, start
-from functions.stress.plan import CORE, QUOTA, StressSettings
+from functions.stress.plan import CORE, NICE, NICEST, QUOTA, StressSettings
 from functions.stress.presence import left_by, never
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ PARAMETERS = (
     Option("sleep_ms", number(0, 600_000), help="milliseconds to wait first, without using CPU"),
     Option("jitter_ms", number(0, 600_000), help="up to so many milliseconds more, at random"),
     Option("seed", integer(-(2**63), 2**63 - 1), help="makes the jitter repeatable"),
+    Option("nice", integer(0, NICEST), NICE, help="niceness of the burners, added to the server's own"),
 )
 FORMAT = Option("format", choice(*MEDIA_TYPES), help="json, or samples while it burns: ndjson, sse; else by Accept")
 STREAM_SECONDS = Option("seconds", number(0.25, 600), 10.0, help="length of the stream")
@@ -258,7 +259,7 @@ def _orphaned_or_stopping() -> Callable[[], bool]:
 
 FUNCTION = Function(
     name="stress",
-    summary="Uses exactly as much CPU as it is asked to, and shows what each pod uses",
+    summary="Uses a requested share of CPU, reports what it achieved, and shows what each pod uses",
     settings=StressSettings,
     page=Path(__file__).with_name("page.html"),
     routes=(
@@ -266,7 +267,7 @@ FUNCTION = Function(
             "POST",
             "/",
             burn,
-            "Use CPU and memory for some seconds; answers what was asked and what was achieved",
+            "Use CPU and memory for some seconds; answers the requested and the achieved load, and how it ended",
             options=(*PARAMETERS, FORMAT),
             takes="json",
             produces=(JSON, NDJSON, SSE),

@@ -13,6 +13,7 @@ from functions.kit.http.settings import Settings, setting
 
 MEBI = 2**20
 CORE, QUOTA = "core", "quota"
+NICE, NICEST = 10, 19
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,7 @@ class Plan:
         memory: bytes to hold.
         hold: seconds to hold them.
         wait: seconds to wait before anything else, without using CPU.
+        nice: niceness added to the server's own; 0 competes with it, 19 gives way to everything.
     """
 
     seconds: float
@@ -70,6 +72,7 @@ class Plan:
     memory: int = 0
     hold: float = 0.0
     wait: float = 0.0
+    nice: int = NICE
 
     @property
     def cpu_seconds(self) -> float:
@@ -92,6 +95,7 @@ class Plan:
             "memory_mb": self.memory // MEBI,
             "hold": self.hold,
             "sleep_ms": round(self.wait * 1000, 3),
+            "nice": self.nice,
         }
 
 
@@ -100,7 +104,7 @@ def decide(options: Mapping[str, Any], room: Room, settings: StressSettings) -> 
 
     Args:
         options: the parameters by name: seconds, load (percent), cores, relative_to, memory_mb (MiB), hold (seconds),
-            sleep_ms, jitter_ms, seed. None where not given.
+            sleep_ms, jitter_ms, seed, nice. None where not given.
         room: what the container may use.
         settings: the caps.
 
@@ -121,7 +125,7 @@ def decide(options: Mapping[str, Any], room: Room, settings: StressSettings) -> 
     cores, share = _cores(options, room.quota, settings)
     _check_memory(memory, room, settings)
     load = _default(options["load"], 100.0)
-    return Plan(seconds, load, options["relative_to"], cores, share, memory, hold, wait)
+    return Plan(seconds, load, options["relative_to"], cores, share, memory, hold, wait, options["nice"])
 
 
 def _cores(options: Mapping[str, Any], quota: float, settings: StressSettings) -> tuple[int, float]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from enum import StrEnum
 from typing import Any
 
 from functions.kit.telemetry.usage import Container, Reading, Usage, between
 from functions.stress.budget import Admission, Budget
 from functions.stress.burn import Burn, Spawn, spawn
 from functions.stress.plan import Plan
+from functions.stress.shortfall import Evidence, shortfall
 
 EVERY = 0.25
 """Seconds between samples."""
@@ -17,7 +19,15 @@ EVERY = 0.25
 TICK = 0.1
 """Longest time, in seconds, before a stop of the server is noticed."""
 
-COMPLETED, LEFT, STOPPED, CUT = "completed", "client left", "server stopped", "child died"
+
+class Ending(StrEnum):
+    """How a request ended."""
+
+    COMPLETED = "completed"
+    SHORT = "short"
+    LEFT = "client left"
+    STOPPED = "server stopped"
+    DIED = "child died"
 
 
 class Session:
@@ -44,7 +54,7 @@ class Session:
         spawner: Spawn = spawn,
     ) -> None:
         self.plan = plan
-        self.ended = COMPLETED
+        self.ended = Ending.COMPLETED
         self.result: dict[str, Any] = {}
         self.cpu_seconds = 0.0
         self._container = container
@@ -67,29 +77,35 @@ class Session:
         try:
             with burn:
                 yield from self._until(time.monotonic() + burn.left)
-                if self.ended == COMPLETED:
+                if self.ended == Ending.COMPLETED:
                     burn.finish()
                     if burn.failed:
-                        self.ended = CUT
+                        self.ended = Ending.DIED
         finally:
             self.cpu_seconds = burn.used()
         usage = between(first, self._container.read(), self._quota)
+        achieved = burn.achieved(self._quota)
+        missing = None
+        if self.ended == Ending.COMPLETED:
+            missing = shortfall(self.plan, achieved, Evidence(self._quota, usage.throttled, burn.waited))
+            self.ended = Ending.SHORT if missing else Ending.COMPLETED
         self.result = {
             "asked": self.plan.asked(),
-            "achieved": {**burn.achieved(self._quota), "slept_ms": round(waited * 1000, 1) if self.plan.wait else 0},
+            "achieved": {**achieved, "slept_ms": round(waited * 1000, 1) if self.plan.wait else 0},
             "ended": self.ended,
+            "shortfall": missing,
             "throttled": usage.throttled,
             "container": {"cpu_percent": round(usage.cpu_percent, 2), "cores": round(usage.cores, 4)},
         }
 
     def _until(self, deadline: float) -> Iterator[Usage]:
         """Samples until a moment, or until the client has left or the server stops."""
-        while self.ended == COMPLETED and (now := time.monotonic()) < deadline:
+        while self.ended == Ending.COMPLETED and (now := time.monotonic()) < deadline:
             due = self._last.at + EVERY
             if self._stopping():
-                self.ended = STOPPED
+                self.ended = Ending.STOPPED
             elif self._gone(max(0.0, min(TICK, deadline - now, due - now))):
-                self.ended = LEFT
+                self.ended = Ending.LEFT
             elif time.monotonic() >= due:
                 yield self._sample()
 

@@ -186,7 +186,7 @@ def clock_jump(folder: Path) -> Seen:
     assert max(jumps) - min(jumps) > 100_000, "the clock did not jump"
     achieved = results[0]["achieved"]
     assert isinstance(achieved, dict)
-    assert results[0]["ended"] == "completed"
+    assert results[0]["ended"] in {"completed", "short"}
     assert 2.99 <= float(achieved["seconds"]) <= 3.01, f"it lasted {achieved['seconds']} s by its own account"
     assert 2.9 <= took < 10, f"it took {took:.1f} s"
     return Seen(0.0, f"3 s asked, {achieved['seconds']} s burnt, over jumps of two days")

@@ -81,7 +81,11 @@ def asks() -> list[Ask]:
     return [
         *mixed,
         Ask("POST", "/stress?sleep_ms=20", check=lambda answer: b'"completed"' in answer),
-        Ask("POST", "/stress?seconds=0.1&load=20&memory_mb=4", check=lambda answer: b'"completed"' in answer),
+        Ask(
+            "POST",
+            "/stress?seconds=0.1&load=20&memory_mb=4",
+            check=lambda answer: b'"ended":"' in answer.replace(b" ", b""),
+        ),
         Ask("GET", "/stress/cpu"),
         Ask("GET", "/exif/healthz"),
         Ask("POST", "/_knative/broker/default/images", small, EVENT, check=lambda answer: True, status=202),

@@ -98,6 +98,12 @@ def process_cpu(pid: int) -> float:
     return time.clock_gettime(~pid << 3 | 2)
 
 
+def run_delay(pid: int) -> float | None:
+    """Seconds in which a process was ready to run and no core was free; None where the kernel does not count them."""
+    words = (read(Path(f"/proc/{pid}/schedstat")) or "").split()
+    return int(words[1]) / 1e9 if len(words) >= 2 else None
+
+
 def _clock(pid: int) -> float:
     try:
         return process_cpu(pid)

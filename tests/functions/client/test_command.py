@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -288,9 +289,32 @@ def test_exif_never_overwrites_the_picture_itself(
     assert "is one of the pictures themselves" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("answer", "code", "text"),
+    [
+        ({"ended": "completed", "shortfall": None}, 0, ""),
+        ({"ended": "server stopped"}, 1, "the burn ended early: server stopped"),
+        ({"achieved": {}}, 0, ""),
+        (
+            {
+                "ended": "short",
+                "shortfall": {"requested": 80, "achieved": 41.2, "reason": "no free core", "detail": "waited 3 s"},
+            },
+            1,
+            "the load fell short: requested 80 %, achieved 41.2 %: no free core: waited 3 s",
+        ),
+    ],
+)
+def test_a_load_that_was_not_held_ends_in_1(
+    answer: dict[str, Any], code: int, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert stress.outcome(answer) == code
+    assert text in capsys.readouterr().err
+
+
 def test_stress(servers: Callable[..., FunctionServer], capsys: pytest.CaptureFixture[str]) -> None:
     url = servers("stress").url
-    assert main(["stress", "--seconds", "0.1", "--load", "20", "--url", url]) == 0
+    assert main(["stress", "--sleep-ms", "20", "--nice", "0", "--url", url]) == 0
     assert json.loads(capsys.readouterr().out)
     assert main(["stress", "--cpu", "--url", url]) == 0
     assert "cpu" in json.loads(capsys.readouterr().out)

@@ -185,7 +185,7 @@ def test_a_killed_parent_leaves_no_orphan_however_young_the_children_are(delay: 
 
 def test_a_child_whose_parent_was_gone_before_it_looked_ends_at_once() -> None:
     # The parent it is told of is not the one it has: as if that had died between fork and prctl.
-    child = spawn(["1", repr(time.monotonic()), "60", "1.0", "0"])
+    child = spawn(["1", repr(time.monotonic()), "10", "60", "1.0", "0"])
     child.wait(5)
     assert child.returncode == 0
     child.stdout.close()

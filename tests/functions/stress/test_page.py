@@ -95,6 +95,25 @@ def test_what_was_asked_and_achieved_is_told_and_taken_along(
         picture(page, "stress-ended-narrow-light")
 
 
+def test_a_load_that_fell_short_is_marked_with_its_reason(
+    browser: Browser, servers: Callable[..., FunctionServer]
+) -> None:
+    missing = {"missing_points": 38.8, "reason": "no free core", "detail": "the burners waited 3.90 s for a core"}
+    asked = {"load": 80, "cpu_seconds": 8}
+    result = {"pod": "p-1", "asked": asked, "achieved": {"load": 41.2, "cpu_seconds": 4.1, "memory_mb": 0}}
+    line = json.dumps({"result": {**result, "ended": "short", "shortfall": missing}}) + "\n"
+    with visit(browser, f"{servers('stress').url}/stress", "wide", "dark") as page:
+        page.route("**/?seconds=*", lambda route: route.fulfill(body=line, content_type="application/x-ndjson"))
+        page.fill("[name=requests]", "1")
+        page.fill("[name=nice]", "0")
+        page.click("#start")
+        told = page.locator("#results .bad")
+        expect(told).to_have_text("short by 38.8 points: no free core")
+        expect(told).to_have_attribute("title", missing["detail"])
+        no_serious_violation(page)
+        picture(page, "stress-short-wide-dark")
+
+
 def test_by_keyboard_alone_and_a_refusal_is_shown(browser: Browser, servers: Callable[..., FunctionServer]) -> None:
     with visit(browser, servers("stress").url + "/stress", "narrow", "dark") as page:
         page.focus("[name=requests]")

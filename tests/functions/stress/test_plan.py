@@ -22,6 +22,7 @@ NOTHING: dict[str, Any] = {
     "sleep_ms": None,
     "jitter_ms": None,
     "seed": None,
+    "nice": 10,
 }
 SETTINGS = load(StressSettings, "stress", {})
 ROOM = Room(quota=2.0, memory_free=1024 * MEBI, memory_total=None)
@@ -142,4 +143,5 @@ def test_the_answer_repeats_what_was_understood() -> None:
         "memory_mb": 3,
         "hold": 2.0,
         "sleep_ms": 20.0,
+        "nice": 10,
     }

@@ -1,0 +1,69 @@
+"""The comparison of the achieved load with the requested one, and the reason of a difference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from functions.stress.plan import Plan
+
+POINTS, SHARE = 1.0, 0.02
+"""A load is short if more than 1 point, or more than 2 % of what was requested, is missing."""
+
+EVIDENCE = 0.5
+"""Share of the missing time that a cause must account for."""
+
+QUOTA, NO_CORE, START = "quota throttling", "no free core", "start of the process"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the kernel counted during a burn.
+
+    Attributes:
+        quota: cores that the container may use.
+        throttled: seconds throttled by the quota, from `cpu.stat`; None where nothing counts them.
+        waited: seconds in which the burners were ready to run and no core was free; None where nothing counts them.
+    """
+
+    quota: float
+    throttled: float | None
+    waited: float | None
+
+
+def shortfall(plan: Plan, achieved: Mapping[str, Any], evidence: Evidence) -> dict[str, Any] | None:
+    """The requested and the achieved load with the reason of the difference; None if the load was held.
+
+    Args:
+        plan: what was requested.
+        achieved: what `Burn.achieved` returned.
+        evidence: the kernel's counters.
+    """
+    missing = plan.load - achieved["load"]
+    if not plan.cpu_seconds or missing <= min(POINTS, SHARE * plan.load):
+        return None
+    seconds = plan.cpu_seconds - achieved["cpu_seconds"]
+    reason, detail = _reason(plan, seconds, evidence)
+    return {
+        "requested": plan.load,
+        "achieved": achieved["load"],
+        "missing_points": round(missing, 3),
+        "missing_cpu_seconds": round(seconds, 4),
+        "reason": reason,
+        "detail": detail,
+    }
+
+
+def _reason(plan: Plan, seconds: float, evidence: Evidence) -> tuple[str, str]:
+    cores = plan.share * plan.cores
+    throttled, waited = evidence.throttled or 0.0, evidence.waited
+    if cores > evidence.quota + 1e-9:
+        return QUOTA, f"{cores:g} cores were requested; the CPU quota is {evidence.quota:g}"
+    if throttled >= EVIDENCE * seconds:
+        return QUOTA, f"the container was throttled for {throttled:.2f} s (cpu.stat, quota {evidence.quota:g} cores)"
+    if waited is None:
+        return NO_CORE, "other processes had the cores; the kernel does not count the time waited for one"
+    if waited >= EVIDENCE * seconds:
+        return NO_CORE, f"the burners waited {waited:.2f} s for a core, which other processes had"
+    return START, f"{seconds:.3f} CPU seconds were lost while the burners started and ended"

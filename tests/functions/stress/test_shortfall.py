@@ -1,0 +1,56 @@
+"""A load that is missed is reported with its reason; one that is held is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from functions.stress.plan import Plan
+from functions.stress.shortfall import NO_CORE, QUOTA, START, Evidence, shortfall
+
+
+def missed(load: float, achieved: float, evidence: Evidence, seconds: float = 10.0, cores: int = 1) -> str | None:
+    """The reason for a burn of one or more cores."""
+    plan = Plan(seconds, load, "core", cores, load / 100)
+    used = {"load": achieved, "cpu_seconds": seconds * cores * achieved / 100}
+    found = shortfall(plan, used, evidence)
+    if found is None:
+        return None
+    assert found["missing_cpu_seconds"] == pytest.approx(seconds * cores * (load - achieved) / 100)
+    assert found["detail"]
+    return str(found["reason"])
+
+
+FREE = Evidence(2.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("load", "achieved", "short"),
+    [
+        (100, 99, False),
+        (100, 98.99, True),
+        (80, 79.001, False),
+        (80, 78.9, True),
+        (10, 9.8, False),
+        (10, 9.79, True),
+        (1, 0.981, False),
+        (1, 0.97, True),
+        (50, 50.3, False),
+        (0, 0, False),
+    ],
+)
+def test_more_than_a_point_or_two_percent_is_short(load: float, achieved: float, short: bool) -> None:
+    assert (missed(load, achieved, FREE) is not None) is short
+
+
+def test_the_reason_is_what_the_kernel_counted() -> None:
+    assert missed(100, 60, Evidence(2.0, 3.0, 0.5)) == QUOTA
+    assert missed(100, 60, Evidence(0.5, None, None)) == QUOTA, "more than the quota cannot be had"
+    assert missed(100, 60, Evidence(2.0, 0.0, 3.9)) == NO_CORE
+    assert missed(100, 60, Evidence(2.0, None, 2.1)) == NO_CORE
+    assert missed(100, 60, Evidence(2.0, None, None)) == NO_CORE
+    assert missed(100, 90, Evidence(2.0, 0.0, 0.0), seconds=0.1) == START
+
+
+def test_nothing_to_burn_is_never_short() -> None:
+    plan = Plan(0.0, 100.0, "core", 1, 1.0, wait=1.0)
+    assert shortfall(plan, {"load": 0.0, "cpu_seconds": 0.0}, FREE) is None
