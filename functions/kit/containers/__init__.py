@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 
-READERS = frozenset(("jpeg", "png", "webp"))
+READERS = frozenset(("isobmff", "jpeg", "png", "webp"))
 
 
 def read(source: Source | Buffer) -> Document | None:
