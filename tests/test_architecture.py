@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 
 from functions import registry
+from tools.packages import LIST, ROOTS, listed, packages
 
 ROOT = Path(__file__).parents[1]
 FUNCTIONS = registry.names()
-PACKAGES = ("functions", "knative", "loadtest")
 MOST_MODULES = 14
 # Packages that may hold more: one module for each format or maker.
 UNLIMITED = {
-    "functions.kit.containers",
-    "functions.exif.makernotes",
-    "functions.exif",  # temporary, until its modules are in packages
-    "functions.exif.strip",  # temporary, as above
+    "functions/kit/containers",
+    "functions/exif/makernotes",
+    "functions/exif",  # temporary, until its modules are in packages
+    "functions/exif/strip",  # temporary, as above
 }
 HEAVY = {"numpy", "matplotlib", "PIL", "requests", "pi_heif", "piexif"}
 
@@ -64,28 +64,29 @@ def _imported(path: Path, ours: Collection[str]) -> Iterator[str]:
             yield from (name if name in ours else node.module for name in names)
 
 
-def packages() -> Iterator[tuple[str, Path]]:
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("__init__.py")):
-            yield ".".join(path.parent.relative_to(ROOT).parts), path
+PACKAGES = dict(packages())
 
 
-@pytest.mark.parametrize("package", [name for name, _ in packages() if name not in UNLIMITED])
+@pytest.mark.parametrize("package", [name for name in PACKAGES if name not in UNLIMITED])
 def test_a_package_holds_at_most_14_modules(package: str) -> None:
-    held = [path.stem for path in (ROOT / package.replace(".", "/")).glob("*.py") if path.stem != "__init__"]
+    held = [path.stem for path in (ROOT / package).glob("*.py") if path.stem != "__init__"]
     assert len(held) <= MOST_MODULES, f"{package} holds {len(held)} modules: split it into packages"
 
 
-@pytest.mark.parametrize(("package", "path"), [*packages()])
-def test_each_package_says_what_it_does_and_who_imports_it(package: str, path: Path) -> None:
-    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    summary, _, rest = docstring.partition("\n\n")
+@pytest.mark.parametrize("package", PACKAGES)
+def test_each_package_says_what_it_does_and_who_imports_it(package: str) -> None:
+    summary, _, rest = PACKAGES[package].partition("\n\n")
     assert summary.endswith("."), f"{package} has no docstring"
     assert rest.rstrip().endswith("."), f"the docstring of {package} has one sentence: say what may import it"
 
 
+def test_the_architecture_lists_the_packages() -> None:
+    (shown,) = LIST.findall((ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8"))
+    assert shown == listed(), "write the list anew: python -m tools.packages"
+
+
 def test_each_folder_with_modules_is_a_package() -> None:
-    folders = {path.parent for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    folders = {path.parent for package in ROOTS for path in (ROOT / package).rglob("*.py")}
     assert [folder for folder in sorted(folders) if not (folder / "__init__.py").is_file()] == []
 
 
@@ -99,7 +100,7 @@ def test_a_function_imports_the_kit_alone_and_the_kit_no_function(function: str)
 
 
 def test_no_module_comes_back_to_itself_by_its_imports() -> None:
-    ours = {module: path for package in PACKAGES for module, path in modules(package)}
+    ours = {module: path for package in ROOTS for module, path in modules(package)}
     graph = {module: ours.keys() & _imported(path, ours) for module, path in ours.items()}
     assert graph["functions.exif.main"] >= {"functions.exif.copies", "functions.exif.answer"}, "early and late imports"
     try:
@@ -120,7 +121,7 @@ def test_nothing_heavy_is_imported_before_a_request_needs_it(function: str) -> N
 def test_the_cloudevents_sdk_is_used_in_one_module_at_most() -> None:
     users = [
         module
-        for package in PACKAGES
+        for package in ("functions", "knative", "loadtest")
         for module, path in modules(package)
         if any(name.split(".")[0] == "cloudevents" for name in imports(path))
     ]

@@ -243,7 +243,7 @@ def longest_timeout():
 
 
 def test_the_http_route_sends_each_path_to_its_function():
-    route, grant = routes("httproute.yaml")
+    grant, route = routes("httproute.yaml")
     paths = {}
     for rule in route["spec"]["rules"]:
         (match,), (rewrite,), (backend,) = rule["matches"], rule["filters"], rule["backendRefs"]

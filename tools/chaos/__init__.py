@@ -1,1 +1,4 @@
-"""Attacks over HTTP, faults, and a soak: what keeps working, what is answered, and how soon it is well again."""
+"""Attacks over HTTP, faults and a soak: what keeps working, what is refused, and how soon it recovers.
+
+`make chaos` and `make soak` run them; `tests/chaos` runs their parts.
+"""

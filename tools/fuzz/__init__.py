@@ -1,1 +1,4 @@
-"""Fuzzing: every parser that meets a stranger's bytes, guided by coverage; every function over HTTP by its schema."""
+"""Fuzzing of every parser of untrusted bytes, guided by coverage, and of every function over HTTP by its schema.
+
+`make fuzz` runs it; `tests/fuzz` repeats its finds.
+"""
