@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from knative.local.manifests import cesql
+
 Attributes: TypeAlias = Mapping[str, str]
 Verdict: TypeAlias = bool | None
 Filter: TypeAlias = Callable[[Attributes], Verdict]
@@ -18,7 +20,7 @@ _ALWAYS = ("specversion", "type", "source", "subject", "id", "time", "dataconten
 
 
 class FilterError(ValueError):
-    """A filter that a cluster may run and this broker cannot; the text says why."""
+    """A filter that cannot be evaluated; the text says why."""
 
 
 def passes(verdict: Verdict) -> bool:
@@ -30,7 +32,7 @@ def of_trigger(spec: Mapping[str, Any]) -> Filter:
     """The filter of a Trigger's `spec`: `filters` overrides `filter`, and neither lets everything through.
 
     Raises:
-        FilterError: it uses a dialect that is not run here.
+        FilterError: a CESQL expression cannot be parsed.
     """
     if spec.get("filters"):
         return _both([_dialect(item) for item in spec["filters"]])
@@ -90,11 +92,12 @@ def _inverse(item: Mapping[str, Any]) -> Filter:
     return matches
 
 
-def _cesql(expression: str) -> Filter:
-    raise FilterError(
-        f"the cesql filter {expression!r} is not run on this machine: no maintained CESQL library exists for Python; "
-        "exact, prefix, suffix, all, any and not are"
-    )
+def _cesql(text: str) -> Filter:
+    try:
+        expression = cesql.parse(text)
+    except cesql.CesqlError as error:
+        raise FilterError(f"the cesql filter {text!r} cannot be parsed: {error}") from None
+    return expression.matches
 
 
 _DIALECTS: Mapping[str, Callable[[Any], Filter]] = {

@@ -68,9 +68,25 @@ def test_filters_override_filter():
     assert not taken({**spec, "filters": []})
 
 
-@pytest.mark.parametrize("filters", [[{"cesql": "size > 3"}], [{"any": [{"not": {"cesql": "TRUE"}}]}]])
-def test_cesql_is_refused_with_its_reason(filters):
-    with pytest.raises(FilterError, match="cesql"):
+@pytest.mark.parametrize(
+    ("expression", "wanted"),
+    [
+        ("size > 3", True),
+        ("size = 6", False),
+        ("type LIKE 'photo.%' OR TRUE", True),
+        ("missing = 'x'", False),  # an error fails the filter
+        ("NOT missing", False),
+        ("LENGTH(size)", False),  # no boolean
+    ],
+)
+def test_a_cesql_expression_passes_what_it_finds_true(expression, wanted):
+    assert taken({"filters": [{"cesql": expression}]}) is wanted
+    assert taken({"filters": [{"not": {"cesql": expression}}]}) is not wanted
+
+
+@pytest.mark.parametrize("filters", [[{"cesql": "size >"}], [{"any": [{"not": {"cesql": "this is wrong"}}]}]])
+def test_a_cesql_expression_that_cannot_be_parsed_is_refused_with_its_reason(filters):
+    with pytest.raises(FilterError, match=r"cesql filter .* cannot be parsed: expected .* at column"):
         of_trigger({"filters": filters})
 
 

@@ -148,7 +148,6 @@ def test_a_path_below_a_service(graph):
         (trigger("t", ref("Sequence", "s", "flows.knative.dev/v1")), "no Sequence default/s"),
         (trigger("t", {"uri": "http://missing.default.svc.cluster.local"}), "no Service default/missing"),
         (trigger("t", {"uri": "http://missing.default.svc"}), "no Service default/missing"),
-        (trigger("t", ref("Service", "f"), filters=[{"cesql": "TRUE"}]), "cesql"),
     ],
 )
 def test_what_cannot_run_is_named_and_the_rest_runs(graph, wrong, reason):
