@@ -18,7 +18,7 @@ from typing import Any
 
 from knative.local.check.admission import load
 from knative.local.manifests.findings import ManifestError
-from knative.local.manifests.resources import SERVING
+from knative.local.manifests.kinds import SERVING
 
 OLDEST = (1, 15)
 _CRD = "services.serving.knative.dev"

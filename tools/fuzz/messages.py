@@ -128,7 +128,8 @@ def filtered(data: bytes) -> None:
     """Check a Trigger as the webhook does, and run the filters of one that passes."""
     from knative.local.check import eventing_rules
     from knative.local.eventing.filters import FilterError, of_trigger
-    from knative.local.manifests import schema
+    from knative.local.manifests import eventing_schema
+    from knative.local.manifests.cluster import Cluster
     from knative.local.manifests.decoding import decode
 
     first, _, second = data.partition(b"\n")
@@ -140,10 +141,10 @@ def filtered(data: bytes) -> None:
         return
     event = {str(name): str(value) for name, value in event.items()}
     trigger = {"metadata": {"name": "t"}, "spec": spec}
-    decoded, findings = decode(trigger, schema.TRIGGER, "Trigger")
+    decoded, findings = decode(trigger, eventing_schema.TRIGGER, "Trigger")
     if findings:
         return
-    refused = list(eventing_rules.trigger(decoded))
+    refused = list(eventing_rules.trigger(decoded, Cluster()))
     if any("filter" in str(finding.paths) for finding in refused):
         return
     try:

@@ -6,37 +6,59 @@ Knative's own rules, so that its readers may trust fields and types.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
-from knative.local.check import eventing_rules, serving_rules
-from knative.local.manifests import schema
-from knative.local.manifests.cluster_config import (
-    AutoscalerConfig,
-    Defaults,
-    parse_autoscaler_config,
-    parse_defaults,
-)
-from knative.local.manifests.decoding import Struct, decode
+from knative.local.check import channel_rules, eventing_rules, serving_rules, source_rules
+from knative.local.check.destinations import named
+from knative.local.manifests import kinds, schema
+from knative.local.manifests.cluster import Cluster, readers
+from knative.local.manifests.decoding import decode
 from knative.local.manifests.findings import Finding, Level, ManifestError, Position
+from knative.local.manifests.kinds import EVENTING, FLOWS, KINDS, MESSAGING, SERVING, SINKS, SOURCES
 from knative.local.manifests.kustomize import KUSTOMIZATION_NAMES, build
-from knative.local.manifests.resources import EVENTING, FLOWS, SERVING, Manifests, Resource
+from knative.local.manifests.resources import Manifests, Resource
 from knative.local.manifests.source import Document, read_file
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 """Endings of the files of a folder that are read as manifests."""
 
-Rules = Callable[[Mapping[str, Any]], Iterator[Finding]]
-# The rules of a Service are asked for apart: they need the cluster's configuration.
-_CHECKED: Mapping[tuple[str, str], tuple[Struct, Rules | None]] = {
-    (SERVING, "Service"): (schema.SERVICE, None),
-    ("", "ConfigMap"): (schema.CONFIG_MAP, eventing_rules.named),
-    (EVENTING, "Broker"): (schema.BROKER, eventing_rules.broker),
-    (EVENTING, "Trigger"): (schema.TRIGGER, eventing_rules.trigger),
-    (FLOWS, "Sequence"): (schema.SEQUENCE, eventing_rules.sequence),
-    (FLOWS, "Parallel"): (schema.PARALLEL, eventing_rules.parallel),
+Rules = Callable[[Mapping[str, Any], Cluster], Iterator[Finding]]
+
+
+def _config_map(data: Mapping[str, Any], cluster: Cluster) -> Iterator[Finding]:
+    del cluster  # which this ConfigMap may be a part of: `_cluster` has checked its values
+    return named(data)
+
+
+RULES: Mapping[tuple[str, str], Rules] = {
+    ("", "ConfigMap"): _config_map,
+    (SERVING, "Service"): serving_rules.service,
+    (SERVING, "Configuration"): serving_rules.configuration,
+    (SERVING, "Route"): serving_rules.route,
+    (SERVING, "Revision"): serving_rules.revision,
+    (SERVING, "DomainMapping"): serving_rules.domain_mapping,
+    (EVENTING, "Broker"): eventing_rules.broker,
+    (EVENTING, "Trigger"): eventing_rules.trigger,
+    (EVENTING, "EventType"): eventing_rules.event_type,
+    (EVENTING, "EventPolicy"): eventing_rules.event_policy,
+    (EVENTING, "EventTransform"): eventing_rules.event_transform,
+    (EVENTING, "RequestReply"): eventing_rules.request_reply,
+    (MESSAGING, "Channel"): channel_rules.channel,
+    (MESSAGING, "InMemoryChannel"): channel_rules.in_memory_channel,
+    (MESSAGING, "Subscription"): channel_rules.subscription,
+    (FLOWS, "Sequence"): channel_rules.sequence,
+    (FLOWS, "Parallel"): channel_rules.parallel,
+    (SOURCES, "PingSource"): source_rules.ping_source,
+    (SOURCES, "SinkBinding"): source_rules.sink_binding,
+    (SOURCES, "ContainerSource"): source_rules.container_source,
+    (SOURCES, "ApiServerSource"): source_rules.api_server_source,
+    (SOURCES, "IntegrationSource"): source_rules.integration_source,
+    (SINKS, "JobSink"): source_rules.job_sink,
+    (SINKS, "IntegrationSink"): source_rules.integration_sink,
 }
 
 
@@ -63,11 +85,10 @@ def read(paths: Iterable[str | FilePath]) -> Manifests:
     resources: list[Resource] = []
     for document in _documents([FilePath(path) for path in paths], files, findings):
         resources += _resources(document, findings)
-    autoscaler = _config(resources, "config-autoscaler", parse_autoscaler_config, findings)
-    defaults = _config(resources, "config-defaults", parse_defaults, findings)
-    checked = [_checked(resource, autoscaler, defaults, findings) for resource in resources]
+    cluster = _cluster(resources, findings)
+    checked = [_checked(resource, cluster, findings) for resource in resources]
     kept = _without_twins(checked, findings)
-    return Manifests(tuple(kept), autoscaler, defaults, tuple(files), tuple(findings))
+    return Manifests(tuple(kept), cluster, tuple(files), tuple(findings))
 
 
 def _documents(paths: Sequence[FilePath], files: list[FilePath], findings: list[Finding]) -> Iterator[Document]:
@@ -124,32 +145,52 @@ def _without_twins(resources: Sequence[Resource], findings: list[Finding]) -> li
     return list(kept.values())
 
 
-def _config(
-    resources: Sequence[Resource], name: str, parse: Callable[[Mapping[str, str]], Any], findings: list[Finding]
-) -> Any:
-    """A cluster configuration from its ConfigMap, or the default one."""
+def _cluster(resources: Sequence[Resource], findings: list[Finding]) -> Cluster:
+    """The cluster's configuration from the ConfigMaps among the manifests; the first of a name counts."""
+    values: dict[str, Any] = {}
     for resource in resources:
-        if resource.group == "" and resource.kind == "ConfigMap" and resource.name == name:
+        if (resource.group, resource.kind) != ("", "ConfigMap"):
+            continue
+        for reader in readers(resource.name, str(resource.metadata.get("namespace") or "")):
             data, _ = decode(resource.data, schema.CONFIG_MAP, "ConfigMap")
             try:
-                return parse(data.get("data", {}))
+                values.setdefault(reader.attribute, reader.parse(data.get("data", {})))
             except ManifestError as error:
                 findings += [resource.locate(finding.below("data")) for finding in error.findings]
-    return parse({})
+    return Cluster(**values)
 
 
-def _checked(resource: Resource, autoscaler: AutoscalerConfig, defaults: Defaults, findings: list[Finding]) -> Resource:
+def _checked(resource: Resource, cluster: Cluster, findings: list[Finding]) -> Resource:
     """The resource as Knative decodes it, with what Knative would refuse in it added to the findings."""
-    key = (resource.group, resource.kind)
-    if key not in _CHECKED:
-        return resource
-    fields, rules = _CHECKED[key]
     version = resource.api_version.rpartition("/")[2]
-    if version != "v1":
-        message = f'no matches for kind "{resource.kind}" in version "{resource.api_version}"'
-        findings.append(resource.locate(Finding(message, (("apiVersion",),))))
+    kind = KINDS.get((resource.group, resource.kind))
+    if kind is None or version not in kind.versions:
+        findings += [resource.locate(finding) for finding in _unserved(resource)]
+        return resource
+    fields = kind.versions[version]
+    if fields is None:
         return resource
     data, mistakes = decode(resource.data, fields, resource.kind)
-    mistakes += rules(data) if rules else serving_rules.service(data, autoscaler, defaults)
+    rules = RULES[resource.group, resource.kind]
+    if version == "v1beta3":
+        rules = eventing_rules.event_type_with_attributes
+    mistakes += rules(data, cluster)
     findings += sorted(map(resource.locate, mistakes), key=lambda finding: finding.position or resource.position)
     return replace(resource, data=data, checked=True)
+
+
+def _unserved(resource: Resource) -> Iterator[Finding]:
+    """A refusal if the object's group is Knative's, and a cluster serves no such kind or version in it."""
+    group, kind = resource.group, resource.kind
+    known = [name for owner, name in KINDS if owner == group]
+    if not kinds.is_knative(group) or kind in kinds.EXTENSIONS.get(group, ()):
+        return
+    message = f'no matches for kind "{kind}" in version "{resource.api_version}"'
+    if kind in known:
+        served = ", ".join(KINDS[group, kind].versions)
+        yield Finding(message, (("apiVersion",),), f"{kind} is served in {served}", rule="unserved")
+        return
+    near = [name for name in known if name.lower() == kind.lower()] or difflib.get_close_matches(kind, known, n=1)
+    elsewhere = [f"{owner}/{next(iter(found.versions))}" for (owner, name), found in KINDS.items() if name == kind]
+    details = f"did you mean {near[0]}?" if near else f"{kind} is in {elsewhere[0]}" if elsewhere else ""
+    yield Finding(message, (("kind",),), details, rule="unserved")

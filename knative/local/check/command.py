@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import urllib.parse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Any
 
 from knative.local.check.admission import read
@@ -20,10 +22,16 @@ from knative.local.manifests.findings import Finding, Level, dotted
 
 @dataclass(frozen=True)
 class Report:
-    """What a check found, and in how many objects."""
+    """What a check found, and in how many objects.
+
+    Attributes:
+        objects: all objects of the manifests.
+        not_checked: those among them whose kind has no rules here, such as a Deployment.
+    """
 
     findings: tuple[Finding, ...]
     objects: int
+    not_checked: int = 0
 
     def count(self, level: Level) -> int:
         """The number of findings of a level."""
@@ -39,7 +47,13 @@ def check(paths: Sequence[str], ignored: frozenset[str] = frozenset()) -> Report
     """
     manifests = read(paths)
     findings = (*manifests.findings, *lint(manifests))
-    return Report(tuple(item for item in findings if item.rule not in ignored), len(manifests.resources))
+    # A refusal about the kind itself is a verdict, too.
+    judged = {(item.subject, item.position and item.position.file) for item in findings if item.rule == "unserved"}
+    not_checked = sum(
+        not item.checked and (item.subject, item.position.file) not in judged for item in manifests.resources
+    )
+    kept = tuple(item for item in findings if item.rule not in ignored)
+    return Report(kept, len(manifests.resources), not_checked)
 
 
 def as_text(report: Report) -> str:
@@ -49,9 +63,12 @@ def as_text(report: Report) -> str:
         first, *rest = str(finding).split("\n")
         lines += [f"{first} [{finding.rule}]", *(f"    {line}" for line in rest)]
     errors, warnings = report.count(Level.ERROR), report.count(Level.WARNING)
-    last = f"{_plural(report.objects, 'object')}: {_plural(errors, 'error')}, {_plural(warnings, 'warning')}"
-    notes = report.count(Level.NOTE)
-    lines.append(f"{last}, {_plural(notes, 'note')}" if notes else last)
+    counts = [_plural(errors, "error"), _plural(warnings, "warning")]
+    if notes := report.count(Level.NOTE):
+        counts.append(_plural(notes, "note"))
+    if report.not_checked:
+        counts.append(f"{report.not_checked} not checked")
+    lines.append(f"{_plural(report.objects, 'object')}: {', '.join(counts)}")
     return "\n".join(lines)
 
 
@@ -64,6 +81,7 @@ def as_json(report: Report) -> str:
     return json.dumps(
         {
             "objects": report.objects,
+            "not_checked": report.not_checked,
             "errors": report.count(Level.ERROR),
             "warnings": report.count(Level.WARNING),
             "notes": report.count(Level.NOTE),
@@ -109,7 +127,42 @@ def _escaped(text: str, more: str = "") -> str:
     return text
 
 
-FORMATS: dict[str, Callable[[Report], str]] = {"text": as_text, "json": as_json, "github": as_github}
+_SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+def as_sarif(report: Report) -> str:
+    """Return the report as SARIF 2.1.0, which code scanners and editors show beside the lines."""
+    rules = sorted({finding.rule for finding in report.findings})
+    driver = {
+        "name": "knative check",
+        "version": metadata.version("pixelamp"),
+        "rules": [{"id": rule} for rule in rules],
+    }
+    results = [_sarif_result(finding, rules) for finding in report.findings]
+    run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
+    return json.dumps({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False)
+
+
+def _sarif_result(finding: Finding, rules: Sequence[str]) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "ruleId": finding.rule,
+        "ruleIndex": rules.index(finding.rule),
+        "level": finding.level.value,
+        "message": {"text": f"{finding.subject}: {finding.text}" if finding.subject else finding.text},
+    }
+    if place := finding.position:
+        artifact = {"uri": urllib.parse.quote(place.file)}
+        region = {"startLine": place.line, "startColumn": place.column}
+        result["locations"] = [{"physicalLocation": {"artifactLocation": artifact, "region": region}}]
+    return result
+
+
+FORMATS: dict[str, Callable[[Report], str]] = {
+    "text": as_text,
+    "json": as_json,
+    "github": as_github,
+    "sarif": as_sarif,
+}
 
 
 def add_parser(subparsers: Any) -> None:

@@ -1,62 +1,70 @@
-"""What Knative's webhook refuses in Brokers, Triggers, Sequences and Parallels, features at their defaults.
+"""What Knative's webhook refuses in Brokers, Triggers, EventTypes, EventPolicies, EventTransforms and RequestReplies.
 
-Follows `pkg/apis/{eventing,flows,duck}/v1` of eventing. The data has been decoded: fields exist and have their types.
-Where Knative prints a whole Go struct for a wrong step or branch, the reason inside it is given instead.
+Follows `pkg/apis/eventing` of eventing. The data has been decoded: fields exist and have their types.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
-from knative.local.manifests import grammar
-from knative.local.manifests.findings import Finding, Path, bad_key, both, disallowed, invalid, missing
+from knative.local.check.destinations import (
+    CROSS_NAMESPACE,
+    delivery,
+    destination,
+    is_period,
+    is_zero,
+    named,
+    reference,
+)
+from knative.local.manifests import cesql
+from knative.local.manifests.cluster import Cluster
+from knative.local.manifests.findings import Finding, Path, bad_key, both, disallowed, invalid, missing, neither
 
 INJECTION = "eventing.knative.dev/injection"
 DEPENDENCY = "knative.dev/dependency"
 _ATTRIBUTE = re.compile(r"[a-z][a-z0-9]*")
-_NUMBER = r"[0-9]+(?:[.,][0-9]+)?"
-_PERIOD = re.compile(
-    rf"[-+]?P(?=.)(?:{_NUMBER}Y)?(?:{_NUMBER}M)?(?:{_NUMBER}W)?(?:{_NUMBER}D)?"
-    rf"(?:T(?=.)(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}S)?)?"
-)
 _DIALECTS = ("exact", "prefix", "suffix", "all", "any", "not", "cesql")
 
 Data = Mapping[str, Any]
 
 
-def broker(data: Data) -> Iterator[Finding]:
+def broker(data: Data, cluster: Cluster) -> Iterator[Finding]:
     """Refusals in a Broker, at paths from its root."""
     yield from named(data)
     spec = data.get("spec", {})
     if "config" in spec:
-        yield from _reference(spec["config"], ("spec", "config"))
-    yield from _delivery(spec.get("delivery", {}), ("spec", "delivery"))
+        namespace = data.get("metadata", {}).get("namespace") or "default"
+        strict = _stays_in_namespace(cluster.broker_defaults, namespace)
+        yield from reference(spec["config"], ("spec", "config"), cluster, namespace if strict else "")
+    yield from delivery(spec.get("delivery", {}), ("spec", "delivery"), cluster)
 
 
-def trigger(data: Data) -> Iterator[Finding]:
+def _stays_in_namespace(defaults: Mapping[str, Any], namespace: str) -> bool:
+    """Whether `config-br-defaults` forbids a Broker's configuration to lie in another namespace."""
+    key = "disallowDifferentNamespaceConfig"
+    parts = ((defaults.get("namespaceDefaults") or {}).get(namespace), defaults.get("clusterDefault"))
+    return any(isinstance(part, Mapping) and part.get(key) is True for part in parts)
+
+
+def trigger(data: Data, cluster: Cluster) -> Iterator[Finding]:
     """Refusals in a Trigger, at paths from its root."""
     yield from named(data)
     spec = data.get("spec", {})
-    name, reference = spec.get("broker", ""), spec.get("brokerRef")
-    if not name and reference is None:
+    name, target = spec.get("broker", ""), spec.get("brokerRef")
+    if not name and target is None:
         yield missing(("spec", "broker"))
-    elif name and reference is not None:
+    elif name and target is not None:
         yield both(("spec", "broker"), ("spec", "brokerRef"))
-    if reference and reference.get("namespace"):
-        details = (
-            "only name, apiVersion and kind are supported fields when feature.CrossNamespaceEventLinks is disabled"
-        )
-        yield Finding("must not set the field(s)", (("spec", "brokerRef", "namespace"),), details)
+    if target and target.get("namespace") and not cluster.eventing("cross-namespace-event-links"):
+        yield Finding("must not set the field(s)", (("spec", "brokerRef", "namespace"),), CROSS_NAMESPACE)
     attributes = spec.get("filter", {}).get("attributes", {})
     yield from _attribute_names(attributes, ("spec", "filter", "attributes"))
-    for index, item in enumerate(spec.get("filters", [])):
-        yield from _filter(item, ("spec", "filters", index))
-    yield from _destination(spec.get("subscriber", {}), ("spec", "subscriber"))
-    yield from _delivery(spec.get("delivery", {}), ("spec", "delivery"))
+    yield from filters(spec.get("filters", []), ("spec", "filters"))
+    yield from destination(spec.get("subscriber", {}), ("spec", "subscriber"), cluster)
+    yield from delivery(spec.get("delivery", {}), ("spec", "delivery"), cluster)
     yield from _trigger_annotations(data.get("metadata", {}), name)
 
 
@@ -93,98 +101,111 @@ def _dependency(text: str, namespace: str, path: Path) -> Iterator[Finding]:
             yield missing((*path, key))
 
 
-def sequence(data: Data) -> Iterator[Finding]:
-    """Refusals in a Sequence, at paths from its root."""
+def event_type(data: Data, cluster: Cluster) -> Iterator[Finding]:
+    """Refusals in an EventType of versions v1beta1 and v1beta2, at paths from its root."""
+    del cluster
     yield from named(data)
     spec = data.get("spec", {})
-    if not spec.get("steps"):
-        yield missing(("spec", "steps"))
-    for index, step in enumerate(spec.get("steps", [])):
-        yield from _destination(step, ("spec", "steps", index))
-        yield from _delivery(step.get("delivery", {}), ("spec", "steps", index, "delivery"))
-    yield from _flow(spec)
+    if not spec.get("type"):
+        yield missing(("spec", "type"))
+    if str(data.get("apiVersion")).endswith("/v1beta1"):
+        for key in ("source", "schema"):
+            if spec.get(key) == "":
+                yield Finding("invalid value: ", (("spec", key),), f"{key} URI cannot be empty")
 
 
-def parallel(data: Data) -> Iterator[Finding]:
-    """Refusals in a Parallel, at paths from its root."""
+def event_type_with_attributes(data: Data, cluster: Cluster) -> Iterator[Finding]:
+    """Refusals in an EventType of version v1beta3, at paths from its root."""
+    del cluster
     yield from named(data)
-    spec = data.get("spec", {})
-    if not spec.get("branches"):
-        yield missing(("spec", "branches"))
-    for index, branch in enumerate(spec.get("branches", [])):
-        path = ("spec", "branches", index)
-        yield from _destination(branch.get("subscriber", {}), (*path, "subscriber"))
-        for key in ("filter", "reply"):
-            if key in branch:
-                yield from _destination(branch[key], (*path, key))
-        yield from _delivery(branch.get("delivery", {}), (*path, "delivery"))
-    yield from _flow(spec)
+    given = {attribute.get("name") for attribute in data.get("spec", {}).get("attributes", [])}
+    absent = [name for name in ("type", "source", "specversion", "id") if name not in given]
+    if absent:
+        yield missing(*(("spec", "attributes", name) for name in absent))
 
 
-def _flow(spec: Data) -> Iterator[Finding]:
-    """What Sequence and Parallel have in common; a channel template left out is the cluster's default."""
-    if "channelTemplate" in spec:
-        for key in ("apiVersion", "kind"):
-            if not spec["channelTemplate"].get(key):
-                yield missing(("spec", "channelTemplate", key))
-    if "reply" in spec:
-        yield from _destination(spec["reply"], ("spec", "reply"))
-
-
-def named(data: Data) -> Iterator[Finding]:
-    """Refusals in the name of any object."""
-    metadata = data.get("metadata", {})
-    name = metadata.get("name", "")
-    if not name and not metadata.get("generateName"):
-        yield Finding("name or generateName is required", (("metadata", "name"),))
-    for reason in grammar.dns1123_subdomain(name) if name else ():
-        yield Finding(f'metadata.name: Invalid value: "{name}": {reason}', (("metadata", "name"),))
-
-
-def _reference(reference: Data, path: Path) -> Iterator[Finding]:
-    for key in ("name", "apiVersion", "kind"):
-        if not reference.get(key):
-            yield missing((*path, key))
-    if reference.get("group"):
-        yield disallowed((*path, "group"))
-
-
-def _destination(destination: Data, path: Path) -> Iterator[Finding]:
-    reference, uri = destination.get("ref"), destination.get("uri")
-    if reference is None and uri is None:
-        yield Finding("expected at least one, got none", ((*path, "ref"), (*path, "uri")))
+def event_policy(data: Data, cluster: Cluster) -> Iterator[Finding]:
+    """Refusals in an EventPolicy, at paths from its root."""
+    yield from named(data)
+    if not cluster.eventing("authentication-oidc"):
+        yield Finding("oidc-authentication feature not enabled", ((),))
         return
-    parts = urlsplit(uri or "")
-    if reference is not None and parts.scheme:
-        message = "Absolute URI is not allowed when Ref or [apiVersion, kind, name] is present"
-        yield Finding(message, ((*path, "ref"), (*path, "uri")))
-    elif reference is None and not (parts.scheme and parts.netloc):
-        yield invalid("Relative URI is not allowed when Ref and [apiVersion, kind, name] is absent", (*path, "uri"))
-    elif reference is not None and uri is None:
-        yield from _reference(reference, (*path, "ref"))
+    spec = data.get("spec", {})
+    for index, item in enumerate(spec.get("from", [])):
+        path: Path = ("spec", "from", index)
+        subject = item.get("sub", "")
+        yield from _one_of(item, ("ref", "sub"), path, {"sub"} if not subject else set())
+        if "*" in subject[:-1]:
+            yield Finding(f"invalid value: {subject}", ((*path, "sub"),), "'*' is only allowed as suffix")
+        yield from _policy_reference(item.get("ref"), (*path, "ref"))
+    for index, item in enumerate(spec.get("to", [])):
+        path = ("spec", "to", index)
+        yield from _one_of(item, ("ref", "selector"), path, set())
+        yield from _policy_reference(item.get("ref"), (*path, "ref"))
+    yield from filters(spec.get("filters", []), ("spec", "filters"))
 
 
-def is_period(text: str) -> bool:
-    """Whether a text is an ISO 8601 duration such as `PT0.2S`, as Eventing's delivery settings take it."""
-    return _PERIOD.fullmatch(text) is not None
+def _one_of(item: Data, names: tuple[str, ...], path: Path, empty: set[str]) -> Iterator[Finding]:
+    given = [name for name in names if name in item]
+    if not set(given) - empty:
+        yield neither(*((*path, name) for name in names))
+    elif len(given) > 1:
+        yield both(*((*path, name) for name in names))
 
 
-def _delivery(delivery: Data, path: Path) -> Iterator[Finding]:
-    if "deadLetterSink" in delivery:
-        yield from _destination(delivery["deadLetterSink"], (*path, "deadLetterSink"))
-    if delivery.get("retry", 0) < 0:
-        yield invalid(delivery["retry"], (*path, "retry"))
-    checks: dict[str, Callable[[str], bool]] = {
-        "timeout": lambda text: is_period(text) and any(digit in text for digit in "123456789"),
-        "backoffDelay": is_period,
-        "backoffPolicy": {"exponential", "linear"}.__contains__,
-        "format": {"json", "binary"}.__contains__,
-    }
-    for key, accepts in checks.items():
-        if key in delivery and not accepts(delivery[key]):
-            yield invalid(delivery[key], (*path, key))
-    if "retryAfterMax" in delivery:
-        yield disallowed((*path, "retryAfterMax"))  # an alpha feature, off by default
+def _policy_reference(value: Data | None, path: Path) -> Iterator[Finding]:
+    if value is None:
+        return
+    for key in ("kind", "apiVersion", "name"):
+        if not value.get(key):
+            yield missing((*path, key))
+
+
+def event_transform(data: Data, cluster: Cluster) -> Iterator[Finding]:
+    """Refusals in an EventTransform, at paths from its root."""
+    yield from named(data)
+    spec = data.get("spec", {})
+    if "jsonata" not in spec:
+        yield neither(("spec", "jsonata"))
+    if "sink" in spec:
+        yield from destination(spec["sink"], ("spec", "sink"), cluster)
+        if "jsonata" in spec and "CACerts" in spec["sink"]:
+            message = "CACerts for the sink is not supported for JSONata transformations"
+            yield Finding(message, (("spec", "sink", "CACerts"),))
+    reply = spec.get("reply")
+    if reply is not None and "sink" not in spec:
+        yield Finding("reply is set without spec.sink", (("spec", "reply"),))
+    elif reply is not None and "jsonata" in reply and reply.get("discard"):
+        yield both(("spec", "reply", "jsonata"), ("spec", "reply", "discard"))
+
+
+def request_reply(data: Data, cluster: Cluster) -> Iterator[Finding]:
+    """Refusals in a RequestReply, at paths from its root."""
+    yield from named(data)
+    spec = data.get("spec", {})
+    target = spec.get("brokerRef", {})
+    yield from reference(target, ("spec", "brokerRef"), cluster)
+    if target.get("kind", "").lower() != "broker":
+        details = "brokerRef kind must be Broker"
+        yield Finding(f"invalid value: {target.get('kind', '')}", (("spec", "brokerRef", "kind"),), details)
+    if target.get("namespace"):
+        yield disallowed(("spec", "brokerRef", "namespace"))
+    yield from delivery(spec.get("delivery", {}), ("spec", "delivery"), cluster)
+    timeout = spec.get("timeout")
+    if timeout is None:
+        yield missing(("spec", "timeout"))
+    elif not is_period(timeout) or is_zero(timeout) or timeout.startswith("-"):
+        yield Finding(f"invalid value: {timeout}", (("spec", "timeout"),), "timeout must be a positive duration")
+    for key in ("correlationAttribute", "replyAttribute"):
+        # Knative's own list has `course` where `source` is meant.
+        if spec.get(key, "") in {"", "id", "course", "specversion", "type"}:
+            yield invalid(spec.get(key, ""), ("spec", key.lower()), "it must be set, and be no core attribute")
+
+
+def filters(items: list[Data], path: Path) -> Iterator[Finding]:
+    """Refusals in a list of filters of the subscriptions API."""
+    for index, item in enumerate(items):
+        yield from _filter(item, (*path, index))
 
 
 def _attribute_names(attributes: Data, path: Path) -> Iterator[Finding]:
@@ -203,7 +224,11 @@ def _filter(item: Data, path: Path) -> Iterator[Finding]:
     for dialect in ("exact", "prefix", "suffix"):
         yield from _attribute_names(item.get(dialect, {}), (*path, dialect))
     for dialect in ("all", "any"):
-        for index, inner in enumerate(item.get(dialect, [])):
-            yield from _filter(inner, (*path, dialect, index))
+        yield from filters(item.get(dialect, []), (*path, dialect))
     if "not" in item:
         yield from _filter(item["not"], (*path, "not"))
+    if item.get("cesql"):
+        try:
+            cesql.parse(item["cesql"])
+        except cesql.CesqlError as error:
+            yield invalid(item["cesql"], (*path, "cesql"), str(error))

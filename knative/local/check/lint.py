@@ -6,6 +6,7 @@ webhook's own warnings, in its words.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,10 +14,12 @@ from typing import Any
 
 from knative.local.check import serving_rules
 from knative.local.manifests import annotations as autoscaling
-from knative.local.manifests import grammar
-from knative.local.manifests.cluster_config import AUTOSCALER_KEYS, DEFAULTS_KEYS, HPA, AutoscalerConfig
+from knative.local.manifests import cesql, grammar
+from knative.local.manifests.cluster import readers
+from knative.local.manifests.cluster_config import HPA, AutoscalerConfig
 from knative.local.manifests.findings import Finding, Level, Path
-from knative.local.manifests.resources import EVENTING, FLOWS, SERVING, Manifests, Resource
+from knative.local.manifests.kinds import SERVING
+from knative.local.manifests.resources import Manifests, Resource
 
 VISIBILITY = "networking.knative.dev/visibility"
 FULL_DUPLEX = "features.knative.dev/http-full-duplex"
@@ -55,10 +58,12 @@ RULES = (
     "pull-always",
     "response-start-timeout",
     "service-account",
+    "skipped-character",
     "target-above-concurrency",
     "twice",
     "two-pods-for-one",
     "unknown-key",
+    "unknown-value",
     "visibility",
 )
 
@@ -72,12 +77,12 @@ def lint(manifests: Manifests) -> Iterator[Finding]:
         found: Iterable[Finding] = ()
         if not resource.checked:
             continue
-        if resource.group == SERVING:
-            found = _service(resource.data, manifests.autoscaler, accounts)
-        elif resource.group in {EVENTING, FLOWS}:
-            found = _eventing(resource)
-        else:
+        if resource.kind == "ConfigMap":
             found = _config_map(resource)
+        elif resource.group != SERVING:
+            found = _eventing(resource)
+        elif resource.kind == "Service":
+            found = _service(resource.data, manifests.autoscaler, accounts)
         ordered = sorted((resource.locate(item) for item in found), key=lambda item: item.position or resource.position)
         yield from ordered
 
@@ -259,6 +264,7 @@ def _eventing(resource: Resource) -> Iterator[Finding]:
     if spec.get("filters") and spec.get("filter", {}).get("attributes"):
         message = "filters overrides filter, whose attributes have no effect"
         yield _warn("filter-overridden", message, ("spec", "filter"))
+    yield from _skipped_characters(spec.get("filters"), ("spec", "filters"))
     for path, reference in _references(spec, ("spec",)):
         namespace = reference.get("namespace", resource.namespace)
         if namespace != resource.namespace:
@@ -267,6 +273,20 @@ def _eventing(resource: Resource) -> Iterator[Finding]:
             )
             message += f"{resource.namespace}: accepted, and a cluster that isolates namespaces will not deliver"
             yield _warn("other-namespace", message, (*path, "namespace"))
+
+
+def _skipped_characters(data: Any, path: Path) -> Iterator[Finding]:
+    """Characters of CESQL expressions that Knative's parser passes over."""
+    if isinstance(data, list):
+        for index, item in enumerate(data):
+            yield from _skipped_characters(item, (*path, index))
+    elif isinstance(data, dict):
+        for key in ("all", "any", "not"):
+            yield from _skipped_characters(data.get(key), (*path, key))
+        with contextlib.suppress(cesql.CesqlError):
+            if skipped := cesql.parse(data.get("cesql") or "true").skipped:
+                message = f"Knative's parser of CESQL skips {skipped!r}: the expression may not mean what was written"
+                yield _warn("skipped-character", message, (*path, "cesql"))
 
 
 def _references(data: Any, path: Path) -> Iterator[tuple[Path, Data]]:
@@ -283,11 +303,16 @@ def _references(data: Any, path: Path) -> Iterator[tuple[Path, Data]]:
 
 
 def _config_map(resource: Resource) -> Iterator[Finding]:
-    known = {"config-autoscaler": AUTOSCALER_KEYS, "config-defaults": DEFAULTS_KEYS}.get(resource.name)
-    if known is None:
-        return
-    for key in resource.data.get("data", {}):
-        if key not in known and key != "_example":
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.7)
-            hint = f'did you mean "{near[0]}"?' if near else "Knative reads no such key"
-            yield _warn("unknown-key", f'"{key}" has no effect in {resource.name}: {hint}', ("data", key))
+    data = resource.data.get("data", {})
+    for reader in readers(resource.name, str(resource.metadata.get("namespace") or "")):
+        for key in data if reader.keys else ():
+            if key not in reader.keys and key != "_example":
+                near = difflib.get_close_matches(key, reader.keys, n=1, cutoff=0.7)
+                hint = f'did you mean "{near[0]}"?' if near else "Knative reads no such key"
+                yield _warn("unknown-key", f'"{key}" has no effect in {resource.name}: {hint}', ("data", key))
+        if reader.attribute == "features":
+            flags = reader.parse(data)
+            for key in reader.keys & set(data):
+                if data[key].lower() != flags[key]:
+                    message = f'"{data[key]}" is no value of {key}: Knative keeps "{flags[key]}"'
+                    yield _warn("unknown-value", message, ("data", key))

@@ -1,4 +1,4 @@
-"""What Knative's webhook refuses in the pod of a revision and its containers, features at their defaults.
+"""What Knative's webhook refuses in the pod of a revision and its containers, by the cluster's features.
 
 Follows `pkg/apis/serving/k8s_validation.go` of serving and, for what only the dry run of a pod finds, Kubernetes' own
 pod validation. The data has been decoded: fields exist and have their types.
@@ -7,23 +7,26 @@ pod validation. The data has been decoded: fields exist and have their types.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from knative.local.check.volume_rules import mounting, volumes
 from knative.local.manifests import grammar
+from knative.local.manifests.cluster import Cluster
+from knative.local.manifests.decoding import decode
 from knative.local.manifests.findings import (
     Finding,
     Path,
     both,
     disallowed,
+    dotted,
     each,
     invalid,
     missing,
     neither,
     out_of_bounds,
 )
-from knative.local.manifests.schema import FEATURE_FIELDS
+from knative.local.manifests.schema import CONTAINER, FEATURE_FIELDS
 
 RESERVED_VARIABLES = ("PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION")
 RESERVED_PORTS = (8008, 8012, 8013, 8022, 9090, 9091)
@@ -33,32 +36,70 @@ _MAX_INT32 = 2**31 - 1
 Data = Mapping[str, Any]
 
 
-def pod(spec: Data) -> Iterator[Finding]:
-    """Refusals in `spec.template.spec`, at paths from there."""
+def pod(spec: Data, cluster: Cluster) -> Iterator[Finding]:
+    """Refusals in the spec of a revision, at paths from there."""
     for name in FEATURE_FIELDS:
-        # Only what is set counts: `hostNetwork: false` is Go's zero value.
-        if spec.get(name) not in (None, False, "", []):
+        if _is_set(name, spec.get(name)) and not cluster.allowed(f"kubernetes.podspec-{name.lower()}"):
             yield disallowed((name,))
     if spec.get("automountServiceAccountToken"):
         yield disallowed(("automountServiceAccountToken",))
-    started = spec.get("initContainers")
-    if isinstance(started, list) and started:
+    started = [item for item in spec.get("initContainers") or () if isinstance(item, dict)]
+    if started and not cluster.enabled("kubernetes.podspec-init-containers"):
         message = f"pod spec support for init-containers is off, but found {len(started)} init containers"
         yield Finding(message, (("initContainers",),))
     for reason in grammar.dns1123_subdomain(account) if (account := spec.get("serviceAccountName")) else ():
         yield invalid(account, ("serviceAccountName",), reason)
+    yield from _duplicates(spec.get("imagePullSecrets", []), ("imagePullSecrets",), "name")
     containers = spec.get("containers", [])
     mounts = [mount for container in containers for mount in container.get("volumeMounts", [])]
-    for container in started if isinstance(started, list) else ():
-        mounts += container.get("volumeMounts") or [] if isinstance(container, dict) else []
+    for container in started:
+        mounts += container.get("volumeMounts") or []
     mounted = {mount.get("name") for mount in mounts if isinstance(mount, dict)}
-    yield from volumes(spec.get("volumes", []), mounted)
-    yield from _containers(containers, {volume.get("name"): volume for volume in spec.get("volumes", [])})
+    yield from volumes(spec.get("volumes", []), mounted, cluster)
+    mountable = {volume.get("name"): volume for volume in spec.get("volumes", [])}
+    yield from _containers(containers, mountable, cluster)
+    if started and cluster.enabled("kubernetes.podspec-init-containers"):
+        yield from _init_containers(started, {item.get("name") for item in containers}, mountable, cluster)
 
 
-def _containers(containers: list[Data], mountable: Mapping[str, Data]) -> Iterator[Finding]:
+def _init_containers(
+    started: Sequence[Data], names: set[str | None], mountable: Mapping[str, Data], cluster: Cluster
+) -> Iterator[Finding]:
+    for index, item in enumerate(started):
+        container, mistakes = decode(item, CONTAINER, "Service")
+        rules = [*mistakes, *_container(container, mountable, serves=False, cluster=cluster)]
+        if container.get("name") and container["name"] in names:
+            rules.append(Finding(f'duplicate container name "{container["name"]}"', (("name",),)))
+        probes = [key for key in ("livenessProbe", "readinessProbe", "startupProbe") if key in container]
+        rules += [Finding("field not allowed in an init container", ((probe,),)) for probe in probes]
+        names.add(container.get("name"))
+        for finding in rules:
+            yield finding.below("initContainers", index)
+
+
+def _is_set(name: str, value: object) -> bool:
+    """Whether Go sees a field as set: a zero value counts only where the field is a pointer."""
+    if name in {"affinity", "dnsConfig", "runtimeClassName", "securityContext", "shareProcessNamespace"}:
+        return value is not None
+    return value not in (None, False, "", [], {})
+
+
+def _duplicates(items: list[Data], path: Path, key: str) -> Iterator[Finding]:
+    """Refusals by the API server of a list whose entries are told apart by a key."""
+    seen: set[object] = set()
+    for index, item in enumerate(items):
+        if (value := item.get(key)) in seen and value is not None:
+            shown = f'Duplicate value: {{"{key}":"{value}"}}'
+            yield Finding(f"{dotted(path)}[{index}]: {shown}", ((*path, index, key),), rule="duplicate")
+        seen.add(value)
+
+
+def _containers(containers: list[Data], mountable: Mapping[str, Data], cluster: Cluster) -> Iterator[Finding]:
     if not containers:
         yield missing(("containers",))
+        return
+    if len(containers) > 1 and not cluster.enabled("multi-container"):
+        yield Finding(f"multi-container is off, but found {len(containers)} containers", (("containers",),))
         return
     ports = [port for container in containers for port in container.get("ports", [])]
     if not ports and len(containers) > 1:
@@ -75,11 +116,15 @@ def _containers(containers: list[Data], mountable: Mapping[str, Data]) -> Iterat
             yield Finding(f'duplicate container name "{name}"', ((*path, "name"),))
         names.add(name)
         serves = len(containers) == 1 or bool(container.get("ports"))
-        for finding in _container(container, mountable, serves, port_name):
+        rules = (
+            *_container(container, mountable, serves, cluster),
+            *_probes(container, serves, port_name, cluster),
+        )
+        for finding in rules:
             yield finding.below(*path)
 
 
-def _container(container: Data, mountable: Mapping[str, Data], serves: bool, port_name: str) -> Iterator[Finding]:
+def _container(container: Data, mountable: Mapping[str, Data], serves: bool, cluster: Cluster) -> Iterator[Finding]:
     name = container.get("name", "")
     if name == "queue-proxy":
         yield Finding(f'"{name}" is a reserved container name', (("name",),))
@@ -91,8 +136,9 @@ def _container(container: Data, mountable: Mapping[str, Data], serves: bool, por
         )
     yield from _image(container.get("image", ""))
     for index, variable in enumerate(container.get("env", [])):
-        for finding in _variable(variable, serves):
+        for finding in _variable(variable, serves, cluster):
             yield finding.below("env", index)
+    yield from _duplicates(container.get("env", []), ("env",), "name")
     for index, source in enumerate(container.get("envFrom", [])):
         given = [(key,) for key in ("configMapRef", "secretRef") if key in source]
         if len(given) != 1:
@@ -100,15 +146,9 @@ def _container(container: Data, mountable: Mapping[str, Data], serves: bool, por
             yield finding.below("envFrom", index)
     for finding in _port(container.get("ports", [])):
         yield finding.below("ports")
-    for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
-        if probe in container:
-            # A sidecar's probes are behind a feature flag.
-            rules = _probe(probe, container[probe], port_name) if serves else _sidecar_probe(probe, container[probe])
-            for finding in rules:
-                yield finding.below(probe)
     for finding in _resources(container.get("resources", {})):
         yield finding.below("resources")
-    for finding in _security(container.get("securityContext", {})):
+    for finding in _security(container.get("securityContext", {}), cluster):
         yield finding.below("securityContext")
     policy = container.get("terminationMessagePolicy", "")
     if policy not in {"File", "FallbackToLogsOnError", ""}:
@@ -117,8 +157,19 @@ def _container(container: Data, mountable: Mapping[str, Data], serves: bool, por
     if pull not in {"Always", "IfNotPresent", "Never", ""}:
         shown = f'Unsupported value: {_quoted(pull)}: supported values: "Always", "IfNotPresent", "Never"'
         yield _dry_run(f"imagePullPolicy: {shown}", ("imagePullPolicy",))
-    for finding in mounting(container.get("volumeMounts", []), mountable):
+    for finding in mounting(container.get("volumeMounts", []), mountable, cluster):
         yield finding.below("volumeMounts")
+
+
+def _probes(container: Data, serves: bool, port_name: str, cluster: Cluster) -> Iterator[Finding]:
+    """Refusals in the probes; those of a sidecar are behind a feature."""
+    for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
+        if probe not in container:
+            continue
+        known = serves or cluster.enabled("multi-container-probing")
+        rules = _probe(probe, container[probe], port_name) if known else _sidecar_probe(probe, container[probe])
+        for finding in rules:
+            yield finding.below(probe)
 
 
 def _quoted(text: object) -> str:
@@ -126,8 +177,9 @@ def _quoted(text: object) -> str:
 
 
 def _dry_run(reason: str, path: Path) -> Finding:
-    """A refusal by the API server, which the webhook asks about the pod that the template would become."""
-    return Finding(f"dry run failed with Pod is invalid: spec.{reason}", (path,), rule="dry-run")
+    """A refusal by the API server, which the webhook asks at a server-side dry run about the pod of the template."""
+    details = "kubectl apply --dry-run=server refuses this; a plain apply accepts it, and the pod is refused later"
+    return Finding(f"dry run failed with Pod is invalid: spec.{reason}", (path,), details, rule="dry-run")
 
 
 def _image(image: str) -> Iterator[Finding]:
@@ -144,7 +196,7 @@ def _image(image: str) -> Iterator[Finding]:
 _VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 
 
-def _variable(variable: Data, serves: bool) -> Iterator[Finding]:
+def _variable(variable: Data, serves: bool, cluster: Cluster) -> Iterator[Finding]:
     name = variable.get("name", "")
     if not name:
         yield missing(("name",))
@@ -158,7 +210,7 @@ def _variable(variable: Data, serves: bool) -> Iterator[Finding]:
         )
     source = variable.get("valueFrom", {})
     refused = [("valueFrom", key) for key in ("fieldRef", "resourceFieldRef") if key in source]
-    if refused:
+    if refused and not cluster.allowed("kubernetes.podspec-fieldref"):
         yield disallowed(*refused)
     if variable.get("value") and source:
         yield _dry_run(
@@ -254,8 +306,10 @@ def _resources(resources: Data) -> Iterator[Finding]:
             )
 
 
-def _security(context: Data) -> Iterator[Finding]:
-    if "add" in context.get("capabilities", {}):
+def _security(context: Data, cluster: Cluster) -> Iterator[Finding]:
+    added = context.get("capabilities", {}).get("add")
+    bound_only = cluster.features["secure-pod-defaults"] != "disabled" and added == ["NET_BIND_SERVICE"]
+    if added is not None and not bound_only and not cluster.enabled("kubernetes.containerspec-addcapabilities"):
         yield disallowed(("capabilities", "add"))
     if context.get("privileged"):
         yield disallowed(("privileged",))

@@ -1,7 +1,7 @@
-"""What Knative's webhook refuses in a Service: names, annotations, the revision's numbers, traffic.
+"""What Knative's webhook refuses in Services, Configurations, Routes, Revisions and DomainMappings.
 
-Follows `pkg/apis/serving/v1/{service,revision,route}_validation.go` and `metadata_validation.go` of serving. The data
-has been decoded: fields exist and have their types.
+Follows `pkg/apis/serving/v1`, `pkg/apis/serving/v1beta1` and `metadata_validation.go` of serving. The data has been
+decoded: fields exist and have their types.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from knative.local.check import pod_rules
+from knative.local.check.destinations import reference
 from knative.local.manifests import annotations as autoscaling
 from knative.local.manifests import grammar
-from knative.local.manifests.cluster_config import AutoscalerConfig, Defaults
-from knative.local.manifests.findings import Finding, bad_key, disallowed, invalid, out_of_bounds
+from knative.local.manifests.cluster import Cluster
+from knative.local.manifests.findings import Finding, bad_key, both, disallowed, invalid, neither, out_of_bounds
 
 ROLLOUT_DURATION = "serving.knative.dev/rollout-duration"
+OLD_ROLLOUT_DURATION = "serving.knative.dev/rolloutDuration"
 PROGRESS_DEADLINE = "serving.knative.dev/progress-deadline"
 _QUEUE = "queue.sidecar.serving.knative.dev/"
+QUEUE_PERCENTAGES = (f"{_QUEUE}resource-percentage", f"{_QUEUE}resourcePercentage")
 QUEUE_RESOURCES = tuple(
     f"{_QUEUE}{name}-resource-{kind}"
     for name in ("cpu", "memory", "ephemeral-storage")
@@ -41,22 +44,83 @@ NETWORKING_ANNOTATIONS = tuple(
 Data = Mapping[str, Any]
 
 
-def service(data: Data, autoscaler: AutoscalerConfig, defaults: Defaults) -> Iterator[Finding]:
+def service(data: Data, cluster: Cluster) -> Iterator[Finding]:
     """Refusals in a Service, at paths from its root."""
     metadata = data.get("metadata", {})
     spec = data.get("spec", {})
+    yield from _owner_metadata(metadata)
+    yield from _rollout(metadata)
+    for finding in _template(spec.get("template", {}), metadata, cluster):
+        yield finding.below("spec", "template")
+    if targets := spec.get("traffic", []):  # without any the latest ready revision gets everything
+        for finding in _traffic(targets, of_service=True):
+            yield finding.below("spec", "traffic")
+
+
+def configuration(data: Data, cluster: Cluster) -> Iterator[Finding]:
+    """Refusals in a Configuration, at paths from its root."""
+    metadata = data.get("metadata", {})
+    yield from _owner_metadata(metadata)
+    for finding in _template(data.get("spec", {}).get("template", {}), metadata, cluster):
+        yield finding.below("spec", "template")
+
+
+def route(data: Data, cluster: Cluster) -> Iterator[Finding]:
+    """Refusals in a Route, at paths from its root."""
+    del cluster
+    metadata = data.get("metadata", {})
+    yield from _owner_metadata(metadata)
+    yield from _rollout(metadata)
+    for finding in _traffic(data.get("spec", {}).get("traffic", []), of_service=False):
+        yield finding.below("spec", "traffic")
+
+
+def revision(data: Data, cluster: Cluster) -> Iterator[Finding]:
+    """Refusals in a Revision, at paths from its root. Its annotations are checked as those of a template."""
+    metadata = data.get("metadata", {})
+    for finding in object_metadata(metadata):
+        yield finding.below("metadata")
+    for finding in autoscaling.validate_annotations(metadata.get("annotations", {}), cluster.autoscaler):
+        yield finding.below("metadata", "annotations")
+    spec = data.get("spec", {})
+    for finding in (*pod_rules.pod(spec, cluster), *_numbers(spec, cluster)):
+        yield finding.below("spec")
+
+
+def domain_mapping(data: Data, cluster: Cluster) -> Iterator[Finding]:
+    """Refusals in a DomainMapping, at paths from its root."""
+    metadata = data.get("metadata", {})
+    name = metadata.get("name", "")
+    if metadata.get("generateName"):
+        yield disallowed(("metadata", "generateName"))
+    mistakes = grammar.dns1123_subdomain(name)
+    if not mistakes and "." not in name:
+        mistakes = ["should be a domain with at least two segments separated by dots"]
+    if mistakes:
+        yield Finding(f'invalid name "{name}": {"; ".join(mistakes)}', (("metadata", "name"),))
+    elif name.endswith(".cluster.local"):
+        message = f'invalid name "{name}": must not be a subdomain of cluster local domain "cluster.local"'
+        yield Finding(message, (("metadata", "name"),))
+    namespace = metadata.get("namespace") or "default"
+    yield from reference(data.get("spec", {}).get("ref", {}), ("spec", "ref"), cluster, namespace)
+
+
+def _owner_metadata(metadata: Data) -> Iterator[Finding]:
+    """Refusals in the metadata of an object that has a template or traffic of its own."""
     for finding in object_metadata(metadata):
         yield finding.below("metadata")
     for key in metadata.get("annotations", {}):
         if key.startswith(autoscaling.GROUP):
             details = 'autoscaling annotations must be put under "spec.template.metadata.annotations" to work'
             yield bad_key(key, ("metadata", "annotations", key), details)
-    for finding in _duration(metadata.get("annotations", {}), ROLLOUT_DURATION, "rollout-duration"):
+
+
+def _rollout(metadata: Data) -> Iterator[Finding]:
+    values = metadata.get("annotations", {})
+    # The first spelling wins, as on the cluster.
+    key = next((key for key in (ROLLOUT_DURATION, OLD_ROLLOUT_DURATION) if key in values), ROLLOUT_DURATION)
+    for finding in _duration(values, key, "rollout-duration"):
         yield finding.below("metadata", "annotations")
-    for finding in _template(spec.get("template", {}), metadata, autoscaler, defaults):
-        yield finding.below("spec", "template")
-    for finding in _traffic(spec.get("traffic", [])):
-        yield finding.below("spec", "traffic")
 
 
 def object_metadata(metadata: Data) -> Iterator[Finding]:
@@ -104,16 +168,14 @@ def _duration(values: Data, key: str, name: str) -> Iterator[Finding]:
         yield Finding(f"{name}={text} must be positive", ((key,),))
 
 
-def _template(template: Data, parent: Data, autoscaler: AutoscalerConfig, defaults: Defaults) -> Iterator[Finding]:
+def _template(template: Data, parent: Data, cluster: Cluster) -> Iterator[Finding]:
     metadata = template.get("metadata", {})
     values = metadata.get("annotations", {})
     spec = template.get("spec", {})
-    for finding in pod_rules.pod(spec):
-        yield finding.below("spec")
-    for finding in _numbers(spec, defaults):
+    for finding in (*pod_rules.pod(spec, cluster), *_numbers(spec, cluster)):
         yield finding.below("spec")
     for finding in (
-        *autoscaling.validate_annotations(values, autoscaler),
+        *autoscaling.validate_annotations(values, cluster.autoscaler),
         *_networking(values),
         *_queue_proxy(values),
         *_duration(values, PROGRESS_DEADLINE, "progress-deadline"),
@@ -123,7 +185,8 @@ def _template(template: Data, parent: Data, autoscaler: AutoscalerConfig, defaul
         yield finding.below("metadata")
 
 
-def _numbers(spec: Data, defaults: Defaults) -> Iterator[Finding]:
+def _numbers(spec: Data, cluster: Cluster) -> Iterator[Finding]:
+    defaults = cluster.defaults
     timeout = spec.get("timeoutSeconds", 0)
     if not 0 <= timeout <= defaults.max_revision_timeout_seconds:
         yield out_of_bounds(timeout, 0, defaults.max_revision_timeout_seconds, ("timeoutSeconds",))
@@ -147,8 +210,7 @@ def _queue_proxy(values: Data) -> Iterator[Finding]:
                 grammar.parse_quantity(values[key])
             except ValueError:
                 yield invalid(values[key], (key,))
-    key = f"{_QUEUE}resource-percentage"
-    if key in values:
+    for key in [key for key in QUEUE_PERCENTAGES if key in values][:1]:
         try:
             share = grammar.parse_float(values[key])
         except ValueError:
@@ -174,12 +236,10 @@ def _revision_name(metadata: Data, parent: Data) -> Iterator[Finding]:
         yield invalid(f'"{name}" must have prefix "{owner}-"', ("name",))
 
 
-def _traffic(targets: list[Data]) -> Iterator[Finding]:
-    if not targets:
-        return  # the latest ready revision gets everything
+def _traffic(targets: list[Data], *, of_service: bool) -> Iterator[Finding]:
     tags: dict[str, int] = {}
     for index, target in enumerate(targets):
-        for finding in _target(target):
+        for finding in _target(target, of_service=of_service):
             yield finding.below(index)
         tag = target.get("tag", "")
         if not tag:
@@ -194,17 +254,21 @@ def _traffic(targets: list[Data]) -> Iterator[Finding]:
         yield Finding(f"Traffic targets sum to {total}, want 100")
 
 
-def _target(target: Data) -> Iterator[Finding]:
-    revision, configuration = target.get("revisionName", ""), target.get("configurationName", "")
+def _target(target: Data, *, of_service: bool) -> Iterator[Finding]:
+    name, owner = target.get("revisionName", ""), target.get("configurationName", "")
     latest = target.get("latestRevision")
-    if latest is not None and latest == bool(revision):
-        message = f'may not set revisionName "{revision}" when latestRevision is {str(latest).lower()}'
+    if latest is not None and latest == bool(name):
+        message = f'may not set revisionName "{name}" when latestRevision is {str(latest).lower()}'
         yield Finding(message, (("latestRevision",),))
-    if configuration:
-        # A Service has the one configuration; naming one belongs to a Route.
-        yield disallowed(("configurationName",))
-    elif revision and (mistakes := grammar.qualified_name(revision)):
-        yield bad_key(revision, ("revisionName",), ", ".join(mistakes))
+    if of_service and owner:
+        yield disallowed(("configurationName",))  # a Service has one Configuration; a Route names it
+    elif name and owner:
+        yield both(("revisionName",), ("configurationName",))
+    elif not of_service and not name and not owner:
+        yield neither(("revisionName",), ("configurationName",))
+    for key, value in (("revisionName", name), ("configurationName", owner if not of_service and not name else "")):
+        if value and not (name and owner) and (mistakes := grammar.qualified_name(value)):
+            yield bad_key(value, (key,), ", ".join(mistakes))
     percent = target.get("percent", 0)
     if not 0 <= percent <= 100:
         yield out_of_bounds(percent, 0, 100, ("percent",))

@@ -1,4 +1,4 @@
-"""What Knative's webhook refuses in a pod's volumes and their mounts, features at their defaults.
+"""What Knative's webhook refuses in a pod's volumes and their mounts, by the cluster's features.
 
 Follows the same source as `pod_rules`. The data has been decoded: fields exist and have their types.
 """
@@ -10,20 +10,24 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from knative.local.manifests import grammar
+from knative.local.manifests.cluster import Cluster
 from knative.local.manifests.findings import Finding, Path, both, each, invalid, missing, neither
 
-_VOLUME_SOURCES = ("secret", "configMap", "projected", "emptyDir")
-_OFF_SOURCES = {
+_VOLUME_SOURCES = ("secret", "configMap", "projected")
+# Each behind the feature `kubernetes.podspec-volumes-<name in lower case>`.
+_FEATURE_SOURCES = {
+    "emptyDir": "EmptyDir",
     "hostPath": "HostPath",
     "csi": "CSI",
     "ephemeral": "Ephemeral",
     "image": "Image",
 }
+_CLAIM = "kubernetes.podspec-persistent-volume"
 
 Data = Mapping[str, Any]
 
 
-def volumes(declared: list[Data], mounted: set[Any]) -> Iterator[Finding]:
+def volumes(declared: list[Data], mounted: set[Any], cluster: Cluster) -> Iterator[Finding]:
     """Refusals in `volumes`, of which those in `mounted` are used; paths from the pod's spec."""
     names: set[str] = set()
     for index, volume in enumerate(declared):
@@ -34,26 +38,25 @@ def volumes(declared: list[Data], mounted: set[Any]) -> Iterator[Finding]:
         if name not in mounted:
             yield Finding(f'volume with name "{name}" not mounted', ((*path, "name"),))
         names.add(name)
-        for finding in _volume(volume, name):
+        for finding in _volume(volume, name, cluster):
             yield finding.below(*path)
 
 
-def _volume(volume: Data, name: str) -> Iterator[Finding]:
+def _volume(volume: Data, name: str, cluster: Cluster) -> Iterator[Finding]:
     if not name:
         yield missing(("name",))
     elif not grammar.is_dns1123_label(name):
         yield invalid(name, ("name",))
-    claim = volume.get("persistentVolumeClaim")
-    if claim is not None:
-        named = claim.get("claimName", "") if isinstance(claim, dict) else ""
-        message = f"Persistent volume claim support is disabled, but found persistent volume claim {named}"
-        yield Finding(message, (("persistentVolumeClaim",),))
-    for key, shown in _OFF_SOURCES.items():
-        if key in volume:
+    yield from _claim(volume.get("persistentVolumeClaim"), cluster)
+    on = {key: cluster.enabled(f"kubernetes.podspec-volumes-{key.lower()}") for key in _FEATURE_SOURCES}
+    for key, shown in _FEATURE_SOURCES.items():
+        if key in volume and not on[key]:
             yield Finding(f"{shown} volume support is disabled, but found {shown} volume {name}", ((key,),))
-    given = [key for key in (*_VOLUME_SOURCES, *_OFF_SOURCES, "persistentVolumeClaim") if key in volume]
+    given = [key for key in (*_VOLUME_SOURCES, *_FEATURE_SOURCES, "persistentVolumeClaim") if key in volume]
     if not given:
-        yield neither(*each(_VOLUME_SOURCES))
+        claims = ["persistentVolumeClaim"] if cluster.enabled(f"{_CLAIM}-claim") else []
+        known = [key for key in _FEATURE_SOURCES if on[key]]
+        yield neither(*each([*_VOLUME_SOURCES, *known[:1], *claims, *known[1:]]))
     elif len(given) > 1:
         yield both(*each(given))
     for key in ("secret", "configMap"):
@@ -67,6 +70,18 @@ def _volume(volume: Data, name: str) -> Iterator[Finding]:
     for index, source in enumerate(volume.get("projected", {}).get("sources", [])):
         for finding in _projection(source):
             yield finding.below("projected", "sources", index)
+
+
+def _claim(claim: Any, cluster: Cluster) -> Iterator[Finding]:
+    if claim is None:
+        return
+    named = claim.get("claimName", "") if isinstance(claim, dict) else ""
+    if not cluster.enabled(f"{_CLAIM}-claim"):
+        message = f"Persistent volume claim support is disabled, but found persistent volume claim {named}"
+        yield Finding(message, (("persistentVolumeClaim",),))
+    if not cluster.enabled(f"{_CLAIM}-write") and not (isinstance(claim, dict) and claim.get("readOnly") is True):
+        message = f"Persistent volume write support is disabled, but found persistent volume claim {named} that is not"
+        yield Finding(f"{message} read-only", (("persistentVolumeClaim",),))
 
 
 _PROJECTIONS = ("secret", "configMap", "serviceAccountToken", "downwardAPI")
@@ -101,7 +116,7 @@ def _items(items: list[Data], path: Path) -> Iterator[Finding]:
                 yield missing((*path, index, key))
 
 
-def mounting(mounts: list[Data], mountable: Mapping[str, Data]) -> Iterator[Finding]:
+def mounting(mounts: list[Data], mountable: Mapping[str, Data], cluster: Cluster) -> Iterator[Finding]:
     """Refusals in a container's `volumeMounts`, where the pod has these volumes; paths from there."""
     seen: set[str] = set()
     for index, mount in enumerate(mounts):
@@ -118,7 +133,7 @@ def mounting(mounts: list[Data], mountable: Mapping[str, Data]) -> Iterator[Find
         elif clean in seen:
             yield invalid(f'"{place}" must be unique', (index, "mountPath"))
         seen.add(clean)
-        if mount.get("mountPropagation"):
+        if mount.get("mountPropagation") and not cluster.enabled("kubernetes.podspec-volumes-mount-propagation"):
             name = mount.get("name", "")
             message = (
                 f"Volume Mount Propagation support is disabled, but found volume mount {name} with mount propagation"

@@ -33,7 +33,7 @@ from knative.local.autoscaler.spec import PREFIX, ScalingSpec, panic_window
 from knative.local.engine import hosts
 from knative.local.engine.route import Route
 from knative.local.manifests import grammar
-from knative.local.manifests.cluster_config import parse_autoscaler_config, parse_defaults
+from knative.local.manifests.cluster import Cluster
 from knative.local.manifests.resources import Manifests
 from knative.local.pods import limits
 from knative.local.pods.process import Warden
@@ -98,7 +98,7 @@ def steady_clock() -> Callable[[], float]:
     return lambda: epoch + time.monotonic()
 
 
-NOTHING = Manifests((), parse_autoscaler_config({}), parse_defaults({}), ())
+NOTHING = Manifests((), Cluster(), ())
 
 
 class Engine:

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from knative.local.eventing.delivery import DEFAULT, Policy
 from knative.local.eventing.filters import Filter, FilterError, of_trigger
 from knative.local.manifests.grammar import CLUSTER_SUFFIXES
-from knative.local.manifests.resources import EVENTING, FLOWS, SERVING, Resource
+from knative.local.manifests.kinds import EVENTING, FLOWS, SERVING
+from knative.local.manifests.resources import Resource
 
 _CLUSTER = ".svc.cluster.local"
 _BROKER_INGRESS = "broker-ingress.knative-eventing"

@@ -1,4 +1,4 @@
-"""What a cluster is told: its `config-autoscaler` and `config-defaults`.
+"""The autoscaler's and the revisions' configuration of a cluster: `config-autoscaler` and `config-defaults`.
 
 The rules and their words are those of `pkg/autoscaler/config/config.go` and `pkg/apis/config/defaults.go` of serving.
 """
@@ -87,7 +87,7 @@ def parse_autoscaler_config(data: Mapping[str, str]) -> AutoscalerConfig:
     Raises:
         ManifestError: values that Knative refuses, every one of them, each at the path `(key,)`.
     """
-    values, mistakes = _read(_AUTOSCALER_PARSERS, data)
+    values, mistakes = read_values(_AUTOSCALER_PARSERS, data)
     percentage = values.pop("container_concurrency_target_percentage", None)
     if percentage is not None:
         # Values up to 1 are taken for fractions, for the sake of old clusters.
@@ -226,7 +226,7 @@ def parse_defaults(data: Mapping[str, str]) -> Defaults:
     Raises:
         ManifestError: values that Knative refuses, every one of them, each at the path `(key,)`.
     """
-    values, mistakes = _read(_DEFAULTS_PARSERS, data)
+    values, mistakes = read_values(_DEFAULTS_PARSERS, data)
     if "revision_timeout_seconds" in values:
         values.setdefault("revision_response_start_timeout_seconds", values["revision_timeout_seconds"])
     defaults = Defaults(**values)
@@ -254,8 +254,14 @@ def _defaults_mistakes(defaults: Defaults) -> Iterator[tuple[str, str]]:
         yield "container-concurrency", f"expected 0 <= {concurrency} <= {limit}"
 
 
-def _read(parsers: Mapping[str, Callable[[str], Any]], data: Mapping[str, str]) -> tuple[dict[str, Any], list[Finding]]:
-    """Values by field name, and what could not be read."""
+def read_values(
+    parsers: Mapping[str, Callable[[str], Any]], data: Mapping[str, str]
+) -> tuple[dict[str, Any], list[Finding]]:
+    """Read the values of a ConfigMap.
+
+    Returns:
+        The values by the name of their field, and a finding at `(key,)` for each that cannot be read.
+    """
     values: dict[str, Any] = {}
     mistakes: list[Finding] = []
     for key, parse in parsers.items():

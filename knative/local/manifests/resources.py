@@ -7,13 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
 
+from knative.local.manifests.cluster import Cluster
 from knative.local.manifests.cluster_config import AutoscalerConfig, Defaults
 from knative.local.manifests.findings import Finding, Path, Position
+from knative.local.manifests.kinds import SERVING
 from knative.local.manifests.source import Document
-
-SERVING = "serving.knative.dev"
-EVENTING = "eventing.knative.dev"
-FLOWS = "flows.knative.dev"
 
 
 @dataclass(frozen=True)
@@ -82,10 +80,19 @@ class Manifests:
     """The objects of some manifests, and the cluster configuration among them or by default."""
 
     resources: tuple[Resource, ...]
-    autoscaler: AutoscalerConfig
-    defaults: Defaults
+    cluster: Cluster
     files: tuple[FilePath, ...]  # all that were read, kustomizations included: what a watcher watches
     findings: tuple[Finding, ...] = ()
+
+    @property
+    def autoscaler(self) -> AutoscalerConfig:
+        """The cluster's `config-autoscaler`."""
+        return self.cluster.autoscaler
+
+    @property
+    def defaults(self) -> Defaults:
+        """The cluster's `config-defaults`."""
+        return self.cluster.defaults
 
     def of(self, kind: str, group: str | None = None) -> tuple[Resource, ...]:
         """The resources of a kind, in the order of the files."""

@@ -1,7 +1,7 @@
-"""The fields that Knative's objects have, and their types.
+"""The fields of Knative Serving's objects and of ConfigMaps, with their types.
 
-The tables hold the fields of Knative's own schemas (serving 98e5ef9, eventing 8cf4c4b). A field that Knative knows only
-to refuse it is `ANYTHING` here, and the business of the rules.
+The tables hold the fields of Knative's own schemas (serving 98e5ef9). A field that Knative knows only to refuse it is
+`ANYTHING` here and left to the rules.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ _ENV = Struct(
         ),
     }
 )
-_CONTAINER = Struct(
+CONTAINER = Struct(
     {
         "name": STRING,
         "image": STRING,
@@ -180,7 +180,7 @@ _REVISION_SPEC = Struct(
         **dict.fromkeys((*FEATURE_FIELDS, "initContainers"), ANYTHING),
         "automountServiceAccountToken": BOOL,
         "containerConcurrency": INT64,
-        "containers": ListOf(_CONTAINER),
+        "containers": ListOf(CONTAINER),
         "enableServiceLinks": BOOL,
         "idleTimeoutSeconds": INT64,
         "imagePullSecrets": ListOf(Struct({"name": STRING})),
@@ -202,74 +202,21 @@ _TRAFFIC = Struct(
 )
 
 
-def _object(spec: Mapping[str, Schema]) -> Struct:
+def object_of(spec: Mapping[str, Schema]) -> Struct:
+    """Return the schema of an object with these fields in its `spec`."""
     return Struct(
         {"apiVersion": STRING, "kind": STRING, "metadata": METADATA, "spec": Struct(spec), "status": ANYTHING}
     )
 
 
-SERVICE = _object(
-    {
-        "template": Struct({"metadata": _TEMPLATE_META, "spec": _REVISION_SPEC}),
-        "traffic": ListOf(_TRAFFIC),
-    }
-)
+_TEMPLATE = Struct({"metadata": _TEMPLATE_META, "spec": _REVISION_SPEC})
+SERVICE = object_of({"template": _TEMPLATE, "traffic": ListOf(_TRAFFIC)})
+CONFIGURATION = object_of({"template": _TEMPLATE})
+REVISION = object_of(_REVISION_SPEC.fields)
+ROUTE = object_of({"traffic": ListOf(_TRAFFIC)})
+KREFERENCE = Struct(dict.fromkeys(("apiVersion", "kind", "name", "namespace", "group", "address"), STRING))
+DOMAIN_MAPPING = object_of({"ref": KREFERENCE, "tls": Struct({"secretName": STRING})})
 
-_KREFERENCE = Struct(dict.fromkeys(("apiVersion", "kind", "name", "namespace", "group", "address"), STRING))
-_DESTINATION: dict[str, Schema] = {"ref": _KREFERENCE, "uri": STRING, "CACerts": STRING, "audience": STRING}
-_DELIVERY = Struct(
-    {
-        "deadLetterSink": Struct(_DESTINATION),
-        "retry": INT32,
-        **dict.fromkeys(("timeout", "backoffPolicy", "backoffDelay", "retryAfterMax", "format"), STRING),
-    }
-)
-_CHANNEL_TEMPLATE = Struct({"apiVersion": STRING, "kind": STRING, "spec": ANYTHING})
-
-
-class _Filter(Struct):
-    """A filter of the subscriptions API, which may hold filters."""
-
-    def __init__(self) -> None:
-        fields: dict[str, Schema] = dict.fromkeys(("exact", "prefix", "suffix"), _STRINGS)
-        fields |= {"all": ListOf(self), "any": ListOf(self), "not": self, "cesql": STRING}
-        super().__init__(fields)
-
-
-BROKER = _object({"config": _KREFERENCE, "delivery": _DELIVERY})
-TRIGGER = _object(
-    {
-        "broker": STRING,
-        "brokerRef": _KREFERENCE,
-        "filter": Struct({"attributes": _STRINGS}),
-        "filters": ListOf(_Filter()),
-        "subscriber": Struct(_DESTINATION),
-        "delivery": _DELIVERY,
-    }
-)
-SEQUENCE = _object(
-    {
-        "steps": ListOf(Struct({**_DESTINATION, "delivery": _DELIVERY})),
-        "channelTemplate": _CHANNEL_TEMPLATE,
-        "reply": Struct(_DESTINATION),
-    }
-)
-PARALLEL = _object(
-    {
-        "branches": ListOf(
-            Struct(
-                {
-                    "filter": Struct(_DESTINATION),
-                    "subscriber": Struct(_DESTINATION),
-                    "reply": Struct(_DESTINATION),
-                    "delivery": _DELIVERY,
-                }
-            )
-        ),
-        "channelTemplate": _CHANNEL_TEMPLATE,
-        "reply": Struct(_DESTINATION),
-    }
-)
 CONFIG_MAP = Struct(
     {
         "apiVersion": STRING,

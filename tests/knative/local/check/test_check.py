@@ -1,6 +1,7 @@
 """The command: what it prints, in each format, and its exit status."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,53 @@ def test_a_file_that_is_not_there_is_an_error(capsys, tmp_path):
 def test_every_mistake_of_a_file_is_found_in_one_run():
     report = check([str(path) for path in sorted((HERE / "offending").glob("*.yaml"))])
     assert len({finding.position.file for finding in report.findings}) == len(list((HERE / "offending").iterdir()))
+
+
+def test_objects_of_other_groups_are_counted_as_not_checked(capsys, tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {}\n")
+    status, out = run(capsys, str(path))
+    assert (status, out) == (0, "1 object: 0 errors, 0 warnings, 1 not checked\n")
+    assert json.loads(run(capsys, "--format", "json", str(path))[1])["not_checked"] == 1
+
+
+def test_sarif_names_rule_level_file_and_line_of_each_finding(capsys):
+    status, out = run(capsys, "--format", "sarif", REFUSED)
+    document = json.loads(out)
+    (result,) = document["runs"]
+    first = result["results"][0]
+    place = first["locations"][0]["physicalLocation"]
+    assert status == 1
+    assert document["version"] == "2.1.0"
+    assert (first["ruleId"], first["level"]) == ("refused", "error")
+    assert result["tool"]["driver"]["rules"][first["ruleIndex"]] == {"id": "refused"}
+    assert first["message"]["text"].startswith("Service/timeout: expected 0 <= 601 <= 600")
+    assert place == {"artifactLocation": {"uri": REFUSED}, "region": {"startLine": 11, "startColumn": 7}}
+    levels = [item["level"] for item in result["results"]]
+    assert (levels.count("error"), levels.count("note"), len(levels)) == (3, 3, 6)
+
+
+def test_the_work_grows_with_the_manifests_and_not_faster(tmp_path):
+    """Twice the objects cost about twice the calls."""
+
+    def calls(count):
+        path = tmp_path / f"{count}.yaml"
+        text = (HERE / "samples" / "sources.yaml").read_text()
+        path.write_text(
+            "\n---\n".join(text.replace("metadata: {name: ", f"metadata: {{name: n{n}-") for n in range(count))
+        )
+        made = 0
+
+        def count_call(_frame, event, _argument):
+            nonlocal made
+            made += event == "call"
+
+        sys.setprofile(count_call)
+        try:
+            report = check([str(path)])
+        finally:
+            sys.setprofile(None)
+        assert report.objects == 14 * count
+        return made
+
+    assert calls(20) < 2.5 * calls(10)

@@ -8,13 +8,13 @@ import pytest
 
 from knative.local.check import serving_rules
 from knative.local.manifests import schema
-from knative.local.manifests.cluster_config import AutoscalerConfig, Defaults
+from knative.local.manifests.cluster import Cluster
 from knative.local.manifests.decoding import decode
 from knative.local.manifests.findings import dotted
 
 CASES = json.loads((Path(__file__).parent / "webhook.json").read_text())["cases"]
 # What the API server's schema or the pod's dry run says, after or before the validation that was recorded.
-ELSEWHERE = ("dry-run",)
+ELSEWHERE = ("dry-run", "duplicate")
 # Said of the object as a whole, without a field: not in the record.
 PATHLESS = ("HostPath volume", "Persistent volume", "CSI volume", "Image volume", "Ephemeral volume")
 
@@ -38,7 +38,7 @@ def test_knative_says_the_same(case):
     assert misfits == []
     ours = {
         in_one_spelling(f"{finding.message}: {dotted(path)}")
-        for finding in serving_rules.service(data, AutoscalerConfig(), Defaults())
+        for finding in serving_rules.service(data, Cluster())
         if finding.rule not in ELSEWHERE and not finding.message.startswith(("metadata.labels", *PATHLESS))
         for path in finding.paths
         if "seccompProfile" not in path

@@ -14,6 +14,7 @@ from knative.local.manifests import grammar
 from knative.local.manifests.annotations import ANNOTATIONS, Given
 from knative.local.manifests.cluster_config import AutoscalerConfig, Defaults
 from knative.local.manifests.findings import ManifestError
+from knative.local.manifests.kinds import KINDS
 from knative.local.manifests.source import read_text
 
 SERVICE = """\
@@ -268,18 +269,26 @@ def test_an_image_is_taken_that_go_containerregistry_takes(reference):
 
 
 NAMES = """spec template metadata annotations containers image env name traffic percent ports resources limits cpu
-volumes emptyDir readinessProbe httpGet securityContext filters not all exact subscriber ref steps branches delivery"""
+volumes emptyDir readinessProbe httpGet securityContext filters not all exact subscriber ref steps branches delivery
+cesql uri sink schedule subject selector matchExpressions attributes channel template subscribers aws s3 auth data"""
 names = st.sampled_from(NAMES.split())
 trees = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=5))
 
 
 @given(
-    st.sampled_from(["serving.knative.dev/v1", "eventing.knative.dev/v1", "flows.knative.dev/v1", "v1"]),
-    st.sampled_from(["Service", "Broker", "Trigger", "Sequence", "Parallel", "ConfigMap", "List"]),
+    st.sampled_from(
+        [
+            (f"{group}/{version}" if group else version, kind)
+            for (group, kind), served in KINDS.items()
+            for version in served.versions
+        ]
+        + [("v1", "List"), ("eventing.knative.dev/v1", "broker")]
+    ),
     trees,
     trees,
 )
-def test_no_object_however_broken_stops_the_check(tmp_path_factory, version, kind, metadata, spec):
+def test_no_object_however_broken_stops_the_check(tmp_path_factory, served, metadata, spec):
+    version, kind = served
     path = tmp_path_factory.mktemp("tree") / "x.json"
     path.write_text(
         json.dumps({"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec, "items": [spec]})
