@@ -6,6 +6,7 @@ import argparse
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TextIO, TypeVar
@@ -15,6 +16,8 @@ from functions.client.photos import Outcome
 
 Shown = TypeVar("Shown")
 FORMS = ("text", "json", "ndjson", "csv")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 Rows = Callable[[Mapping[str, Any]], Iterable[Mapping[str, Any]]]
 
 
@@ -131,6 +134,16 @@ def _write_csv(files: Iterable[list[dict[str, Any]]], out: TextIO) -> None:
     """One table of all files: its columns are those of any of them."""
     table = [row for rows in files for row in rows]
     columns = list(dict.fromkeys(name for row in table for name in row))
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table)
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([inert(name) for name in columns])
+    writer.writerows([inert(row.get(name, "")) for name in columns] for row in table)
+
+
+def inert(cell: Any) -> Any:
+    """The cell with an apostrophe in front, where it begins like a formula and is not a number.
+
+    The functions do the same to their own CSV; the client imports nothing of them.
+    """
+    if isinstance(cell, str) and cell.startswith(FORMULA) and not _NUMBER.fullmatch(cell):
+        return f"'{cell}"
+    return cell

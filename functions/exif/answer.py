@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
-import io
 import re
 from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
@@ -27,6 +25,7 @@ from functions.exif.reading import read
 from functions.exif.rows import Reading, Row
 from functions.exif.scan import scan
 from functions.exif.values import Scalar, number_or_text
+from functions.kit.http import csvtext
 
 # Raw values longer than this stand in the answer only when asked for.
 SHORT_BYTES = 64
@@ -253,7 +252,7 @@ def _jsonable(value: Any) -> Any:
 
 def table(reading: Reading, tags: Collection[str] = (), groups: Collection[str] = (), *, raw: bool = False) -> str:
     """CSV (RFC 4180) with a line for each tag: group, tag, value."""
-    return _csv([("group", "tag", "value"), *_lines(reading, tags, groups, raw=raw)])
+    return csvtext.document([("group", "tag", "value"), *_lines(reading, tags, groups, raw=raw)])
 
 
 def tables(
@@ -276,7 +275,7 @@ def tables(
     for name, found in files:
         told = [("", "Error", found)] if isinstance(found, str) else _lines(found, tags, groups, raw=raw)
         lines += [(name or "", *line) for line in told]
-    return _csv(lines)
+    return csvtext.document(lines)
 
 
 def _lines(
@@ -286,9 +285,3 @@ def _lines(
         for name, plain, printed, _, _ in rows:
             value = plain if raw else printed
             yield group, name, "; ".join(map(str, value)) if isinstance(value, list | tuple) else value
-
-
-def _csv(lines: Iterable[Iterable[Any]]) -> str:
-    out = io.StringIO()
-    csv.writer(out).writerows(lines)
-    return out.getvalue()

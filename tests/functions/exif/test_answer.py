@@ -171,6 +171,12 @@ def test_csv_quotes_what_needs_it():
     assert rows[:2] == [["group", "tag", "value"], ["IFD0", "ImageDescription", 'a "b", c\nd']]
 
 
+def test_csv_is_inert():
+    formula = tiff([ascii_field(0x10E, "=1+1"), ascii_field(0x10F, "-5"), ascii_field(0x110, "@A1")])
+    rows = dict(row[1:] for row in csv.reader(io.StringIO(table(examine(jpeg_of(formula))))))
+    assert (rows["ImageDescription"], rows["Make"], rows["Model"]) == ("'=1+1", "-5", "'@A1")
+
+
 def test_xmp_iptc_and_icc_are_groups():
     groups = answer(made.jpeg())["groups"]
     assert groups["XMP-dc"]["Creator"]["value"] == ["Erika Mustermann"]
