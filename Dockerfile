@@ -10,10 +10,18 @@ FROM docker.io/library/python:3.13-slim AS build
 ARG FUNCTION
 WORKDIR /build
 COPY requirements/${FUNCTION}.txt requirements.txt
-# Hashes are demanded of every file, and only wheels are taken: nothing of a package runs while it is installed.
+COPY requirements/image.txt image.txt
+# Hashes are demanded of every file, and only wheels are taken, so that no package's code runs while it is installed. The
+# one exception is pyvips, which has no wheel: it is built here, in the stage that is thrown away.
 RUN python -m venv --without-pip /venv \
-    && python -m pip --python /venv/bin/python install --no-cache-dir --no-compile --no-deps --require-hashes \
-       --only-binary :all: -r requirements.txt \
+    && install() { python -m pip --python /venv/bin/python install --no-cache-dir --no-compile --no-deps \
+       --require-hashes --only-binary :all: "$@"; } \
+    && if grep -q '^pyvips==' requirements.txt; then \
+         install -r image.txt \
+         && install --no-binary pyvips --no-build-isolation -r requirements.txt \
+         && cd /venv/lib/python3*/site-packages \
+         && rm -rf setuptools setuptools-* _distutils_hack distutils-precedence.pth pkg_resources; \
+       else install -r requirements.txt; fi \
     && find /venv -type d \( -name tests -o -name test \) -prune -exec rm -rf {} + \
     && find /venv -type f \( -name '*.pyi' -o -name '*.h' -o -name '*.a' \) -delete
 COPY pyproject.toml ./
@@ -31,9 +39,6 @@ RUN mkdir -p /app/functions /app/knative \
          cp -r functions/__init__.py functions/kit "functions/${FUNCTION}" /app/functions/ && rmdir /app/knative \
          && ls functions/*/main.py | cut -d/ -f2 >/app/functions/names; \
        fi \
-    && python -c 'import pathlib, tomllib; v = tomllib.loads(pathlib.Path("pyproject.toml").read_text())["project"]["version"]; \
-d = pathlib.Path(f"/app/pixelamp-{v}.dist-info"); d.mkdir(); \
-(d / "METADATA").write_text(f"Metadata-Version: 2.1\nName: pixelamp\nVersion: {v}\n")' \
     && chmod -R a+rX /app \
     && find /app -name __pycache__ -prune -exec rm -rf {} +
 # Without bytecode a cold start takes three times as long, and a read-only root could never keep any. Unchecked: nothing

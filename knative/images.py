@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ FUNCTIONS = registry.names()
 # Built when asked for by name: only a load from inside the cluster needs it.
 IMAGES = (*FUNCTIONS, "loadtest")
 TOOLS = ("docker", "podman", "buildah")
-VERSION = version("pixelamp")
+VERSION = "0.1.0"
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

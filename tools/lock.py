@@ -13,11 +13,11 @@ EXTRAS = tuple(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["
 SERVED = [extra for extra in EXTRAS if extra != "loadtest"]
 
 
-def compile_to(name: str, *arguments: str) -> None:
+def compile_to(name: str, *arguments: str, source: str | None = "pyproject.toml") -> None:
     """One requirements file; every other follows the versions of `dev`."""
     constraint = [] if name == "dev" else ["-c", "requirements/dev.txt"]
     command = [
-        *(sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--quiet", "--universal"),
+        *(sys.executable, "-m", "uv", "pip", "compile", *filter(None, [source]), "--quiet", "--universal"),
         *("--python-version", "3.11", "--generate-hashes", "--no-annotate", "--no-emit-index-url"),
         *("--custom-compile-command", "make lock"),
         *arguments,
@@ -30,9 +30,10 @@ def compile_to(name: str, *arguments: str) -> None:
 
 def main() -> None:
     """All of them, `dev` first."""
-    compile_to("dev", "--all-extras", "--group", "dev", "--group", "bench", "--group", "build")
+    compile_to("dev", "--all-extras", "--group", "dev", "--group", "bench", "--group", "build", "--group", "image")
     for extra in EXTRAS:
         compile_to(extra, "--extra", extra)
+    compile_to("image", "--group", "pyproject.toml:image", source=None)
     compile_to("serve", "--group", "build", *(f"--extra={extra}" for extra in SERVED))
 
 

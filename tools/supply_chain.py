@@ -26,7 +26,9 @@ def pinned() -> str:
         for line in (ROOT / f"requirements/{extra}.txt").read_text(encoding="utf-8").splitlines():
             if line and line[0].isalnum():
                 names.add(line.removesuffix("\\").strip())
-    return "\n".join(sorted(names)) + "\n"
+    # Extras need one version under different conditions: it is audited once.
+    once = {line.partition(" ; ")[0] if "python_full_version" not in line else line: line for line in sorted(names)}
+    return "\n".join(once.values()) + "\n"
 
 
 def audit() -> int:

@@ -59,7 +59,7 @@ def _refused(data: bytes, why: str, accepted: tuple[str, ...]) -> Problem:
     found = scan(data)
     if found is not None:
         return problems.unsupported_format(f"{found.format} ({why})", list(accepted))
-    from functions.kit.images.opening import refusal
+    from functions.kit.images.formats import refusal
 
     return refusal(data, list(accepted))
 

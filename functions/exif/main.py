@@ -44,12 +44,12 @@ def _examined(data: bytes, *, exif_only: bool = False) -> Reading:
     if reading is not None:
         return reading
     from functions.exif.scan import FORMATS
-    from functions.kit.images import opening
+    from functions.kit.images import formats
 
-    name = opening.sniff(data)
+    name = formats.sniff(data)
     if name is not None:
-        raise problems.unsupported_format(opening.ACCEPTED[name].label, list(FORMATS))
-    raise opening.refusal(data, list(FORMATS))
+        raise problems.unsupported_format(formats.ACCEPTED[name].label, list(FORMATS))
+    raise formats.refusal(data, list(FORMATS))
 
 
 def show(call: Call) -> Reply | Mapping[str, Any]:

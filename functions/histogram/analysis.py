@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from functions.histogram import colours, counting
-from functions.histogram.counting import DEEP_LEVELS, LEVELS, Histogram, NotCountable, Region
+from functions.histogram.counting import LEVELS, Histogram, NotCountable, Region
 from functions.histogram.figures import Figures, cumulate, figures, group, verdict
 from functions.kit.http import problems
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
-from functions.kit.images.opening import FULL_SIZE, open_image
+from functions.kit.images.opening import EXTENT, FULL_SIZE, open_pixels
+from functions.kit.images.samples import Samples
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -30,7 +31,7 @@ class Choices:
 
     Args:
         channels: names of channels and `luminance`; empty for every one present.
-        bins: 2…256, a power of two, or 65536.
+        bins: a power of two: 2…256, or up to 65536 for more than 8 bits a sample.
         region: count inside this rectangle alone, in pixels of the stored, unscaled image.
         ignore_transparent: leave out pixels whose alpha is 0.
         approximate: decode a JPEG at 1/2, 1/4 or 1/8 of its size; None is exact.
@@ -63,6 +64,9 @@ class Analysis:
         height: of the whole image, in pixels.
         colours: the dominant colours.
         scale: 2, 4 or 8 where the image was decoded at that fraction, else None.
+        complete: the data of the picture do not end early.
+        decoded: share of the rows that were decoded, and so counted; None where it is not known.
+        warnings: what is odd about the file or the answer.
     """
 
     choices: Choices
@@ -72,6 +76,9 @@ class Analysis:
     height: int
     colours: Sequence[colours.Colour]
     scale: int | None = None
+    complete: bool = True
+    decoded: float | None = 1.0
+    warnings: tuple[str, ...] = ()
 
     def series(self) -> dict[str, Sequence[float]]:
         """Luminance and channels as chosen: bins, running totals, shares."""
@@ -79,11 +86,15 @@ class Analysis:
 
     def figures(self) -> dict[str, Figures | None]:
         """Figures of the luminance and the chosen channels, in levels of the counts."""
+        seen = self.histogram.seen
+        visible = {"luminance": seen.luminance, **seen.channels}
         known: dict[int, Figures | None] = {}  # of a gray image, the one channel is the luminance
-        return {
-            name: known[id(counts)] if id(counts) in known else known.setdefault(id(counts), figures(counts))
-            for name, counts in self._counts().items()
-        }
+        measured = {}
+        for name, counts in self._counts().items():
+            if id(counts) not in known:
+                known[id(counts)] = figures(counts, visible[name])
+            measured[name] = known[id(counts)]
+        return measured
 
     def document(self) -> dict[str, Any]:
         """The result as JSON has it."""
@@ -95,7 +106,13 @@ class Analysis:
             "format": self.format,
             "mode": self.histogram.mode,
             "pixels": self.histogram.pixels,
+            "visible": sum(self.histogram.seen.luminance),
+            "bits": self.histogram.bits,
+            "effective_bits": self.histogram.effective_bits,
             "bins": self.choices.bins,
+            "complete": self.complete,
+            "decoded": self.decoded,
+            "warnings": list(self.warnings),
             "verdict": self.verdict(measured),
             "figures": {name: vars(each) if each else None for name, each in measured.items()},
             "colours": [colour._asdict() for colour in self.colours],
@@ -108,14 +125,21 @@ class Analysis:
         if self.scale is not None:
             body["approximate"] = {"scale": self.scale, "error": list(APPROXIMATION_ERROR[self.scale])}
         if self.histogram.value_range is not None:
-            body["value_range"] = list(self.histogram.value_range)
+            body["range"] = list(self.histogram.value_range)
+            if self.histogram.floating:
+                body["value_range"] = body["range"]
         return body
 
     def verdict(self, measured: Mapping[str, Figures | None]) -> str:
-        """The exposure in a sentence; deep counts are judged as 8-bit ones."""
-        if len(self.histogram.luminance) == LEVELS:
+        """The exposure of the visible pixels in a sentence; more levels than 256 are judged as 256."""
+        histogram = self.histogram
+        if histogram.visible is None and len(histogram.luminance) == LEVELS:
             return verdict(measured["luminance"], measured)
-        return verdict(figures(group(self.histogram.luminance, LEVELS)), {})
+        seen = histogram.seen
+        if histogram.visible is not None and not any(seen.luminance):
+            return "No visible pixel was counted."
+        judged = {name: figures(group(counts, LEVELS)) for name, counts in seen.channels.items() if name in measured}
+        return verdict(figures(group(seen.luminance, LEVELS)), judged)
 
     def chart(self, **how: Any) -> Chart:
         """The plot of the series; `how` are the fields of a `Chart` that are not data."""
@@ -127,17 +151,24 @@ class Analysis:
             series.pop("alpha", None)
         gray = not series or list(series) == ["gray"]
         outlined = not gray and "luminance" in (self.choices.channels or ("luminance",))
-        shares = figures(self.histogram.luminance)
-        clipping = (shares.clipped_shadows, shares.clipped_highlights) if shares else None
+        drawn = [*([] if gray else series), *(["luminance"] if gray or outlined else [])]
         return Chart(
             fills={"gray": luminance} if gray else series,
             outline=luminance if outlined else None,
             levels=len(self.histogram.luminance),
             unit="share of pixels" if self.choices.normalize else "pixels",
-            clipping=clipping if how.pop("marks") else None,
+            clipping=self._clipping(drawn) if how.pop("marks") else None,
             cumulative=self.choices.cumulative,
             **how,
         )
+
+    def _clipping(self, drawn: Sequence[str]) -> tuple[float, float] | None:
+        """The largest shares of visible pixels at the ends, of the series that are drawn."""
+        measured = self.figures()
+        shares = [each for name in drawn if (each := measured[name])]
+        if not shares:
+            return None
+        return max(each.clipped_shadows for each in shares), max(each.clipped_highlights for each in shares)
 
     def table(self) -> str:
         """The series as CSV: a line a bin, its first level in front."""
@@ -164,25 +195,16 @@ class Analysis:
 
 
 def _level_transparency(image: Image.Image, data: bytes) -> None:
-    """A PNG's transparent value on the scale of its pixels as Pillow gives them: it scales pixels alone to 8 bits.
-
-    Raises:
-        NotCountable: a colour of 16 bits a channel, which 8 bits do not tell from its neighbours.
-    """
+    """Put a PNG's transparent value on the scale of its pixels, which Pillow alone expands to 8 bits."""
     depth, kind, value = data[24], data[25], image.info.get("transparency")
     if kind == 0 and depth in (2, 4) and isinstance(value, int):
         # Of the two bytes that hold it the low bits count (PNG 11.3.2.1).
         top = 2**depth - 1
         image.info["transparency"] = (value & top) * 255 // top
-    elif kind == 2 and depth == 16 and value is not None:
-        raise NotCountable(
-            "ignore_transparent",
-            "this PNG has 16 bits a channel and one transparent colour, which its 8-bit counts cannot tell apart",
-        )
 
 
 def analyse(data: bytes, settings: Settings, choices: Choices | None = None) -> Analysis:
-    """Decodes and counts one image.
+    """Decode and count one image.
 
     Args:
         data: the whole file.
@@ -190,30 +212,90 @@ def analyse(data: bytes, settings: Settings, choices: Choices | None = None) -> 
         choices: None for the defaults.
 
     Raises:
-        Problem: as `open_image`, and 400 for choices that do not fit this image.
+        Problem: as `open_pixels`, and 400 for choices that do not fit this image.
     """
     choices = choices or Choices()
-    with open_image(data, settings, choices.frame, choices.approximate) as image:
-        width, height = image.info.get(FULL_SIZE, image.size)
+    with open_pixels(data, settings, choices.frame, choices.approximate) as pixels:
         try:
-            if choices.ignore_transparent and image.format == "PNG":
-                _level_transparency(image, data)
-            histogram = counting.count(
-                image,
-                region=_scaled(choices.region, (width, height), image.size),
-                ignore_transparent=choices.ignore_transparent,
-                deep=choices.bins == DEEP_LEVELS,
-            )
+            analysis = _deep(pixels, choices) if isinstance(pixels, Samples) else _plain(pixels, data, choices)
         except NotCountable as error:
             raise _problem(error) from None
-        missing = [name for name in choices.channels if name not in {"luminance", *histogram.channels}]
-        if missing:
-            present = ", ".join(["luminance", *histogram.channels])
-            raise problems.bad_option("channels", f"this image has no channel {missing[0]!r}; it has {present}")
-        found = colours.dominant(image, choices.colours) if choices.colours else []
-        # Small images are decoded at less than the fraction asked for, and only JPEG has fractions at all.
-        scale = next((n for n in APPROXIMATION_ERROR if -(-width // n) == image.width < width), None)
-        return Analysis(choices, histogram, image.format or "", width, height, found, scale)
+    missing = [name for name in choices.channels if name not in {"luminance", *analysis.histogram.channels}]
+    if missing:
+        present = ", ".join(["luminance", *analysis.histogram.channels])
+        raise problems.bad_option("channels", f"this image has no channel {missing[0]!r}; it has {present}")
+    return analysis
+
+
+def _deep(samples: Samples, choices: Choices) -> Analysis:
+    """A picture of more than 8 bits a sample."""
+    from functions.histogram import deep
+
+    levels = max(LEVELS, choices.bins)
+    histogram, preview = deep.count(
+        samples, region=choices.region, ignore_transparent=choices.ignore_transparent, levels=levels
+    )
+    if not histogram.width * histogram.height:
+        raise problems.unreadable_image("the data of this picture end before the region")
+    found = colours.dominant(preview, choices.colours) if preview is not None and choices.colours else []
+    share = samples.rows / samples.height
+    return Analysis(
+        choices,
+        histogram,
+        samples.format,
+        samples.width,
+        samples.height,
+        found,
+        complete=share == 1,
+        decoded=round(share, 6),
+        warnings=_incomplete(samples.rows, samples.height) if share < 1 else (),
+    )
+
+
+def _plain(image: Image.Image, data: bytes, choices: Choices) -> Analysis:
+    """A picture of at most 8 bits a sample."""
+    width, height = image.info.get(FULL_SIZE, image.size)
+    if choices.bins > LEVELS:
+        raise NotCountable(
+            "bins", f"{choices.bins} bins need more than 8 bits a sample; this image has 8 (mode {image.mode})"
+        )
+    if image.format == "PNG":
+        _level_transparency(image, data)
+    region = _scaled(choices.region, (width, height), image.size)
+    warnings: tuple[str, ...] = ()
+    complete, decoded = True, 1.0
+    extent = image.info.get(EXTENT)
+    if extent is not None:
+        region = _inside(region, extent.top, extent.bottom, image.size)
+        decoded = (extent.bottom - extent.top) / image.height
+        complete = decoded == 1 and extent.known
+        warnings = _incomplete(extent.bottom - extent.top, image.height, extent.known)
+    histogram = counting.count(image, region=region, ignore_transparent=choices.ignore_transparent)
+    shown = image if extent is None else image.crop((0, extent.top, image.width, extent.bottom))
+    found = colours.dominant(shown, choices.colours) if choices.colours else []
+    # Small images are decoded at less than the fraction asked for, and only JPEG has fractions at all.
+    scale = next((n for n in APPROXIMATION_ERROR if -(-width // n) == image.width < width), None)
+    share = None if extent is not None and not extent.known else round(decoded, 6)
+    return Analysis(choices, histogram, image.format or "", width, height, found, scale, complete, share, warnings)
+
+
+def _incomplete(rows: int, height: int, known: bool = True) -> tuple[str, ...]:
+    if not known:
+        return ("the data end early, in the last scan of a JPEG: all pixels are counted, some of them in less detail",)
+    if rows == height:
+        return ("the file lacks its end marker; all rows were decoded",)
+    return (f"the data end early: {rows:,} of {height:,} rows were decoded and counted",)
+
+
+def _inside(region: Region | None, top: int, bottom: int, size: tuple[int, int]) -> Region:
+    """The part of the region whose rows were decoded."""
+    if region is not None:
+        counting.check_region(region, size)
+    area = region or Region(0, 0, *size)
+    first, last = max(area.y, top), min(area.y + area.height, bottom)
+    if last <= first:
+        raise problems.unreadable_image(f"the data end early: the region has none of the {bottom - top:,} decoded rows")
+    return Region(area.x, first, area.width, last - first)
 
 
 def _scaled(region: Region | None, full: tuple[int, int], decoded: tuple[int, int]) -> Region | None:

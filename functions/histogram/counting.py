@@ -1,15 +1,11 @@
-"""Exact histograms of an image of any mode, at the cost of decoding it.
+"""Exact histograms of an image of at most 8 bits a sample, at the cost of decoding it; `deep` counts the others.
 
-Counting is Pillow's C `histogram()`; numpy is imported only for floating point images and 65536 bins. One conversion
-a mode, to 8 bits a channel:
+Counting is Pillow's C `histogram()`. One conversion a mode, to 8 bits a channel:
 
 ======================  =========================  ===========================================================
 mode                    channels                   luminance
 ======================  =========================  ===========================================================
 1, L, LA                gray (, alpha)             the gray value; 1 is 0 and 255
-I;16 and its kin, I     gray                       the gray value; v >> 8, I limited to 0…65535 first
-F                       gray                       the gray value; finite values from their least to their
-                                                   greatest onto 0…255, floor(256 · (v − min) / (max − min))
 P, PA                   red, green, blue           of the palette's colour
                         (, alpha)
 RGB, RGBX, RGBA         red, green, blue           (19595 R + 38470 G + 7471 B + 32768) >> 16
@@ -27,16 +23,16 @@ straight alpha. A colour hidden under full transparency is counted, unless trans
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from operator import add
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from PIL import Image
 
 LEVELS = 256
-DEEP_LEVELS = 65536
-STRIP_PIXELS = 2**20  # what numpy sees at once: its 64-bit indices take eight bytes a pixel
+MOST_LEVELS = 65536
 
 _NAMES = {
     "1": ("gray",),
@@ -64,18 +60,31 @@ class Region(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Counts:
+    """Counts by level of the luminance and of each channel."""
+
+    luminance: list[int]
+    channels: dict[str, list[int]]
+
+
+@dataclass(frozen=True)
 class Histogram:
     """Counts of one image.
 
     Args:
-        mode: Pillow's mode of the image as decoded.
+        mode: Pillow's mode of the image as decoded, or a name in its manner for more bits.
         width: pixels counted across.
         height: pixels counted down.
-        luminance: 256 counts; with `deep` counts of 16 bits, 65536.
-        channels: 256 (65536) counts for each channel present, by name.
-        ignored: pixels not counted: fully transparent ones where asked for, and NaN of mode F. The sum of every
-            list of counts plus this is width × height.
-        value_range: least and greatest finite value of a mode F image, what 0 and 255 stand for; None otherwise.
+        luminance: counts by level: 256, or as many as were asked for of a picture of more than 8 bits.
+        channels: counts for each channel present, by name.
+        ignored: pixels not counted: fully transparent ones where asked for, and NaN. The sum of every list of counts
+            plus this and `outside` is width × height.
+        value_range: values that the first and the last level stand for; None where a level is a value of 8 bits.
+        bits: of a sample.
+        effective_bits: bits that the values use: of 12-bit data in 16 bits, 12. None for floating point.
+        floating: the values are floating point numbers.
+        visible: counts of the pixels that are not fully transparent; None where those are all that were counted.
+        outside: pixels below and above the range that was asked for, by channel; empty where none was.
     """
 
     mode: str
@@ -85,11 +94,21 @@ class Histogram:
     channels: dict[str, list[int]]
     ignored: int = 0
     value_range: tuple[float, float] | None = None
+    bits: int = 8
+    effective_bits: int | None = 8
+    floating: bool = False
+    visible: Counts | None = None
+    outside: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def pixels(self) -> int:
         """Pixels counted."""
         return self.width * self.height - self.ignored
+
+    @property
+    def seen(self) -> Counts:
+        """Counts of the visible pixels, by which exposure and clipping are judged."""
+        return self.visible or Counts(self.luminance, self.channels)
 
 
 class NotCountable(ValueError):
@@ -100,46 +119,58 @@ class NotCountable(ValueError):
         self.option = option
 
 
-def count(
-    image: Image.Image, *, region: Region | None = None, ignore_transparent: bool = False, deep: bool = False
-) -> Histogram:
-    """Histogram of a decoded image.
+def count(image: Image.Image, *, region: Region | None = None, ignore_transparent: bool = False) -> Histogram:
+    """Histogram of a decoded image of at most 8 bits a sample.
 
     Args:
         image: decoded image of any mode of the table above.
         region: count inside this rectangle alone.
         ignore_transparent: do not count pixels whose alpha is 0.
-        deep: count all 65536 values of a 16-bit gray image instead of v >> 8.
 
     Raises:
-        NotCountable: the region is not inside the image, `deep` asked of an image without 16 bits, or a mode
-            that is not in the table.
+        NotCountable: the region is not inside the image, or a mode that is not in the table.
     """
     if region is not None:
         image = _crop(image, region)
-    if deep:
-        return _without(image, _count_deep(image)) if ignore_transparent else _count_deep(image)
     if image.mode in _STRAIGHT:
         return _restore(image, count(image.convert(_STRAIGHT[image.mode]), ignore_transparent=ignore_transparent))
     if image.mode == "P":
         return _count_palette(image, ignore_transparent)
-    if image.mode == "F":
-        return _count_float(image)
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        histogram = _of_gray(image, _gray16(image).histogram())
-        return _without(image, histogram) if ignore_transparent else histogram
     if image.mode not in _NAMES:
         raise NotCountable(None, f"images of mode {image.mode} cannot be counted")
-    mask = _mask(image) if ignore_transparent else None
+    mask = _mask(image)
+    counts = _count(image, mask if ignore_transparent else None)
+    total = image.width * image.height
+    ignored = total - sum(counts.luminance)
+    visible = None
+    if mask is not None and not ignore_transparent and _has_transparent(mask, counts):
+        visible = _count(image, mask)
+    bits = 1 if image.mode == "1" else 8
+    return Histogram(
+        image.mode,
+        image.width,
+        image.height,
+        counts.luminance,
+        counts.channels,
+        ignored,
+        bits=bits,
+        effective_bits=bits,
+        visible=visible,
+    )
+
+
+def _has_transparent(mask: Image.Image, counts: Counts) -> bool:
+    alpha = counts.channels["alpha"] if "alpha" in counts.channels else mask.histogram()
+    return alpha[0] > 0
+
+
+def _count(image: Image.Image, mask: Image.Image | None) -> Counts:
     names = _NAMES[image.mode]
     counts = image.histogram(mask)
     channels = {name: counts[LEVELS * index : LEVELS * (index + 1)] for index, name in enumerate(names)}
     if image.mode in {"1", "L", "LA", "YCbCr", "LAB"}:
-        luminance = channels[names[0]]
-    else:
-        luminance = image.convert("L").histogram(mask)
-    ignored = image.width * image.height - sum(luminance) if mask is not None else 0
-    return Histogram(image.mode, image.width, image.height, luminance, channels, ignored)
+        return Counts(channels[names[0]], channels)
+    return Counts(image.convert("L").histogram(mask), channels)
 
 
 def luma(red: int, green: int, blue: int) -> int:
@@ -181,10 +212,6 @@ def _restore(image: Image.Image, histogram: Histogram) -> Histogram:
     return replace(histogram, mode=image.mode)
 
 
-def _of_gray(image: Image.Image, counts: list[int], ignored: int = 0) -> Histogram:
-    return Histogram(image.mode, image.width, image.height, counts, {"gray": counts}, ignored)
-
-
 def _count_palette(image: Image.Image, ignore_transparent: bool) -> Histogram:
     """Counts the indices and adds each count to its colour: no pixel is converted."""
     entries = image.getpalette("RGBA") or []
@@ -196,8 +223,7 @@ def _count_palette(image: Image.Image, ignore_transparent: bool) -> Histogram:
         entries[3 : 4 * len(transparent) : 4] = transparent[:LEVELS]
     has_alpha = transparent is not None or (image.palette is not None and image.palette.mode == "RGBA")
     names = ("red", "green", "blue", "alpha") if has_alpha else ("red", "green", "blue")
-    channels = {name: [0] * LEVELS for name in names}
-    luminance = [0] * LEVELS
+    seen, hidden = _blank(names), _blank(names)
     ignored = 0
     for index, pixels in enumerate(image.histogram()):
         if not pixels:
@@ -206,71 +232,16 @@ def _count_palette(image: Image.Image, ignore_transparent: bool) -> Histogram:
         if ignore_transparent and colour[3] == 0:
             ignored += pixels
             continue
-        luminance[luma(*colour[:3])] += pixels
+        into = seen if colour[3] else hidden
+        into.luminance[luma(*colour[:3])] += pixels
         for name, level in zip(names, colour, strict=False):
-            channels[name][level] += pixels
-    return Histogram(image.mode, image.width, image.height, luminance, channels, ignored)
+            into.channels[name][level] += pixels
+    if not any(hidden.luminance):
+        return Histogram(image.mode, image.width, image.height, seen.luminance, seen.channels, ignored)
+    every = {name: list(map(add, seen.channels[name], hidden.channels[name])) for name in names}
+    luminance = list(map(add, seen.luminance, hidden.luminance))
+    return Histogram(image.mode, image.width, image.height, luminance, every, ignored, visible=seen)
 
 
-def _without(image: Image.Image, histogram: Histogram) -> Histogram:
-    """Without the pixels of the one value that a 16-bit gray image calls transparent, if it does."""
-    import numpy as np
-
-    value = image.info.get("transparency")
-    if not isinstance(value, int):
-        return histogram
-    transparent = sum(int(np.count_nonzero(np.asarray(strip) == value)) for strip in _strips(image))
-    counts = list(histogram.luminance)
-    counts[value * len(counts) // DEEP_LEVELS] -= transparent
-    return _of_gray(image, counts, transparent)
-
-
-def _gray16(image: Image.Image) -> Image.Image:
-    """The value v >> 8 of a 16-bit image (v limited to 0…65535 if it has 32), as mode L."""
-    # Pillow truncates v · scale for I and I;16, which is v >> 8 as 1/256 is exact; other byte orders it only converts.
-    wide = image if image.mode in {"I", "I;16"} else image.convert("I")
-    shift: Callable[[float], float] = lambda value: value * (1 / 256)  # noqa: E731 - point() reads it as a formula
-    return wide.point(shift).convert("L")
-
-
-def _strips(image: Image.Image) -> Iterator[Image.Image]:
-    rows = max(1, STRIP_PIXELS // image.width)
-    for top in range(0, image.height, rows):
-        yield image.crop((0, top, image.width, min(top + rows, image.height)))
-
-
-def _count_deep(image: Image.Image) -> Histogram:
-    import numpy as np
-
-    if image.mode != "I" and not image.mode.startswith("I;16"):
-        raise NotCountable("bins", f"65536 bins need a 16-bit gray image; this one has mode {image.mode}")
-    counts = np.zeros(DEEP_LEVELS, np.int64)
-    for strip in _strips(image):
-        values = np.asarray(strip.convert("I")).clip(0, DEEP_LEVELS - 1)
-        counts += np.bincount(values.ravel(), minlength=DEEP_LEVELS)
-    return _of_gray(image, counts.tolist())
-
-
-def _count_float(image: Image.Image) -> Histogram:
-    import numpy as np
-
-    low, high, ignored = np.inf, -np.inf, 0
-    for strip in _strips(image):
-        values = np.asarray(strip)
-        ignored += int(np.isnan(values).sum())
-        finite = values[np.isfinite(values)]
-        if finite.size:
-            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
-    counts = np.zeros(LEVELS, np.int64)
-    for strip in _strips(image):
-        values = np.asarray(strip).astype(np.float64).ravel()
-        values = values[~np.isnan(values)]
-        if high > low:
-            scaled = np.floor((values - low) / (high - low) * LEVELS)
-        else:  # one value, or none that is finite
-            scaled = np.where(values > (high if high == low else 0), LEVELS - 1, 0)
-        counts += np.bincount(scaled.clip(0, LEVELS - 1).astype(np.int64), minlength=LEVELS)
-    histogram = _of_gray(image, counts.tolist(), ignored)
-    if low > high:
-        return histogram
-    return replace(histogram, value_range=(low, high))
+def _blank(names: Sequence[str]) -> Counts:
+    return Counts([0] * LEVELS, {name: [0] * LEVELS for name in names})

@@ -26,8 +26,8 @@ class Figures:
         p01: least level with at least 1 % of the pixels at or below it.
         p99: the same for 99 %.
         entropy: Shannon entropy of the counts, bits a pixel.
-        clipped_shadows: percent of the pixels at level 0.
-        clipped_highlights: percent of the pixels at the highest level.
+        clipped_shadows: percent of the visible pixels at level 0.
+        clipped_highlights: percent of the visible pixels at the highest level.
     """
 
     min: int
@@ -42,8 +42,13 @@ class Figures:
     clipped_highlights: float
 
 
-def figures(counts: Sequence[int]) -> Figures | None:
-    """Statistics of a histogram whose index is the level; None where no pixel was counted."""
+def figures(counts: Sequence[int], visible: Sequence[int] | None = None) -> Figures | None:
+    """Statistics of a histogram whose index is the level; None where no pixel was counted.
+
+    Args:
+        counts: of all pixels.
+        visible: of those that are not fully transparent, for clipping; None where that is all of them.
+    """
     totals = list(accumulate(counts))
     pixels = totals[-1]
     if not pixels:
@@ -63,9 +68,14 @@ def figures(counts: Sequence[int]) -> Figures | None:
         p01=_quantile(totals, 1, 100),
         p99=_quantile(totals, 99, 100),
         entropy=round(max(0.0, log2(pixels) - sum(map(mul, present, map(log2, present))) / pixels), 4),
-        clipped_shadows=round(100 * counts[0] / pixels, 4),
-        clipped_highlights=round(100 * counts[-1] / pixels, 4),
+        clipped_shadows=_share(visible or counts, 0),
+        clipped_highlights=_share(visible or counts, -1),
     )
+
+
+def _share(counts: Sequence[int], level: int) -> float:
+    pixels = sum(counts)
+    return round(100 * counts[level] / pixels, 4) if pixels else 0.0
 
 
 def _quantile(totals: Sequence[int], numerator: int, denominator: int) -> int:

@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from functions.histogram.counting import CHANNELS, DEEP_LEVELS, LEVELS, Region
+from functions.histogram.counting import CHANNELS, LEVELS, MOST_LEVELS, Region
 from functions.kit.http import jsontext, problems
 from functions.kit.http.function import HTML, JSON, Call, EventRoute, Function, Reply, Route, wants_page
 from functions.kit.http.options import Option, choice, flag, integer, names, numbers, parsed, text
 from functions.kit.http.problems import Problem
-from functions.kit.http.service import dispatch
+from functions.kit.http.service import VERSION, dispatch
 from functions.kit.http.settings import Settings
 from functions.kit.http.uploads import Upload, the_image
-from functions.kit.telemetry.reporting import project_version
 
 if TYPE_CHECKING:
     from flask import Request, Response
@@ -59,7 +58,10 @@ CHOICES = (
         "which channels, by comma, all that are present if not given; numbers have the luminance always",
     ),
     Option(
-        "bins", numbers(*(2**power for power in range(1, 9)), DEEP_LEVELS), LEVELS, "65536 for 16-bit gray images only"
+        "bins",
+        numbers(*(2**power for power in range(1, MOST_LEVELS.bit_length()))),
+        LEVELS,
+        "more than 256 for images of more than 8 bits a sample",
     ),
     Option("region", parsed(_region, r"^\d+,\d+,\d+,\d+$"), None, "x,y,width,height in pixels of the stored image"),
     Option("ignore_transparent", flag(), False, "leave out pixels that are fully transparent"),
@@ -141,7 +143,7 @@ def _tag(uploads: list[Upload], kind: str, shape: str, options: Mapping[str, Any
     """
     from xxhash import xxh3_128
 
-    digest = xxh3_128(repr((project_version(), kind, shape, sorted(options.items()))).encode())
+    digest = xxh3_128(repr((VERSION, kind, shape, sorted(options.items()))).encode())
     for upload in uploads:
         digest.update(f"{len(upload.data)},{upload.name if len(uploads) > 1 else ''};".encode())
         digest.update(upload.data)

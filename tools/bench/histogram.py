@@ -212,6 +212,33 @@ def plots(bench: Bench) -> None:
     bench.figure("PNG plot: size", len(raster.render(chart)), 6000, "bytes")
 
 
+def refused(bench: Bench) -> None:
+    """32 MB of each kind whose header costs much, against eight passes of a hash over it and 50 ms."""
+    from xxhash import xxh3_128
+
+    from functions.kit.http.problems import Problem
+    from functions.kit.http.settings import Settings
+    from functions.kit.images.opening import open_pixels
+    from tests.functions.kit.images import hostile
+
+    settings = Settings(max_bytes=64 * MEGA)
+    for kind, make in hostile.files(32 * MEGA).items():
+        data, pairs = make(), []
+        for turn in range(4):
+            before = time.process_time()
+            xxh3_128(data).digest()
+            allowed = 8 * (time.process_time() - before) + 0.05
+            before = time.process_time()
+            try:
+                with open_pixels(data, settings):
+                    pass
+            except Problem:
+                pass
+            if turn:
+                pairs.append(((time.process_time() - before) * 1000, allowed * 1000))
+        bench.ratios(f"32 MB of {kind}: against 8 hash passes and 50 ms", pairs, 1.0, "ms CPU")
+
+
 def cpu_of_requests(server: Server, path: str, **arguments: object) -> float:
     """CPU milliseconds of the server process for one request, the mean of many over a kept connection."""
     before = cpu_nanoseconds(server.process.pid)
@@ -252,6 +279,7 @@ def run(bench: Bench) -> None:
     """All figures of the histogram function."""
     with tempfile.TemporaryDirectory() as name:
         counting(bench, Path(name))
+        refused(bench)
         plots(bench)
         requests(bench, Path(name))
 

@@ -56,29 +56,6 @@ def examine(data: bytes) -> None:
         answer.table(reading)
 
 
-def parts(data: bytes) -> None:
-    """Divide a file into parts: joined they are the file, and a writer drops and writes again what it is asked to."""
-    from functions.kit.containers import METADATA, WRITERS, ContainerError, Kind, read, write
-
-    document = read(data)
-    if document is None:
-        return
-    assert b"".join(data[part.start : part.end] for part in document.parts) == data
-    assert len(document.parts) <= len(data)
-    contents = {part: document.content(part) for part in document.parts if part.kind in METADATA and part.lead < 0}
-    if document.broken or document.reader not in WRITERS:
-        return
-    assert write(document, {}) == data
-    others = [part for part in document.parts if part.lead < 0 and part.kind not in (Kind.STRUCTURE, Kind.PIXELS)]
-    for changes in ({part: new for part, new in contents.items() if new is not None}, dict.fromkeys(others)):
-        try:
-            written = write(document, changes)
-        except ContainerError:
-            continue
-        again = read(written)
-        assert again is None or b"".join(written[part.start : part.end] for part in again.parts) == written
-
-
 def walk(data: bytes) -> None:
     """Walk the directories of an Exif block."""
     from functions.exif.ifd import walk as walk_block
@@ -204,8 +181,33 @@ def open_pixels(data: bytes) -> None:
         image.load()
 
 
+AMPLIFIED = 2_000_000
+
+
+def repeated_parts() -> Iterator[bytes]:
+    """The length of a file's beginning in two bytes, that beginning, and a part to be repeated after it."""
+    from tests.functions.kit.images import hostile
+
+    for make in hostile.files(4 * LONGEST).values():
+        data = make()
+        for head in (2, 33, 64, 800):
+            if head < len(data):
+                yield head.to_bytes(2, "big") + data[: head + 24]
+
+
+def cost(data: bytes) -> None:
+    """Open an image of megabytes in which one small part is repeated: the CPU time of each byte is watched."""
+    from functions.kit.http.settings import Settings
+    from functions.kit.images.opening import open_pixels
+
+    head = int.from_bytes(data[:2], "big")
+    start, part = data[2 : 2 + head], data[2 + head :]
+    if part:
+        with open_pixels(start + part * (AMPLIFIED // len(part)), Settings(max_pixels=100_000)):
+            pass
+
+
 TARGETS = {
-    "parts": Target(refusing(parts), files, LONGEST),
     "ifd": Target(refusing(walk), exif_blocks, LONGEST),
     "exif": Target(refusing(examine), files, LONGEST),
     "packets": Target(refusing(packet), packets),
@@ -213,4 +215,5 @@ TARGETS = {
     "set": Target(refusing(write), files, LONGEST),
     "fields": Target(refusing(fields), texts, 256),
     "images": Target(refusing(open_pixels), files, LONGEST),
+    "cost": Target(refusing(cost), repeated_parts, LONGEST, seconds=1.0),
 }

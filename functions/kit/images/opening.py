@@ -1,168 +1,52 @@
 """The one safe way to open an image: format, byte, pixel and frame limits before anything is decoded.
 
 The bytes decide the format, never a name or a Content-Type. Only the decoder of that one format is imported and
-tried, so that a crafted file cannot pick its own parser. Pillow is imported with the first image, not with the
-module: a cold start pays for what it uses.
+tried, so that a crafted file cannot pick its own parser, and what it may read of the header is bounded. Pillow is
+imported with the first image, not with the module: a cold start pays for what it uses.
 """
 
 from __future__ import annotations
 
-import struct
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from importlib import import_module
-from io import BytesIO
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from functions.kit.http import problems
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
-from functions.kit.images import jpeg_scans
+from functions.kit.images import isobmff, jpeg, partial, png, samples, tiff
+from functions.kit.images.formats import ACCEPTED, Format, refusal, sniff
+from functions.kit.images.metering import HeaderLimitError, MeteredFile
+from functions.kit.images.samples import SampleFormatError, Samples
 from functions.kit.telemetry.usage import Container
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageFile
+
+    from functions.kit.images.samples import Array
 
 FULL_SIZE = "full_size"  # key of `info`: (width, height) of an image that was decoded at a fraction of it
+EXTENT = "extent"  # key of `info`: the `partial.Extent` of an image whose data end early
 ARENA_BLOCK = 16 * 2**20  # bytes; Pillow's own block size
 ARENA_BLOCKS_PER_DECODE = 8  # a 24 megapixel RGB image (six blocks) and its luminance (two)
 
 
-class Format(NamedTuple):
-    """An accepted format: Pillow's name, the module that registers its decoder, and its usual name."""
-
-    name: str
-    module: str
-    label: str
-
-
-ACCEPTED = {
-    entry.name: entry
-    for entry in (
-        Format("JPEG", "PIL.JpegImagePlugin", "JPEG"),
-        Format("PNG", "PIL.PngImagePlugin", "PNG"),
-        Format("WEBP", "PIL.WebPImagePlugin", "WebP"),
-        Format("HEIF", "pi_heif", "HEIC"),
-        Format("AVIF", "PIL.AvifImagePlugin", "AVIF"),
-        Format("GIF", "PIL.GifImagePlugin", "GIF"),
-        Format("TIFF", "PIL.TiffImagePlugin", "TIFF"),
-        Format("BMP", "PIL.BmpImagePlugin", "BMP"),
-        Format("JPEG2000", "PIL.Jpeg2KImagePlugin", "JPEG 2000"),
-        Format("PPM", "PIL.PpmImagePlugin", "PNM"),
-        Format("ICO", "PIL.IcoImagePlugin", "ICO"),
-    )
-}
-
-_PREFIXES = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II+\0", "TIFF"),
-    (b"MM\0+", "TIFF"),
-    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG2000"),
-    (b"\xff\x4f\xff\x51", "JPEG2000"),
-    (b"\0\0\x01\0", "ICO"),
-)
-_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
-_AVIF_BRANDS = {b"avif", b"avis"}
-
-# Formats somebody may well send and that have a name to be refused by.
-_REFUSED = (
-    (b"%PDF-", "PDF"),
-    (b"8BPS", "Photoshop"),
-    (b"%!PS", "PostScript"),
-    (b"\xc5\xd0\xd3\xc6", "EPS"),
-    (b"\xff\x0a", "JPEG XL"),
-    (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
-    (b"FUJIFILMCCD-RAW", "Fujifilm raw"),
-    (b"IIU\0", "Panasonic raw"),
-    (b"IIRO", "Olympus raw"),
-    (b"IIRS", "Olympus raw"),
-    (b"MMOR", "Olympus raw"),
-    (b"\0MRM", "Minolta raw"),
-    (b"FOVb", "Sigma raw"),
-    (b"v/1\x01", "OpenEXR"),
-    (b"#?RADIANCE", "Radiance HDR"),
-    (b"qoif", "QOI"),
-    (b"DDS ", "DDS"),
-    (b"icns", "ICNS"),
-    (b"AT&TFORM", "DjVu"),
-    (b"SIMPLE  =", "FITS"),
-    (b"BPG\xfb", "BPG"),
-    (b"FLIF", "FLIF"),
-    (b"\xd7\xcd\xc6\x9a", "WMF"),
-    (b"gimp xcf", "GIMP"),
-    (b"II\xbc\x01", "JPEG XR"),
-)
-
-
-def sniff(data: bytes) -> str | None:
-    """Pillow's name of the accepted format that the bytes begin like, or None."""
-    for prefix, name in _PREFIXES:
-        if data.startswith(prefix):
-            return None if name == "TIFF" and data[8:10] == b"CR" else name
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
-    brands = _brands(data)
-    if brands & _AVIF_BRANDS:
-        return "AVIF"
-    if brands & _HEIF_BRANDS:
-        return "HEIF"
-    # Two and three letters are thin evidence, so the field behind them has to make sense as well.
-    if data[:2] == b"BM" and data[14:18] in {struct.pack("<I", size) for size in (12, 16, 40, 52, 56, 64, 108, 124)}:
-        return "BMP"
-    if data[:1] == b"P" and data[1:2] in {b"1", b"2", b"3", b"4", b"5", b"6", b"f"} and data[2:3].isspace():
-        return "PPM"
-    return None
-
-
-def _brands(data: bytes) -> set[bytes]:
-    """Major and compatible brands of an ISO base media file."""
-    if data[4:8] != b"ftyp":
-        return set()
-    end = min(int.from_bytes(data[:4], "big"), 256)
-    return {data[8:12], *(data[at : at + 4] for at in range(16, end, 4))}
-
-
-def refusal(data: bytes, accepted: list[str]) -> Problem:
-    """The problem of bytes that are none of the accepted formats: 415 if they have a name, else 422."""
-    name = next((label for prefix, label in _REFUSED if data.startswith(prefix)), None)
-    head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")
-    if name is None and data[8:10] == b"CR" and data[:4] in {b"II*\0", b"MM\0*"}:
-        name = "Canon raw"
-    elif name is None and data[:4] == b"\0\0\x02\0" and any(data[4:6]):
-        # A cursor holds at least one; with none this is how a Targa begins, whose only mark stands at its end.
-        name = "Windows cursor"
-    elif name is None and data.endswith(b"TRUEVISION-XFILE.\0"):
-        name = "Targa"
-    elif name is None and data[4:8] == b"ftyp":
-        name = "Canon raw" if data[8:11] == b"crx" else f"ISO media of brand {data[8:12].decode('ascii', 'replace')!r}"
-    elif name is None and (head.startswith(b"<svg") or (head.startswith(b"<?xml") and b"<svg" in head)):
-        name = "SVG"
-    if name is not None:
-        return problems.unsupported_format(name, accepted)
-    if not data:
-        return problems.unreadable_image("the file is empty")
-    return problems.unreadable_image("the bytes begin like no image format")
-
-
 @lru_cache(maxsize=64)
-def _gate(places: int) -> threading.BoundedSemaphore:
-    return threading.BoundedSemaphore(places)
+def _gate(slots: int) -> threading.BoundedSemaphore:
+    return threading.BoundedSemaphore(slots)
 
 
 @lru_cache(maxsize=64)
 def _keep_arena(decodes: int) -> None:
-    """Tells Pillow, once, to keep its memory.
+    """Make Pillow keep its memory between images.
 
-    It gives each 16 MiB block of an image back to the system and faults it in again for the next: keeping them
-    saves a third of the time of a 24 megapixel image.
+    It releases each 16 MiB block of an image to the system and faults it in again for the next: keeping them saves a
+    third of the time of a 24 megapixel image.
     """
     from PIL import Image
 
@@ -177,22 +61,58 @@ def arena_blocks(decodes: int, memory_limit: int | None) -> int:
 
 @contextmanager
 def open_image(data: bytes, settings: Settings, frame: int = 0, draft: int | None = None) -> Iterator[Image.Image]:
-    """An image, decoded; it and its place among the concurrent decodes are given back at the end of the block.
+    """Open an image through Pillow, decoded; the image and its decode slot are released at the end of the block.
 
     Args:
         data: the whole file.
         settings: `max_bytes`, `max_pixels`, `decodes`, `timeout_seconds`.
-        frame: index of the frame or page. The frames that have to be decoded on the way count as pixels.
+        frame: index of the frame or page. The frames that have to be decoded before it count as pixels.
         draft: 2, 4 or 8 to decode a JPEG at that fraction of its size (DCT scaling); other formats ignore it.
 
     Yields:
-        The image in its own mode, not turned by its orientation. `format` is Pillow's name of the format;
-        with a draft, `info[FULL_SIZE]` is the size before it.
+        The image in its own mode, not turned by its orientation. `format` is Pillow's name of the format; with a
+        draft, `info[FULL_SIZE]` is the size before it; where the data end early, `info[EXTENT]` tells the rows.
 
     Raises:
         Problem: 413 too many bytes or pixels, 415 a known format that is not accepted, 422 no image, no such
-            frame, truncated or corrupt, 503 no place became free in time.
+            frame, too large a header, truncated without known rows or corrupt, 503 no slot became free in time.
     """
+    with _slot(data, settings) as entry:
+        with _problems(entry, settings):
+            image = _decode(data, entry, settings, frame, draft)
+        with image:
+            yield image
+
+
+@contextmanager
+def open_pixels(
+    data: bytes, settings: Settings, frame: int = 0, draft: int | None = None
+) -> Iterator[Image.Image | Samples]:
+    """Open an image as `open_image` does, or as `Samples` where it has more than 8 bits a sample.
+
+    Raises:
+        Problem: as `open_image`; 415 for a sample format that is not read.
+    """
+    with _slot(data, settings) as entry:
+        with _problems(entry, settings):
+            if entry.name == "TIFF":
+                _refuse_raw(data)
+            found = samples.find(data, entry.name, frame)
+            if found is not None:
+                pixels: Image.Image | Samples = _checked(data, found, entry, settings)
+            else:
+                image = _decode(data, entry, settings, frame, draft)
+                pixels = samples.of_image(image) or image
+        if isinstance(pixels, Samples):
+            yield pixels
+        else:
+            with pixels:
+                yield pixels
+
+
+@contextmanager
+def _slot(data: bytes, settings: Settings) -> Iterator[Format]:
+    """Check the size and the format of a file, and hold a decode slot."""
     if len(data) > settings.max_bytes:
         raise problems.too_many_bytes(settings.max_bytes, len(data), settings.variable("max_bytes"))
     name = sniff(data)
@@ -201,37 +121,36 @@ def open_image(data: bytes, settings: Settings, frame: int = 0, draft: int | Non
     _keep_arena(settings.decodes)
     gate = _gate(settings.decodes)
     if not gate.acquire(timeout=settings.timeout_seconds):
-        raise problems.busy(f"all {settings.decodes} places for decoding stayed taken", retry_after=1)
+        raise problems.busy(
+            f"no decode slot became free within {settings.timeout_seconds} s (limit {settings.decodes}, "
+            f"{settings.variable('decodes')})",
+            retry_after=1,
+        )
     try:
-        with _decode(data, ACCEPTED[name], settings, frame, draft) as image:
-            yield image
+        yield ACCEPTED[name]
     finally:
         gate.release()
 
 
-def _decode(data: bytes, entry: Format, settings: Settings, frame: int, draft: int | None) -> Image.Image:
+@contextmanager
+def _problems(entry: Format, settings: Settings) -> Iterator[None]:
+    """Turn what decoders raise into problems."""
     from PIL import Image
 
     if settings.max_pixels != Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = settings.max_pixels
-    if entry.name == "JPEG" and jpeg_scans.too_many(data):
-        raise problems.unreadable_image(f"this JPEG has more than {jpeg_scans.MOST} scans, each to be decoded in full")
-    # Between one and two times the guard's limit Pillow only warns; here the limit is the limit. What it thinks of
-    # metadata is not asked, and would stand in the log as lines that are no JSON.
+    # Between one and two times its limit Pillow only warns; here the limit is exact. Its warnings about metadata would
+    # be lines of the log that are no JSON.
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     try:
-        image = _parse(data, entry)
-        _check_pixels(image, settings)
-        if frame:
-            _seek(image, data, entry, settings, frame)
-        if draft is not None:
-            width, height = image.info[FULL_SIZE] = image.size
-            image.draft(None, (max(1, width // draft), max(1, height // draft)))
-        image.load()
-        _check_pixels(image, settings)  # an icon's directory and the image inside it may differ
+        yield
     except Problem:
         raise
+    except HeaderLimitError as error:
+        raise problems.unreadable_image(f"the header of this {entry.label} image is too large: {error}") from error
+    except SampleFormatError as error:
+        raise problems.unsupported_format(str(error), [each.label for each in ACCEPTED.values()]) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Problem(
             413,
@@ -243,22 +162,90 @@ def _decode(data: bytes, entry: Format, settings: Settings, frame: int, draft: i
         ) from error
     # Decoders raise nearly everything on crafted input: OSError, SyntaxError, struct.error, KeyError, EOFError …
     except Exception as error:
-        said = str(error) or type(error).__name__
-        raise problems.unreadable_image(f"the {entry.label} image cannot be decoded: {said}") from error
+        cause = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        raise problems.unreadable_image(f"the {entry.label} image cannot be decoded: {cause[0]}") from error
+
+
+def _decode(data: bytes, entry: Format, settings: Settings, frame: int, draft: int | None) -> Image.Image:
+    if entry.name == "JPEG" and jpeg.too_many_scans(data):
+        raise problems.unreadable_image(
+            f"this JPEG has more than {jpeg.MOST_SCANS} scans, each of which is decoded in full"
+        )
+    source = data
+    if entry.name == "TIFF":
+        _refuse_raw(data)
+        found = tiff.page(data, frame)
+        if found is not None and found.big and found.order == ">":
+            source, frame = tiff.rewritten(found, {}), 0  # Pillow takes it for a classic TIFF
+    if entry.name in {"HEIF", "AVIF"} and (missing := isobmff.missing_bytes(data)):
+        raise problems.unreadable_image(
+            f"the {entry.label} file ends {problems.quantity(missing, 'bytes')} before the end of its picture data"
+        )
+    if entry.name == "PNG":
+        source = png.lean(data)
+    elif entry.name == "JPEG" and not frame:
+        source = jpeg.lean(data)
+    image = _opened(source, entry, settings, frame, draft)
+    if entry.name in partial.FORMATS:
+        partial.load(image, lambda: _opened(source, entry, settings, frame, draft), source, EXTENT)
+    else:
+        image.load()
+    _check_pixels(image, settings)  # an icon's directory and the image inside it may differ
     return image
 
 
-def _parse(data: bytes, entry: Format) -> Image.Image:
-    """Reads the header; nothing is decoded."""
+def _opened(source: bytes, entry: Format, settings: Settings, frame: int, draft: int | None) -> ImageFile.ImageFile:
+    """An image whose header is read and that is about to be decoded."""
+    image, file = _parse(source, entry, frame)
+    _check_pixels(image, settings)
+    if frame:
+        _seek(image, source, entry, settings, frame)
+    if draft is not None:
+        width, height = image.info[FULL_SIZE] = image.size
+        image.draft(None, (max(1, width // draft), max(1, height // draft)))
+    file.decode()
+    return image
+
+
+def _parse(data: bytes, entry: Format, frame: int) -> tuple[ImageFile.ImageFile, MeteredFile]:
+    """Read the header; nothing is decoded."""
     from PIL import Image
 
     if entry.name not in Image.OPEN:
         module = import_module(entry.module)
         if entry.name == "HEIF":
             module.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
-    # Image.open() would stop at the pixel guard without saying the dimensions, and would import six decoders.
-    factory, _ = Image.OPEN[entry.name]
-    return factory(BytesIO(data), "")
+    # Image.open() would stop at the pixel guard without the dimensions, and would import six decoders.
+    factory: Any = Image.OPEN[entry.name][0]
+    file = MeteredFile(data, frame)
+    return factory(file, ""), file
+
+
+def _refuse_raw(data: bytes) -> None:
+    """Refuse a camera raw that is a TIFF: its first page is a thumbnail."""
+    name = tiff.raw_name(data)
+    if name is not None:
+        raise problems.unsupported_format(name, [entry.label for entry in ACCEPTED.values()])
+
+
+def _checked(data: bytes, found: Samples, entry: Format, settings: Settings) -> Samples:
+    """Samples within the limits, whose rows raise problems alone."""
+    if found.width * found.height > settings.max_pixels:
+        raise problems.too_many_pixels(settings.max_pixels, found.width, found.height, settings.variable("max_pixels"))
+    if entry.name == "PNG" and not png.whole(data):
+        lean = png.lean(data)
+        with _opened(lean, entry, settings, 0, None) as image:
+            extent = partial.load(image, lambda: _opened(lean, entry, settings, 0, None), lean, EXTENT)
+        if extent is not None:
+            found = replace(found, rows=extent.bottom)
+    if not found.rows:
+        raise problems.unreadable_image(f"the {entry.label} image ends before its first row is whole")
+
+    def read(rows: int) -> Iterator[Array]:
+        with _problems(entry, settings):
+            yield from found.read(rows)
+
+    return replace(found, read=read)
 
 
 def _check_pixels(image: Image.Image, settings: Settings) -> None:
@@ -278,6 +265,6 @@ def _seek(image: Image.Image, data: bytes, entry: Format, settings: Settings, fr
         image.seek(frame)
     except EOFError:
         # Opened anew: Pillow miscounts the pages of a TIFF after it was asked for one that is not there.
-        frames = getattr(_parse(data, entry), "n_frames", 1)
+        frames = getattr(_parse(data, entry, frame)[0], "n_frames", 1)
         raise problems.unreadable_image(f"there is no frame {frame}: this image has {frames}, counted from 0") from None
     _check_pixels(image, settings)

@@ -14,8 +14,8 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from functools import partial
 
-from knative.local.pods.conditions import Exit
 from knative.local.pods.limits import limit
 from knative.local.pods.podspec import PodSpec, expand
 from knative.local.pods.ports import free_port
@@ -32,9 +32,6 @@ _PERIOD_SECONDS = 10.0  # the kubelet's, where a manifest names none
 _LISTENING_SECONDS = 0.005
 _BACK_OFF_SECONDS = 1.0
 _BACK_OFF_MAX_SECONDS = 60.0
-_START_FAILED = 128  # the exit code of a container that could not be started
-_SIGNALLED = 128
-_LAST_LINE_BYTES = 1024
 _STEADY_SECONDS = 60.0  # ready for that long, a pod's earlier crashes are forgotten
 
 
@@ -67,8 +64,6 @@ class Pod:
         reason: Why it is not ready, in words.
         proxy: What requests pass on their way to its process.
         restarts: How often its process was started again.
-        exit: How its process ended the last time; None once it has been ready since.
-        backing_off: Whether it waits longer each time before its process is started again.
     """
 
     def __init__(
@@ -94,8 +89,6 @@ class Pod:
             clock=clock,
         )
         self.restarts = 0
-        self.exit: Exit | None = None
-        self.backing_off = False
         self.created = clock()
         self.ready_at: float | None = None
         self.port = 0
@@ -105,7 +98,6 @@ class Pod:
         self._process: Process | None = None
         self._exited = asyncio.Event()
         self._stopping = False
-        self._last_line = ""
         self._suspect = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._supervise())
 
@@ -140,9 +132,10 @@ class Pod:
             try:
                 with free_port() as self.port:
                     reason = await self._run_once()
-            except (OSError, ValueError) as error:  # ValueError: a null byte in an argument or a variable
-                reason = f"cannot start: {getattr(error, 'strerror', None) or error}"
-                self.exit = Exit(_START_FAILED, reason)
+            except OSError as error:
+                reason = f"cannot start: {error.strerror or error}"
+            except ValueError as error:  # a null byte in an argument or a variable
+                reason = f"cannot start: {error}"
             if self._stopping:
                 self.proxy.abort()
                 return
@@ -151,7 +144,6 @@ class Pod:
             # A pod that was up is back at once; one that falls again and again is not.
             delay = 0.0 if not crashes else min(_BACK_OFF_SECONDS * 2 ** (crashes - 1), _BACK_OFF_MAX_SECONDS)
             crashes += 1
-            self.backing_off = bool(delay)
             if delay:
                 reason += f", next try in {delay:g} s"
             self._enter(PodState.FAILED, reason)
@@ -160,13 +152,11 @@ class Pod:
             self._write(self.name, f"{reason}; restart {self.restarts + 1}".encode())
             await asyncio.sleep(delay)
             self.restarts += 1
-            self.backing_off = False
             self._enter(PodState.PENDING, "starting again")
 
     async def _run_once(self) -> str:
         """Run the process from start to end; says how it ended."""
         self.ready_at = None
-        self._last_line = ""
         self._exited.clear()
         environment = {**self.spec.environment, "PORT": str(self.port), "HOSTNAME": self.name}
         self.proxy.forward_to(self.port)
@@ -174,7 +164,7 @@ class Pod:
             [expand(word, environment) for word in self.spec.argv],
             environment,
             self.spec.directory,
-            self._line,
+            partial(self._write, self.name),
             lambda _code: self._exited.set(),
         )
         with limit(self.name, process.pid, self.spec.limits):
@@ -190,14 +180,9 @@ class Pod:
                     await watch
                 process.close()
         code = process.code or 0
-        self.exit = Exit(code if code >= 0 else _SIGNALLED - code, self._last_line)
         if code < 0:
             return f"killed by {signal.Signals(-code).name}"
         return f"exited with {code}"
-
-    def _line(self, line: bytes) -> None:
-        self._last_line = line[:_LAST_LINE_BYTES].decode(errors="replace").strip() or self._last_line
-        self._write(self.name, line)
 
     async def _watch(self, environment: Mapping[str, str]) -> None:
         """Ask the probes for as long as the process runs."""
@@ -214,7 +199,6 @@ class Pod:
                     return
                 self.ready_at = self.ready_at or self._clock()
                 self._suspect.clear()
-                self.exit = None
                 self._enter(PodState.READY)
                 reason = await self._until_bad(spec.readiness, environment)
                 if self.state is PodState.READY:

@@ -224,7 +224,7 @@ def test_several_files_are_one_csv_with_their_names_in_front(client: FlaskClient
     ]
     assert [row["value"] for row in rows] == [
         "Erika Mustermann",
-        "the bytes begin like no image format",
+        "unrecognised image format",
         "Erika Mustermann",
     ]
 

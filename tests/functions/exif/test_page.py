@@ -120,7 +120,7 @@ def test_several_at_once_and_one_that_is_none(browser: Browser, address: str, tm
             ],
         )
         expect(page.locator(".file")).to_have_count(3)
-        expect(page.locator("#results [role=alert]")).to_contain_text("begin like no image format")
+        expect(page.locator("#results [role=alert]")).to_contain_text("unrecognised image format")
         expect(page.locator("#count")).to_have_text("3 pictures")
         expect(page.locator(".file").last.locator(".grade").first).to_have_text("nothing found")
         expect(page.locator("#grades")).to_have_text("identifies: 2 · nothing found: 1")

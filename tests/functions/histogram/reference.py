@@ -52,7 +52,8 @@ def histogram(image: Image.Image) -> tuple[list[int], dict[str, list[int]]]:
         low, high = min(finite), max(finite)
         values = [(_level(value, low, high),) for (value,) in values]
     elif image.mode == "I" or image.mode.startswith("I;16"):
-        values = [(min(65535, max(0, value)) >> 8,) for (value,) in values]
+        low, high = effective_range([value for (value,) in values], 32 if image.mode == "I" else 16)
+        values = [((value - low) * 256 // (high - low + 1),) for (value,) in values]
     luminance = [0] * 256
     channels = {name: [0] * 256 for name in names}
     for pixel in values:
@@ -75,3 +76,12 @@ def _level(value: float, low: float, high: float) -> int:
     if low == high:
         return 0
     return min(255, math.floor(256 * ((value - low) / (high - low))))
+
+
+def effective_range(values: list[int], bits: int) -> tuple[int, int]:
+    """The least of the usual depths that holds all values; the whole depth where all are 0."""
+    for depth in (8, 10, 12, 14, 16, 24, 32):
+        low, high = (0, 2**depth - 1) if min(values) >= 0 else (-(2 ** (depth - 1)), 2 ** (depth - 1) - 1)
+        if low <= min(values) and max(values) <= high:
+            return (0, 2**bits - 1) if not any(values) else (low, high)
+    raise AssertionError(values)

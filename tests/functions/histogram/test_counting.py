@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from functions.histogram.counting import CHANNELS, NotCountable, Region, count, luma
+from functions.histogram import counting, deep
+from functions.histogram.counting import CHANNELS, Histogram, NotCountable, Region, luma
+from functions.kit.images import samples
 from tests.functions.histogram import reference
 
 BYTES_A_PIXEL = {
@@ -33,6 +35,12 @@ BYTES_A_PIXEL = {
     "I;16L": 2,
     "F": 4,
 }
+
+
+def count(image: Image.Image, levels: int = 256, **options: object) -> Histogram:
+    """Count as `analyse` does: by Pillow, or by numpy where there are more than 8 bits."""
+    found = samples.of_image(image)
+    return counting.count(image, **options) if found is None else deep.count(found, levels=levels, **options)[0]
 
 
 @st.composite
@@ -95,7 +103,7 @@ def test_bins_span_the_whole_scale_and_not_the_images_own_range() -> None:
 def test_deep_counts_hold_every_value_of_16_bits() -> None:
     values = [0, 1, 255, 256, 65535, 65535]
     image = Image.frombytes("I;16", (3, 2), struct.pack("<6H", *values))
-    deep = count(image, deep=True)
+    deep = count(image, levels=65536)
     assert len(deep.luminance) == 65536
     assert {level: pixels for level, pixels in enumerate(deep.luminance) if pixels} == {
         0: 1,
@@ -112,14 +120,8 @@ def test_deep_counts_hold_every_value_of_16_bits() -> None:
 def test_deep_counts_in_every_byte_order(mode: str) -> None:
     form = {"I;16": "<4H", "I;16B": ">4H", "I": "=4i"}[mode]
     image = Image.frombytes(mode, (2, 2), struct.pack(form, 3, 3, 700, 65535))
-    deep = count(image, deep=True).luminance
+    deep = count(image, levels=65536).luminance
     assert (deep[3], deep[700], deep[65535], sum(deep)) == (2, 1, 1, 4)
-
-
-def test_deep_counts_of_eight_bits_are_refused() -> None:
-    with pytest.raises(NotCountable, match="mode RGB") as caught:
-        count(Image.new("RGB", (2, 2)), deep=True)
-    assert caught.value.option == "bins"
 
 
 def test_a_floating_point_image_spans_its_finite_values_and_leaves_nan_out() -> None:

@@ -16,7 +16,7 @@ from functions.kit.cloudevents.mailbox import Letters, described
 from tests.servers import FunctionServer
 
 NOW = datetime(2026, 2, 3, tzinfo=UTC)
-PROBLEM = {"status": 422, "detail": "the bytes begin like no image format"}
+PROBLEM = {"status": 422, "detail": "unrecognised image format"}
 
 
 def letter(key: str = "1", data: bytes = b"{}", **attributes: str) -> Event:
@@ -96,7 +96,7 @@ def test_served_letters_are_kept_shown_and_logged(server):
     assert len(server.get("/?limit=1").json()["letters"]) == 1
     assert '"letter"' in server.log()
     page = server.get("/dead-letters", headers={"Accept": "text/html"})
-    assert "the bytes begin like no image format" in page.text
+    assert "unrecognised image format" in page.text
 
 
 def test_what_is_no_event_is_refused(server):

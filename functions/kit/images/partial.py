@@ -1,0 +1,121 @@
+"""Pictures whose data end early: which rows were decoded.
+
+Pillow leaves the rows that it did not decode as they were. A second decode over another background tells them: rows
+that are equal in both were written by the decoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from functions.kit.images import jpeg, tiff
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageFile
+
+# Their decoders write whole rows into the image. Those of GIF, WebP, AVIF, HEIC, JPEG 2000 and ICO do not, or prepare
+# it themselves.
+FORMATS = {"JPEG", "PNG", "BMP", "TIFF", "PPM"}
+_EARLY = ("truncated", "not enough image data", "buffer is not large enough")
+_STRIP = 2**20
+
+
+class Extent(NamedTuple):
+    """The rows that were decoded, from `top` up to `bottom`; `known` is False where all were, in unknown detail."""
+
+    top: int
+    bottom: int
+    known: bool = True
+
+
+def load(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile], data: bytes, key: str) -> Extent | None:
+    """Decode an image. Where its data end early, its `info` gets the extent under `key`, which is returned too.
+
+    Args:
+        image: the image, its header read.
+        again: makes the same image anew.
+        data: the file.
+        key: name in `info`.
+
+    Raises:
+        OSError: the image is broken, or ends before any row that is known is whole.
+    """
+    try:
+        image.load()
+    except (OSError, ValueError) as error:
+        if not any(text in str(error) for text in _EARLY) and not (image.format == "TIFF" and _cut(data, image)):
+            raise
+        extent = _extent(image, again, data, error)
+        image.info[key] = extent
+        return extent
+    return None
+
+
+def _cut(data: bytes, image: ImageFile.ImageFile) -> bool:
+    """Whether strips or tiles of a TIFF lie beyond the end of the file; libtiff only calls it an error."""
+    found = tiff.page(data, image.tell())
+    return found is not None and tiff.rows_present(found) < image.height
+
+
+def _extent(
+    image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile], data: bytes, error: Exception
+) -> Extent:
+    if image.format in {"JPEG", "MPO"} and (jpeg.buffered(data) or jpeg.last_scan_whole(data)):
+        return _finished(image, again, data, error)
+    if image._im is None:  # noqa: SLF001 - `im` would raise
+        raise error
+    second = again()
+    from PIL import Image
+
+    white = Image.new(second.mode, second.size, _white(second))
+    second.im = white.im
+    try:
+        second.load()
+    except (OSError, ValueError):
+        pass
+    if second.size != image.size or second.mode != image.mode:
+        raise error
+    image.tile = second.tile = []
+    equal = _equal_rows(image, second)
+    height = image.height
+    count = sum(equal)
+    top = 0 if equal[0] else height - count
+    if not count or not all(equal[top : top + count]):
+        raise error
+    return Extent(top, top + count)
+
+
+def _white(image: Image.Image) -> float | tuple[int, ...]:
+    if image.mode.startswith("I;16"):
+        return 65535
+    bands = len(image.getbands())
+    return 255 if bands == 1 else (255,) * bands
+
+
+def _equal_rows(first: Image.Image, second: Image.Image) -> list[bool]:
+    rows = max(1, _STRIP // first.width)
+    equal: list[bool] = []
+    for top in range(0, first.height, rows):
+        box = (0, top, first.width, min(top + rows, first.height))
+        one, other = first.crop(box).tobytes(), second.crop(box).tobytes()
+        size = len(one) // (box[3] - top)
+        equal += [one[at : at + size] == other[at : at + size] for at in range(0, len(one), size)]
+    return equal
+
+
+def _finished(
+    image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile], data: bytes, error: Exception
+) -> Extent:
+    """A JPEG with the end marker that it lacks: without it decoders hold rows back, of several scans all of them."""
+    if not jpeg.scans_complete(data):
+        raise error
+    second = again()
+    if second.fp is not None:
+        second.fp.seek(0, 2)
+        second.fp.write(jpeg.END)
+        second.fp.seek(0)
+    second.load()
+    image.tile = []
+    image.im = second.im
+    return Extent(0, image.height, known=jpeg.last_scan_whole(data))
