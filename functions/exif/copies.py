@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from functions.exif.keeping import KEEP, REMOVE
+from functions.exif.edit.names import KEEP, REMOVE
 from functions.exif.media import SUFFIXES, ZIP
 from functions.kit.http.function import JSON, Call, EventRoute, Reply, Route
 from functions.kit.http.options import Option, flag, integer, names, parsed, text

@@ -14,10 +14,12 @@ from typing import Any
 from urllib.parse import quote
 
 from functions.exif.edit import set as setting
+from functions.exif.edit.errors import Broken, NotClean, Unsupported
 from functions.exif.edit.fields import Fields
+from functions.exif.edit.names import DEFAULT_KEEP
+from functions.exif.edit.strip import FORMATS, Stripped, strip
 from functions.exif.media import SUFFIXES, ZIP
 from functions.exif.scan import scan
-from functions.exif.strip import DEFAULT_KEEP, FORMATS, Broken, NotClean, Stripped, Unsupported, strip
 from functions.kit.http import problems
 from functions.kit.http.function import Call, Reply
 from functions.kit.http.problems import Problem

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Mapping
 from typing import Any
 
@@ -244,12 +245,12 @@ def capture_time(reading: Reading) -> dict[str, Any] | None:
 
 def _iso(match: re.Match[str], fraction: str, offset: str) -> str | None:
     year, month, day, hour, minute, second, own_fraction, own_offset = match.groups()
-    if not (1 <= int(month) <= 12 and 1 <= int(day) <= 31):
+    if not (int(year) and 1 <= int(month) <= 12 and 1 <= int(day) <= monthrange(int(year), int(month))[1]):
         return None
     text = f"{year}-{int(month):02d}-{int(day):02d}"
     if hour is None:
         return text
-    if int(hour) > 24 or int(minute) > 59:
+    if int(hour) > 23 or int(minute) > 59 or int(second or 0) > 59:
         return text
     text += f"T{int(hour):02d}:{int(minute):02d}:{int(second or 0):02d}"
     if fraction.isascii() and fraction.isdigit():

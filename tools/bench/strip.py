@@ -10,7 +10,7 @@ from PIL import Image
 from functions.exif.answer import examine
 from functions.exif.edit.fields import Fields
 from functions.exif.edit.set import write
-from functions.exif.strip import strip
+from functions.exif.edit.strip import strip
 from tests.functions.exif import made
 from tests.images import encoded
 from tools.bench.harness import Bench

@@ -120,10 +120,9 @@ def _presentable(headers: dict[str, str]) -> None:
 def write(data: bytes) -> None:
     """Set fields; what was written is read back, and writing again changes nothing but the copy's own bytes."""
     from functions.exif import answer
+    from functions.exif.edit.errors import Broken, Unsupported
     from functions.exif.edit.fields import Fields
     from functions.exif.edit.set import write as set_fields
-    from functions.exif.strip.edit import Unsupported
-    from functions.exif.strip.layout import Broken
 
     fields = Fields(
         artist="Fuzz",

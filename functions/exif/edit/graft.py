@@ -5,21 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from struct import pack, pack_into
 
+from functions.exif.edit.errors import Broken
+from functions.exif.edit.exifblock import Values
+from functions.exif.edit.layout import EXIF, GPS, MAX_ENTRIES, POINTERS, SIZES, Directory, Entry, Layout, Span, wipe
 from functions.exif.strip import tiff
-from functions.exif.strip.exifblock import Values
-from functions.exif.strip.layout import (
-    EXIF,
-    GPS,
-    MAX_ENTRIES,
-    POINTERS,
-    SIZES,
-    Broken,
-    Directory,
-    Entry,
-    Layout,
-    Span,
-    wipe,
-)
 
 # Bytes of one number of each TIFF type, for a change of byte order: rationals are two of four.
 UNITS = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}

@@ -10,13 +10,13 @@ from collections.abc import Collection
 from struct import unpack_from
 
 from functions.exif.blocks import Block, Scan
+from functions.exif.edit.errors import Broken
 from functions.exif.edit.fields import FRACTIONS_AND_OFFSETS, Fields
 from functions.exif.entries import COUNT, MAKER_NOTE, OFFSET, SIZE, TYPE, VALUE, Entry, Ifds
 from functions.exif.ifd import POINTERS, walk
 from functions.exif.reading import read
 from functions.exif.rows import Reading
 from functions.exif.scan import scan
-from functions.exif.strip.layout import Broken
 
 Named = dict[tuple[str, int], Entry]
 """Entries by directory and tag."""

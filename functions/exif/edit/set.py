@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from itertools import product
 from struct import pack, pack_into, unpack_from
 
+from functions.exif.edit.errors import Broken, Unsupported
 from functions.exif.edit.fields import FRACTIONS_AND_OFFSETS, Fields, block
 from functions.exif.edit.graft import graft
+from functions.exif.edit.layout import Layout
 from functions.exif.edit.readback import confirm
 from functions.exif.reading import read as read_metadata
 from functions.exif.rows import Reading
 from functions.exif.scan import scan
 from functions.exif.strip import tiff, webp
-from functions.exif.strip.edit import Unsupported
-from functions.exif.strip.layout import Broken, Layout
 from functions.exif.strip.segments import EXIF_IDENTIFIER, MPF_HEADER, Segment, read
 
 FORMATS = ("JPEG", "MPO", "WebP", "TIFF")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from functions.exif.strip.edit import Edit
-from functions.exif.strip.layout import Broken
+from functions.exif.edit.decide import Edit
+from functions.exif.edit.errors import Broken
 
 EXTENSION, IMAGE, TRAILER = 0x21, 0x2C, 0x3B
 PLAIN_TEXT, COMMENT, APPLICATION = 0x01, 0xFE, 0xFF

@@ -9,9 +9,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from itertools import pairwise
 
-from functions.exif.strip.edit import Edit
+from functions.exif.edit.decide import Edit
+from functions.exif.edit.errors import Broken
+from functions.exif.edit.layout import Span, merged, outside
 from functions.exif.strip.items import Box, Item, boxes, located
-from functions.exif.strip.layout import Broken, Span, merged, outside
 
 EMPTY = b"II*\0\x08\0\0\0\0\0\0\0\0\0"
 EMPTY_XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'

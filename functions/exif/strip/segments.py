@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from struct import pack, unpack_from
 from typing import NamedTuple
 
-from functions.exif.strip.layout import Broken
+from functions.exif.edit.errors import Broken
 
 SOI, EOI, SOS, COM = 0xD8, 0xD9, 0xDA, 0xFE
 STANDALONE = frozenset((0x01, *range(0xD0, 0xD9)))

@@ -6,17 +6,20 @@ the file does not state the size of its strips, only the dropped values become z
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 
-from functions.exif.strip.edit import Edit, Unsupported
-from functions.exif.strip.exifblock import GEO_TAGS, wanted, without_location
-from functions.exif.strip.layout import (
+from functions.exif.edit import embedded
+from functions.exif.edit.decide import Edit
+from functions.exif.edit.errors import Broken, Unsupported
+from functions.exif.edit.exifblock import GEO_TAGS, wanted, without_location
+from functions.exif.edit.icc import is_whole
+from functions.exif.edit.layout import (
     EXIF,
     GLOBAL,
     GPS,
     INTEROP,
     SUB_IFDS,
-    Broken,
     Directory,
     Entry,
     Layout,
@@ -26,7 +29,6 @@ from functions.exif.strip.layout import (
     outside,
     wipe,
 )
-from functions.exif.strip.profile import is_whole
 
 # What a reader needs for the pixels and their colours (TIFF 6.0, its technical notes, and libtiff's own tags).
 PICTURE = frozenset(
@@ -56,6 +58,13 @@ WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, ROWS, PLANAR = (
     0x116,
     0x11C,
 )
+# Compressions whose strips are files or streams with metadata of their own: JPEG, JPEG 2000, WebP, JPEG XL.
+STREAMS = frozenset((6, 7, 33003, 33004, 33005, 34712, 34892, 34925, 50001, 50002, 52546))
+JPEG_TABLES = 0x015B
+# Tags of raw files: Kodak, TIFF/EP, Leaf, Sony, Samsung, Hasselblad, DNG's versions, Canon's slices.
+RAW_TAGS = (0x8290, 0xFE00, 0x9216, 0x8606, 0x7200, 0xA010, 0xC612, 0xC613, 0xC634, 0xC640, 0x828D, 0x828E, 0xC51B)
+# What follows the header of Canon's and Phase One's.
+RAW_HEADERS = (b"CR", b"IIII", b"MMMM")
 OLD_TABLES = (0x0207, 0x0208, 0x0209)
 
 
@@ -108,7 +117,23 @@ def clean(data: bytes, edit: Edit) -> bytes:
         profile = edit.icc(layout.raw(entry), "ICC profile")
         if profile is not None and entry.start >= 0:
             out[entry.start : entry.start + entry.size] = profile
+    _compressed(layout, out, [directory for directory in layout.walk() if plan[id(directory)]], edit)
     return _finish(out, kept, gone, sized, edit)
+
+
+def _compressed(layout: Layout, out: bytearray, directories: Iterable[Directory], edit: Edit) -> None:
+    """Overwrite the metadata inside compressed strips, tiles, thumbnails and tables."""
+    seen: set[Span] = set()
+    for directory in directories:
+        if directory.kind != "image":
+            continue
+        compression = (layout.integers(directory.find(COMPRESSION)) or [1])[0]
+        spans = pixels(layout, directory)[0] if compression in STREAMS or directory.find(0x0201) else []
+        tables = directory.find(JPEG_TABLES)
+        for span in [*spans, *([tables.span] if tables is not None else [])]:
+            if span not in seen:
+                seen.add(span)
+                embedded.clear(out, span, edit)
 
 
 def _finish(out: bytearray, kept: list[Span], gone: list[Span], sized: bool, edit: Edit) -> bytes:
@@ -134,7 +159,7 @@ def refuse_raw(layout: Layout) -> None:
     if not layout.images:
         return
     first = layout.images[0]
-    if layout.data[8:10] == b"CR" or first.find(0xC612) or first.find(0xC640):
+    if bytes(layout.data[8:12]).startswith(RAW_HEADERS) or any(first.find(tag) for tag in RAW_TAGS):
         raise Unsupported("a camera's raw file cannot be developed without its maker notes")
     for directory in layout.walk():
         if directory.kind == "image":
@@ -149,7 +174,9 @@ def _without_location(data: bytes, edit: Edit) -> bytes:
     if fields:
         edit.gone("gps", "TIFF", fields, f"{fields} fields of the location")
     out = bytearray(result)
-    for directory in Layout(result).walk():
+    layout = Layout(result)
+    _compressed(layout, out, layout.walk(), edit)
+    for directory in layout.walk():
         for entry in directory.entries:
             if entry.start < 0 or entry.tag not in (XMP, IPTC, RESOURCES):
                 continue

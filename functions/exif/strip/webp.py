@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from struct import pack, unpack_from
 
-from functions.exif.strip.edit import Edit
-from functions.exif.strip.layout import Broken
+from functions.exif.edit.decide import Edit
+from functions.exif.edit.errors import Broken
 
 PICTURE = frozenset((b"VP8 ", b"VP8L", b"ALPH", b"ANIM"))
 ICC_FLAG, EXIF_FLAG, XMP_FLAG = 0x20, 0x08, 0x04

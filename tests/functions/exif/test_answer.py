@@ -73,6 +73,22 @@ def test_the_capture_time_is_resolved_from_original_fraction_and_offset():
     }
 
 
+@pytest.mark.parametrize(
+    ("date", "iso"),
+    [
+        ("2024:02:29 24:00:00", "2024-02-29"),
+        ("2024:05:03 14:12:75", "2024-05-03"),
+        ("2023:02:29 10:00:00", None),
+        ("2024:04:31 10:00:00", None),
+        ("0000:01:01 10:00:00", None),
+        ("2024:00:03 14:12:31", None),
+    ],
+)
+def test_an_impossible_date_is_no_capture_time(date, iso):
+    found = answer(jpeg_of(tiff([ascii_field(0x132, date)]))).get("capture_time")
+    assert (found and found["iso"]) == iso
+
+
 def test_the_place_is_decimal_and_in_words_and_a_link():
     place = answer(camera_file(EXPOSED, PLACE))["location"]
     assert (place["latitude"], place["longitude"], place["altitude"]) == (-33.85983333, 151.21111111, -12.5)

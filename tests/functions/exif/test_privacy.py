@@ -8,8 +8,8 @@ from PIL import PngImagePlugin
 
 from functions.exif import privacy
 from functions.exif.answer import document, examine
+from functions.exif.edit.strip import strip
 from functions.exif.privacy import GRADES, RULES, SUBJECTS, report
-from functions.exif.strip import strip
 from tests.functions.exif import made
 from tests.images import encoded, gradient
 

@@ -13,9 +13,9 @@ import functions_framework
 import pytest
 
 import functions.exif.main
+from functions.exif.edit.errors import Broken
 from functions.exif.edit.fields import Fields
 from functions.exif.edit.set import write
-from functions.exif.strip import Broken
 from tests.functions.exif.tiffs import Field, ascii_field, directory, long, rational, short, tiff
 from tests.images import encoded, gradient
 

@@ -7,7 +7,7 @@ DOCTYPE is not read at all.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 TIFF = "http://ns.adobe.com/tiff/1.0/"
@@ -40,8 +40,23 @@ PLACES = {
     (IPTC_EXT, "LocationShown"),
     (IPTC_EXT, "LocationCreated"),
 }
-# Drones and phones have namespaces of their own for the same.
-PLACE_NAME = re.compile(r"gps|latitude|longt?itude|absolutealtitude|relativealtitude|geotag", re.IGNORECASE)
+# Cell towers (Sony Ericsson), Darwin Core's places, and the World Wide Web Consortium's positions.
+PLACE_NAMESPACES = ("http://developer.sonyericsson.com/cell/1.0/", "http://www.w3.org/2003/01/geo/wgs84_pos#")
+# Drones, phones and photo managers have names of their own for the same.
+PLACE_NAME = re.compile(
+    r".*(gps|latitude|longt?itude|absolutealtitude|relativealtitude|geotag|geolocation).*|"
+    r"(sub)?-?location(name|id|created|shown)?|city|country(code|name)?|provincestate|province|worldregion|locality|"
+    r"placename|shotlocation|coverage|(pose)?heading(degrees)?|county|municipality|islandgroup|verbatimlocality|"
+    r"cell(id|tower|towerid|r)|lac|mcc|mnc|mobile(country|network)code|locationareacode",
+    re.IGNORECASE,
+)
+# A motion photo: Google's and Xiaomi's properties, and the list of what follows the picture.
+VIDEO_NAMESPACES = (
+    "http://ns.google.com/photos/1.0/camera/",
+    "http://ns.google.com/photos/1.0/container/",
+    "http://ns.xiaomi.com/photos/1.0/camera/",
+)
+VIDEO_NAMES = ("MotionPhoto", "MicroVideo", "Directory")
 ATTRIBUTE = re.compile(rb"""\s([^\s=<>"']+)\s*=\s*("[^"]*"|'[^']*')""")
 MAX_PACKET = 8 * 2**20
 MAX_DEPTH = 64
@@ -52,8 +67,12 @@ class _Unreadable(ValueError):
 
 
 def is_place(namespace: str, name: str) -> bool:
-    """Whether a property says where."""
-    return (namespace, name) in PLACES or bool(PLACE_NAME.search(name))
+    """Whether a property states a location."""
+    return namespace in PLACE_NAMESPACES or (namespace, name) in PLACES or bool(PLACE_NAME.fullmatch(name))
+
+
+def _is_place_or_video(namespace: str, name: str) -> bool:
+    return is_place(namespace, name) or (namespace in VIDEO_NAMESPACES and name.startswith(VIDEO_NAMES))
 
 
 def minimal(packet: bytes, keep: Collection[str]) -> bytes | None:
@@ -96,13 +115,18 @@ def _property(tag: str, form: str, texts: list[str]) -> str:
     return f"<{tag}><rdf:{form}>{items}</rdf:{form}></{tag}>"
 
 
-def without_location(packet: bytes) -> tuple[bytes | None, list[str]]:
-    """The packet with each property that says where overwritten by spaces; the same length.
+def without_location(packet: bytes, *, video: bool = False) -> tuple[bytes | None, list[str]]:
+    """Overwrite each property that states a location by spaces; the packet keeps its length.
+
+    Args:
+        packet: of XMP.
+        video: also the properties that announce a video beside the picture.
 
     Returns:
         The packet and the names of what is gone; None for the packet where it cannot be read and so not be trusted.
     """
-    reader = _Reader(packet, None)
+    is_gone = _is_place_or_video if video else is_place
+    reader = _Reader(packet, None, is_gone)
     try:
         reader.read()
     except _Unreadable:
@@ -112,7 +136,7 @@ def without_location(packet: bytes) -> tuple[bytes | None, list[str]]:
     out = bytearray(packet)
     for start, end in reader.spans:
         out[start:end] = b" " * (end - start)
-    again = _Reader(bytes(out), None)
+    again = _Reader(bytes(out), None, is_gone)
     try:
         again.read()
     except _Unreadable:
@@ -123,7 +147,13 @@ def without_location(packet: bytes) -> tuple[bytes | None, list[str]]:
 class _Reader:
     """One pass over a packet: kept values when asked for them, spans of the location otherwise."""
 
-    def __init__(self, packet: bytes, values: dict[tuple[str, str], list[str]] | None) -> None:
+    def __init__(
+        self,
+        packet: bytes,
+        values: dict[tuple[str, str], list[str]] | None,
+        is_gone: Callable[[str, str], bool] = is_place,
+    ) -> None:
+        self.is_gone = is_gone
         self.packet = packet
         self.values = values
         self.spans: list[tuple[int, int]] = []
@@ -164,7 +194,7 @@ class _Reader:
         if len(self._stack) > MAX_DEPTH:
             raise _Unreadable
         if self.values is None:
-            if self._place is None and is_place(*key):
+            if self._place is None and self.is_gone(*key):
                 self._place = (len(self._stack), index)
                 self.names.append(key[1])
             elif self._place is None:
@@ -182,7 +212,7 @@ class _Reader:
 
     def _attributes(self, index: int, attributes: list[str]) -> None:
         names = [_split(name) for name in attributes[::2]]
-        if not any(is_place(*name) for name in names):
+        if not any(self.is_gone(*name) for name in names):
             return
         begin = self._base + index
         raw = self.packet[begin : _end_of_tag(self.packet, begin)]
@@ -191,7 +221,7 @@ class _Reader:
         if len(found) != len(names):
             raise _Unreadable
         for match, name in zip(found, names, strict=True):
-            if is_place(*name):
+            if self.is_gone(*name):
                 self.spans.append((begin + match.start(), begin + match.end()))
                 self.names.append(name[1])
 

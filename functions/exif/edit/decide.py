@@ -6,13 +6,14 @@ only what `remove` names goes and all else stays as it is.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from functions.exif.keeping import DEFAULT_KEEP
-from functions.exif.strip import iim, profile, xmp
-from functions.exif.strip.exifblock import minimal, without_location
-from functions.exif.strip.layout import Broken
+from functions.exif.edit import icc, iim, xmp
+from functions.exif.edit.errors import Broken
+from functions.exif.edit.exifblock import minimal, without_location
+from functions.exif.edit.names import DEFAULT_KEEP
 
 # Text of a PNG that states what a name of `keep` asks for (PNG 3, 11.3.3.2, and what ImageMagick writes).
 TEXT_KEYWORDS = {
@@ -23,11 +24,10 @@ TEXT_KEYWORDS = {
     "creation time": "date",
 }
 # Keywords under which ImageMagick copies Exif into text.
-LOCATION_KEYWORD = ("exif:gps", "gps")
-
-
-class Unsupported(ValueError):
-    """A format that cannot be cleaned without harm; the text says why."""
+LOCATION_KEYWORD = re.compile(
+    r".*(gps|latitude|longitude|geolocation|geotag).*|(sub)?location|city|country", re.IGNORECASE
+)
+LOST_PROFILE = "a colour profile that cannot be read is not in the copy: colours may change"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,7 @@ class Edit:
     removed: list[Removed] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     has_exif: bool = False
+    dropped_video: bool = False
 
     def gone(self, kind: str, where: str, size: int, detail: str) -> None:
         """Record something that is removed."""
@@ -99,13 +100,12 @@ class Edit:
     def xmp(self, packet: bytes, where: str, extended: bool = False) -> bytes | None:
         """An XMP packet: what replaces it, never longer, or None."""
         if self.location_only:
-            result, names = xmp.without_location(packet)
+            result, names = xmp.without_location(packet, video=self.dropped_video)
             if result is None:
                 self.gone("xmp", where, len(packet), "XMP that cannot be searched for a location, so all of it")
+                self.warn("XMP that cannot be searched for a location is not in the copy")
             elif names:
                 self.gone("gps", where, len(names), "XMP " + ", ".join(sorted(set(names))[:8]))
-                # The parts of extended XMP are signed by a digest: changed, they are void.
-                return None if extended else result
             return result
         kept = None if extended else xmp.minimal(packet, self.keep)
         if kept is not None and len(kept) > len(packet):
@@ -151,19 +151,21 @@ class Edit:
         """A colour profile: what replaces it, of the same length, or None."""
         if self.location_only:
             return data
-        if "icc" not in self.keep or not profile.is_whole(data):
+        if "icc" not in self.keep or not icc.is_whole(data):
             self.gone("icc", where, len(data), "colour profile" if "icc" not in self.keep else "broken colour profile")
+            if "icc" in self.keep:
+                self.warn(LOST_PROFILE)
             return None
-        result = profile.anonymous(data, self.secrets)
+        result = icc.anonymous(data, self.secrets)
         if result != data:
-            self.gone("icc", where, 0, "names in the text of the colour profile")
+            self.gone("icc", where, 0, "what identifies a display or a person in the colour profile")
         return result
 
     def text(self, keyword: str, text: bytes, where: str) -> bool:
         """Whether a named text stays."""
         name = keyword.strip().lower()
         if self.location_only:
-            if name.startswith(LOCATION_KEYWORD):
+            if LOCATION_KEYWORD.fullmatch(name):
                 self.gone("gps", where, len(text), f"text {keyword[:40]!r}")
                 return False
             return True

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from PIL import Image, ImageOps
 
-from functions.exif.strip import Broken, Stripped, Unsupported, strip
+from functions.exif.edit.errors import Broken, Unsupported
+from functions.exif.edit.strip import Stripped, strip
 
 # What describes the file and the picture's encoding, and so is in every file.
 FILE_GROUPS = {"ExifTool", "System", "File", "Composite", "PNG", "PNG-pHYs", "JFIF", "Adobe", "RIFF", "GIF", "Meta"}

@@ -6,22 +6,28 @@ is decided about once more, and texts that identified somebody in the source are
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from struct import unpack_from
 
 from functions.exif.blocks import Block
+from functions.exif.edit import icc
+from functions.exif.edit.decide import Edit
+from functions.exif.edit.errors import NotClean
+from functions.exif.edit.exifblock import GEO_TAGS, KEPT_TAGS, wanted
 from functions.exif.entries import ASCII, UTF8
 from functions.exif.ifd import walk
 from functions.exif.scan import scan
-from functions.exif.strip.edit import Edit
-from functions.exif.strip.exifblock import GEO_TAGS, KEPT_TAGS, wanted
 from functions.exif.strip.tiff import PICTURE, PROFILE
+from functions.kit import containers
+from functions.kit.containers import Kind
 
 # What identifies a person, a device or a moment, by the name of `keep` that lets it stay; "" for none.
 IDENTIFYING: dict[int, str] = {
     **{tag: name for name, groups in KEPT_TAGS.items() for tags in groups.values() for tag in tags},
     **dict.fromkeys((0x013C, 0xA420, 0xA430, 0xA431, 0xA435, 0xC614, 0xC62F, 0x9286), ""),
 }
+# The type of an auxiliary image (ISO 23008-12, 6.5.8), such as urn:com:samsung:image:2022:gainmap.
+AUXILIARY = re.compile(rb"auxC\0{4}urn:[A-Za-z0-9:._-]{1,120}\0")
 MIN_TEXT = 5  # shorter ones stand in compressed pixels by chance
 MAX_TEXT = 400
 # Names that containers themselves write.
@@ -31,10 +37,6 @@ STRUCTURE = (
 POINTERS = frozenset((0x014A, 0x0190, 0x8769, 0xA005))
 KINDS = {"IFD": "image", "Sub": "image", "Exi": "exif", "GPS": "gps", "Int": "interop", "Glo": "image"}
 TIFF_FILE = "TIFF"
-
-
-class NotClean(ValueError):
-    """Something that was to be removed is still in the result."""
 
 
 def secrets(data: bytes, keep: Iterable[str], location_only: bool) -> tuple[bytes, ...]:
@@ -81,12 +83,19 @@ def check(result: bytes, edit: Edit, looked_for: Iterable[bytes]) -> None:
         raise NotClean("the copy cannot be read again")
     for block in found.blocks:
         _block(block, edit)
+    named = _structure(result)
     for text in looked_for:
-        if text in result and result.count(text) > sum(_stated(block, text) for block in found.blocks):
+        if text in result and result.count(text) > named.count(text) + sum(_stated(b, text) for b in found.blocks):
             raise NotClean("a text that identifies its maker is still in the copy")
-    if found.format == "MPO":
-        for picture in _further(result):
-            check(picture, edit, ())
+    for picture in _further(result):
+        check(picture, edit, ())
+
+
+def _structure(result: bytes) -> bytes:
+    """Names of types of auxiliary images in a HEIC or AVIF, in which their makers' names stand."""
+    if result[4:8] != b"ftyp":
+        return b""
+    return b"\n".join(match[0] for match in AUXILIARY.finditer(result))
 
 
 def _block(block: Block, edit: Edit) -> None:
@@ -106,8 +115,9 @@ def _block(block: Block, edit: Edit) -> None:
             again.xmp(packet, block.where)
     elif block.kind == "iptc":
         again.iptc(block.data, block.where)
-    elif block.kind == "icc" and not edit.location_only and "icc" not in edit.keep:
-        raise NotClean(f"a colour profile is still in {block.where}")
+    elif block.kind == "icc" and not edit.location_only:
+        if "icc" not in edit.keep or icc.anonymous(block.data, ()) != block.data:
+            raise NotClean(f"a colour profile is still in {block.where}, or names a display")
     elif block.kind == "text":
         again.text(block.name, block.data, block.where)
     elif block.kind in ("comment", "app", "jfxx", "jumbf") and not edit.location_only:
@@ -144,14 +154,7 @@ def _stated(block: Block, text: bytes) -> int:
 
 
 def _further(result: bytes) -> list[bytes]:
-    """The pictures after the first, by the index that `mpo` writes."""
-    base = result.find(b"MPF\0") + 4
-    order = "<" if result[base : base + 2] == b"II" else ">"
-    first = base + unpack_from(order + "I", result, base + 4)[0]
-    (count,) = unpack_from(order + "H", result, first)
-    for at in range(first + 2, first + 2 + 12 * count, 12):
-        tag, _, size, place = unpack_from(order + "HHII", result, at)
-        if tag == 0xB002:
-            entries = [unpack_from(order + "III", result, base + place + 16 * n) for n in range(size // 16)]
-            return [result[base + offset : base + offset + length] for _, length, offset in entries if offset]
-    return []
+    """The whole pictures that follow the first."""
+    document = containers.read(result)
+    found = document.parts if document is not None else []
+    return [result[part.start : part.end] for part in found if part.kind is Kind.PICTURE]

@@ -6,11 +6,13 @@ import struct
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from functions.exif.keeping import DEFAULT_KEEP
-from functions.exif.strip import gif, isobmff, items, jpeg, png, tiff, webp
-from functions.exif.strip.edit import Edit, Removed, Unsupported
-from functions.exif.strip.layout import Broken
-from functions.exif.strip.verify import check, secrets
+from functions.exif.edit import parts
+from functions.exif.edit.decide import Edit, Removed
+from functions.exif.edit.errors import Broken, Unsupported
+from functions.exif.edit.names import DEFAULT_KEEP
+from functions.exif.edit.verify import check, secrets
+from functions.exif.strip import gif, isobmff, items, tiff
+from functions.kit import containers
 
 FORMATS = ("JPEG", "MPO", "PNG", "WebP", "TIFF", "BigTIFF", "HEIC", "AVIF", "GIF")
 """What can be cleaned."""
@@ -57,6 +59,7 @@ def strip(data: bytes, keep: Collection[str] = DEFAULT_KEEP, remove: Collection[
     return Stripped(result, tuple(edit.removed), tuple(edit.warnings), media_type)
 
 
+MEDIA_TYPES = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 Cleaner = Callable[[bytes, Edit], bytes]
 
 
@@ -67,12 +70,9 @@ def container(data: bytes) -> tuple[Cleaner, str]:
         Unsupported: none does.
     """
     head = data[:16]
-    if head.startswith(b"\xff\xd8\xff"):
-        return jpeg.clean, "image/jpeg"
-    if head.startswith(png.SIGNATURE):
-        return png.clean, "image/png"
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return webp.clean, "image/webp"
+    document = containers.read(data)
+    if document is not None and document.format != "EXV":
+        return lambda _, edit: parts.clean(document, edit), MEDIA_TYPES[document.reader]
     if head[:6] in (b"GIF87a", b"GIF89a"):
         return gif.clean, "image/gif"
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from struct import pack, unpack_from
 
+from functions.exif.edit.errors import Broken
+
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8, 129: 1}
 """Bytes of one value of each TIFF type; 129 is the UTF-8 of Exif 3.0."""
 
@@ -25,10 +27,6 @@ MAX_VALUES = 1_000_000
 POINTER_TYPES = frozenset((3, 4, 9, 13, 16, 18))
 
 Span = tuple[int, int]
-
-
-class Broken(ValueError):
-    """A structure that cannot be edited without guessing."""
 
 
 @dataclass(frozen=True, slots=True)

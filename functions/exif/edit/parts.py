@@ -1,0 +1,357 @@
+"""A clean copy of a file that is read as parts: the policy decides about each, the container writes them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from collections.abc import Callable
+from struct import pack
+
+from functions.exif.edit import icc, makers, video
+from functions.exif.edit.decide import LOST_PROFILE, Edit
+from functions.exif.edit.errors import Broken
+from functions.exif.edit.exifblock import without_location
+from functions.exif.edit.policy import RULES, Action
+from functions.kit.containers import ContainerError, Document, Kind, Part, read, write
+from functions.kit.containers import jpeg as jpegs
+from functions.kit.containers.packing import Packing
+
+Content = bytes | None
+MARKS = re.compile(rb"GPS|latitude|longitude|geo:|\blocation\b", re.IGNORECASE)
+TIFF_HEADER = re.compile(rb"II\*\0|MM\0\*")
+# The XMP extension's header: identifier, digest of the packet, its length, place of this piece.
+GUID = slice(len(jpegs.XMP_EXTENSION), len(jpegs.XMP_EXTENSION) + 32)
+FLIR = "FLIR"
+FLIR_HEAD = 8
+
+
+def clean(document: Document, edit: Edit) -> bytes:
+    """The file without what `edit` removes.
+
+    Raises:
+        Broken: its structure cannot be followed to a picture, or holds an essential part of unknown meaning.
+    """
+    if document.broken:
+        raise Broken(document.broken)
+    try:
+        return _Cleaner(document, edit).run()
+    except ContainerError as error:
+        raise Broken(str(error)) from None
+
+
+class _Cleaner:
+    def __init__(self, document: Document, edit: Edit) -> None:
+        self.document, self.edit = document, edit
+        self.changes: dict[Part, Content] = {}
+        self.done: set[int] = set()  # starts of parts that are decided about
+        self.renamed: dict[bytes, bytes] = {}  # digests of extended XMP
+        self.spans = makers.samsung(bytes(document.source.data)) if edit.location_only else None
+        edit.has_exif = False
+        self.handlers: dict[Kind, Callable[[Part, bytes], Content]] = {
+            Kind.EXIF: self._exif,
+            Kind.XMP: self._xmp,
+            Kind.IPTC: self._iptc,
+            Kind.ICC: self._icc,
+            Kind.PHOTOSHOP: lambda part, data: edit.resources(data, part.label),
+            Kind.TEXT: lambda part, data: data if edit.text(part.name, data, part.label) else None,
+            Kind.JFIF: self._jfif,
+            Kind.ADOBE: self._adobe,
+            Kind.MPF: lambda _, data: data,
+            Kind.PICTURE: self._picture,
+            Kind.VIDEO: self._video,
+            Kind.TRAILER: self._trailer,
+        }
+
+    def run(self) -> bytes:
+        """Decide about all parts, the pictures and videos before the XMP that lists them, and write the rest."""
+        order = sorted(self.document.parts, key=lambda part: part.kind is Kind.XMP)
+        if self.edit.location_only:
+            self._extended()
+            self._flir()
+        for part in order:
+            if part.lead < 0 and part.start not in self.done:
+                self._decide(part)
+        result = write(self.document, self.changes)
+        return self._indexed(result)
+
+    def _decide(self, part: Part) -> None:
+        rule = RULES[part.kind]
+        action = rule.located if self.edit.location_only else rule.strip
+        if action is Action.REFUSE:
+            raise Broken(f"{part.label} is an element of unknown meaning that no reader may ignore")
+        if action is Action.DROP and part.kind is Kind.TIME and "date" in self.edit.keep:
+            return
+        if action is Action.DROP:
+            self._drop(part, rule.reported)
+        elif action is Action.SEARCH:
+            self._search(part)
+        elif action is Action.EDIT:
+            self._edit(part, rule.reported)
+
+    def _where(self, part: Part) -> str:
+        profile = part.packing in (Packing.HEX, Packing.ZLIB_HEX)
+        return f"{part.label} {part.name.rpartition(' ')[2].lower()}" if profile else part.label
+
+    def _drop(self, part: Part, reported: str, detail: str = "") -> None:
+        if reported and part.kind is not Kind.PADDING:
+            label = part.label or "between the parts"
+            self.edit.gone(reported, label, part.end - part.start, detail or _detail(part, reported))
+        self.changes[part] = None
+
+    def _edit(self, part: Part, reported: str) -> None:
+        content = self.document.content(part)
+        if content is None:
+            self._drop(part, reported, f"{reported} that cannot be read")
+            if part.kind is Kind.ICC and "icc" in self.edit.keep:
+                self.edit.warn(LOST_PROFILE)
+            return
+        new = self.handlers[part.kind](part, content)
+        named = part.key == b"iCCP" and not self.edit.location_only and not icc.is_common_name(part.name)
+        if new is not None and named:
+            self.edit.gone("icc", part.label, len(part.name), "name of the colour profile")
+            # Written with its header, in which the name stands.
+            part = part._replace(body=part.start + 8, packing=Packing.PLAIN)
+            new = icc.NEUTRAL_NAME + b"\0\0" + zlib.compress(new, 9)
+        if new is None or new != content:
+            self.changes[part] = new
+
+    def _exif(self, part: Part, data: bytes) -> Content:
+        """Exif, in a raw profile of a PNG with JPEG's header before it; there, such a profile may also hold XMP."""
+        head = data[:6] if data.startswith(b"Exif\0\0") else b""
+        if part.packing and not head and b"<" in data[:256] and not TIFF_HEADER.match(data):
+            return self._xmp(part, data)
+        result = self.edit.exif(data[len(head) :], self._where(part))
+        return None if result is None else head + result
+
+    def _xmp(self, part: Part, packet: bytes) -> Content:
+        start = max(packet.find(b"<"), 0)
+        result = self.edit.xmp(packet[start:], self._where(part), extended=part.name == "extended")
+        if result is None:
+            return None
+        result = packet[:start] + result
+        for old, new in self.renamed.items():
+            result = result.replace(old, new)
+        return result
+
+    def _iptc(self, part: Part, data: bytes) -> Content:
+        decide = self.edit.resources if data.startswith(b"8BIM") else self.edit.iptc
+        return decide(data, self._where(part))
+
+    def _icc(self, part: Part, profile: bytes) -> Content:
+        return self.edit.icc(profile, self._where(part))
+
+    def _jfif(self, part: Part, body: bytes) -> Content:
+        """Version, unit and density stay; the thumbnail goes."""
+        if len(body) > 9 or body[7:9] != b"\0\0"[: len(body[7:9])]:
+            self.edit.gone("thumbnail", part.label, len(body) - 9, "thumbnail of JFIF")
+            return body[:7] + b"\0\0"
+        return body
+
+    def _adobe(self, part: Part, body: bytes) -> Content:
+        """The colour transform is stated in seven bytes; more would be a hiding place."""
+        if len(body) > 7:
+            self.edit.gone("app", part.label, len(body) - 7, "bytes after the colour transform")
+        return body[:7]
+
+    # Further pictures, videos, trailers.
+
+    def _picture(self, part: Part, data: bytes) -> Content:
+        edit = self.edit
+        if not edit.location_only and not (self._listed(part) and part.name in ("", *edit.keep)):
+            edit.gone("trailer", part.label, len(data), "further picture (preview, gain map or depth)")
+            edit.warn("further pictures (previews, gain or depth maps) are not in the copy")
+            return None
+        seen, edit.has_exif = edit.has_exif, False
+        try:
+            result = clean(_read(data), edit)
+        except Broken:
+            edit.gone("trailer", part.label, len(data), "further picture that cannot be followed")
+            edit.warn("a further picture that cannot be followed is not in the copy")
+            return None
+        edit.has_exif = seen
+        # Its length stands in XMP as well.
+        return result.ljust(len(data), b"\0") if edit.location_only else result
+
+    def _listed(self, part: Part) -> bool:
+        """Whether the index of pictures lists a picture: what else follows the image is no frame of it."""
+        model = self.document.model
+        base = model.mpf.body if model.mpf is not None else 0
+        return any(entry.offset and base + entry.offset == part.start for entry in model.entries)
+
+    def _video(self, part: Part, data: bytes) -> Content:
+        data = self._blanked(part, data)
+        found = video.without_location(data)
+        rest = data[found.end :]
+        if found.data is None:
+            self.edit.gone("trailer", part.label, len(data), "video that cannot be searched for a location")
+            self.edit.warn("a video that cannot be searched for a location is not in the copy")
+            self.edit.dropped_video = True
+            return self._rest(part, rest) if self.spans is not None else None
+        result = found.data[: found.end]
+        if result != data[: found.end]:
+            self.edit.gone("gps", part.label, found.end, "location of the video")
+        return result + self._rest(part, rest)
+
+    def _trailer(self, part: Part, data: bytes) -> Content:
+        return self._rest(part, self._blanked(part, data)) or None
+
+    def _rest(self, part: Part, data: bytes) -> bytes:
+        """Bytes of no known kind: those of a Samsung trailer stay, others go."""
+        if self.spans is not None or not data.strip(b"\0\xff"):
+            return data
+        self.edit.gone("trailer", part.label, len(data), "bytes of unknown meaning after the picture")
+        self.edit.warn("bytes of unknown meaning after the picture are not in the copy")
+        return b""
+
+    def _blanked(self, part: Part, data: bytes) -> bytes:
+        """A part with the location records of a Samsung trailer overwritten by zeros."""
+        out = bytearray(data)
+        for start, end in self.spans or ():
+            low, high = max(start, part.start), min(end, part.end)
+            if low < high and data[low - part.start : high - part.start].strip(b"\0"):
+                out[low - part.start : high - part.start] = bytes(high - low)
+                self.edit.gone("gps", part.label, high - low, "location record of a Samsung trailer")
+        return bytes(out)
+
+    # Only the location goes.
+
+    def _search(self, part: Part) -> None:
+        """A part whose content is not read: it goes where it may state a location."""
+        body = self.document.raw(part)
+        header = TIFF_HEADER.search(body[:64])
+        if header is not None:
+            try:
+                block, fields = without_location(body[header.start() :])
+            except Broken:
+                fields = 0
+            if fields:
+                self.edit.gone("gps", part.label, fields, f"{fields} fields of the location in data of a maker")
+                self.changes[part] = body[: header.start()] + block
+                return
+        if MARKS.search(body):
+            detail = f"{_detail(part, 'app')}, which may state a location"
+            self._drop(part, "gps", detail)
+            if part.kind is Kind.JUMBF:
+                self.edit.warn("content credentials (C2PA) that may state a location are not in the copy")
+
+    def _extended(self) -> None:
+        """Extended XMP keeps its length; the main packet names it by a digest, which changes with it."""
+        for part in self.document.parts:
+            if part.name == "extended" and part.kind is Kind.XMP and part.lead < 0:
+                self._extension(self.document.members(part), part.start)
+
+    def _extension(self, members: list[Part], lead: int) -> None:
+        document, edit = self.document, self.edit
+        packet = b"".join(map(document.raw, members))
+        result = edit.xmp(packet, members[0].label)
+        if result == packet:
+            return
+        document.groups.pop(lead, None)
+        if result is None:
+            self.changes.update(dict.fromkeys(members))
+            self.done.update(part.start for part in members)
+            return
+        at = 0
+        digest = hashlib.md5(result, usedforsecurity=False).hexdigest().upper().encode()
+        for part in members:
+            size = part.stop - part.body
+            head = bytearray(document.source.read(part.start + 4, part.body))
+            self.renamed[bytes(head[GUID])] = digest
+            head[GUID] = digest
+            # Written with its header, in which the digest stands.
+            self.changes[part._replace(body=part.start + 4)] = bytes(head) + result[at : at + size]
+            self.done.add(part.start)
+            at += size
+
+    def _flir(self) -> None:
+        """FLIR's record of the position, in a structure that may span several segments."""
+        parts = [part for part in self.document.parts if part.kind is Kind.APP and part.name == FLIR]
+        if not parts:
+            return
+        bodies = [self.document.raw(part) for part in parts]
+        ordered = sorted(range(len(parts)), key=lambda index: bodies[index][6:7])
+        found = makers.flir(b"".join(bodies[index][FLIR_HEAD:] for index in ordered))
+        if found is None:
+            self.edit.warn("FLIR data that cannot be searched for a location are not in the copy")
+            for part in parts:
+                self._drop(part, "gps", "FLIR data that cannot be searched for a location")
+                self.done.add(part.start)
+            return
+        record, cleared = found
+        if cleared:
+            self.edit.gone("gps", "APP1", cleared, "position in data of FLIR")
+        at = 0
+        for index in ordered:
+            size = len(bodies[index]) - FLIR_HEAD
+            self.done.add(parts[index].start)
+            if cleared:
+                self.changes[parts[index]] = bodies[index][:FLIR_HEAD] + record[at : at + size]
+            at += size
+
+    # The index of pictures.
+
+    def _indexed(self, result: bytes) -> bytes:
+        """The file with an index of its pictures that has version, number and entries alone, or none."""
+        if self.edit.location_only or not any(part.kind is Kind.MPF for part in self.document.parts):
+            return result
+        document = _read(result)
+        model = document.model
+        if model.mpf is None:
+            return result
+        old = document.raw(model.mpf)
+        further = [part for part in document.parts if part.kind is Kind.PICTURE]
+        if not further or not model.entries:
+            self.edit.gone("mpf", model.mpf.label, len(old), "index of further pictures")
+            return write(document, dict.fromkeys([part for part in document.parts if part.kind is Kind.MPF]))
+        entries = [entry for entry in model.entries if entry.size]
+        new = _index([(entry.attribute, entry.size, entry.offset) for entry in entries], 0)
+        shrunk = len(old) - len(new)
+        new = _index([(entry.attribute, entry.size, entry.offset) for entry in entries], shrunk)
+        if shrunk > 0:
+            self.edit.gone("mpf", model.mpf.label, shrunk, "further fields of the index of pictures")
+        extra = [part for part in document.parts if part.kind is Kind.MPF and part is not model.mpf]
+        return write(document, {model.mpf: new, **dict.fromkeys(extra)})
+
+
+def _read(data: bytes) -> Document:
+    document = read(data)
+    if document is None or document.reader != "jpeg":
+        raise Broken("no JPEG where one should be")
+    return document
+
+
+def _index(entries: list[tuple[int, int, int]], shrunk: int) -> bytes:
+    """An index of pictures (CIPA DC-007): attribute, size and offset of each; offsets count from its own header.
+
+    Args:
+        entries: of the pictures, the first with an offset of zero.
+        shrunk: bytes by which the first picture becomes shorter with this index.
+    """
+    raw = b"".join(
+        pack("<IIIHH", attribute, size - (0 if offset else shrunk), offset - shrunk if offset else 0, 0, 0)
+        for attribute, size, offset in entries
+    )
+    return (
+        b"II*\0\x08\0\0\0"
+        + pack("<H", 3)
+        + pack("<HHI4s", 0xB000, 7, 4, b"0100")
+        + pack("<HHII", 0xB001, 4, 1, len(entries))
+        + pack("<HHII", 0xB002, 7, len(raw), 8 + 2 + 3 * 12 + 4)
+        + bytes(4)
+        + raw
+    )
+
+
+def _detail(part: Part, reported: str) -> str:
+    names = {
+        Kind.COMMENT: "comment",
+        Kind.TIME: "time of the last change",
+        Kind.JUMBF: "content credentials (C2PA)",
+        Kind.JFXX: "JFIF extension, a thumbnail",
+        Kind.VIDEO: "a video after the picture",
+        Kind.TRAILER: "bytes after the picture",
+        Kind.GAP: "bytes that belong to nothing",
+    }
+    named = f"{reported} {part.name!r}" if part.name else f"{reported} {part.label!r}"
+    return names.get(part.kind, named)
