@@ -151,12 +151,12 @@ class Edit:
         """A colour profile: what replaces it, of the same length, or None."""
         if self.location_only:
             return data
-        if "icc" not in self.keep or not icc.is_whole(data):
+        result = icc.anonymous(data, self.secrets) if "icc" in self.keep and icc.is_whole(data) else None
+        if result is None:
             self.gone("icc", where, len(data), "colour profile" if "icc" not in self.keep else "broken colour profile")
             if "icc" in self.keep:
                 self.warn(LOST_PROFILE)
             return None
-        result = icc.anonymous(data, self.secrets)
         if result != data:
             self.gone("icc", where, 0, "what identifies a display or a person in the colour profile")
         return result

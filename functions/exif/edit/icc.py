@@ -14,6 +14,7 @@ from struct import pack, unpack_from
 
 HEADER, ENTRY = 132, 12
 MAX_TAGS = 256
+MAX_PASSES = 4
 # What colour engines read (ICC.1:2022, 9.2, ICC.2 and the older ICC.1:2001).
 COLOUR = frozenset(
     (
@@ -62,13 +63,26 @@ def is_common_name(name: str) -> bool:
     return name.strip().lower() in NAMES or is_common(name)
 
 
-def anonymous(data: bytes, secrets: Iterable[bytes]) -> bytes:
+def anonymous(data: bytes, secrets: Iterable[bytes]) -> bytes | None:
     """Return the profile without what identifies a device or a person: the same length, the same colours.
 
     Args:
         data: the profile; a whole one.
         secrets: ASCII or UTF-8 texts that are blanked in descriptions, in any case, as they are and as UTF-16.
+
+    Returns:
+        None where its tags overlap so that this has no end.
     """
+    known = tuple(secrets)
+    for _ in range(MAX_PASSES):
+        result = _once(data, known)
+        if result == data:
+            return result
+        data = result
+    return None
+
+
+def _once(data: bytes, secrets: tuple[bytes, ...]) -> bytes:
     tags = _tags(data)
     size = int.from_bytes(data[:4], "big")
     out = bytearray(data)

@@ -225,7 +225,7 @@ class _Cleaner:
                 block, fields = without_location(body[header.start() :])
             except Broken:
                 fields = 0
-            if fields:
+            if fields and not MARKS.search(block):
                 self.edit.gone("gps", part.label, fields, f"{fields} fields of the location in data of a maker")
                 self.changes[part] = body[: header.start()] + block
                 return

@@ -70,7 +70,8 @@ def container(data: bytes) -> tuple[Cleaner, str]:
         Unsupported: none does.
     """
     head = data[:16]
-    document = containers.read(data)
+    found = containers.sniff(data)
+    document = containers.read(data) if found is not None and found.reader in MEDIA_TYPES else None
     if document is not None and document.format != "EXV":
         return lambda _, edit: parts.clean(document, edit), MEDIA_TYPES[document.reader]
     if head[:6] in (b"GIF87a", b"GIF89a"):
