@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from functions.exif.edit import icc, iim, xmp
+from functions.exif.edit.blocks import icc, iim, xmp
+from functions.exif.edit.blocks.exif import minimal, without_location
 from functions.exif.edit.errors import Broken
-from functions.exif.edit.exifblock import minimal, without_location
 from functions.exif.edit.names import DEFAULT_KEEP
 
 # Text of a PNG that states what a name of `keep` asks for (PNG 3, 11.3.3.2, and what ImageMagick writes).

@@ -6,9 +6,9 @@ TIFF shows them, so all of them become zero, whatever is kept elsewhere.
 
 from __future__ import annotations
 
+from functions.exif.edit.blocks.layout import Span
 from functions.exif.edit.decide import Edit
 from functions.exif.edit.errors import Broken
-from functions.exif.edit.layout import Span
 from functions.kit.containers import Document, Kind, Source
 from functions.kit.containers import jpeg as jpegs
 from functions.kit.containers import webp as webps

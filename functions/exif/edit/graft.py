@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection
 from struct import pack, pack_into
 
+from functions.exif.edit.blocks.exif import Values
+from functions.exif.edit.blocks.layout import (
+    EXIF,
+    GPS,
+    MAX_ENTRIES,
+    POINTERS,
+    SIZES,
+    Directory,
+    Entry,
+    Layout,
+    Span,
+    wipe,
+)
 from functions.exif.edit.errors import Broken
-from functions.exif.edit.exifblock import Values
-from functions.exif.edit.layout import EXIF, GPS, MAX_ENTRIES, POINTERS, SIZES, Directory, Entry, Layout, Span, wipe
 from functions.exif.strip import tiff
 
 # Bytes of one number of each TIFF type, for a change of byte order: rationals are two of four.

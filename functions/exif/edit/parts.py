@@ -8,10 +8,10 @@ import zlib
 from collections.abc import Callable
 from struct import pack
 
-from functions.exif.edit import icc, makers, video
+from functions.exif.edit.blocks import icc, makers, video
+from functions.exif.edit.blocks.exif import without_location
 from functions.exif.edit.decide import LOST_PROFILE, Edit
 from functions.exif.edit.errors import Broken
-from functions.exif.edit.exifblock import without_location
 from functions.exif.edit.policy import RULES, Action
 from functions.kit.containers import ContainerError, Document, Kind, Part, read, write
 from functions.kit.containers import jpeg as jpegs

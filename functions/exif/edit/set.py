@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import product
 from struct import pack, pack_into, unpack_from
 
+from functions.exif.edit.blocks.layout import Layout
 from functions.exif.edit.errors import Broken, Unsupported
 from functions.exif.edit.fields import FRACTIONS_AND_OFFSETS, Fields, block
 from functions.exif.edit.graft import graft
-from functions.exif.edit.layout import Layout
 from functions.exif.edit.readback import confirm
 from functions.exif.reading import read as read_metadata
 from functions.exif.rows import Reading

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterable
 
 from functions.exif.blocks import Block
-from functions.exif.edit import icc
+from functions.exif.edit.blocks import icc
+from functions.exif.edit.blocks.exif import GEO_TAGS, KEPT_TAGS, wanted
 from functions.exif.edit.decide import Edit
 from functions.exif.edit.errors import NotClean
-from functions.exif.edit.exifblock import GEO_TAGS, KEPT_TAGS, wanted
 from functions.exif.entries import ASCII, UTF8
 from functions.exif.ifd import walk
 from functions.exif.scan import scan

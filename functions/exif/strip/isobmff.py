@@ -9,9 +9,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from itertools import pairwise
 
+from functions.exif.edit.blocks.layout import Span, merged, outside
 from functions.exif.edit.decide import Edit
 from functions.exif.edit.errors import Broken
-from functions.exif.edit.layout import Span, merged, outside
 from functions.exif.strip.items import Box, Item, boxes, located
 
 EMPTY = b"II*\0\x08\0\0\0\0\0\0\0\0\0"

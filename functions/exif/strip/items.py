@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from struct import unpack_from
 
+from functions.exif.edit.blocks.layout import Span
 from functions.exif.edit.errors import Broken
-from functions.exif.edit.layout import Span
 
 BRANDS = frozenset(
     (

@@ -10,11 +10,9 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from functions.exif.edit import embedded
-from functions.exif.edit.decide import Edit
-from functions.exif.edit.errors import Broken, Unsupported
-from functions.exif.edit.exifblock import GEO_TAGS, wanted, without_location
-from functions.exif.edit.icc import is_whole
-from functions.exif.edit.layout import (
+from functions.exif.edit.blocks.exif import GEO_TAGS, wanted, without_location
+from functions.exif.edit.blocks.icc import is_whole
+from functions.exif.edit.blocks.layout import (
     EXIF,
     GLOBAL,
     GPS,
@@ -29,6 +27,8 @@ from functions.exif.edit.layout import (
     outside,
     wipe,
 )
+from functions.exif.edit.decide import Edit
+from functions.exif.edit.errors import Broken, Unsupported
 
 # What a reader needs for the pixels and their colours (TIFF 6.0, its technical notes, and libtiff's own tags).
 PICTURE = frozenset(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from PIL import Image, ImageCms
 
-from functions.exif.edit import icc
+from functions.exif.edit.blocks import icc
 from functions.exif.edit.strip import strip
 from tests.functions.exif import made
 from tests.images import encoded, gradient

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 import functions.exif.main
-from functions.exif.edit import video
+from functions.exif.edit.blocks import video
 from functions.exif.edit.strip import strip
 from tests.functions.exif import made
 from tests.images import encoded, gradient

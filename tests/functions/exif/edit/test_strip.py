@@ -19,8 +19,8 @@ from PIL import Image, ImageOps
 from functions.exif.answer import examine
 from functions.exif.edit import decide, verify
 from functions.exif.edit import strip as stripping
+from functions.exif.edit.blocks.layout import merged
 from functions.exif.edit.errors import Broken, NotClean, Unsupported
-from functions.exif.edit.layout import merged
 from functions.exif.edit.names import KEEP
 from functions.exif.edit.strip import strip
 from functions.exif.strip.isobmff import _touches

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import error, pack_into, unpack_from
 
-from functions.exif.edit.layout import Span
+from functions.exif.edit.blocks.layout import Span
 
 # FLIR: record types of the FFF format, a directory of 32 bytes an entry.
 FFF_GPS, FFF_ENTRY = 0x2B, 32

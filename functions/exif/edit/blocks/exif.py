@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from struct import pack
 
+from functions.exif.edit.blocks.layout import EXIF, GPS, INTEROP, Directory, Layout, Span, compact, wipe
 from functions.exif.edit.errors import Broken
-from functions.exif.edit.layout import EXIF, GPS, INTEROP, Directory, Layout, Span, compact, wipe
 
 # Tags by the name that keeps them: (directory, tag). CIPA DC-008, tables 3, 4 and 5.
 KEPT_TAGS: dict[str, dict[str, tuple[int, ...]]] = {
