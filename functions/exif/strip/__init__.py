@@ -1,1 +1,4 @@
-"""Cleaning by container, for those that are not edited as parts yet."""
+"""Clean copies by container, for the formats that the editor does not handle as parts yet.
+
+`functions.exif.edit` alone may import it.
+"""
