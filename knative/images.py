@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ FUNCTIONS = registry.names()
 # Built when asked for by name: only a load from inside the cluster needs it.
 IMAGES = (*FUNCTIONS, "loadtest")
 TOOLS = ("docker", "podman", "buildah")
-VERSION = "0.1.0"
+VERSION = version("pixelamp")
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

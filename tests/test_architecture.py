@@ -6,6 +6,7 @@ import ast
 import tomllib
 from collections.abc import Collection, Iterator
 from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -141,11 +142,9 @@ def test_one_name_for_directory_extra_service_and_image(function: str) -> None:
     assert (ROOT / f"requirements/{function}.txt").is_file()
 
 
-def test_the_version_stands_in_one_place_and_is_repeated_truly() -> None:
-    from functions.kit.http.service import VERSION
-
+def test_the_installed_version_is_that_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["version"] == VERSION
+    assert project["version"] == version("pixelamp"), "install the project anew: make check"
 
 
 def test_requirements_are_hashed_and_name_no_index() -> None:

@@ -166,7 +166,7 @@ class _Walk:
             name = f"{stem}{number}"
             offset = following
 
-    def directory(self, offset: int, name: str) -> int:
+    def directory(self, offset: int, name: str) -> int:  # noqa: C901, PLR0915 - the walk of the specification in its order
         """One directory; the offset of the next one, or 0."""
         block, result, end = self.block, self.result, len(self.block)
         step, room = self.step, self.room

@@ -12,7 +12,7 @@ from functions.exif.values import Shown, plain
 PADDED = frozenset(("until_ff", "lens_hexadecimal"))
 
 
-def shown(rule: str, entry: Entry, model: str) -> Shown:
+def shown(rule: str, entry: Entry, model: str) -> Shown:  # noqa: C901 - one branch for each rule
     """Value and print of an entry by the rule that a maker's table names; `model` is the camera's."""
     value = plain(entry)
     if rule == "canon_serial" and isinstance(value, int):

@@ -16,9 +16,10 @@ from functions.kit.http import jsontext, problems
 from functions.kit.http.function import HTML, JSON, Call, EventRoute, Function, Reply, Route, wants_page
 from functions.kit.http.options import Option, choice, flag, integer, names, numbers, parsed, text
 from functions.kit.http.problems import Problem
-from functions.kit.http.service import VERSION, dispatch
+from functions.kit.http.service import dispatch
 from functions.kit.http.settings import Settings
 from functions.kit.http.uploads import Upload, the_image
+from functions.kit.telemetry.reporting import project_version
 
 if TYPE_CHECKING:
     from flask import Request, Response
@@ -143,7 +144,7 @@ def _tag(uploads: list[Upload], kind: str, shape: str, options: Mapping[str, Any
     """
     from xxhash import xxh3_128
 
-    digest = xxh3_128(repr((VERSION, kind, shape, sorted(options.items()))).encode())
+    digest = xxh3_128(repr((project_version(), kind, shape, sorted(options.items()))).encode())
     for upload in uploads:
         digest.update(f"{len(upload.data)},{upload.name if len(uploads) > 1 else ''};".encode())
         digest.update(upload.data)

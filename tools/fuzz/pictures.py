@@ -56,6 +56,29 @@ def examine(data: bytes) -> None:
         answer.table(reading)
 
 
+def parts(data: bytes) -> None:
+    """Divide a file into parts: joined they are the file, and a writer drops and writes again what it is asked to."""
+    from functions.kit.containers import METADATA, WRITERS, ContainerError, Kind, read, write
+
+    document = read(data)
+    if document is None:
+        return
+    assert b"".join(data[part.start : part.end] for part in document.parts) == data
+    assert len(document.parts) <= len(data)
+    contents = {part: document.content(part) for part in document.parts if part.kind in METADATA and part.lead < 0}
+    if document.broken or document.reader not in WRITERS:
+        return
+    assert write(document, {}) == data
+    others = [part for part in document.parts if part.lead < 0 and part.kind not in (Kind.STRUCTURE, Kind.PIXELS)]
+    for changes in ({part: new for part, new in contents.items() if new is not None}, dict.fromkeys(others)):
+        try:
+            written = write(document, changes)
+        except ContainerError:
+            continue
+        again = read(written)
+        assert again is None or b"".join(written[part.start : part.end] for part in again.parts) == written
+
+
 def walk(data: bytes) -> None:
     """Walk the directories of an Exif block."""
     from functions.exif.ifd import walk as walk_block
@@ -207,6 +230,7 @@ def cost(data: bytes) -> None:
 
 
 TARGETS = {
+    "parts": Target(refusing(parts), files, LONGEST),
     "ifd": Target(refusing(walk), exif_blocks, LONGEST),
     "exif": Target(refusing(examine), files, LONGEST),
     "packets": Target(refusing(packet), packets),

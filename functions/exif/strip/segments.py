@@ -59,7 +59,7 @@ def encode(segments: Iterable[Segment]) -> bytes:
     return b"".join(segment.encode() for segment in segments)
 
 
-def read(data: bytes, start: int = 0) -> tuple[list[Segment], int]:
+def read(data: bytes, start: int = 0) -> tuple[list[Segment], int]:  # noqa: C901 - one branch for each marker
     """The segments of the image that begins at `start`, and where it ends.
 
     Raises:

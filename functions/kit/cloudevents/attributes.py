@@ -109,6 +109,11 @@ def check(attributes: Mapping[str, Any]) -> None:
         if not (name.isascii() and name.isalnum() and name == name.lower()) or name == "data":
             raise malformed(f"attribute name {name[:40]!r} is not allowed: lower-case letters and digits")
         _check_type(name, value)
+    _check_values(attributes)
+
+
+def _check_values(attributes: Mapping[str, Any]) -> None:
+    """Refuse values of the specification's own attributes that break their rules."""
     if attributes["specversion"] != "1.0":
         raise malformed(f"specversion {attributes['specversion'][:20]!r} is not accepted; send '1.0'")
     for name in (*REQUIRED, "subject", "dataschema", "datacontenttype", "time"):

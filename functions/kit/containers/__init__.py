@@ -16,6 +16,8 @@ from functions.kit.containers.source import Buffer, Source, Span, sparse
 
 __all__ = [
     "METADATA",
+    "READERS",
+    "WRITERS",
     "Buffer",
     "Changes",
     "ContainerError",
@@ -33,7 +35,12 @@ __all__ = [
 ]
 
 
-READERS = frozenset(("isobmff", "jpeg", "png", "webp"))
+READERS = frozenset(
+    ("bmp", "crw", "gif", "isobmff", "jp2", "jpeg", "jxl", "mrw", "png", "psd", "raf", "tiff", "webp", "x3f")
+)
+"""The modules that read a format, by their names."""
+WRITERS = READERS - {"bmp", "crw", "mrw", "raf", "x3f"}
+"""Those that write one."""
 
 
 def read(source: Source | Buffer) -> Document | None:
@@ -65,6 +72,8 @@ def write(document: Document, changes: Changes, added: Mapping[Kind, bytes] | No
     """
     if document.broken:
         raise ContainerError(document.broken)
+    if document.reader not in WRITERS:
+        raise ContainerError(f"{document.format} is not written")
     if not changes and not added:
         return document.source.read(0, document.source.size)
     writer = import_module(f"functions.kit.containers.{document.reader}")

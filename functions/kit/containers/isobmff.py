@@ -284,6 +284,8 @@ class _Reader:
             if 0 <= place < place + size <= self.source.size:
                 jpeg = self.document.format == "CR3" and self.source.startswith(b"\xff\xd8\xff", place)
                 kind = Kind.PREVIEW if jpeg else Kind.PIXELS
+                if jpeg:
+                    self.document.previews.append(Span(place, place + size))
                 self.claims.claim(Part(kind, place, place + size, "mdat", "JpgFromRaw" if jpeg else ""))
 
 

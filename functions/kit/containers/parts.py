@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from functions.kit.containers.packing import ContainerError, Packing, unpack
-from functions.kit.containers.source import Source
+from functions.kit.containers.source import Source, Span
 
 MAX_PARTS = 200_000
 MAX_WARNINGS = 64
@@ -100,6 +100,7 @@ class Document:
         media_type: of the file.
         parts: in the order of the file; together they are the file.
         groups: a part and those that continue it, by the start of the first, in the order of the content.
+        previews: whole JPEGs inside the file that show the same picture.
         references: claims on bytes that belong to another part: an offset into the picture, two items at one place.
         width: of the first full picture in pixels, before any rotation; None where the header does not state it.
         height: as width.
@@ -116,6 +117,7 @@ class Document:
     media_type: str
     parts: list[Part] = field(default_factory=list)
     groups: dict[int, list[Part]] = field(default_factory=dict)
+    previews: list[Span] = field(default_factory=list)
     references: list[Part] = field(default_factory=list)
     width: int | None = None
     height: int | None = None
@@ -200,7 +202,7 @@ class Claims:
             return True
         self.document.references.append(part)
         for low, high in self.free(start, end):
-            rest = part._replace(start=low, end=high, body=-1, stop=-1, packing=Packing.PLAIN, name="shared")
+            rest = Part(part.kind, low, high, part.label, "shared", item=part.item)
             self.claim(rest)
         return False
 

@@ -19,12 +19,11 @@ from functions.kit.http.function import JSON, Call, Function, Reply, Route, want
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings, SettingsError, load
 from functions.kit.http.uploads import Body
-from functions.kit.telemetry.reporting import Identity, Log, Metrics, Timing, request_id, trace_id
+from functions.kit.telemetry.reporting import Identity, Log, Metrics, Timing, project_version, request_id, trace_id
 
 if TYPE_CHECKING:
     from flask import Request
 
-VERSION = "0.1.0"
 # Answers that are no pages need nothing of a browser.
 NO_CONTENT_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 # Of another origin's page (CORS): the request headers it may send, and the response headers it may read.
@@ -43,7 +42,7 @@ class Service:
         self.settings = settings
         self.identity = Identity.of(function.name)
         self.log = Log(self.identity, settings.log_format)
-        self.metrics = Metrics(self.identity, VERSION)
+        self.metrics = Metrics(self.identity)
         self.draining = False
         self._cold = True
         self._routes: dict[str, dict[str, Route]] = {}
@@ -146,7 +145,7 @@ class Service:
         description = {
             "function": self.function.name,
             "summary": self.function.summary,
-            "version": VERSION,
+            "version": project_version(),
             "pod": self.identity.pod,
             "revision": self.identity.revision,
             "operations": [
@@ -206,7 +205,7 @@ class Service:
     def _openapi(self, _request: Request) -> Response:
         from functions.kit.http.openapi import document
 
-        return _json(document(self.function, self.settings, VERSION))
+        return _json(document(self.function, self.settings, project_version()))
 
     def _problem(self, request: Request, problem: Problem, identifier: str) -> Response:
         if wants_page(request):

@@ -14,6 +14,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -89,6 +90,14 @@ class Log:
             pass
 
 
+@cache
+def project_version() -> str:
+    """The version of the installed distribution."""
+    from importlib.metadata import version
+
+    return version("pixelamp")
+
+
 class Metrics:
     """Prometheus counters of a function; the client library is imported at the first request that counts.
 
@@ -98,9 +107,8 @@ class Metrics:
     SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
     BYTES = (1e3, 1e4, 1e5, 1e6, 3e6, 1e7, 3e7, 1e8)
 
-    def __init__(self, identity: Identity, version: str) -> None:
+    def __init__(self, identity: Identity) -> None:
         self._identity = identity
-        self._version = version
         self._lock = threading.Lock()
         self._registry: CollectorRegistry | None = None
         self._in_flight_before = 0
@@ -144,7 +152,7 @@ class Metrics:
                 registry=registry,
                 multiprocess_mode="livemax",
             )
-            info.labels(self._identity.function, self._version, self._identity.revision).set(1)
+            info.labels(self._identity.function, project_version(), self._identity.revision).set(1)
             self._registry = registry
 
     def started(self) -> None:

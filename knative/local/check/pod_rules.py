@@ -150,6 +150,12 @@ def _container(container: Data, mountable: Mapping[str, Data], serves: bool, clu
         yield finding.below("resources")
     for finding in _security(container.get("securityContext", {}), cluster):
         yield finding.below("securityContext")
+    yield from _policies(container)
+    for finding in mounting(container.get("volumeMounts", []), mountable, cluster):
+        yield finding.below("volumeMounts")
+
+
+def _policies(container: Data) -> Iterator[Finding]:
     policy = container.get("terminationMessagePolicy", "")
     if policy not in {"File", "FallbackToLogsOnError", ""}:
         yield invalid(policy, ("terminationMessagePolicy",))
@@ -157,8 +163,6 @@ def _container(container: Data, mountable: Mapping[str, Data], serves: bool, clu
     if pull not in {"Always", "IfNotPresent", "Never", ""}:
         shown = f'Unsupported value: {_quoted(pull)}: supported values: "Always", "IfNotPresent", "Never"'
         yield _dry_run(f"imagePullPolicy: {shown}", ("imagePullPolicy",))
-    for finding in mounting(container.get("volumeMounts", []), mountable, cluster):
-        yield finding.below("volumeMounts")
 
 
 def _probes(container: Data, serves: bool, port_name: str, cluster: Cluster) -> Iterator[Finding]:

@@ -38,7 +38,7 @@ def by_host(services: Services, host: str, *, outside: bool) -> tuple[Service, s
     for service in services.values():
         if service.namespace == namespace and name.endswith(f"-{service.name}"):
             tag = name.removesuffix(f"-{service.name}")
-            if any(tag == target for _, _, target in service.traffic) and (service.public or not outside):
+            if tag in service.tags and (service.public or not outside):
                 return service, tag
     return None
 

@@ -67,6 +67,7 @@ def _service(engine: Engine, service: Service, history: int) -> dict[str, Any]:
         "public": service.public,
         "url": f"http://{host}",
         "path": f"/{service.name}",
+        "conditions": [condition.as_dict() for condition in service.conditions],
         "latestCreatedRevision": service.latest_created.name if service.latest_created else None,
         "latestReadyRevision": service.latest_ready.name if service.latest_ready else None,
         "traffic": [
@@ -89,7 +90,8 @@ def _revision(revision: Revision, history: int) -> dict[str, Any]:
         "name": revision.name,
         "created": revision.created,
         "reachable": revision.reachable,
-        "condition": revision.condition.value,
+        "condition": revision.activity.value,
+        "conditions": [condition.as_dict() for condition in revision.conditions],
         "containerConcurrency": revision.template.concurrency,
         "timeoutSeconds": revision.template.timeout,
         "metric": scaling.metric,

@@ -14,8 +14,8 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from functools import partial
 
+from knative.local.pods.conditions import Exit
 from knative.local.pods.limits import limit
 from knative.local.pods.podspec import PodSpec, expand
 from knative.local.pods.ports import free_port
@@ -32,6 +32,9 @@ _PERIOD_SECONDS = 10.0  # the kubelet's, where a manifest names none
 _LISTENING_SECONDS = 0.005
 _BACK_OFF_SECONDS = 1.0
 _BACK_OFF_MAX_SECONDS = 60.0
+_START_FAILED = 128  # the exit code of a container that could not be started
+_SIGNALLED = 128
+_LAST_LINE_BYTES = 1024
 _STEADY_SECONDS = 60.0  # ready for that long, a pod's earlier crashes are forgotten
 
 
@@ -64,6 +67,8 @@ class Pod:
         reason: Why it is not ready, in words.
         proxy: What requests pass on their way to its process.
         restarts: How often its process was started again.
+        exit: How its process ended the last time; None once it has been ready since.
+        backing_off: Whether it waits longer each time before its process is started again.
     """
 
     def __init__(
@@ -89,6 +94,8 @@ class Pod:
             clock=clock,
         )
         self.restarts = 0
+        self.exit: Exit | None = None
+        self.backing_off = False
         self.created = clock()
         self.ready_at: float | None = None
         self.port = 0
@@ -98,6 +105,7 @@ class Pod:
         self._process: Process | None = None
         self._exited = asyncio.Event()
         self._stopping = False
+        self._last_line = ""
         self._suspect = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._supervise())
 
@@ -132,10 +140,9 @@ class Pod:
             try:
                 with free_port() as self.port:
                     reason = await self._run_once()
-            except OSError as error:
-                reason = f"cannot start: {error.strerror or error}"
-            except ValueError as error:  # a null byte in an argument or a variable
-                reason = f"cannot start: {error}"
+            except (OSError, ValueError) as error:  # ValueError: a null byte in an argument or a variable
+                reason = f"cannot start: {getattr(error, 'strerror', None) or error}"
+                self.exit = Exit(_START_FAILED, reason)
             if self._stopping:
                 self.proxy.abort()
                 return
@@ -144,6 +151,7 @@ class Pod:
             # A pod that was up is back at once; one that falls again and again is not.
             delay = 0.0 if not crashes else min(_BACK_OFF_SECONDS * 2 ** (crashes - 1), _BACK_OFF_MAX_SECONDS)
             crashes += 1
+            self.backing_off = bool(delay)
             if delay:
                 reason += f", next try in {delay:g} s"
             self._enter(PodState.FAILED, reason)
@@ -152,11 +160,13 @@ class Pod:
             self._write(self.name, f"{reason}; restart {self.restarts + 1}".encode())
             await asyncio.sleep(delay)
             self.restarts += 1
+            self.backing_off = False
             self._enter(PodState.PENDING, "starting again")
 
     async def _run_once(self) -> str:
         """Run the process from start to end; says how it ended."""
         self.ready_at = None
+        self._last_line = ""
         self._exited.clear()
         environment = {**self.spec.environment, "PORT": str(self.port), "HOSTNAME": self.name}
         self.proxy.forward_to(self.port)
@@ -164,7 +174,7 @@ class Pod:
             [expand(word, environment) for word in self.spec.argv],
             environment,
             self.spec.directory,
-            partial(self._write, self.name),
+            self._line,
             lambda _code: self._exited.set(),
         )
         with limit(self.name, process.pid, self.spec.limits):
@@ -180,9 +190,14 @@ class Pod:
                     await watch
                 process.close()
         code = process.code or 0
+        self.exit = Exit(code if code >= 0 else _SIGNALLED - code, self._last_line)
         if code < 0:
             return f"killed by {signal.Signals(-code).name}"
         return f"exited with {code}"
+
+    def _line(self, line: bytes) -> None:
+        self._last_line = line[:_LAST_LINE_BYTES].decode(errors="replace").strip() or self._last_line
+        self._write(self.name, line)
 
     async def _watch(self, environment: Mapping[str, str]) -> None:
         """Ask the probes for as long as the process runs."""
@@ -199,6 +214,7 @@ class Pod:
                     return
                 self.ready_at = self.ready_at or self._clock()
                 self._suspect.clear()
+                self.exit = None
                 self._enter(PodState.READY)
                 reason = await self._until_bad(spec.readiness, environment)
                 if self.state is PodState.READY:

@@ -9,8 +9,10 @@ from collections.abc import Callable, Coroutine, Mapping
 
 from knative.local.autoscaler.decision import Autoscaler, Decision, initial_excess_burst_capacity
 from knative.local.autoscaler.metrics import Report, RevisionMetrics, extrapolate, sample_size
-from knative.local.autoscaler.scaler import UNKNOWN, Condition, PodAutoscaler, Step, bounded
-from knative.local.autoscaler.spec import ScalingSpec
+from knative.local.autoscaler.scaler import UNKNOWN, PodAutoscaler, Step, bounded
+from knative.local.autoscaler.scaler import Condition as Activity
+from knative.local.autoscaler.spec import ACTIVATION_TIMEOUT_BUFFER_SECONDS, ScalingSpec
+from knative.local.pods.conditions import Condition, Observed, Status, of_revision
 from knative.local.pods.pod import Pod, PodState, suffix
 from knative.local.pods.stats import Tally
 from knative.local.pods.template import Template
@@ -43,7 +45,8 @@ class Revision:
         decisions: When the autoscaler changed its mind: time, pods, and why in words.
         tally: What it has answered.
         cold_starts: Starts from zero with a request waiting.
-        was_ready: Set once as many pods were ready together as min-scale and initial-scale ask for.
+        was_ready: Set once as many pods were ready together as min-scale and initial-scale ask for. No pod gets a
+            request before.
     """
 
     def __init__(
@@ -86,6 +89,11 @@ class Revision:
         self._ebc = initial_excess_burst_capacity(scaling)
         self._wanted = UNKNOWN
         self._stopped = False
+        self._extra = environment
+        self._deadline: asyncio.TimerHandle | None = None
+        self._overdue = False
+        self._given_up = False
+        self._failure: str | None = None
         self.was_ready = asyncio.Event()
 
     # Requests
@@ -94,6 +102,10 @@ class Revision:
         """Bring a request to a pod. It is answered within the revision's timeout, whatever happens."""
         loop = asyncio.get_running_loop()
         exchange.begun = self._clock()
+        if (failure := self.failure) is not None:
+            exchange.at_end = self.tally.ended
+            exchange.answer(503, f"{self.name} is not ready: {failure.words}")
+            return
         template = self.template
         exchange.timers.append(loop.call_later(template.timeout, self._timed_out, exchange))
         if template.response_start_timeout is not None:
@@ -131,8 +143,8 @@ class Revision:
         return sum(pod.ready for pod in self.pods)
 
     @property
-    def condition(self) -> Condition:
-        """Knative's Active condition."""
+    def activity(self) -> Activity:
+        """The state of the autoscaler."""
         return self._scaler.condition
 
     @property
@@ -140,13 +152,83 @@ class Revision:
         """Nothing runs and nothing waits."""
         return not self.pods and not self.activator.stats.in_flight
 
+    @property
+    def conditions(self) -> list[Condition]:
+        """Knative's conditions of the revision, Ready first."""
+        failed = [pod.exit for pod in self.running if pod.exit is not None]
+        return of_revision(
+            self.name,
+            Observed(
+                initialized=self.was_ready.is_set(),
+                ready=self.ready,
+                replicas=self.replicas,
+                exit=failed[0] if failed else None,
+                problem=self.template.problem,
+                overdue=self._overdue,
+                activity=self.activity,
+                timed_out=self._given_up,
+            ),
+        )
+
+    @property
+    def failure(self) -> Condition | None:
+        """The Ready condition of a revision that has never been ready and cannot become so by waiting."""
+        if self.was_ready.is_set():
+            return None
+        running = self.running
+        crashing = bool(running) and all(pod.backing_off for pod in running)
+        return self.conditions[0] if crashing or self.template.problem is not None or self._overdue else None
+
+    def refresh(self, template: Template) -> bool:
+        """Use another template of the same fingerprint for pods from now on: its variables or problem may differ.
+
+        Returns:
+            Whether it differs.
+        """
+        if (template.environment, template.problem) == (self.template.environment, self.template.problem):
+            return False
+        mended = self.template.problem is not None and template.problem is None
+        self.template = template
+        self.spec = template.pod_spec(self.name, self._extra)
+        for pod in self.pods:
+            pod.spec = self.spec
+        if mended:
+            self.start()
+        return True
+
     def start(self) -> None:
         """Begin as a new revision does on a cluster: with its initial scale."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._overdue = self._given_up = False
+        if self.template.problem is not None:
+            self._report()
+            return
+        seconds = self.scaling.activation_timeout - ACTIVATION_TIMEOUT_BUFFER_SECONDS
+        self._deadline = asyncio.get_running_loop().call_later(seconds, self._expire)
         floor = self.scaling.min_scale
         self._resize(bounded(max(self.scaling.initial_scale, floor), floor, self.scaling.max_scale))
+        self._reconcile()
+
+    def _expire(self) -> None:
+        """The progress deadline is over."""
+        if not self.was_ready.is_set():
+            self._overdue = True
+            self._report()
+            self._changed()
+
+    def _report(self) -> None:
+        """Log why the revision is not ready, once for each reason; what waits for a failed one is answered 503."""
+        ready = self.conditions[0]
+        words = ready.words if ready.status is Status.FALSE else None
+        if words is not None and words != self._failure:
+            self._write(self.name, f"not ready: {words}".encode())
+        self._failure = words
+        if (failure := self.failure) is not None:
+            self.activator.refuse_waiting(f"{self.name} is not ready: {failure.words}")
 
     def _resize(self, replicas: int) -> None:
-        if self._stopped:
+        if self._stopped or self.template.problem is not None:
             return
         self.replicas = replicas
         running = self.running
@@ -180,16 +262,20 @@ class Revision:
         task.add_done_callback(self._tasks.discard)
 
     def _pod_changed(self) -> None:
-        self.activator.serve([pod.proxy for pod in self.pods if pod.ready])
         if not self._stopped:
             self._reconcile()
+        if self.was_ready.is_set():
+            self.activator.serve([pod.proxy for pod in self.pods if pod.ready])
+        if not self._stopped:
+            self._report()
             self._changed()
 
     async def stop(self, reason: str, within: float | None = None) -> None:
         """Stop all pods, and tell the requests that wait for one why; ``within`` seconds, or each within its grace."""
         self._stopped = True
-        if self._wake is not None:
-            self._wake.cancel()
+        for timer in (self._wake, self._deadline):
+            if timer is not None:
+                timer.cancel()
         for task in list(self._tasks):
             task.cancel()
         self.activator.close(reason)
@@ -237,6 +323,8 @@ class Revision:
         self.activator.in_path = step.proxied
         if self._scaler.initialized:
             self.was_ready.set()
+        elif step.replicas == 0 and self.replicas and step.condition is Activity.INACTIVE:
+            self._overdue = self._given_up = True
         if step.replicas != self.replicas:
             self._resize(step.replicas)
         if step.wake_after is not None:

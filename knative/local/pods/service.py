@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from knative.local.pods import conditions
 from knative.local.pods.revision import Revision
 from knative.local.pods.template import Template, TemplateError, differences
 from knative.local.proxy.exchange import Exchange
@@ -28,7 +29,7 @@ class Service:
         latest_created: The newest revision.
         latest_ready: The newest that has been ready; it gets the traffic of ``latestRevision``.
         traffic: Revision, percent and tag of each target, in the manifest's order; as it was before, and nothing at
-            first, while the manifest names a revision that is not there.
+            first, while the manifest names a revision that is not there or has never been ready.
         public: False for ``networking.knative.dev/visibility: cluster-local``.
         manifest: The Service as plain data.
     """
@@ -55,7 +56,9 @@ class Service:
         self._changed = changed
         self._generation = 0
         self._targets: list[Mapping[str, Any]] = []
-        self._missing: list[str] = []
+        self._plan: list[tuple[Revision, int, str | None]] = []
+        self._unready: Mapping[str, Any] | None = None
+        self._told = ""
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -105,10 +108,10 @@ class Service:
         self.manifest, self.public, self._targets = manifest, public, targets
         created = self.latest_created
         unchanged = created is not None and created.template.fingerprint == template.fingerprint
+        if unchanged and created is not None and created.refresh(template):
+            self._say(f"{self.name}: pods of {created.name} that start from now on have the changed variables")
         if not unchanged and created is not None and template.name == created.name:
-            self._say(
-                f"{self.name}: code or variables have changed, and {created.name} keeps its own: rename the revision"
-            )
+            self._say(f"{self.name}: the code has changed, and {created.name} keeps its own: rename the revision")
             unchanged = True
         if unchanged:
             if not same:
@@ -121,9 +124,6 @@ class Service:
             revision = self._make(name, template)
             self.revisions.append(revision)
         self.latest_created = revision
-        if self.latest_ready is None:
-            # Nothing else could take the requests; they wait for it in the activator.
-            self.latest_ready = revision
         revision.start()
         task = asyncio.get_running_loop().create_task(self._shift(revision))
         self._tasks.add(task)
@@ -133,13 +133,13 @@ class Service:
 
     async def _shift(self, revision: Revision) -> None:
         """Move the traffic once the new revision is ready, as Knative does."""
-        if revision.replicas:
-            await revision.was_ready.wait()
+        await revision.was_ready.wait()
         # A newer one may have been applied meanwhile; as long as that is not ready, this is the latest that is.
-        if revision is not self.latest_ready and self._order(revision) > self._order(self.latest_ready):
+        if self._order(revision) > self._order(self.latest_ready):
             self.latest_ready = revision
-            self._say(f"{self.name}: {revision.name} is ready and takes the traffic")
-            self._route()
+        self._route()
+        percent = sum(share for one, share, _ in self.traffic if one is revision)
+        self._say(f"{self.name}: {revision.name} is ready and gets {percent} % of the traffic")
 
     def _order(self, revision: Revision | None) -> int:
         """The later applied, the greater; an older revision applied again is the latest created."""
@@ -148,21 +148,21 @@ class Service:
         return self.revisions.index(revision) if revision in self.revisions else -1
 
     def _route(self) -> None:
-        traffic, missing = [], []
+        self._plan = []
+        self._unready = None
         for target in self._targets:
             name = target.get("revisionName")
-            revision = self.revision(name) if name else self.latest_ready
-            if revision is None:
-                missing.append(str(name))
-            else:
-                traffic.append((revision, int(target.get("percent") or 0), target.get("tag")))
-        if not missing:
-            self.traffic = traffic
-        elif missing != self._missing:
-            stays = "the traffic stays as it was" if self.traffic else "there is no traffic yet"
-            self._say(f"{self.name}: traffic names {', '.join(missing)}, which is not there (RevisionMissing): {stays}")
-        self._missing = missing
-        reached = {id(revision) for revision, _, _ in self.traffic}
+            revision = self.revision(name) if name else self.latest_ready or self.latest_created
+            if revision is not None:
+                self._plan.append((revision, int(target.get("percent") or 0), target.get("tag")))
+            if revision is None or not revision.was_ready.is_set():
+                self._unready = self._unready or target
+        if self._unready is None:
+            self.traffic = self._plan
+        elif self._unready.get("revisionName") and self.revision(self._unready["revisionName"]) is None:
+            self._plan = []  # nothing waits for what is not there
+        self._tell_unready()
+        reached = {id(revision) for revision, _, _ in (*self.traffic, *self._plan)}
         newest = self._order(self.latest_ready)
         for revision in self.revisions:
             # Those yet to be ready count as reachable, or they would be scaled away before their traffic comes.
@@ -173,9 +173,47 @@ class Service:
             self.revisions.remove(revision)
         self._changed()
 
+    def _tell_unready(self) -> None:
+        """Log once that traffic names a revision that cannot take it."""
+        name = str((self._unready or {}).get("revisionName") or "")
+        if name and name != self._told:
+            stays = "the traffic stays as it was" if self.traffic else "there is no traffic yet"
+            self._say(f"{self.name}: {conditions.of_route(self.name, self._target(name), None, False).words}: {stays}")
+        self._told = name
+
+    def _target(self, name: str) -> conditions.Target:
+        revision = self.revision(name)
+        failed = revision is not None and revision.failure is not None
+        return conditions.Target(name, exists=revision is not None, failed=failed)
+
+    @property
+    def conditions(self) -> list[conditions.Condition]:
+        """Knative's conditions of the Service, Ready first."""
+        created = self.latest_created
+        configuration = conditions.of_configuration(
+            created.name if created is not None else None,
+            created.conditions[0] if created is not None else None,
+            self.latest_ready.name if self.latest_ready is not None else None,
+        )
+        named = str((self._unready or {}).get("revisionName") or "")
+        waits = self._unready is not None and not named
+        route = conditions.of_route(
+            self.name, self._target(named) if named else None, configuration.status if waits else None, False
+        )
+        return [conditions.ready_of(configuration, route), configuration, route]
+
+    @property
+    def tags(self) -> list[str]:
+        """The tags of the traffic, of revisions that are not ready yet too."""
+        return [tag for _, _, tag in (*self.traffic, *self._plan) if tag]
+
     def take(self, exchange: Exchange, tag: str | None) -> None:
-        """Bring a request to one of the revisions: the tag's, or one by chance in proportion to the percents."""
-        revision = self._choose(tag)
+        """Bring a request to one of the revisions: the tag's, or one by chance in proportion to the percents.
+
+        Before any traffic is assigned a request waits for the revisions that are to get it.
+        """
+        traffic = self.traffic or self._plan
+        revision = _choose(traffic, tag) or _choose(self._plan, tag)
         if revision is None:
             exchange.answer(404 if tag else 503, f"no revision of {self.name} takes this request")
             return
@@ -183,18 +221,19 @@ class Service:
             exchange.headers.append((b"knative-serving-tag", tag.encode()))
         revision.take(exchange)
 
-    def _choose(self, tag: str | None) -> Revision | None:
-        if tag is not None:
-            return next((revision for revision, _, name in self.traffic if name == tag), None)
-        if len(self.traffic) == 1:
-            return self.traffic[0][0]
-        shares = [share for _, share, _ in self.traffic]
-        if not sum(shares):
-            return None
-        return random.choices(self.traffic, shares)[0][0]  # noqa: S311 - a share of traffic, not a secret
-
     async def stop(self, reason: str, within: float | None = None) -> None:
         """Stop every revision; may be asked again with less time. See ``Revision.stop``."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*(revision.stop(reason, within) for revision in self.revisions))
+
+
+def _choose(traffic: Sequence[tuple[Revision, int, str | None]], tag: str | None) -> Revision | None:
+    if tag is not None:
+        return next((revision for revision, _, name in traffic if name == tag), None)
+    if len(traffic) == 1:
+        return traffic[0][0]
+    shares = [share for _, share, _ in traffic]
+    if not sum(shares):
+        return None
+    return random.choices(traffic, shares)[0][0]  # noqa: S311 - a share of traffic, not a secret

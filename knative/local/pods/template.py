@@ -18,6 +18,7 @@ from typing import Any
 
 from knative.local.manifests.cluster_config import Defaults
 from knative.local.manifests.grammar import parse_quantity
+from knative.local.pods.conditions import Problem, missing_image
 from knative.local.pods.environment import Objects, environment
 from knative.local.pods.limits import Limits
 from knative.local.pods.podspec import PodSpec
@@ -47,6 +48,7 @@ class Template:
         idle_timeout: Seconds without a byte of the answer; None where off.
         argv, environment: Of the container.
         directory: Where it runs.
+        problem: Why its pods cannot be started, or None.
         ignored: What this machine leaves out, in words.
     """
 
@@ -67,6 +69,7 @@ class Template:
     startup: Probe | None
     liveness: Probe | None
     limits: Limits
+    problem: Problem | None = None
     ignored: tuple[str, ...] = field(default=())
 
     def pod_spec(self, revision: str, extra: Mapping[str, str]) -> PodSpec:
@@ -119,19 +122,18 @@ def template(
     if not metadata.get("name"):
         generated = metadata.get("generateName") or ""
         raise TemplateError(f"Service {generated}: generateName: on this machine a Service needs its name")
-    named = f"Service {metadata['name']}"
     template = service["spec"]["template"]
     spec = template["spec"]
     containers = spec["containers"]
     container = containers[0] if len(containers) == 1 else next(c for c in containers if c.get("ports"))
-    argv = tuple(container.get("command") or ())
-    if not argv:
-        raise TemplateError(f"{named}: no command: without an image's entrypoint there is nothing to run")
-    argv += tuple(container.get("args") or ())
+    argv = tuple(container.get("command") or ()) + tuple(container.get("args") or ())
+    problem = None
+    if not container.get("command"):
+        problem = missing_image(container["image"], "without a command only a container could run it")
     namespace = metadata.get("namespace") or "default"
     ports = container.get("ports") or [{}]
     if ports[0].get("name") == "h2c":
-        raise TemplateError(f"{named}: port h2c (HTTP/2) is not served on this machine; http1 is")
+        problem = Problem("ResourcesAvailable", "UnsupportedProtocol", "port h2c (HTTP/2) is not served here; http1 is")
     timeout = float(spec.get("timeoutSeconds") or defaults.revision_timeout_seconds)
     start = float(spec.get("responseStartTimeoutSeconds") or defaults.revision_response_start_timeout_seconds)
     idle = float(spec.get("idleTimeoutSeconds") or defaults.revision_idle_timeout_seconds)
@@ -139,7 +141,8 @@ def template(
     try:
         variables = environment(container, namespace, objects or {})
     except ValueError as error:
-        raise TemplateError(f"{named}: {error}") from error
+        variables = {}
+        problem = Problem("ResourcesAvailable", "CreateContainerConfigError", str(error))
     ignored = [f"container {c.get('name') or c['image']}" for c in containers if c is not container]
     limits = (container.get("resources") or {}).get("limits") or {}
     working = Path(directory, container.get("workingDir") or "")
@@ -148,7 +151,7 @@ def template(
     return Template(
         service=metadata["name"],
         namespace=namespace,
-        fingerprint=_fingerprint(template, variables, directory, code),
+        fingerprint=_fingerprint(template, directory, code),
         name=(template.get("metadata") or {}).get("name"),
         data=template,
         annotations=(template.get("metadata") or {}).get("annotations") or {},
@@ -166,6 +169,7 @@ def template(
             cpu=_quantity(limits.get("cpu"), defaults.revision_cpu_limit),
             memory=_quantity(limits.get("memory"), defaults.revision_memory_limit),
         ),
+        problem=problem,
         ignored=tuple(ignored),
     )
 

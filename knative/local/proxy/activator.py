@@ -122,11 +122,15 @@ class Activator:
         self._queue.move_to_end(exchange, last=False)
         self._pump()
 
+    def refuse_waiting(self, reason: str) -> None:
+        """Answer 503 with the reason to everything that waits."""
+        while self._queue:
+            self._first().answer(503, reason)
+
     def close(self, reason: str) -> None:
         """Answer 503 with the reason to everything that waits, and to what comes or is given back from now on."""
         self._closed = reason
-        while self._queue:
-            self._first().answer(503, reason)
+        self.refuse_waiting(reason)
 
     def _full(self) -> bool:
         # Without containerConcurrency Knative's activator has no limit of its own.

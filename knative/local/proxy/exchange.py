@@ -134,7 +134,7 @@ class Exchange:
         "version",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument for each part of a request
         self,
         client: Client,
         method: bytes,

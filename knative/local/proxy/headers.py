@@ -95,10 +95,7 @@ def read_request(method: bytes, lines: Headers, version: str, size: int = 0) -> 
             headers.append((key, value))
     if size > HEAD_BYTES:
         raise RefusedError(431, "request header fields too large")
-    if hosts > 1 or (hosts == 0 and version == "1.1"):
-        raise RefusedError(400, "one Host header is needed")
-    if not AUTHORITY.fullmatch(host):
-        raise RefusedError(400, "the Host header is not an authority")
+    _check_host(host, hosts, version)
     if method == b"CONNECT":
         raise RefusedError(405, "method not allowed")
     return RequestHead(
@@ -108,6 +105,13 @@ def read_request(method: bytes, lines: Headers, version: str, size: int = 0) -> 
         chunked=chunked,
         upgrade=upgrade if upgrade == b"websocket" and b"upgrade" in options else None,
     )
+
+
+def _check_host(host: bytes, count: int, version: str) -> None:
+    if count > 1 or (count == 0 and version == "1.1"):
+        raise RefusedError(400, "one Host header is needed")
+    if not AUTHORITY.fullmatch(host):
+        raise RefusedError(400, "the Host header is not an authority")
 
 
 def read_answer(status: int, lines: Headers) -> AnswerHead:

@@ -12,7 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from functions.kit.containers import METADATA, READERS, ContainerError, Document, Kind, Part, read, sniff, write
+from functions.kit.containers import (
+    METADATA,
+    READERS,
+    WRITERS,
+    ContainerError,
+    Document,
+    Kind,
+    Part,
+    read,
+    sniff,
+    write,
+)
 from tests.functions.exif import made
 from tests.functions.exif.containers import BOMBS, CONTAINERS, MAKE
 from tests.images import encoded, gradient
@@ -40,11 +51,11 @@ def whole(data: bytes) -> Document | None:
     assert at == len(data)
     for lead, group in document.groups.items():
         assert {part.lead for part in group} <= {-1, lead}
-        assert [part.start for part in group if part.lead < 0] == [lead]
+        assert [part.start for part in group if part.lead < 0] in ([lead], [])  # a TIFF's entry has its value elsewhere
     for part in document.parts:
         if part.kind in METADATA:
             document.content(part)
-    if not document.broken:
+    if not document.broken and document.reader in WRITERS:
         assert write(document, {}) == data
     return document
 
@@ -97,7 +108,7 @@ def test_any_bytes_are_a_partition(start: bytes, rest: bytes):
 def test_content_written_again_reads_the_same(name: str):
     document = whole(SAMPLES[name])
     assert document is not None
-    if document.broken:
+    if document.broken or document.reader not in WRITERS:
         return
     again = {part: document.content(part) for part in ours(document) if part.kind in METADATA}
     copy = whole(write(document, {part: content for part, content in again.items() if content is not None}))
@@ -110,13 +121,11 @@ def test_dropped_parts_are_gone_and_pixels_are_as_they_were(name: str):
     data = SAMPLES[name]
     document = whole(data)
     assert document is not None
-    if document.broken:
+    if document.broken or document.reader not in WRITERS:
+        with pytest.raises(ContainerError):
+            write(document, dict.fromkeys(ours(document)))
         return
-    try:
-        written = write(document, dict.fromkeys(ours(document)))
-    except ContainerError:
-        assert document.reader not in ("jpeg", "png", "webp", "isobmff", "tiff")
-        return
+    written = write(document, dict.fromkeys(ours(document)))
     copy = whole(written)
     assert copy is not None
     assert (copy.width, copy.height, copy.broken) == (document.width, document.height, "")

@@ -1,0 +1,144 @@
+"""JPEG 2000: boxes (JP2, JPX, JPM), or a bare codestream (ISO/IEC 15444-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from struct import pack, unpack_from
+
+from functions.kit.containers.boxes import Box, Boxes, encode, resize
+from functions.kit.containers.chunks import splice
+from functions.kit.containers.parts import Changes, Document, Kind, Splices, filler
+from functions.kit.containers.sniff import brand
+from functions.kit.containers.source import Source
+
+CODESTREAM = b"\xff\x4f\xff\x51"
+UUIDS = {
+    bytes.fromhex("be7acfcb97a942e89c71999491e3afac"): Kind.XMP,
+    b"JpgTiffExif->JP2": Kind.EXIF,
+    bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38"): Kind.IPTC,
+    bytes.fromhex("d8fec3d61b0e483c92975828877ec481"): Kind.JUMBF,
+}
+STRUCTURES = frozenset(
+    (
+        *(b"jP  ", b"ftyp", b"ihdr", b"bpcc", b"colr", b"pclr", b"cmap", b"cdef", b"res ", b"resc", b"resd", b"rreq"),
+        *(b"jpch", b"jplh", b"cgrp", b"opct", b"creg", b"dtbl", b"ftbl", b"flst", b"comp", b"copt", b"inst"),
+    )
+)
+KINDS = {b"jp2c": Kind.PIXELS, b"xml ": Kind.XMP, b"XML ": Kind.XMP, b"jumb": Kind.JUMBF}
+KINDS |= {b"free": Kind.FREE, b"skip": Kind.FREE}
+
+
+def read(source: Source) -> Document:
+    """Read the boxes, or the header of a bare codestream."""
+    document = Document(source, "J2C", "image/j2c")
+    if source.startswith(CODESTREAM, 0):
+        _codestream(document, 0, source.size)
+        return document
+    document.format, document.media_type = brand(source.read(12, 1024)) or ("JP2", "image/jp2")
+    document.model = []
+    boxes, at = Boxes(document), 0
+    for box in boxes.within(0, source.size):
+        if box.kind == b"ftyp":
+            document.details["brand"] = source.read(box.body, box.body + 4).decode("latin-1").strip()
+        if box.kind == b"jp2h":
+            _header(document, boxes, box)
+        elif box.kind == b"jp2c":
+            document.add(Kind.STRUCTURE, box.start, box.body, box.name, key=box.kind)
+            document.model.append(box)
+            _codestream(document, box.body, box.end)
+        else:
+            _leaf(document, box)
+        at = box.end
+    if at < source.size:
+        document.add(filler(source, at, source.size, Kind.TRAILER), at, source.size, "after the last box")
+    if not any(part.kind is Kind.PIXELS for part in document.parts):
+        document.broken = document.broken or "it ends before its picture"
+    return document
+
+
+def _leaf(document: Document, box: Box) -> None:
+    source, kind, body, label = document.source, KINDS.get(box.kind, Kind.UNKNOWN), box.body, box.name
+    if box.kind == b"uuid":
+        kind, body = UUIDS.get(source.read(body, body + 16), Kind.APP), min(body + 16, box.end)
+        if kind is Kind.EXIF and source.startswith(b"Exif\0\0", body):
+            body = min(body + 6, box.end)
+    elif box.kind == b"colr" and source.read(body, body + 1) == b"\2":
+        kind, body = Kind.ICC, min(body + 3, box.end)
+    elif box.kind in STRUCTURES:
+        kind = Kind.STRUCTURE
+    label = "xml" if box.kind in (b"xml ", b"XML ") else label
+    document.add(kind, box.start, box.end, label, body=body, stop=box.end, key=box.kind)
+
+
+def _header(document: Document, boxes: Boxes, outer: Box) -> None:
+    """Size, colours and resolution."""
+    data, at = document.source.data, outer.body
+    document.model.append(outer)
+    document.add(Kind.STRUCTURE, outer.start, outer.body, outer.name, key=outer.kind)
+    for box in boxes.within(outer.body, outer.end):
+        if box.kind == b"ihdr" and box.end - box.body >= 14:
+            height, width, components, bits = unpack_from(">IIHB", data, box.body)
+            document.width, document.height = width, height
+            document.details.update(components=components, bits_per_sample=(bits & 0x7F) + 1)
+        elif box.kind == b"res ":
+            for inner in boxes.within(box.body, box.end):
+                if inner.kind in (b"resc", b"resd") and inner.end - inner.body >= 10:
+                    _resolution(document, inner.body, "capture" if inner.kind == b"resc" else "display")
+        _leaf(document, box)
+        at = box.end
+    if at < outer.end:
+        document.add(Kind.GAP, at, outer.end, outer.name)
+
+
+def _resolution(document: Document, at: int, name: str) -> None:
+    """Samples a metre, as a fraction and a power of ten (I.5.3.7)."""
+    y_top, y_bottom, x_top, x_bottom, y_power, x_power = unpack_from(">HHHHbb", document.source.data, at)
+    if x_bottom and y_bottom:
+        document.details[f"{name}_resolution_x"] = x_top / x_bottom * 10.0**x_power
+        document.details[f"{name}_resolution_y"] = y_top / y_bottom * 10.0**y_power
+
+
+def _codestream(document: Document, start: int, end: int) -> None:
+    """Markers of the main header, whose comments are metadata; then the picture (A.4.1, A.5.1, A.9.2)."""
+    source, at = document.source, start + 2
+    head = source.read(start, min(start + 64, end))
+    if len(head) >= 24 and head[:4] == CODESTREAM and document.width is None:
+        width, height, left, top = unpack_from(">IIII", head, 8)
+        if width >= left and height >= top:
+            document.width, document.height = width - left, height - top
+    first = start
+    for _ in range(1024):
+        word = source.read(at, at + 4)
+        if len(word) < 4:
+            break
+        marker, length = unpack_from(">HH", word)
+        if not 0xFF50 <= marker <= 0xFF6F or length < 2 or at + 2 + length > end:
+            break
+        stop = at + 2 + length
+        if marker == 0xFF64:
+            if first < at:
+                document.add(Kind.STRUCTURE, first, at, "codestream")
+            document.add(Kind.COMMENT, at, stop, "COM", "codestream", body=min(at + 6, stop), stop=stop, key=marker)
+            first = stop
+        at = stop
+    at = min(at, end)
+    if first < at:
+        document.add(Kind.STRUCTURE, first, at, "codestream")
+    if at < end:
+        document.add(Kind.PIXELS, at, end, "codestream")
+
+
+def write(document: Document, changes: Changes, added: Mapping[Kind, bytes]) -> bytes:
+    """The file with new content in some boxes, and without others."""
+    splices = splice(document, changes, added)
+    for part, content in changes.items():
+        if content is not None and isinstance(part.key, bytes):
+            head = document.source.read(part.start + 8, part.body)
+            splices.edits[part.start, part.end] = encode(part.key, head + content)
+        elif content is not None and part.key == 0xFF64:
+            head = document.source.read(part.start + 4, part.body)
+            body = head + content
+            splices.edits[part.start, part.end] = pack(">HH", part.key, len(body) + 2) + body
+    moved = Splices(document.source, splices.edits)
+    resize(moved, document.model or [])
+    return moved.join()

@@ -1,0 +1,206 @@
+"""Knative's conditions of a Service, its configuration, its route and its revisions, in Knative's words. Pure.
+
+Source: knative/serving, pkg/apis/serving/v1/*_lifecycle.go and pkg/reconciler/revision/reconcile_resources.go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from knative.local.autoscaler.scaler import Condition as Activity
+
+
+class Status(StrEnum):
+    """The status of a condition."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition of an object."""
+
+    type: str
+    status: Status
+    reason: str = ""
+    message: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        """The condition as Kubernetes prints it, without empty fields."""
+        fields = {"type": self.type, "status": self.status.value, "reason": self.reason, "message": self.message}
+        return {name: value for name, value in fields.items() if value}
+
+    @property
+    def words(self) -> str:
+        """Reason and message in one line."""
+        return ": ".join(part for part in (self.reason, self.message) if part)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why the pods of a revision cannot be started.
+
+    Attributes:
+        type: The condition that it makes False: `ContainerHealthy` or `ResourcesAvailable`.
+        reason, message: Of the condition.
+    """
+
+    type: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How the process of a pod ended.
+
+    Attributes:
+        code: Exit status, 128 plus the number of a signal.
+        last_line: The last line of its output.
+    """
+
+    code: int
+    last_line: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """What is known of a revision's pods.
+
+    Attributes:
+        initialized: Whether min-scale and initial-scale were ready together once.
+        ready: Pods ready now.
+        replicas: Pods that are to run.
+        exit: The last exit of a pod that has not become ready since.
+        problem: Why no pod can be started.
+        overdue: Whether the progress deadline has passed without enough ready pods.
+        activity: The state of the autoscaler.
+        timed_out: Whether the autoscaler gave the activation up.
+    """
+
+    initialized: bool
+    ready: int
+    replicas: int
+    exit: Exit | None
+    problem: Problem | None
+    overdue: bool
+    activity: Activity
+    timed_out: bool = False
+
+
+def missing_image(image: str, message: str) -> Problem:
+    """An image that is not there and cannot be fetched."""
+    return Problem("ContainerHealthy", "ContainerMissing", f'Unable to fetch image "{image}": {message}')
+
+
+def ready_of(*dependents: Condition) -> Condition:
+    """The Ready condition: False or Unknown as soon as one of the dependents is."""
+    for status in (Status.FALSE, Status.UNKNOWN):
+        for one in dependents:
+            if one.status is status:
+                return Condition("Ready", status, one.reason, one.message)
+    return Condition("Ready", Status.TRUE)
+
+
+def of_revision(name: str, seen: Observed) -> list[Condition]:
+    """The conditions of a revision, Ready first."""
+    resources, healthy = _resources(name, seen), _healthy(seen)
+    return [ready_of(resources, healthy), healthy, resources, _active(seen)]
+
+
+def _settled(kind: str, seen: Observed) -> Condition:
+    return Condition(kind, Status.TRUE) if seen.initialized else Condition(kind, Status.UNKNOWN, "Deploying")
+
+
+def _healthy(seen: Observed) -> Condition:
+    if seen.problem is not None and seen.problem.type == "ContainerHealthy":
+        return Condition("ContainerHealthy", Status.FALSE, seen.problem.reason, seen.problem.message)
+    if seen.exit is not None and seen.replicas and not seen.ready:
+        text = seen.exit.last_line or ("container exited with no error" if not seen.exit.code else "")
+        message = f"Container failed with: {text}"
+        return Condition("ContainerHealthy", Status.FALSE, f"ExitCode{seen.exit.code}", message)
+    return _settled("ContainerHealthy", seen)
+
+
+def _resources(name: str, seen: Observed) -> Condition:
+    kind = "ResourcesAvailable"
+    if seen.problem is not None and seen.problem.type == kind:
+        return Condition(kind, Status.FALSE, seen.problem.reason, seen.problem.message)
+    if seen.overdue and not seen.initialized:
+        message = (
+            "Initial scale was never achieved"
+            if seen.timed_out
+            else f'ReplicaSet "{name}-deployment" has timed out progressing.'
+        )
+        return Condition(kind, Status.FALSE, "ProgressDeadlineExceeded", message)
+    return _settled(kind, seen)
+
+
+def _active(seen: Observed) -> Condition:
+    if seen.problem is not None:
+        return Condition("Active", Status.UNKNOWN, "Deploying")
+    if seen.activity is Activity.ACTIVE:
+        return Condition("Active", Status.TRUE)
+    if seen.activity is Activity.ACTIVATING:
+        message = "Requests to the target are being buffered as resources are provisioned."
+        return Condition("Active", Status.UNKNOWN, "Queued", message)
+    if seen.timed_out:
+        return Condition("Active", Status.FALSE, "TimedOut", "The target could not be activated.")
+    return Condition("Active", Status.FALSE, "NoTraffic", "The target is not receiving traffic.")
+
+
+def of_configuration(created: str | None, ready: Condition | None, latest_ready: str | None) -> Condition:
+    """Whether a Service's configuration is ready.
+
+    Args:
+        created: The revision that was created last.
+        ready: Its Ready condition.
+        latest_ready: The newest revision that has been ready.
+    """
+    kind = "ConfigurationsReady"
+    if created is None or ready is None:
+        return Condition(kind, Status.UNKNOWN)
+    if ready.status is Status.FALSE:
+        return Condition(
+            kind, Status.FALSE, "RevisionFailed", f'Revision "{created}" failed with message: {ready.message}.'
+        )
+    return Condition(kind, Status.TRUE if created == latest_ready else Status.UNKNOWN)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A revision that traffic names and that cannot take it: of no such name, not ready yet, or failed."""
+
+    revision: str
+    exists: bool
+    failed: bool
+
+
+def of_route(service: str, unready: Target | None, latest: Status | None, rolling_out: bool) -> Condition:
+    """Whether a Service's traffic is assigned.
+
+    Args:
+        service: Its name.
+        unready: A revision that traffic names and that cannot take it.
+        latest: The Ready status of the configuration where traffic goes to the latest ready revision and there is none.
+        rolling_out: Whether a gradual rollout is in progress.
+    """
+    kind, reason = "RoutesReady", "RevisionMissing"
+    if unready is not None and not unready.exists:
+        return Condition(kind, Status.FALSE, reason, f'Revision "{unready.revision}" referenced in traffic not found.')
+    if unready is not None and unready.failed:
+        return Condition(kind, Status.FALSE, reason, f'Revision "{unready.revision}" failed to become ready.')
+    if unready is not None:
+        return Condition(kind, Status.UNKNOWN, reason, f'Revision "{unready.revision}" is not yet ready.')
+    if latest is Status.FALSE:
+        return Condition(kind, Status.FALSE, reason, f'Configuration "{service}" does not have any ready Revision.')
+    if latest is not None:
+        message = f'Configuration "{service}" is waiting for a Revision to become ready.'
+        return Condition(kind, Status.UNKNOWN, reason, message)
+    if rolling_out:
+        message = "A gradual rollout of the latest revision(s) is in progress."
+        return Condition(kind, Status.UNKNOWN, "RolloutInProgress", message)
+    return Condition(kind, Status.TRUE)

@@ -1,0 +1,175 @@
+"""GIF, BMP, PSD, JPEG XL, JPEG 2000, TIFF and the raws: what their readers tell apart, what their writers keep."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+import brotli
+import pytest
+from PIL import Image
+
+from functions.kit.containers import ContainerError, Document, Kind, Part, read, write
+from tests.functions.exif import made
+from tests.functions.exif.containers import MAKE, box, jxl, psd, raf
+from tests.functions.exif.tiffs import ascii_field, jpeg_of, long, short, tiff
+from tests.images import encoded, gradient
+
+
+def parts(data: bytes) -> Document:
+    document = read(data)
+    assert document is not None
+    return document
+
+
+def one(document: Document, kind: Kind) -> Part:
+    (part,) = [part for part in document.parts if part.kind is kind and part.lead < 0]
+    return part
+
+
+def test_a_compressed_box_of_jpeg_xl_is_read_and_written():
+    head = jxl()[: jxl().index(b"jxlc") - 4]
+    picture = jxl()[len(head) :].split(struct.pack(">I4s", len(MAKE) + 12, b"Exif"))[0]
+    data = head + picture + box(b"brob", b"Exif" + brotli.compress(bytes(4) + MAKE))
+    document = parts(data)
+    part = one(document, Kind.EXIF)
+    assert (document.content(part) or b"").endswith(MAKE)
+    longer = MAKE + bytes(3000)
+    again = parts(write(document, {part: bytes(4) + longer}))
+    assert (again.content(one(again, Kind.EXIF)) or b"").endswith(longer)
+
+
+def test_a_brotli_bomb_is_a_warning():
+    bomb = brotli.compress(bytes(64 * 2**20), quality=9)
+    document = parts(jxl() + box(b"brob", b"xml " + bomb))
+    assert document.content(one(document, Kind.XMP)) is None
+    assert any("inflates to more than" in warning for warning in document.warnings)
+
+
+def test_a_bare_codestream_of_jpeg_xl_gets_a_container():
+    codestream = b"\xff\x0a" + bytes(30)
+    document = parts(codestream)
+    again = parts(write(document, {}, {Kind.EXIF: MAKE}))
+    assert again.content(one(again, Kind.EXIF)) == MAKE
+    assert again.raw(one(again, Kind.PIXELS)) == codestream
+
+
+def test_a_comment_in_a_codestream_of_jpeg_2000_goes():
+    data = encoded(gradient(), "JPEG2000", comment="made by Ada")
+    document = parts(data)
+    comments = [part for part in document.parts if part.kind is Kind.COMMENT]
+    assert b"made by Ada" in [document.content(part) for part in comments]
+    written = write(document, dict.fromkeys(comments))
+    assert b"made by Ada" not in written
+    assert Image.open(io.BytesIO(written)).tobytes() == Image.open(io.BytesIO(data)).tobytes()
+
+
+def test_a_comment_and_the_packet_of_a_gif_go():
+    data = encoded(gradient(), "GIF", comment=b"made by Ada " * 40)
+    packet = b"!\xff\x0bXMP DataXMP" + made.XMP + b"\1" + bytes(range(255, -1, -1)) + b"\0"
+    data = data[:-1] + packet + b";"
+    document = parts(data)
+    assert document.content(one(document, Kind.COMMENT)) == b"made by Ada " * 40
+    assert document.content(one(document, Kind.XMP)) == made.XMP
+    shorter = parts(write(document, {one(document, Kind.COMMENT): b"short", one(document, Kind.XMP): None}))
+    assert shorter.content(one(shorter, Kind.COMMENT)) == b"short"
+    assert not [part for part in shorter.parts if part.kind is Kind.XMP]
+
+
+def test_the_resources_of_a_psd_are_emptied_and_filled():
+    document = parts(psd() + bytes(8) + b"merged")
+    part = one(document, Kind.PHOTOSHOP)
+    empty = write(document, {part: None})
+    assert parts(empty).width == 7
+    assert len(empty) == len(psd()) + 14 - (part.stop - part.body)
+    filled = parts(write(document, {part: bytes(100)}))
+    assert filled.content(one(filled, Kind.PHOTOSHOP)) == bytes(100)
+
+
+def test_the_profile_of_a_bmp_is_found():
+    data = bytearray(encoded(gradient(size=(4, 4)), "BMP"))
+    header = struct.pack("<IiiHHIIii", 124, 4, 4, 1, 24, 0, 48, 0, 0) + bytes(8) + bytes(16)
+    header += b"DEBM" + bytes(48) + struct.pack("<IIII", 4, 124 + 48, 7, 0)
+    data = b"BM" + struct.pack("<IHHI", 14 + 124 + 48 + 7, 0, 0, 14 + 124) + header + data[-48:] + b"profile"
+    document = parts(bytes(data))
+    assert document.content(one(document, Kind.ICC)) == b"profile"
+
+
+def test_a_raf_holds_a_whole_jpeg():
+    document = parts(raf())
+    (span,) = document.previews
+    assert document.source.read(*span) == jpeg_of(MAKE)
+    assert document.content(one(document, Kind.EXIF)) == MAKE
+
+
+def heap(*records: tuple[int, bytes]) -> bytes:
+    body, entries = b"", b""
+    for tag, value in records:
+        entries += struct.pack("<HII", tag, len(value), len(body))
+        body += value
+    return body + struct.pack("<H", len(records)) + entries + struct.pack("<I", len(body))
+
+
+def test_a_crw_is_heaps_of_records():
+    inner = heap((0x1810, struct.pack("<IIIIIII", 7, 5, 0, 0, 0, 0, 0)), (0x080A, b"Canon\0EOS\0"))
+    picture = encoded(gradient(), "JPEG")
+    data = b"II\x1a\0\0\0HEAPCCDR" + bytes(12) + heap((0x2005, b"sensor"), (0x2007, picture), (0x300A, inner))
+    document = parts(data)
+    assert (document.format, document.width, document.height, document.broken) == ("CRW", 7, 5, "")
+    assert document.source.read(*document.previews[0]) == picture
+    assert [document.raw(part) for part in document.parts if part.key == 0x080A and part.kind is Kind.TAG] == [
+        b"Canon\0EOS\0"
+    ]
+    with pytest.raises(ContainerError, match="CRW is not written"):
+        write(document, {})
+
+
+def test_a_tiff_loses_entries_and_keeps_its_pixels():
+    out = io.BytesIO()
+    gradient().save(
+        out, "TIFF", tiffinfo={0x010F: "Canon Incorporated", 0x8298: "Ada Lovelace"}, compression="tiff_lzw"
+    )
+    data = out.getvalue()
+    document = parts(data)
+    make = next(part for part in document.parts if part.key == 0x010F)
+    owner = next(part for part in document.parts if part.key == 0x8298)
+    assert document.content(owner) == b"Ada Lovelace\0"
+    written = write(document, {make: None, owner: b"Augusta Ada King, Countess of Lovelace\0"})
+    assert b"Canon Incorporated" not in written
+    picture = Image.open(io.BytesIO(written))
+    assert picture.tag_v2[0x8298] == "Augusta Ada King, Countess of Lovelace"
+    assert 0x010F not in picture.tag_v2
+    assert picture.tobytes() == Image.open(io.BytesIO(data)).tobytes()
+    shorter = Image.open(io.BytesIO(write(document, {owner: b"Ada\0"})))
+    assert shorter.tag_v2[0x8298] == "Ada"
+
+
+def test_a_pointer_takes_its_directory_with_it():
+    picture = struct.pack("<HHII", 0x8825, 4, 1, 8 + 2 + 2 * 12 + 4) + struct.pack("<HHII", 0x100, 4, 1, 7)
+    latitude = struct.pack("<HHII", 2, 5, 3, 100)
+    data = b"II*\0\x08\0\0\0" + struct.pack("<H", 2) + picture[12:] + picture[:12] + bytes(4)
+    data += struct.pack("<H", 1) + latitude + bytes(4)
+    data = data.ljust(100, b"\0") + struct.pack("<IIIIII", 48, 1, 8, 1, 132, 10)
+    document = parts(data)
+    pointer = next(part for part in document.parts if part.key == 0x8825)
+    written = write(document, {pointer: None})
+    again = parts(written)
+    assert [part.label for part in document.parts if part.label.startswith("GPS 0x")] == ["GPS 0x0002"] * 2
+    assert not [part for part in again.parts if part.label.startswith("GPS")]
+    assert struct.pack("<II", 48, 1) not in written
+
+
+def test_the_preview_of_a_raw_is_found():
+    picture = encoded(gradient(), "JPEG")
+    data = tiff([ascii_field(0x010F, "Canon Incorporated"), (0x2E, 7, len(picture), picture)])
+    document = parts(b"IIU\0" + data[4:])
+    assert document.format == "RW2"
+    assert [document.source.read(*span) for span in document.previews] == [picture]
+    dng = tiff([(0xC612, 1, 4, b"\1\4\0\0"), long(0x100, 7), long(0x101, 5), short(0xFE, 0)])
+    assert (parts(dng).format, parts(dng).width) == ("DNG", 7)
+
+
+def test_strips_inside_a_directory_are_references():
+    data = tiff([long(0x100, 7), long(0x101, 5), long(0x111, 8), long(0x117, 40)])
+    document = parts(data)
+    assert [part.key for part in document.references] == ["pixels"]

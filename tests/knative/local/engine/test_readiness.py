@@ -1,0 +1,131 @@
+"""A revision that has never been ready gets no traffic, says why, and lets nobody wait in vain."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engines import EngineProcess, service
+
+CRASH = ["sh", "-c", "echo starting; echo boom: no database >&2; exit 1"]
+NEVER = ["sleep", "600"]
+Start = Callable[..., EngineProcess]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    engines: list[EngineProcess] = []
+
+    def begin(*services: Any, arguments: tuple[str, ...] = ()) -> EngineProcess:
+        engines.append(EngineProcess(tmp_path, *services, arguments=arguments))
+        return engines[-1]
+
+    yield begin
+    for engine in engines:
+        assert engine.stop() == 0
+
+
+def conditions(described: dict[str, Any]) -> dict[str, tuple[str, str, str]]:
+    return {
+        one["type"]: (one["status"], one.get("reason", ""), one.get("message", "")) for one in described["conditions"]
+    }
+
+
+def of_service(engine: EngineProcess, name: str = "hello") -> dict[str, tuple[str, str, str]]:
+    return conditions(next(one for one in engine.status()["services"] if one["name"] == name))
+
+
+def with_deadline(made: dict[str, Any], seconds: str) -> dict[str, Any]:
+    made["spec"]["template"]["metadata"]["annotations"]["serving.knative.dev/progress-deadline"] = seconds
+    return made
+
+
+def test_a_container_that_exits_is_a_reason_and_no_wait(start: Start) -> None:
+    engine = start(service(command=CRASH), service("good"))
+    failed = ("False", "ExitCode1", "Container failed with: boom: no database")
+    engine.wait(lambda: conditions(engine.revision())["Ready"] == failed, "the reason")
+    status, body = engine.get("/hello")
+    assert status == 503
+    assert b"ExitCode1: Container failed with: boom: no database" in body
+    message = 'Revision "hello-00001" failed with message: Container failed with: boom: no database.'
+    assert of_service(engine) == {
+        "Ready": ("False", "RevisionFailed", message),
+        "ConfigurationsReady": ("False", "RevisionFailed", message),
+        "RoutesReady": ("False", "RevisionMissing", 'Configuration "hello" does not have any ready Revision.'),
+    }
+    assert "[hello-00001] not ready: ExitCode1: Container failed with: boom: no database" in engine.output
+    (described,) = [one for one in engine.status()["services"] if one["name"] == "hello"]
+    assert (described["latestReadyRevision"], described["traffic"]) == (None, [])
+    assert engine.get("/good?brief=1")[0] == 200
+    engine.wait(lambda: of_service(engine, "good")["Ready"] == ("True", "", ""), "the other Service")
+
+
+def test_requests_wait_for_a_first_pod_and_are_told_when_none_comes(start: Start) -> None:
+    engine = start(with_deadline(service(command=NEVER), "3s"))
+    answers: list[tuple[int, bytes]] = []
+    clients = [threading.Thread(target=lambda: answers.append(engine.get("/hello"))) for _ in range(3)]
+    for client in clients:
+        client.start()
+    engine.wait(lambda: engine.revision()["queued"] == 3, "requests that wait")
+    assert conditions(engine.revision())["Ready"] == ("Unknown", "Deploying", "")
+    waiting = ("Unknown", "RevisionMissing", 'Configuration "hello" is waiting for a Revision to become ready.')
+    assert of_service(engine)["RoutesReady"] == waiting
+    for client in clients:
+        client.join(20)
+    words = b'hello-00001 is not ready: ProgressDeadlineExceeded: ReplicaSet "hello-00001-deployment" has timed out'
+    assert [(status, body.startswith(words)) for status, body in answers] == [(503, True)] * 3
+    assert engine.get("/hello")[0] == 503
+
+
+def test_a_later_revision_that_fails_leaves_the_traffic_and_is_the_reason(start: Start) -> None:
+    engine = start(service(annotations={"min-scale": "1"}))
+    engine.wait_pods(1)
+    engine.write(service(annotations={"min-scale": "1"}, command=CRASH))
+    engine.process.send_signal(signal.SIGHUP)
+    engine.wait(lambda: of_service(engine)["Ready"][1] == "RevisionFailed", "the reason")
+    assert of_service(engine)["RoutesReady"] == ("True", "", "")
+    assert json.loads(engine.get()[1])["environment"]["K_REVISION"] == "hello-00001"
+    engine.write(service(annotations={"min-scale": "1"}, environment={"A": "mended"}))
+    engine.process.send_signal(signal.SIGHUP)
+    engine.wait(lambda: of_service(engine)["Ready"][0] == "True", "a mended revision")
+    assert json.loads(engine.get()[1])["environment"]["A"] == "mended"
+
+
+def test_a_crash_at_the_first_start_costs_no_request(start: Start, tmp_path: Path) -> None:
+    once = f"mkdir {tmp_path}/crashed 2>/dev/null && exit 3; exec python -S {Path(__file__).parents[1]}/pod_server.py"
+    engine = start(service(command=["sh", "-c", once], annotations={"min-scale": "1"}))
+    assert engine.get("/hello?brief=1")[0] == 200
+    assert conditions(engine.revision())["Ready"] == ("True", "", "")
+
+
+def test_a_pinned_revision_without_traffic_is_not_said_to_take_it(start: Start) -> None:
+    first = [{"revisionName": "hello-one", "percent": 100}]
+    engine = start(service(revision="hello-one", annotations={"min-scale": "1"}, traffic=first))
+    engine.wait(lambda: "hello-one is ready and gets 100 % of the traffic" in engine.output, "the first revision")
+    engine.write(service(revision="hello-two", annotations={"min-scale": "1"}, environment={"V": "2"}, traffic=first))
+    engine.process.send_signal(signal.SIGHUP)
+    engine.wait(lambda: "hello-two is ready and gets 0 % of the traffic" in engine.output, "the second revision")
+    assert json.loads(engine.get()[1])["environment"]["K_REVISION"] == "hello-one"
+
+
+def test_a_tag_of_a_revision_that_is_not_ready_waits_for_it(start: Start) -> None:
+    traffic = [{"latestRevision": True, "percent": 100, "tag": "new"}]
+    engine = start(service(environment={"START_SECONDS": "1"}, traffic=traffic))
+    assert engine.get("/?brief=1", "new-hello.default.localhost")[0] == 200
+
+
+def test_a_service_without_a_command_stops_no_other(start: Start) -> None:
+    image = service("imaged")
+    del image["spec"]["template"]["spec"]["containers"][0]["command"]
+    engine = start(image, service("good"))
+    status, reason, message = of_service(engine, "imaged")["Ready"]
+    assert (status, reason) == ("False", "RevisionFailed")
+    assert 'Unable to fetch image "dev.local/test:1": ' in message
+    assert engine.get("/imaged")[0] == 503
+    assert engine.get("/good?brief=1")[0] == 200
