@@ -39,7 +39,7 @@ class Boxes:
         """The boxes between two positions; a broken one ends them."""
         data, document, holes = self.source.data, self.document, self.source.holes
         while start + 8 <= end:
-            if holes and not self.source.held(start, min(start + 16, end)):
+            if holes and not self.source.held(start, start + 8):
                 return
             if not self.left:
                 document.broken = f"more than {MAX_BOXES:,} boxes"

@@ -50,7 +50,7 @@ class _Reader:
         document.add(Kind.STRUCTURE, 0, at)
         frames = 0
         for _ in range(MAX_BLOCKS):
-            kind = data[at : at + 1]
+            kind = self.source.read(at, at + 1)
             if kind == b";":
                 document.add(Kind.STRUCTURE, at, at + 1)
                 at += 1
@@ -77,6 +77,8 @@ class _Reader:
 
     def _past(self, at: int) -> int:
         """The position after a run; the end of the file where it is broken or there are too many."""
+        if at in self.source.ends:
+            return self.source.ends[at]
         data, end, left = self.data, self.end, self.left
         while at < end and data[at] and left > 0:
             at += data[at] + 1

@@ -140,6 +140,16 @@ class Document:
         self.parts.append(part)
         return part
 
+    def not_held(self) -> list[Part]:
+        """The parts that are not all held and are no pixels, each cut to what is missing of it."""
+        found = []
+        for hole in self.source.holes:
+            for part in self.parts:
+                low, high = max(part.start, hole.start), min(part.end, hole.end)
+                if low < high and part.kind is not Kind.PIXELS:
+                    found.append(part._replace(start=low, end=high, body=-1, stop=-1))
+        return found
+
     def members(self, part: Part) -> list[Part]:
         """A part and those that continue it, in the order of their content."""
         return self.groups.get(part.start, [part])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 Buffer = bytes | mmap.mmap
@@ -22,12 +23,15 @@ class Source:
     Args:
         data: the whole file; or a buffer of its size in which what is not held reads as zeros.
         holes: what is not held, in order.
+        ends: the ends of runs of blocks that were followed as they passed, by their beginnings.
     """
 
-    __slots__ = ("data", "holes", "missing", "size")
+    __slots__ = ("data", "ends", "holes", "missing", "size")
 
-    def __init__(self, data: Buffer, holes: tuple[Span, ...] = ()) -> None:
+    def __init__(self, data: Buffer, holes: tuple[Span, ...] = (), ends: Mapping[int, int] | None = None) -> None:
         self.data = data
+        self.holes = holes
+        self.ends = ends or {}
         self.size = len(data)
         self.holes = holes
         # What a reader wanted and is not held.
