@@ -6,7 +6,7 @@ Source: https://github.com/cloudevents/spec, spec.md (Type System, Context Attri
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import date
 from typing import Any, TypeAlias
 
@@ -96,8 +96,12 @@ def percent_decode(text: str) -> str:
     return re.sub(_ESCAPES, lambda hit: bytes.fromhex(hit[0].replace("%", "")).decode(), text)
 
 
-def check(attributes: Mapping[str, Any]) -> None:
+def check(attributes: Mapping[str, Any], versions: Container[str] = ("1.0",)) -> None:
     """Refuse what the specification does not allow of attributes.
+
+    Args:
+        attributes: context attributes and extensions by name.
+        versions: values of `specversion` that are accepted.
 
     Raises:
         Problem: 400, naming the attribute.
@@ -109,13 +113,13 @@ def check(attributes: Mapping[str, Any]) -> None:
         if not (name.isascii() and name.isalnum() and name == name.lower()) or name == "data":
             raise malformed(f"attribute name {name[:40]!r} is not allowed: lower-case letters and digits")
         _check_type(name, value)
+    if attributes["specversion"] not in versions:
+        raise malformed(f"specversion {attributes['specversion'][:20]!r} is not accepted; send '1.0'")
     _check_values(attributes)
 
 
 def _check_values(attributes: Mapping[str, Any]) -> None:
     """Refuse values of the specification's own attributes that break their rules."""
-    if attributes["specversion"] != "1.0":
-        raise malformed(f"specversion {attributes['specversion'][:20]!r} is not accepted; send '1.0'")
     for name in (*REQUIRED, "subject", "dataschema", "datacontenttype", "time"):
         if attributes.get(name) == "":
             raise malformed(f"attribute {name!r} must not be empty")

@@ -17,7 +17,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -39,6 +39,7 @@ STRUCTURED = "application/cloudevents"
 BATCH = "application/cloudevents-batch"
 JSON_FORMAT = "application/cloudevents+json"
 JSON = "application/json"
+EVERY_VERSION = ("1.0", "0.3")
 
 _CHARSET = r";\s*charset\s*=\s*\"?([\w.:\-]+)"
 
@@ -120,13 +121,14 @@ def claimed(headers: Headers) -> bool:
     return False
 
 
-def decode(headers: Headers, body: bytes) -> Event | None:
+def decode(headers: Headers, body: bytes, versions: Container[str] = ("1.0",)) -> Event | None:
     """Read the CloudEvent out of an HTTP message.
 
     Args:
         headers: the message's headers, as a mapping or as pairs; names in any case. Values as WSGI gives them:
             bytes above 0x7F as Latin-1.
         body: the whole body.
+        versions: values of `specversion` that are accepted. Knative's broker accepts `EVERY_VERSION`.
 
     Returns:
         The event, or None if the message does not claim to be one.
@@ -143,8 +145,8 @@ def decode(headers: Headers, body: bytes) -> Event | None:
         raise unsupported("a batch of events is not accepted; send each event by itself")
     if media_type.startswith(STRUCTURED):
         _check_format(media_type, content_type)
-        return _from_json(body)
-    return _from_headers(pairs, content_type, body)
+        return _from_json(body, versions)
+    return _from_headers(pairs, content_type, body, versions)
 
 
 def encode(event: Event) -> tuple[dict[str, str], bytes]:
@@ -154,7 +156,7 @@ def encode(event: Event) -> tuple[dict[str, str], bytes]:
         ValueError: an attribute is missing or has a value that is not allowed.
     """
     try:
-        check(event.attributes)
+        check(event.attributes, EVERY_VERSION)
     except Problem as problem:
         raise ValueError(problem.detail) from None
     headers = {
@@ -189,7 +191,7 @@ def _check_format(media_type: str, content_type: str) -> None:
         raise unsupported(f"charset {charset[1][:40]!r} is not accepted; JSON is UTF-8")
 
 
-def _from_headers(pairs: Iterable[tuple[str, str]], content_type: str, body: bytes) -> Event:
+def _from_headers(pairs: Iterable[tuple[str, str]], content_type: str, body: bytes, versions: Container[str]) -> Event:
     attributes: dict[str, Attribute] = {}
     for header, raw in pairs:
         lower = header.lower()
@@ -203,18 +205,20 @@ def _from_headers(pairs: Iterable[tuple[str, str]], content_type: str, body: byt
         attributes[name] = from_header(name, raw)
     if content_type:
         attributes["datacontenttype"] = content_type
-    check(attributes)
+    check(attributes, versions)
     return Event(attributes, body)
 
 
-def _from_json(body: bytes) -> Event:
+def _from_json(body: bytes, versions: Container[str]) -> Event:
     members = _parse_object(body)
     if "data" in members and "data_base64" in members:
         raise malformed("the event has both data and data_base64")
     attributes = {
         name: value for name, value in members.items() if name not in ("data", "data_base64") and value is not None
     }
-    check(attributes)
+    if attributes.get("specversion") == "0.3" and attributes.pop("datacontentencoding", None) == "base64":
+        members["data_base64"] = members.pop("data", None)  # how version 0.3 states binary data
+    check(attributes, versions)
     if "data_base64" in members:
         return Event(attributes, _from_base64(members["data_base64"]))
     if "data" not in members:

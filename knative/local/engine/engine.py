@@ -23,7 +23,7 @@ import asyncio
 import socket
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -119,6 +119,8 @@ class Engine:
         route: The data path; ``route.call`` reaches Services from inside.
         environment: Added to the environment of every pod started from now on.
         manifests: What was applied last.
+        before_apply: Each returns the manifests that are applied in place of those it gets.
+        expositions: Each returns further lines of ``/_knative/metrics``.
         on_apply, on_change, on_stop: See the module's first lines; ``on_change`` is called after any change of a
             Service, a pod or a decision.
         started: When, by the clock.
@@ -148,7 +150,9 @@ class Engine:
         self.port = 0
         self.host = self._address = "127.0.0.1"
         self.manifests = NOTHING
+        self.before_apply: list[Callable[[Manifests], Manifests]] = []
         self.on_apply: list[Callable[[Manifests], None]] = []
+        self.expositions: list[Callable[[], Iterable[str]]] = []
         self.on_change: list[Callable[[], None]] = []
         self.on_stop: list[Callable[[float], Awaitable[None]]] = []
         self._write = write or (lambda _name, _line: None)
@@ -183,6 +187,8 @@ class Engine:
         Raises:
             TemplateError: A Service cannot run here; nothing was applied then.
         """
+        for change in self.before_apply:
+            manifests = change(manifests)
         objects = {
             (resource.kind, resource.namespace, resource.name): resource.data
             for kind in ("ConfigMap", "Secret")

@@ -24,12 +24,14 @@ import aiohttp
 from aiohttp import web
 
 from functions.kit.cloudevents import binding
+from functions.kit.cloudevents.binding import Event
 from functions.kit.http import problems
 from functions.kit.http.problems import Problem
 from knative.local.eventing import event_history
 from knative.local.eventing.broker import Answer, Broker
 from knative.local.eventing.event_log import EventLog
-from knative.local.eventing.topology import Destination, broker_node
+from knative.local.eventing.sources import EVENT_GROUPS, Pinger, bind_sinks
+from knative.local.eventing.topology import Destination
 
 if TYPE_CHECKING:
     from knative.local.engine.engine import Engine
@@ -81,21 +83,32 @@ class Eventing:
         self._session: aiohttp.ClientSession | None = None
         self._running = False
         self._failure = ""
+        self._pinger = Pinger(engine.clock)
         self._streams = 0
         self._stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         router = engine.app.router
-        router.add_post("/_knative/broker/{namespace}/{name}", self._ingress)
-        router.add_route("OPTIONS", "/_knative/broker/{namespace}/{name}", _handshake)
+        for end in ("", "/"):
+            path = f"/_knative/{{kind:broker|channel}}/{{namespace}}/{{name}}{end}"
+            router.add_post(path, self._ingress)
+            router.add_route("OPTIONS", path, _handshake)
         router.add_get("/_knative/events", self._events)
         router.add_get("/_knative/events/{seq:[0-9]{1,18}}", self._event)
         router.add_get("/_knative/events/{seq:[0-9]{1,18}}/data", self._event_data)
         router.add_get("/_knative/data/{digest}", self._data)
+        engine.before_apply.append(self._bind)
+        engine.expositions.append(lambda: self.broker.metrics.exposition() if self.broker else ())
         engine.on_apply.append(self._apply)
         engine.app.on_startup.append(self._start)
         engine.on_stop.append(self._stop)
 
     # Life
+
+    def _bind(self, manifests: Manifests) -> Manifests:
+        bound, unbound = bind_sinks(manifests, self._origin)
+        for name, reason in unbound.items():
+            self._engine.say(f"{name} does not run: {reason}")
+        return bound
 
     def _apply(self, manifests: Manifests) -> None:
         for service in manifests.services:
@@ -104,7 +117,7 @@ class Eventing:
             # here, since large data is kept beside the log.
             self._engine.environment[f"{prefix}_DATAREF_HOSTS"] = self._origin
             self._engine.environment[f"{prefix}_EVENT_BYTES"] = str(BODY_BYTES)
-        flows = [one for one in manifests.resources if one.kind in ("Broker", "Sequence", "Parallel")]
+        flows = [one for one in manifests.resources if one.group in EVENT_GROUPS]
         if self.broker is None and flows:
             try:
                 log = EventLog(self._folder)
@@ -120,6 +133,7 @@ class Eventing:
                 task.add_done_callback(self._tasks.discard)
         if self.broker is not None:
             self.broker.apply(manifests.resources)
+            self._pinger.apply(self.broker)
             for name, reason in self.broker.ingress.topology.unready.items():
                 self._engine.say(f"{name} does not run: {reason}")
 
@@ -127,6 +141,7 @@ class Eventing:
         self._running = True
         if self.broker is not None:
             await self._resume(self.broker)
+        self._pinger.start()
 
     async def _resume(self, broker: Broker) -> None:
         try:
@@ -143,6 +158,7 @@ class Eventing:
 
     async def _stop(self, within: float) -> None:
         self._stopping.set()
+        self._pinger.stop()
         kept: int | None = None
         if self.broker is not None:
             await self.broker.drain(within)
@@ -183,27 +199,50 @@ class Eventing:
     # In
 
     async def _ingress(self, request: web.Request) -> web.Response:
-        node = broker_node(request.match_info["namespace"], request.match_info["name"])
+        kind, namespace, name = (request.match_info[key] for key in ("kind", "namespace", "name"))
+        node, begun = f"{kind}/{namespace}/{name}", self._engine.clock()
+        event: Event | None = None
         try:
-            if self._failure:
-                raise Problem(503, "not-kept", "Event not kept", self._failure)
-            if self.broker is None or node not in self.broker.ingress.topology.nodes:
-                raise Problem(
-                    404, "no-such-broker", "No such Broker", f"no manifest holds the Broker of {request.path}"
-                )
-            if self._stopping.is_set():
-                raise problems.busy("the engine is stopping", 1)
-            event = binding.decode(list(request.headers.items()), await _body(request))
-            if event is None:
-                raise problems.malformed(
-                    "this takes CloudEvents: headers ce-…, or Content-Type application/cloudevents+json"
-                )
-            seq = await self.broker.accept(node, event)
+            event = await self._event_in(request, node)
+            seq = await self._running_broker(node).accept(node, event, dict(request.headers))
+            response = web.Response(status=202, headers={"Location": f"/_knative/events/{seq}"})
         except (sqlite3.Error, OSError) as error:
-            return _problem(Problem(503, "not-kept", "Event not kept", f"the event log cannot be written: {error}"))
+            problem = Problem(503, "not-kept", "Event not kept", f"the event log cannot be written: {error}")
+            response = _problem(problem)
         except Problem as problem:
-            return _problem(problem)
-        return web.Response(status=202, headers={"Location": f"/_knative/events/{seq}"})
+            response = _problem(problem)
+        if self.broker is not None and event is not None:
+            self.broker.metrics.receive(node, event.type, response.status, self._engine.clock() - begun)
+        return response
+
+    def _running_broker(self, node: str) -> Broker:
+        """Return the broker, if it runs a node.
+
+        Raises:
+            Problem: 404, or 503 if the log cannot be kept or the engine is stopping.
+        """
+        if self._failure:
+            raise Problem(503, "not-kept", "Event not kept", self._failure)
+        if self.broker is None or node not in self.broker.ingress.topology.nodes:
+            kind, namespace, name = node.split("/", 2)
+            detail = f"no manifest holds the {kind.capitalize()} {namespace}/{name}"
+            raise Problem(404, f"no-such-{kind}", f"No such {kind.capitalize()}", detail)
+        if self._stopping.is_set():
+            raise problems.busy("the engine is stopping", 1)
+        return self.broker
+
+    async def _event_in(self, request: web.Request, node: str) -> Event:
+        """Return the event of a request to a node.
+
+        Raises:
+            Problem: there is no such node, or the request holds no event.
+        """
+        self._running_broker(node)
+        event = binding.decode(list(request.headers.items()), await _body(request), binding.EVERY_VERSION)
+        if event is None:
+            detail = "this takes CloudEvents: headers ce-…, or Content-Type application/cloudevents+json"
+            raise problems.malformed(detail)
+        return event
 
     # Told
 

@@ -220,7 +220,9 @@ HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 async def _metrics(request: web.Request) -> web.Response:
-    text = "\n".join(_exposition(request.app[ENGINE])) + "\n"
+    engine = request.app[ENGINE]
+    lines = [*_exposition(engine), *(line for more in engine.expositions for line in more())]
+    text = "\n".join(lines) + "\n"
     return web.Response(text=text, headers={**HEADERS, "Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
 

@@ -21,7 +21,8 @@ from functions.kit.http.problems import Problem
 from knative.local.eventing.activity import Activity
 from knative.local.eventing.delivery import DEFAULT, Policy, error_attributes, retried
 from knative.local.eventing.event_log import Arrival, Due, EventLog, Stored
-from knative.local.eventing.ingress import TTL, Ingress, addressed, kept
+from knative.local.eventing.ingress import TTL, Ingress, addressed, kept, passed_through
+from knative.local.eventing.metrics import EventMetrics
 from knative.local.eventing.topology import Destination, Subscription, build
 from knative.local.manifests.resources import Resource
 
@@ -64,6 +65,7 @@ class Broker:
 
     Attributes:
         ingress: What runs now, and how events enter it.
+        metrics: Counts and latencies since the start.
         activity: What happens: accepted, delivered, retried, dead, dropped, log-failed.
     """
 
@@ -71,6 +73,7 @@ class Broker:
         self.log = log
         self.ingress = Ingress(log, clock)
         self.activity = Activity(clock)
+        self.metrics = EventMetrics()
         self._send = send
         self._origin = origin
         self._clock = clock
@@ -118,8 +121,13 @@ class Broker:
 
     # In
 
-    async def accept(self, node: str, event: Event) -> int:
-        """Take an event in; when this returns it is durable.
+    async def accept(self, node: str, event: Event, headers: Mapping[str, str] | None = None) -> int:
+        """Write an event from outside; when this returns it is durable.
+
+        Args:
+            node: the key of the node that receives it.
+            event: the event.
+            headers: of its request; some are passed through to subscribers.
 
         Returns:
             Its number in the log.
@@ -129,7 +137,7 @@ class Broker:
             Problem: 400 if its ttl is spent.
             sqlite3.Error, OSError: it could not be kept.
         """
-        seq, dues = await self.log.run(self.ingress.admitted(node, event))
+        seq, dues = await self.log.run(self.ingress.admitted(node, event, headers or {}))
         self.activity.tell("accepted", event=seq, id=event.id, type=event.type, source=event.source, node=node)
         self._entered(dues)
         return seq
@@ -192,11 +200,12 @@ class Broker:
                 await self._settle(due, stored, "dropped", Answer(None, body=b"the subscription is gone"), 0.0)
                 return
             begun = self._clock()
-            answer = await self._try(stored, due, to, policy)
+            answer = await self._try(stored, due, to, policy, subscription.namespace if subscription else "")
             seconds = self._clock() - begun
+        self.metrics.deliver(stored.node, due.subscription, answer.status, seconds)
         await self._conclude(due, stored, to, subscription, policy, answer, seconds)
 
-    async def _try(self, stored: Stored, due: Due, to: Destination, policy: Policy) -> Answer:
+    async def _try(self, stored: Stored, due: Due, to: Destination, policy: Policy, namespace: str) -> Answer:
         attributes: dict[str, str | int | bool] = {**stored.attributes, **due.extra}
         data = stored.data
         if stored.digest is not None:
@@ -215,6 +224,9 @@ class Broker:
             headers, body = binding.encode(event)
         if due.kind != "dead-letter":
             headers["prefer"] = "reply"
+        headers |= stored.headers
+        if namespace:
+            headers["kn-namespace"] = namespace
         try:
             async with asyncio.timeout(policy.timeout):
                 return await self._send(to, headers, body)
@@ -261,18 +273,18 @@ class Broker:
         self, due: Due, stored: Stored, destination: Destination, reply: Event, answer: Answer, seconds: float
     ) -> None:
         """The delivery is done and its reply goes on, in one transaction."""
-        attributes = kept(reply)
+        reached = destination.node or str(destination)
+        headers = passed_through(dict(answer.headers))
+        arrival = Arrival(reached, kept(reply), reply.data, stored.ttl - 1, via=due.subscription, headers=headers)
 
         def work(db: sqlite3.Connection) -> tuple[int, list[Due]]:
             now = self._clock()
             self.log.settle(db, due, "done", code=answer.status, error="", seconds=seconds, now=now)
             if destination.node:
-                ttl = stored.ttl - 1
-                return self.ingress.enter(db, destination.node, attributes, reply.data, ttl, stored, due.subscription)
+                return self.ingress.enter(db, arrival, stored)
             nothing: dict[str, str] = {}
             onwards = ((due.subscription, "reply", addressed(destination), nothing),)
-            arrival = Arrival(str(destination), attributes, reply.data, stored.ttl - 1, onwards, due.subscription)
-            return self.log.arrive(db, arrival, stored, now)
+            return self.log.arrive(db, replace(arrival, deliveries=onwards), stored, now)
 
         seq, dues = await self.log.run(work)
         self._tell_of(due, stored, "delivered", answer, seconds, reply=seq, reply_type=reply.type, to=str(destination))
@@ -308,8 +320,9 @@ class Broker:
                 return [self.log.bury(db, due, buried.seq, addressed(sink), extra, now)]
             beside = self.log.file(buried.digest) if buried.digest else None
             data = buried.data if beside is None else beside.read_bytes() if beside.exists() else None
-            attributes = {**buried.attributes, **extra}
-            return self.ingress.enter(db, sink.node, attributes, data, stored.ttl - 1, buried, due.subscription)[1]
+            attributes, ttl = {**buried.attributes, **extra}, stored.ttl - 1
+            arrival = Arrival(sink.node, attributes, data, ttl, via=due.subscription, headers=buried.headers)
+            return self.ingress.enter(db, arrival, buried)[1]
 
         dues = await self.log.run(work)
         self._tell_of(due, stored, "dead", answer, seconds, to=str(sink))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +32,7 @@ create table if not exists events (
     ttl integer not null,
     root integer, parent integer,  -- the event that began the chain; the one it answers
     via text,                      -- the subscription that answered
+    headers text not null default '{}',  -- HTTP headers that are passed through, as JSON
     at real not null
 );
 create index if not exists events_by_root on events (root);
@@ -68,6 +69,7 @@ class Stored:
         ttl: How often it may enter a broker again.
         root: Number of the event that began the chain.
         parent: Number of the event that it answers, or follows in the graph; None for one from outside.
+        headers: HTTP headers that are passed through to subscribers.
     """
 
     seq: int
@@ -79,6 +81,7 @@ class Stored:
     ttl: int
     root: int
     parent: int | None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,14 +105,16 @@ class Arrival:
     Attributes:
         deliveries: `(subscription, kind, target, extra)` of each.
         via: The subscription that answered with it, or empty.
+        headers: HTTP headers that are passed through to subscribers.
     """
 
     node: str
     attributes: Mapping[str, str]
     data: bytes | None
     ttl: int
-    deliveries: tuple[tuple[str, str, Mapping[str, str], Mapping[str, str]], ...]
+    deliveries: tuple[tuple[str, str, Mapping[str, str], Mapping[str, str]], ...] = ()
     via: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class EventLog(Journal):
@@ -123,7 +128,7 @@ class EventLog(Journal):
     """
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, _SCHEMA)
+        super().__init__(folder, _SCHEMA, columns={"events": {"headers": "text not null default '{}'"}})
         self.events = self.beside = 0
 
     @property
@@ -144,8 +149,8 @@ class EventLog(Journal):
         self.events += 1
         attributes = arrival.attributes
         seq = db.execute(
-            "insert into events (node, ce_id, source, type, attributes, data, digest, size, ttl, root, parent, via, at)"
-            " values (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            "insert into events (node, ce_id, source, type, attributes, data, digest, size, ttl, root, parent, via, at,"
+            " headers) values (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 *(
                     arrival.node,
@@ -156,6 +161,7 @@ class EventLog(Journal):
                 ),
                 *(data, digest, len(arrival.data or b""), arrival.ttl),
                 *(parent.root if parent else None, parent.seq if parent else None, arrival.via or None, now),
+                json.dumps(dict(arrival.headers)),
             ),
         ).lastrowid
         if not parent:
@@ -242,12 +248,13 @@ class EventLog(Journal):
     def event(self, db: sqlite3.Connection, seq: int) -> Stored | None:
         """One event by its number."""
         row = db.execute(
-            "select seq, node, attributes, data, digest, size, ttl, root, parent from events where seq = ?", (seq,)
+            "select seq, node, attributes, data, digest, size, ttl, root, parent, headers from events where seq = ?",
+            (seq,),
         ).fetchone()
         if row is None:
             return None
-        number, node, attributes, data, digest, size, ttl, root, parent = row
-        return Stored(number, node, _attributes(attributes), data, digest, size, ttl, root, parent)
+        number, node, attributes, data, digest, size, ttl, root, parent, headers = row
+        return Stored(number, node, _attributes(attributes), data, digest, size, ttl, root, parent, decoded(headers))
 
     def prune(self, db: sqlite3.Connection, kept: int = KEPT, kept_bytes: int = KEPT_BYTES) -> int:
         """Forget the oldest chains of which nothing is pending.

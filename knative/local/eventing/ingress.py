@@ -1,13 +1,14 @@
-"""How an event enters the graph: its ttl, the filters it passes, and the deliveries that it leads to.
+"""The entry of an event into the graph: its ttl, the filters it passes, and the deliveries that follow.
 
-Nothing is sent from here; everything is written within one transaction of the log, so that an event is there with all
-its deliveries or not at all.
+Nothing is sent from here. An event is written with all its deliveries in one transaction of the log, or not at all.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from functions.kit.cloudevents.binding import Event
 from functions.kit.http.problems import Problem
@@ -17,7 +18,10 @@ from knative.local.eventing.journal import Work
 from knative.local.eventing.topology import Destination, Topology
 
 TTL = "knativebrokerttl"
+ARRIVAL_TIME = "knativearrivaltime"
 DEFAULT_TTL = 255
+_HEADERS = frozenset({"x-request-id", "retry-after", "traceparent", "tracestate"})
+_HEADER_PREFIXES = ("knative-", "x-b3-")
 
 
 class Ingress:
@@ -36,8 +40,13 @@ class Ingress:
         self._log = log
         self._clock = clock
 
-    def admitted(self, node: str, event: Event) -> Work[tuple[int, list[Due]]]:
-        """What takes an event from outside into the log; see ``enter`` for what it returns.
+    def admitted(self, node: str, event: Event, headers: Mapping[str, str]) -> Work[tuple[int, list[Due]]]:
+        """Return the work that writes an event from outside into the log; see `enter` for its result.
+
+        Args:
+            node: the key of the node that receives the event.
+            event: the event.
+            headers: of its request; those of `passed_through` go on to subscribers.
 
         Raises:
             LookupError: there is no such node.
@@ -48,47 +57,53 @@ class Ingress:
         ttl = _ttl(event)
         if ttl <= 0:
             raise Problem(400, "ttl-spent", "Event refused", f"{TTL} is spent: the event has gone in a circle")
-        attributes = kept(event)
-        return lambda db: self.enter(db, node, attributes, event.data, ttl, None, "")
+        arrival = Arrival(node, kept(event), event.data, ttl, headers=passed_through(headers))
+        return lambda db: self.enter(db, arrival, None)
 
-    def enter(
-        self,
-        db: sqlite3.Connection,
-        node: str,
-        attributes: Mapping[str, str],
-        data: bytes | None,
-        ttl: int,
-        parent: Stored | None,
-        via: str,
-    ) -> tuple[int, list[Due]]:
-        """An event comes to a node, and through subscribers that are nodes themselves to those.
+    def enter(self, db: sqlite3.Connection, arrival: Arrival, parent: Stored | None) -> tuple[int, list[Due]]:
+        """Write an event to a node, and through subscribers that are nodes themselves to those.
 
         Args:
-            db: The log, within a transaction.
-            node: Where it comes to.
-            attributes: As they are kept.
-            data: Its bytes.
-            ttl: How often it may enter a node again, this time included.
-            parent: The event that it answers, or follows in the graph.
-            via: The subscription that answered with it.
+            db: the log, within a transaction.
+            arrival: the event; its deliveries follow from the node's subscriptions.
+            parent: the event that it answers, or follows in the graph.
 
         Returns:
             Its number in the log, and the deliveries that are due at once.
         """
-        taking = [one for one in self.topology.nodes.get(node, ()) if passes(one.filter(attributes))]
+        now = self._clock()
+        if arrival.node.startswith("broker/"):
+            arrival = replace(arrival, attributes={**arrival.attributes, ARRIVAL_TIME: _rfc3339(now)})
+        attributes = arrival.attributes
+        passing = [one for one in self.topology.nodes.get(arrival.node, ()) if passes(one.filter(attributes))]
         nothing: dict[str, str] = {}
         deliveries = tuple(
-            (one.name, "subscriber", addressed(one.subscriber), nothing) for one in taking if not one.subscriber.node
+            (one.name, "subscriber", addressed(one.subscriber), nothing) for one in passing if not one.subscriber.node
         )
-        now = self._clock()
-        arrival = Arrival(node, attributes, data, ttl, deliveries, via)
-        seq, dues = self._log.arrive(db, arrival, parent, now)
+        seq, dues = self._log.arrive(db, replace(arrival, deliveries=deliveries), parent, now)
         root, above = (parent.root, parent.seq) if parent else (seq, None)
-        here = Stored(seq, node, attributes, None, None, len(data or b""), ttl, root, above)
-        for one in taking:
+        size, ttl = len(arrival.data or b""), arrival.ttl
+        here = Stored(seq, arrival.node, attributes, None, None, size, ttl, root, above, arrival.headers)
+        for one in passing:
             if one.subscriber.node and ttl > 1:
-                dues += self.enter(db, one.subscriber.node, attributes, data, ttl - 1, here, one.name)[1]
+                inner = replace(arrival, node=one.subscriber.node, ttl=ttl - 1, via=one.name)
+                dues += self.enter(db, inner, here)[1]
         return seq, dues
+
+
+def passed_through(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of a request that Knative hands on with an event, and those of a trace."""
+    return {
+        name: value
+        for name, value in ((name.lower(), value) for name, value in headers.items())
+        if name in _HEADERS or name.startswith(_HEADER_PREFIXES)
+    }
+
+
+def _rfc3339(seconds: float) -> str:
+    """A time as the CloudEvents SDK for Go prints it: UTC, without zeros at the end of the fraction."""
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return f"{text.rstrip('0').rstrip('.')}Z"
 
 
 def _ttl(event: Event) -> int:

@@ -14,7 +14,7 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -28,12 +28,13 @@ class Journal:
     Args:
         folder: Where it is; one process at a time may have it open.
         schema: SQL that makes its tables where they are missing.
+        columns: by table, columns that an older log lacks, with their definition.
 
     Raises:
         OSError, sqlite3.Error: the folder cannot be written, or holds something else.
     """
 
-    def __init__(self, folder: Path, schema: str) -> None:
+    def __init__(self, folder: Path, schema: str, columns: Mapping[str, Mapping[str, str]]) -> None:
         self._data = folder / "data"
         self._data.mkdir(parents=True, exist_ok=True)
         self._lock = (folder / "lock").open("w")
@@ -49,6 +50,10 @@ class Journal:
             self._db.execute("pragma synchronous = full")
             self._db.execute("pragma foreign_keys = on")
             self._db.executescript(schema)
+            for table, added in columns.items():
+                known = {row[1] for row in self._db.execute(f"pragma table_info({table})")}
+                for name in added.keys() - known:
+                    self._db.execute(f"alter table {table} add column {name} {added[name]}")
         except (sqlite3.Error, UnicodeDecodeError) as error:  # the second, where what is damaged is SQLite's own text
             self._db.close()
             self._lock.close()

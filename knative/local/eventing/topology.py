@@ -1,11 +1,13 @@
-"""Brokers, Triggers, Sequences and Parallels as one graph: nodes that events come to, subscriptions that take them on.
+"""The objects of Eventing as one graph: nodes that receive events, and subscriptions that forward them.
 
-A Broker is a node with a subscription a Trigger; a Sequence a chain of nodes with one subscription each; a Parallel a
-node whose branches with a filter have nodes of their own. Takes manifests that validation has accepted.
+A Broker is a node with a subscription for each Trigger, a Channel one with its Subscriptions, a Sequence a chain of
+nodes with one subscription each, a Parallel a node whose branches with a filter have nodes of their own, and a
+PingSource a node with its sink. Takes manifests that validation has accepted.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,12 +15,33 @@ from urllib.parse import urlsplit
 
 from knative.local.eventing.delivery import DEFAULT, Policy
 from knative.local.eventing.filters import Filter, FilterError, of_trigger
+from knative.local.manifests import cron
+from knative.local.manifests.cron import Schedule
 from knative.local.manifests.grammar import CLUSTER_SUFFIXES
-from knative.local.manifests.kinds import EVENTING, FLOWS, SERVING
+from knative.local.manifests.kinds import EVENTING, FLOWS, MESSAGING, SERVING, SINKS, SOURCES
 from knative.local.manifests.resources import Resource
 
 _CLUSTER = ".svc.cluster.local"
 _BROKER_INGRESS = "broker-ingress.knative-eventing"
+_CHANNEL_SUFFIX = "-kn-channel"
+CHANNELS = ((MESSAGING, "Channel"), (MESSAGING, "InMemoryChannel"))
+_NODES: Mapping[tuple[str, str], str] = {
+    **dict.fromkeys(CHANNELS, "channel"),
+    (EVENTING, "Broker"): "broker",
+    (FLOWS, "Sequence"): "sequence",
+    (FLOWS, "Parallel"): "parallel",
+}
+NOT_RUN: Mapping[tuple[str, str], str] = {
+    (SOURCES, "ApiServerSource"): "there is no Kubernetes API whose events it could send",
+    (SOURCES, "ContainerSource"): "its container is not started on this machine",
+    (SOURCES, "IntegrationSource"): "its container is not started on this machine",
+    (SINKS, "IntegrationSink"): "its container is not started on this machine",
+    (SINKS, "JobSink"): "Jobs are not run on this machine",
+    (EVENTING, "EventTransform"): "JSONata is not evaluated on this machine",
+    (EVENTING, "RequestReply"): "synchronous replies are not run on this machine",
+    (EVENTING, "EventPolicy"): "events are not authenticated on this machine",
+}
+"""Kinds of Eventing that this engine does not run, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +71,7 @@ class Subscription:
 
     Attributes:
         name: Unique: `Trigger default/exif`, `Sequence default/describe step 1`.
+        namespace: Of the object that it belongs to; deliveries state it in `Kn-Namespace`.
         filter: Which events it takes.
         subscriber: Where they are delivered.
         reply: Where an answering event goes; None drops it.
@@ -58,6 +82,7 @@ class Subscription:
     """
 
     name: str
+    namespace: str
     filter: Filter
     subscriber: Destination
     reply: Destination | None
@@ -67,16 +92,35 @@ class Subscription:
 
 
 @dataclass(frozen=True)
+class Ping:
+    """A PingSource: when it sends, and what.
+
+    Attributes:
+        node: the node that its events enter.
+        schedule: its times.
+        attributes: of its events, but `id` and `time`.
+        data: of its events.
+    """
+
+    node: str
+    schedule: Schedule
+    attributes: Mapping[str, str]
+    data: bytes | None
+
+
+@dataclass(frozen=True)
 class Topology:
     """The graph.
 
     Attributes:
         nodes: Subscriptions by node.
         unready: Objects that are not run, with the reason, by their name.
+        pings: PingSources.
     """
 
     nodes: Mapping[str, tuple[Subscription, ...]] = field(default_factory=dict)
     unready: Mapping[str, str] = field(default_factory=dict)
+    pings: tuple[Ping, ...] = ()
 
     def subscription(self, name: str) -> Subscription | None:
         """The subscription of a name."""
@@ -102,17 +146,30 @@ class _Builder:
         self._known = {(one.group, one.kind, one.namespace, one.name): one for one in resources}
         self._nodes: dict[str, list[Subscription]] = {}
         self._unready: dict[str, str] = {}
+        self._pings: list[Ping] = []
 
     def topology(self) -> Topology:
         for one in self._of(EVENTING, "Broker"):
             self._nodes[broker_node(one.namespace, one.name)] = []
+        for group, kind in CHANNELS:
+            for one in self._of(group, kind):
+                self._nodes.setdefault(f"channel/{one.namespace}/{one.name}", [])
+                self._attempt(one, self._channel)
         for one in self._of(FLOWS, "Sequence"):
             self._attempt(one, self._sequence)
         for one in self._of(FLOWS, "Parallel"):
             self._attempt(one, self._parallel)
         for one in self._of(EVENTING, "Trigger"):
             self._attempt(one, self._trigger)
-        return Topology({node: tuple(subscriptions) for node, subscriptions in self._nodes.items()}, self._unready)
+        for one in self._of(MESSAGING, "Subscription"):
+            self._attempt(one, self._channel_subscription)
+        for one in self._of(SOURCES, "PingSource"):
+            self._attempt(one, self._ping)
+        for (group, kind), reason in NOT_RUN.items():
+            for one in self._of(group, kind):
+                self._unready[f"{kind} {one.namespace}/{one.name}"] = reason
+        nodes = {node: tuple(subscriptions) for node, subscriptions in self._nodes.items()}
+        return Topology(nodes, self._unready, tuple(self._pings))
 
     def _of(self, group: str, kind: str) -> Iterator[Resource]:
         return (one for key, one in self._known.items() if key[:2] == (group, kind))
@@ -147,6 +204,56 @@ class _Builder:
             of_trigger(spec),
         )
         yield node, replace(subscription, filtered=True)
+
+    def _channel(self, channel: Resource) -> Iterator[tuple[str, Subscription]]:
+        """The subscribers that an InMemoryChannel lists itself, as a cluster's controller does."""
+        spec = channel.data.get("spec") or {}
+        template = spec.get("channelTemplate") or {}
+        if template.get("kind") not in {None, "InMemoryChannel"}:
+            raise Unready(f"a {template['kind']} is not run on this machine; an InMemoryChannel is")
+        for index, one in enumerate(spec.get("subscribers") or ()):
+            name = f"{channel.kind} {channel.namespace}/{channel.name} subscriber {index}"
+            urls = [{"uri": one[key]} if one.get(key) else None for key in ("subscriberUri", "replyUri")]
+            reply = self._destination(urls[1], channel.namespace)
+            delivery = one.get("delivery") or spec.get("delivery") or {}
+            subscriber = urls[0] or urls[1] or {}
+            yield (
+                f"channel/{channel.namespace}/{channel.name}",
+                self._subscription(name, channel.namespace, subscriber, reply if urls[0] else None, delivery),
+            )
+
+    def _channel_subscription(self, subscription: Resource) -> Iterator[tuple[str, Subscription]]:
+        spec, namespace = subscription.data["spec"], subscription.namespace
+        target = spec["channel"]
+        key = (str(target["apiVersion"]).rpartition("/")[0], target["kind"], namespace, target["name"])
+        if key[:2] not in CHANNELS:
+            raise Unready(f"a {target['kind']} is not run on this machine; a Channel or InMemoryChannel is")
+        if key not in self._known:
+            raise Unready(f"there is no {target['kind']} {namespace}/{target['name']} among the manifests")
+        channel = self._known[key].data.get("spec") or {}
+        reply = self._destination(spec.get("reply"), namespace)
+        delivery = spec.get("delivery") or channel.get("delivery") or {}
+        name = f"Subscription {namespace}/{subscription.name}"
+        yield (
+            f"channel/{namespace}/{target['name']}",
+            self._subscription(name, namespace, spec["subscriber"], reply, delivery),
+        )
+
+    def _ping(self, source: Resource) -> Iterator[tuple[str, Subscription]]:
+        spec, namespace = source.data["spec"], source.namespace
+        node = f"ping/{namespace}/{source.name}"
+        yield node, self._subscription(f"PingSource {namespace}/{source.name}", namespace, spec["sink"], None, DEFAULT)
+        attributes = {
+            "specversion": "1.0",
+            "type": "dev.knative.sources.ping",
+            "source": f"/apis/v1/namespaces/{namespace}/pingsources/{source.name}",
+            **(spec.get("ceOverrides") or {}).get("extensions", {}),
+        }
+        data = base64.b64decode(spec["dataBase64"]) if spec.get("dataBase64") else spec.get("data", "").encode() or None
+        if data and spec.get("contentType"):
+            attributes["datacontenttype"] = spec["contentType"]
+        schedule = cron.parse(spec["schedule"], spec.get("timezone", ""))
+        self._pings.append(Ping(node, schedule, attributes, data))
 
     def _sequence(self, sequence: Resource) -> Iterator[tuple[str, Subscription]]:
         spec, namespace = sequence.data["spec"], sequence.namespace
@@ -189,7 +296,7 @@ class _Builder:
         if taken is None:
             raise Unready("it has no subscriber")
         sink = self._destination(delivery.get("deadLetterSink"), namespace)
-        return Subscription(name, filter_, taken, reply, Policy.of(delivery), sink)
+        return Subscription(name, namespace, filter_, taken, reply, Policy.of(delivery), sink)
 
     def _destination(self, destination: Mapping[str, Any] | None, namespace: str) -> Destination | None:
         if not destination:
@@ -204,10 +311,9 @@ class _Builder:
             raise Unready(f"there is no {kind} {key[2]}/{name} among the manifests")
         if (group, kind) == (SERVING, "Service"):
             return Destination(host=f"{name}.{key[2]}", path=f"/{uri.lstrip('/')}")
-        nodes = {(EVENTING, "Broker"): "broker", (FLOWS, "Sequence"): "sequence", (FLOWS, "Parallel"): "parallel"}
-        if (group, kind) not in nodes:
+        if (group, kind) not in _NODES:
             raise Unready(f"events are not delivered to a {kind} ({group or 'core'}) on this machine")
-        return Destination(node=f"{nodes[group, kind]}/{key[2]}/{name}")
+        return Destination(node=f"{_NODES[group, kind]}/{key[2]}/{name}")
 
     def _at_url(self, url: str) -> Destination:
         """A URL; the cluster's own names lead to what runs here."""
@@ -223,6 +329,9 @@ class _Builder:
                 raise Unready(f"there is no Broker at {url}")
             return Destination(node=node)
         name, _, namespace = inside.partition(".")
+        channel = f"channel/{namespace}/{name.removesuffix(_CHANNEL_SUFFIX)}"
+        if name.endswith(_CHANNEL_SUFFIX) and channel in self._nodes:
+            return Destination(node=channel)
         if (SERVING, "Service", namespace, name) not in self._known:
             raise Unready(f"there is no Service {namespace}/{name} among the manifests")
         query = f"?{parts.query}" if parts.query else ""

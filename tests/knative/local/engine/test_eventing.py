@@ -238,7 +238,7 @@ def test_stress_is_asked_by_event(engine):
     [
         ({}, b"x", 400),
         ({**CE}, b"x", 400),
-        ({**CE, "ce-id": "1", "ce-specversion": "0.3"}, b"x", 400),
+        ({**CE, "ce-id": "1", "ce-specversion": "0.2"}, b"x", 400),
         ({**CE, "ce-id": "1", "ce-knativebrokerttl": "1"}, b"x", 400),
         ({"Content-Type": "application/cloudevents-batch+json"}, b"[]", 415),
         ({"Content-Type": "application/cloudevents+json"}, b"{", 400),
@@ -364,3 +364,37 @@ def test_an_event_beyond_the_limit_is_413(engine: EngineProcess) -> None:
     answer = requests.post(engine.url + BROKER, data=body(), headers={**CE, "ce-id": "large"}, timeout=60)
     assert answer.status_code == 413
     assert "67,108,864 bytes" in answer.json()["detail"]
+
+
+def test_the_ingress_accepts_version_03_a_slash_at_the_end_and_a_channel_and_counts_what_it_got(tmp_path):
+    channel = object_of("InMemoryChannel", "c", "messaging.knative.dev/v1")
+    objects = [service(), object_of("Broker", "b", "eventing.knative.dev/v1"), channel]
+    engine = EngineProcess(tmp_path, *objects, arguments=("--initial-scale", "0"))
+    try:
+        old = {**CE, "ce-id": "1", "ce-specversion": "0.3"}
+        assert requests.post(f"{engine.url}/_knative/broker/default/b/", headers=old, timeout=10).status_code == 202
+        sent = requests.post(f"{engine.url}/_knative/channel/default/c", headers={**CE, "ce-id": "2"}, timeout=10)
+        missing = requests.post(f"{engine.url}/_knative/channel/default/x", headers={**CE, "ce-id": "3"}, timeout=10)
+        metrics = requests.get(f"{engine.url}/_knative/metrics", timeout=10).text
+    finally:
+        engine.stop()
+    assert (sent.status_code, missing.status_code) == (202, 404)
+    assert missing.json()["detail"] == "no manifest holds the Channel default/x"
+    labels = 'broker_name="b",namespace_name="default",event_type="dev.pixelamp.image.uploaded",response_code="202"'
+    assert f'event_count{{{labels},response_code_class="2xx"}} 1' in metrics.splitlines()
+
+
+def test_a_bound_service_gets_the_address_of_its_sink(tmp_path):
+    subject = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "hello"}
+    sink = {"ref": {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "name": "b"}}
+    objects = [
+        service(),
+        object_of("Broker", "b", "eventing.knative.dev/v1"),
+        object_of("SinkBinding", "s", "sources.knative.dev/v1", subject=subject, sink=sink),
+    ]
+    engine = EngineProcess(tmp_path, *objects)
+    try:
+        environment = requests.get(f"{engine.url}/hello/", timeout=30).json()["environment"]
+    finally:
+        engine.stop()
+    assert environment["K_SINK"] == f"{engine.url}/_knative/broker/default/b"

@@ -7,6 +7,7 @@ import base64
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from knative.local.check.admission import load
 from knative.local.eventing import event_history
 from knative.local.eventing.broker import Answer, Broker
 from knative.local.eventing.event_log import INLINE_BYTES, EventLog
+from knative.local.eventing.sources import Pinger
 from knative.local.eventing.topology import Destination
 from tests.engines import service
 from tests.knative.local.eventing.test_topology import flow, ref, trigger
@@ -665,3 +667,125 @@ def test_data_that_is_gone_is_a_failure_like_any_other(run):
     assert world.sent == []
     assert world.broker.activity.counts["retried"] == 3
     assert "gone" in world.broker.activity.latest[-1]["error"]
+
+
+def test_a_broker_stamps_the_time_of_arrival_and_passes_tracing_headers_through(run):
+    async def play(world: World) -> None:
+        sent = {"X-Request-Id": "r1", "X-B3-TraceId": "b3", "Knative-Extra": "k", "traceparent": "00-1-2-01"}
+        await world.broker.accept(NODE, incoming(), {**sent, "Other": "o"})
+        await world.settle()
+
+    objects = [broker_object(), typed("one", "f", "up"), typed("two", "g", "counted")]
+    world = run(play, *objects, f=lambda event: replying("counted"))
+    ((_, event), (_, reply)) = world.sent
+    first, second = world.headers
+    assert datetime.fromisoformat(event.get("knativearrivaltime")).timestamp() == pytest.approx(time.time(), abs=60)
+    assert event.get("knativearrivaltime").endswith("Z")
+    assert reply.get("knativearrivaltime") >= event.get("knativearrivaltime")
+    kept = {"x-request-id": "r1", "x-b3-traceid": "b3", "knative-extra": "k", "traceparent": "00-1-2-01"}
+    assert kept.items() <= first.items()
+    assert "other" not in first
+    assert first["kn-namespace"] == second["kn-namespace"] == "default"
+    assert "x-request-id" not in second  # a reply is a request of its own
+
+
+def test_passed_headers_are_kept_with_the_event_and_survive_a_restart(tmp_path):
+    async def whole() -> World:
+        world = World(tmp_path, broker_object(), typed("one", "f", "up"), f=lambda event: Answer(None))
+        await world.broker.accept(NODE, incoming(), {"X-Request-Id": "r1"})
+        await world.broker.stop()
+        world.functions["f"] = lambda event: Answer(202)
+        world.open()
+        await world.broker.start()
+        await world.settle()
+        await world.broker.stop()
+        return world
+
+    assert asyncio.run(asyncio.wait_for(whole(), 30)).headers[-1]["x-request-id"] == "r1"
+
+
+def test_a_log_of_an_earlier_release_gains_the_column_of_headers(tmp_path):
+    folder = tmp_path / "log"
+    EventLog(folder).close()
+    with sqlite3.connect(folder / "events.sqlite") as db:
+        db.execute("alter table events drop column headers")
+    EventLog(folder).close()
+    with sqlite3.connect(folder / "events.sqlite") as db:
+        assert "headers" in {row[1] for row in db.execute("pragma table_info(events)")}
+
+
+def test_deliveries_are_counted_by_trigger_and_code_under_knatives_names(run):
+    objects = [broker_object(), typed("one", "f", "up")]
+    answers = iter([Answer(503), Answer(202)])
+    world = run(one_event(), *objects, f=lambda event: next(answers))
+    lines = list(world.broker.metrics.exposition())
+    for code in (503, 202):
+        labels = f'broker_name="b",trigger_name="one",namespace_name="default",response_code="{code}"'
+        labels += f',response_code_class="{code // 100}xx"'
+        assert f"event_count{{{labels}}} 1" in lines
+        assert f'event_dispatch_latencies_bucket{{{labels},le="+Inf"}} 1' in lines
+
+
+CHANNEL = {"apiVersion": "messaging.knative.dev/v1", "kind": "InMemoryChannel", "metadata": {"name": "c"}, "spec": {}}
+
+
+def subscription(name: str, **spec: object) -> dict:
+    channel = {"apiVersion": "messaging.knative.dev/v1", "kind": "InMemoryChannel", "name": "c"}
+    return {
+        "apiVersion": "messaging.knative.dev/v1",
+        "kind": "Subscription",
+        "metadata": {"name": name},
+        "spec": {"channel": channel, **spec},
+    }
+
+
+def test_a_channel_fans_out_replies_go_on_and_failures_to_the_dead_letters(run):
+    async def play(world: World) -> None:
+        await world.broker.accept("channel/default/c", incoming())
+        await world.settle()
+
+    objects = [
+        broker_object(),
+        CHANNEL,
+        subscription("one", subscriber=ref("Service", "f"), reply=ref("Broker", "b", "eventing.knative.dev/v1")),
+        subscription("two", subscriber=ref("Service", "g"), delivery={**QUICK, **SINK}),
+        typed("three", "sink", "counted"),
+    ]
+    world = run(play, *objects, f=lambda event: replying("counted"), g=lambda event: Answer(500))
+    assert [event.type for event in world.to("f")] == ["up"]
+    assert len(world.to("g")) == 1 + QUICK["retry"]
+    assert sorted(event.type for event in world.to("sink")) == ["counted", "up"]
+    assert "knativearrivaltime" not in world.to("f")[0].attributes  # a channel stamps no event
+
+
+def test_a_ping_source_sends_what_it_states_when_its_schedule_says(run):
+    now = [datetime(2026, 11, 30, 14, 0, 59, 900_000, tzinfo=UTC).timestamp()]
+    ping = {
+        "apiVersion": "sources.knative.dev/v1",
+        "kind": "PingSource",
+        "metadata": {"name": "p"},
+        "spec": {
+            "schedule": "* * * * *",
+            "contentType": "application/json",
+            "data": '{"a": 1}',
+            "sink": ref("Service", "f"),
+            "ceOverrides": {"extensions": {"level": "3"}},
+        },
+    }
+
+    async def play(world: World) -> None:
+        begun = time.monotonic()
+        pinger = Pinger(lambda: now[0] + time.monotonic() - begun)
+        pinger.apply(world.broker)
+        pinger.start()
+        while not world.sent:
+            await asyncio.sleep(0.01)
+        pinger.stop()
+        await world.settle()
+
+    world = run(play, ping)
+    event = world.to("f")[0]
+    assert (event.type, event.source) == ("dev.knative.sources.ping", "/apis/v1/namespaces/default/pingsources/p")
+    assert (event.data, event.media_type, event.get("level")) == (b'{"a": 1}', "application/json", "3")
+    assert event.get("time").startswith("2026-11-30T14:01:0")
+    assert len(world.sent) == 1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
 from knative.local.check.admission import load
+from knative.local.eventing.sources import bind_sinks
 from knative.local.eventing.topology import Destination, Topology, build
 from tests.engines import service
 from tests.servers import ROOT
@@ -155,3 +157,90 @@ def test_what_cannot_run_is_named_and_the_rest_runs(graph, wrong, reason):
     (said,) = topology.unready.values()
     assert reason in said
     assert only(topology, "broker/default/b").name == "Trigger default/good"
+
+
+SINKS = "sinks.knative.dev/v1alpha1"
+NOT_RUN = [
+    ({"kind": "JobSink", "apiVersion": SINKS, "spec": {"job": {}}}, "Jobs are not run"),
+    (
+        {
+            "kind": "ApiServerSource",
+            "apiVersion": "sources.knative.dev/v1",
+            "spec": {"resources": [{"apiVersion": "v1", "kind": "Pod"}], "sink": ref("Service", "f")},
+        },
+        "no Kubernetes API",
+    ),
+    (
+        {
+            "kind": "Channel",
+            "apiVersion": "messaging.knative.dev/v1",
+            "spec": {"channelTemplate": {"apiVersion": "messaging.knative.dev/v1beta1", "kind": "KafkaChannel"}},
+        },
+        "a KafkaChannel is not run",
+    ),
+    (
+        {
+            "kind": "Subscription",
+            "apiVersion": "messaging.knative.dev/v1",
+            "spec": {
+                "channel": {"apiVersion": "messaging.knative.dev/v1", "kind": "Channel", "name": "none"},
+                "subscriber": ref("Service", "f"),
+            },
+        },
+        "there is no Channel default/none",
+    ),
+]
+
+
+@pytest.mark.parametrize(("wrong", "reason"), NOT_RUN, ids=[wrong["kind"] for wrong, _ in NOT_RUN])
+def test_what_is_not_run_is_named_with_its_reason(graph, wrong, reason):
+    topology = graph({**wrong, "metadata": {"name": "x"}})
+    assert reason in topology.unready[f"{wrong['kind']} default/x"]
+
+
+def test_a_channel_is_reached_by_its_address_in_the_cluster(graph):
+    channel = {"apiVersion": "messaging.knative.dev/v1", "kind": "Channel", "metadata": {"name": "c"}, "spec": {}}
+    topology = graph(channel, trigger("t", {"uri": "http://c-kn-channel.default.svc.cluster.local"}))
+    assert only(topology, "broker/default/b").subscriber == Destination(node="channel/default/c")
+
+
+def binding(**subject: object) -> dict:
+    return {
+        "apiVersion": "sources.knative.dev/v1",
+        "kind": "SinkBinding",
+        "metadata": {"name": "s"},
+        "spec": {
+            "subject": {"apiVersion": "serving.knative.dev/v1", "kind": "Service", **subject},
+            "sink": ref("Broker", "b", "eventing.knative.dev/v1"),
+            "ceOverrides": {"extensions": {"sink": "bound"}},
+        },
+    }
+
+
+def test_a_sink_binding_gives_its_service_the_address_of_the_sink(tmp_path):
+    path = tmp_path / "objects.yaml"
+    path.write_text(yaml.safe_dump_all([service("f"), service("g"), BROKER, binding(name="f")]))
+    manifests, unbound = bind_sinks(load([path]), "http://127.0.0.1:8080")
+    variables = {}
+    for one in manifests.services:
+        (container,) = one.data["spec"]["template"]["spec"]["containers"]
+        variables[one.name] = {item["name"]: item["value"] for item in container.get("env", [])}
+    assert unbound == {}
+    assert variables["f"]["K_SINK"] == "http://127.0.0.1:8080/_knative/broker/default/b"
+    assert variables["f"]["K_CE_OVERRIDES"] == '{"extensions":{"sink":"bound"}}'
+    assert "K_SINK" not in variables["g"]
+
+
+@pytest.mark.parametrize(
+    ("subject", "reason"),
+    [
+        ({"name": "missing"}, "there is no Service missing"),
+        ({"apiVersion": "apps/v1", "kind": "Deployment", "name": "f"}, "a Deployment .apps/v1. is not run"),
+        ({"selector": {"matchLabels": {"app": "x"}}}, "there is no Service of its labels"),
+    ],
+)
+def test_a_sink_binding_without_a_service_is_named_with_its_reason(tmp_path, subject, reason):
+    path = tmp_path / "objects.yaml"
+    path.write_text(yaml.safe_dump_all([service("f"), BROKER, binding(**subject)]))
+    _, unbound = bind_sinks(load([path]), "http://127.0.0.1:8080")
+    assert re.search(reason, unbound["SinkBinding default/s"])
