@@ -22,7 +22,13 @@ from knative.local.simulation.simulator import simulate
 from knative.local.simulation.trace import Change, Trace, agreement
 from tests.engines import EngineProcess, run_async, service
 
-TRACE = Path(os.environ.get("PIXELAMP_TRACE") or Path(__file__).parents[3] / "vectors" / "real_trace_steps.json")
+VECTORS = Path(__file__).parents[3] / "vectors"
+NAMED = os.environ.get("PIXELAMP_TRACE")
+TRACES = [Path(NAMED)] if NAMED else [VECTORS / "real_trace_steps.json", VECTORS / "real_trace_spike_again.json"]
+# A cluster does not repeat itself: two runs of the spike agreed in 85 % of the seconds for desired pods and in 87 % for
+# ready pods. The engine may be worse than the worst pair of real runs by these points.
+REPEATED = {"desired": 0.85, "actual": 0.87}
+MARGIN = 0.08
 POLL_SECONDS = 0.1
 # Both control planes tick every 2 s, and the trace's poll was up to 0.7 s late.
 MAX_SHIFT_SECONDS = 2.7
@@ -103,8 +109,9 @@ def _plot(curves: dict[str, Trace], seconds: int, path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_pods_follow_the_trace_of_a_real_cluster(tmp_path: Path) -> None:
-    trace = Trace.read(TRACE)
+@pytest.mark.parametrize("path", TRACES, ids=lambda path: path.stem)
+def test_pods_follow_the_trace_of_a_real_cluster(tmp_path: Path, path: Path) -> None:
+    trace = Trace.read(path)
     seconds = int(trace.duration)
     annotations = {name.removeprefix(PREFIX): value for name, value in trace.annotations.items()}
     # Pods of the cluster took as long from being wanted to being ready.
@@ -126,5 +133,5 @@ def test_pods_follow_the_trace_of_a_real_cluster(tmp_path: Path) -> None:
     desired, ready = (_agreement(trace, ours, key, seconds) for key in ("desired", "actual"))
     print(f"equal at {desired:.1%} (desired) and {ready:.1%} (ready) of {seconds} s; {plot}")
     assert set(counts) == {200}, counts
-    assert desired >= 0.9
-    assert ready >= 0.9
+    assert desired >= REPEATED["desired"] - MARGIN
+    assert ready >= REPEATED["actual"] - MARGIN
