@@ -32,6 +32,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SERVICE = "load"
 HOST = f"{SERVICE}.default.localhost"
 START_SECONDS = 30.0
+TARGET_CONCURRENCY = 7.0
+"""Requests in flight for which the Service wants a pod: its containerConcurrency times its utilisation."""
 _STOP_SECONDS = 15.0
 _LAG_PERIOD_SECONDS = 0.05
 PREFIX = "autoscaling.knative.dev/"
@@ -123,9 +125,9 @@ class Lab:
         run: what is written down.
         folder: for the manifest and the engine's log.
         manifests: the Service, or paths to serve as they are.
-        target_concurrency: target times utilisation of the Service, for the pods expected.
         minimum, maximum: its min-scale and max-scale, 0 for none.
         watch: the Service observed.
+        beside: further Services of the same engine.
         options: further arguments of `python -m knative serve`.
     """
 
@@ -135,15 +137,14 @@ class Lab:
         folder: Path,
         manifests: Mapping[str, Any] | Iterable[Path],
         *,
-        target_concurrency: float = 7.0,
         minimum: int = 0,
         maximum: int = 0,
         options: Iterable[str] = (),
         watch: str = SERVICE,
+        beside: Iterable[Mapping[str, Any]] = (),
     ) -> None:
         self.run = run
         self.folder = folder
-        self._target_concurrency = target_concurrency
         self._minimum = minimum
         self._maximum = maximum
         self._options = list(options)
@@ -153,6 +154,9 @@ class Lab:
             self.write(manifests)
         else:
             self._paths = list(manifests)
+        for one in beside:
+            self._paths.append(folder / f"{one['metadata']['name']}.yaml")
+            _dump(one, self._paths[-1])
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.source = EngineSource(self.url, watch)
@@ -168,8 +172,7 @@ class Lab:
 
     def write(self, manifest: Mapping[str, Any]) -> None:
         """Write the Service's manifest; `reload` applies it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.manifest.write_text(yaml.safe_dump(dict(manifest), sort_keys=False))
+        _dump(manifest, self.manifest)
 
     async def __aenter__(self) -> Lab:
         command = [sys.executable, "-m", "knative", "serve", *map(str, self._paths), "--port", str(self.port)]
@@ -249,7 +252,7 @@ class Lab:
         """Set the number of clients and note how many of them wait at a time; returns the pods expected for those."""
         clients.set(count)
         waiting = count * self._busy[clients]
-        expected = expected_pods(waiting, self._target_concurrency, minimum=self._minimum, maximum=self._maximum)
+        expected = expected_pods(waiting, TARGET_CONCURRENCY, minimum=self._minimum, maximum=self._maximum)
         self.run.offered.append((time.time(), waiting))
         self.run.expected.append((time.time(), expected))
         self.run.say("offered", f"{count} clients, {expected} pod{'' if expected == 1 else 's'} expected")
@@ -279,6 +282,11 @@ class Lab:
                 if pod["state"] == "ready" and pod["pid"]:
                     return str(pod["name"]), int(pod["pid"])
         raise LabError("no pod is ready")
+
+
+def _dump(manifest: Mapping[str, Any], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(dict(manifest), sort_keys=False))
 
 
 def _free_port() -> int:

@@ -40,7 +40,7 @@ class Plan:
         connections: at most so many requests at once.
         poisson: exponential gaps instead of even ones.
         timeout: seconds from sending after which a request has failed.
-        objective: p99 in seconds that the run is held to.
+        objective: the shortest latency in seconds that the run is held to, beside which the generator must be quick.
         seed: makes the Poisson gaps repeatable.
     """
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest.lab import LabError, Run
+from loadtest.scenarios.photos import photographs
 from loadtest.scenarios.scaling import burst, spike, step, zero
 from loadtest.scenarios.terms import Bounds
 from loadtest.scenarios.traffic import canary, mixed, rollout
@@ -34,13 +35,14 @@ SCENARIOS: dict[str, Named] = {
     "zero": Named(zero, "scale to zero, and wake"),
     "overload": Named(overload, "three times the capacity at max-scale"),
     "kill": Named(kill, "kill -9 of a pod under load"),
+    "photos": Named(photographs, "photographs to histogram and exif: every answer is right"),
     "spike": Named(spike, "a spike, and panic"),
     "slow": Named(slow, "slow clients beside quick ones"),
     "mixed": Named(mixed, "all three functions at once, by Locust"),
     "canary": Named(canary, "an 80/20 split"),
     "rollout": Named(rollout, "a new revision under load"),
 }
-QUICK = ("step", "burst", "zero", "overload", "kill")
+QUICK = ("step", "burst", "zero", "overload", "kill", "photos")
 
 
 async def play(name: str, folder: Path, bounds: Bounds) -> tuple[Run, Verdict]:

@@ -4,19 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest import verdict
 from loadtest.capacity.forecast import forecasts
 from loadtest.lab import Lab, Run, service
+from loadtest.scenarios import cold
 from loadtest.scenarios.terms import HELD, WINDOW, ZERO_OPTIONS, Bounds, judged
 from loadtest.verdict import Verdict
+
+SETTLED_SECONDS = 2.0
+"""The end of a level, in which desired and ready pods must be what its load needs."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """A number of clients held for a while, times since the epoch."""
+
+    clients: int
+    pods: int
+    began: float
+    ended: float
 
 
 async def step(run: Run, folder: Path, bounds: Bounds) -> Verdict:
     """5, 20, 40 and 10 requests held at once; pods follow, then zero."""
     hold = 0.5
-    made: list[tuple[int, int, float, float]] = []
+    levels: list[Level] = []
     manifest = service(annotations=HELD)
     async with Lab(run, folder, manifest, maximum=8, options=ZERO_OPTIONS) as lab:
         clients = lab.clients(hold=hold)
@@ -24,34 +41,48 @@ async def step(run: Run, folder: Path, bounds: Bounds) -> Verdict:
             began = time.time()
             expected = lab.offer(clients, count)
             await asyncio.sleep(11.0)
-            made.append((count, expected, began, time.time()))
+            levels.append(Level(count, expected, began, time.time()))
         lab.offer(clients, 0)
         await clients.stop()
     result = judged(run, bounds, lab)
-    previous = 0
-    for count, expected, began, ended in made:
-        settled = verdict.ready_between(run.samples, ended - 2.0, ended)
-        ready = settled[-1] if settled else None
-        result.within(f"pods at {count} clients", ready, expected, bounds["pods_slack"])
-        if expected > previous:
-            reached = verdict.first_time(run.samples, began, expected - int(bounds["pods_slack"]))
-            result.at_most(f"time to scale to {count} clients", reached, bounds["scale_up"], "s")
-        previous = expected
+    judge_levels(result, run, levels, bounds)
     answers = [(request.sent, request.done) for request in run.requests if request.good]
     ready_at = [(sample.at, sample.ready) for sample in run.samples]
     for one in forecasts(manifest["spec"]["template"], run.offered, answers, ready_at):
         pods = f"{one.planned} pods planned, {one.simulated} simulated, {one.observed} observed"
         result.at_most(f"forecast off by slack at {one.clients:g} clients", one.error, 1.0, note=pods)
-    steady = [request for request in run.requests if not request.cold and made[1][3] - 2 < request.sent < made[1][3]]
+    end = levels[1].ended
+    steady = [request for request in run.requests if not request.cold and end - 2 < request.sent < end]
     run.measured["service_seconds"] = verdict.latencies(steady).quantile(0.5) or hold
     return result
+
+
+def judge_levels(result: Verdict, run: Run, levels: Sequence[Level], bounds: Bounds) -> None:
+    """Hold desired and ready pods at the end of each level to what it needs, and the time until all are ready.
+
+    Closed-loop clients keep the concurrency at their number, so there is no slack: one pod too few is a wrong decision.
+    """
+    previous = 0
+    for level in levels:
+        settled = [sample for sample in run.samples if level.ended - SETTLED_SECONDS <= sample.at < level.ended]
+        slack = bounds["pods_slack"]
+        if any(sample.desired is not None for sample in settled):
+            desired = Counter(sample.desired for sample in settled).most_common(1)[0][0]
+            result.within(f"pods desired at {level.clients} clients", desired, level.pods, slack)
+        ready = settled[-1].ready if settled else None
+        result.within(f"pods ready at {level.clients} clients", ready, level.pods, slack)
+        if level.pods > previous:
+            reached = verdict.first_time(run.samples, level.began, level.pods)
+            result.at_most(f"time to scale to {level.clients} clients", reached, bounds["scale_up"], "s")
+        previous = level.pods
 
 
 async def burst(run: Run, folder: Path, bounds: Bounds) -> Verdict:
     """200 requests at once to a Service without a pod: all are answered."""
     manifest = service(annotations={**HELD, "max_scale": "5"})
-    async with Lab(run, folder, manifest, maximum=5, options=ZERO_OPTIONS) as lab:
+    async with Lab(run, folder, manifest, maximum=5, options=ZERO_OPTIONS, beside=cold.services()) as lab:
         await lab.ready(0)
+        colds = await cold.measure(lab)
         clients = lab.clients(hold=0.2)
         run.offered += [(time.time(), 200.0)]
         run.expected += [(time.time(), 5)]
@@ -65,6 +96,7 @@ async def burst(run: Run, folder: Path, bounds: Bounds) -> Verdict:
     answers = verdict.latencies(run.requests)
     result.at_least("answered", answers.count, 200)
     result.at_most("latency p99", answers.quantile(0.99), bounds["burst_p99"], "s")
+    cold.judge(result, colds, bounds)
     first = verdict.first_time(run.samples, began, 1)
     if first is not None:
         run.measured["first_pod_seconds"] = first
@@ -118,6 +150,6 @@ async def spike(run: Run, folder: Path, bounds: Bounds) -> Verdict:
             run.events.append((after.at, "panic", "panic begins" if after.in_panic else "panic ends"))
     result.at_least("samples in panic", panics, bounds["panics"])
     result.at_most("shrank in panic", verdict.shrank_in_panic(run.samples), bounds["shrank_in_panic"])
-    reached = verdict.first_time(run.samples, began, expected - 1)
+    reached = verdict.first_time(run.samples, began, expected)
     result.at_most("time to scale", reached, bounds["scale_up"], "s")
     return result

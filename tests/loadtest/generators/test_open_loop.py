@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import random
+import socket
 import subprocess
 import sys
 import time
@@ -16,10 +17,11 @@ from typing import Any
 
 import pytest
 
-from loadtest.generators.latency import Latencies
+from loadtest.generators.latency import Latencies, milliseconds
 from loadtest.generators.open_loop import Generator, Plan, Result
 from loadtest.generators.wire import header, multipart, target
-from loadtest.openloop import EXIT_FAILED, EXIT_MISTAKE, main, parser, plan_of, report
+from loadtest.objectives import complete, parse, shortest
+from loadtest.openloop import EXIT_FAILED, EXIT_MISTAKE, EXIT_UNREACHABLE, main, parser, plan_of, report
 from tests.servers import ROOT, clean_environment
 
 Handler = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
@@ -426,12 +428,62 @@ def test_command_prints_both_spectra_and_json(tmp_path: Path) -> None:
         ["--rate", "5", "--file", "/nowhere.png"],
         ["ftp://x", "--rate", "5"],
         ["--rate", "5", "--header", "broken"],
-        ["http://127.0.0.1:1/", "--rate", "5", "--duration", "0.1"],
+        ["--rate", "5", "--objective", "p95<fast"],
+        ["--rate", "5", "--objective", "p95<-1ms"],
+        ["--rate", "5", "--objective", "p101<1s"],
+        ["--rate", "5", "--objective", "latency<1s"],
+        ["--rate", "5", "--objective", "errors<1s"],
+        ["--rate", "5", "--objective", "nan"],
     ],
 )
 def test_command_says_what_is_wrong(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == EXIT_MISTAKE
     assert capsys.readouterr().err.startswith("openloop: ")
+
+
+def test_a_refused_connection_has_its_own_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as probe:  # bound and not listening: a connection is refused
+        probe.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{probe.getsockname()[1]}/"
+        assert main([url, "--rate", "5", "--duration", "0.1"]) == EXIT_UNREACHABLE
+    assert f"openloop: no connection to {url[7:-1]}: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "met"),
+    [
+        ("1", 0.9, True),
+        ("1", 1.1, False),
+        ("p95<200ms", 0.19, True),
+        ("p95<200ms", 0.21, False),
+        ("p50>1ms", 0.002, True),
+        ("p99.9<=1.5s", 1.6, False),
+        ("max<1m", 59.0, True),
+        ("mean<300us", 0.0004, False),
+    ],
+)
+def test_objectives_of_latency(text: str, value: float, met: bool) -> None:
+    result = Result(meant=100, seconds=10.0)
+    result.corrected.extend([value] * 100)
+    failure = parse(text).failure(result)
+    assert (not failure) is met
+    if not met:
+        assert milliseconds(result.corrected.quantile(0.5)) in failure
+
+
+def test_objectives_of_errors_and_rate() -> None:
+    result = Result(meant=1000, seconds=10.0)
+    result.statuses.update({200: 998, 503: 1})
+    result.errors["timeout"] = 1
+    assert parse("errors<=2").failure(result) == ""
+    assert parse("errors<0.3%").failure(result) == ""
+    assert parse("errors<0.2%").failure(result) == "objective errors<0.2% was missed: errors is 0.200%"
+    assert parse("rate>=99").failure(result) == ""
+    assert "rate is 99.9/s" in parse("rate>100").failure(result)
+    assert "no request was answered" in parse("p99<1s").failure(Result(meant=5))
+    assert [one.text for one in complete([])] == ["p99<=1s", "errors<=0"]
+    assert [one.text for one in complete([parse("errors<1%")])] == ["errors<1%"]
+    assert shortest([parse("p95<200ms"), parse("p99<1s"), parse("rate>5")]) == 0.2
 
 
 def test_the_call_that_replaces_wrk2_is_taken_as_it_is_written(tmp_path: Path) -> None:
@@ -470,4 +522,4 @@ def test_failed_requests_fail_the_command(capsys: pytest.CaptureFixture[str]) ->
         status = main([url, "--rate", "20", "--duration", "0.2", "--connections", "1", "--objective", "30"])
         server.shutdown()
     assert status == EXIT_FAILED
-    assert "503" in capsys.readouterr().out
+    assert "FAILED: objective errors<=0 was missed: errors is 4 (4 × status 503)" in capsys.readouterr().out
