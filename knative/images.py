@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from functions import registry
+from knative.local.arguments import EXIT_MISTAKE
 
 ROOT = Path(__file__).resolve().parents[1]
 FUNCTIONS = registry.names()
@@ -110,7 +111,7 @@ def run(arguments: argparse.Namespace, run: Run = subprocess.run) -> int:
     unknown = sorted(set(wanted) - set(IMAGES))
     if unknown:
         print(f"no image {', '.join(unknown)}: there are {', '.join(IMAGES)}", file=sys.stderr)
-        return 2
+        return EXIT_MISTAKE
     try:
         tool = builder(run=run)
     except ImageError as error:

@@ -16,13 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from knative.local.arguments import EXIT_MISTAKE
 from loadtest.lab import Run
 from loadtest.observe.pods import write_samples
 from loadtest.scenarios import QUICK, SCENARIOS, play
 from loadtest.verdict import THRESHOLDS, ThresholdsError, Verdict, as_dict, thresholds
 
 OUT = Path(__file__).parent / "out"
-EXIT_MISTAKE = 2
 
 
 def parser() -> argparse.ArgumentParser:

@@ -21,6 +21,7 @@ import gevent
 from locust import FastHttpUser, between, constant, events, tag, task
 from locust.env import Environment
 
+from knative.local.arguments import EXIT_MISTAKE
 from knative.local.simulation.arrivals import ProfileError
 from loadtest import images
 from loadtest.generators.wire import multipart
@@ -28,7 +29,6 @@ from loadtest.shapes import Shaped, add_arguments, profile_of
 
 CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 60.0
 REFUSED_PAUSE_SECONDS = 0.1  # nobody who is turned away comes back at once, a thousand times a second
-EXIT_MISTAKE = 2
 TAGS = "histogram, exif, stress, events and mixed"
 SOURCE = "//loadtest.pixelamp.dev"
 

@@ -19,12 +19,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from knative.local.arguments import EXIT_MISTAKE
 from loadtest.generators.latency import milliseconds
 from loadtest.generators.open_loop import Plan, Result, generate
 from loadtest.generators.wire import multipart, target
 from loadtest.objectives import Objective, complete, parse, shortest
 
-EXIT_FAILED, EXIT_MISTAKE, EXIT_INVALID, EXIT_UNREACHABLE = 1, 2, 3, 4
+EXIT_FAILED, EXIT_INVALID, EXIT_UNREACHABLE = 1, 3, 4
 MOST_REQUESTS = 50_000_000  # the intended time of each is in memory from the start
 
 

@@ -7,6 +7,9 @@ import math
 
 from knative.local.manifests import grammar
 
+EXIT_MISTAKE = 2
+"""The exit status after a mistake in the arguments or the manifests."""
+
 
 def seconds(text: str) -> float:
     """A duration in seconds: `60`, `0.5`, or with units as Go writes it, `1m30s`.

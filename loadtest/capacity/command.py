@@ -14,11 +14,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from knative.local.arguments import EXIT_MISTAKE
 from knative.local.manifests import grammar
 from loadtest.capacity import forecast
 from loadtest.capacity.planning import Capacity, CapacityError, plan, settled_pods, simulated
 
-EXIT_MISTAKE = 2
 _TABLE_RATES = (1_000, 10_000, 100_000, 1_000_000)
 
 

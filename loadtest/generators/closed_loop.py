@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from knative.local.tasks import TaskSet
 from loadtest.generators.wire import Link, Target, connect, header
 
 _REFUSED_PAUSE_SECONDS = 0.1
@@ -65,16 +66,14 @@ class Clients:
         self._ids = itertools.count()
         self._prefix = os.urandom(6).hex()
         self._waiters: dict[Link, asyncio.Future[tuple[int, bytes]]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = TaskSet()
 
     def set(self, count: int) -> None:
         """Change the number of clients; one too many ends after its answer."""
         self._wanted = count
         while self._running < count:
             self._running += 1
-            task = asyncio.get_running_loop().create_task(self._live())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks.spawn(self._live())
 
     @property
     def running(self) -> int:

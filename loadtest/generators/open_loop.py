@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from knative.local.tasks import TaskSet
 from loadtest.generators.latency import Latencies, milliseconds
 from loadtest.generators.wire import Link, Target, connect
 
@@ -182,7 +183,7 @@ class Generator:
         self._freed: dict[Link, float] = {}
         self._sent: dict[Link, tuple[float, float]] = {}  # intended, sent
         self._done: asyncio.Event = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = TaskSet()
         self._loop: asyncio.AbstractEventLoop = None  # type: ignore[assignment]  # until run
         # Figures are kept as they come and put into histograms at the end, off the clock.
         self._corrected, self._uncorrected, self._lag = array("d"), array("d"), array("d")
@@ -212,8 +213,7 @@ class Generator:
         if not self._swept:  # all was sent before the first look
             self._shares(cpu, waited)
         sweeper.cancel()
-        for task in self._tasks:
-            task.cancel()
+        self._tasks.cancel()
         for link in list(self._links):
             link.close()
         result.corrected.extend(self._corrected)
@@ -270,9 +270,7 @@ class Generator:
             self.result.errors[str(link.token or reason)] += 1
             self._outcome()
         if not self._done.is_set():
-            task = asyncio.get_running_loop().create_task(self._reconnect())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks.spawn(self._reconnect())
 
     async def _reconnect(self) -> None:
         while True:

@@ -24,9 +24,9 @@ from typing import Any, Protocol
 
 import aiohttp
 
+from knative.local.arguments import EXIT_MISTAKE
 from loadtest.observe.kubernetes import Access, AccessError, ApiError, access, objects
 
-EXIT_MISTAKE = 2
 PERIOD_SECONDS = 0.25
 _NOT_OURS = {403, 404}  # not allowed, or no Knative there
 _OVER = {"Succeeded", "Failed"}

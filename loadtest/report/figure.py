@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from knative.local.simulation.world import weighted_quantile
 from loadtest.lab import Run
 from loadtest.verdict import Verdict
 
@@ -99,7 +100,7 @@ def seconds(run: Run) -> list[Second]:
                 len(ordered),
                 failed[second],
                 refused[second],
-                tuple(_quantile(ordered, share) for share in QUANTILES),
+                tuple(weighted_quantile([(value, 1.0) for value in ordered], share) for share in QUANTILES),
                 _level(run.offered, now + 1),
                 last.in_flight if last else None,
                 _level(run.expected, now + 1),
@@ -109,10 +110,6 @@ def seconds(run: Run) -> list[Second]:
             )
         )
     return rows
-
-
-def _quantile(ordered: Sequence[float], share: float) -> float | None:
-    return ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1)] if ordered else None
 
 
 def _level(changes: Sequence[tuple[float, float]], at: float) -> float:
@@ -144,10 +141,6 @@ def draw(played: Sequence[tuple[Run, Verdict]], theme: Theme = LIGHT, *, narrow:
         drawn.savefig(buffer, format="png", dpi=150 if narrow else 130)
         plt.close(drawn)
     return buffer.getvalue()
-
-
-def _inches(run: Run) -> float:
-    return max(_LEAST_INCHES, (run.ended - run.started) / _SECONDS_AN_INCH)
 
 
 def _settings(theme: Theme) -> Any:

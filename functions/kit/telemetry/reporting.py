@@ -111,7 +111,6 @@ class Metrics:
         self._identity = identity
         self._lock = threading.Lock()
         self._registry: CollectorRegistry | None = None
-        self._in_flight_before = 0
 
     def _load(self) -> None:
         with self._lock:

@@ -17,11 +17,6 @@ from knative.local.manifests import grammar
 from knative.local.manifests.cluster import Cluster
 from knative.local.manifests.findings import Finding, Path, bad_key, disallowed, invalid, missing
 
-_NUMBER = r"[0-9]+(?:[.,][0-9]+)?"
-_PERIOD = re.compile(
-    rf"[-+]?P(?=.)(?:{_NUMBER}Y)?(?:{_NUMBER}M)?(?:{_NUMBER}W)?(?:{_NUMBER}D)?"
-    rf"(?:T(?=.)(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}S)?)?"
-)
 _CERTIFICATE = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\r?\n(.*?)\r?\n?-----END \1-----", re.DOTALL)
 CROSS_NAMESPACE = (
     "only name, apiVersion and kind are supported fields when feature.CrossNamespaceEventLinks is disabled"
@@ -125,12 +120,11 @@ def _is_der(text: str) -> bool:
 
 def is_period(text: str) -> bool:
     """Return whether a text is an ISO 8601 duration such as `PT0.2S`, as Eventing's delivery settings take it."""
-    return _PERIOD.fullmatch(text) is not None
-
-
-def is_zero(period: str) -> bool:
-    """Return whether an ISO 8601 duration has no length."""
-    return not any(digit in period for digit in "123456789")
+    try:
+        grammar.parse_period(text)
+    except ValueError:
+        return False
+    return True
 
 
 def delivery(value: Data, path: Path, cluster: Cluster) -> Iterator[Finding]:
@@ -140,7 +134,7 @@ def delivery(value: Data, path: Path, cluster: Cluster) -> Iterator[Finding]:
     if value.get("retry", 0) < 0:
         yield invalid(value["retry"], (*path, "retry"))
     checks: dict[str, Callable[[str], bool]] = {
-        "timeout": lambda text: is_period(text) and not is_zero(text),
+        "timeout": lambda text: is_period(text) and grammar.parse_period(text) != 0,
         "backoffDelay": is_period,
         "backoffPolicy": {"exponential", "linear"}.__contains__,
         "format": {"json", "binary"}.__contains__,

@@ -15,11 +15,10 @@ from knative.local.check.destinations import (
     delivery,
     destination,
     is_period,
-    is_zero,
     named,
     reference,
 )
-from knative.local.manifests import cesql
+from knative.local.manifests import cesql, grammar
 from knative.local.manifests.cluster import Cluster
 from knative.local.manifests.findings import Finding, Path, bad_key, both, disallowed, invalid, missing, neither
 
@@ -194,7 +193,7 @@ def request_reply(data: Data, cluster: Cluster) -> Iterator[Finding]:
     timeout = spec.get("timeout")
     if timeout is None:
         yield missing(("spec", "timeout"))
-    elif not is_period(timeout) or is_zero(timeout) or timeout.startswith("-"):
+    elif not is_period(timeout) or grammar.parse_period(timeout) <= 0:
         yield Finding(f"invalid value: {timeout}", (("spec", "timeout"),), "timeout must be a positive duration")
     for key in ("correlationAttribute", "replyAttribute"):
         # Knative's own list has `course` where `source` is meant.

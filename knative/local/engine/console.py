@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from functions.kit.http.problems import Problem
 from functions.kit.page.render import page
-from knative.local.engine.status import ENGINE, HEADERS
+from knative.local.engine.responses import HEADERS, problem_response
+from knative.local.engine.status import ENGINE
 from knative.local.proxy.call import CallError
 
 if TYPE_CHECKING:
@@ -113,9 +115,4 @@ async def _send(engine: Engine, host: str, method: str, path: str, clients: int,
 
 
 def _refusal(status: int, detail: str) -> web.Response:
-    return web.json_response(
-        {"type": "about:blank", "status": status, "detail": detail},
-        status=status,
-        headers=HEADERS,
-        content_type="application/problem+json",
-    )
+    return problem_response(Problem(status, "burst-refused", "Burst refused", detail))

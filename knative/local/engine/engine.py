@@ -23,7 +23,7 @@ import asyncio
 import socket
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,6 +41,7 @@ from knative.local.pods.revision import Revision
 from knative.local.pods.service import Service
 from knative.local.pods.template import Template, template
 from knative.local.proxy.activator import WaitingRoom
+from knative.local.tasks import TaskSet
 
 MARK = "KNATIVE_LOCAL_ENGINE"  # the variable by which an engine knows what it has started
 TICK_EVERY = 2  # seconds of the loop
@@ -161,7 +162,7 @@ class Engine:
         name, _, value = self._token.partition("=")
         self.environment[name] = value
         self._warden = Warden(self._token)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = TaskSet()
         self._room = WaitingRoom()
         self._leaving: set[Service] = set()  # removed, and not all of their requests are answered yet
         self._loop_task: asyncio.Task[None] | None = None
@@ -215,7 +216,7 @@ class Engine:
             service = self.route.services.pop(key)
             done.append(f"{service.name}: removed")
             self._leaving.add(service)
-            self._background(self._remove(service))
+            self._tasks.spawn(self._remove(service))
         for service in self.services:
             # A changed config-autoscaler holds for revisions that run, too.
             for revision in service.revisions:
@@ -257,11 +258,6 @@ class Engine:
 
     def _allow(self) -> None:
         self.route.allowed = hosts.AllowedHosts(self._address, (*self._allow_hosts, *self.manifests.domains))
-
-    def _background(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def _scaling(self, made: Template, manifests: Manifests) -> ScalingSpec:
         spec = ScalingSpec.of(made.annotations, container_concurrency=made.concurrency, config=manifests.autoscaler)

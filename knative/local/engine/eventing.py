@@ -27,11 +27,13 @@ from functions.kit.cloudevents import binding
 from functions.kit.cloudevents.binding import Event
 from functions.kit.http import problems
 from functions.kit.http.problems import Problem
+from knative.local.engine.responses import problem_response
 from knative.local.eventing import event_history
 from knative.local.eventing.broker import Answer, Broker
 from knative.local.eventing.event_log import EventLog
 from knative.local.eventing.sources import EVENT_GROUPS, Pinger, bind_sinks
 from knative.local.eventing.topology import Destination
+from knative.local.tasks import TaskSet
 
 if TYPE_CHECKING:
     from knative.local.engine.engine import Engine
@@ -86,7 +88,7 @@ class Eventing:
         self._pinger = Pinger(engine.clock)
         self._streams = 0
         self._stopping = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = TaskSet()
         router = engine.app.router
         for end in ("", "/"):
             path = f"/_knative/{{kind:broker|channel}}/{{namespace}}/{{name}}{end}"
@@ -128,9 +130,7 @@ class Eventing:
             self._failure = ""
             self.broker = Broker(log, self._send, origin=self._origin, clock=self._engine.clock)
             if self._running:
-                task = asyncio.get_running_loop().create_task(self._resume(self.broker))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._tasks.spawn(self._resume(self.broker))
         if self.broker is not None:
             self.broker.apply(manifests.resources)
             self._pinger.apply(self.broker)
@@ -208,9 +208,9 @@ class Eventing:
             response = web.Response(status=202, headers={"Location": f"/_knative/events/{seq}"})
         except (sqlite3.Error, OSError) as error:
             problem = Problem(503, "not-kept", "Event not kept", f"the event log cannot be written: {error}")
-            response = _problem(problem)
+            response = problem_response(problem)
         except Problem as problem:
-            response = _problem(problem)
+            response = problem_response(problem)
         if self.broker is not None and event is not None:
             self.broker.metrics.receive(node, event.type, response.status, self._engine.clock() - begun)
         return response
@@ -256,7 +256,7 @@ class Eventing:
             limit = min(max(int(request.query.get("limit", "100")), 1), 1000)
             before = max(0, min(int(request.query["before"]), _LAST)) if "before" in request.query else None
         except ValueError:
-            return _problem(problems.bad_option("limit", "limit and before are whole numbers"))
+            return problem_response(problems.bad_option("limit", "limit and before are whole numbers"))
 
         def read(db: sqlite3.Connection) -> tuple[dict[str, int], list[dict[str, Any]]]:
             return event_history.totals(db), event_history.recent(db, limit=limit, before=before, wanted=wanted)
@@ -279,7 +279,7 @@ class Eventing:
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         if self.broker is None or self._streams >= _STREAMS:
-            return _problem(problems.busy(f"the limit is {_STREAMS} streams, and one needs a Broker", 5))
+            return problem_response(problems.busy(f"the limit is {_STREAMS} streams, and one needs a Broker", 5))
         last = request.headers.get("Last-Event-ID", request.query.get("after", ""))
         after = int(last) if last.isascii() and last.isdigit() and len(last) < 19 else 0
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
@@ -301,7 +301,7 @@ class Eventing:
         except (sqlite3.Error, OSError) as error:
             return _unreadable(error)
         if not told:
-            return _problem(problems.not_found(request.path))
+            return problem_response(problems.not_found(request.path))
         return web.json_response({"event": seq, "chain": told})
 
     async def _event_data(self, request: web.Request) -> web.StreamResponse:
@@ -311,7 +311,7 @@ class Eventing:
         except (sqlite3.Error, OSError) as error:
             return _unreadable(error)
         if broker is None or stored is None:
-            return _problem(problems.not_found(request.path))
+            return problem_response(problems.not_found(request.path))
         if stored.digest is not None:
             return _file(broker.log.file(stored.digest), stored.attributes.get("datacontenttype", ""))
         headers = {"Content-Type": stored.attributes.get("datacontenttype") or "application/octet-stream"}
@@ -320,7 +320,7 @@ class Eventing:
     async def _data(self, request: web.Request) -> web.StreamResponse:
         digest = request.match_info["digest"]
         if self.broker is None or not _DIGEST.fullmatch(digest) or not self.broker.log.file(digest).is_file():
-            return _problem(problems.not_found(request.path))
+            return problem_response(problems.not_found(request.path))
         return _file(self.broker.log.file(digest), "")
 
 
@@ -332,14 +332,10 @@ def _file(path: Path, content_type: str) -> web.FileResponse:
     return web.FileResponse(path, headers={"Content-Type": content_type or "application/octet-stream", **_INERT})
 
 
-def _problem(problem: Problem) -> web.Response:
-    return web.Response(
-        body=problem.encode(), status=problem.status, content_type=problems.MEDIA_TYPE, headers=problem.headers
-    )
-
-
 def _unreadable(error: Exception) -> web.Response:
-    return _problem(Problem(503, "log-unreadable", "Event log unreadable", f"the event log cannot be read: {error}"))
+    return problem_response(
+        Problem(503, "log-unreadable", "Event log unreadable", f"the event log cannot be read: {error}")
+    )
 
 
 async def _handshake(_request: web.Request) -> web.Response:

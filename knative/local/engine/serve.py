@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from knative.local.arguments import count, seconds
+from knative.local.arguments import EXIT_MISTAKE, count, seconds
 from knative.local.manifests.findings import ManifestError
 from knative.local.pods.template import TemplateError
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[3]
 STOP_SECONDS = 9.0  # everything has ended within 10 s of the signal
 WATCH_SECONDS = 1.0
-EXIT_MISTAKE = 2
 DESCRIPTORS = 65536
 SHORTEST_WINDOW = 2  # seconds; Knative's own least is 6
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from functions.kit.http.problems import bad_option, busy
+from knative.local.engine.responses import HEADERS, problem_response
 from knative.local.manifests import grammar
 from knative.local.manifests.annotations import ANNOTATIONS
 from knative.local.pods.stats import LATENCY_BOUNDS
@@ -190,11 +192,11 @@ class _Streams:
         try:
             history = min(600, max(0, int(request.query.get("history", "0"))))
         except ValueError:
-            return web.json_response({"detail": "history is a number of seconds"}, status=400)
+            return problem_response(bad_option("history", "history must be a whole number of seconds"))
         if "text/event-stream" not in request.headers.get("Accept", ""):
             return web.json_response(snapshot(self._engine, history), headers=HEADERS)
         if len(self._open) >= _STREAMS:
-            return web.json_response({"detail": f"{_STREAMS} streams are open already"}, status=503)
+            return problem_response(busy(f"{_STREAMS} streams are open, the limit", 5))
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **HEADERS})
         await response.prepare(request)
         task = asyncio.current_task()
@@ -214,9 +216,6 @@ class _Streams:
             return response
         finally:
             self._open.discard(task)
-
-
-HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 async def _metrics(request: web.Request) -> web.Response:

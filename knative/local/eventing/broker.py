@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -25,6 +25,7 @@ from knative.local.eventing.ingress import TTL, Ingress, addressed, kept, passed
 from knative.local.eventing.metrics import EventMetrics
 from knative.local.eventing.topology import Destination, Subscription, build
 from knative.local.manifests.resources import Resource
+from knative.local.tasks import TaskSet
 
 # As many deliveries at once to one target: more than its pods take, so that the autoscaler sees the demand.
 IN_FLIGHT = 100
@@ -78,7 +79,7 @@ class Broker:
         self._origin = origin
         self._clock = clock
         self._room: defaultdict[Destination, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(IN_FLIGHT))
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = TaskSet()
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._pruning = False
         self._stopping = False
@@ -95,7 +96,7 @@ class Broker:
         for due in pending:
             self._schedule(due)
         self._pruning = True
-        self._keep(self._prune())
+        self._tasks.spawn(self._prune())
         return len(pending)
 
     async def drain(self, within: float) -> None:
@@ -158,26 +159,21 @@ class Broker:
             self._schedule(due)
         if self.log.grown and not self._pruning and not self._stopping:
             self._pruning = True
-            self._keep(self._prune())
+            self._tasks.spawn(self._prune())
 
     def _schedule(self, due: Due) -> None:
         if self._stopping:
             return
         delay = due.due - self._clock()
         if delay <= 0:
-            self._keep(self._deliver(due))
+            self._tasks.spawn(self._deliver(due))
             return
 
         def begin() -> None:
             del self._timers[due.id]
-            self._keep(self._deliver(due))
+            self._tasks.spawn(self._deliver(due))
 
         self._timers[due.id] = asyncio.get_running_loop().call_later(delay, begin)
-
-    def _keep(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def _deliver(self, due: Due) -> None:
         try:

@@ -6,10 +6,11 @@ Follows `pkg/kncloudevents` of knative/eventing. Pure.
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from knative.local.manifests.grammar import parse_period
 
 # What a Broker without `spec.delivery` gets from the ConfigMap config-br-defaults as Knative ships it.
 DEFAULT = {"retry": 10, "backoffPolicy": "exponential", "backoffDelay": "PT0.2S"}
@@ -18,21 +19,6 @@ DEFAULT_TIMEOUT = 900.0
 # A longer wait would outlive the machine's patience: 2^n of a second passes a month at n = 22.
 _MAX_WAIT = 3600.0
 ERROR_DATA_LENGTH = 1024
-
-_PERIOD = re.compile(
-    r"(?P<sign>[-+]?)P(?:(?P<years>[\d.,]+)Y)?(?:(?P<months>[\d.,]+)M)?(?:(?P<weeks>[\d.,]+)W)?(?:(?P<days>[\d.,]+)D)?"
-    r"(?:T(?:(?P<hours>[\d.,]+)H)?(?:(?P<minutes>[\d.,]+)M)?(?:(?P<seconds>[\d.,]+)S)?)?"
-)
-_DAY = 86400.0
-_UNITS = {
-    "years": 365.2425 * _DAY,
-    "months": 365.2425 / 12 * _DAY,
-    "weeks": 7 * _DAY,
-    "days": _DAY,
-    "hours": 3600.0,
-    "minutes": 60.0,
-    "seconds": 1.0,
-}
 
 
 @dataclass(frozen=True)
@@ -60,8 +46,8 @@ class Policy:
             retry=int(spec.get("retry", 0)),
             exponential=spec.get("backoffPolicy") != "linear",
             # Knative waits only where both are given.
-            delay=period(spec["backoffDelay"]) if "backoffPolicy" in spec and "backoffDelay" in spec else 0.0,
-            timeout=period(spec["timeout"]) if "timeout" in spec else DEFAULT_TIMEOUT,
+            delay=parse_period(spec["backoffDelay"]) if "backoffPolicy" in spec and "backoffDelay" in spec else 0.0,
+            timeout=parse_period(spec["timeout"]) if "timeout" in spec else DEFAULT_TIMEOUT,
             json=spec.get("format") == "json",
         )
 
@@ -76,19 +62,6 @@ class Policy:
         step = failed - 1
         factor = 2.0 ** min(step, 64) if self.exponential else float(step)
         return min(self.delay * factor, _MAX_WAIT)
-
-
-def period(text: str) -> float:
-    """Seconds of an ISO 8601 duration such as `PT0.2S`; a year is 365.2425 days.
-
-    Raises:
-        ValueError: it is none.
-    """
-    match = _PERIOD.fullmatch(text)
-    if not match:
-        raise ValueError(f"{text!r} is not an ISO 8601 duration")
-    total = sum(float(match[name].replace(",", ".")) * unit for name, unit in _UNITS.items() if match[name])
-    return -total if match["sign"] == "-" else total
 
 
 def retried(status: int | None) -> bool:

@@ -51,6 +51,36 @@ def parse_duration(text: str) -> int:
     return -int(total) if text.startswith("-") else int(total)
 
 
+_NUMBER = r"[0-9]+(?:[.,][0-9]+)?"
+_PERIOD = re.compile(
+    rf"(?P<sign>[-+]?)P(?=.)(?:(?P<years>{_NUMBER})Y)?(?:(?P<months>{_NUMBER})M)?(?:(?P<weeks>{_NUMBER})W)?"
+    rf"(?:(?P<days>{_NUMBER})D)?(?:T(?=.)(?:(?P<hours>{_NUMBER})H)?(?:(?P<minutes>{_NUMBER})M)?(?:(?P<seconds>{_NUMBER})S)?)?"
+)
+_DAY = 86400.0
+_PERIOD_UNITS = {
+    "years": 365.2425 * _DAY,
+    "months": 365.2425 / 12 * _DAY,
+    "weeks": 7 * _DAY,
+    "days": _DAY,
+    "hours": 3600.0,
+    "minutes": 60.0,
+    "seconds": 1.0,
+}
+
+
+def parse_period(text: str) -> float:
+    """Seconds of an ISO 8601 duration such as `PT0.2S`; a year has 365.2425 days.
+
+    Raises:
+        ValueError: not an ISO 8601 duration.
+    """
+    match = _PERIOD.fullmatch(text)
+    if not match:
+        raise ValueError(f"{text!r} is not an ISO 8601 duration")
+    total = sum(float(match[name].replace(",", ".")) * unit for name, unit in _PERIOD_UNITS.items() if match[name])
+    return -total if match["sign"] == "-" else total
+
+
 def format_duration(nanoseconds: int) -> str:
     """A duration as Go prints it: `1h0m0s`, `6s`, `42.5s`, `300ms`."""
     if nanoseconds == 0:

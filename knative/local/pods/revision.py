@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 
 from knative.local.autoscaler.decision import Autoscaler, Decision, initial_excess_burst_capacity
 from knative.local.autoscaler.metrics import Report, RevisionMetrics, extrapolate, sample_size
@@ -18,6 +18,7 @@ from knative.local.pods.stats import Tally
 from knative.local.pods.template import Template
 from knative.local.proxy.activator import Activator, WaitingRoom
 from knative.local.proxy.exchange import Exchange
+from knative.local.tasks import TaskSet
 
 REQUEST_TIMEOUT = "activator request timeout"  # Knative's bodies of a 504
 DIRECT_TIMEOUT = "request timeout"
@@ -84,7 +85,7 @@ class Revision:
         self._autoscaler = Autoscaler(scaling, ready=0, now=now)
         self._scaler = PodAutoscaler(scaling, now=now)
         self.activator = Activator(template.concurrency, room=room, clock=clock, record=self._announced)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = TaskSet()
         self._wake: asyncio.TimerHandle | None = None
         self._ebc = initial_excess_burst_capacity(scaling)
         self._wanted = UNKNOWN
@@ -248,18 +249,13 @@ class Revision:
             # As a ReplicaSet chooses: those that are not ready first, then those ready for the shortest time.
             running.sort(key=lambda pod: (pod.ready, -(pod.ready_at or 0.0)))
             for pod in running[: len(running) - replicas]:
-                self._keep(self._retire(pod))
+                self._tasks.spawn(self._retire(pod))
         self._changed()
 
     async def _retire(self, pod: Pod) -> None:
         await pod.stop()
         self.pods.remove(pod)
         self._changed()
-
-    def _keep(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def _pod_changed(self) -> None:
         if not self._stopped:
@@ -276,8 +272,7 @@ class Revision:
         for timer in (self._wake, self._deadline):
             if timer is not None:
                 timer.cancel()
-        for task in list(self._tasks):
-            task.cancel()
+        self._tasks.cancel()
         self.activator.close(reason)
         await asyncio.gather(*(pod.stop(within) for pod in self.pods))
         self.pods.clear()

@@ -11,6 +11,7 @@ from knative.local.pods import conditions
 from knative.local.pods.revision import Revision
 from knative.local.pods.template import Template, TemplateError, differences
 from knative.local.proxy.exchange import Exchange
+from knative.local.tasks import TaskSet
 
 _KEPT = 5  # revisions without traffic that stay in sight
 
@@ -59,7 +60,7 @@ class Service:
         self._plan: list[tuple[Revision, int, str | None]] = []
         self._unready: Mapping[str, Any] | None = None
         self._told = ""
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = TaskSet()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -125,9 +126,7 @@ class Service:
             self.revisions.append(revision)
         self.latest_created = revision
         revision.start()
-        task = asyncio.get_running_loop().create_task(self._shift(revision))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.spawn(self._shift(revision))
         self._route()
         return True
 
@@ -223,8 +222,7 @@ class Service:
 
     async def stop(self, reason: str, within: float | None = None) -> None:
         """Stop every revision; may be asked again with less time. See ``Revision.stop``."""
-        for task in self._tasks:
-            task.cancel()
+        self._tasks.cancel()
         await asyncio.gather(*(revision.stop(reason, within) for revision in self.revisions))
 
 

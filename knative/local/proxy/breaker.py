@@ -36,15 +36,13 @@ class Entry(enum.Enum):
 class Breaker:
     """At most `capacity` requests run, at most `queue_depth` + `max_concurrency` are inside, first come first.
 
-    While the capacity is below its maximum the queue may hold the difference too, unless `most_waiting` says less.
+    While the capacity is below its maximum the queue may hold the difference too.
 
     Raises:
         ValueError: a queue depth below 1, or a capacity outside 0 and `max_concurrency`.
     """
 
-    def __init__(
-        self, *, queue_depth: int, max_concurrency: int, initial_capacity: int, most_waiting: int | None = None
-    ) -> None:
+    def __init__(self, *, queue_depth: int, max_concurrency: int, initial_capacity: int) -> None:
         if queue_depth <= 0:
             raise ValueError(f"queue depth must be greater than 0, got {queue_depth}")
         if max_concurrency < 0:
@@ -52,7 +50,6 @@ class Breaker:
         if not 0 <= initial_capacity <= max_concurrency:
             raise ValueError(f"initial capacity must be between 0 and {max_concurrency}, got {initial_capacity}")
         self._slots = queue_depth + max_concurrency
-        self._most_waiting = self._slots if most_waiting is None else most_waiting
         self._capacity = initial_capacity
         self._running = 0
         self._waiting: OrderedDict[Hashable, None] = OrderedDict()
@@ -66,16 +63,6 @@ class Breaker:
             queue_depth=QUEUE_FACTOR * container_concurrency,
             max_concurrency=container_concurrency,
             initial_capacity=container_concurrency,
-        )
-
-    @classmethod
-    def for_activator(cls) -> Breaker:
-        """The activator's breaker of one revision, without capacity until a pod is ready."""
-        return cls(
-            queue_depth=ACTIVATOR_QUEUE,
-            max_concurrency=CAPACITY_LIMIT,
-            initial_capacity=0,
-            most_waiting=ACTIVATOR_QUEUE,
         )
 
     @property
@@ -106,7 +93,7 @@ class Breaker:
             return Entry.REJECTED
         if self.reserve():
             return Entry.RUNNING
-        if len(self._waiting) >= self._most_waiting:
+        if len(self._waiting) >= self._slots:
             return Entry.REJECTED
         self._waiting[waiter] = None
         return Entry.QUEUED

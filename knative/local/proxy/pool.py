@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from knative.local.proxy.exchange import Exchange
+from knative.local.tasks import TaskSet
 
 IDLE_CONNECTIONS = 128
 # queue-proxy keeps an idle connection for 90 s; a server that closes earlier is noticed and believed.
@@ -52,7 +52,7 @@ class Pool:
         self.name = name
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = TaskSet()
         self._idle_seconds = IDLE_SECONDS
 
     def send(self, exchange: Exchange) -> None:
@@ -67,9 +67,7 @@ class Pool:
 
     def send_fresh(self, exchange: Exchange) -> None:
         """Send an exchange on a new connection."""
-        task = asyncio.get_running_loop().create_task(self._open(exchange))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.spawn(self._open(exchange))
 
     async def _open(self, exchange: Exchange) -> None:
         try:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from knative.local.arguments import above_zero, count, positive, seconds
+from knative.local.arguments import EXIT_MISTAKE, above_zero, count, positive, seconds
 from knative.local.autoscaler.spec import PREFIX, ScalingSpec
 from knative.local.manifests.annotations import ANNOTATIONS, validate_annotations
 from knative.local.manifests.cluster_config import AutoscalerConfig
@@ -30,7 +30,6 @@ from knative.local.simulation.simulator import simulate
 from knative.local.simulation.trace import Trace, TraceError, replay
 from knative.local.simulation.world import Outcome, World
 
-EXIT_MISTAKE = 2
 AGREEMENT = 0.9
 _FIGURES = ("png", "svg", "pdf")
 

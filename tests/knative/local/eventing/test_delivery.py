@@ -6,7 +6,8 @@ import base64
 
 import pytest
 
-from knative.local.eventing.delivery import DEFAULT, Policy, error_attributes, period, retried
+from knative.local.eventing.delivery import DEFAULT, Policy, error_attributes, retried
+from knative.local.manifests.grammar import parse_period
 
 
 @pytest.mark.parametrize(
@@ -25,13 +26,13 @@ from knative.local.eventing.delivery import DEFAULT, Policy, error_attributes, p
     ],
 )
 def test_period(text, seconds):
-    assert period(text) == pytest.approx(seconds)
+    assert parse_period(text) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize("text", ["5s", "", "T1S", "1"])
 def test_no_period(text):
     with pytest.raises(ValueError, match="ISO 8601"):
-        period(text)
+        parse_period(text)
 
 
 def waits(spec: dict) -> list[float | None]:

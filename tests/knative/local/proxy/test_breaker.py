@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knative.local.proxy.breaker import ACTIVATOR_QUEUE, Breaker, Entry
+from knative.local.proxy.breaker import Breaker, Entry
 
 
 @given(
@@ -57,11 +57,3 @@ def test_queue_proxy_takes_ten_times_as_many_as_it_runs() -> None:
     entries = [breaker.enter(number) for number in range(34)]
     assert [entries.count(kind) for kind in Entry] == [3, 30, 1]
     assert Breaker.for_pod(0) is None
-
-
-def test_the_activator_holds_ten_thousand_for_a_revision_without_pods() -> None:
-    breaker = Breaker.for_activator()
-    entries = {breaker.enter(number) for number in range(ACTIVATOR_QUEUE)}
-    assert entries == {Entry.QUEUED}
-    assert breaker.enter("one more") is Entry.REJECTED
-    assert breaker.resize(7) == list(range(7))
