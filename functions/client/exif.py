@@ -64,8 +64,13 @@ def run(chosen: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
 def _text(outcome: Outcome) -> str:
     result = outcome.result
     lines = [f"{outcome.path}: {result.get('summary') or 'no metadata'}"]
-    if sentence := (result.get("privacy") or {}).get("sentence"):
+    privacy = result.get("privacy") or {}
+    if sentence := privacy.get("sentence"):
         lines.append(f"  {sentence}")
+    lines += [
+        f"  not read: {part['kind']} ({part['place']}), {part['bytes']:,} bytes"
+        for part in privacy.get("not_read") or ()
+    ]
     lines += [f"  {row['group'] + ':' + row['tag']:<38} {row['value']}" for row in _rows(result)]
     if "clean_copy" in result:
         lines.append(f"  clean copy: {result['clean_copy']}")

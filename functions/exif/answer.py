@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
-from functions.exif import privacy, summary
 from functions.exif.entries import (
     ASCII,
     DOUBLE,
@@ -22,7 +21,9 @@ from functions.exif.entries import (
     Entry,
 )
 from functions.exif.reading import read
-from functions.exif.rows import Reading, Row
+from functions.exif.report import privacy, summary
+from functions.exif.report.location import location
+from functions.exif.rows import Embedded, Reading, Row
 from functions.exif.scan import scan
 from functions.exif.values import Scalar, number_or_text
 from functions.kit.http import csvtext
@@ -75,6 +76,7 @@ def document(
         "media_type": found.media_type,
         "width": found.width,
         "height": found.height,
+        "displayed": summary.displayed(reading),
         "frames": found.frames,
         "summary": summary.sentence(found, camera, exposure, focus, time),
         "privacy": privacy.report(reading),
@@ -83,17 +85,34 @@ def document(
         "camera": camera,
         "exposure": exposure,
         "focus": focus,
-        "location": summary.location(reading),
+        "location": location(reading),
         "capture_time": time,
         "resolution": summary.resolution(reading),
         "thumbnail": preview(reading, thumbnail),
         "maker_note": reading.note._asdict() if reading.note else None,
+        "embedded": [inside(embedded, raw) for embedded in reading.embedded],
     }
     answer.update((name, part) for name, part in parts.items() if part)
     answer["groups"] = {
         group: {row[0]: member(row, raw) for row in rows} for group, rows in selected(reading, tags, groups).items()
     }
     answer["warnings"] = reading.warnings
+    return answer
+
+
+def inside(embedded: Embedded, raw: bool = False) -> dict[str, Any]:
+    """A file inside the file: where it stands, how large it is, its place, time and tags."""
+    inner, reading = embedded
+    answer: dict[str, Any] = {"kind": inner.kind, "place": inner.place, "bytes": len(inner.data)}
+    if inner.offset >= 0:
+        answer["offset"] = inner.offset
+    if reading is None:
+        return answer
+    if reading.scan.width:
+        answer.update(width=reading.scan.width, height=reading.scan.height)
+    parts = {"location": location(reading), "capture_time": summary.capture_time(reading)}
+    answer.update((name, part) for name, part in parts.items() if part)
+    answer["groups"] = {group: {row[0]: member(row, raw) for row in rows} for group, rows in selected(reading).items()}
     return answer
 
 

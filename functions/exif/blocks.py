@@ -10,6 +10,8 @@ from typing import NamedTuple
 # One decompressed block, and all of a file's: real profiles and XMP packets are far below, a bomb far above.
 MAX_INFLATED = 4 * 2**20
 MAX_BLOCKS = 1024
+MAX_UNREAD = 64
+MAX_INNER = 64
 # What reading bytes that nobody foresaw may raise, and how a warning then says so.
 BEYOND_READING = (struct.error, ArithmeticError, LookupError, TypeError, ValueError)
 BROKEN = "broken beyond reading"
@@ -36,6 +38,38 @@ class Block(NamedTuple):
     name: str = ""
 
 
+class Unread(NamedTuple):
+    """A part of a file that may hold metadata and was not read.
+
+    Args:
+        kind: `segment`, `chunk`, `box`, `trailer`, `gap`, `xmp`, `maker note`, `limit`, …
+        place: the part of the container.
+        offset: in the file; -1 where the bytes are not stored there as they are.
+        size: in bytes.
+    """
+
+    kind: str
+    place: str
+    offset: int
+    size: int
+
+
+class Inner(NamedTuple):
+    """A whole file inside the file: a second picture, a video, a sound recording.
+
+    Args:
+        kind: `picture`, `video` or `sound`.
+        place: the part of the container.
+        offset: in the file; -1 where the bytes are not stored there as they are.
+        data: the bytes; a view of the file's where that is possible.
+    """
+
+    kind: str
+    place: str
+    offset: int
+    data: bytes
+
+
 @dataclass(slots=True)
 class Scan:
     """A container's header and its metadata, undecoded.
@@ -50,6 +84,8 @@ class Scan:
         warnings: what was broken and passed over.
         details: what else the header says, such as `bits_per_sample`, by name.
         tiff: a raw file's own variety of TIFF, such as `RW2`, whose tags have meanings of their own.
+        unread: parts that may hold metadata and were not read.
+        inner: files inside the file.
     """
 
     format: str
@@ -62,6 +98,8 @@ class Scan:
     details: dict[str, str | int | float] = field(default_factory=dict)
     tiff: str = ""
     inflated: int = 0
+    unread: list[Unread] = field(default_factory=list)
+    inner: list[Inner] = field(default_factory=list)
 
     def add(self, kind: str, offset: int, data: bytes, where: str, name: str = "") -> None:
         """Keep a block; past `MAX_BLOCKS` only a warning."""
@@ -69,13 +107,30 @@ class Scan:
             self.blocks.append(Block(kind, offset, data, where, name))
         elif len(self.blocks) == MAX_BLOCKS:
             self.warn(f"more than {MAX_BLOCKS} blocks of metadata; the rest is ignored")
+            self.miss("limit", where, offset, len(data))
 
     def warn(self, text: str) -> None:
         """Keep a warning once, and at most 64 of them."""
         if len(self.warnings) < 64 and text not in self.warnings:
             self.warnings.append(text)
 
-    def inflate(self, data: bytes, where: str) -> bytes | None:
+    def miss(self, kind: str, place: str, offset: int, size: int) -> None:
+        """Record a part that was not read; the last of `MAX_UNREAD` records sums up all further ones."""
+        if size <= 0:
+            return
+        if len(self.unread) < MAX_UNREAD:
+            self.unread.append(Unread(kind, place, offset, size))
+        else:
+            self.unread[-1] = Unread("limit", "further parts", -1, self.unread[-1].size + size)
+
+    def hold(self, kind: str, place: str, offset: int, data: bytes) -> None:
+        """Keep a file inside the file; past `MAX_INNER` it is a part that was not read."""
+        if len(self.inner) < MAX_INNER:
+            self.inner.append(Inner(kind, place, offset, data))
+        else:
+            self.miss(kind, place, offset, len(data))
+
+    def inflate(self, data: bytes, where: str, offset: int = -1) -> bytes | None:
         """Decompress zlib data within the file's budget; None, and a warning, where it is broken or too large."""
         engine = zlib.decompressobj()
         room = MAX_INFLATED - self.inflated
@@ -83,11 +138,16 @@ class Scan:
             result = engine.decompress(data, max(room, 1))
         except zlib.error:
             self.warn(f"{where}: broken zlib data")
+            self.miss("compressed data", where, offset, len(data))
             return None
         self.inflated += len(result)
         if engine.unconsumed_tail or self.inflated > MAX_INFLATED:
             self.warn(f"{where}: inflates to more than {MAX_INFLATED:,} bytes; ignored")
+            self.miss("limit", where, offset, len(data))
             return None
         if not engine.eof:
             self.warn(f"{where}: zlib data end early")
+            self.miss("compressed data", where, offset, len(data))
+        elif engine.unused_data:
+            self.miss("gap", f"{where} behind its zlib data", -1, len(engine.unused_data))
         return result

@@ -33,10 +33,26 @@ class Boxes:
                 size = end - start
             if size < content - start:
                 self.result.warn(f"box {kind.decode('latin-1')!r} of {size} bytes at byte {start}")
+                self.result.miss("box", label(kind), start, end - start)
                 return
             stop = start + size
             if stop > end:
                 self.result.warn(f"box {kind.decode('latin-1')!r} at byte {start} runs over its end")
+                self.result.miss("box", label(kind), start, end - start)
                 stop = end
             yield kind, content, stop
             start = stop
+
+    def rest(self, start: int, end: int, place: str) -> None:
+        """Record what follows the last box that was read."""
+        if self.left <= 0 and start < end:
+            self.result.warn(f"more than {MAX_BOXES:,} boxes; the rest is ignored")
+            self.result.miss("limit", "boxes", start, end - start)
+        elif end - start < 8 and self.data[start:end].strip(b"\0"):
+            self.result.miss("gap", place, start, end - start)
+
+
+def label(kind: bytes) -> str:
+    """The type of a box, in hexadecimal where it is no text."""
+    text = kind.decode("latin-1")
+    return text.strip() if text.isprintable() else kind.hex()

@@ -8,12 +8,16 @@ from struct import unpack_from
 from typing import Any
 
 from functions.exif.blocks import Block, Scan
+from functions.exif.movie import position
+from functions.exif.places import sexagesimal
+from functions.exif.rows import Preview, Reading
 from functions.exif.values import binary, text_of
 
 Put = Callable[[str, str, Any, Any], None]
 
 _UNITS = ("None", "inches", "cm")
 _PNG_COLOURS = {0: "Grayscale", 2: "RGB", 3: "Palette", 4: "Grayscale with Alpha", 6: "RGB with Alpha"}
+_ROTATIONS = ("Horizontal (Normal)", "Rotate 270 CW", "Rotate 180", "Rotate 90 CW")
 _PNG_NAMES = {"Creation Time": "CreationTime", "create-date": "CreateDate", "modify-date": "ModDate"}
 _PROCESSES = {
     0: "Baseline DCT, Huffman coding",
@@ -57,6 +61,12 @@ def container(scan: Scan, put: Put) -> None:
     elif width is not None:
         put("File", "ImageWidth", width, width)
         put("File", "ImageHeight", height, height)
+    if "rotation" in details:
+        degrees = int(details["rotation"])
+        put("QuickTime", "Rotation", degrees // 90, _ROTATIONS[degrees // 90 % 4])
+    if "mirroring" in details:
+        axis = int(details["mirroring"])
+        put("QuickTime", "Mirroring", axis, ("Vertical", "Horizontal")[axis])
     if "process" in details:
         process = int(details["process"])
         put("File", "EncodingProcess", process, _PROCESSES.get(process, f"Unknown (0x{process:x})"))
@@ -93,30 +103,79 @@ def _png(scan: Scan, put: Put) -> None:
         put("PNG", "AnimationFrames", scan.frames, scan.frames)
 
 
-def block(found: Block, put: Put) -> None:
-    """A block that is neither Exif, XMP, IPTC nor ICC."""
-    kind, data = found.kind, found.data
+def block(found: Block, reading: Reading) -> None:
+    """A block that is neither Exif, XMP, IPTC nor ICC; what its form does not account for is recorded as not read."""
+    kind, data, put = found.kind, found.data, reading.add
+    known = len(data)
     if kind == "comment":
         text = text_of(data.rstrip(b"\0"))
-        put("GIF" if found.where.startswith("comment") else "File", "Comment", text, text)
+        groups = {"comment extension": "GIF", "codestream": "Jpeg2000"}
+        put(groups.get(found.where, "File"), "Comment", text, text)
     elif kind == "text":
         _text(found, put)
+    elif kind == "value":
+        _value(found, put)
+    elif kind == "samsung":
+        _samsung(found, put)
+    elif kind == "preview":
+        text = binary(len(data))
+        put("Canon", found.name, text, text)
+        reading.previews.append(Preview("Canon", found.name, data, 0, len(data)))
     elif kind == "jfif" and len(data) >= 7:
-        major, minor, unit, x, y = unpack_from(">BBBHH", data)
-        put("JFIF", "JFIFVersion", f"{major} {minor}", f"{major}.{minor:02d}")
-        put("JFIF", "ResolutionUnit", unit, _UNITS[unit] if unit < 3 else f"Unknown ({unit})")
-        put("JFIF", "XResolution", x, x)
-        put("JFIF", "YResolution", y, y)
+        known = _jfif(data, put)
     elif kind == "jfxx" and data[:1] == b"\x10":
         text = binary(len(data) - 1)
         put("JFXX", "ThumbnailImage", text, text)
+        reading.previews.append(Preview("JFXX", "ThumbnailImage", data, 1, len(data) - 1))
     elif kind == "adobe" and len(data) >= 7:
         version, _, _, transform = unpack_from(">HHHB", data)
         put("Adobe", "DCTEncodeVersion", version, version)
         words = ("Unknown (RGB or CMYK)", "YCbCr", "YCCK")
         put("Adobe", "ColorTransform", transform, words[transform] if transform < 3 else f"Unknown ({transform})")
-    elif kind == "jumbf":
-        put("JUMBF", "C2PA" if b"c2pa" in data[:256] else "Box", True, f"present, {len(data)} bytes")
+        known = 7
+    else:
+        if kind == "jumbf":
+            put("JUMBF", "C2PA" if b"c2pa" in data[:256] else "Box", True, f"present, {len(data)} bytes")
+        known = 0
+    offset = found.offset + known if found.offset >= 0 else -1
+    reading.miss("content credentials" if kind == "jumbf" else kind, found.where, offset, len(data) - known)
+
+
+def _jfif(data: bytes, put: Put) -> int:
+    """JFIF's header; how many bytes it has with its thumbnail of uncompressed pixels."""
+    major, minor, unit, x, y = unpack_from(">BBBHH", data)
+    put("JFIF", "JFIFVersion", f"{major} {minor}", f"{major}.{minor:02d}")
+    put("JFIF", "ResolutionUnit", unit, _UNITS[unit] if unit < 3 else f"Unknown ({unit})")
+    put("JFIF", "XResolution", x, x)
+    put("JFIF", "YResolution", y, y)
+    return min(len(data), 9 + 3 * data[7] * data[8] if len(data) >= 9 else 7)
+
+
+def _value(found: Block, put: Put) -> None:
+    """A value of a box, named `Group:Name`."""
+    group, _, name = found.name.partition(":")
+    text: str | int = text_of(found.data)
+    printed = text
+    if name == "GPSCoordinates":
+        at = position(str(text))
+        if at:
+            numbers = [f"{number:.15g}" for number in at if number is not None]
+            text, printed = " ".join(numbers), _coordinates(*at)
+    put(group, name, text, printed)
+
+
+def _coordinates(latitude: float, longitude: float, altitude: float | None) -> str:
+    south, west = ("S" if latitude < 0 else "N"), ("W" if longitude < 0 else "E")
+    text = f"{sexagesimal(latitude)} {south}, {sexagesimal(longitude)} {west}"
+    if altitude is None:
+        return text
+    return f"{text}, {abs(altitude):.15g} m {'Below' if altitude < 0 else 'Above'} Sea Level"
+
+
+def _samsung(found: Block, put: Put) -> None:
+    """One of Samsung's records behind a picture: its name is the tag's."""
+    text = text_of(found.data.rstrip(b"\0"))
+    put("Samsung", re.sub(r"[^\w-]+", "", found.name).removesuffix("_Data") or "Record", text, text)
 
 
 def _text(found: Block, put: Put) -> None:
@@ -130,5 +189,4 @@ def _text(found: Block, put: Put) -> None:
     name = _PNG_NAMES.get(words) or re.sub(
         r"[^\w-]+", "", re.sub(r"(?:^|(?<![\s:_/])[\s:_/]+)(\w)", lambda m: m[1].upper(), words)
     )
-    if name:
-        put("PNG", name, text, text)
+    put("PNG", name or "Text", text, text)

@@ -8,11 +8,14 @@ from functools import partial
 from struct import Struct, unpack_from
 from typing import Any
 
+from functions.exif.items import gaps
 from functions.exif.values import binary
 
 Put = Callable[[str, str, Any, Any], None]
 Keep = Callable[[str, Any, Any], None]
 Warn = Callable[[str], None]
+# Called with what was not read, where it starts in the profile, and its size.
+Miss = Callable[[str, int, int], None]
 MAX_TAGS = 200
 
 _MAKERS = {
@@ -113,7 +116,16 @@ _ATTRIBUTES = tuple(
 _NO_IDENTIFIER = "0" * 32
 
 
-def read(data: bytes, turn: str, put: Put, warn: Warn) -> None:
+# Types of tags that hold numbers alone.
+_NUMERIC = frozenset(
+    (
+        *(b"curv", b"para", b"mft1", b"mft2", b"mAB ", b"mBA ", b"XYZ ", b"sf32", b"uf32", b"ui08", b"ui16", b"ui32"),
+        *(b"sig ", b"chrm", b"meas", b"view", b"dtim", b"cicp", b"clrt", b"crdi", b"bfd ", b"vcgt", b"ndin", b"mmod"),
+    )
+)
+
+
+def read(data: bytes, turn: str, put: Put, warn: Warn, miss: Miss) -> None:
     """Read a profile.
 
     Args:
@@ -121,27 +133,37 @@ def read(data: bytes, turn: str, put: Put, warn: Warn) -> None:
         turn: what is put behind its groups: nothing for a file's first profile.
         put: called with group, name, value and print of each field.
         warn: called with each warning.
+        miss: called with what was not read.
     """
     if len(data) < 132 or data[36:40] != b"acsp":
         warn("ICC profile: its header is broken")
+        miss("profile", 0, len(data))
         return
     _header(data, partial(put, f"ICC-header{turn}"))
     keep = partial(put, f"ICC_Profile{turn}")
     (count,) = unpack_from(">I", data, 128)
     end = min(132 + 12 * min(count, MAX_TAGS), 132 + (len(data) - 132) // 12 * 12)
+    claims = [(0, end)]
     for signature, offset, size in _ENTRY.iter_unpack(data[132:end]):
         if offset + size > len(data) or size < 8:
             warn(f"ICC profile: tag {signature.decode('latin-1')!r} lies outside it")
             continue
+        claims.append((offset, offset + size))
+        kind = data[offset : offset + 4]
         name = _NAMES.get(signature)
+        if name is None or (kind not in _READERS and kind not in _NUMERIC):
+            miss(f"tag {signature.decode('latin-1').strip()}", offset, size if kind not in _NUMERIC else 0)
         if name is None:
             continue
         # Large tables are only counted: no need to copy them.
-        reader = _READERS.get(data[offset : offset + 4])
+        reader = _READERS.get(kind)
         if reader is None:
             _counted(name, size, keep)
         else:
             reader(name, data[offset : offset + size], keep)
+    for first, last in gaps(claims, 100, len(data)):
+        if data[first:last].strip(b"\0"):
+            miss("bytes between its tags", first, last - first)
 
 
 def _fixed(numbers: Iterable[int]) -> str:
@@ -214,10 +236,29 @@ def _text(name: str, body: bytes, keep: Keep) -> None:
 
 
 def _description(name: str, body: bytes, keep: Keep) -> None:
-    if len(body) >= 12:
-        _string(name, body[12 : 12 + int.from_bytes(body[8:12], "big")], keep)
-    else:
+    """A text in ASCII, then the same in Unicode and for old Macintoshes; where those differ, they are rows too."""
+    if len(body) < 12:
         _counted(name, len(body), keep)
+        return
+    end = 12 + int.from_bytes(body[8:12], "big")
+    _string(name, body[12:end], keep)
+    wide = body[end + 8 : end + 8 + 2 * int.from_bytes(body[end + 4 : end + 8], "big")]
+    macintosh = body[end + 8 + len(wide) :][3 : 3 + 67]
+    for text in (wide.decode("utf-16-be", "replace"), macintosh.decode("latin-1")):
+        shown = text.partition("\0")[0]
+        if shown:
+            keep(name, shown, shown)
+
+
+def _model(_name: str, body: bytes, keep: Keep) -> None:
+    """Apple's make and model of a display: its maker, model, serial number and date of manufacture as in its EDID."""
+    text = binary(len(body))
+    keep("MakeAndModel", text, text)
+    if len(body) >= 24:
+        maker, model, serial, made = unpack_from(">4I", body, 8)
+        letters = "".join(chr(64 + (maker >> shift & 31)) for shift in (10, 5, 0))
+        shown = f"maker {letters}, model {model:#06x}, serial number {serial:#010x}"
+        keep("MakeAndModel", f"{maker} {model} {serial} {made}", shown)
 
 
 def _colour(name: str, body: bytes, keep: Keep) -> None:
@@ -250,6 +291,7 @@ def _languages(name: str, body: bytes, keep: Keep) -> None:
         return
     count, size = unpack_from(">II", body, 8)
     if size < 12:
+        _counted(name, len(body), keep)
         return
     for at in range(16, min(16 + size * min(count, 100), len(body) - 11), size):
         code, length, offset = _ENTRY.unpack_from(body, at)
@@ -270,4 +312,5 @@ _READERS: dict[bytes, Callable[[str, bytes, Keep], None]] = {
     b"XYZ ": _colour,
     b"sf32": _numbers,
     b"sig ": _signature,
+    b"mmod": _model,
 }

@@ -12,6 +12,8 @@ from functions.exif.values import text_of
 
 Put = Callable[[str, Any, Any], None]
 Warn = Callable[[str], None]
+# Called with what was not read, where it starts in the records, and its size.
+Miss = Callable[[str, int, int], None]
 MAX_DATASETS = 4096
 
 # A dataset's name, and how it reads: number, date, time, or text; `*` after the name: it may be repeated.
@@ -119,15 +121,17 @@ _TIME = re.compile(r"^(\d{2})(\d{2})(\d{2}(?:\.\d+)?)([+-]\d{2})?(\d{2})?$")
 UTF8_ESCAPE = b"\x1b%G"
 
 
-def read(data: bytes, put: Put, warn: Warn) -> None:
+def read(data: bytes, put: Put, warn: Warn, miss: Miss) -> None:  # noqa: C901 - one branch for each kind of damage
     """Read IIM records.
 
     Args:
         data: from the first tag marker (1C) on; bytes before it are passed over.
         put: called with name, value and print of each dataset; repeated ones come as one list.
         warn: called with each warning.
+        miss: called with what was not read.
     """
     position, end = max(data.find(b"\x1c"), 0), len(data)
+    miss("bytes before the first dataset", 0, position)
     charset = ""
     found: dict[str, list[tuple[Any, Any]]] = {}
     for _ in range(MAX_DATASETS):
@@ -151,17 +155,25 @@ def read(data: bytes, put: Put, warn: Warn) -> None:
         if record in RECORDS:
             label, table = RECORDS[record]
             name, kind = table.get(number) or (f"IPTC_{label}Record_{number}", "")
+            if kind == "binary" or (kind in ("number", "format") and size > 8):
+                miss(f"dataset {record}:{number}", start, size)
             shown = _shown(body, kind, charset)
             if name in found:
                 found[name].append(shown)
             else:
                 found[name] = [shown]
+        else:
+            miss(f"dataset {record}:{number}", start, size)
         position = start + size
+    if data[position:].strip(b"\0"):
+        miss("bytes after the last dataset", position, end - position)
     for name, pairs in found.items():
         if name.endswith("*") and len(pairs) > 1:
             put(name[:-1], [value for value, _ in pairs], [printed for _, printed in pairs])
         else:
             put(name.rstrip("*"), *pairs[-1])
+            for pair in pairs[:-1]:
+                put(name.rstrip("*"), *pair)
 
 
 def _shown(body: bytes, kind: str, charset: str) -> tuple[Any, Any]:

@@ -7,23 +7,24 @@ from __future__ import annotations
 
 from struct import unpack_from
 
-from functions.exif import codestream
+from functions.exif import codestream, mini, movie
 from functions.exif.blocks import Scan
-from functions.exif.boxes import Boxes
+from functions.exif.boxes import Boxes, label
+from functions.exif.brotlis import inflate
 from functions.exif.items import Meta, exif_item
+from functions.exif.uuids import uuid
 
-CANON = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
-ADOBE_XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
-JP2_EXIF = b"JpgTiffExif->JP2"
-JP2_IPTC = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
-C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 BRANDS = {
     b"avif": ("AVIF", "image/avif"),
     b"avis": ("AVIF", "image/avif"),
     b"heic": ("HEIC", "image/heic"),
     b"heix": ("HEIC", "image/heic"),
     b"hevc": ("HEIC", "image/heic-sequence"),
+    b"heim": ("HEIC", "image/heic"),
+    b"heis": ("HEIC", "image/heic"),
     b"mif1": ("HEIF", "image/heif"),
+    b"mif2": ("HEIF", "image/heif"),
+    b"mif3": ("HEIF", "image/heif"),
     b"msf1": ("HEIF", "image/heif-sequence"),
     b"crx ": ("CR3", "image/x-canon-cr3"),
     b"jp2 ": ("JP2", "image/jp2"),
@@ -33,88 +34,146 @@ BRANDS = {
 }
 
 
-def scan(data: bytes) -> Scan:  # noqa: C901 - one branch for each box
-    """Read the boxes of a file that begins with `ftyp`, or with JPEG 2000's or JPEG XL's signature box."""
+def scan(data: bytes, *, whole: bool = True) -> Scan:
+    """Read the boxes of a file that begins with `ftyp`, or with JPEG 2000's or JPEG XL's signature box.
+
+    Args:
+        data: the file.
+        whole: also account for the bytes that belong to no item.
+    """
     result = Scan("HEIF", "image/heif")
-    boxes = Boxes(data, result)
-    meta: tuple[int, int] | None = None
-    partial: list[bytes] = []
-    for kind, start, end in boxes.within(0, len(data)):
+    reader = _Reader(result, data)
+    position = 0
+    for kind, start, end in reader.boxes.within(0, len(data)):
+        reader.box(kind, start, end)
+        position = end
+    reader.boxes.rest(position, len(data), "after the last box")
+    reader.finish(whole=whole)
+    return result
+
+
+class _Reader:
+    """Reads the boxes of a file's top level."""
+
+    def __init__(self, result: Scan, data: bytes) -> None:
+        self.result = result
+        self.data = data
+        self.boxes = Boxes(data, result)
+        self.meta: tuple[int, int] | None = None
+        self.stores: list[tuple[int, int]] = []
+        self.has_movie = False
+        self.partial: list[bytes] = []
+
+    def box(self, kind: bytes, start: int, end: int) -> None:  # noqa: C901 - one branch for each box
+        """One box: its content from start to end."""
+        result, data = self.result, self.data
         if kind == b"ftyp":
             _brand(result, data[start : min(end, start + 256)])
-        elif kind == b"meta" and meta is None:
-            meta = (start + 4, end)
+        elif kind == b"meta" and self.meta is None:
+            self.meta = (start + 4, end)
+        elif kind == b"mini":
+            mini.read(result, data, start, end)
+        elif kind == b"mdat":
+            self.stores.append((start, end))
         elif kind == b"moov":
-            _movie(boxes, start, end)
+            self.has_movie = True
+            movie.read(self.boxes, start, end)
+        elif kind == b"mpvd":
+            result.hold("video", "mpvd", start, data[start:end])
+        elif kind in (b"free", b"skip", b"wide", b"pnot"):
+            if data[start:end].strip(b"\0"):
+                result.miss("box", kind.decode("ascii"), start, end - start)
         elif kind == b"jp2h":
-            _jp2_header(boxes, start, end)
-        elif kind == b"uuid":
-            _uuid(result, data, start, end)
+            _jp2_header(self.boxes, start, end)
+        elif kind in _JPX_PARENTS:
+            self.labels(start, end, kind)
+        elif kind == b"jp2c":
+            codestream.jp2(result, data, start, end)
+        elif not self.metadata(kind, start, end):
+            self.codestream(kind, start, end)
+
+    def metadata(self, kind: bytes, start: int, end: int) -> bool:
+        """A box of metadata, if it is one."""
+        result, data = self.result, self.data
+        if kind == b"uuid":
+            uuid(result, data, start, end)
         elif kind in (b"xml ", b"XML "):
             result.add("xmp", start, data[start:end], "xml")
         elif kind == b"Exif" and end - start > 4:
             exif_item(result, data[start:end], start, "Exif")
-        elif kind == b"brob":
-            result.warn(f"box {data[start : start + 4].decode('latin-1')!r} is compressed with Brotli and not read")
+        elif kind == b"brob" and end - start > 4:
+            self.compressed(data[start : start + 4], start, end)
         elif kind == b"jumb":
             result.add("jumbf", start, data[start:end], "jumb")
-        elif kind == b"jxlc":
+        else:
+            return False
+        return True
+
+    def compressed(self, kind: bytes, start: int, end: int) -> None:
+        """A box of JPEG XL whose content is compressed with Brotli: its type comes first."""
+        result = self.result
+        where = f"brob {label(kind)}"
+        body = inflate(result, self.data[start + 4 : end], where, start + 4)
+        if body is None:
+            return
+        if kind == b"Exif" and len(body) > 4:
+            exif_item(result, body, -1, where)
+        elif kind == b"xml ":
+            result.add("xmp", -1, body, where)
+        elif kind == b"jumb":
+            result.add("jumbf", -1, body, where)
+        else:
+            result.miss("box", where, start, end - start)
+
+    def codestream(self, kind: bytes, start: int, end: int) -> None:
+        """A box of the picture itself; any other is recorded as not read."""
+        data, result = self.data, self.result
+        if kind == b"jxlc":
             codestream.jxl(result, data[start : start + 64])
-        elif kind == b"jxlp" and len(partial) < 2:
-            partial.append(data[start + 4 : start + 68])
-        elif kind == b"jp2c" and result.width is None:
-            codestream.jp2(result, data[start : start + 64])
-    if partial:
-        codestream.jxl(result, partial[0])
-    if meta is not None:
-        Meta(boxes, *meta).read()
-    return result
+        elif kind == b"jxlp":
+            if len(self.partial) < 2:
+                self.partial.append(data[start + 4 : start + 68])
+        elif kind not in _SILENT or end - start > _SILENT[kind]:
+            result.miss("box", label(kind), start, end - start)
+
+    def labels(self, start: int, end: int, parent: bytes) -> None:
+        """Labels, addresses and other metadata in the boxes that JPX puts around them."""
+        for kind, inner, stop in self.boxes.within(start, end):
+            if kind in _JPX_PARENTS:
+                self.labels(inner, stop, kind)
+            elif kind in (b"lbl ", b"url "):
+                name = "Label" if kind == b"lbl " else "URL"
+                self.result.add("text", inner, self.data[inner:stop], "jpx", name)
+            elif not self.metadata(kind, inner, stop) and kind not in _JPX_SILENT:
+                self.result.miss("box", f"{label(parent)}/{label(kind)}", inner, stop - inner)
+
+    def finish(self, *, whole: bool) -> None:
+        """What can be read when all boxes are known."""
+        if self.partial:
+            codestream.jxl(self.result, self.partial[0])
+        if self.meta is not None:
+            Meta(self.boxes, *self.meta).read(self.stores if whole and not self.has_movie else [])
+        elif whole and not self.has_movie:
+            for start, end in self.stores:
+                self.result.miss("box", "mdat", start, end - start)
+
+
+# Boxes that cannot hold metadata, with the most bytes that each has.
+_SILENT = {b"jP  ": 4, b"JXL ": 4, b"jxll": 1, b"jxli": 2**20, b"rreq": 256}
+_JPX_PARENTS = frozenset((b"asoc", b"jpch", b"jplh", b"uinf", b"res "))
+_JPX_SILENT = frozenset((b"cgrp", b"colr", b"opct", b"creg", b"nlst", b"ihdr", b"bpcc", b"pclr", b"cmap", b"cdef"))
 
 
 def _brand(result: Scan, body: bytes) -> None:
     major, compatible = body[:4], [body[at : at + 4] for at in range(8, len(body), 4)]
-    for brand in (major, *compatible):
+    # A file of a MinimizedImageBox names its brand in place of a version.
+    for brand in (major, *([body[4:8]] if major == b"mif3" else []), *compatible):
         if brand in BRANDS:
             result.format, result.media_type = BRANDS[brand]
             # A still's own brand says more than the structural one that comes first.
-            if brand not in (b"mif1", b"msf1"):
+            if brand not in (b"mif1", b"mif2", b"mif3", b"msf1"):
                 break
     result.details["brand"] = major.decode("latin-1").strip()
-
-
-def _uuid(result: Scan, data: bytes, start: int, end: int) -> None:
-    if end - start < 16:
-        return
-    name, body = data[start : start + 16], start + 16
-    if name == ADOBE_XMP:
-        result.add("xmp", body, data[body:end], "uuid")
-    elif name == JP2_EXIF:
-        skipped = 6 if data[body : body + 6] == b"Exif\0\0" else 0
-        result.add("exif", body + skipped, data[body + skipped : end], "uuid")
-    elif name == JP2_IPTC:
-        result.add("iptc", body, data[body:end], "uuid")
-    elif name == C2PA:
-        result.add("jumbf", body, data[body:end], "uuid")
-
-
-def _movie(boxes: Boxes, start: int, end: int) -> None:
-    """CR3: Canon's uuid box in `moov` holds four TIFF structures; tracks tell the pictures' sizes."""
-    data, result = boxes.data, boxes.result
-    tracks = 0
-    for kind, inner, stop in boxes.within(start, end):
-        if kind == b"uuid" and data[inner : inner + 16] == CANON:
-            for name, at, last in boxes.within(inner + 16, stop):
-                if name in (b"CMT1", b"CMT2", b"CMT3", b"CMT4"):
-                    result.add("exif", at, data[at:last], name.decode("ascii"))
-        elif kind == b"uuid":
-            _uuid(result, data, inner, stop)
-        elif kind == b"trak":
-            tracks += 1
-            for name, at, last in boxes.within(inner, stop):
-                if name == b"tkhd" and last - at >= 84 and result.format != "CR3":
-                    width, height = unpack_from(">II", data, last - 8)
-                    if result.width is None and width >> 16:
-                        result.width, result.height = width >> 16, height >> 16
 
 
 def _jp2_header(boxes: Boxes, start: int, end: int) -> None:
@@ -126,6 +185,8 @@ def _jp2_header(boxes: Boxes, start: int, end: int) -> None:
             result.details.update(components=components, bits_per_sample=(bits & 0x7F) + 1)
         elif kind == b"colr" and stop - inner > 3 and data[inner] == 2:
             result.add("icc", inner + 3, data[inner + 3 : stop], "colr")
+        elif kind not in (b"res ", b"bpcc", b"colr", b"pclr", b"cmap", b"cdef", b"ihdr"):
+            result.miss("box", f"jp2h/{label(kind)}", inner, stop - inner)
         elif kind == b"res ":
             for name, at, last in boxes.within(inner, stop):
                 if name in (b"resc", b"resd") and last - at >= 10:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from struct import unpack_from
 
-from functions.exif import photoshop
+from functions.exif import photoshop, trailer
 from functions.exif.blocks import Block, Scan
 
 # Exiv2's file of metadata alone: JPEG's segments without a picture.
@@ -21,15 +21,18 @@ START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 STANDALONE = frozenset(range(0xD0, 0xD9))  # RST0…RST7 and SOI
 # A marker, after any fill of FF; found by a search in C, so that fill and junk are quick, however much there is.
 MARKER = re.compile(rb"\xff[\xc0-\xfe]")
+# In coded data a zero byte follows each FF that is no marker, and restart markers are part of the data.
+CODED_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
 MAX_SEGMENTS = 10_000
 MAX_EXTENDED_XMP = 8 * 2**20
 
 
-def scan(data: bytes) -> Scan:
+def scan(data: bytes, *, whole: bool = True) -> Scan:
     """Read a JPEG's segments.
 
     Args:
         data: the file, from its first byte; what stands before the first marker is passed over.
+        whole: also read what lies between and behind the scans; else stop at the first scan.
     """
     result = Scan("JPEG", "image/jpeg")
     segments = _Segments(result, data)
@@ -38,41 +41,130 @@ def scan(data: bytes) -> Scan:
         position = len(EXV_SIGNATURE)
     else:
         position = data.find(b"\xff\xd8") + 2
-    end = len(data)
-    for _ in range(MAX_SEGMENTS):
-        start = position
-        # Markers stand side by side but for fill and junk.
-        if position + 4 <= end and data[position] == 0xFF and 0xC0 <= data[position + 1] < 0xFF:
-            position += 2
+        result.miss("gap", "before the picture", 0, position - 2)
+    walk = _Walk(result, data, segments)
+    end = walk.follow(position, whole=whole)
+    segments.finish()
+    if whole and end < len(data):
+        trailer.after(result, data, end, picture_end)
+    return result
+
+
+def picture_end(data: bytes, start: int) -> int:
+    """Where the JPEG that starts at an offset ends; the end of the file where it has no end marker."""
+    return _Walk(Scan("JPEG", "image/jpeg"), data, None).follow(start + 2, whole=True)
+
+
+class _Walk:
+    """Follows the markers of a file."""
+
+    def __init__(self, result: Scan, data: bytes, segments: _Segments | None) -> None:
+        self.result = result
+        self.data = data
+        self.segments = segments
+        self.coded = False
+
+    def follow(self, position: int, *, whole: bool) -> int:
+        """Take the segments from a position on; the end of the picture."""
+        data, result, end = self.data, self.result, len(self.data)
+        for _ in range(MAX_SEGMENTS):
+            start, position = self._marker(position)
+            if position < 0:
+                break
+            marker = data[position - 1]
+            if marker == 0xD9:
+                return position
+            if marker == 0xD8 and self.coded:
+                return start
+            if marker in STANDALONE:
+                continue
+            if marker == 0xDA and not whole:
+                return end
+            stop = self._segment(marker, start, position)
+            if stop < 0:
+                result.miss("segment", f"byte {start}", start, end - start)
+                break
+            position = stop
         else:
-            found = MARKER.search(data, position)
-            if found is None or found.end() + 2 > end:
+            result.warn(f"more than {MAX_SEGMENTS:,} segments; the rest is ignored")
+            result.miss("limit", "segments", position, end - position)
+        return end
+
+    def _marker(self, position: int) -> tuple[int, int]:
+        """The next marker's start and end; the end is negative where there is none."""
+        data, result = self.data, self.result
+        # Markers stand side by side but for fill, junk and coded data.
+        if (
+            position + 4 <= len(data)
+            and data[position] == 0xFF
+            and 0xC0 <= data[position + 1] < 0xFF
+            and not (self.coded and 0xD0 <= data[position + 1] < 0xD8)
+        ):
+            return position, position + 2
+        found = (CODED_MARKER if self.coded else MARKER).search(data, position)
+        if found is None or (found.end() + 2 > len(data) and data[found.end() - 1] != 0xD9):
+            if not self.coded:
                 if result.format != "EXV":
                     result.warn("the file ends before the picture")
-                break
-            if found.start() != position and data[position] != 0xFF:
-                result.warn("junk between segments")
-            start, position = found.span()
-        marker = data[position - 1]
-        if marker in STANDALONE:
-            continue
-        if marker in (0xD9, 0xDA):
-            break
+                    result.miss("picture", "a picture without a scan", 0, position)
+                if data[position:].strip(b"\0\xff"):
+                    result.miss("gap", "between segments", position, len(data) - position)
+            elif found is None:
+                result.warn("the file ends inside the picture")
+                result.miss("picture", "a scan without an end", position, len(data) - position)
+            return position, -1
+        if not self.coded and data[position : found.start()].strip(b"\xff"):
+            result.warn("junk between segments")
+            result.miss("gap", "between segments", position, found.start() - position)
+        return found.span()
+
+    def _segment(self, marker: int, start: int, position: int) -> int:
+        """Take one segment; its end, negative where its length is impossible."""
+        data, result = self.data, self.result
         length = data[position] << 8 | data[position + 1]
         stop = position + length
         if length < 2:
             result.warn(f"segment of length {length} at byte {start}")
-            break
-        if stop > end:
+            return -1
+        if stop > len(data):
             result.warn(f"the file ends inside the segment at byte {start}")
-            stop = end
-        if marker >= 0xE0 or marker in START_OF_FRAME:
-            segments.take(marker, position + 2, stop)
-        position = stop
-    else:
-        result.warn(f"more than {MAX_SEGMENTS:,} segments; the rest is ignored")
-    segments.finish()
-    return result
+            stop = len(data)
+            result.miss("segment", f"marker FF{marker:02X}", start, stop - start)
+        if self.segments is not None:
+            if marker >= 0xE0 or marker in START_OF_FRAME:
+                self.segments.take(marker, position + 2, stop)
+            unused = _unused(data, marker, position + 2, stop)
+            if unused:
+                result.miss("segment", f"marker FF{marker:02X}", stop - unused, unused)
+        self.coded = self.coded or marker == 0xDA
+        return stop
+
+
+def _unused(data: bytes, marker: int, start: int, stop: int) -> int:
+    """How many bytes of a segment its tables and fields do not account for."""
+    at = start
+    if marker in (0xDB, 0xC4):
+        while at < stop:
+            if data[at] & 0xEC:  # no class or precision and number of a table
+                return stop - at
+            if marker == 0xDB:
+                at += 129 if data[at] >> 4 else 65
+            else:
+                at += 17 + sum(data[at + 1 : at + 17])
+        return stop - start if at > stop else 0
+    if marker in START_OF_FRAME and stop - start >= 6:
+        at += 6 + 3 * data[start + 5]
+    elif marker == 0xDA and stop > start:
+        at += 4 + 2 * data[start]
+    elif marker in _FIXED:
+        at += _FIXED[marker]
+    elif marker >= 0xE0 and not 0xF0 <= marker <= 0xFD:
+        return 0
+    return max(stop - at, 0)
+
+
+# Restart interval, number of lines, expansion; arithmetic conditioning has two bytes a table.
+_FIXED = {0xDD: 2, 0xDC: 2, 0xDF: 1, 0xCC: 8}
 
 
 class _Segments:
@@ -98,6 +190,8 @@ class _Segments:
             if not self.icc:
                 self.icc_offset = start + 14
             self.icc_count = data[start + 13]
+            if data[start + 12] in self.icc:
+                self.result.miss("icc", "APP2", start + 14, end - start - 14)
             self.icc.setdefault(data[start + 12], memoryview(data)[start + 14 : end])
         elif marker in START_OF_FRAME:
             self._frame(marker, data[start:end])
@@ -175,12 +269,14 @@ class _Segments:
             profile = b"".join(self.icc[number] for number in sorted(self.icc))
             if len(self.icc) != self.icc_count:
                 result.warn(f"ICC profile: {len(self.icc)} of {self.icc_count} segments")
+                result.miss("icc", "APP2", self.icc_offset, len(profile))
             result.add("icc", self.icc_offset if len(self.icc) == 1 else -1, profile, "APP2")
         for guid, parts in self.extensions.items():
             size = self.extension_sizes[guid]
             total = sum(len(part) for _, part in parts)
             if size > MAX_EXTENDED_XMP or total != size:
                 result.warn(f"extended XMP: {total:,} of {size:,} bytes")
+                result.miss("xmp", "APP1", -1, total)
             if total <= MAX_EXTENDED_XMP:
                 result.add("xmp", -1, b"".join(part for _, part in sorted(parts)), "APP1", "extended")
         if self.resources:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from struct import unpack_from
 
 from functions.exif.blocks import Scan
@@ -9,6 +10,14 @@ from functions.exif.blocks import Scan
 # Image resources that are metadata of their own kind.
 KINDS = {0x0404: "iptc", 0x040F: "icc", 0x0422: "exif", 0x0423: "exif", 0x0424: "xmp"}
 SIGNATURES = frozenset((b"8BIM", b"PHUT", b"DCSR", b"AgHg", b"MeSa"))
+# Resources of a fixed form, which hold numbers: resolution, flags, guides, angles, digests, versions.
+SILENT = frozenset(
+    (
+        *(0x03E9, 0x03ED, 0x03F3, 0x03F5, 0x03F8, 0x0400, 0x0402, 0x0406, 0x0408, 0x040A, 0x040D, 0x0411, 0x0414),
+        *(0x0416, 0x0417, 0x0419, 0x0425, 0x0426, 0x0428, 0x042D, 0x0430, 0x2710),
+    )
+)
+_TEXT = re.compile(rb"[ -~]{6}")
 MAX_RESOURCES = 1024
 
 
@@ -24,10 +33,13 @@ def resources(result: Scan, data: bytes, offset: int, where: str) -> None:
     position, end = 0, len(data)
     for _ in range(MAX_RESOURCES):
         if position + 12 > end or data[position : position + 4] not in SIGNATURES:
+            if data[position:end].strip(b"\0"):
+                result.miss("gap", f"{where} behind its image resources", -1, end - position)
             return
         (number,) = unpack_from(">H", data, position + 4)
         start = position + 6 + ((data[position + 6] + 2) & ~1)  # a Pascal string, padded to an even length
         if start + 4 > end:
+            result.miss("gap", f"{where} behind its image resources", -1, end - position)
             return
         (size,) = unpack_from(">I", data, start)
         start += 4
@@ -35,9 +47,15 @@ def resources(result: Scan, data: bytes, offset: int, where: str) -> None:
             result.warn(f"{where}: image resource {number:#06x} runs over the end")
             size = end - start
         kind = KINDS.get(number)
+        at = offset + start if offset >= 0 else -1
         if kind and size:
-            at = offset + start if offset >= 0 else -1
             result.add(kind, at, data[start : start + size], f"{where} 8BIM {number:04X}")
+        elif (
+            size
+            and (number not in SILENT or _TEXT.search(data, start, start + size))
+            and data[start : start + size].strip(b"\0")
+        ):
+            result.miss("resource", f"{where} 8BIM {number:04X}", at, size)
         position = start + size + (size & 1)
 
 
@@ -59,4 +77,9 @@ def scan(data: bytes) -> Scan:
         return result
     (size,) = unpack_from(">I", data, start)
     resources(result, data[start + 4 : start + 4 + size], start + 4, "PSD")
+    start += 4 + size
+    width_of_size = 8 if version == 2 else 4
+    if start + width_of_size <= len(data):
+        size = int.from_bytes(data[start : start + width_of_size], "big")
+        result.miss("layers", "layer and mask information", start + width_of_size, min(size, len(data) - start))
     return result

@@ -5,38 +5,80 @@ from __future__ import annotations
 import binascii
 from struct import unpack_from
 
-from functions.exif import photoshop
+from functions.exif import jpeg, photoshop, trailer
 from functions.exif.blocks import Scan
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_CHUNKS = 100_000
 XMP_KEYWORD = "XML:com.adobe.xmp"
 RAW_PROFILE = "Raw profile type "
+# Chunks of a fixed form, with the most bytes that each may have; those of the picture itself may have any number.
+PIXELS = 2**31
+STRUCTURE = {
+    b"IDAT": PIXELS,
+    b"fdAT": PIXELS,
+    b"IEND": 0,
+    b"IHDR": 13,
+    b"PLTE": 768,
+    b"tRNS": 256,
+    b"hIST": 512,
+    b"acTL": 8,
+    b"fcTL": 26,
+    b"bKGD": 6,
+    b"cHRM": 32,
+    b"cICP": 4,
+    b"cLLI": 8,
+    b"mDCV": 24,
+    b"gAMA": 4,
+    b"sBIT": 4,
+    b"sRGB": 1,
+    b"sTER": 1,
+    b"oFFs": 9,
+    b"pHYs": 9,
+    b"tIME": 7,
+    b"gIFg": 4,
+    b"vpAg": 9,
+    b"iDOT": 28,
+    b"orNT": 1,
+}
 
 
 def scan(data: bytes) -> Scan:
     """Read a PNG's chunks: those after the picture too, where editors append theirs."""
     result = Scan("PNG", "image/png")
-    position, end = 8, len(data)
+    position, end, last = 8, len(data), 0
     for _ in range(MAX_CHUNKS):
         if position + 12 > end:
-            if position + 8 <= end or position < end:
+            if position < end:
                 result.warn("the file ends inside a chunk")
-            break
+            # Without an end, the last chunk may be anything.
+            result.miss("picture", "a picture without IEND", last, end - last)
+            return result
+        last = position
         length, kind = unpack_from(">I4s", data, position)
         start = position + 8
         if start + length > end:
             result.warn(f"the file ends inside chunk {_printable(kind)}")
-            if kind not in _READERS:
-                break
             length = end - start
-        reader = _READERS.get(kind)
-        if reader is not None:
-            reader(result, data[start : start + length], start)
-        elif kind == b"IEND":
-            break
-        position = start + length + 4
+            result.miss("chunk", _printable(kind), start, length)
+        _chunk(result, kind, data, start, length)
+        position = min(start + length + 4, end)
+        if kind == b"IEND":
+            trailer.after(result, data, position, jpeg.picture_end)
+            return result
+    result.warn(f"more than {MAX_CHUNKS:,} chunks; the rest is ignored")
+    result.miss("limit", "chunks", position, end - position)
     return result
+
+
+def _chunk(result: Scan, kind: bytes, data: bytes, start: int, length: int) -> None:
+    """Read one chunk; what its format does not account for is recorded as not read."""
+    reader = _READERS.get(kind)
+    if reader is not None:
+        reader(result, data[start : start + length], start)
+    expected = STRUCTURE.get(kind, 0 if reader is None else length)
+    if length > expected:
+        result.miss("chunk", _printable(kind), start + expected, length - expected)
 
 
 def _printable(kind: bytes) -> str:
@@ -62,6 +104,10 @@ def _animation(result: Scan, body: bytes, _start: int) -> None:
         result.format, result.media_type = "APNG", "image/apng"
 
 
+def _jumbf(result: Scan, body: bytes, start: int) -> None:
+    result.add("jumbf", start, body, "caBX")
+
+
 def _exif(result: Scan, body: bytes, start: int) -> None:
     skipped = 6 if body.startswith(b"Exif\0\0") else 0  # some writers keep JPEG's header
     result.add("exif", start + skipped, body[skipped:], "eXIf")
@@ -69,6 +115,8 @@ def _exif(result: Scan, body: bytes, start: int) -> None:
 
 def _compressed_exif(result: Scan, body: bytes, _start: int) -> None:
     inflated = result.inflate(body[5:], "zxIf") if len(body) > 5 and not body[0] else None
+    if inflated is None:
+        result.miss("chunk", "zxIf", -1, len(body))
     if inflated:
         result.add("exif", -1, inflated, "zxIf")
 
@@ -79,6 +127,8 @@ def _profile(result: Scan, body: bytes, _start: int) -> None:
         inflated = result.inflate(rest[1:], "iCCP")
         if inflated:
             result.add("icc", -1, inflated, "iCCP", name.decode("latin-1"))
+    else:
+        result.miss("chunk", "iCCP", -1, len(body))
 
 
 def _resolution(result: Scan, body: bytes, _start: int) -> None:
@@ -97,6 +147,8 @@ def _text(result: Scan, body: bytes, start: int) -> None:
     keyword, separator, rest = body.partition(b"\0")
     if separator:
         _keep(result, keyword.decode("latin-1"), rest, start + len(keyword) + 1, "tEXt")
+    else:
+        result.miss("chunk", "tEXt", start, len(body))
 
 
 def _compressed_text(result: Scan, body: bytes, _start: int) -> None:
@@ -105,16 +157,19 @@ def _compressed_text(result: Scan, body: bytes, _start: int) -> None:
         inflated = result.inflate(rest[1:], "zTXt")
         if inflated is not None:
             _keep(result, keyword.decode("latin-1"), inflated, -1, "zTXt")
+    else:
+        result.miss("chunk", "zTXt", -1, len(body))
 
 
 def _international_text(result: Scan, body: bytes, start: int) -> None:
     keyword, separator, rest = body.partition(b"\0")
-    if not separator or len(rest) < 2:
-        return
-    compressed = rest[0] == 1
+    compressed = rest[:1] == b"\1"
     parts = rest[2:].split(b"\0", 2)
-    if len(parts) < 3:
+    if not separator or len(parts) < 3 or rest[0] > 1:
+        result.miss("chunk", "iTXt", start, len(body))
         return
+    if parts[1]:
+        result.add("text", -1, parts[1], "iTXt", f"{keyword.decode('latin-1')} (translated keyword)")
     text: bytes | None = parts[2]
     offset = start + len(body) - len(parts[2])
     if compressed:
@@ -132,6 +187,7 @@ def _keep(result: Scan, keyword: str, text: bytes, offset: int, where: str) -> N
         profile = _raw_profile(text)
         if profile is None:
             result.warn(f"{where}: broken {keyword!r}")
+            result.miss("raw profile", where, offset, len(text))
             return
         _keep_profile(result, keyword[len(RAW_PROFILE) :].lower(), profile, where)
         return
@@ -158,6 +214,8 @@ def _keep_profile(result: Scan, name: str, profile: bytes, where: str) -> None:
         elif b"<" in profile[:256]:
             packet = profile.partition(b"\0")[2] if profile.startswith(b"http://") else profile
             result.add("xmp", -1, packet, where, name)
+        else:
+            result.miss("raw profile", where, -1, len(profile))
     elif name == "xmp":
         result.add("xmp", -1, profile, where, name)
     elif name in ("icc", "icm"):
@@ -169,6 +227,7 @@ def _keep_profile(result: Scan, name: str, profile: bytes, where: str) -> None:
             result.add("iptc", -1, profile, where, name)
     else:
         result.add("text", -1, profile, where, RAW_PROFILE + name)
+        result.miss("raw profile", f"{where} {name}", -1, len(profile))
 
 
 _READERS = {
@@ -177,6 +236,7 @@ _READERS = {
     b"eXIf": _exif,
     b"exIf": _exif,
     b"zxIf": _compressed_exif,
+    b"caBX": _jumbf,
     b"iCCP": _profile,
     b"pHYs": _resolution,
     b"tIME": _time,

@@ -133,7 +133,8 @@ def _labelled(about: Property, value: Any) -> tuple[Any, Any]:
     return code, about.labels.get(code, f"Unknown ({code})")
 
 
-def _coordinate(about: Property, value: Any) -> tuple[Any, Any]:
+def coordinate(about: Property, value: Any) -> tuple[Any, Any]:
+    """Degrees of a coordinate, south and west negative, and as ExifTool prints them."""
     degrees = decimal(value)
     if degrees is None:
         return value, value
@@ -187,7 +188,7 @@ def _tagged(about: Property, value: Any) -> tuple[Any, Any]:
 # Properties like Exif tags whose form differs from the tag's, by name.
 _SHOWS: dict[str, Show] = {
     **dict.fromkeys(
-        ("GPSLatitude", "GPSLongitude", "GPSLongtitude", "GPSDestLatitude", "GPSDestLongitude"), _coordinate
+        ("GPSLatitude", "GPSLongitude", "GPSLongtitude", "GPSDestLatitude", "GPSDestLongitude"), coordinate
     ),
     "Flash": _flash,
     "ColorSpace": _colour_space,

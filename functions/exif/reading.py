@@ -11,7 +11,7 @@ from functools import partial
 from struct import unpack_from
 from typing import Any
 
-from functions.exif import headers
+from functions.exif import accounting, headers
 from functions.exif.blocks import BEYOND_READING, BROKEN, Block, Scan
 from functions.exif.entries import (
     EMBEDDED,
@@ -30,7 +30,7 @@ from functions.exif.entries import (
 )
 from functions.exif.ifd import POINTERS, walk
 from functions.exif.printing import show
-from functions.exif.rows import MakerNote, Preview, Reading
+from functions.exif.rows import MakerNote, Preview, Reading, Row
 from functions.exif.tags import table
 from functions.exif.values import binary, plain
 
@@ -39,14 +39,16 @@ OFFSETS = frozenset((0x111, 0x120, 0x144, 0x201, 0xA010, 0xBCC0, 0xBCC2))
 # Of directories with one name, as several pages' SubIFDs, ExifTool shows the last one's tags, but for these.
 FIRST_COUNTS = frozenset((0x100, 0x101, 0x102, 0x103, 0x106, 0x10E, 0x112, 0x115, 0x116, 0x11A, 0x11B, 0x11C, 0x128))
 COMPRESSION, STRIP_OFFSETS, STRIP_BYTES, JPEG_OFFSET, JPEG_BYTES = 0x103, 0x111, 0x117, 0x201, 0x202
+JPEG_FROM_RAW = 0x2E
 
 
-def read(scan: Scan, *, exif_only: bool = False) -> Reading:
+def read(scan: Scan, *, exif_only: bool = False, inside: bool = False) -> Reading:
     """Read all blocks of a scan, or those of Exif alone. Never raises.
 
     Args:
         scan: of the container.
         exif_only: leave out XMP, IPTC, ICC, maker notes and the container's own fields, which costs half the time.
+        inside: whether the file is one inside another: then the files inside it are not read.
     """
     reading = Reading(scan, exif_only=exif_only)
     for block in scan.blocks:
@@ -54,6 +56,8 @@ def read(scan: Scan, *, exif_only: bool = False) -> Reading:
             _guarded(_exif, reading, block)
     if not exif_only:
         _rest(reading)
+        if not inside:
+            _guarded_embedded(reading)
     elif reading.maker is not None and reading.maker.is_text():
         _guarded(_maker_note, reading)
     reading.warnings[:0] = scan.warnings
@@ -67,6 +71,15 @@ def _guarded(part: Callable[..., None], reading: Reading, *given: Any) -> None:
     except BEYOND_READING as error:
         what = given[0].where if given else "the maker note"
         reading.warnings.append(f"{what} is {BROKEN}: {type(error).__name__}")
+        size = len(given[0].data) if given else reading.maker.size if reading.maker else 0
+        reading.miss(given[0].kind if given else "maker note", what, -1, size)
+
+
+def _guarded_embedded(reading: Reading) -> None:
+    if reading.scan.inner or reading.previews:
+        from functions.exif import embedded
+
+        embedded.read(reading, read)
 
 
 def _rest(reading: Reading) -> None:
@@ -76,6 +89,9 @@ def _rest(reading: Reading) -> None:
     headers.container(reading.scan, reading.add)
     if reading.maker is not None:
         _guarded(_maker_note, reading)
+        note = reading.note
+        if note is None or not note.tags:
+            reading.miss("maker note", note.maker if note and note.maker else "MakerNote", -1, reading.maker.size)
     _lens(reading)
 
 
@@ -108,22 +124,33 @@ def _maker_note(reading: Reading) -> None:
 
 def _other(reading: Reading, kind: str, data: bytes, block: Block) -> None:
     """A block that is no Exif: its reader is imported with the first one of its kind."""
+    where, offset = block.where, block.offset
+
+    def miss(place: str, start: int, size: int) -> None:
+        reading.miss(kind, f"{where} {place}", offset + start if offset >= 0 else -1, size)
+
     if kind == "xmp":
         from functions.exif import xmp
 
-        xmp.read(data, reading.add, reading.warnings.append)
+        def lost(what: str, size: int) -> None:
+            whole = what in ("xmp", "limit")
+            reading.miss(what if whole else "xmp", where if whole else f"{where} {what}", offset if whole else -1, size)
+
+        reading.unsided |= xmp.read(data, reading.add, reading.warnings.append, lost)
     elif kind == "iptc":
         from functions.exif import iptc
 
-        iptc.read(data, partial(reading.add, f"IPTC{reading.turn('iptc')}"), reading.warnings.append)
+        iptc.read(data, partial(reading.add, f"IPTC{reading.turn('iptc')}"), reading.warnings.append, miss)
     elif kind == "icc":
         from functions.exif import icc
 
-        icc.read(data, reading.turn("icc"), reading.add, reading.warnings.append)
+        icc.read(data, reading.turn("icc"), reading.add, reading.warnings.append, miss)
     elif kind == "mpf":
         _directories(reading, block, walk(data, "MPF0"))
-    elif kind not in ("photoshop", "app"):
-        headers.block(block, reading.add)
+    elif kind == "app":
+        reading.miss("segment", f"{where} {block.name}".strip(), offset, len(data))
+    elif kind != "photoshop":
+        headers.block(block, reading)
 
 
 # CR3 keeps each directory in a structure of its own.
@@ -142,8 +169,20 @@ def _exif(reading: Reading, block: Block) -> None:
     _directories(reading, block, ifds)
 
 
-def _directories(reading: Reading, block: Block, ifds: Ifds) -> None:
+def _again(reading: Reading, group: str, row: Row) -> None:
+    """A tag that a directory of the same name has had."""
+    rows, name = reading.groups[group], row[0]
+    if row[3] in FIRST_COUNTS:
+        reading.repeat(group, row)
+    else:
+        reading.repeat(group, rows[name])
+        rows[name] = row
+
+
+def _directories(reading: Reading, block: Block, ifds: Ifds) -> None:  # noqa: C901 - one branch for each kind of entry
     reading.warnings += ifds.warnings
+    if not reading.exif_only:
+        accounting.account(reading, block, ifds)
     # Offsets in an image resource are shown as they stand.
     base = 0 if "8BIM" in block.where else max(block.offset, 0)
     order = ifds.order
@@ -155,10 +194,15 @@ def _directories(reading: Reading, block: Block, ifds: Ifds) -> None:
         for number, entry in ifd.entries.items():
             description = tags[number]
             name = description.name
+            if own and number == JPEG_FROM_RAW:
+                _jpeg_from_raw(reading, block, entry)
             if number not in special or own:
                 value, printed = show(entry, description, order)
-                if name not in rows or number not in FIRST_COUNTS:
-                    rows[name] = (name, value, printed, number, entry)
+                row: Row = (name, value, printed, number, entry)
+                if name not in rows:
+                    rows[name] = row
+                else:
+                    _again(reading, ifd.name, row)
                 continue
             if number in POINTERS:
                 continue
@@ -179,6 +223,23 @@ def _directories(reading: Reading, block: Block, ifds: Ifds) -> None:
                 value = printed = plain(shown)
             rows[name] = (name, value, printed, number, entry)
         _previews(reading, block, ifd)
+
+
+def _jpeg_from_raw(reading: Reading, block: Block, entry: Entry) -> None:
+    """Panasonic's RW2: a whole JPEG, whose Exif and maker note are the raw's."""
+    from functions.exif import jpeg
+
+    start = max(block.offset, 0) + entry[OFFSET]
+    inner = jpeg.scan(block.data[entry[OFFSET] : entry[OFFSET] + entry[SIZE]], whole=not reading.exif_only)
+    for found in inner.blocks:
+        at = found.offset + start if found.offset >= 0 else -1
+        moved = found._replace(offset=at, where=f"JpgFromRaw {found.where}")
+        if found.kind == "exif":
+            _exif(reading, moved)
+        elif not reading.exif_only:
+            _other(reading, found.kind, found.data, moved)
+    for part in inner.unread:
+        reading.miss(part.kind, f"JpgFromRaw {part.place}", part.offset + start if part.offset >= 0 else -1, part.size)
 
 
 _PLACES = frozenset((STRIP_OFFSETS, STRIP_BYTES, JPEG_OFFSET, JPEG_BYTES))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from functions.exif.blocks import Scan
+from functions.exif.blocks import Inner, Scan
 from functions.exif.entries import Entry
 
 # Printed values may be lists and structures in XMP and IPTC.
 Printed = Any
+MAX_REPEATED = 512
 TEXT_BYTES = bytes((9, 10, 13, *range(32, 127)))
 
 
@@ -36,6 +37,9 @@ class Reading:
         note: whose it is, how large, and of how many tags.
         counts: blocks read so far, by kind.
         exif_only: whether the blocks of other kinds were left out.
+        unsided: group and name of XMP's coordinates that state no hemisphere.
+        repeated: values of tags that have a row already, which shows another value.
+        embedded: the files inside the file, with what was read of each.
     """
 
     scan: Scan
@@ -47,6 +51,9 @@ class Reading:
     note: NoteSummary | None = None
     counts: dict[str, int] = field(default_factory=dict)
     exif_only: bool = False
+    unsided: set[tuple[str, str]] = field(default_factory=set)
+    repeated: list[tuple[str, Row]] = field(default_factory=list)
+    embedded: list[Embedded] = field(default_factory=list)
 
     def text(self, group: str, name: str) -> str:
         """A row's print as text; empty where there is none."""
@@ -65,11 +72,31 @@ class Reading:
             rows = self.groups[group] = {}
         if name not in rows:
             rows[name] = (name, value, printed, -1, None)
+        elif rows[name][1] != value:
+            self.repeat(group, (name, value, printed, -1, None))
+
+    def repeat(self, group: str, row: Row) -> None:
+        """Keep a value of a tag that has a row already."""
+        if len(self.repeated) < MAX_REPEATED:
+            self.repeated.append((group, row))
+        elif len(self.repeated) == MAX_REPEATED:
+            self.scan.miss("limit", f"{group}:{row[0]} and other repeated tags", -1, len(str(row[1])))
+
+    def miss(self, kind: str, place: str, offset: int, size: int) -> None:
+        """Record a part of the file that was not read."""
+        self.scan.miss(kind, place, offset, size)
 
     def turn(self, kind: str) -> str:
         """What is put behind the group of the next block of a kind: nothing, then `2`, `3` and so on."""
         self.counts[kind] = turn = self.counts.get(kind, 0) + 1
         return str(turn) if turn > 1 else ""
+
+
+class Embedded(NamedTuple):
+    """A file inside the file, and what was read of it; None where it could not be read."""
+
+    inner: Inner
+    reading: Reading | None
 
 
 class Preview(NamedTuple):

@@ -6,6 +6,8 @@ before the bytes for it are there, and never raises: what is broken becomes a wa
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from functions.exif import codestream, isobmff, jpeg, photoshop, png, riff, simple, tiff
 from functions.exif.blocks import BEYOND_READING, BROKEN, Block, Scan
 
@@ -45,21 +47,40 @@ FORMATS = (
     "GIF",
     "BMP",
 )
-# Junk before a JPEG's first marker is passed over up to here.
-MAX_JUNK = 128 * 1024
+# Junk before a JPEG's first marker is passed over up to here, as far as ExifTool looks for it.
+MAX_JUNK = 1024
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"II\xbc\1")
+# Files of other kinds that may hold a JPEG.
 _OTHERS = (
     b"%PDF",
+    b"%!PS",
+    b"\xc5\xd0\xd3\xc6",  # EPS with a preview
+    b"II\x1a\0\0\0HEAP",  # CIFF: Canon's CRW
+    b"MM\0\x1a",
+    b"FOVb",  # Sigma's X3F
     b"PK\3\4",
     b"RIFF",
     b"OggS",
     b"ID3",
+    b"fLaC",
+    b"FLV\1",
+    b"MZ",
+    b"\x7fELF",
+    b"7z\xbc\xaf",
+    b"Rar!",
+    b"\xfd7zXZ",
+    b"SQLite format 3",
+    b"0&\xb2u\x8ef\xcf\x11",  # ASF
     b"\x1aE\xdf\xa3",
     b"\0\0\1\0",
     b"\0\0\2\0",
+    b"\0\0\1\xba",
     b"\x1f\x8b",
     b"\xd0\xcf\x11\xe0",
+    b"\xd7\xcd\xc6\x9a",
+    b"bplist",
 )
+_BOXES = frozenset((b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"jP  ", b"JXL "))
 _BRANDED = frozenset((b"ftyp", b"jP  ", b"JXL "))
 
 
@@ -95,7 +116,7 @@ def identify(data: bytes) -> str:  # noqa: C901 - one branch for each format
     ):
         return "bmp"
     # Junk before a JPEG, but no other kind of file that holds one, and no text.
-    if data.startswith(_OTHERS) or data[:64].isascii():
+    if data.startswith(_OTHERS) or data[4:8] in _BOXES or data[:64].isascii():
         return ""
     return "jpeg" if b"\xff\xd8\xff" in data[:MAX_JUNK] else ""
 
@@ -108,7 +129,7 @@ def _known_brand(data: bytes) -> bool:
     return any(data[at : at + 4] in isobmff.BRANDS for at in (8, *range(16, size, 4)))
 
 
-_READERS = {
+_READERS: dict[str, Callable[..., Scan]] = {
     "jpeg": jpeg.scan,
     "png": png.scan,
     "webp": riff.scan,
@@ -124,11 +145,16 @@ _READERS = {
 }
 
 
-def scan(data: bytes) -> Scan | None:
+# Readers that can leave out what the picture's header does not need.
+_PARTIAL = frozenset(("jpeg", "boxes"))
+
+
+def scan(data: bytes, *, whole: bool = True) -> Scan | None:
     """Find a file's metadata.
 
     Args:
         data: the whole file.
+        whole: also look between and behind the pictures, and account for every byte.
 
     Returns:
         The scan, or None where the bytes are no image of a known format.
@@ -137,9 +163,10 @@ def scan(data: bytes) -> Scan | None:
     if not kind:
         return None
     try:
-        return _READERS[kind](data)
+        return _READERS[kind](data, whole=whole) if kind in _PARTIAL else _READERS[kind](data)
     except BEYOND_READING as error:
         # The readers check what they read; this is for what they overlook, so that no file is lost with a 500.
         result = Scan(kind.upper(), "application/octet-stream")
         result.warn(f"the file is {BROKEN}: {type(error).__name__}")
+        result.miss("file", "the whole file", 0, len(data))
         return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from struct import unpack_from
 
+from functions.exif import jpeg, trailer
 from functions.exif.blocks import Scan
 
 MAX_GIF_BLOCKS = 20_000
@@ -25,22 +26,29 @@ def gif(data: bytes) -> Scan:
     result.width, result.height = width, height
     result.details["bits_per_sample"] = (flags & 7) + 1
     position = 13 + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
-    frames = 0
+    frames, last = 0, 13
     walk = _Walk(data)
     for _ in range(MAX_GIF_BLOCKS):
         kind = data[position : position + 1]
         if kind == b",":
-            frames += 1
+            frames, last = frames + 1, position
             local = data[position + 9] if position + 9 < len(data) else 0
             position += 11 + (3 << ((local & 7) + 1) if local & 0x80 else 0)
             position = walk.past(position)
         elif kind == b"!":
             position = _extension(result, walk, position + 1)
         elif kind == b";":
+            trailer.after(result, data, position + 1, jpeg.picture_end)
             break
         else:
             result.warn("the file ends early" if not kind else f"unknown block at byte {position}")
+            # What a picture that breaks off holds is not known to be a picture.
+            result.miss("gap", "after the last block", position, len(data) - position)
+            result.miss("picture", f"frame {frames}", last, len(data) - last)
             break
+    else:
+        result.warn(f"more than {MAX_GIF_BLOCKS:,} blocks; the rest is ignored")
+        result.miss("limit", "blocks", position, len(data) - position)
     result.frames = max(frames, 1)
     return result
 
@@ -78,19 +86,32 @@ def _extension(result: Scan, walk: _Walk, position: int) -> int:
     stop = walk.past(start)
     if label == b"\xfe":
         result.add("comment", -1, walk.content(start), "comment extension")
+        result.miss("limit", "comment extension", start, stop - start - 2 * MAX_COMMENT)
     elif label == b"\xff" and data[start : start + 1] == b"\x0b":
-        application = data[start + 1 : start + 12]
-        if application == XMP_APPLICATION:
-            # The packet stands there as it is, not in sub-blocks: its own bytes pass for their lengths.
-            packet = data[start + 12 : stop]
-            result.add("xmp", start + 12, packet[: max(len(packet) - MAGIC_TRAILER, 0)], "application extension")
-        elif application == b"ICCRGBG1012":
-            result.add("icc", -1, walk.content(start + 12), "application extension")
-        elif application == b"NETSCAPE2.0":
-            body = walk.content(start + 12)
-            if len(body) >= 3:
-                result.details["loops"] = unpack_from("<H", body, 1)[0]
+        _application(result, walk, start, stop)
+    elif label != b"\xf9":
+        result.miss("extension", f"extension {label.hex()}", start, stop - start)
+    elif stop - start > 6:
+        result.miss("extension", "graphic control extension", start + 6, stop - start - 6)
     return stop
+
+
+def _application(result: Scan, walk: _Walk, start: int, stop: int) -> None:
+    data = walk.data
+    application = data[start + 1 : start + 12]
+    if application == XMP_APPLICATION:
+        # The packet stands there as it is, not in sub-blocks: its own bytes pass for their lengths.
+        packet = data[start + 12 : stop]
+        result.add("xmp", start + 12, packet[: max(len(packet) - MAGIC_TRAILER, 0)], "application extension")
+    elif application == b"ICCRGBG1012":
+        result.add("icc", -1, walk.content(start + 12), "application extension")
+    elif application in (b"NETSCAPE2.0", b"ANIMEXTS1.0") and stop - start <= 17:
+        body = walk.content(start + 12)
+        if len(body) >= 3:
+            result.details["loops"] = unpack_from("<H", body, 1)[0]
+    else:
+        name = application.decode("latin-1") if application.isascii() else application.hex()
+        result.miss("extension", f"application extension {name}", start, stop - start)
 
 
 def bmp(data: bytes) -> Scan:
@@ -116,4 +137,6 @@ def bmp(data: bytes) -> Scan:
         offset, length = unpack_from("<II", data, 126)
         if kind == b"DEBM" and length and 14 + offset + length <= len(data):
             result.add("icc", 14 + offset, data[14 + offset : 14 + offset + length], "V5 header")
+        elif kind == b"KNIL" and length:
+            result.miss("icc", "V5 header", 14 + offset, length)
     return result

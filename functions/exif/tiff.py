@@ -143,6 +143,10 @@ def raf(data: bytes) -> Scan:
             result.add(block.kind, at, block.data, f"JPEG {block.where}", block.name)
         for warning in inner.warnings:
             result.warn(warning)
+        for part in inner.unread:
+            result.miss(part.kind, f"JPEG {part.place}", part.offset + offset if part.offset >= 0 else -1, part.size)
+        for held in inner.inner:
+            result.hold(held.kind, f"JPEG {held.place}", held.offset + offset if held.offset >= 0 else -1, held.data)
         result.width, result.height = inner.width, inner.height
     _raf_size(result, data, directory, min(directory + directory_length, len(data)))
     return result
@@ -179,5 +183,7 @@ def mrw(data: bytes) -> Scan:
             result.add("exif", start, data[start : start + length], "TTW")
         elif name == b"\0PRD" and start + 16 <= len(data):
             result.height, result.width = unpack_from(order + "HH", data, start + 8)
+        elif name not in (b"\0PAD", b"\0PRD"):
+            result.miss("block", name.strip(b"\0").decode("latin-1"), start, length)
         at = start + length
     return result

@@ -8,7 +8,7 @@ from typing import Any
 
 from functions.exif import rdf
 from functions.exif.namespaces import Name
-from functions.exif.properties import Property, described, field
+from functions.exif.properties import Property, coordinate, described, field
 from functions.exif.values import binary
 
 Put = Callable[[str, str, Any, Any], None]
@@ -16,18 +16,24 @@ Put = Callable[[str, str, Any, Any], None]
 _SHORTEST_DATE = len("2024-05-03T14:12")
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})[T ](\d{2}:\d{2}(?::\d{2})?)\s*(\S*)")
 _DAY = re.compile(r"\d{4}(-\d{2}){0,2}")
+_SIDE = re.compile(r"^\s*[+-]|[NSEW]\s*$")
 # Characters of a fraction: no longer numbers than fit a floating-point one.
 MAX_FRACTION = 300
 
 
-def read(packet: bytes, put: Put, warn: rdf.Warn) -> None:
+def read(packet: bytes, put: Put, warn: rdf.Warn, miss: rdf.Miss) -> set[tuple[str, str]]:
     """Read one packet.
 
     Args:
         packet: the XML, packet wrappers and padding included.
         put: called with group, name, value and print of each property.
         warn: called with each warning.
+        miss: called with each kind of thing that was not read, and its size.
+
+    Returns:
+        Group and name of each coordinate that states no hemisphere.
     """
+    unsided: set[tuple[str, str]] = set()
 
     def keep(name: Name, raw: Any) -> None:
         about: Property = name.about or described(name)
@@ -47,8 +53,11 @@ def read(packet: bytes, put: Put, warn: rdf.Warn) -> None:
                 put(about.group, about.name, value, value)
             else:
                 put(about.group, about.name, *about.show(about, value))
+                if about.show is coordinate and isinstance(raw, str) and not _SIDE.search(raw):
+                    unsided.add((about.group, about.name))
 
-    rdf.read(packet, keep, warn)
+    rdf.read(packet, keep, warn, miss)
+    return unsided
 
 
 def _converted(about: Property, raw: Any) -> Any:

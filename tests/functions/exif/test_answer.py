@@ -12,7 +12,7 @@ from functions_framework import create_app
 
 from functions.exif import iptc, makers
 from functions.exif.answer import document, examine, flat, selected, table
-from functions.exif.summary import spoken
+from functions.exif.report.summary import spoken
 from tests.functions.exif import made
 from tests.functions.exif.tiffs import ascii_field, directory, jpeg_of, long, rational, short, tiff
 from tests.servers import ROOT

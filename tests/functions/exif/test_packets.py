@@ -21,7 +21,11 @@ RDF = (
 def read_xmp(packet: bytes) -> tuple[dict[str, Any], list[str]]:
     rows: dict[str, Any] = {}
     warnings: list[str] = []
-    xmp.read(packet, lambda group, name, _value, printed: rows.__setitem__(f"{group}:{name}", printed), warnings.append)
+
+    def put(group: str, name: str, _value: Any, printed: Any) -> None:
+        rows[f"{group}:{name}"] = printed
+
+    xmp.read(packet, put, warnings.append, lambda *_: None)
     return rows, warnings
 
 
@@ -175,9 +179,13 @@ def test_made_up_names_do_not_fill_memory():
     assert namespaces._table.cache_info().currsize <= namespaces.MAX_TABLES
 
 
+def nothing(*_: object) -> None:
+    """Take warnings and rows that a test has no use for."""
+
+
 def read_iptc(data: bytes) -> dict[str, Any]:
     rows: dict[str, Any] = {}
-    iptc.read(data, lambda name, _value, printed: rows.__setitem__(name, printed), lambda _warning: None)
+    iptc.read(data, lambda name, _value, printed: rows.__setitem__(name, printed), nothing, nothing)
     return rows
 
 
@@ -204,7 +212,11 @@ def test_an_extended_dataset_has_its_length_in_bytes_of_its_own():
 def test_a_profile_says_what_it_is():
     rows: dict[str, Any] = {}
     icc.read(
-        made.profile(), "", lambda group, name, _v, printed: rows.__setitem__(f"{group}:{name}", printed), rows.get
+        made.profile(),
+        "",
+        lambda group, name, _v, printed: rows.__setitem__(f"{group}:{name}", printed),
+        nothing,
+        nothing,
     )
     assert rows["ICC-header:ColorSpaceData"] == "RGB "
     assert rows["ICC-header:ProfileClass"] == "Display Device Profile"
@@ -215,4 +227,4 @@ def test_a_profile_says_what_it_is():
 def test_any_bytes_are_survived(data: bytes, start: bytes):
     read_xmp(start + data)
     read_iptc(start + data)
-    icc.read(start + data.ljust(100, b"\1"), "", lambda *_: None, lambda _: None)
+    icc.read(start + data.ljust(100, b"\1"), "", nothing, nothing, nothing)

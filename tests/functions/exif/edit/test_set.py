@@ -20,7 +20,7 @@ from functions.exif.answer import examine
 from functions.exif.edit.errors import Broken, Unsupported
 from functions.exif.edit.fields import Fields, parse_date, parse_position
 from functions.exif.edit.set import write
-from functions.exif.summary import capture_time
+from functions.exif.report.summary import capture_time
 from tests.functions.exif import made
 from tests.images import encoded, gradient
 

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import re
-from calendar import monthrange
 from collections.abc import Mapping
 from typing import Any
 
 from functions.exif.blocks import Scan
-from functions.exif.places import sexagesimal
+from functions.exif.report.moments import moment
 from functions.exif.rows import Reading
-from functions.exif.values import number_or_text
 
-_DATE = re.compile(
-    r"(\d{4})[:\-/.](\d{1,2})[:\-/.](\d{1,2})(?:[ T](\d{1,2}):(\d{1,2})(?::(\d{1,2}))?(\.\d+)?)?\s*(Z|[+-]\d\d:?\d\d)?"
-)
-_OFFSET = re.compile(r"[+-]\d\d:\d\d|Z")
 MONTHS = (
     "January",
     "February",
@@ -150,80 +144,28 @@ def _named(reading: Reading, names: Mapping[str, tuple[str, ...]]) -> dict[str, 
     return {key: found[key] for key in names if key in found}
 
 
-def location(reading: Reading) -> dict[str, Any] | None:
-    """Where the picture was taken: decimal degrees, degrees in words, altitude, direction, a `geo:` URI (RFC 5870).
+def displayed(reading: Reading) -> dict[str, int] | None:
+    """Width and height as a viewer shows the picture; None where the header does not tell them.
 
-    Returns:
-        As Exif says, else as XMP does; None where neither has a valid position, be it that a reference is missing, a
-        value is none, or out of range.
+    HEIC, AVIF and JPEG XL state how the picture is turned in their own structure and Exif's orientation does not count.
     """
-    return _location(reading, "GPS") or _location(reading, "XMP-exif")
-
-
-def _location(reading: Reading, group: str) -> dict[str, Any] | None:
-    rows = reading.groups.get(group)
-    if not rows or "GPSLatitude" not in rows:
+    scan = reading.scan
+    if not scan.width or not scan.height:
         return None
-    values = {name: value for name, value, *_ in rows.values() if name.startswith("GPS")}
-    if group != "GPS":  # XMP's numbers are text
-        values = {name: _number(value) for name, value in values.items()}
-    latitude = _coordinate(values, "GPSLatitude", "S", 90)
-    longitude = _coordinate(values, "GPSLongitude", "W", 180)
-    if latitude is None or longitude is None:
-        return None
-    south, west = ("S" if latitude < 0 else "N"), ("W" if longitude < 0 else "E")
-    found: dict[str, Any] = {
-        "latitude": round(latitude, 8),
-        "longitude": round(longitude, 8),
-        "dms": f"{sexagesimal(latitude)} {south}, {sexagesimal(longitude)} {west}",
-    }
-    altitude = values.get("GPSAltitude")
-    uri = f"geo:{latitude:.8g},{longitude:.8g}"
-    if isinstance(altitude, int | float):
-        below = values.get("GPSAltitudeRef") in (1, 3, "1", "3")
-        found["altitude"] = -altitude if below else altitude
-        uri += f",{found['altitude']:.6g}"
-    for name, key in (("GPSImgDirection", "direction"), ("GPSTrack", "track"), ("GPSSpeed", "speed")):
-        if isinstance(values.get(name), int | float):
-            found[key] = values[name]
-            if name + "Ref" in rows:
-                found[key + "_reference"] = rows[name + "Ref"][2]
-    if isinstance(values.get("GPSHPositioningError"), int | float):
-        found["error"] = values["GPSHPositioningError"]
-        uri += f";u={found['error']:.6g}"
-    date, time = reading.text(group, "GPSDateStamp"), reading.text(group, "GPSTimeStamp")
-    moment = f"{date} {time}Z" if date and time else reading.text(group, "GPSDateTime")
-    if moment:
-        found["time"] = moment.replace(":", "-", 2).replace(" ", "T", 1)
-    if "GPSMapDatum" in rows:
-        found["datum"] = rows["GPSMapDatum"][2]
-    found["geo"] = uri
-    found["map"] = (
-        f"https://www.openstreetmap.org/?mlat={latitude:.6f}&mlon={longitude:.6f}#map=15/{latitude:.6f}/{longitude:.6f}"
-    )
-    return found
-
-
-def _number(value: Any) -> Any:
-    """A text as the finite number that it may be."""
-    number = number_or_text(value) if isinstance(value, str) else value
-    return value if number in (float("inf"), -float("inf")) else number
-
-
-def _coordinate(values: dict[str, Any], name: str, negative: str, limit: int) -> float | None:
-    degrees = values.get(name)
-    if not isinstance(degrees, int | float):
-        return None
-    sign = -1 if str(values.get(name + "Ref", "")).strip().upper().startswith(negative) else 1
-    value = sign * float(degrees)
-    return value if abs(value) <= limit else None
+    own = scan.format in ("HEIC", "HEIF", "AVIF", "JXL", "JP2", "JPX")
+    orientation = scan.details.get("orientation", 1) if own else reading.value("IFD0", "Orientation")
+    turned = isinstance(orientation, int) and 5 <= orientation <= 8
+    turned = turned or scan.details.get("rotation", 0) in (90, 270)
+    width, height = (scan.height, scan.width) if turned else (scan.width, scan.height)
+    return {"width": width, "height": height}
 
 
 def capture_time(reading: Reading) -> dict[str, Any] | None:
     """When the picture was taken: Original with its fraction and offset, else Digitized, else the file's date.
 
     Returns:
-        `iso` (ISO 8601, with fraction and offset where known), `source` (the tag it came from); None without a date.
+        `iso` (ISO 8601, with fraction and offset where known), `source` (the tag it came from); None without a date
+        of the calendar.
     """
     for group, name, fraction, offset in (
         ("ExifIFD", "DateTimeOriginal", "SubSecTimeOriginal", "OffsetTimeOriginal"),
@@ -233,35 +175,14 @@ def capture_time(reading: Reading) -> dict[str, Any] | None:
         ("XMP-exif", "DateTimeOriginal", "", ""),
         ("XMP-photoshop", "DateCreated", "", ""),
         ("XMP-xmp", "CreateDate", "", ""),
+        ("Keys", "CreationDate", "", ""),
+        ("QuickTime", "CreateDate", "", ""),
     ):
-        match = _DATE.match(reading.text(group, name))
-        if not match:
-            continue
-        iso = _iso(match, reading.text("ExifIFD", fraction).strip(), reading.text("ExifIFD", offset).strip())
+        text = reading.text(group, name)
+        iso = moment(text, reading.text("ExifIFD", fraction).strip(), reading.text("ExifIFD", offset).strip())
         if iso:
             return {"iso": iso, "source": f"{group}:{name}"}
     return None
-
-
-def _iso(match: re.Match[str], fraction: str, offset: str) -> str | None:
-    year, month, day, hour, minute, second, own_fraction, own_offset = match.groups()
-    if not (int(year) and 1 <= int(month) <= 12 and 1 <= int(day) <= monthrange(int(year), int(month))[1]):
-        return None
-    text = f"{year}-{int(month):02d}-{int(day):02d}"
-    if hour is None:
-        return text
-    if int(hour) > 23 or int(minute) > 59 or int(second or 0) > 59:
-        return text
-    text += f"T{int(hour):02d}:{int(minute):02d}:{int(second or 0):02d}"
-    if fraction.isascii() and fraction.isdigit():
-        text += "." + fraction
-    elif own_fraction:
-        text += own_fraction
-    if _OFFSET.fullmatch(offset):
-        text += offset
-    elif own_offset:
-        text += own_offset
-    return text
 
 
 def resolution(reading: Reading) -> dict[str, Any] | None:

@@ -1,0 +1,219 @@
+"""Which names of tags, and which values, identify a person, a place or a device: the rules of the privacy report."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+# From the worst to none. `unknown` is a report's alone: a part that may hold metadata was not read.
+GRADES = ("identifies", "narrows", "unknown", "hints", "nothing")
+SUBJECTS = ("place", "person", "device", "time", "content")
+
+
+class Rule(NamedTuple):
+    """Names of tags that say the same.
+
+    Args:
+        grade: one of `GRADES`, but `unknown` and `nothing`.
+        subject: one of `SUBJECTS`.
+        why: what a reader learns from it.
+        names: pattern of tag names, whole; `Tag:Field` is a field of a structure.
+        groups: pattern of groups, from their beginning; any where empty.
+        harmless: pattern of values, whole, that say nothing here.
+    """
+
+    grade: str
+    subject: str
+    why: str
+    names: re.Pattern[str]
+    groups: re.Pattern[str]
+    harmless: re.Pattern[str]
+
+
+def _rule(grade: str, subject: str, why: str, names: str, groups: str = "", harmless: str = r"(?!)") -> Rule:
+    return Rule(grade, subject, why, re.compile(names), re.compile(groups), re.compile(harmless, re.IGNORECASE))
+
+
+# One character, or one repeated, is no number of anything: cameras pad empty fields so.
+_NO_NUMBER = r"[\W_]*(\w)?(?:\1|[\W_])*"
+# What cameras and encoders write where nobody wrote anything.
+_DEFAULTS = (
+    r"(?:(?:olympus|konica minolta|minolta|pentax|samsung|nikon|canon|kodak|ricoh|casio|fujifilm|vivitar|jenoptik|hp"
+    r"|sanyo)[ \w-]{0,24})?(?:digital|still|video)? ?camera|sony dsc|(?:samsung|kodak|nikon|canon|olympus|pentax|casio)"
+    r"|exif_jpeg_picture|untitled|default|image|picture|photo|jpeg|dcim[\w./\\-]*|dav|<[^>]*>|charset=\w*|ascii|unicode"
+    r"|(?:dsc|img|dji|gopr|p\d|_mg)[\w-]*\d(?:\.\w{3,4})?|user comments?|created with (?:the )?gimp.{0,20}"
+    r"|file written by adobe.{0,40}|creator: gd-jpeg.{0,120}|lead technologies.{0,40}|intel\(r\) jpeg.{0,40}|applemark"
+    r"|lavc[\d.]*|jpeg encoder copyright.{0,80}|optimized by jpegmini.{0,40}|xv \d.{0,60}|compressed by jpeg recompress"
+    r"|processed by.{0,10}|handmade software.{0,80}"
+)
+
+POSITION = "where it was taken, to a few metres"
+VOID = "a position that the receiver marked as void"
+AMBIGUOUS = "where it was taken, to a few metres; which hemisphere is not stated"
+FACES = "faces or persons in the picture, without names"
+PROMPT = "the prompt and settings of an image generator"
+MEDIA = "a video or sound recording that belongs to the picture"
+DISPLAY = "the display or device that the colour profile was made for"
+SERIAL = "this very device, in every picture it takes"
+CREDENTIALS = "content credentials: who made and edited it"
+NOTE = "the maker's own notes, often with serial numbers"
+TEXT = "text in fields that this report has no rule for"
+
+RULES = (
+    _rule(
+        "identifies",
+        "place",
+        POSITION,
+        r"GPS(Dest)?(Latitude|Longitude|Position|Coordinates)|.*(?<!Ref)(Latitude|Longt?itude)",
+    ),
+    _rule("identifies", "place", AMBIGUOUS, r"(?!)"),
+    _rule("narrows", "place", VOID, r"(?!)"),
+    _rule(
+        "narrows",
+        "place",
+        "the place by its name",
+        r"City|State|Province-?State|Sub-?location|Location(Name|Information)?|Country(-PrimaryLocation(Name|Code))?"
+        r"|Country(Code|Name)|ContentLocation(Name|Code)|GPSAreaInformation|Landmark|LocationInfo|WorldRegion|Baby(Name|Age)\w*|LocationId",
+    ),
+    _rule(
+        "narrows",
+        "place",
+        "height, direction or speed of the position",
+        r"GPS(?!VersionID|MapDatum|Status|MeasureMode|DOP|Satellites|Differential|ProcessingMethod|Date|Time|HPos|Valid|.*Ref$).*",
+    ),
+    _rule(
+        "identifies",
+        "person",
+        "a person by name",
+        r"Artist|Author|XPAuthor|Creator|By-line|CameraOwnerName|OwnerName|Photographer|ImageEditor|PersonInImage.*"
+        r"|(RegionInfo|Regions):Name|RegionInfoMP:PersonDisplayName|People|Person|Personality|Contributor|ImageCreator.*"
+        r"|AttributionName|AOCreator|CaptionWriter|Writer-Editor|CreatorContactInfo|Contact|CopyrightOwner.*|AIPromptWriterName"
+        r"|Director|Producer|.*(FaceName|PersonName|BabyName|PetName)\d*|FacebookUser\w*|UserName|MyNamePhotographer",
+    ),
+    _rule(
+        "narrows",
+        "person",
+        "who holds the rights",
+        r"Copyright(Notice)?|Rights|UsageTerms|WebStatement|Owner|Credit|Source|Licensor.*|ProfileCopyright",
+    ),
+    _rule(
+        "narrows",
+        "person",
+        "names of the computer or of its files",
+        r"HostComputer|DerivedFrom|FilePath|DocumentName|(Original)?RawFileName|PreservedFileName|OriginalFileName|WiFi\w*|.*SSID",
+    ),
+    _rule("narrows", "person", FACES, r"(?!)"),
+    _rule("narrows", "person", CREDENTIALS, r"(?!)"),
+    _rule("narrows", "device", NOTE, r"(?!)"),
+    _rule(
+        "identifies",
+        "device",
+        SERIAL,
+        r"(?!.*Format$).*Serial ?(Number|No)\d*|InternalSerialNumber|CameraID|DeviceID|.*MACAddress|IMEI|DroneID",
+        r"(?!ICC)",
+        _NO_NUMBER,
+    ),
+    _rule(
+        "narrows",
+        "content",
+        "this very picture, wherever it is copied to",
+        r"ImageUniqueID|RawDataUniqueID|(Original|Unique|Master|Short)?DocumentID|(Original|Unique)?InstanceID|ContentIdentifier"
+        r"|PhotoIdentifier|DigitalImageGUID|CaptureUUID|ImageGUID|MediaGroupUUID|BurstUUID|UniqueID|.*(UUID|GUID)|ImageUniqueId"
+        r"|ManifestID|ProvenanceID|Identifier",
+        r"(?!ICC)",
+        _NO_NUMBER,
+    ),
+    _rule(
+        "narrows",
+        "content",
+        PROMPT,
+        r"Parameters|Prompt|Workflow|Dream|(Sd|Invokeai|Generation|Fooocus)[\w-]*|AIPrompt.*|.*Negative_?[Pp]rompt",
+    ),
+    _rule("narrows", "content", MEDIA, r"(?!)"),
+    _rule(
+        "narrows",
+        "device",
+        "the model of camera or phone",
+        r"Make|Model|UniqueCameraModel|LocalizedCameraModel|LensModel|LensMake|LensInfo|Lens(ID)?|CameraModel(Name|ID)?",
+        r"(?!ICC|File|JFIF)",
+    ),
+    _rule(
+        "narrows",
+        "device",
+        DISPLAY,
+        r"ProfileDescription\w*|ProfileDescriptionML.*|DeviceModelDesc.*|DeviceMfgDesc.*|VideoCardGamma|NativeDisplayInfo|DeviceModel",
+        r"ICC",
+    ),
+    _rule(
+        "hints",
+        "device",
+        "the programs it went through",
+        r"Software\w*|CreatorTool|ProcessingSoftware|History:SoftwareAgent|OriginatingProgram|XMPToolkit|Firmware.*|CameraFirmware|Encoder"
+        r"|HandlerDescription",
+        r"(?!ICC|File)",
+    ),
+    _rule(
+        "narrows",
+        "time",
+        "when it was taken, to the second",
+        r"DateTimeOriginal|DateTimeDigitized|CreateDate|DateCreated|TimeCreated|DigitalCreation(Date|Time)|CreationTime|CreationDate"
+        r"|SubSecDateTimeOriginal|GPS(Date|Time|DateTime)(Stamp)?|ContentCreateDate|TimeStamp|Image_UTC",
+        r"(?!ICC|File|Composite)",
+    ),
+    _rule("hints", "time", "when it was changed", r"ModifyDate|MetadataDate|History:When", r"(IFD|Exif|XMP|PNG)"),
+    _rule("hints", "place", "the time zone it was taken in", r"OffsetTime(Original|Digitized)?|TimeZone(Offset)?"),
+    _rule(
+        "hints",
+        "content",
+        "words about the picture",
+        r"ImageDescription|Description|Title|Headline|Caption-Abstract|ObjectName|Keywords|Subject|UserComment|XP(Title|Subject|Keywords|Comment)"
+        r"|Comment|HierarchicalSubject|TagsList|CatalogSets|KeywordInfo:Keyword|Label|User(Name|Description|Keywords)|ItemName\d+",
+        "",
+        _DEFAULTS,
+    ),
+    _rule(
+        "hints",
+        "content",
+        "that a program made or changed it",
+        r"DigitalSourceType|DigitalSourceFileType|AISystem\w*",
+        "",
+        r".*digitalCapture|.*negativeFilm|.*positiveFilm|.*print",
+    ),
+    _rule(
+        "hints",
+        "content",
+        "an earlier version of the picture, perhaps before it was cropped",
+        r"(Thumbnail|Preview|Other)Image",
+    ),
+    _rule("hints", "content", TEXT, r"(?!)"),
+)
+
+# Values that show settings of an image generator, whatever tag they stand in.
+GENERATED = re.compile(
+    r"Negative prompt:|\bSteps: \d+, .{0,40}Sampler|\"class_type\"\s*:|^(?:prompt|workflow):\s*\{"
+    r"|\"(?:sampler|negative_prompt)\"\s*:"
+)
+# Values that say nothing, whatever tag they stand in.
+EMPTY = re.compile(r"[\s0:.\-/]*|undef|unknown|none|unknown.*|\(none\)|n/?a|\(undefined\)", re.ASCII | re.IGNORECASE)
+# Structures that mark regions of the picture, by the fields that name whom they show.
+REGIONS = re.compile(r"RegionInfo(MP)?|Regions|FaceInfo\w*|.*Faces?(Detected|Positions?)|.*FaceID")
+# Words of colour profiles that all copies of a standard one share, and the companies that made those.
+PROFILE_WORDS = re.compile(
+    r"(?:copyright|\(c\)|©|all|rights|reserved|no|use|used|freely|free|public|domain|cc0|inc|incorporated|systems|company|computer"
+    r"|corporation|co|ltd|llc|gmbh|corp|by|the|of|and|in|for|with|to|be|this|profile|profiles|license|licensed|under|is|are|may|hewlett"
+    r"|packard|adobe|apple|microsoft|kodak|eastman|google|nikon|canon|sony|samsung|epson|seiko|fujifilm|olympus|panasonic|international"
+    r"|color|colour|consortium|icc|eci|artifex|software|little|cms|marti|maria|graeme|gill|argyll|heidelberg|druckmaschinen|ag|facebook"
+    r"|srgb|rgb|iec|http|www|ch|org|com|default|space|reference|viewing|condition|conditions|display|displayp|p3|built|builtin|gray|grey"
+    r"|gamma|dot|gain|prophoto|romm|wide|gamut|linear|generic|lab|d50|d65|cmyk|xyz|rec|bt|itu|r|dci|uncoated|coated|v2|v3|v4|swop|web|u|s"
+    r"|iso|fogra|fogra27|fogra39|gracol|japan|euroscale|c2|c2ci|ci|eci|cirgb|ecirgb|hd|a|skia|compatible|opt|op|camera|embedded|compact"
+    r"|preference|black|scaled|monitor|standard|working|uhdtv|pq|hlg|e|f|x|y|z|parametric|curves?|simplified|nifty|gimp|crs|version|"
+    r"perceptual|artists?|photoshop|bpc|d|m|b|w|untitled|imported|made|available|royalty|freely|world|trademark|elle|stone|ninedegreesbelow"
+    r"|creative|commons|share|alike|attribution|unported|integerized|opticalprofile|from|file|ycc|gbr|pal|secam|ntsc|smpte|rp|image|tv)",
+    re.IGNORECASE,
+)
+
+
+def is_standard_profile(text: str) -> bool:
+    """Whether a text of a colour profile has only words that copies of standard profiles share."""
+    words = [word for word in re.findall(r"[^\W\d_]{3,}", text) if not PROFILE_WORDS.fullmatch(word)]
+    return not words and not re.search(r"\d{5,}", text.replace("61966", ""))

@@ -1,0 +1,122 @@
+"""What follows the end of a picture: further pictures, videos, sound, makers' records."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from struct import iter_unpack, unpack_from
+
+from functions.exif.blocks import Scan
+
+# Padding says nothing: zeros, blanks, fill bytes that begin no JPEG.
+PADDING = re.compile(rb"(?:[\0 \r\n\t]|\xff(?!\xd8))*")
+KNOWN = re.compile(rb"\xff\xd8\xff|(?=[\0-\x7f]{4}(?:ftyp|moov))|RIFF(?=[\0-\xff]{4}(?:WAVE|AVI ))")
+SAMSUNG_END = b"SEFT"
+MAX_RECORDS = 256
+MAX_NAME = 64
+MAX_BOXES = 4096
+# The end of a JPEG in a file, by its start.
+PictureEnd = Callable[[bytes, int], int]
+
+
+def after(result: Scan, data: bytes, start: int, picture_end: PictureEnd, place: str = "after the picture") -> None:
+    """Find the files and records behind a picture; what is neither is a part that was not read.
+
+    Args:
+        result: the scan that they are added to.
+        data: the whole file.
+        start: the end of the picture.
+        picture_end: where a JPEG that starts at an offset ends.
+        place: name of the part of the file.
+    """
+    end = len(data)
+    if data.endswith(SAMSUNG_END):
+        end = _samsung(result, data, start, picture_end)
+    while start < end:
+        start = _padded(data, start, end)
+        if start >= end:
+            return
+        found = KNOWN.search(data, start, end)
+        known = found.start() if found else end
+        result.miss("trailer", place, start, known - start)
+        if known >= end:
+            return
+        start = _inner(result, data, known, end, picture_end, place)
+
+
+def _padded(data: bytes, start: int, end: int) -> int:
+    """The end of padding, but for the zeros that a box's size begins with."""
+    matched = PADDING.match(data, start, end)
+    stop = matched.end() if matched else start
+    for at in range(max(stop - 3, start), stop):
+        if data[at + 4 : at + 8] in (b"ftyp", b"moov"):
+            return at
+    return stop
+
+
+def _inner(result: Scan, data: bytes, start: int, end: int, picture_end: PictureEnd, place: str) -> int:
+    """Keep the file that starts here; its end."""
+    if data.startswith(b"\xff\xd8\xff", start):
+        stop, kind = min(picture_end(data, start), end), "picture"
+    elif data.startswith(b"RIFF", start):
+        stop = min(start + 8 + unpack_from("<I", data, start + 4)[0], end)
+        kind = "sound" if data.startswith(b"WAVE", start + 8) else "video"
+    else:
+        stop, kind = _boxes_end(data, start, end), "video"
+    stop = max(stop, start + 4)
+    result.hold(kind, place, start, data[start:stop])
+    return stop
+
+
+def _boxes_end(data: bytes, start: int, end: int) -> int:
+    """The end of a run of ISO media boxes."""
+    for _ in range(MAX_BOXES):
+        if start + 8 > end:
+            break
+        size, kind = unpack_from(">I4s", data, start)
+        if size == 1 and start + 16 <= end:
+            (size,) = unpack_from(">Q", data, start + 8)
+        elif size == 0:
+            return end
+        if size < 8 or not kind.isalnum() or start + size > end:
+            return end if kind.isalnum() and size >= 8 else start
+        start += size
+    return start
+
+
+def _samsung(result: Scan, data: bytes, start: int, picture_end: PictureEnd) -> int:
+    """Samsung's records: a directory at the very end, `SEFH` … `SEFT`; where the first of them starts."""
+    end = len(data)
+    if end - start < 20:
+        return end
+    directory = end - 8 - unpack_from("<I", data, end - 8)[0]
+    if directory < start or data[directory : directory + 4] != b"SEFH" or directory + 12 > end:
+        return end
+    count = min(unpack_from("<I", data, directory + 8)[0], MAX_RECORDS, (end - 8 - directory - 12) // 12)
+    first: int = directory
+    entries = iter_unpack("<2xHII", data[directory + 12 : directory + 12 + 12 * count])
+    for kind, back, size in entries:
+        at = directory - back
+        if at < start or size < 8 or at + size > directory:
+            result.miss("record", f"Samsung record {kind:#06x}", -1, size)
+            continue
+        first = min(first, at)
+        length = unpack_from("<I", data, at + 4)[0]
+        if length > min(size - 8, MAX_NAME):
+            result.miss("record", f"Samsung record {kind:#06x}", at, size)
+            continue
+        name = data[at + 8 : at + 8 + length].decode("latin-1")
+        _record(result, data, name, at + 8 + length, at + size, picture_end)
+    return first
+
+
+def _record(result: Scan, data: bytes, name: str, start: int, end: int, picture_end: PictureEnd) -> None:
+    """One of Samsung's records: a picture, a video, a sound recording, or a short text."""
+    place = f"Samsung {name}"
+    head = data[start : start + 12]
+    if head[:3] == b"\xff\xd8\xff" or head[4:8] == b"ftyp" or head[:4] == b"RIFF":
+        _inner(result, data, start, end, picture_end, place)
+    elif end - start <= 4096 and data[start:end].isascii():
+        result.add("samsung", start, data[start:end], "trailer", name)
+    else:
+        result.miss("record", place, start, end - start)
