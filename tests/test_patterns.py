@@ -17,8 +17,8 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from functions.exif import makers
 from functions.exif.lenses import choosing
+from functions.exif.printing import various
 from tests.servers import ROOT
 from tests.steps import Counter, TooManySteps, character_set
 
@@ -198,9 +198,9 @@ def test_texts_that_hurt_such_a_pattern_are_not_given_to_it(monkeypatch: pytest.
             raise AssertionError(f"{name} is called with a long text")
 
     monkeypatch.setattr(choosing, "_RANGE", Refusing())
-    monkeypatch.setattr(makers, "re", Refusing())
+    monkeypatch.setattr(various, "re", Refusing())
     assert choosing.range_of("1mm" * 100_000) is None
-    assert makers.fuji_serial(" " * 300_000) == " " * 300_000
+    assert various.fuji_serial(" " * 300_000) == " " * 300_000
 
 
 @pytest.mark.parametrize("key", PATTERNS, ids=lambda key: f"{key[0]} {key[1]!r:.50}")

@@ -161,7 +161,7 @@ def _exif(reading: Reading, block: Block) -> None:
     name = _CANON_BOXES.get(block.where, "IFD0")
     if name == "MakerNotes":
         order = "<" if block.data[:2] == b"II" else ">"
-        reading.maker = MakerNote(block.data, 8, len(block.data) - 8, order, 0)
+        reading.maker = MakerNote(block.data, 8, len(block.data) - 8, order, 0, max(block.offset, 0))
         return
     ifds = walk(block.data, name)
     if not reading.order:
@@ -283,7 +283,7 @@ def _place(number: int, ifd: Ifd, container: str) -> str:
 def _embedded(reading: Reading, block: Block, ifds: Ifds, number: int, entry: Entry) -> None:
     """Blocks of other kinds inside a directory."""
     if number == MAKER_NOTE:
-        reading.maker = MakerNote(block.data, entry[OFFSET], entry[SIZE], ifds.order, 0)
+        reading.maker = MakerNote(block.data, entry[OFFSET], entry[SIZE], ifds.order, 0, max(block.offset, 0))
         return
     if reading.exif_only:
         return
@@ -292,7 +292,7 @@ def _embedded(reading: Reading, block: Block, ifds: Ifds, number: int, entry: En
     inside = Block("", -1, data, block.where)
     if number == PRIVATE_DATA:
         if data.startswith(b"PENTAX \0"):
-            reading.maker = MakerNote(block.data, entry[OFFSET], entry[SIZE], ifds.order, 0)
+            reading.maker = MakerNote(block.data, entry[OFFSET], entry[SIZE], ifds.order, 0, max(block.offset, 0))
         else:
             _adobe(reading, data)
     elif number == XMP_PACKET:

@@ -123,13 +123,14 @@ class NoteSummary(NamedTuple):
 
 
 class MakerNote(NamedTuple):
-    """Where a maker note stands, in what, and how far its offsets are to be moved."""
+    """Where a maker note stands, in what, how far its offsets are to be moved, and where its block is in the file."""
 
     block: bytes
     offset: int
     size: int
     order: str
     base: int
+    origin: int = 0
 
     def is_text(self) -> bool:
         """Whether the note is nothing but text, which is a tag of its own."""

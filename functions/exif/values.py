@@ -176,7 +176,7 @@ def binary(size: int) -> str:
     return f"(Binary data {size} bytes, use -b option to extract)"
 
 
-_LEADING = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)")
+_LEADING = re.compile(r"\s*([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)")
 
 
 def number_of(v: Any) -> int | float:
@@ -198,6 +198,8 @@ def settled(v: Any) -> Any:
         return 1 if v else ""
     if isinstance(v, bytes):
         return v.decode("latin-1")
-    if isinstance(v, tuple | list):
-        return " ".join(str(plain(item)) for item in v)
+    if isinstance(v, list):
+        return [settled(item) for item in v]
+    if isinstance(v, tuple):
+        return " ".join(str(settled(item)) for item in v)
     return v

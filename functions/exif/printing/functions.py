@@ -21,8 +21,10 @@ from functions.exif.values import settled as _settled
 
 __all__ = ["compensation", "exposure_time", "f_number", "lens_range"]
 
-_PIECE = re.compile(r"%%|%[-+ 0#]*\d*(?:\.\d+)?([a-zA-Z])")
+_PIECE = re.compile(r"%%|%[-+ 0#]{0,5}\d{0,4}(?:\.\d{1,4})?([a-zA-Z])")
 _CODE = re.compile(r"([a-zA-Z])(\d+|\*)?")
+# Characters that patterns of the tables are given: some take the square of a text's length.
+MAX_SEARCHED = 1024
 _WORDS = {"C": "B", "c": "b", "v": "<H", "n": ">H", "V": "<I", "N": ">I"}
 exp, log, sqrt, sin, cos, tan, atan2 = math.exp, math.log, math.sqrt, math.sin, math.cos, math.tan, math.atan2
 
@@ -44,12 +46,12 @@ def number(v: Any) -> int | float:
 
 def text(v: Any) -> str:
     """A value as text."""
-    return str(_settled(v))
+    return " ".join(str(_settled(item)) for item in v) if isinstance(v, list) else str(_settled(v))
 
 
 def is_number(v: Any) -> bool:
     """Whether a value is a number or its text."""
-    return not isinstance(v, str) or bool(re.fullmatch(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", v))
+    return not isinstance(v, str) or bool(re.fullmatch(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?", v))
 
 
 def is_whole(v: Any) -> bool:
@@ -92,7 +94,7 @@ def has(pattern: str, v: Any) -> re.Match[str] | None:
         v = v.decode("latin-1")
     elif not isinstance(v, str):
         v = text(v)
-    return _pattern(pattern).search(v)
+    return _pattern(pattern).search(v[:MAX_SEARCHED])
 
 
 def group(pattern: str, v: Any, index: int = 1) -> str | None:
@@ -102,8 +104,9 @@ def group(pattern: str, v: Any, index: int = 1) -> str | None:
 
 
 def replace(pattern: str, instead: str, v: Any, count: int = 0) -> str:
-    """Text with a pattern's matches replaced, the first `count` of them or all."""
-    return _pattern(pattern).sub(instead, text(v), count=count)
+    """Text with a pattern's matches replaced, the first `count` of them or all; long text stays as it is."""
+    shown = text(v)
+    return _pattern(pattern).sub(instead, shown, count=count) if len(shown) <= MAX_SEARCHED else shown
 
 
 def join(separator: str, *values: Any) -> str:
@@ -122,8 +125,12 @@ def word(v: Any, index: int) -> Any:
     return found[index] if index < len(found) else None
 
 
-def each(v: Any, change: Callable[[Any], Any]) -> str:
-    """A printer's result for each of several numbers."""
+def each(v: Any, change: Callable[[Any], Any] | str) -> str:
+    """A printer's or a template's result for each of several numbers; `int16s` reads them as signed."""
+    if change == "int16s":
+        return " ".join(text(item - 65536 if item > 32767 else item) for item in words(v))
+    if isinstance(change, str):
+        return " ".join(fmt(change, item) for item in words(v))
     return " ".join(text(change(item)) for item in words(v))
 
 

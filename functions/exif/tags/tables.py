@@ -24,6 +24,7 @@ PARTS = " ;; "
 READ = " => "
 _BAR = re.compile(r"(?<!\\)\|")
 _WHOLE = re.compile(r"-?(0|[1-9]\d*)")
+_HEXADECIMAL = re.compile(r"0x[0-9a-f]+")
 _FORMAT = re.compile(r"(\w*)(?:\[(.*)\])?(?:&(0x[0-9a-f]+))?")
 
 
@@ -79,6 +80,7 @@ class Field:
         "_printed",
         "_raw",
         "_value",
+        "_values",
         "_when",
         "count",
         "flags",
@@ -124,18 +126,19 @@ class Field:
         raw, _, rest = value.partition(READ) if READ in value else ("", "", value)
         self._raw = steps(raw) if raw else None
         value = rest
+        self._value = None
+        self._values = [steps(cell) if cell else None for cell in value.split(PARTS)] if PARTS in value else None
+        if value and self._values is None:
+            self._value = steps(value)
+        self._printed: Any = None
+        self.labels = self.prints = None
         if parts > 1:
-            self._value = [steps(cell) if cell else None for cell in _parts(value, parts)]
-            prints = _parts(printed, parts)
-            names = _parts(labels, parts)
-            self._printed: Any = [
+            self._printed = [
                 (self.table.labels(name) if name else None, expression(cell) if cell else None)
-                for name, cell in zip(names, prints, strict=True)
+                for name, cell in zip(_parts(labels, parts), _parts(printed, parts), strict=True)
             ]
-            self.labels, self.prints = None, None
         else:
-            self._value = steps(value) if value else None  # type: ignore[assignment]
-            self._printed = None
+            printed = printed or self.table.attributes.get("print", "") * (not labels)
             self.labels = self.table.labels(labels) if labels else None
             self.prints = expression(printed) if printed else None
         self.ready = True
@@ -164,12 +167,12 @@ class Field:
         """
         if not self.ready:
             self.prepare()
-        if self._printed is not None:
-            return self._listed(v, m)
         if self._value is not None:
             v = _attempt(self._value, v, m)
             if v is None:
                 return None
+        if self._printed is not None:
+            return self._listed(v, m)
         if type(v) is not int:
             v = settled(v)
         if "binary" in self.flags:
@@ -206,17 +209,31 @@ class Field:
     def _listed(self, v: Any, m: Members) -> tuple[Scalar, Scalar] | None:
         """Each of several values by its own part of the cells."""
         values: list[Any] = []
-        for index, item in enumerate(str(v).split(" ")):
-            own: Any = number_of(item) if is_number(item) else item
-            part = self._value[index] if index < len(self._value) else None
+        own = self._values or ()
+        for index, word in enumerate(str(settled(v)).split(" ")):
+            item: Any = number_of(word) if is_number(word) else word
+            part = own[index] if index < len(own) else None
             if part is not None:
-                own = _attempt(part, own, m)
-            values.append("" if own is None else settled(own))
+                item = _attempt(part, item, m)
+            values.append("" if item is None else settled(item))
+        shown = readable(" ".join(map(str, values)))
+        if "relist" in self.flags:
+            values = _regrouped(values, self.flags["relist"])
         printed = []
-        for index, own in enumerate(values):
+        for index, item in enumerate(values):
             labels, formula = self._printed[index] if index < len(self._printed) else (None, None)
-            printed.append(str(self._one(own, labels, formula, m)))
-        return readable(" ".join(map(str, values))), "; ".join(printed)
+            printed.append(str(self._one(item, labels, formula, m)))
+        return shown, "; ".join(printed)
+
+
+def _regrouped(values: list[Any], rule: str) -> list[Any]:
+    """Values by their places as `0,1+2,3`: joined where a plus is between them."""
+    found: list[Any] = []
+    for places in rule.split(","):
+        chosen = [values[int(place)] for place in places.split("+") if int(place) < len(values)]
+        if chosen:
+            found.append(chosen[0] if len(chosen) == 1 else " ".join(map(str, chosen)))
+    return found
 
 
 def _attempt(parts: Any, v: Any, m: Members) -> Any:
@@ -385,7 +402,7 @@ def table(name: str) -> Table:
 
 
 def _id(text: str) -> int | float | str:
-    if text.startswith(("0x", "-0x")):
+    if _HEXADECIMAL.fullmatch(text):
         return int(text, 16)
     try:
         return int(text)

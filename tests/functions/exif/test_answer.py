@@ -10,8 +10,9 @@ import pytest
 from flask.testing import FlaskClient
 from functions_framework import create_app
 
-from functions.exif import iptc, makers
+from functions.exif import iptc
 from functions.exif.answer import document, examine, flat, selected, table
+from functions.exif.printing import nikon, sony, various
 from functions.exif.report.summary import spoken
 from tests.functions.exif import made
 from tests.functions.exif.tiffs import ascii_field, directory, jpeg_of, long, rational, short, tiff
@@ -207,10 +208,11 @@ def test_dates_are_said_in_words():
 
 
 def test_makers_words_for_lenses():
-    assert makers.nikon_lens_type(0x0E) == "G VR"
-    assert makers.sony_lens(bytes.fromhex("02001600350540400001"[:16])) != ("", "")
-    assert makers.sony_lens(bytes.fromhex("0200240070282808"))[1] == "FE 24-70mm F2.8 G"
-    assert makers.fuji_serial("FFDT22794526     593332303134151113535030217060").endswith("2015:11:13 535030217060")
+    assert nikon.lens_type(0x0E) == "G VR"
+    spec = sony.lens_spec(bytes.fromhex("0200240070282808").decode("latin-1"))
+    assert spec == "02 24 70 2.8 2.8 08"
+    assert sony.lens_name(spec) == "FE 24-70mm F2.8 G"
+    assert various.fuji_serial("FFDT22794526     593332303134151113535030217060").endswith("2015:11:13 535030217060")
 
 
 @pytest.fixture

@@ -1,0 +1,91 @@
+"""Makers' notes: whose a note is, by its first bytes, maker and model, and its tags by that maker's tables.
+
+`read` is for `functions.exif.reading`; a maker's own module holds what a table cannot say, such as a cipher.
+"""
+
+from __future__ import annotations
+
+from functions.exif.lenses import mounts
+from functions.exif.makernotes import locating
+from functions.exif.makernotes.reader import Place, Walk, byte_order
+from functions.exif.makernotes.reader import read as read_table
+from functions.exif.rows import MakerNote, NoteSummary, Reading
+from functions.exif.tags.formulas import Members
+from functions.exif.tags.tables import Field, table
+
+# First bytes of a note that its row may look at.
+HEAD = 1024
+
+
+def read(reading: Reading) -> None:
+    """Read the note of a reading: its maker, size, and rows."""
+    note = reading.maker
+    if note is None:
+        return
+    m = members(reading)
+    m["data"], m["count"] = note.block[note.offset : note.offset + min(note.size, HEAD)], note.size
+    row = table("MakerNotes.Main").find(0x927C, m)
+    if row is not None and row.name == "MakerNoteUnknownText":
+        _text(reading, note)
+        return
+    if row is None or not row.sub:
+        reading.note = NoteSummary("", note.size, 0)
+        return
+    walk = Walk(reading, m)
+    name, place = _place(note, row, m)
+    read_table(walk, name, place)
+    group = table(name).group
+    reading.note = NoteSummary(group, note.size, walk.finish())
+    mounts.identify(reading, group, m)
+
+
+def members(reading: Reading) -> Members:
+    """What conditions may ask of a file."""
+    kind = reading.scan.format
+    return Members(
+        {
+            "Make": reading.text("IFD0", "Make").strip(),
+            "Model": reading.text("IFD0", "Model").strip(),
+            "FILE_TYPE": "JPEG" if kind in ("JPEG", "MPO") else "TIFF",
+            "TIFF_TYPE": kind,
+            "reading": reading,
+        }
+    )
+
+
+def _place(note: MakerNote, row: Field, m: Members) -> tuple[str, Place]:
+    """Where the directory of a note begins, in which order its bytes are, and what its offsets count from."""
+    name, _, rest = row.sub.partition(" ")
+    keys = dict(word.partition("=")[::2] for word in rest.split(" ") if word)
+    start = note.offset + int(keys.get("start", 0))
+    base = note.base
+    where = keys.get("base", "")
+    if where == "file":
+        base = -note.origin
+    elif where.startswith("block"):
+        base += int(where[5:])
+    elif where:
+        base = start + int(where)
+    order = keys.get("order", note.order)
+    if "pointer" in keys:
+        order = "<"
+        start = note.offset + int.from_bytes(note.block[note.offset + 8 : note.offset + 12], "little")
+        base = note.offset
+    size = max(note.size - (start - note.offset), 0)
+    place = Place(note.block, start, size, note.order if order == "?" else order, base, note.origin)
+    if "locate" in keys:
+        place = locating.found(place)
+    elif order == "?":
+        place = place._replace(order=byte_order(note.block, start, note.order))
+    make, model = str(m["Make"]), str(m["Model"])
+    if "fix" in keys or make.startswith("Canon"):
+        place = locating.fixed(place, make, model, loose=keys.get("fix") != "")
+    return name, place
+
+
+def _text(reading: Reading, note: MakerNote) -> None:
+    """A note that is plain text."""
+    text = note.block[note.offset : note.offset + note.size].decode("ascii").rstrip("\0")
+    value = text if len(text) <= 64 else f"(Binary data {len(text)} bytes, use -b option to extract)"
+    reading.add("ExifIFD", "MakerNoteUnknownText", value, value)
+    reading.note = NoteSummary("", note.size, 0)

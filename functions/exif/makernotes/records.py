@@ -1,0 +1,126 @@
+"""Values out of bytes: what every reader of a maker's note shares."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from functions.exif.values import fraction, real
+
+# Bytes and the code of `struct`; a rational is a pair of numbers.
+FORMATS: dict[str, tuple[int, str]] = {
+    "int8u": (1, "B"),
+    "int8s": (1, "b"),
+    "int16u": (2, "H"),
+    "int16s": (2, "h"),
+    "int16uRev": (2, "H"),
+    "int32u": (4, "I"),
+    "int32s": (4, "i"),
+    "int32uRev": (4, "I"),
+    "int64u": (8, "Q"),
+    "int64s": (8, "q"),
+    "ifd": (4, "I"),
+    "ifd64": (8, "Q"),
+    "float": (4, "f"),
+    "double": (8, "d"),
+    "rational64u": (8, "II"),
+    "rational64s": (8, "ii"),
+    "rational32u": (4, "HH"),
+    "rational32s": (4, "hh"),
+    "fixed16s": (2, "h"),
+    "fixed32u": (4, "I"),
+    "fixed32s": (4, "i"),
+    "string": (1, ""),
+    "undef": (1, ""),
+    "binary": (1, ""),
+    "utf8": (1, ""),
+    "unicode": (2, ""),
+}
+# By the number of a TIFF type.
+NAMES = {
+    1: "int8u",
+    2: "string",
+    3: "int16u",
+    4: "int32u",
+    5: "rational64u",
+    6: "int8s",
+    7: "undef",
+    8: "int16s",
+    9: "int32s",
+    10: "rational64s",
+    11: "float",
+    12: "double",
+    13: "ifd",
+    16: "int64u",
+    17: "int64s",
+    18: "ifd64",
+    129: "utf8",
+}
+# Bytes that one value may have, and numbers: longer ones stand for themselves by their size.
+MAX_BYTES, MAX_NUMBERS = 65536, 20000
+# Fixed-point numbers: the value of 1, and decimal places that they are rounded to.
+_SCALE = {"fixed16s": (256, 3), "fixed32u": (65536, 5), "fixed32s": (65536, 5)}
+_OTHER = {"<": ">", ">": "<"}
+_SINGLE = {
+    (order, name): struct.Struct(order + code)
+    for order in "<>"
+    for name, (_, code) in FORMATS.items()
+    if len(code) == 1
+}
+
+
+def value(data: bytes, at: int, shape: str, count: int, order: str, room: int) -> Any:
+    """A value: one number, several as text with spaces between, or bytes as Latin-1 text.
+
+    Args:
+        data: that holds it.
+        at: its first byte.
+        shape: its format, such as `int16u`.
+        count: of its numbers or bytes.
+        order: `<` or `>`.
+        room: bytes that it may take: as many numbers as fit are read.
+
+    Returns:
+        The value; None where not one number fits, or the format is unknown.
+    """
+    found = FORMATS.get(shape)
+    if found is None or at < 0:
+        return None
+    size, code = found
+    if count == 1 and len(code) == 1 and size <= room:
+        if shape.endswith("Rev"):
+            order = _OTHER[order]
+        number = _SINGLE[order, shape].unpack_from(data, at)[0]
+        if type(number) is float:
+            return real(number) if number else 0
+        return _scaled(number, shape) if shape in _SCALE else number
+    if size * count > room:
+        count = room // size
+        if count < 1:
+            return None
+    if not code:
+        if shape == "unicode":
+            return data[at : at + min(2 * count, MAX_BYTES)].decode(
+                "utf-16-le" if order == "<" else "utf-16-be", "replace"
+            )
+        raw = data[at : at + min(count, MAX_BYTES)]
+        return (raw.partition(b"\0")[0] if shape == "string" else raw).decode("latin-1")
+    if count > MAX_NUMBERS:
+        return f"(large array of {count} {shape} values)"
+    if shape.endswith("Rev"):
+        order = _OTHER[order]
+    numbers = struct.unpack_from(f"{order}{count * len(code)}{code[0]}", data, at)
+    if len(code) == 2:
+        shown = [fraction(top, bottom) for top, bottom in zip(numbers[::2], numbers[1::2], strict=True)]
+        return shown[0] if count == 1 else " ".join(map(str, shown))
+    if code in "fd":
+        return " ".join([str(real(number) if number else 0) for number in numbers])
+    if shape in _SCALE:
+        return " ".join([str(_scaled(number, shape)) for number in numbers])
+    return " ".join(map(str, numbers))
+
+
+def _scaled(number: int, shape: str) -> int | float | str:
+    one, places = _SCALE[shape]
+    scaled = number / one * 10**places
+    return real(int(scaled + (0.5 if scaled > 0 else -0.5)) / 10**places)
