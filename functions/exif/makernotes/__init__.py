@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from functions.exif.lenses import mounts
 from functions.exif.makernotes import locating
-from functions.exif.makernotes.reader import Place, Walk, byte_order
+from functions.exif.makernotes.reader import byte_order
 from functions.exif.makernotes.reader import read as read_table
+from functions.exif.makernotes.walk import Place, Walk
 from functions.exif.rows import MakerNote, NoteSummary, Reading
 from functions.exif.tags.formulas import Members
 from functions.exif.tags.tables import Field, table

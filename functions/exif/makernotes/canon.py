@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from struct import unpack_from
 
-from functions.exif.makernotes.reader import Place, Walk, counted, item, read
+from functions.exif.makernotes.reader import read
 from functions.exif.makernotes.records import FORMATS, value
+from functions.exif.makernotes.walk import Place, Walk, counted, item
 from functions.exif.tags.tables import Table
 
 MAX_FILTERS = 64

@@ -6,7 +6,7 @@ import re
 from struct import iter_unpack, unpack_from
 
 from functions.exif.entries import SIZES
-from functions.exif.makernotes.reader import Place
+from functions.exif.makernotes.walk import Place
 
 # The directory begins in the first bytes of a note.
 FARTHEST = 32

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from struct import unpack_from
 
-from functions.exif.makernotes.reader import Place, Walk, follow, item, records
+from functions.exif.makernotes.binary import read_records
+from functions.exif.makernotes.reader import follow
 from functions.exif.makernotes.records import value
+from functions.exif.makernotes.walk import Place, Walk, item
 from functions.exif.tags.tables import Table
 
 # The cipher's two tables, public since 2005 (dcraw).
@@ -67,7 +69,7 @@ def read_encrypted(walk: Walk, tags: Table, place: Place) -> None:
     inner = Place(opened, start, len(opened) - start, place.order, 0, 0)
     offsets = tags.attributes.get("offsets")
     outer, walk.limits = walk.limits, _limits(opened, int(offsets), place.order) if offsets else ()
-    records(walk, tags, inner)
+    read_records(walk, tags, inner)
     walk.limits = outer
 
 

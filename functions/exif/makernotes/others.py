@@ -6,8 +6,10 @@ import re
 from struct import unpack_from
 from typing import Any
 
-from functions.exif.makernotes.reader import Place, Walk, directory, follow, item, named
+from functions.exif.makernotes.directory import read_ifd
+from functions.exif.makernotes.reader import follow
 from functions.exif.makernotes.records import FORMATS, value
+from functions.exif.makernotes.walk import Place, Walk, item, named
 from functions.exif.printing.various import property_list
 from functions.exif.tags.tables import Table
 
@@ -22,7 +24,7 @@ def read_kodak_ifd(walk: Walk, tags: Table, place: Place) -> None:
         walk.warn(f"{tags.name} is no directory")
         return
     order = "<" if mark == b"II" else ">"
-    directory(walk, tags, Place(place.data, place.start + 2, place.size - 2, order, place.base, place.origin))
+    read_ifd(walk, tags, Place(place.data, place.start + 2, place.size - 2, order, place.base, place.origin))
 
 
 def read_samsung_ifd(walk: Walk, tags: Table, place: Place) -> None:
@@ -32,7 +34,7 @@ def read_samsung_ifd(walk: Walk, tags: Table, place: Place) -> None:
         return
     end = place.start + 4 + 12 * head[0] + 4
     patched = place.data[: place.start + 2] + bytes((head[0], 0)) + place.data[place.start + 4 :]
-    directory(walk, tags, Place(patched, place.start + 2, place.size - 2, "<", end, place.origin))
+    read_ifd(walk, tags, Place(patched, place.start + 2, place.size - 2, "<", end, place.origin))
 
 
 def read_phase_one(walk: Walk, tags: Table, place: Place) -> None:

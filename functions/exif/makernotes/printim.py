@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functions.exif.makernotes.reader import Place, Walk, item
+from functions.exif.makernotes.walk import Place, Walk, item
 from functions.exif.tags.tables import Table
 
 

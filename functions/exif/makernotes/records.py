@@ -87,37 +87,39 @@ def value(data: bytes, at: int, shape: str, count: int, order: str, room: int) -
     if found is None or at < 0:
         return None
     size, code = found
+    if shape.endswith("Rev"):
+        order = _OTHER[order]
     if count == 1 and len(code) == 1 and size <= room:
-        if shape.endswith("Rev"):
-            order = _OTHER[order]
-        number = _SINGLE[order, shape].unpack_from(data, at)[0]
-        if type(number) is float:
-            return real(number) if number else 0
-        return _scaled(number, shape) if shape in _SCALE else number
+        return _number(_SINGLE[order, shape].unpack_from(data, at)[0], shape)
     if size * count > room:
         count = room // size
         if count < 1:
             return None
     if not code:
-        if shape == "unicode":
-            return data[at : at + min(2 * count, MAX_BYTES)].decode(
-                "utf-16-le" if order == "<" else "utf-16-be", "replace"
-            )
-        raw = data[at : at + min(count, MAX_BYTES)]
-        return (raw.partition(b"\0")[0] if shape == "string" else raw).decode("latin-1")
+        return _text(data, at, shape, count, order)
     if count > MAX_NUMBERS:
         return f"(large array of {count} {shape} values)"
-    if shape.endswith("Rev"):
-        order = _OTHER[order]
     numbers = struct.unpack_from(f"{order}{count * len(code)}{code[0]}", data, at)
     if len(code) == 2:
         shown = [fraction(top, bottom) for top, bottom in zip(numbers[::2], numbers[1::2], strict=True)]
         return shown[0] if count == 1 else " ".join(map(str, shown))
-    if code in "fd":
-        return " ".join([str(real(number) if number else 0) for number in numbers])
-    if shape in _SCALE:
-        return " ".join([str(_scaled(number, shape)) for number in numbers])
+    if code in "fd" or shape in _SCALE:
+        return " ".join([str(_number(number, shape)) for number in numbers])
     return " ".join(map(str, numbers))
+
+
+def _text(data: bytes, at: int, shape: str, count: int, order: str) -> str:
+    if shape == "unicode":
+        raw = data[at : at + min(2 * count, MAX_BYTES)]
+        return raw.decode("utf-16-le" if order == "<" else "utf-16-be", "replace")
+    raw = data[at : at + min(count, MAX_BYTES)]
+    return (raw.partition(b"\0")[0] if shape == "string" else raw).decode("latin-1")
+
+
+def _number(number: Any, shape: str) -> Any:
+    if type(number) is float:
+        return real(number) if number else 0
+    return _scaled(number, shape) if shape in _SCALE else number
 
 
 def _scaled(number: int, shape: str) -> int | float | str:

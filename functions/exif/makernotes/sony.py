@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from struct import unpack_from
 
-from functions.exif.makernotes.reader import Place, Walk, directory, follow, item, records
+from functions.exif.makernotes.binary import read_records
+from functions.exif.makernotes.directory import read_ifd
+from functions.exif.makernotes.reader import follow
+from functions.exif.makernotes.walk import Place, Walk, item
 from functions.exif.tags.tables import Table, table
 
 # Each byte stands for its cube modulo 249, a substitution known since 2006 (dcraw; ExifTool on tag 0x9050).
@@ -25,7 +28,7 @@ def read_enciphered(walk: Walk, tags: Table, place: Place) -> None:
     if walk.members["DoubleCipher"]:
         data = deciphered(data)
         walk.warn("some of Sony's records are enciphered twice")
-    records(walk, tags, Place(data, 0, len(data), place.order, 0, 0))
+    read_records(walk, tags, Place(data, 0, len(data), place.order, 0, 0))
 
 
 def read_more_info(walk: Walk, tags: Table, place: Place) -> None:
@@ -53,7 +56,7 @@ def read_pic(walk: Walk, tags: Table, place: Place) -> None:
             count, kind = unpack_from(order + "H2xH", data, 12)
             if 0 < count < 256 and 1 <= kind <= 10:
                 inner = Place(place.data, place.start + 12, place.size - 12, order, place.base, place.origin)
-                directory(walk, table("Sony.Main"), inner)
+                read_ifd(walk, table("Sony.Main"), inner)
                 break
     for match in list(_TEXT.finditer(data.decode("latin-1")))[:MAX_TEXTS]:
         for key in tags.rows:

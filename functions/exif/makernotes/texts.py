@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from functions.exif.makernotes.reader import Place, Walk, item, named
+from functions.exif.makernotes.walk import Place, Walk, item, named
 from functions.exif.tags.tables import Table
 
 MAX_FIELDS, MAX_TEXT = 400, 65536

@@ -82,6 +82,7 @@ class Field:
         "_value",
         "_values",
         "_when",
+        "conditional",
         "count",
         "flags",
         "format",
@@ -107,6 +108,7 @@ class Field:
         self.number = number
         # Formulas stay text until they are needed.
         self.text = (when, value, printed, labels, shape)
+        self.conditional = bool(when)
         self.flags = _pairs(flags)
         self.group = self.flags.get("group", table.group)
         self.low = "low" in self.flags or "low" in table.attributes

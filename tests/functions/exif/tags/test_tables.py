@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from functions.exif.makernotes.reader import _reader
 from functions.exif.tags.formulas import Members, expression, run, steps
 from functions.exif.tags.tables import FOLDER, PARTS, READ, Field, Table, label_set, sections, table
 
@@ -103,3 +104,14 @@ def test_lens_lists_are_label_sets_by_the_value_that_the_note_has():
     assert label_set("canon", "lens:canon").get(1) == "Canon EF 50mm f/1.8"
     assert label_set("pentax", "lens:pentax").get("1 0") == "K or M Lens"
     assert label_set("nikon", "lens:nikon").get("00 00 00 00 00 00 00 01") == "Manual Lens No CPU"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_kind_of_table_has_a_reader(file: str):
+    for section in sections(file):
+        rows = table(f"{file}.{section}")
+        assert callable(_reader(rows.kind))
+        for row in rows:
+            for word in row.sub.split(" "):
+                if word.startswith("kind="):
+                    assert callable(_reader(word[5:]))

@@ -1,0 +1,137 @@
+"""What readers of a maker's note share: where a record stands, what is known so far, and what is left to read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from functions.exif.entries import MAKER_NOTE, Entry
+from functions.exif.rows import Reading
+from functions.exif.tags.formulas import UNFIT, Members, expression
+from functions.exif.tags.tables import Field, Table
+
+MAX_DIRECTORIES = 400
+MAX_ROWS = 20_000
+# Bytes that binary records may span in all: they overlap only in broken files.
+MAX_SPAN = 16 * 2**20
+
+
+class Place(NamedTuple):
+    """Where a directory or a record stands.
+
+    Args:
+        data: that holds it.
+        start: of its first byte.
+        size: in bytes.
+        order: `<` or `>`.
+        base: where offsets count from, as a place in `data`.
+        origin: offset of `data` in the file.
+    """
+
+    data: bytes
+    start: int
+    size: int
+    order: str
+    base: int = 0
+    origin: int = 0
+
+
+@dataclass(slots=True)
+class Walk:
+    """What is known and left while one note is read.
+
+    Args:
+        reading: that rows are added to.
+        members: facts of the file, for conditions.
+        directories: left to read.
+        rows: left to examine.
+        span: bytes left that records may cover.
+        depth: of directories, now.
+        waiting: values to be shown when all has been read.
+        keys: of the row that led to the directory being read.
+        limits: where the parts of an enciphered record end.
+    """
+
+    reading: Reading
+    members: Members
+    directories: int = MAX_DIRECTORIES
+    rows: int = MAX_ROWS
+    span: int = MAX_SPAN
+    depth: int = 0
+    waiting: list[tuple[Field, Any, Entry | None, int]] = field(default_factory=list)
+    keys: dict[str, str] = field(default_factory=dict)
+    limits: tuple[int, ...] = ()
+
+    def warn(self, text: str) -> None:
+        """Keep a warning once."""
+        if text not in self.reading.warnings and len(self.reading.warnings) < 64:
+            self.reading.warnings.append(text)
+
+    def put(self, row: Field, v: Any, entry: Entry | None = None, number: int = -1) -> None:
+        """Keep a value to be shown by its row when all has been read: what follows may say in which unit it is."""
+        self.rows -= 1
+        if not row.ready:
+            row.prepare()
+        v = row.take(v, self.members)
+        if v is not None and "hidden" not in row.flags:
+            self.waiting.append((row, v, entry, number))
+
+    def finish(self) -> int:
+        """Show what was kept and return how many it is.
+
+        Of several tags of one name in a group the last counts, unless its row or table is of low priority, or the
+        directory behind the note has the name as well: then the first. ExifTool shows the same one.
+        """
+        groups, shown = self.reading.groups, 0
+        behind = {name for name, row in groups.get("ExifIFD", {}).items() if row[3] > MAKER_NOTE}
+        for row, v, entry, number in self.waiting:
+            rows = groups.get(row.group)
+            if rows is None:
+                rows = groups[row.group] = {}
+            if row.name in rows and (row.low or row.name in behind):
+                continue
+            found = row.show(v, self.members)
+            if found is not None:
+                shown += 1
+                rows[row.name] = (row.name, found[0], found[1], number, entry)
+        self.waiting.clear()
+        return shown
+
+
+def item(walk: Walk, tags: Table, number: int | str, v: Any, count: int = 1, *, unnamed: bool = False) -> None:
+    """A value that a maker's own form has numbered or named; without a row only if `unnamed`."""
+    m = walk.members
+    m["count"] = count
+    row = tags.find(number, m)
+    if row is not None:
+        walk.put(row, v, None, number if type(number) is int else -1)
+    elif unnamed and number not in tags.rows and type(number) is int:
+        named(walk, tags, f"{tags.attributes.get('prefix', tags.name.replace('.', '_'))}_0x{number:04x}", v)
+
+
+def named(walk: Walk, tags: Table, name: str, v: Any) -> None:
+    """A value that no row describes."""
+    if v is not None:
+        walk.put(Field(tags, ["", name, "", "", "", "shortened(v)"]), v)
+
+
+def absolute(v: Any, place: Place, row: Field, m: Members) -> Any:
+    """An offset, or several, as places in the file; `offset=` of a row may name a condition."""
+    rule = row.flags["offset"]
+    if rule and not expression(rule)(v, m):
+        return v
+    moved = place.base + place.origin
+    if type(v) is int:
+        return v + moved
+    parts = str(v).split()
+    return " ".join(str(int(part) + moved) for part in parts) if all(part.isdigit() for part in parts) else v
+
+
+def counted(text: str, m: Members) -> int | None:
+    """A count: digits, or a formula."""
+    if text.isdigit():
+        return int(text)
+    try:
+        return int(expression(text)(None, m))
+    except UNFIT:
+        return None
