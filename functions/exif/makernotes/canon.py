@@ -136,7 +136,7 @@ def read_exif_info(walk: Walk, tags: Table, place: Place) -> None:
         at += size
 
 
-def valid_focus(place: Place) -> bool:
+def check_focus(place: Place) -> bool:
     """Whether a record of focus points is one: a known number of them, and sizes that have a picture's form."""
     if place.size < 24:
         return False

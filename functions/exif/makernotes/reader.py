@@ -87,10 +87,9 @@ def follow(walk: Walk, row: Field, place: Place, at: int, size: int, shape: str,
 
 def _checked(rule: str, place: Place) -> bool:
     """Whether a record begins as it must: with its size in bytes, or with given bytes."""
-    if rule.startswith("canon."):
-        from functions.exif.makernotes import canon
-
-        return canon.valid_focus(place)
+    if "." in rule:
+        module, _, name = rule.partition(".")
+        return bool(getattr(import_module(f"functions.exif.makernotes.{module}"), f"check_{name}")(place))
     if rule.startswith("size"):
         skipped = int(rule[4:] or 0)
         found = value(place.data, place.start + skipped, "int16u", 1, place.order, 2)
