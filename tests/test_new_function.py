@@ -88,6 +88,7 @@ def test_the_manifests_are_checked(copy: Path):
 
 def test_the_tests_of_the_tree_the_manifests_and_the_documents_pass(copy: Path):
     tests = ["test_architecture.py", "test_limits.py", "test_readme.py", "knative/test_services.py"]
+    tests += ["knative/test_observability.py"]
     paths = [f"tests/{name}" for name in tests]
     printed = run(copy, "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "not slow", *paths)
     assert " failed" not in printed

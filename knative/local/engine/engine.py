@@ -28,6 +28,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from aiohttp import web
+from prometheus_client.core import Metric
 
 from knative.local.autoscaler.spec import PREFIX, ScalingSpec, panic_window
 from knative.local.engine import hosts
@@ -121,7 +122,7 @@ class Engine:
         environment: Added to the environment of every pod started from now on.
         manifests: What was applied last.
         before_apply: Each returns the manifests that are applied in place of those it gets.
-        expositions: Each returns further lines of ``/_knative/metrics``.
+        collectors: Each returns further metrics for `/_knative/metrics`.
         on_apply, on_change, on_stop: See the module's first lines; ``on_change`` is called after any change of a
             Service, a pod or a decision.
         started: When, by the clock.
@@ -153,7 +154,7 @@ class Engine:
         self.manifests = NOTHING
         self.before_apply: list[Callable[[Manifests], Manifests]] = []
         self.on_apply: list[Callable[[Manifests], None]] = []
-        self.expositions: list[Callable[[], Iterable[str]]] = []
+        self.collectors: list[Callable[[], Iterable[Metric]]] = []
         self.on_change: list[Callable[[], None]] = []
         self.on_stop: list[Callable[[float], Awaitable[None]]] = []
         self._write = write or (lambda _name, _line: None)

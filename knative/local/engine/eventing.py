@@ -99,7 +99,7 @@ class Eventing:
         router.add_get("/_knative/events/{seq:[0-9]{1,18}}/data", self._event_data)
         router.add_get("/_knative/data/{digest}", self._data)
         engine.before_apply.append(self._bind)
-        engine.expositions.append(lambda: self.broker.metrics.exposition() if self.broker else ())
+        engine.collectors.append(lambda: self.broker.metrics.collect() if self.broker else ())
         engine.on_apply.append(self._apply)
         engine.app.on_startup.append(self._start)
         engine.on_stop.append(self._stop)

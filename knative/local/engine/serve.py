@@ -152,7 +152,7 @@ def _allow_many_connections() -> None:
 
 
 async def _serve(options: argparse.Namespace, paths: Sequence[Path], manifests: Manifests, sock: socket.socket) -> int:
-    from knative.local.engine import console, eventing, fingerprint, status
+    from knative.local.engine import console, eventing, fingerprint, metrics, status
     from knative.local.engine.engine import Engine
     from knative.local.engine.printer import Printer
 
@@ -173,6 +173,7 @@ async def _serve(options: argparse.Namespace, paths: Sequence[Path], manifests: 
         allow_hosts=options.allow_host,
     )
     status.mount(engine)
+    metrics.mount(engine)
     console.mount(engine)
     engine.bound(sock)
     if options.state is None and options.port == 0:

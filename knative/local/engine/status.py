@@ -1,7 +1,7 @@
-"""What the engine is doing, for programs: JSON, the same as a stream, and Prometheus.
+"""What the engine is doing, for programs: JSON and the same as a stream.
 
 ``/_knative/status`` answers a snapshot; with ``Accept: text/event-stream`` it goes on with one after every change
-and at least one a second. ``/_knative/metrics`` uses the names of Knative's own metrics.
+and at least one a second.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -20,7 +19,6 @@ from functions.kit.http.problems import bad_option, busy
 from knative.local.engine.responses import HEADERS, problem_response
 from knative.local.manifests import grammar
 from knative.local.manifests.annotations import ANNOTATIONS
-from knative.local.pods.stats import LATENCY_BOUNDS
 
 if TYPE_CHECKING:
     from knative.local.autoscaler.decision import Decision
@@ -41,7 +39,6 @@ def mount(engine: Engine) -> None:
     engine.app[ENGINE] = engine
     streams = _Streams(engine)
     engine.app.router.add_get("/_knative/status", streams.status)
-    engine.app.router.add_get("/_knative/metrics", _metrics)
     engine.on_stop.append(streams.close)
 
 
@@ -216,75 +213,3 @@ class _Streams:
             return response
         finally:
             self._open.discard(task)
-
-
-async def _metrics(request: web.Request) -> web.Response:
-    engine = request.app[ENGINE]
-    lines = [*_exposition(engine), *(line for more in engine.expositions for line in more())]
-    text = "\n".join(lines) + "\n"
-    return web.Response(text=text, headers={**HEADERS, "Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
-
-
-def _exposition(engine: Engine) -> Iterator[str]:
-    """Prometheus' text format."""
-    revisions = [(service, revision) for service in engine.services for revision in service.revisions]
-    for name, kind, help_text, value in _GAUGES:
-        yield f"# HELP {name} {help_text}"
-        yield f"# TYPE {name} {kind}"
-        for service, revision in revisions:
-            found = value(revision)
-            if found is not None:
-                yield f"{name}{{{_labels(service, revision)}}} {found:g}"
-    yield "# HELP autoscaler_pods Pods by state."
-    yield "# TYPE autoscaler_pods gauge"
-    for service, revision in revisions:
-        for state in ("pending", "ready", "draining", "failed"):
-            count = sum(pod.state.value == state for pod in revision.pods)
-            yield f'autoscaler_pods{{{_labels(service, revision)},state="{state}"}} {count}'
-    yield "# HELP revision_request_count Requests answered; 499 is a client that went away."
-    yield "# TYPE revision_request_count counter"
-    for service, revision in revisions:
-        for code, count in sorted(revision.tally.requests.items()):
-            yield f'revision_request_count{{{_labels(service, revision)},response_code="{code}"}} {count}'
-    yield "# HELP revision_request_latencies Seconds from arrival to the end of the answer."
-    yield "# TYPE revision_request_latencies histogram"
-    for service, revision in revisions:
-        labels = _labels(service, revision)
-        total = 0
-        for bound, count in zip((*LATENCY_BOUNDS, "+Inf"), revision.tally.latency_counts, strict=True):
-            total += count
-            yield f'revision_request_latencies_bucket{{{labels},le="{bound}"}} {total}'
-        yield f"revision_request_latencies_sum{{{labels}}} {revision.tally.latency_sum:g}"
-        yield f"revision_request_latencies_count{{{labels}}} {total}"
-
-
-def _labels(service: Service, revision: Revision) -> str:
-    return f'namespace_name="{service.namespace}",configuration_name="{service.name}",revision_name="{revision.name}"'
-
-
-def _of_decision(name: str) -> Any:
-    def value(revision: Revision) -> float | None:
-        return None if revision.decision is None else float(getattr(revision.decision, name))
-
-    return value
-
-
-_GAUGES: tuple[tuple[str, str, str, Any], ...] = (
-    ("autoscaler_desired_pods", "gauge", "Pods wanted.", lambda revision: max(revision.desired, 0)),
-    ("autoscaler_requested_pods", "gauge", "Pods asked for.", lambda revision: revision.replicas),
-    ("autoscaler_actual_pods", "gauge", "Pods ready.", lambda revision: revision.ready),
-    ("autoscaler_panic_mode", "gauge", "1 while panicking.", _of_decision("in_panic")),
-    ("autoscaler_stable_request_concurrency", "gauge", "Stable window's average.", _of_decision("stable")),
-    ("autoscaler_panic_request_concurrency", "gauge", "Panic window's average.", _of_decision("panic")),
-    ("autoscaler_target_concurrency_per_pod", "gauge", "What a pod is held at.", _of_decision("target")),
-    ("autoscaler_excess_burst_capacity", "gauge", "Room above load and burst.", _of_decision("ebc")),
-    (
-        "activator_request_concurrency",
-        "gauge",
-        "In the activator.",
-        lambda revision: revision.activator.stats.in_flight,
-    ),
-    ("activator_queue_depth", "gauge", "Waiting for a pod.", lambda revision: revision.activator.queued),
-    ("activator_in_path", "gauge", "1 while requests pass the activator.", lambda revision: revision.activator.in_path),
-    ("revision_cold_start_count", "counter", "Starts from zero for a request.", lambda revision: revision.cold_starts),
-)

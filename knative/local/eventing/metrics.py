@@ -10,6 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from prometheus_client.core import Metric
+
 Labels = tuple[tuple[str, str], ...]
 BOUNDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 500.0, 1000.0, 5000.0, 10000.0)
 """Upper bounds of the buckets of a latency, in milliseconds."""
@@ -64,28 +66,24 @@ class EventMetrics:
             labels = ((f"{kind.lower()}_name", own), *labels)
         self.delivered[labels].observe(seconds * 1000)
 
-    def exposition(self) -> Iterator[str]:
-        """Lines in Prometheus' text format."""
-        yield "# HELP event_count Events received by a Broker, and deliveries to subscribers."
-        yield "# TYPE event_count counter"
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics with their present values."""
         series = [*self.received.items(), *self.delivered.items()]
+        count = Metric("event_count", "Events received by a Broker, and deliveries to subscribers.", "counter")
+        latencies = Metric(
+            "event_dispatch_latencies", "Milliseconds until an event was kept, or a subscriber answered.", "histogram"
+        )
         for labels, latency in series:
-            yield f"event_count{{{_text(labels)}}} {sum(latency.counts)}"
-        yield "# HELP event_dispatch_latencies Milliseconds until an event was kept, or a subscriber answered."
-        yield "# TYPE event_dispatch_latencies histogram"
-        for labels, latency in series:
-            total = 0
-            for bound, count in zip((*BOUNDS, "+Inf"), latency.counts, strict=True):
-                total += count
-                yield f'event_dispatch_latencies_bucket{{{_text(labels)},le="{bound}"}} {total}'
-            yield f"event_dispatch_latencies_sum{{{_text(labels)}}} {latency.total:g}"
-            yield f"event_dispatch_latencies_count{{{_text(labels)}}} {total}"
+            named, total = dict(labels), 0
+            count.add_sample(count.name, named, sum(latency.counts))
+            for bound, observed in zip((*BOUNDS, "+Inf"), latency.counts, strict=True):
+                total += observed
+                latencies.add_sample(f"{latencies.name}_bucket", {**named, "le": str(bound)}, total)
+            latencies.add_sample(f"{latencies.name}_sum", named, latency.total)
+            latencies.add_sample(f"{latencies.name}_count", named, total)
+        yield count
+        yield latencies
 
 
 def _code(status: int) -> Labels:
     return (("response_code", str(status)), ("response_code_class", f"{status // 100}xx"))
-
-
-def _text(labels: Labels) -> str:
-    escaped = ((name, value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")) for name, value in labels)
-    return ",".join(f'{name}="{value}"' for name, value in escaped)
