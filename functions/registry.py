@@ -1,6 +1,6 @@
 """The functions of this repository: a folder `functions/<name>` with a `main.py` that defines `FUNCTION`.
 
-Nothing else lists their names. `python -m functions.registry` prints the table of settings for the README.
+Nothing else lists their names. `python -m functions.registry` prints the table of docs/settings.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The README's table of limits is true: every limit is in it, with the code's own figure and a test that is there."""
+"""The table of limits is true: every limit is in it, with the code's own figure and a test that is there."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from knative.local.engine import eventing
 from knative.local.proxy import downstream, headers
 from tests.servers import ROOT
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
 ROWS = [
     tuple(cell.strip() for cell in line.strip("|").split("|"))
-    for line in README.partition("\n## Limits\n")[2].partition("\n## ")[0].splitlines()
+    for line in PAGE.partition("\n## Limits\n")[2].partition("\n## ")[0].splitlines()
     if line.startswith("|") and not line.startswith("|--")
 ][1:]
 # Settings that limit nothing.

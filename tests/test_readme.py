@@ -1,7 +1,8 @@
-"""The README is true: its commands run, its settings are the code's, its figures name a command that exists."""
+"""README and docs are true: their commands run, their settings are the code's, their links lead somewhere."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import requests
 
 from functions import registry
 from functions.kit.http.settings import table
@@ -17,7 +19,6 @@ from tests.conftest import FUNCTIONS
 from tests.images import encoded, gradient
 from tests.servers import ROOT, Engine, free_port
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # A fence says how its commands are shown to work: `sh` alone is run here against the local engine.
 FENCE = re.compile(r"^```sh(?: needs=(\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -48,7 +49,7 @@ def folder(tmp_path: Path) -> Path:
         exif[0x010F], exif[0x0110], exif[0x0132] = "Pixelamp", f"Test {number}", "2026:05:03 14:12:00"
         (tmp_path / name).write_bytes(encoded(gradient(), "JPEG", exif=exif))
     (tmp_path / "img.png").write_bytes(encoded(gradient("L", (512, 512)), "PNG"))
-    for name in ("knative", "loadtest", "tests"):
+    for name in ("docs", "knative", "loadtest", "tests"):
         (tmp_path / name).symlink_to(ROOT / name)
     return tmp_path
 
@@ -94,16 +95,17 @@ def test_the_long_commands_of_a_block_run_for_seconds(engine: Engine, folder: Pa
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_first_screen_in_a_fresh_clone(folder: Path, tmp_path: Path):
-    """`make serve` with nothing but the clone, and the three curls below it."""
+    """`make serve` with nothing but the clone, and the curl below it, with the sample that the clone holds."""
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
     (_, start, _), (_, curls, _) = BLOCKS[:2]
-    assert start == "make serve\n"
+    clone_and_enter, _, serve = start.rpartition(" && ")
+    assert (serve, clone_and_enter.endswith("cd pixelamp")) == ("make serve\n", True)
     port = free_port()
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
     with (tmp_path / "log").open("w+") as log:
         serving = subprocess.Popen(
-            [*start.split(), f"PORT={port}"], cwd=clone, env=environment, stdout=log, stderr=subprocess.STDOUT
+            [*serve.split(), f"PORT={port}"], cwd=clone, env=environment, stdout=log, stderr=subprocess.STDOUT
         )
         try:
             deadline = time.monotonic() + 500
@@ -112,7 +114,7 @@ def test_the_first_screen_in_a_fresh_clone(folder: Path, tmp_path: Path):
                 assert time.monotonic() < deadline, (tmp_path / "log").read_text()
                 time.sleep(0.5)
             curls = re.sub(r"\bcurl ", "curl -fsS ", curls.replace(":8080", f":{port}"))
-            subprocess.run(["bash", "-euo", "pipefail", "-c", curls], cwd=folder, check=True, timeout=90)
+            subprocess.run(["bash", "-euo", "pipefail", "-c", curls], cwd=clone, check=True, timeout=90)
         finally:
             serving.terminate()
             serving.wait(30)
@@ -123,7 +125,10 @@ def test_every_block_says_how_it_is_shown():
     assert sum(needs is None for needs, _, _ in BLOCKS) >= 3
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\bmake ([a-z-]+)", README))))
+EVERYTHING = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\bmake ([a-z-]+)", EVERYTHING)) - {"it", "the", "one"}))
 def test_every_make_target_that_is_named_exists(target: str):
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert re.search(rf"^(?:[a-z-]+ )*{target}(?: [a-z-]+)*:", makefile, re.MULTILINE)
@@ -131,20 +136,21 @@ def test_every_make_target_that_is_named_exists(target: str):
 
 def test_the_settings_table_is_the_codes():
     settings = {name: registry.load(name).settings for name in FUNCTIONS}
-    shown = re.search(r"<!-- settings -->\n(.*?)\n<!-- /settings -->", README, re.DOTALL)
-    assert shown, "the README has no settings table"
+    page = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
+    shown = re.search(r"<!-- settings -->\n(.*?)\n<!-- /settings -->", page, re.DOTALL)
+    assert shown, "docs/settings.md has no settings table"
     assert shown[1] == table(settings), "print it anew: python -m functions.registry"
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_endpoints_table_has_every_route(name: str):
-    endpoints = README[README.index("## Endpoints") :].split("\n## ", 1)[0]
+    endpoints = (ROOT / "docs/http-api.md").read_text(encoding="utf-8")
     for route in registry.load(name).routes:
-        assert f"/{name}{route.path}".rstrip("/") in endpoints, f"README, Endpoints: no {route.method} {route.path}"
+        assert f"/{name}{route.path}".rstrip("/") in endpoints, f"docs/http-api.md: no {route.method} {route.path}"
 
 
 def test_what_troubleshooting_quotes_is_what_is_said():
-    shown = README[README.index("## Troubleshooting") :].split("\n## ", 1)[0]
+    shown = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
     quoted = [
         text for row in re.findall(r"^\| (.*?) \| ", shown, re.MULTILINE) for text in re.findall(r"`([^`]+)`", row)
     ]
@@ -166,3 +172,20 @@ LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 def test_every_link_into_the_repository_leads_somewhere(page: Path):
     links = LINK.findall(page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_first_screen_is_short():
+    assert (ROOT / "README.md").read_text(encoding="utf-8").count("\n") <= 150
+
+
+def test_the_sample_holds_what_the_readme_shows(engine: Engine):
+    """The answer below the first curl, shortened there, is the function's."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = json.loads(re.search(r"^```json\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)[1])
+    with (ROOT / "docs/sample.jpg").open("rb") as file:
+        answer = requests.post(f"{engine.url}/exif", files={"file": file}, timeout=30).json()
+    first = shown["privacy"]["findings"][0]
+    assert {key: answer[key] for key in ("format", "width", "height", "summary")}.items() <= shown.items()
+    assert shown["privacy"]["grade"] == answer["privacy"]["grade"]
+    assert shown["privacy"]["sentence"] == answer["privacy"]["sentence"]
+    assert any(first.items() <= {**found, "tags": ["…"]}.items() for found in answer["privacy"]["findings"])

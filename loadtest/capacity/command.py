@@ -1,7 +1,7 @@
 """What a load needs: concurrency and target to set, pods, nodes, proxies, bandwidth, and which limit binds first.
 
     python -m loadtest.capacity --rate 1000 --service-time 20ms --body 400kB --objective 100ms
-    python -m loadtest.capacity --table                     the README's table, 10³ … 10⁶ requests/s
+    python -m loadtest.capacity --table                     the table of docs/load.md, 10³ … 10⁶ requests/s
     python -m loadtest.capacity --run loadtest/out/step     pods planned, simulated and observed of a finished run
 
 The work is CPU-bound, or with `--held` it waits for something else; loadtest/capacity/planning.py has the formulas.
@@ -23,7 +23,7 @@ _TABLE_RATES = (1_000, 10_000, 100_000, 1_000_000)
 
 
 def table(service_seconds: float, body_bytes: float, objective: float) -> str:
-    """The README's table: one row a rate, each checked by simulation."""
+    """The table of docs/load.md: one row a rate, each checked by simulation."""
     header = (
         "requests/s",
         "target",
@@ -105,7 +105,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--held", action="store_true", help="requests wait instead of computing")
     made.add_argument("--target", type=float, metavar="N", help="requests in flight a pod; default: chosen")
     made.add_argument("--simulate", action="store_true", help="check the plan on the virtual clock")
-    made.add_argument("--table", action="store_true", help="the table of the README")
+    made.add_argument("--table", action="store_true", help="the table of docs/load.md")
     made.add_argument("--run", type=Path, metavar="FOLDER", help="pods planned, simulated and observed of a run")
     return made
 

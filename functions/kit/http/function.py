@@ -48,7 +48,7 @@ class Route:
         method: HTTP method.
         path: below the function: `/` or `/strip`. The function answers it with and without its own name in front.
         handler: from a call to its answer; a mapping is answered as JSON.
-        summary: one line for openapi.json and the README.
+        summary: one line for openapi.json and the page.
         options: the query parameters it knows; any other is refused.
         takes: what its body is: `image`, `images`, `json` or `nothing`.
         produces: the media types it can answer in, the default first.

@@ -2,7 +2,7 @@
 
 A function's settings are a frozen dataclass below `Settings`, each field made by `setting`. The variable of the
 field `max_bytes` of the function `exif` is `EXIF_MAX_BYTES`. This module is the one place that knows a limit:
-the README's table is printed from it by `python -m functions.registry`.
+the table of docs/settings.md is printed from it by `python -m functions.registry`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def setting(
 
     Args:
         default: value where the variable is unset; its type is the field's annotation.
-        help: what the setting does, for the README's table.
+        help: what the setting does, for docs/settings.md.
         minimum: smallest value allowed, in `unit`.
         maximum: largest value allowed, in `unit`.
         choices: the values allowed, for text.
@@ -195,7 +195,7 @@ def _parse(kind: Any, text: str, metadata: Mapping[str, Any]) -> Any:
 
 def _parse_number(kind: type[int] | type[float], text: str, metadata: Mapping[str, Any]) -> float:
     try:
-        # int() would take "1_000" and "١": only what the README shows is accepted.
+        # int() would take "1_000" and "١": only what docs/settings.md shows is accepted.
         if not text.isascii() or "_" in text:
             raise ValueError
         value = kind(text)
@@ -211,7 +211,7 @@ def _parse_number(kind: type[int] | type[float], text: str, metadata: Mapping[st
 
 @dataclass(frozen=True)
 class Row:
-    """One setting as the README shows it."""
+    """One setting as docs/settings.md shows it."""
 
     variable: str
     default: str
@@ -231,7 +231,7 @@ def rows(cls: type[Settings], function: str) -> Iterator[Row]:
 
 
 def table(classes: Mapping[str, type[Settings]]) -> str:
-    """The README's settings table in Markdown: shared settings once, as `<NAME>_…`, then each function's own."""
+    """The table of docs/settings.md in Markdown: shared settings once, as `<NAME>_…`, then each function's own."""
     lines = ["| variable | default | unit | meaning |", "|---|---|---|---|"]
     shared = {item.name: item.default for item in _declared(Settings)}
     lines += [_line(row) for row in rows(Settings, "<NAME>")]
