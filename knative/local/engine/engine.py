@@ -37,8 +37,9 @@ from knative.local.manifests import grammar
 from knative.local.manifests.cluster import Cluster
 from knative.local.manifests.resources import Manifests
 from knative.local.pods import limits
-from knative.local.pods.process import Warden
-from knative.local.pods.revision import Revision
+from knative.local.pods.revision import Revision, Surroundings
+from knative.local.pods.runtimes.process import Warden
+from knative.local.pods.runtimes.selection import Mode, Runtimes
 from knative.local.pods.service import Service
 from knative.local.pods.template import Template, template
 from knative.local.proxy.activator import WaitingRoom
@@ -114,6 +115,7 @@ class Engine:
         clock: Seconds since the epoch.
         reports_first: Let a decision see the reports of its own second. On a cluster the phases of both are chance; it
             matters where the panic window is one bucket, which is empty from the turn of a second to its first report.
+        mode: Whether pods are processes, containers, or whichever the manifest allows.
         allow_hosts: Names a request may give as its host, beside those of this machine and of the manifests' domains.
 
     Attributes:
@@ -139,9 +141,11 @@ class Engine:
         clock: Callable[[], float] | None = None,
         reports_first: bool = False,
         allow_hosts: Sequence[str] = (),
+        mode: Mode = Mode.AUTO,
     ) -> None:
         self._reports_first = reports_first
         self._allow_hosts = tuple(allow_hosts)
+        self._mode = mode
         self.app = web.Application(client_max_size=64 * 2**20)
         self.route = Route(self.app)
         self.directory = directory
@@ -163,8 +167,15 @@ class Engine:
         name, _, value = self._token.partition("=")
         self.environment[name] = value
         self._warden = Warden(self._token)
+        self._runtimes = Runtimes(self.say)
         self._tasks = TaskSet()
-        self._room = WaitingRoom()
+        self._around = Surroundings(
+            room=WaitingRoom(),
+            runtimes=self._runtimes,
+            environment=self.environment,
+            clock=self.clock,
+            write=self._write,
+        )
         self._leaving: set[Service] = set()  # removed, and not all of their requests are answered yet
         self._loop_task: asyncio.Task[None] | None = None
         self._said: set[str] = set()
@@ -197,7 +208,7 @@ class Engine:
             for resource in manifests.of(kind, "")
         }
         templates = [
-            (resource.data, template(resource.data, self.directory, manifests.defaults, code, objects))
+            (resource.data, template(resource.data, self.directory, manifests.defaults, code, objects, self._mode))
             for resource in manifests.services
         ]
         for _, made in templates:
@@ -273,10 +284,7 @@ class Engine:
             name,
             made,
             self._scaling(made, self.manifests),
-            room=self._room,
-            environment=self.environment,
-            clock=self.clock,
-            write=self._write,
+            around=self._around,
             changed=self._changed,
         )
 
@@ -308,6 +316,7 @@ class Engine:
         """Listen, and begin to decide."""
         self.bound(sock)
         await self.route.start(sock)
+        self._tasks.spawn(self._runtimes.sweep())
         self._loop_task = asyncio.get_running_loop().create_task(self._decide())
 
     async def _decide(self) -> None:
@@ -349,4 +358,5 @@ class Engine:
             await self.route.stop()
         finally:
             limits.close()
+            await self._runtimes.close()
             await asyncio.to_thread(self._warden.close)

@@ -48,6 +48,13 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--state", type=Path, help="folder of the event log (default: .pixelamp/PORT; none is kept with --port 0)"
     )
+    parser.add_argument(
+        "--runtime",
+        choices=("auto", "process", "container"),
+        default="auto",
+        help="how pods run: auto runs a command that this machine has as a process, and anything else as a container of"
+        " podman or docker (default: auto)",
+    )
     parser.add_argument("--watch", action="store_true", help="a changed manifest or changed code is a new revision")
     parser.add_argument(
         "--allow-host",
@@ -155,6 +162,7 @@ async def _serve(options: argparse.Namespace, paths: Sequence[Path], manifests: 
     from knative.local.engine import console, eventing, fingerprint, metrics, status
     from knative.local.engine.engine import Engine
     from knative.local.engine.printer import Printer
+    from knative.local.pods.runtimes.selection import Mode
 
     printer = Printer()
     directory = str((options.workdir or Path.cwd()).resolve())
@@ -171,6 +179,7 @@ async def _serve(options: argparse.Namespace, paths: Sequence[Path], manifests: 
         say=printer.say,
         reports_first=options.reports_first,
         allow_hosts=options.allow_host,
+        mode=Mode(options.runtime),
     )
     status.mount(engine)
     metrics.mount(engine)

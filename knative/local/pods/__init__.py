@@ -1,4 +1,4 @@
-"""Services, revisions and their pods as processes: templates, environment, probes, limits and ports.
+"""Services, revisions and their pods: templates, conditions, environment, volumes, probes, limits and ports.
 
 It imports `manifests`, `autoscaler` and `proxy`.
 """

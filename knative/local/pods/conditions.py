@@ -78,6 +78,7 @@ class Observed:
         problem: Why no pod can be started.
         overdue: Whether the progress deadline has passed without enough ready pods.
         activity: The state of the autoscaler.
+        ignores_port: What to do about a program that ignores PORT, or None.
         timed_out: Whether the autoscaler gave the activation up.
     """
 
@@ -88,6 +89,7 @@ class Observed:
     problem: Problem | None
     overdue: bool
     activity: Activity
+    ignores_port: str | None = None
     timed_out: bool = False
 
 
@@ -108,7 +110,10 @@ def ready_of(*dependents: Condition) -> Condition:
 def of_revision(name: str, seen: Observed) -> list[Condition]:
     """The conditions of a revision, Ready first."""
     resources, healthy = _resources(name, seen), _healthy(seen)
-    return [ready_of(resources, healthy), healthy, resources, _active(seen)]
+    conditions = [ready_of(resources, healthy), healthy, resources, _active(seen)]
+    if seen.ignores_port is not None:  # the engine's own, not Knative's: on a cluster it works by chance or not at all
+        conditions.append(Condition("ListensOnPort", Status.FALSE, "PortIgnored", seen.ignores_port))
+    return conditions
 
 
 def _settled(kind: str, seen: Observed) -> Condition:

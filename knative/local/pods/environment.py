@@ -11,8 +11,6 @@ import base64
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from knative.local.pods.podspec import expand
-
 # ConfigMaps and Secrets as plain data, by kind, namespace and name. Nothing in a Secret has been checked: only what a
 # container asks for has to make sense.
 Objects: TypeAlias = Mapping[tuple[str, str, str], Mapping[str, Any]]
@@ -94,3 +92,24 @@ def _value(found: Mapping[str, Any], key: str) -> str | None:
         return raw.decode()
     except UnicodeDecodeError:
         raise ValueError(f"{_subject(found)}: the value of {key} is binary, which no variable can be") from None
+
+
+def expand(word: str, environment: Mapping[str, str]) -> str:
+    """Kubernetes' ``$(NAME)``; ``$$(NAME)`` stays as it is, and so does an unknown name."""
+    out = ""
+    position = 0
+    while (dollar := word.find("$", position)) >= 0:
+        out += word[position:dollar]
+        if word[dollar : dollar + 2] == "$$":
+            out += "$"
+            position = dollar + 2
+            continue
+        end = word.find(")", dollar)
+        name = word[dollar + 2 : end]
+        if word[dollar : dollar + 2] == "$(" and end > 0:
+            out += environment.get(name, f"$({name})")
+            position = end + 1
+        else:
+            out += "$"
+            position = dollar + 1
+    return out + word[position:]

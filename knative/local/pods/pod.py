@@ -12,15 +12,14 @@ import math
 import random
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import StrEnum
 
 from knative.local.pods.conditions import Exit
-from knative.local.pods.limits import limit
-from knative.local.pods.podspec import PodSpec, expand
+from knative.local.pods.podspec import PodSpec
 from knative.local.pods.ports import free_port
-from knative.local.pods.probes import Probe, ask, listening
-from knative.local.pods.process import Process
+from knative.local.pods.probes import Probe, ask
+from knative.local.pods.runtimes.base import Launch, Running, Runtime
 from knative.local.proxy.exchange import Exchange
 from knative.local.proxy.queue_proxy import QueueProxy
 
@@ -30,6 +29,7 @@ _EAGER_SECONDS = 0.02  # Knative asks every 50 ms; a request may be waiting
 _COMMAND_SECONDS = 1.0
 _PERIOD_SECONDS = 10.0  # the kubelet's, where a manifest names none
 _LISTENING_SECONDS = 0.005
+_LOOK_ELSEWHERE = 80  # looks at its own port between two at the others that it may listen on
 _BACK_OFF_SECONDS = 1.0
 _BACK_OFF_MAX_SECONDS = 60.0
 _START_FAILED = 128  # the exit code of a container that could not be started
@@ -58,6 +58,7 @@ class Pod:
     Args:
         spec: What it runs.
         name: Its name, also its HOSTNAME.
+        runtime: Starts its program.
         changed: Called after each change of its state.
         returned: Takes back a request that it has not seen.
         write: Takes each line of its output, under its name.
@@ -68,6 +69,8 @@ class Pod:
         proxy: What requests pass on their way to its process.
         restarts: How often its process was started again.
         exit: How its process ended the last time; None once it has been ready since.
+        fixed_port: The port it listens on instead of PORT, where it is served.
+        ignores_port: What to do about a program that ignores PORT, or None.
         backing_off: Whether it waits longer each time before its process is started again.
     """
 
@@ -75,6 +78,7 @@ class Pod:
         self,
         spec: PodSpec,
         name: str,
+        runtime: Runtime,
         *,
         changed: Callable[[], None],
         returned: Callable[[Exchange], None],
@@ -96,13 +100,16 @@ class Pod:
         self.restarts = 0
         self.exit: Exit | None = None
         self.backing_off = False
+        self.fixed_port: int | None = None
+        self.ignores_port: str | None = None
         self.created = clock()
         self.ready_at: float | None = None
         self.port = 0
         self._changed = changed
         self._write = write
         self._clock = clock
-        self._process: Process | None = None
+        self._runtime = runtime
+        self._process: Running | None = None
         self._exited = asyncio.Event()
         self._stopping = False
         self._last_line = ""
@@ -168,27 +175,30 @@ class Pod:
         self.ready_at = None
         self._last_line = ""
         self._exited.clear()
-        environment = {**self.spec.environment, "PORT": str(self.port), "HOSTNAME": self.name}
+        inside = self._runtime.port_inside(self.spec, self.port)
+        environment = {**self.spec.environment, "PORT": str(inside), "HOSTNAME": self.name}
         self.proxy.forward_to(self.port)
-        self._process = process = Process.start(
-            [expand(word, environment) for word in self.spec.argv],
-            environment,
-            self.spec.directory,
-            self._line,
-            lambda _code: self._exited.set(),
+        self._process = process = self._runtime.start(
+            Launch(
+                spec=self.spec,
+                name=self.name,
+                port=self.port,
+                environment=environment,
+                line=self._line,
+                exited=lambda _code: self._exited.set(),
+            )
         )
-        with limit(self.name, process.pid, self.spec.limits):
-            watch = asyncio.get_running_loop().create_task(self._watch(environment))
-            try:
-                await self._exited.wait()
-            except asyncio.CancelledError:
-                process.kill()
-                raise
-            finally:
-                watch.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await watch
-                process.close()
+        watch = asyncio.get_running_loop().create_task(self._watch())
+        try:
+            await self._exited.wait()
+        except asyncio.CancelledError:
+            process.kill()
+            raise
+        finally:
+            watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watch
+            process.close()
         code = process.code or 0
         self.exit = Exit(code if code >= 0 else _SIGNALLED - code, self._last_line)
         if code < 0:
@@ -199,34 +209,34 @@ class Pod:
         self._last_line = line[:_LAST_LINE_BYTES].decode(errors="replace").strip() or self._last_line
         self._write(self.name, line)
 
-    async def _watch(self, environment: Mapping[str, str]) -> None:
+    async def _watch(self) -> None:
         """Ask the probes for as long as the process runs."""
         spec = self.spec
-        if spec.startup is not None and not await self._starts(spec.startup, environment):
+        if spec.startup is not None and not await self._starts(spec.startup):
             return
         alive = None
         if spec.liveness is not None:
-            alive = asyncio.get_running_loop().create_task(self._stay_alive(spec.liveness, environment))
+            alive = asyncio.get_running_loop().create_task(self._stay_alive(spec.liveness))
         try:
             while True:
-                await self._until_good(spec.readiness, environment)
+                await self._until_good(spec.readiness)
                 if self._stopping:
                     return
                 self.ready_at = self.ready_at or self._clock()
                 self._suspect.clear()
                 self.exit = None
                 self._enter(PodState.READY)
-                reason = await self._until_bad(spec.readiness, environment)
+                reason = await self._until_bad(spec.readiness)
                 if self.state is PodState.READY:
                     self._down(f"no longer ready: {reason}")
         finally:
             if alive is not None:
                 alive.cancel()
 
-    async def _starts(self, probe: Probe, environment: Mapping[str, str]) -> bool:
+    async def _starts(self, probe: Probe) -> bool:
         """Give the process failureThreshold times periodSeconds to start; kill it after that."""
         allowed = probe.failure_threshold * (probe.period or _PERIOD_SECONDS)
-        if await self._until_good(probe, environment, allowed):
+        if await self._until_good(probe, allowed):
             return True
         self._fail(f"startup probe failed for {allowed:g} s: {self.reason}")
         return False
@@ -236,7 +246,7 @@ class Pod:
         if self._process is not None:
             self._process.kill()
 
-    async def _until_good(self, probe: Probe, environment: Mapping[str, str], allowed: float = math.inf) -> bool:
+    async def _until_good(self, probe: Probe, allowed: float = math.inf) -> bool:
         """Ask until the answer is good, or until it was bad for the seconds allowed and failureThreshold times.
 
         The kubelet only counts, and each attempt has timeoutSeconds to succeed: one that is under way when the time is
@@ -247,17 +257,19 @@ class Pod:
         time_of = asyncio.get_running_loop().time
         deadline = time_of() + allowed
         good = bad = 0
-        while not probe.command and not listening(self.port):
+        while not probe.command and not self._listens():
             if not self._stopping:
-                self.reason = "not listening yet"
+                self.reason = self.ignores_port or "not listening yet"
             bad += 1
             await asyncio.sleep(_LISTENING_SECONDS)
+            if bad % _LOOK_ELSEWHERE == 0:
+                self._look_elsewhere()
             if bad >= probe.failure_threshold and time_of() >= deadline:
                 return False
         # A command is a process each time.
         pause = min(probe.period or _PERIOD_SECONDS, _COMMAND_SECONDS) if probe.command else _EAGER_SECONDS
         while True:
-            wrong = await ask(probe, self.port, environment, self.spec.directory)
+            wrong = await self._ask(probe)
             good, bad = (good + 1, 0) if wrong is None else (0, bad + 1)
             if good >= probe.success_threshold:
                 return True
@@ -267,7 +279,35 @@ class Pod:
             if bad >= probe.failure_threshold and time_of() >= deadline:
                 return False
 
-    async def _until_bad(self, probe: Probe, environment: Mapping[str, str]) -> str:
+    def _look_elsewhere(self) -> None:
+        """Find the port of a program that ignores PORT; one that has the ports of this machine is served there."""
+        process, spec = self._process, self.spec
+        if process is None or not (found := process.other_ports()):
+            return
+        given = self._runtime.port_inside(spec, self.port)
+        port = spec.container.port if spec.container.port in found else min(found)
+        text = f"listens on {port} and not on PORT={given}"
+        remedy = "make it listen on $PORT"
+        if self._runtime.shares_ports and (len(found) == 1 or port == spec.container.port):
+            self.fixed_port = self.port = port
+            self.proxy.forward_to(port)
+            text += ": it is served there while it is the only pod"
+        else:
+            remedy += " or name the port as containerPort"
+        if self.ignores_port is None:
+            self._write(self.name, f"{text}; {remedy}".encode())
+        self.ignores_port = f"{text}; {remedy}"
+        self.reason = self.ignores_port
+
+    def _listens(self) -> bool:
+        return self._process is not None and self._process.listens(self.port)
+
+    async def _ask(self, probe: Probe) -> str | None:
+        """Ask a probe once; None if the answer is good."""
+        assert self._process is not None  # noqa: S101 - probes run while it does
+        return await ask(probe, self.port, self._process.command)
+
+    async def _until_bad(self, probe: Probe) -> str:
         """Watch a ready pod; a period of 0 means that only a refused connection makes it unready."""
         bad = 0
         while True:
@@ -278,17 +318,17 @@ class Pod:
             else:
                 self._suspect.clear()
                 return "it refuses connections"
-            wrong = await ask(probe, self.port, environment, self.spec.directory)
+            wrong = await self._ask(probe)
             bad = 0 if wrong is None else bad + 1
             if wrong is not None and bad >= probe.failure_threshold:
                 return wrong
 
-    async def _stay_alive(self, probe: Probe, environment: Mapping[str, str]) -> None:
+    async def _stay_alive(self, probe: Probe) -> None:
         await asyncio.sleep(probe.initial_delay)
         bad = 0
         while True:
             await asyncio.sleep(probe.period or _PERIOD_SECONDS)
-            wrong = await ask(probe, self.port, environment, self.spec.directory)
+            wrong = await self._ask(probe)
             bad = 0 if wrong is None else bad + 1
             if wrong is not None and bad >= probe.failure_threshold:
                 self._fail(f"liveness probe failed {bad} times: {wrong}")

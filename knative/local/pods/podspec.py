@@ -7,6 +7,43 @@ from dataclasses import dataclass, field
 
 from knative.local.pods.limits import Limits
 from knative.local.pods.probes import Probe
+from knative.local.pods.volumes import Mount, Volume
+
+
+@dataclass(frozen=True, kw_only=True)
+class Container:
+    """What a manifest says of the container beside its command.
+
+    Attributes:
+        image: Its reference.
+        pull_policy: `Always`, `IfNotPresent` or `Never`.
+        command, args: In place of the image's entrypoint and command; empty for those of the image.
+        working_dir: In place of the image's.
+        port: containerPort.
+        user, group: runAsUser and runAsGroup.
+        non_root: runAsNonRoot.
+        read_only: readOnlyRootFilesystem.
+        no_new_privileges: Whether allowPrivilegeEscalation is false.
+        add, drop: Capabilities.
+        unconfined: Whether the seccomp profile is Unconfined.
+        mounts: Where volumes appear.
+    """
+
+    image: str = ""
+    pull_policy: str = "IfNotPresent"
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    working_dir: str | None = None
+    port: int = 8080
+    user: int | None = None
+    group: int | None = None
+    non_root: bool = False
+    read_only: bool = False
+    no_new_privileges: bool = False
+    add: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    unconfined: bool = False
+    mounts: tuple[Mount, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +59,8 @@ class PodSpec:
         readiness, startup, liveness: Probes; readiness is TCP where the manifest declares none.
         grace: Seconds from SIGTERM to SIGKILL, and for requests to finish before.
         limits: CPU and memory.
+        container: The rest of what the manifest says of the container.
+        volumes: What its mounts refer to.
     """
 
     revision: str
@@ -34,24 +73,5 @@ class PodSpec:
     liveness: Probe | None = None
     grace: float = 300.0
     limits: Limits = field(default_factory=Limits)
-
-
-def expand(word: str, environment: Mapping[str, str]) -> str:
-    """Kubernetes' ``$(NAME)``; ``$$(NAME)`` stays as it is, and so does an unknown name."""
-    out = ""
-    position = 0
-    while (dollar := word.find("$", position)) >= 0:
-        out += word[position:dollar]
-        if word[dollar : dollar + 2] == "$$":
-            out += "$"
-            position = dollar + 2
-            continue
-        end = word.find(")", dollar)
-        name = word[dollar + 2 : end]
-        if word[dollar : dollar + 2] == "$(" and end > 0:
-            out += environment.get(name, f"$({name})")
-            position = end + 1
-        else:
-            out += "$"
-            position = dollar + 1
-    return out + word[position:]
+    container: Container = field(default_factory=Container)
+    volumes: tuple[Volume, ...] = ()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 ANSWER_BYTES = 64 * 1024
 
@@ -46,14 +47,17 @@ def listening(port: int) -> bool:
         return True
 
 
-async def ask(probe: Probe, port: int, environment: Mapping[str, str], directory: str) -> str | None:
+# Arguments, variables and directory of a command that runs beside a pod's program.
+Beside: TypeAlias = Callable[[Sequence[str]], tuple[list[str], Mapping[str, str], str]]
+
+
+async def ask(probe: Probe, port: int, beside: Beside) -> str | None:
     """Ask once.
 
     Args:
         probe: How.
         port: Where the pod listens on 127.0.0.1.
-        environment: The pod's, for a command.
-        directory: The pod's working directory, for a command.
+        beside: Says how to run a command beside the pod's program.
 
     Returns:
         None if the answer is good, else what was wrong with it.
@@ -61,7 +65,7 @@ async def ask(probe: Probe, port: int, environment: Mapping[str, str], directory
     try:
         async with asyncio.timeout(probe.timeout):
             if probe.command:
-                return await _run(probe.command, environment, directory)
+                return await _run(probe.command, *beside(probe.command))
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             try:
                 if probe.path is None:
@@ -94,9 +98,9 @@ async def _get(probe: Probe, port: int, reader: asyncio.StreamReader, writer: as
     return f"GET {probe.path} answered {code}"
 
 
-async def _run(command: Sequence[str], environment: Mapping[str, str], directory: str) -> str | None:
+async def _run(command: Sequence[str], argv: list[str], environment: Mapping[str, str], directory: str) -> str | None:
     process = await asyncio.create_subprocess_exec(
-        *command,
+        *argv,
         env=dict(environment),
         cwd=directory,
         stdin=asyncio.subprocess.DEVNULL,

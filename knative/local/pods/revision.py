@@ -6,14 +6,17 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from knative.local.autoscaler.decision import Autoscaler, Decision, initial_excess_burst_capacity
 from knative.local.autoscaler.metrics import Report, RevisionMetrics, extrapolate, sample_size
 from knative.local.autoscaler.scaler import UNKNOWN, PodAutoscaler, Step, bounded
 from knative.local.autoscaler.scaler import Condition as Activity
 from knative.local.autoscaler.spec import ACTIVATION_TIMEOUT_BUFFER_SECONDS, ScalingSpec
-from knative.local.pods.conditions import Condition, Observed, Status, of_revision
+from knative.local.pods.conditions import Condition, Observed, Problem, Status, of_revision
 from knative.local.pods.pod import Pod, PodState, suffix
+from knative.local.pods.runtimes.base import Runtime
+from knative.local.pods.runtimes.selection import Runtimes
 from knative.local.pods.stats import Tally
 from knative.local.pods.template import Template
 from knative.local.proxy.activator import Activator, WaitingRoom
@@ -24,6 +27,25 @@ REQUEST_TIMEOUT = "activator request timeout"  # Knative's bodies of a 504
 DIRECT_TIMEOUT = "request timeout"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What all revisions of an engine have in common.
+
+    Attributes:
+        room: Where requests wait.
+        runtimes: Start pods.
+        environment: What the engine adds to the environment of pods.
+        clock: Seconds since the epoch.
+        write: Takes each line of a pod's output under the pod's name.
+    """
+
+    room: WaitingRoom
+    runtimes: Runtimes
+    environment: Mapping[str, str]
+    clock: Callable[[], float]
+    write: Callable[[str, bytes], None]
+
+
 class Revision:
     """One revision.
 
@@ -31,10 +53,7 @@ class Revision:
         name: Its name.
         template: What it runs.
         scaling: How it scales.
-        room: Where its requests wait, with those of the engine's other revisions.
-        environment: What the engine adds to its pods' environment.
-        clock: Seconds since the epoch.
-        write: Takes each line of a pod's output under the pod's name.
+        around: What the engine gives all of them.
         changed: Called after each change of pods, decision or path.
 
     Attributes:
@@ -46,6 +65,7 @@ class Revision:
         decisions: When the autoscaler changed its mind: time, pods, and why in words.
         tally: What it has answered.
         cold_starts: Starts from zero with a request waiting.
+        problem: Why its pods cannot be started, or None.
         was_ready: Set once as many pods were ready together as min-scale and initial-scale ask for. No pod gets a
             request before.
     """
@@ -56,17 +76,14 @@ class Revision:
         template: Template,
         scaling: ScalingSpec,
         *,
-        room: WaitingRoom,
-        environment: Mapping[str, str],
-        clock: Callable[[], float],
-        write: Callable[[str, bytes], None],
+        around: Surroundings,
         changed: Callable[[], None],
     ) -> None:
-        now = clock()
+        now = around.clock()
         self.name = name
         self.template = template
         self.scaling = scaling
-        self.spec = template.pod_spec(name, environment)
+        self.spec = template.pod_spec(name, around.environment)
         self.created = now
         self.reachable = True
         self.pods: list[Pod] = []
@@ -75,22 +92,25 @@ class Revision:
         self.decision: Decision | None = None
         self.step: Step | None = None
         self.decisions: deque[tuple[float, int, str]] = deque(maxlen=50)
-        self.tally = Tally(clock)
+        self.tally = Tally(around.clock)
         self.cold_starts = 0
-        self._clock = clock
-        self._write = write
+        self._clock = around.clock
+        self._write = around.write
         self._changed = changed
         self._hash = suffix(9)
         self._metrics = RevisionMetrics(scaling)
         self._autoscaler = Autoscaler(scaling, ready=0, now=now)
         self._scaler = PodAutoscaler(scaling, now=now)
-        self.activator = Activator(template.concurrency, room=room, clock=clock, record=self._announced)
+        self.activator = Activator(template.concurrency, room=around.room, clock=around.clock, record=self._announced)
         self._tasks = TaskSet()
         self._wake: asyncio.TimerHandle | None = None
         self._ebc = initial_excess_burst_capacity(scaling)
         self._wanted = UNKNOWN
         self._stopped = False
-        self._extra = environment
+        self._extra = around.environment
+        self._runtimes = around.runtimes
+        self._runtime: Runtime | None = None
+        self.problem = template.problem
         self._deadline: asyncio.TimerHandle | None = None
         self._overdue = False
         self._given_up = False
@@ -164,9 +184,10 @@ class Revision:
                 ready=self.ready,
                 replicas=self.replicas,
                 exit=failed[0] if failed else None,
-                problem=self.template.problem,
+                problem=self.problem,
                 overdue=self._overdue,
                 activity=self.activity,
+                ignores_port=next((pod.ignores_port for pod in self.running if pod.ignores_port), None),
                 timed_out=self._given_up,
             ),
         )
@@ -178,7 +199,7 @@ class Revision:
             return None
         running = self.running
         crashing = bool(running) and all(pod.backing_off for pod in running)
-        return self.conditions[0] if crashing or self.template.problem is not None or self._overdue else None
+        return self.conditions[0] if crashing or self.problem is not None or self._overdue else None
 
     def refresh(self, template: Template) -> bool:
         """Use another template of the same fingerprint for pods from now on: its variables or problem may differ.
@@ -188,7 +209,7 @@ class Revision:
         """
         if (template.environment, template.problem) == (self.template.environment, self.template.problem):
             return False
-        mended = self.template.problem is not None and template.problem is None
+        mended = self.problem is not None and template.problem is None
         self.template = template
         self.spec = template.pod_spec(self.name, self._extra)
         for pod in self.pods:
@@ -202,11 +223,30 @@ class Revision:
         if self._deadline is not None:
             self._deadline.cancel()
         self._overdue = self._given_up = False
-        if self.template.problem is not None:
+        self.problem = self.template.problem
+        if self.problem is not None:
             self._report()
             return
         seconds = self.scaling.activation_timeout - ACTIVATION_TIMEOUT_BUFFER_SECONDS
         self._deadline = asyncio.get_running_loop().call_later(seconds, self._expire)
+        if self.template.imaged:
+            self._tasks.spawn(self._prepare())
+        else:
+            self._runtime = self._runtimes.process
+            self._begin()
+
+    async def _prepare(self) -> None:
+        """Find what runs containers, and the image, before the first pod."""
+        prepared = await self._runtimes.prepare(self.spec)
+        if isinstance(prepared, Problem):
+            self.problem = prepared
+            self._report()
+            self._changed()
+        else:
+            self._runtime = prepared
+            self._begin()
+
+    def _begin(self) -> None:
         floor = self.scaling.min_scale
         self._resize(bounded(max(self.scaling.initial_scale, floor), floor, self.scaling.max_scale))
         self._reconcile()
@@ -229,16 +269,19 @@ class Revision:
             self.activator.refuse_waiting(f"{self.name} is not ready: {failure.words}")
 
     def _resize(self, replicas: int) -> None:
-        if self._stopped or self.template.problem is not None:
+        if self._stopped or self._runtime is None:
             return
-        self.replicas = replicas
         running = self.running
+        if any(pod.fixed_port for pod in running):
+            replicas = min(replicas, 1)  # a second one could not listen on the same port
+        self.replicas = replicas
         if replicas > len(running):
             for _ in range(replicas - len(running)):
                 self.pods.append(
                     Pod(
                         self.spec,
                         f"{self.name}-deployment-{self._hash}-{suffix(5)}",
+                        self._runtime,
                         changed=self._pod_changed,
                         returned=self.activator.returned,
                         write=self._write,
@@ -247,7 +290,7 @@ class Revision:
                 )
         elif replicas < len(running):
             # As a ReplicaSet chooses: those that are not ready first, then those ready for the shortest time.
-            running.sort(key=lambda pod: (pod.ready, -(pod.ready_at or 0.0)))
+            running.sort(key=lambda pod: (pod.fixed_port is not None, pod.ready, -(pod.ready_at or 0.0)))
             for pod in running[: len(running) - replicas]:
                 self._tasks.spawn(self._retire(pod))
         self._changed()
@@ -260,6 +303,8 @@ class Revision:
     def _pod_changed(self) -> None:
         if not self._stopped:
             self._reconcile()
+            if any(pod.fixed_port for pod in self.running) and len(self.running) > 1:
+                self._resize(1)
         if self.was_ready.is_set():
             self.activator.serve([pod.proxy for pod in self.pods if pod.ready])
         if not self._stopped:

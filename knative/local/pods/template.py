@@ -17,15 +17,20 @@ from pathlib import Path
 from typing import Any
 
 from knative.local.manifests.cluster_config import Defaults
-from knative.local.manifests.grammar import parse_quantity
+from knative.local.manifests.grammar import Image, parse_quantity
 from knative.local.pods.conditions import Problem, missing_image
 from knative.local.pods.environment import Objects, environment
 from knative.local.pods.limits import Limits
-from knative.local.pods.podspec import PodSpec
+from knative.local.pods.podspec import Container, PodSpec
 from knative.local.pods.probes import Probe
+from knative.local.pods.runtimes.selection import Mode, needs_container
+from knative.local.pods.volumes import Volume, mounts, volumes
 
 # What a pod gets of the engine's environment: enough to run an interpreter, none of the shell's secrets.
 _INHERITED = ("HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV")
+
+
+_CONTAINER_PORT = 8080  # where a manifest names none
 
 
 class TemplateError(ValueError):
@@ -48,6 +53,9 @@ class Template:
         idle_timeout: Seconds without a byte of the answer; None where off.
         argv, environment: Of the container.
         directory: Where it runs.
+        imaged: Whether its pods are containers; else they are processes.
+        container: What the manifest says of the container beside its command.
+        volumes: What its mounts refer to.
         problem: Why its pods cannot be started, or None.
         ignored: What this machine leaves out, in words.
     """
@@ -69,16 +77,20 @@ class Template:
     startup: Probe | None
     liveness: Probe | None
     limits: Limits
+    imaged: bool = False
+    container: Container = field(default_factory=Container)
+    volumes: tuple[Volume, ...] = ()
     problem: Problem | None = None
     ignored: tuple[str, ...] = field(default=())
 
     def pod_spec(self, revision: str, extra: Mapping[str, str]) -> PodSpec:
         """The pods of one revision; ``extra`` is added to the environment and yields to the manifest's own."""
         identity = {"K_SERVICE": self.service, "K_CONFIGURATION": self.service, "K_REVISION": revision}
+        machine = {} if self.imaged else base_environment()
         return PodSpec(
             revision=revision,
             argv=self.argv,
-            environment={**base_environment(), **extra, **self.environment, **identity},
+            environment={**machine, **extra, **self.environment, **identity},
             directory=self.directory,
             concurrency=self.concurrency,
             readiness=self.readiness,
@@ -86,6 +98,8 @@ class Template:
             liveness=self.liveness,
             grace=self.timeout,
             limits=self.limits,
+            container=self.container,
+            volumes=self.volumes,
         )
 
 
@@ -105,6 +119,7 @@ def template(
     defaults: Defaults,
     code: str = "",
     objects: Objects | None = None,
+    mode: Mode = Mode.AUTO,
 ) -> Template:
     """Read a Service.
 
@@ -114,6 +129,7 @@ def template(
         defaults: The cluster's config-defaults.
         code: A fingerprint of the code it runs; a change makes a new revision.
         objects: ConfigMaps and Secrets.
+        mode: How pods are to run.
 
     Raises:
         TemplateError: It cannot run here.
@@ -128,8 +144,10 @@ def template(
     container = containers[0] if len(containers) == 1 else next(c for c in containers if c.get("ports"))
     argv = tuple(container.get("command") or ()) + tuple(container.get("args") or ())
     problem = None
-    if not container.get("command"):
-        problem = missing_image(container["image"], "without a command only a container could run it")
+    path = base_environment()["PATH"]
+    imaged = needs_container(mode, container.get("command") or (), directory, path)
+    if not argv and not imaged:
+        problem = missing_image(container["image"], "--runtime process runs no image, and there is no command")
     namespace = metadata.get("namespace") or "default"
     ports = container.get("ports") or [{}]
     if ports[0].get("name") == "h2c":
@@ -140,13 +158,14 @@ def template(
     concurrency = spec.get("containerConcurrency")
     try:
         variables = environment(container, namespace, objects or {})
+        held = volumes(spec, namespace, objects or {})
     except ValueError as error:
-        variables = {}
+        variables, held = {}, ()
         problem = Problem("ResourcesAvailable", "CreateContainerConfigError", str(error))
     ignored = [f"container {c.get('name') or c['image']}" for c in containers if c is not container]
     limits = (container.get("resources") or {}).get("limits") or {}
     working = Path(directory, container.get("workingDir") or "")
-    if not working.is_dir():
+    if not working.is_dir() and not imaged:
         ignored.append(f"workingDir {working}, which is not on this machine")
     return Template(
         service=metadata["name"],
@@ -169,8 +188,35 @@ def template(
             cpu=_quantity(limits.get("cpu"), defaults.revision_cpu_limit),
             memory=_quantity(limits.get("memory"), defaults.revision_memory_limit),
         ),
+        imaged=imaged,
+        container=_container(container),
+        volumes=held,
         problem=problem,
         ignored=tuple(ignored),
+    )
+
+
+def _container(data: Mapping[str, Any]) -> Container:
+    context = data.get("securityContext") or {}
+    capabilities = context.get("capabilities") or {}
+    ports = data.get("ports") or [{}]
+    floating = Image(data["image"]).latest
+    return Container(
+        image=data["image"],
+        pull_policy=data.get("imagePullPolicy") or ("Always" if floating else "IfNotPresent"),
+        command=tuple(data.get("command") or ()),
+        args=tuple(data.get("args") or ()),
+        working_dir=data.get("workingDir"),
+        port=int(ports[0].get("containerPort") or _CONTAINER_PORT),
+        user=context.get("runAsUser"),
+        group=context.get("runAsGroup"),
+        non_root=bool(context.get("runAsNonRoot")),
+        read_only=bool(context.get("readOnlyRootFilesystem")),
+        no_new_privileges=context.get("allowPrivilegeEscalation") is False,
+        add=tuple(capabilities.get("add") or ()),
+        drop=tuple(capabilities.get("drop") or ()),
+        unconfined=(context.get("seccompProfile") or {}).get("type") == "Unconfined",
+        mounts=mounts(data),
     )
 
 

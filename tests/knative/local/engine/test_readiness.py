@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -123,9 +126,57 @@ def test_a_tag_of_a_revision_that_is_not_ready_waits_for_it(start: Start) -> Non
 def test_a_service_without_a_command_stops_no_other(start: Start) -> None:
     image = service("imaged")
     del image["spec"]["template"]["spec"]["containers"][0]["command"]
-    engine = start(image, service("good"))
+    engine = start(image, service("good"), arguments=("--runtime", "process"))
     status, reason, message = of_service(engine, "imaged")["Ready"]
     assert (status, reason) == ("False", "RevisionFailed")
     assert 'Unable to fetch image "dev.local/test:1": ' in message
     assert engine.get("/imaged")[0] == 503
     assert engine.get("/good?brief=1")[0] == 200
+
+
+FIXED = Path(__file__).parents[1] / "fixed_port_server.py"
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_program_that_ignores_port_is_found_and_served_as_the_only_pod(start: Start, declared: bool) -> None:
+    port = free_port()
+    container = {"ports": [{"containerPort": port}]} if declared else {}
+    engine = start(
+        service(
+            command=["python", "-S", str(FIXED)],
+            environment={"FIXED": str(port)},
+            container=container,
+            concurrency=1,
+            annotations={"target": "1"},
+        )
+    )
+    status, given = engine.get("/hello")
+    assert status == 200
+    words = f"listens on {port} and not on PORT={given.decode()}: it is served there while it is the only pod; "
+    assert words + "make it listen on $PORT" in engine.output
+    assert conditions(engine.revision())["ListensOnPort"] == ("False", "PortIgnored", words + "make it listen on $PORT")
+    assert conditions(engine.revision())["Ready"] == ("True", "", "")
+    with ThreadPoolExecutor(12) as pool:
+        assert {status for status, _ in pool.map(lambda _: engine.get("/hello"), range(200))} == {200}
+    assert len(engine.pods()) == 1
+    assert engine.revision()["replicas"] == 1
+
+
+def test_without_podman_and_docker_the_reason_says_so(tmp_path: Path) -> None:
+    image = service("imaged")
+    del image["spec"]["template"]["spec"]["containers"][0]["command"]
+    engine = EngineProcess(tmp_path, image, service("good"), PATH=str(Path(sys.executable).parent))
+    try:
+        engine.wait(lambda: of_service(engine, "imaged")["Ready"][0] == "False", "the reason")
+        ready = conditions(engine.revision("imaged"))["Ready"]
+        assert ready[1] == "ContainerMissing"
+        assert ready[2].endswith("no container can run on this machine: podman is not on PATH; docker is not on PATH")
+        assert engine.get("/good?brief=1")[0] == 200
+    finally:
+        assert engine.stop() == 0

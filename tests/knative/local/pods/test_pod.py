@@ -15,6 +15,7 @@ import pytest
 from knative.local.pods.pod import Pod
 from knative.local.pods.podspec import PodSpec
 from knative.local.pods.probes import Probe
+from knative.local.pods.runtimes.process import ProcessRuntime
 from tests.engines import POD_SERVER, run_async
 
 
@@ -33,6 +34,7 @@ def until(folder: Path, startup: Probe, done: Callable[[Pod, list[str]], bool], 
         pod = Pod(
             spec,
             "hello",
+            ProcessRuntime(),
             changed=lambda: None,
             returned=lambda _: None,
             write=lambda _, line: lines.append(line.decode()),

@@ -9,9 +9,10 @@ import pytest
 
 from knative.local.manifests.cluster_config import parse_defaults
 from knative.local.pods.conditions import Problem
+from knative.local.pods.environment import expand
 from knative.local.pods.limits import Limits
-from knative.local.pods.podspec import expand
 from knative.local.pods.probes import Probe
+from knative.local.pods.runtimes.selection import Mode
 from knative.local.pods.template import Template, TemplateError, template
 from tests.engines import service
 
@@ -161,7 +162,8 @@ def test_words_are_expanded_as_kubernetes_does(word: str, expanded: str) -> None
 def test_what_cannot_run_here_is_said(tmp_path: Path) -> None:
     manifest = service()
     del manifest["spec"]["template"]["spec"]["containers"][0]["command"]
-    problem = read(manifest).problem
+    assert read(manifest).imaged
+    problem = read(manifest, mode=Mode.PROCESS).problem
     assert problem is not None
     assert problem.reason == "ContainerMissing"
     assert problem.message.startswith('Unable to fetch image "dev.local/test:1": ')

@@ -18,7 +18,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from knative.local.pods import warden
+from knative.local.pods.environment import expand
+from knative.local.pods.limits import limit
+from knative.local.pods.podspec import PodSpec
+from knative.local.pods.probes import listening
+from knative.local.pods.runtimes import sockets, warden
+from knative.local.pods.runtimes.base import Launch
 
 _PR_SET_PDEATHSIG = 1
 _LINE_BYTES = 64 * 1024
@@ -77,6 +82,7 @@ class Process:
         directory: str,
         line: Callable[[bytes], None],
         exited: Callable[[int], None],
+        credentials: Sequence[str] = (),
     ) -> Process:
         """Start a command.
 
@@ -86,6 +92,7 @@ class Process:
             directory: Where it runs.
             line: Called with each line of its output, both streams, without the line's end.
             exited: Called once with its exit status.
+            credentials: Options of setpriv that set its user and groups.
 
         Raises:
             OSError: The command cannot be run.
@@ -97,7 +104,7 @@ class Process:
         # setpriv spares a fork with all of the engine's page tables: 0.2 ms instead of 3 in which nothing is routed.
         # A relative path is kept as it is, since both run in the same directory.
         if _SETPRIV is not None:
-            command = [_SETPRIV, "--pdeathsig", "KILL", "--", *command]
+            command = [_SETPRIV, *credentials, "--pdeathsig", "KILL", "--", *command]
         reading, writing = os.pipe()
         try:
             popen = subprocess.Popen(
@@ -153,6 +160,89 @@ class Process:
         """Stop following its output."""
         if self._output is not None:
             self._output.close()
+
+
+class LocalProcess:
+    """A pod's program as a process of this machine.
+
+    Args:
+        process: It.
+        launch: How it was started.
+        limits: Released at its end.
+    """
+
+    def __init__(self, process: Process, launch: Launch, limits: contextlib.ExitStack) -> None:
+        self._process = process
+        self._launch = launch
+        self._limits = limits
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    @property
+    def code(self) -> int | None:
+        """Its exit status; None while it runs."""
+        return self._process.code
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.signal(number)
+
+    def kill(self) -> None:
+        """Kill it and everything in its group."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """Stop following its output and remove its cgroups."""
+        self._process.close()
+        self._limits.close()
+
+    def listens(self, port: int) -> bool:
+        """Whether it accepts connections on a port."""
+        return listening(port)
+
+    def other_ports(self) -> set[int]:
+        """The ports that its session listens on besides its own."""
+        return sockets.of_session(self.pid) - {self._launch.port}
+
+    def command(self, words: Sequence[str]) -> tuple[list[str], Mapping[str, str], str]:
+        """A command beside it, in its directory and with its variables."""
+        return list(words), self._launch.environment, self._launch.spec.directory
+
+
+class ProcessRuntime:
+    """Runs the command of a manifest on this machine, as the engine's user or, as root, as the manifest's."""
+
+    shares_ports = True
+
+    def port_inside(self, spec: PodSpec, port: int) -> int:
+        """A process shares the ports of the machine: PORT is a free one."""
+        return port
+
+    def start(self, launch: Launch) -> LocalProcess:
+        """Start the command of a pod."""
+        spec = launch.spec
+        process = Process.start(
+            [expand(word, launch.environment) for word in spec.argv],
+            launch.environment,
+            spec.directory,
+            launch.line,
+            launch.exited,
+            _credentials(spec),
+        )
+        limits = contextlib.ExitStack()
+        limits.enter_context(limit(launch.name, process.pid, spec.limits))
+        return LocalProcess(process, launch, limits)
+
+
+def _credentials(spec: PodSpec) -> list[str]:
+    """The options of setpriv for the user and group of a manifest, which only root can take."""
+    if spec.container.user is None or os.geteuid() != 0 or _SETPRIV is None:
+        return []
+    group = spec.container.user if spec.container.group is None else spec.container.group
+    return [f"--reuid={spec.container.user}", f"--regid={group}", "--clear-groups"]
 
 
 class Warden:

@@ -1,0 +1,81 @@
+"""What a pod needs of a runtime, whichever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from knative.local.pods.podspec import PodSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """One start of a pod's program.
+
+    Attributes:
+        spec: What to run.
+        name: The pod's name.
+        port: A free port of this machine.
+        environment: Variables, PORT and HOSTNAME among them.
+        line: Takes each line of output.
+        exited: Called once with the exit status.
+    """
+
+    spec: PodSpec
+    name: str
+    port: int
+    environment: Mapping[str, str]
+    line: Callable[[bytes], None]
+    exited: Callable[[int], None]
+
+
+class Running(Protocol):
+    """A program that has been started."""
+
+    @property
+    def pid(self) -> int:
+        """The process of this machine that ends when the program does."""
+
+    @property
+    def code(self) -> int | None:
+        """The exit status, negative for a signal; None while it runs."""
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the program's first process."""
+
+    def kill(self) -> None:
+        """Kill it and everything it has started."""
+
+    def close(self) -> None:
+        """Release what is held for it; it has ended."""
+
+    def listens(self, port: int) -> bool:
+        """Whether it accepts connections on a port of this machine that is its own."""
+
+    def other_ports(self) -> set[int]:
+        """The ports it listens on besides the one it was given."""
+
+    def command(self, words: Sequence[str]) -> tuple[list[str], Mapping[str, str], str]:
+        """Arguments, environment and directory of a command that runs beside the program, as an exec probe does."""
+
+
+class Runtime(Protocol):
+    """Starts programs.
+
+    Attributes:
+        shares_ports: Whether programs listen on ports of this machine directly.
+    """
+
+    shares_ports: bool
+
+    def port_inside(self, spec: PodSpec, port: int) -> int:
+        """The value of PORT for a program whose port on this machine is `port`."""
+
+    def start(self, launch: Launch) -> Running:
+        """Start a program.
+
+        Raises:
+            OSError: It cannot be started.
+            ValueError: A null byte in an argument or a variable.
+        """

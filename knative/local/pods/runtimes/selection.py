@@ -1,0 +1,97 @@
+"""Which runtime a pod gets: a process where its command can run on this machine, else a container."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from pathlib import Path
+
+from knative.local.pods.conditions import Problem, missing_image
+from knative.local.pods.podspec import PodSpec
+from knative.local.pods.runtimes.base import Runtime
+from knative.local.pods.runtimes.container import (
+    ContainerRuntime,
+    Engine,
+    State,
+    UnavailableError,
+    find_engine,
+    non_root_problem,
+    sweep,
+    sweep_abandoned,
+)
+from knative.local.pods.runtimes.process import ProcessRuntime
+
+
+class Mode(StrEnum):
+    """What the user has chosen for all pods."""
+
+    AUTO = "auto"
+    PROCESS = "process"
+    CONTAINER = "container"
+
+
+def needs_container(mode: Mode, command: Sequence[str], directory: str, path: str) -> bool:
+    """Whether a pod has to be a container.
+
+    Args:
+        mode: The user's choice.
+        command: The manifest's.
+        directory: Where it would run.
+        path: The PATH on which it would be found.
+    """
+    if mode is not Mode.AUTO:
+        return mode is Mode.CONTAINER
+    if not command:
+        return True
+    program = command[0]
+    if "$(" in program:
+        return False
+    return not (Path(directory, program).exists() if "/" in program else shutil.which(program, path=path))
+
+
+class Runtimes:
+    """The runtimes of an engine; podman or docker are looked for when the first container is to run.
+
+    Args:
+        say: Prints a line of the engine.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.process = ProcessRuntime()
+        self._say = say
+        self._state = State()
+        self._finding: asyncio.Task[Engine] | None = None
+
+    async def sweep(self) -> None:
+        """Remove containers of engines that were killed."""
+        if self._state.abandoned():
+            removed = await asyncio.to_thread(sweep_abandoned)
+            if removed:
+                self._say(f"removed {removed} containers that a killed engine has left behind")
+
+    async def prepare(self, spec: PodSpec) -> Runtime | Problem:
+        """A runtime for the containers of a revision, with their image, or why there is none."""
+        if self._finding is None:
+            self._finding = asyncio.get_running_loop().create_task(find_engine())
+        try:
+            engine = await asyncio.shield(self._finding)
+        except UnavailableError as error:
+            return missing_image(spec.container.image, f"no container can run on this machine: {error}")
+        self._state.open(engine)
+        image = await engine.image(spec.container)
+        if isinstance(image, Problem):
+            return image
+        problem = non_root_problem(spec.container, image)
+        return problem or ContainerRuntime(engine, self._state, image, self._state.folder / "volumes")
+
+    async def close(self) -> None:
+        """Remove what is left of this engine's containers."""
+        if self._finding is None:
+            return
+        if self._finding.done() and not self._finding.cancelled() and self._finding.exception() is None:
+            await asyncio.to_thread(sweep, self._finding.result().command, self._state.token)
+        else:
+            self._finding.cancel()
+        self._state.close()

@@ -1,0 +1,25 @@
+"""A container for tests of the engine that ignores PORT: it listens on the port FIXED of the address BIND."""
+
+import http.server
+import os
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Answers every GET."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        """Answer with the value of PORT."""
+        body = os.environ["PORT"].encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
+
+
+address = (os.environ.get("BIND", "127.0.0.1"), int(os.environ["FIXED"]))
+http.server.ThreadingHTTPServer(address, Handler).serve_forever()
