@@ -32,6 +32,7 @@ from prometheus_client.core import Metric
 
 from knative.local.autoscaler.spec import PREFIX, ScalingSpec, panic_window
 from knative.local.engine import hosts
+from knative.local.engine.gaps import left_out
 from knative.local.engine.route import Route
 from knative.local.manifests import grammar
 from knative.local.manifests.cluster import Cluster
@@ -221,8 +222,11 @@ class Engine:
         done = []
         for data, made in templates:
             for ignored in made.ignored:
-                self.say_once(f"{made.service}: {ignored} is left out on this machine")
+                self.say_once(f"Left out: {made.service}: {ignored}")
             done += self._apply_service(data, made)
+        imaged = frozenset((made.namespace, made.service) for _, made in templates if made.imaged)
+        for line in left_out(manifests, imaged):
+            self.say_once(f"Left out: {line}")
         present = {(made.namespace, made.service) for _, made in templates}
         for key in [key for key in self.route.services if key not in present]:
             service = self.route.services.pop(key)
@@ -270,6 +274,7 @@ class Engine:
 
     def _allow(self) -> None:
         self.route.allowed = hosts.AllowedHosts(self._address, (*self._allow_hosts, *self.manifests.domains))
+        self.route.mappings = self.manifests.mappings
 
     def _scaling(self, made: Template, manifests: Manifests) -> ScalingSpec:
         spec = ScalingSpec.of(made.annotations, container_concurrency=made.concurrency, config=manifests.autoscaler)

@@ -49,12 +49,14 @@ class Route:
         services: By namespace and name.
         connections: Open connections of clients.
         allowed: Hosts that a request may name.
+        mappings: Namespace and name of the Service of each mapped host.
     """
 
     def __init__(self, app: web.Application) -> None:
         self.services: dict[tuple[str, str], Service] = {}
         self.connections: set[Inbound] = set()
         self.allowed = AllowedHosts("127.0.0.1")
+        self.mappings: Mapping[str, tuple[str, str]] = {}
         self._hosts: dict[bytes, _Found] = {}
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         self._own = Pool(self._connect_own, self._own_refused, "the engine", lambda _line: None)
@@ -154,6 +156,9 @@ class Route:
     def _resolve(self, host: bytes) -> _Found:
         if host not in self.allowed:
             return FOREIGN
+        mapped = self.services.get(self.mappings.get(bare(host).decode("latin-1"), ("", "")))
+        if mapped is not None:
+            return mapped, None
         return by_host(self.services, bare(host).decode("latin-1"), outside=True)
 
     def _forward(self, exchange: Exchange, service: Service, tag: str | None) -> None:

@@ -106,6 +106,16 @@ class Manifests:
         return self.of("Service", SERVING)
 
     @property
+    def mappings(self) -> Mapping[str, tuple[str, str]]:
+        """Namespace and name of the Service of each host of a DomainMapping."""
+        found = {}
+        for resource in self.of("DomainMapping", SERVING):
+            reference = resource.data.get("spec", {}).get("ref", {})
+            if reference.get("kind") == "Service" and str(reference.get("apiVersion", "")).startswith(SERVING):
+                found[resource.name] = (reference.get("namespace") or resource.namespace, reference["name"])
+        return found
+
+    @property
     def domains(self) -> tuple[str, ...]:
         """The domains under which Services are reached: the keys of `config-domain`, and DomainMappings."""
         names = [resource.name for resource in self.of("DomainMapping", SERVING)]

@@ -238,11 +238,17 @@ class ProcessRuntime:
 
 
 def _credentials(spec: PodSpec) -> list[str]:
-    """The options of setpriv for the user and group of a manifest, which only root can take."""
-    if spec.container.user is None or os.geteuid() != 0 or _SETPRIV is None:
+    """The options of setpriv for the privileges of a manifest, and for its user and group, which only root can take."""
+    if _SETPRIV is None:
         return []
-    group = spec.container.user if spec.container.group is None else spec.container.group
-    return [f"--reuid={spec.container.user}", f"--regid={group}", "--clear-groups"]
+    container = spec.container
+    options = ["--no-new-privs"] if container.no_new_privileges else []
+    if os.geteuid() != 0 or (container.user is None and container.group is None):
+        return options
+    if container.user is not None:
+        options.append(f"--reuid={container.user}")
+    group = container.user if container.group is None else container.group
+    return [*options, f"--regid={group}", "--clear-groups"]
 
 
 class Warden:

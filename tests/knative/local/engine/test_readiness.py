@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import sys
@@ -180,3 +181,12 @@ def test_without_podman_and_docker_the_reason_says_so(tmp_path: Path) -> None:
         assert engine.get("/good?brief=1")[0] == 200
     finally:
         assert engine.stop() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change its user")
+def test_a_process_runs_as_the_manifest_s_user_without_new_privileges(start: Start) -> None:
+    context = {"runAsUser": 65532, "runAsGroup": 65533, "allowPrivilegeEscalation": False}
+    show = "id -u; id -g; id -G; grep NoNewPrivs /proc/self/status; sleep 60"
+    engine = start(service(command=["sh", "-c", show], container={"securityContext": context}))
+    for words in ("65532", "65533", "NoNewPrivs:\t1"):
+        engine.wait(lambda words=words: any(line.endswith(f"] {words}") for line in engine.lines), words)

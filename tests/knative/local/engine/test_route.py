@@ -28,6 +28,15 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("ledger") / "ledger"
 
 
+CONFIG_DOMAIN = {"name": "config-domain", "namespace": "knative-serving"}
+
+
+def domain_mapping(host: str, name: str) -> dict[str, Any]:
+    reference = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": name}
+    mapping = {"apiVersion": "serving.knative.dev/v1beta1", "kind": "DomainMapping", "metadata": {"name": host}}
+    return {**mapping, "spec": {"ref": reference}}
+
+
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory, ledger: Path) -> Iterator[EngineProcess]:
     started = EngineProcess(
@@ -37,6 +46,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory, ledger: Path) -> Iterator[E
         service("short", annotations=STEADY, spec={"timeoutSeconds": 1, "responseStartTimeoutSeconds": 1}),
         service("idle", annotations=STEADY, spec={"timeoutSeconds": 20, "idleTimeoutSeconds": 1}),
         service("hidden", annotations=STEADY, labels={"networking.knative.dev/visibility": "cluster-local"}),
+        domain_mapping("shop.example.net", "hello"),
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": CONFIG_DOMAIN, "data": {"knative.test": ""}},
         service("impatient", annotations=STEADY, environment={"IDLE_SECONDS": "0.3"}),
         arguments=("--host", "127.0.0.1", *ALLOWED),
     )
@@ -92,6 +103,9 @@ def test_the_first_segment_of_the_path_names_a_service_and_stays_in_it(engine: E
         "hello.default.localhost:8080",
         "HELLO.Default.localhost.",
         "hello.default.example.com",
+        "hello.default.knative.test",
+        "shop.example.net",
+        "shop.example.net:8080",
     ],
 )
 def test_a_host_names_a_service(engine: EngineProcess, host: str) -> None:

@@ -1,0 +1,201 @@
+"""What the engine does not honour of manifests that Knative accepts: the one list.
+
+`serve` prints a line for each entry that the manifests have, docs/engine.md shows the whole list, and a test holds that
+each field of a Service is either honoured or listed. Entries are removed as the engine learns them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from knative.local.manifests.kinds import EVENTING, FLOWS, SERVING
+from knative.local.manifests.resources import Manifests, Resource
+
+
+class Where(StrEnum):
+    """The pods that an entry is about."""
+
+    ALL = "all pods"
+    PROCESSES = "processes"
+    UNPRIVILEGED = "processes, unless the engine is root"
+
+
+@dataclass(frozen=True)
+class Gap:
+    """One field of a Service that is not honoured.
+
+    Attributes:
+        path: Dotted; `[]` is any item of a list, and a key in quotes holds dots itself.
+        effect: What happens instead.
+        where: The pods it is about.
+        same: Values that ask for what happens here anyway.
+    """
+
+    path: str
+    effect: str
+    where: Where = Where.ALL
+    same: tuple[Any, ...] = ()
+
+
+_SPEC = "spec.template.spec."
+_CONTAINER = f"{_SPEC}containers[]."
+_SECURITY = f"{_CONTAINER}securityContext."
+_ANNOTATION = 'spec.template.metadata.annotations."'
+# Behind feature flags of the cluster, or about its nodes.
+_OF_NODES = (
+    *("affinity", "dnsConfig", "dnsPolicy", "hostAliases", "hostIPC", "hostNetwork", "hostPID", "nodeSelector"),
+    *("priorityClassName", "runtimeClassName", "schedulerName", "securityContext", "shareProcessNamespace"),
+    *("tolerations", "topologySpreadConstraints"),
+)
+_QUEUE = ("cpu", "memory", "ephemeral-storage")
+
+GAPS = (
+    Gap(f"{_CONTAINER}image", "the program of this machine that `command` names runs instead", Where.PROCESSES),
+    Gap(f"{_CONTAINER}imagePullPolicy", "no image is pulled", Where.PROCESSES),
+    Gap(f"{_CONTAINER}volumeMounts", "nothing is mounted: the program sees this machine's files", Where.PROCESSES),
+    Gap(f"{_CONTAINER}volumeMounts[].mountPropagation", "mounts are private"),
+    Gap(f"{_SECURITY}capabilities", "the program has the engine's capabilities", Where.PROCESSES),
+    Gap(f"{_SECURITY}privileged", "the program has the engine's privileges", same=(False,)),
+    Gap(f"{_SECURITY}readOnlyRootFilesystem", "this machine's files can be written", Where.PROCESSES, (False,)),
+    Gap(f"{_SECURITY}runAsNonRoot", "the user is not verified", Where.PROCESSES, (False,)),
+    Gap(f"{_SECURITY}runAsUser", "the program runs as the engine's user", Where.UNPRIVILEGED),
+    Gap(f"{_SECURITY}runAsGroup", "the program runs with the engine's groups", Where.UNPRIVILEGED),
+    Gap(f"{_SECURITY}seccompProfile", "no profile is applied", Where.PROCESSES),
+    Gap(f"{_SECURITY}seccompProfile.localhostProfile", "the default profile is applied"),
+    Gap(f"{_CONTAINER}resources.requests", "nothing is reserved: there is one machine"),
+    Gap(f"{_CONTAINER}resources.limits.ephemeral-storage", "disk space is not limited"),
+    Gap(f"{_CONTAINER}terminationMessagePath", "the last line of the log is the message"),
+    Gap(
+        f"{_CONTAINER}terminationMessagePolicy",
+        "the last line of the log is the message",
+        same=("FallbackToLogsOnError",),
+    ),
+    *(
+        Gap(f"{_CONTAINER}{probe}.{field}", effect)
+        for probe in ("readinessProbe", "livenessProbe", "startupProbe")
+        for field, effect in (
+            ("grpc", "the port is probed by TCP"),
+            ("httpGet.port", "the pod's own port is probed"),
+            ("httpGet.host", "127.0.0.1 is probed"),
+            ("httpGet.scheme", "the probe speaks HTTP"),
+            ("tcpSocket.port", "the pod's own port is probed"),
+            ("tcpSocket.host", "127.0.0.1 is probed"),
+        )
+    ),
+    Gap(f"{_SPEC}initContainers", "init containers are not run"),
+    Gap(f"{_SPEC}automountServiceAccountToken", "there is no token: no cluster could check it", same=(False,)),
+    Gap(f"{_SPEC}serviceAccountName", "there is no token: no cluster could check it"),
+    Gap(f"{_SPEC}enableServiceLinks", "variables of other Services are not set", same=(False,)),
+    Gap(f"{_SPEC}imagePullSecrets", "podman's and docker's own logins are used"),
+    *(
+        Gap(f"{_SPEC}volumes[].{kind}", "the volume is empty")
+        for kind in ("csi", "ephemeral", "hostPath", "image", "persistentVolumeClaim")
+    ),
+    Gap(f"{_SPEC}volumes[].projected.sources[].downwardAPI", "the source is left out"),
+    Gap(f"{_SPEC}volumes[].projected.sources[].serviceAccountToken", "the source is left out"),
+    Gap(f"{_CONTAINER}env[].valueFrom.fieldRef", "the variable is not set"),
+    Gap(f"{_CONTAINER}env[].valueFrom.resourceFieldRef", "the variable is not set"),
+    *(Gap(f"{_SPEC}{name}", "there is one machine and no scheduler") for name in _OF_NODES),
+    Gap(f'{_ANNOTATION}autoscaling.knative.dev/class"', "the KPA scales", same=("kpa.autoscaling.knative.dev",)),
+    *(
+        Gap(f'{_ANNOTATION}queue.sidecar.serving.knative.dev/{name}-resource-{kind}"', "queue-proxy is in the engine")
+        for name in _QUEUE
+        for kind in ("request", "limit")
+    ),
+    Gap(f'{_ANNOTATION}queue.sidecar.serving.knative.dev/resource-percentage"', "queue-proxy is in the engine"),
+    Gap(f'{_ANNOTATION}queue.sidecar.serving.knative.dev/resourcePercentage"', "queue-proxy is in the engine"),
+    Gap(f'{_ANNOTATION}features.knative.dev/queueproxy-podinfo"', "queue-proxy is in the engine"),
+    Gap(f'{_ANNOTATION}serving.knative.dev/no-gc"', "five revisions without traffic are kept"),
+    *(
+        Gap(f'metadata.annotations."{key}"', effect)
+        for key, effect in (
+            ("serving.knative.dev/rollout-duration", "traffic moves at once"),
+            ("serving.knative.dev/rolloutDuration", "traffic moves at once"),
+            ("networking.knative.dev/ingress-class", "the engine's route is the ingress"),
+            ("networking.knative.dev/ingress.class", "the engine's route is the ingress"),
+            ("networking.knative.dev/certificate-class", "the route speaks HTTP"),
+            ("networking.knative.dev/certificate.class", "the route speaks HTTP"),
+            ("networking.knative.dev/disable-auto-tls", "the route speaks HTTP"),
+            ("networking.knative.dev/disableAutoTLS", "the route speaks HTTP"),
+            ("networking.knative.dev/disable-external-domain-tls", "the route speaks HTTP"),
+            ("networking.knative.dev/http-protocol", "the route speaks HTTP"),
+            ("networking.knative.dev/httpOption", "the route speaks HTTP"),
+        )
+    ),
+)
+
+# Kinds whose objects the engine runs or reads; ConfigMaps of Knative's own that it reads are named below.
+RUN = frozenset(
+    {
+        (SERVING, "Service"),
+        (SERVING, "DomainMapping"),
+        ("", "ConfigMap"),
+        ("", "Secret"),
+        (EVENTING, "Broker"),
+        (EVENTING, "Trigger"),
+        (FLOWS, "Sequence"),
+        (FLOWS, "Parallel"),
+    }
+)
+CONFIGURATIONS = frozenset({"config-autoscaler", "config-defaults", "config-domain"})
+
+
+def left_out(manifests: Manifests, containers: frozenset[tuple[str, str]]) -> Iterator[str]:
+    """A line for each field and object of manifests that the engine does not honour.
+
+    Args:
+        manifests: What was applied.
+        containers: Namespace and name of the Services whose pods are containers.
+    """
+    for gap in GAPS:
+        subjects = [
+            one.name
+            for one in manifests.services
+            if _concerns(gap, (one.namespace, one.name) in containers) and _has(one.data, _keys(gap.path), gap.same)
+        ]
+        if subjects:
+            yield f"{gap.path.replace(_SPEC, '')} ({', '.join(subjects)}): {gap.effect}"
+    for resource in manifests.resources:
+        if (reason := _unread(resource)) is not None:
+            yield f"{resource.subject}: {reason}"
+
+
+def _concerns(gap: Gap, container: bool) -> bool:
+    if gap.where is Where.PROCESSES:
+        return not container
+    if gap.where is Where.UNPRIVILEGED:
+        return not container and os.geteuid() != 0
+    return True
+
+
+def _unread(resource: Resource) -> str | None:
+    """Why an object has no effect, None where it has."""
+    if (resource.group, resource.kind) not in RUN:
+        return f"{resource.kind} objects are not run on this machine"
+    knative = resource.namespace in ("knative-serving", "knative-eventing")
+    if resource.kind == "ConfigMap" and knative and resource.name not in CONFIGURATIONS:
+        return "this configuration is not read"
+    return None
+
+
+def _keys(path: str) -> list[str]:
+    """The keys of a dotted path; `[]` is one of its own."""
+    plain, _, quoted = path.partition('."')
+    keys = [
+        part for key in plain.split(".") for part in (key.removesuffix("[]"), *(["[]"] if key.endswith("[]") else []))
+    ]
+    return [*keys, quoted.rstrip('"')] if quoted else keys
+
+
+def _has(data: Any, keys: Sequence[str], same: Sequence[Any]) -> bool:
+    """Whether data has a value at a path that asks for something else than what happens anyway."""
+    if not keys:
+        return data not in (None, {}, []) and data not in same
+    first, rest = keys[0], keys[1:]
+    if first == "[]":
+        return isinstance(data, list) and any(_has(item, rest, same) for item in data)
+    return isinstance(data, Mapping) and first in data and _has(data[first], rest, same)

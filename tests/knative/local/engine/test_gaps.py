@@ -1,0 +1,157 @@
+"""Nothing of a Service is left out in silence: each field is honoured, or listed, documented and printed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from knative.local.check import lint
+from knative.local.check.admission import load
+from knative.local.engine import gaps
+from knative.local.manifests import schema
+from knative.local.manifests.annotations import ANNOTATIONS
+from knative.local.manifests.decoding import ListOf, MapOf, Schema, Struct
+from tests.engines import EngineProcess, service
+
+ROOT = Path(__file__).parents[4]
+# What the engine does as Knative does; a path stands for everything below it.
+HONOURED = [
+    "apiVersion",
+    "kind",
+    "metadata",
+    "status",
+    "spec.traffic[]",
+    "spec.template.metadata",
+    "spec.template.spec.containerConcurrency",
+    "spec.template.spec.timeoutSeconds",
+    "spec.template.spec.responseStartTimeoutSeconds",
+    "spec.template.spec.idleTimeoutSeconds",
+    "spec.template.spec.containers[].name",
+    "spec.template.spec.containers[].command",
+    "spec.template.spec.containers[].args",
+    "spec.template.spec.containers[].workingDir",
+    "spec.template.spec.containers[].env[].name",
+    "spec.template.spec.containers[].env[].value",
+    "spec.template.spec.containers[].env[].valueFrom.configMapKeyRef",
+    "spec.template.spec.containers[].env[].valueFrom.secretKeyRef",
+    "spec.template.spec.containers[].envFrom[]",
+    "spec.template.spec.containers[].ports[]",
+    "spec.template.spec.containers[].resources.limits",
+    "spec.template.spec.containers[].livenessProbe",
+    "spec.template.spec.containers[].readinessProbe",
+    "spec.template.spec.containers[].startupProbe",
+    "spec.template.spec.containers[].securityContext.allowPrivilegeEscalation",
+    "spec.template.spec.volumes[].name",
+    "spec.template.spec.volumes[].configMap",
+    "spec.template.spec.volumes[].secret",
+    "spec.template.spec.volumes[].emptyDir",
+    "spec.template.spec.volumes[].projected.defaultMode",
+    "spec.template.spec.volumes[].projected.sources[].configMap",
+    "spec.template.spec.volumes[].projected.sources[].secret",
+]
+# Annotations that the engine follows, or that ask for nothing.
+HONOURED_ANNOTATIONS = {
+    *(key for item in ANNOTATIONS for key in item.keys),
+    "serving.knative.dev/progress-deadline",
+    "features.knative.dev/http-full-duplex",
+    "serving.knative.dev/creator",
+    "serving.knative.dev/lastModifier",
+    "serving.knative.dev/forceUpgrade",
+}
+
+
+def leaves(fields: Schema, path: str = "") -> Iterator[str]:
+    if isinstance(fields, Struct):
+        for name, inner in fields.fields.items():
+            yield from leaves(inner, f"{path}.{name}".lstrip("."))
+    elif isinstance(fields, ListOf):
+        yield from leaves(fields.item, f"{path}[]")
+    elif isinstance(fields, MapOf):
+        yield path
+    else:
+        yield path
+
+
+def covers(prefix: str, path: str) -> bool:
+    return path == prefix or path.startswith((f"{prefix}.", f"{prefix}["))
+
+
+@pytest.mark.parametrize("path", sorted(set(leaves(schema.SERVICE))))
+def test_each_field_of_a_service_is_honoured_or_listed(path: str) -> None:
+    listed = [gap.path for gap in gaps.GAPS if covers(gap.path, path)]
+    assert listed or any(covers(prefix, path) for prefix in HONOURED)
+
+
+def test_nothing_is_both_honoured_and_listed_whole() -> None:
+    everywhere = {gap.path for gap in gaps.GAPS if gap.where is gaps.Where.ALL}
+    assert not everywhere & set(HONOURED)
+
+
+@pytest.mark.parametrize("key", sorted({*lint._TEMPLATE_ANNOTATIONS, *lint._SERVICE_ANNOTATIONS}))
+def test_each_annotation_of_knative_is_honoured_or_listed(key: str) -> None:
+    listed = {gap.path.partition('"')[2].rstrip('"') for gap in gaps.GAPS}
+    assert key in listed | HONOURED_ANNOTATIONS
+
+
+def test_the_documentation_shows_the_list() -> None:
+    text = (ROOT / "docs" / "engine.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(.+?)` \| (.+?) \| (.+?) \|$", text, re.MULTILINE)
+    shown = {(path, where, effect) for path, where, effect in rows if where in set(gaps.Where)}
+    assert shown == {(gap.path, gap.where.value, gap.effect) for gap in gaps.GAPS}
+
+
+def of(*objects: dict[str, Any], folder: Path, containers: frozenset[tuple[str, str]] = frozenset()) -> list[str]:
+    path = folder / "objects.yaml"
+    path.write_text(yaml.safe_dump_all(objects))
+    return list(gaps.left_out(load([path]), containers))
+
+
+def test_a_service_that_asks_for_nothing_else_has_only_its_image(tmp_path: Path) -> None:
+    words = "containers[].image (hello): the program of this machine that `command` names runs instead"
+    assert of(service(), folder=tmp_path) == [words]
+    assert of(service(), folder=tmp_path, containers=frozenset({("default", "hello")})) == []
+
+
+def test_what_asks_for_what_happens_anyway_is_not_said(tmp_path: Path) -> None:
+    made = service(
+        spec={"automountServiceAccountToken": False, "enableServiceLinks": False},
+        container={"securityContext": {"readOnlyRootFilesystem": False, "runAsNonRoot": False}},
+    )
+    assert len(of(made, folder=tmp_path)) == 1
+
+
+def test_objects_that_are_not_run_are_said_one_by_one(tmp_path: Path) -> None:
+    mapping = {"apiVersion": "serving.knative.dev/v1", "kind": "Route", "metadata": {"name": "r"}}
+    mapping["spec"] = {"traffic": [{"percent": 100, "configurationName": "c"}]}
+    other = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {}}
+    config = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "config-gc", "namespace": "knative-serving"},
+    }
+    lines = of(service(), mapping, other, {**config, "data": {}}, folder=tmp_path)
+    assert "Route/r: Route objects are not run on this machine" in lines
+    assert "Deployment/d: Deployment objects are not run on this machine" in lines
+    assert "ConfigMap/config-gc: this configuration is not read" in lines
+
+
+def test_serve_prints_a_line_for_each(tmp_path: Path) -> None:
+    made = service(container={"securityContext": {"readOnlyRootFilesystem": True}})
+    made["metadata"]["annotations"] = {"serving.knative.dev/rollout-duration": "60s"}
+    other = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {}}
+    engine = EngineProcess(tmp_path, made, other, arguments=("--initial-scale", "0"))
+    try:
+        security = "containers[].securityContext"
+        for words in (
+            f"Left out: {security}.readOnlyRootFilesystem (hello): this machine's files can be written",
+            'Left out: metadata.annotations."serving.knative.dev/rollout-duration" (hello): traffic moves at once',
+            "Left out: Deployment/d: Deployment objects are not run on this machine",
+        ):
+            engine.wait(lambda words=words: words in engine.lines, words)
+    finally:
+        assert engine.stop() == 0
