@@ -175,7 +175,8 @@ class Lab:
         _dump(manifest, self.manifest)
 
     async def __aenter__(self) -> Lab:
-        command = [sys.executable, "-m", "knative", "serve", *map(str, self._paths), "--port", str(self.port)]
+        serve = [sys.executable, "-m", "knative", "serve", "--log-format", "json"]  # request ids are counted in the log
+        command = [*serve, *map(str, self._paths), "--port", str(self.port)]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [*command, *self._options], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True

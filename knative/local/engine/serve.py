@@ -9,17 +9,18 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from knative.local.arguments import EXIT_MISTAKE, count, seconds
+from knative.local.engine.printer import LogFormat, Printer, coloured
 from knative.local.manifests.findings import ManifestError
 from knative.local.pods.template import TemplateError
 
 if TYPE_CHECKING:
     from knative.local.engine.engine import Engine, Overrides
-    from knative.local.manifests.resources import Manifests
+    from knative.local.manifests.resources import Manifests, Resource
 
 ROOT = Path(__file__).resolve().parents[3]
 STOP_SECONDS = 9.0  # everything has ended within 10 s of the signal
@@ -76,6 +77,13 @@ def add_parser(subparsers: Any) -> None:
         action="store_true",
         help="let a decision see the reports of its own second: on a cluster chance decides, and a panic window of 1 s"
         " sees nothing without",
+    )
+    parser.add_argument(
+        "--log-format",
+        choices=[*LogFormat],
+        type=LogFormat,
+        default=LogFormat.TEXT,
+        help="lines of the pods: a request as one short line, or as the pod wrote it",
     )
     parser.set_defaults(run=run)
 
@@ -161,10 +169,9 @@ def _allow_many_connections() -> None:
 async def _serve(options: argparse.Namespace, paths: Sequence[Path], manifests: Manifests, sock: socket.socket) -> int:
     from knative.local.engine import console, eventing, fingerprint, metrics, status
     from knative.local.engine.engine import Engine
-    from knative.local.engine.printer import Printer
     from knative.local.pods.runtimes.selection import Mode
 
-    printer = Printer()
+    printer = Printer(options.log_format, colour=coloured())
     directory = str((options.workdir or Path.cwd()).resolve())
     stopping = asyncio.Event()
     reload = asyncio.Event()
@@ -181,6 +188,7 @@ async def _serve(options: argparse.Namespace, paths: Sequence[Path], manifests: 
         allow_hosts=options.allow_host,
         mode=Mode(options.runtime),
     )
+    engine.before_apply.append(lambda found: with_settings(found, os.environ, engine.say_once))
     status.mount(engine)
     metrics.mount(engine)
     console.mount(engine)
@@ -265,6 +273,33 @@ def _apply(engine: Engine, paths: Sequence[Path], fingerprint: str) -> None:
         return
     for line in done or ["nothing has changed"]:
         engine.say(line)
+
+
+PART_OF = "app.kubernetes.io/part-of"
+
+
+def with_settings(manifests: Manifests, environment: Mapping[str, str], say: Callable[[str], None]) -> Manifests:
+    """Pass settings of the project's functions from the engine's environment to their pods.
+
+    A variable `<NAME>_…` is a setting of the Service `<name>`, if that is labelled as a part of this project.
+
+    Args:
+        manifests: all manifests.
+        environment: variables of the engine.
+        say: prints a line for each Service that gets some.
+    """
+
+    def change(service: Resource) -> Resource:
+        if service.metadata.get("labels", {}).get(PART_OF) != "pixelamp":
+            return service
+        prefix = f"{service.name.upper().replace('-', '_')}_"
+        passed = {name: value for name, value in environment.items() if name.startswith(prefix)}
+        if not passed:
+            return service
+        say(f"{service.name}: {', '.join(sorted(passed))} from this environment")
+        return service.with_variables(passed)
+
+    return manifests.with_services(change)
 
 
 def greeting(engine: Engine) -> list[str]:

@@ -7,7 +7,6 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -111,12 +110,8 @@ def bind_sinks(manifests: Manifests, origin: str) -> tuple[Manifests, dict[str, 
         if overrides:
             variables["K_CE_OVERRIDES"] = json.dumps(overrides, separators=(",", ":"))
         for one in chosen:
-            services[one.namespace, one.name] = _with_variables(one, variables)
-    bound = tuple(
-        services.get((one.namespace, one.name), one) if (one.group, one.kind) == (SERVING, "Service") else one
-        for one in manifests.resources
-    )
-    return replace(manifests, resources=bound), unbound
+            services[one.namespace, one.name] = one.with_variables(variables)
+    return manifests.with_services(lambda one: services[one.namespace, one.name]), unbound
 
 
 def _is_subject(service: Resource, subject: Mapping[str, Any]) -> bool:
@@ -151,15 +146,3 @@ def _address(sink: Mapping[str, Any], namespace: str, origin: str) -> str:
         return f"{origin}/_knative/{kinds[reference['kind']]}/{place}/{name}"
     path = f"/{uri.lstrip('/')}" if uri else ""
     return f"{origin}/{name}{path}" if place == "default" else f"http://{name}.{place}.svc.cluster.local{path}"
-
-
-def _with_variables(service: Resource, variables: Mapping[str, str]) -> Resource:
-    template = service.data["spec"]["template"]
-    pod = template["spec"]
-    containers = []
-    for container in pod["containers"]:
-        kept = [one for one in container.get("env", []) if one.get("name") not in variables]
-        added = [{"name": name, "value": value} for name, value in variables.items()]
-        containers.append({**container, "env": [*kept, *added]})
-    spec = {**service.data["spec"], "template": {**template, "spec": {**pod, "containers": containers}}}
-    return replace(service, data={**service.data, "spec": spec})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
@@ -74,6 +74,19 @@ class Resource:
         path: Path = finding.paths[0] if finding.paths else ()
         return replace(finding, position=self.document.position(path), subject=self.subject)
 
+    def with_variables(self, variables: Mapping[str, str]) -> Resource:
+        """Return a Service whose containers have these environment variables, in place of any of the same names."""
+        spec = self.data["spec"]
+        template = spec["template"]
+        pod = template["spec"]
+        added = [{"name": name, "value": value} for name, value in variables.items()]
+        containers = []
+        for container in pod["containers"]:
+            kept = [one for one in container.get("env", []) if one.get("name") not in variables]
+            containers.append({**container, "env": [*kept, *added]})
+        inner = {**template, "spec": {**pod, "containers": containers}}
+        return replace(self, data={**self.data, "spec": {**spec, "template": inner}})
+
 
 @dataclass(frozen=True)
 class Manifests:
@@ -104,6 +117,11 @@ class Manifests:
     def services(self) -> tuple[Resource, ...]:
         """The Knative Services."""
         return self.of("Service", SERVING)
+
+    def with_services(self, change: Callable[[Resource], Resource]) -> Manifests:
+        """Return the manifests with each Knative Service replaced by what `change` returns for it."""
+        changed = (change(one) if (one.group, one.kind) == (SERVING, "Service") else one for one in self.resources)
+        return replace(self, resources=tuple(changed))
 
     @property
     def mappings(self) -> Mapping[str, tuple[str, str]]:
