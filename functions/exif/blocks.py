@@ -5,13 +5,14 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 # One decompressed block, and all of a file's: real profiles and XMP packets are far below, a bomb far above.
 MAX_INFLATED = 4 * 2**20
 MAX_BLOCKS = 1024
 MAX_UNREAD = 64
 MAX_INNER = 64
+MAX_ROWS = 4096
 # What reading bytes that nobody foresaw may raise, and how a warning then says so.
 BEYOND_READING = (struct.error, ArithmeticError, LookupError, TypeError, ValueError)
 BROKEN = "broken beyond reading"
@@ -86,6 +87,7 @@ class Scan:
         tiff: a raw file's own variety of TIFF, such as `RW2`, whose tags have meanings of their own.
         unread: parts that may hold metadata and were not read.
         inner: files inside the file.
+        rows: fields of the container: group, name, value and print.
     """
 
     format: str
@@ -100,6 +102,7 @@ class Scan:
     inflated: int = 0
     unread: list[Unread] = field(default_factory=list)
     inner: list[Inner] = field(default_factory=list)
+    rows: list[tuple[str, str, Any, Any]] = field(default_factory=list)
 
     def add(self, kind: str, offset: int, data: bytes, where: str, name: str = "") -> None:
         """Keep a block; past `MAX_BLOCKS` only a warning."""
@@ -113,6 +116,11 @@ class Scan:
         """Keep a warning once, and at most 64 of them."""
         if len(self.warnings) < 64 and text not in self.warnings:
             self.warnings.append(text)
+
+    def row(self, group: str, name: str, value: Any, printed: Any) -> None:
+        """Keep a field of the container."""
+        if len(self.rows) < MAX_ROWS:
+            self.rows.append((group, name, value, printed))
 
     def miss(self, kind: str, place: str, offset: int, size: int) -> None:
         """Record a part that was not read; the last of `MAX_UNREAD` records sums up all further ones."""

@@ -17,7 +17,6 @@ Put = Callable[[str, str, Any, Any], None]
 
 _UNITS = ("None", "inches", "cm")
 _PNG_COLOURS = {0: "Grayscale", 2: "RGB", 3: "Palette", 4: "Grayscale with Alpha", 6: "RGB with Alpha"}
-_ROTATIONS = ("Horizontal (Normal)", "Rotate 270 CW", "Rotate 180", "Rotate 90 CW")
 _PNG_NAMES = {"Creation Time": "CreationTime", "create-date": "CreateDate", "modify-date": "ModDate"}
 _PROCESSES = {
     0: "Baseline DCT, Huffman coding",
@@ -61,12 +60,6 @@ def container(scan: Scan, put: Put) -> None:
     elif width is not None:
         put("File", "ImageWidth", width, width)
         put("File", "ImageHeight", height, height)
-    if "rotation" in details:
-        degrees = int(details["rotation"])
-        put("QuickTime", "Rotation", degrees // 90, _ROTATIONS[degrees // 90 % 4])
-    if "mirroring" in details:
-        axis = int(details["mirroring"])
-        put("QuickTime", "Mirroring", axis, ("Vertical", "Horizontal")[axis])
     if "process" in details:
         process = int(details["process"])
         put("File", "EncodingProcess", process, _PROCESSES.get(process, f"Unknown (0x{process:x})"))

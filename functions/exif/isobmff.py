@@ -11,6 +11,7 @@ from functions.exif import codestream, mini, movie
 from functions.exif.blocks import Scan
 from functions.exif.boxes import Boxes, label
 from functions.exif.brotlis import inflate
+from functions.exif.fields import heif
 from functions.exif.items import Meta, exif_item
 from functions.exif.uuids import uuid
 
@@ -42,7 +43,7 @@ def scan(data: bytes, *, whole: bool = True) -> Scan:
         whole: also account for the bytes that belong to no item.
     """
     result = Scan("HEIF", "image/heif")
-    reader = _Reader(result, data)
+    reader = _Reader(result, data, whole=whole)
     position = 0
     for kind, start, end in reader.boxes.within(0, len(data)):
         reader.box(kind, start, end)
@@ -55,7 +56,8 @@ def scan(data: bytes, *, whole: bool = True) -> Scan:
 class _Reader:
     """Reads the boxes of a file's top level."""
 
-    def __init__(self, result: Scan, data: bytes) -> None:
+    def __init__(self, result: Scan, data: bytes, *, whole: bool) -> None:
+        self.whole = whole
         self.result = result
         self.data = data
         self.boxes = Boxes(data, result)
@@ -69,12 +71,16 @@ class _Reader:
         result, data = self.result, self.data
         if kind == b"ftyp":
             _brand(result, data[start : min(end, start + 256)])
+            if self.whole:
+                heif.brands(result, data[start : min(end, start + 256)], _brand_group(result))
         elif kind == b"meta" and self.meta is None:
             self.meta = (start + 4, end)
         elif kind == b"mini":
             mini.read(result, data, start, end)
         elif kind == b"mdat":
             self.stores.append((start, end))
+            if self.whole:
+                heif.store(result, start, end)
         elif kind == b"moov":
             self.has_movie = True
             movie.read(self.boxes, start, end)
@@ -152,7 +158,10 @@ class _Reader:
         if self.partial:
             codestream.jxl(self.result, self.partial[0])
         if self.meta is not None:
-            Meta(self.boxes, *self.meta).read(self.stores if whole and not self.has_movie else [])
+            meta = Meta(self.boxes, *self.meta)
+            meta.read(self.stores if whole and not self.has_movie else [])
+            if whole:
+                meta.rows()
         elif whole and not self.has_movie:
             for start, end in self.stores:
                 self.result.miss("box", "mdat", start, end - start)
@@ -162,6 +171,10 @@ class _Reader:
 _SILENT = {b"jP  ": 4, b"JXL ": 4, b"jxll": 1, b"jxli": 2**20, b"rreq": 256}
 _JPX_PARENTS = frozenset((b"asoc", b"jpch", b"jplh", b"uinf", b"res "))
 _JPX_SILENT = frozenset((b"cgrp", b"colr", b"opct", b"creg", b"nlst", b"ihdr", b"bpcc", b"pclr", b"cmap", b"cdef"))
+
+
+def _brand_group(result: Scan) -> str:
+    return "Jpeg2000" if result.format in ("JP2", "JPX", "JPM", "JXL") else "QuickTime"
 
 
 def _brand(result: Scan, body: bytes) -> None:

@@ -10,6 +10,7 @@ from struct import Struct, unpack_from
 
 from functions.exif.blocks import Scan
 from functions.exif.boxes import Boxes, label
+from functions.exif.fields import heif
 
 MAX_ITEMS = 4096
 MAX_EXTENTS = 64
@@ -84,6 +85,8 @@ class Meta:
         self.properties: list[tuple[bytes, int, int]] = []
         self.associations: list[int] = []
         self.idat = (0, 0)
+        self.tiles: tuple[int, ...] = ()
+        self.ranks: dict[int, int] = {}
         # Which pictures each item describes.
         self.described: dict[int, tuple[int, ...]] = {}
         self.claims: list[tuple[int, int]] | None = None
@@ -134,8 +137,14 @@ class Meta:
     def _handler(self, start: int, end: int) -> None:
         """The name behind the handler's type, which programs fill with their own."""
         name = self.data[start + 24 : end].strip(b"\0")
+        heif.handler(self.result, self.data[start:end])
         if name:
             self.result.add("value", start + 24, name, "hdlr", "QuickTime:HandlerDescription")
+
+    def rows(self) -> None:
+        """The box's own fields: the primary picture and the properties of all pictures."""
+        self.result.row("Meta", "PrimaryItemReference", self.primary, self.primary)
+        heif.properties(self.result, self.data, self.properties, self.ranks)
 
     def _gaps(self, stores: list[tuple[int, int]]) -> None:
         """Bytes of the stores that belong to no item."""
@@ -151,12 +160,16 @@ class Meta:
             return
         form, width = (">I", 4) if self.data[start] else (">H", 2)
         for kind, inner, stop in self.boxes.within(start + 4, end):
-            if kind != b"cdsc" or stop - inner < width + 2:
+            if kind not in (b"cdsc", b"dimg") or stop - inner < width + 2:
                 continue
             (item,) = unpack_from(form, self.data, inner)
             first = inner + width + 2
             count = min(unpack_from(">H", self.data, inner + width)[0], (stop - first) // width)
             targets = tuple(_number(self.data, first + width * index, width) for index in range(count))
+            if kind == b"dimg":
+                if item == self.primary:
+                    self.tiles = targets[:1]
+                continue
             self.described[item] = self.described.get(item, ()) + targets
 
     def _of_another(self, item: int) -> bool:
@@ -295,7 +308,7 @@ class Meta:
                     self.result.miss("limit", f"item {item}", first, size)
 
     def _associate(self, start: int, end: int) -> None:
-        """`ipma`: the numbers of the primary picture's properties."""
+        """`ipma`: the numbers of the properties of the primary picture and of its tiles."""
         if end - start < 8:
             return
         data = self.data
@@ -310,9 +323,13 @@ class Meta:
             at += head.size
             if at + number * width > end:
                 return
-            if item == self.primary:
+            if item == self.primary or item in self.tiles:
                 mask = 0x7FFF if width == 2 else 0x7F
-                self.associations = [_number(data, at + width * i, width) & mask for i in range(number)]
+                numbers = [_number(data, at + width * i, width) & mask for i in range(number)]
+                if item == self.primary:
+                    self.associations = numbers
+                for index in numbers:
+                    self.ranks[index] = max(self.ranks.get(index, 0), 2 if item == self.primary else 1)
             at += number * width
 
     def _picture(self) -> None:

@@ -28,6 +28,7 @@ from functions.exif.entries import (
     Ifd,
     Ifds,
 )
+from functions.exif.fields import file
 from functions.exif.ifd import POINTERS, walk
 from functions.exif.printing import show
 from functions.exif.rows import MakerNote, Preview, Reading, Row
@@ -86,13 +87,23 @@ def _rest(reading: Reading) -> None:
     for block in reading.scan.blocks:
         if block.kind != "exif":
             _guarded(_block, reading, block)
+    file.add(reading.scan, reading.order, reading.add)
     headers.container(reading.scan, reading.add)
+    for row in reading.scan.rows:
+        reading.add(*row)
     if reading.maker is not None:
         _guarded(_maker_note, reading)
         note = reading.note
         if note is None or not note.tags:
             reading.miss("maker note", note.maker if note and note.maker else "MakerNote", -1, reading.maker.size)
     _lens(reading)
+    _guarded(_composite, reading)
+
+
+def _composite(reading: Reading) -> None:
+    from functions.exif.report import composite
+
+    composite.add(reading)
 
 
 def _block(reading: Reading, block: Block) -> None:

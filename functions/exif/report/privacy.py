@@ -98,6 +98,8 @@ class _Findings:
     def read(self, reading: Reading) -> None:
         """All rows, and the values that share a tag with another."""
         for group, rows in reading.groups.items():
+            if group == "Composite":  # made of the others
+                continue
             reasons = _of_group(group)
             for row in rows.values():
                 self.row(reading, reasons, group, row)

@@ -19,7 +19,7 @@ _TECHNICAL = re.compile(
     r"|ColorSpace(Data)?|GPS\w*Ref|GPSMapDatum|GPSStatus|GPSMeasureMode|FileSource|SceneType|Format|ColorMode|ICCProfileName"
     r"|Profile(CMMType|Class|ConnectionSpace|FileSignature|Creator|DateTime|ID)|PrimaryPlatform|Device(Manufacturer|Attributes)"
     r"|CodedCharacterSet|XMPToolkit|About|ThumbnailImage|PreviewImage|Orientation|Technology|Marked|Rating|NumberOfImages"
-    r"|MicrosoftRating\w*|HasExtendedXMP|CompressorVersion|(Major|Compatible)Brands?|MinorVersion|HandlerType"
+    r"|MicrosoftRating\w*|HasExtendedXMP|CompressorVersion|(Major|Compatible)Brands?|MinorVersion|HandlerType|ColorProfiles|AuxiliaryImageType|Compression"
 )
 _TECHNICAL_GROUPS = re.compile(r"File|JFIF|Adobe|Composite|PNG-pHYs|MPF\d*|MPImage\d+|JFXX")
 _NUMBER = re.compile(r"[\s\d.,:;+\-/()%xX×]*")
