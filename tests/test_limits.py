@@ -24,7 +24,7 @@ ROWS = [
     if line.startswith("|") and not line.startswith("|--")
 ][1:]
 # Settings that limit nothing.
-OTHERS = {"function", "workers", "token", "cors_origins", "dataref_hosts", "log_format"}
+OTHERS = {"faults", "start_seconds", "function", "workers", "token", "cors_origins", "dataref_hosts", "log_format"}
 KIB, MIB = 1024, 2**20
 # What the table says is fixed, as it says it, and the constants behind it.
 FIXED = {

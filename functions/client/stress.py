@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +14,12 @@ from functions.client.arguments import LONGEST, count, number
 from functions.client.transport import Service
 
 _DEFAULT_SECONDS = 10.0  # the function's own
-_PARAMETERS = ("seconds", "load", "cores", "relative_to", "memory_mb", "hold", "sleep_ms", "nice")
+_PARAMETERS = (
+    "seconds", "load", "cores", "relative_to", "profile", "low", "period", "levels", "memory_mb", "leak_mb_s",
+    "disk_mb_s", "network_mb_s", "hold", "sleep_ms", "nice",
+)  # fmt: skip
+PROFILES = ("constant", "ramp", "sine", "steps", "burst")
+_LENGTH = re.compile(r"x(\d{1,6}(?:\.\d{1,6})?)(ms|s|m)(?=,|$)")
 COMPLETED, SHORT = "completed", "short"
 
 
@@ -24,8 +30,15 @@ def add_parser(subcommands: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("--load", type=number, metavar="PERCENT", help="of each core, or of the quota")
     parser.add_argument("--cores", type=int, help="processes that burn")
     parser.add_argument("--relative-to", choices=("core", "quota"), help="what the load is a percentage of")
+    parser.add_argument("--profile", choices=PROFILES, help="load over time, up to --load")
+    parser.add_argument("--low", type=number, metavar="PERCENT", help="lowest load of a profile")
+    parser.add_argument("--period", type=number, metavar="SECONDS", help="of one sine or burst")
+    parser.add_argument("--levels", metavar="LEVELS", help="10x5s,80x10s, or from one load to another: 20..80x10s")
     parser.add_argument("--memory-mb", type=int, metavar="MIB", help="memory to fill and hold")
-    parser.add_argument("--hold", type=number, metavar="SECONDS", help="how long to hold it")
+    parser.add_argument("--leak-mb-s", type=number, metavar="MIB", help="grow to --memory-mb by so much a second")
+    parser.add_argument("--disk-mb-s", type=number, metavar="MIB", help="write so much a second to a temporary file")
+    parser.add_argument("--network-mb-s", type=number, metavar="MIB", help="send so much a second over loopback")
+    parser.add_argument("--hold", type=number, metavar="SECONDS", help="how long to hold memory, disk or network")
     parser.add_argument("--sleep-ms", type=number, metavar="MS", help="wait first, without using CPU")
     parser.add_argument("--nice", type=count, metavar="N", help="niceness of the burners: 0 to 19; 10 if not given")
     parser.add_argument("--cpu", action="store_true", help="only print the pod's usage now")
@@ -62,6 +75,9 @@ def outcome(answer: Mapping[str, Any]) -> int:
 
 
 def length(chosen: argparse.Namespace) -> float:
-    """Seconds that the work itself takes at most, which is no waiting for an answer: memory is held beside the burn."""
+    """Seconds that the work itself takes at most, during which no answer is due."""
     burn = _DEFAULT_SECONDS if chosen.seconds is None else chosen.seconds
+    if chosen.levels:
+        units = {"ms": 0.001, "s": 1.0, "m": 60.0}
+        burn = sum(float(value) * units[unit] for value, unit in _LENGTH.findall(chosen.levels))
     return max(0.0, burn, chosen.hold or 0.0) + max(0.0, chosen.sleep_ms or 0.0) / 1000

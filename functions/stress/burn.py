@@ -1,7 +1,7 @@
-"""A burn under way: its child processes, from their start to their end, which nothing can prevent.
+"""A burn under way: its child processes, from their start to their end.
 
-Whoever starts a burn ends it, on every way out: `Burn` is a context manager. Should this process die first, the
-kernel ends the children (see `burner.die_with`), and they end by themselves when their time is over.
+`Burn` is a context manager that ends its children on every way out. If this process dies first, the kernel ends them
+(see `burner.die_with`), and each ends by itself when its time is over.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
 from functions.kit.telemetry.processes import process_cpu, run_delay
-from functions.stress.plan import MEBI, Plan
+from functions.stress.plan import MEBI, Plan, Pressure
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-S", "-E", "-c", "from functions.stress.burner import start; start()")
@@ -35,10 +35,11 @@ class Child(Protocol):
 
     @property
     def stdout(self) -> Any:
-        """Where the child says that its memory is there."""
+        """Where the child reports how many bytes it holds, has written or has sent."""
 
 
 Spawn = Callable[[Sequence[str]], Child]
+KINDS = ("memory", "disk", "network")
 
 
 def spawn(arguments: Sequence[str]) -> Child:
@@ -62,19 +63,21 @@ class Burn:
     Args:
         plan: what to burn and to hold.
         spawner: starts a child process.
+        disk_limit: bytes of the largest temporary file.
 
     Attributes:
         seconds: how long it went on, after its end.
         failed: children that ended by a signal or for lack of memory before their time was over.
     """
 
-    def __init__(self, plan: Plan, spawner: Spawn = spawn) -> None:
+    def __init__(self, plan: Plan, spawner: Spawn = spawn, disk_limit: int = 256 * MEBI) -> None:
         self.plan = plan
         self.seconds = 0.0
         self._spawn = spawner
         self._children: list[Child] = []
-        self._holder: Child | None = None
-        self._touched = b""
+        self._disk_limit = disk_limit
+        self._others: dict[str, Child] = {}
+        self._reported: dict[str, int] = {}
         self.failed = 0
         self._ended: dict[int, Ended] = {}
         self._waited: dict[int, float | None] = {}
@@ -84,11 +87,13 @@ class Burn:
         self._began = time.monotonic()
         common = [str(os.getpid()), repr(self._began), str(self.plan.nice)]
         try:
-            if self.plan.memory:
-                self._holder = self._spawn([*common, repr(self.plan.hold), "0", str(self.plan.memory)])
+            pressure = self.plan.pressure
+            for kind, values in _pressures(pressure, self._disk_limit):
+                self._others[kind] = self._spawn([*common, kind, repr(pressure.hold), *values])
             if self.plan.seconds:
+                burner = [*common, "cpu", repr(self.plan.seconds), repr(self.plan.share), self.plan.curve.text()]
                 for _ in range(self.plan.cores):
-                    self._children.append(self._spawn([*common, repr(self.plan.seconds), repr(self.plan.share), "0"]))
+                    self._children.append(self._spawn(burner))
         except BaseException:
             self.end()
             raise
@@ -132,14 +137,16 @@ class Burn:
             if child.pid not in self._ended:
                 os.kill(child.pid, signal.SIGKILL)
         self._collect(block=True)
+        for kind, child in self._others.items():
+            if child.stdout is not None and not child.stdout.closed:
+                lines = child.stdout.read().split()
+                self._reported[kind] = int(lines[-1]) if lines else 0
         for child in self._all():
             if child.stdout is not None and not child.stdout.closed:
-                if child is self._holder:
-                    self._touched = child.stdout.read()
                 child.stdout.close()
 
     def _all(self) -> list[Child]:
-        return [*self._children, *([self._holder] if self._holder else [])]
+        return [*self._children, *self._others.values()]
 
     def _collect(self, *, block: bool = False) -> bool:
         """Take in the children that have ended; True when all have."""
@@ -170,7 +177,8 @@ class Burn:
 
         Returns:
             `seconds`, `cpu_seconds`, `load` in the percent that was asked for, `per_core` with CPU seconds and percent
-            of a core, and `memory_mb`.
+            of a core, and `memory_mb`,
+            `disk_mb` and `network_mb`.
         """
         span = min(self.seconds, self.plan.seconds)
         cores = [self._ended[child.pid].cpu for child in self._children]
@@ -182,5 +190,15 @@ class Burn:
             "per_core": [
                 {"cpu_seconds": round(cpu, 4), "load": round(100 * cpu / span, 3) if span else 0.0} for cpu in cores
             ],
-            "memory_mb": self.plan.memory // MEBI if self._touched else 0,
+            **{f"{kind}_mb": self._reported.get(kind, 0) // MEBI for kind in KINDS},
         }
+
+
+def _pressures(pressure: Pressure, disk_limit: int) -> Iterator[tuple[str, list[str]]]:
+    """The kinds of load besides the CPU, each with the arguments of its child."""
+    if pressure.memory:
+        yield "memory", [str(pressure.memory), repr(pressure.leak), "1" if pressure.touch else "0"]
+    if pressure.disk:
+        yield "disk", [repr(pressure.disk), str(disk_limit)]
+    if pressure.network:
+        yield "network", [repr(pressure.network)]

@@ -1,4 +1,4 @@
-"""One child process: uses a share of a core, or holds memory, until its time is over or its parent is gone.
+"""One child process: loads a core, memory, a disk or the network until its time is over or its parent has ended.
 
 Started by `functions.stress.burn` as a bare interpreter without site packages (7 ms), in which only what is needed
 here is imported. It gives way to the server by its niceness, and is the first choice of the out-of-memory killer.
@@ -11,23 +11,23 @@ import sys
 import time
 import zlib
 
-from functions.stress import duty
+from functions.stress import curve, duty
 
 PR_SET_PDEATHSIG = 1
 SIGKILL = 9
-PAGE = 4096
 WORK = bytes(64 * 1024)  # one checksum of it takes some 30 µs
 
-TOUCHED = b"touched"
-EXIT_NO_MEMORY = 3
+EXIT_NO_MEMORY, EXIT_NO_DEVICE = 3, 4
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def die_with(parent: int) -> None:
     """Have the kernel kill this process when its parent ends, however that ends.
 
     Args:
-        parent: id of the process that started this one. If it is gone already, the kernel will not say so any more,
-            and this process ends here.
+        parent: id of the process that started this one. If that has ended already, this process ends here.
     """
     import ctypes
 
@@ -46,49 +46,54 @@ def give_way(nice: int) -> None:
         pass  # no /proc: the killer decides by itself
 
 
-def touch(size: int) -> bytearray:
-    """Memory of `size` bytes of which every page is really there.
-
-    Raises:
-        MemoryError: there is not so much.
-    """
-    block = bytearray(size)
-    block[::PAGE] = b"\x01" * len(range(0, size, PAGE))
-    return block
-
-
 def main(arguments: list[str]) -> None:
-    """Burn and hold as told.
+    """Load what the arguments say.
 
     Args:
-        arguments: id of the parent, monotonic time at which the burn began, niceness, seconds, load from 0 to 1, and
-            bytes of memory. The CPU time counts from the start of the process, so that the start is part of the load.
+        arguments: id of the parent, monotonic time at which the burn began, niceness, kind of load, seconds, and what
+            the kind needs: `cpu` a share of a core and a curve, `memory` bytes, leak and touch, `disk` a rate and a
+            limit, `network` a rate. CPU time counts from the start of the process: the start is part of the load.
     """
-    parent, began, nice, seconds, load, memory = arguments
-    start = float(began)
+    parent, began, nice, kind, seconds, *values = arguments
+    start, length = float(began), float(seconds)
     die_with(int(parent))
     give_way(int(nice))
-    if int(memory):
-        try:
-            held = touch(int(memory))
-        except MemoryError:
-            os._exit(EXIT_NO_MEMORY)
-        os.write(1, TOUCHED)
-    duty.run(
-        float(load),
-        float(seconds),
-        elapsed=lambda: time.monotonic() - start,
-        used=time.thread_time,
-        work=lambda: zlib.crc32(WORK),
-        sleep=time.sleep,
-    )
-    if int(memory):
-        del held
+
+    def elapsed() -> float:
+        return time.monotonic() - start
+
+    try:
+        if kind == "cpu":
+            share, form = float(values[0]), curve.parse(values[1])
+            duty.run(
+                lambda moment: share * form.used_by(moment),
+                length,
+                elapsed=elapsed,
+                used=time.thread_time,
+                work=lambda: zlib.crc32(WORK),
+                sleep=time.sleep,
+            )
+        else:
+            _press(kind, values, length, elapsed)
+    except MemoryError:
+        os._exit(EXIT_NO_MEMORY)
+    except OSError:
+        os._exit(EXIT_NO_DEVICE)
     os._exit(0)
 
 
+def _press(kind: str, values: list[str], length: float, elapsed: Callable[[], float]) -> None:
+    from functions.stress import pressure
+
+    if kind == "memory":
+        pressure.hold(int(values[0]), float(values[1]), values[2] == "1", length, elapsed, time.sleep)
+    else:
+        step = pressure.disk(int(values[1]), elapsed) if kind == "disk" else pressure.network()
+        pressure.pace(float(values[0]), length, step, elapsed, time.sleep)
+
+
 def start() -> None:
-    """What the child is told to call: an interrupt from the terminal, which reaches the whole group, is no error."""
+    """The command of a child: an interrupt from the terminal, which reaches the whole group, is no error."""
     try:
         main(sys.argv[1:])
     except KeyboardInterrupt:

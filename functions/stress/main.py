@@ -15,14 +15,16 @@ import flask
 
 from functions.kit.http import problems
 from functions.kit.http.function import Call, EventRoute, Function, Reply, Route
-from functions.kit.http.options import Option, choice, integer, number, parse_options
+from functions.kit.http.options import Option, choice, flag, integer, number, parse_options, text
 from functions.kit.http.service import Service, dispatch, start
-from functions.stress.plan import CORE, NICE, NICEST, QUOTA, StressSettings
+from functions.stress.plan import CORE, MEBI, NICE, NICEST, QUOTA, StressSettings
 from functions.stress.presence import left_by, never
+from functions.stress.profiles import NAMES
 
 if TYPE_CHECKING:
     from functions.kit.telemetry.usage import Container, Meter, Usage
     from functions.stress.budget import Budget
+    from functions.stress.faults import Faults
     from functions.stress.plan import Plan
     from functions.stress.session import Session
 
@@ -36,13 +38,35 @@ PARAMETERS = (
     Option("load", number(0, 100), help="percent to use of each core, or of the quota; 100"),
     Option("cores", integer(1, 1024), help="processes that burn; 1, or as many as the quota has where relative to it"),
     Option("relative_to", choice(CORE, QUOTA), CORE, help="what the load is a percentage of"),
+    Option("profile", choice(*NAMES), help="load over time, up to the load: constant, ramp, sine, steps or burst"),
+    Option("low", number(0, 100), help="lowest load of a profile, percent; 0"),
+    Option("period", number(0.1, 600), help="seconds of one sine or burst; the whole burn"),
+    Option("steps", integer(1, 500), help="steps from low to load; 4"),
+    Option("on", number(0, 100), help="percent of each period that a burst lasts; 20"),
+    Option("levels", text(8000), help="loads and durations: 10x5s,80x10s, or from one to another: 20..80x10s"),
     Option("memory_mb", integer(0, 2**20), help="MiB of memory to fill and hold"),
-    Option("hold", number(0, 600), help="seconds to hold the memory; as long as the burn"),
+    Option("hold", number(0, 600), help="seconds to hold memory, disk or network load; as long as the burn"),
+    Option("leak_mb_s", number(0, 2**20), help="MiB a second by which the memory grows, up to memory_mb"),
+    Option("touch", flag(), False, "write to every page again each second"),
+    Option("disk_mb_s", number(0, 10_000), help="MiB a second to write to a temporary file"),
+    Option("network_mb_s", number(0, 10_000), help="MiB a second to send over a loopback connection"),
     Option("sleep_ms", number(0, 600_000), help="milliseconds to wait first, without using CPU"),
     Option("jitter_ms", number(0, 600_000), help="up to so many milliseconds more, at random"),
     Option("seed", integer(-(2**63), 2**63 - 1), help="makes the jitter repeatable"),
     Option("nice", integer(0, NICEST), NICE, help="niceness of the burners, added to the server's own"),
 )
+FAULTS = (
+    Option("fail", number(0, 100), help="percent of requests that fail; needs STRESS_FAULTS=1"),
+    Option("status", integer(400, 599), 500, help="status of a failure"),
+)
+CODE = Option("code", integer(0, 255), 1, help="exit code")
+UNREADY_SECONDS = Option("seconds", number(0, 600), 10.0, help="how long readiness is false; 0 ends it")
+AUTOSCALE_GO = (
+    Option("sleep", number(0, 600_000), help="milliseconds to wait"),
+    Option("prime", integer(0, 10_000_000), help="look for the largest prime below this"),
+    Option("bloat", integer(0, 2**20), help="MiB to hold meanwhile"),
+)
+STATUSES = tuple(f"/status/{code}" for code in range(200, 600))
 FORMAT = Option("format", choice(*MEDIA_TYPES), help="json, or samples while it burns: ndjson, sse; else by Accept")
 STREAM_SECONDS = Option("seconds", number(0.25, 600), 10.0, help="length of the stream")
 
@@ -65,6 +89,11 @@ class State:
         # Half of the threads: burns and health checks must find one while streams are watched.
         self.streams: Budget = Budget(max(1, settings.concurrency // 2), 1, time.monotonic)
         self.background: threading.Thread | None = None
+        self.faults: Faults | None = None
+        if settings.faults or settings.start_seconds:
+            from functions.stress.faults import Faults
+
+            self.faults = Faults(settings.start_seconds)
         self.lock = threading.Lock()
 
 
@@ -77,12 +106,84 @@ def state(settings: StressSettings) -> State:
 def burn(call: Call) -> Reply | Mapping[str, Any]:
     """`POST /`: burn, and answer what was done; or report samples meanwhile."""
     given = [*call.request.args.items(multi=True), *_texts(call.json())]
-    options = parse_options((*PARAMETERS, FORMAT), given)
+    options = parse_options((*PARAMETERS, *FAULTS, FORMAT), given)
+    if options["fail"] is not None:
+        from functions.stress import faults
+
+        faults.refuse_unless(call.settings.faults, "fail")
+        faults.fail_by_chance(options["fail"], options["status"], options["seed"])
     media = MEDIA_TYPES.get(options["format"] or "") or call.accepts(JSON, NDJSON, SSE)
     if media == JSON:
         return _carry_out(options, call.settings, left_by(call.request.environ))
     _, admitted = _begin(options, call.settings, left_by(call.request.environ), media)
     return _streamed(admitted, media)
+
+
+def autoscale_go(call: Call) -> Reply:
+    """`GET /?sleep=100&prime=10000&bloat=5`, as Knative's sample autoscale-go."""
+    from functions.stress import autoscale_go as sample
+    from functions.stress.plan import check_memory, too_long
+
+    options, settings = call.options, call.settings
+    too_long("sleep", (options["sleep"] or 0.0) / 1000, settings)
+    check_memory((options["bloat"] or 0) * MEBI, _room(state(settings).container), settings, "bloat")
+    return Reply(sample.answer(options["sleep"], options["prime"], options["bloat"]), "text/plain; charset=utf-8")
+
+
+def status(call: Call) -> Reply | Mapping[str, Any]:
+    """`/status/503`: answer with that status."""
+    from functions.stress import faults
+
+    faults.refuse_unless(call.settings.faults, "a status on request")
+    code = int(call.request.path.rstrip("/").rpartition("/")[2]) if call.request.path[-1:].isdigit() else 200
+    if code >= 400:
+        raise faults.injected(code)
+    body: Mapping[str, Any] | bytes = b"" if code in {204, 205, 304} else {"status": code}
+    return Reply(body, JSON, code)
+
+
+def panic(call: Call) -> Mapping[str, Any]:
+    """`POST /panic?code=3`: the pod exits with that code, without an answer."""
+    now = _faults(call.settings, "panic")
+    now.panic(call.options["code"])
+    return {}
+
+
+def unready(call: Call) -> Mapping[str, Any]:
+    """`POST /unready?seconds=10`: readiness is false for so long."""
+    now = _faults(call.settings, "unreadiness")
+    now.be_unready(call.options["seconds"])
+    return {**_identity(), "unready_seconds": call.options["seconds"]}
+
+
+def _faults(settings: StressSettings, what: str) -> Faults:
+    from functions.stress import faults
+
+    faults.refuse_unless(settings.faults, what)
+    found = state(settings).faults
+    assert found is not None  # noqa: S101 - made with the state where faults are on
+    return found
+
+
+def prepare(settings: StressSettings) -> None:
+    """Make what all processes of the server share, before they are forked."""
+    if settings.faults or settings.start_seconds:
+        state(settings)
+
+
+def not_ready(settings: StressSettings) -> str:
+    """Why the pod is not ready; empty if it is."""
+    if not (settings.faults or settings.start_seconds):
+        return ""
+    found = state(settings).faults
+    left = found.unready if found else 0.0
+    return f"unready for another {left:.1f} s" if left else ""
+
+
+def exit_code(settings: StressSettings) -> int | None:
+    """The code that the server must exit with after a panic; None without one."""
+    found = state(settings).faults if settings.faults else None
+    return found.exit_code if found else None
 
 
 def cpu(call: Call) -> Mapping[str, Any]:
@@ -157,7 +258,8 @@ def _begin(
 def _session(plan: Plan, now: State, gone: Callable[[float], bool]) -> Session:
     from functions.stress.session import Session
 
-    return Session(plan, now.container, gone, _orphaned_or_stopping())
+    limit = now.settings.max_disk_mb * MEBI
+    return Session(plan, now.container, gone, _orphaned_or_stopping(), disk_limit=limit)
 
 
 def _admit(
@@ -268,7 +370,7 @@ FUNCTION = Function(
             "/",
             burn,
             "Use CPU and memory for some seconds; answers the requested and the achieved load, and how it ended",
-            options=(*PARAMETERS, FORMAT),
+            options=(*PARAMETERS, *FAULTS, FORMAT),
             takes="json",
             produces=(JSON, NDJSON, SSE),
             example={"seconds": "0.05", "load": "50"},
@@ -282,8 +384,22 @@ FUNCTION = Function(
             options=(STREAM_SECONDS, Option("format", choice("ndjson", "sse"), help="else by Accept")),
             produces=(SSE, NDJSON),
         ),
+        Route(
+            "GET",
+            "/",
+            autoscale_go,
+            "The work of Knative's sample autoscale-go: sleep, prime and bloat",
+            options=AUTOSCALE_GO,
+            produces=("text/plain",),
+        ),
+        Route("GET", "/status", status, "A status on request, /status/503; needs STRESS_FAULTS=1", aliases=STATUSES),
+        Route("POST", "/panic", panic, "The pod exits; needs STRESS_FAULTS=1", options=(CODE,)),
+        Route("POST", "/unready", unready, "Readiness is false for a while", options=(UNREADY_SECONDS,)),
         Route("POST", "/start-cpu-burn", start_cpu_burn, "One core for ten seconds, answered at once"),
     ),
+    prepare=prepare,
+    not_ready=not_ready,
+    exit_code=exit_code,
     events=(
         EventRoute(
             type="dev.pixelamp.stress.requested",

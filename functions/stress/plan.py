@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from functions.kit.http.problems import bad_option, busy, quantity
 from functions.kit.http.settings import Settings, setting
+from functions.stress import profiles
+from functions.stress.curve import Curve, constant
+from functions.stress.profiles import CONSTANT
 
 MEBI = 2**20
 CORE, QUOTA = "core", "quota"
@@ -18,7 +21,7 @@ NICE, NICEST = 10, 19
 
 @dataclass(frozen=True, kw_only=True)
 class StressSettings(Settings):
-    """How much load one container will let itself be put under."""
+    """Limits of the load of one container, and its faults."""
 
     max_seconds: float = setting(60, minimum=0.1, maximum=600, unit="s", help="longest burn, hold, sleep or stream")
     max_cores: int = setting(
@@ -29,8 +32,16 @@ class StressSettings(Settings):
     )
     burns: int = setting(8, minimum=1, maximum=1000, unit="requests", help="burns at the same time; beyond: 429")
     cpu_seconds_per_minute: float = setting(
-        240, minimum=1, maximum=100_000, unit="s", help="CPU time that may be asked for in a minute; beyond: 429"
+        240, minimum=1, maximum=100_000, unit="s", help="CPU time that may be requested in a minute; beyond: 429"
     )
+    max_mb_s: float = setting(
+        200, minimum=0.1, maximum=10_000, unit="MiB/s", help="fastest disk or network load of one request"
+    )
+    max_disk_mb: int = setting(
+        256, minimum=1, maximum=2**20, unit="MiB", help="largest temporary file of one request, then written over"
+    )
+    faults: bool = setting(False, help="1: answer with status codes, failures, panics and unreadiness on request")
+    start_seconds: float = setting(0, minimum=0, maximum=600, unit="s", help="unready for so long after the start")
 
 
 @dataclass(frozen=True)
@@ -49,19 +60,41 @@ class Room:
 
 
 @dataclass(frozen=True)
+class Pressure:
+    """What is loaded besides the CPU.
+
+    Attributes:
+        memory: bytes to hold.
+        hold: seconds to hold them.
+        leak: bytes a second by which the memory grows until all is held; 0 takes all at once.
+        touch: whether every page is written again each second, so that none can be swapped out or dropped.
+        disk: bytes a second to write to a temporary file.
+        network: bytes a second to send over a loopback connection.
+    """
+
+    memory: int = 0
+    hold: float = 0.0
+    leak: float = 0.0
+    touch: bool = False
+    disk: float = 0.0
+    network: float = 0.0
+
+
+@dataclass(frozen=True)
 class Plan:
     """One request, decided.
 
     Attributes:
         seconds: length of the burn; 0 burns nothing.
-        load: percent, as asked, of a core or of the quota.
+        load: percent, as requested, of a core or of the quota; the peak of a profile.
         relative_to: `core` or `quota`.
         cores: processes that burn.
-        share: what each of them uses of a core, 0 to 1.
-        memory: bytes to hold.
-        hold: seconds to hold them.
+        share: what each of them uses of a core at the peak, 0 to 1.
+        pressure: what is loaded besides the CPU.
         wait: seconds to wait before anything else, without using CPU.
         nice: niceness added to the server's own; 0 competes with it, 19 gives way to everything.
+        curve: the load over time, in shares of the peak.
+        profile: name of the profile, or the levels as given.
     """
 
     seconds: float
@@ -69,31 +102,44 @@ class Plan:
     relative_to: str
     cores: int
     share: float
-    memory: int = 0
-    hold: float = 0.0
+    pressure: Pressure = field(default_factory=Pressure)
     wait: float = 0.0
     nice: int = NICE
+    curve: Curve = field(default_factory=lambda: constant(1.0))
+    profile: str = CONSTANT
+
+    @property
+    def mean(self) -> float:
+        """The requested load on average, in percent."""
+        return self.load * self.curve.used_by(self.seconds) / self.seconds if self.seconds else 0.0
 
     @property
     def cpu_seconds(self) -> float:
         """CPU time that the whole burn uses if nothing stands in its way."""
-        return self.seconds * self.share * self.cores
+        return self.curve.used_by(self.seconds) * self.share * self.cores
 
     @property
     def duration(self) -> float:
         """Seconds from beginning to end, without the wait."""
-        return max(self.seconds, self.hold)
+        return max(self.seconds, self.pressure.hold)
 
     def asked(self) -> dict[str, Any]:
         """The request as it was understood, for the answer."""
+        pressure = self.pressure
         return {
             "seconds": self.seconds,
             "load": self.load,
+            "mean_load": round(self.mean, 3),
+            "profile": self.profile,
             "relative_to": self.relative_to,
             "cores": self.cores,
             "cpu_seconds": round(self.cpu_seconds, 6),
-            "memory_mb": self.memory // MEBI,
-            "hold": self.hold,
+            "memory_mb": pressure.memory // MEBI,
+            "hold": pressure.hold,
+            "leak_mb_s": pressure.leak / MEBI,
+            "touch": pressure.touch,
+            "disk_mb_s": pressure.disk / MEBI,
+            "network_mb_s": pressure.network / MEBI,
             "sleep_ms": round(self.wait * 1000, 3),
             "nice": self.nice,
         }
@@ -103,29 +149,73 @@ def decide(options: Mapping[str, Any], room: Room, settings: StressSettings) -> 
     """The plan for a request.
 
     Args:
-        options: the parameters by name: seconds, load (percent), cores, relative_to, memory_mb (MiB), hold (seconds),
-            sleep_ms, jitter_ms, seed, nice. None where not given.
+        options: the parameters by name, see `functions.stress.main.PARAMETERS`. None where not given.
         room: what the container may use.
         settings: the caps.
 
     Raises:
         Problem: 400 for more than a cap allows at any time, 503 for memory that is not free at the moment.
     """
+    shape = _shape(options)
+    if shape is not None:
+        options = {**options, "load": shape[1], "seconds": shape[2]}
     burns = any(options[name] is not None for name in ("seconds", "load", "cores")) or options["relative_to"] != CORE
-    only_waits = not burns and (options["sleep_ms"] or options["jitter_ms"] or options["memory_mb"])
-    seconds = 0.0 if only_waits else _default(options["seconds"], min(10.0, settings.max_seconds))
-    memory = (options["memory_mb"] or 0) * MEBI
-    if options["hold"] and not memory:
-        raise bad_option("hold", "there is no memory to hold: give memory_mb too")
-    hold = _default(options["hold"], seconds) if memory else 0.0
+    others = ("sleep_ms", "jitter_ms", "memory_mb", "disk_mb_s", "network_mb_s")
+    only_others = not burns and options["profile"] is None and any(options[name] for name in others)
+    length = min(10.0, settings.max_seconds)
+    seconds = 0.0 if only_others else _default(options["seconds"], length)
+    pressure = _pressure(options, seconds or (length if not options["sleep_ms"] else 0.0), settings)
     wait = ((options["sleep_ms"] or 0.0) + _jitter(options["jitter_ms"] or 0.0, options["seed"])) / 1000
-    for name, value in (("seconds", seconds), ("hold", hold), ("sleep_ms", wait)):
-        if value > settings.max_seconds:
-            _too_much(name, value, settings.max_seconds, "s", settings.variable("max_seconds"))
+    for name, value in (("seconds", seconds), ("hold", pressure.hold), ("sleep_ms", wait)):
+        too_long(name, value, settings)
     cores, share = _cores(options, room.quota, settings)
-    _check_memory(memory, room, settings)
+    check_memory(pressure.memory, room, settings)
     load = _default(options["load"], 100.0)
-    return Plan(seconds, load, options["relative_to"], cores, share, memory, hold, wait, options["nice"])
+    curve, profile = constant(1.0), options["levels"] or options["profile"] or CONSTANT
+    if shape is not None:
+        curve = shape[0]
+    elif profile != CONSTANT:
+        curve = profiles.named(profile, load, seconds, options)
+    return Plan(seconds, load, options["relative_to"], cores, share, pressure, wait, options["nice"], curve, profile)
+
+
+def _shape(options: Mapping[str, Any]) -> tuple[Curve, float, float] | None:
+    """The curve of `levels` with its peak and length; None without levels.
+
+    Raises:
+        Problem: 400 for options that do not go together.
+    """
+    if options["levels"] is None:
+        named = options["profile"] not in {None, CONSTANT}
+        for name in profiles.SHAPED:
+            if options[name] is not None and not named:
+                raise bad_option(name, f"{name} belongs to a profile: give profile= too")
+        return None
+    for name in ("load", "seconds", "profile", *profiles.SHAPED):
+        if options[name] is not None:
+            raise bad_option(name, f"levels have their own loads and durations: leave {name} out")
+    return profiles.levels(options["levels"])
+
+
+def _pressure(options: Mapping[str, Any], seconds: float, settings: StressSettings) -> Pressure:
+    """What is loaded besides the CPU.
+
+    Raises:
+        Problem: 400 for options that need another, or more than a cap allows.
+    """
+    memory = (options["memory_mb"] or 0) * MEBI
+    for name in ("leak_mb_s", "touch"):
+        if options[name] and not memory:
+            raise bad_option(name, f"{name} belongs to memory: give memory_mb too")
+    loaded = memory or options["disk_mb_s"] or options["network_mb_s"]
+    if options["hold"] and not loaded:
+        raise bad_option("hold", "nothing to hold: give memory_mb, disk_mb_s or network_mb_s too")
+    for name in ("disk_mb_s", "network_mb_s"):
+        if (options[name] or 0) > settings.max_mb_s:
+            _too_much(name, options[name], settings.max_mb_s, "MiB/s", settings.variable("max_mb_s"))
+    hold = _default(options["hold"], seconds) if loaded else 0.0
+    rates = ((options[name] or 0.0) * MEBI for name in ("disk_mb_s", "network_mb_s"))
+    return Pressure(memory, hold, (options["leak_mb_s"] or 0.0) * MEBI, bool(options["touch"]), *rates)
 
 
 def _cores(options: Mapping[str, Any], quota: float, settings: StressSettings) -> tuple[int, float]:
@@ -150,11 +240,26 @@ def _cores(options: Mapping[str, Any], quota: float, settings: StressSettings) -
     return cores, min(load, 1.0)
 
 
-def _check_memory(memory: int, room: Room, settings: StressSettings) -> None:
+def too_long(name: str, seconds: float, settings: StressSettings) -> None:
+    """Refuse a time beyond the cap.
+
+    Raises:
+        Problem: 400.
+    """
+    if seconds > settings.max_seconds:
+        _too_much(name, seconds, settings.max_seconds, "s", settings.variable("max_seconds"))
+
+
+def check_memory(memory: int, room: Room, settings: StressSettings, name: str = "memory_mb") -> None:
+    """Refuse memory beyond the cap, beyond half of all, or beyond half of what is free at the moment.
+
+    Raises:
+        Problem: 400, or 503 for what may be free later.
+    """
     if settings.max_memory_mb and memory > settings.max_memory_mb * MEBI:
-        _too_much("memory_mb", memory // MEBI, settings.max_memory_mb, "MiB", settings.variable("max_memory_mb"))
+        _too_much(name, memory // MEBI, settings.max_memory_mb, "MiB", settings.variable("max_memory_mb"))
     if room.memory_total is not None and memory > room.memory_total // 2:
-        _too_much("memory_mb", memory // MEBI, room.memory_total // 2 // MEBI, "MiB", "half of all the memory")
+        _too_much(name, memory // MEBI, room.memory_total // 2 // MEBI, "MiB", "half of all the memory")
     if memory > room.memory_free // 2:
         raise busy(
             f"the limit is half of the memory that is free, now {quantity(room.memory_free // 2 // MEBI, 'MiB')}; "

@@ -10,7 +10,7 @@ from typing import Any
 from functions.kit.telemetry.usage import Container, Reading, Usage, between
 from functions.stress.budget import Admission, Budget
 from functions.stress.burn import Burn, Spawn, spawn
-from functions.stress.plan import Plan
+from functions.stress.plan import MEBI, Plan
 from functions.stress.shortfall import Evidence, shortfall
 
 EVERY = 0.25
@@ -39,6 +39,7 @@ class Session:
         gone: waits for so many seconds; True at once if the client has left.
         stopping: whether the server has been told to stop.
         spawner: starts a child process.
+        disk_limit: bytes of the largest temporary file.
 
     Attributes:
         ended: how it ended.
@@ -52,6 +53,7 @@ class Session:
         gone: Callable[[float], bool],
         stopping: Callable[[], bool],
         spawner: Spawn = spawn,
+        disk_limit: int = 256 * MEBI,
     ) -> None:
         self.plan = plan
         self.ended = Ending.COMPLETED
@@ -62,6 +64,7 @@ class Session:
         self._gone = gone
         self._stopping = stopping
         self._spawn = spawner
+        self._disk_limit = disk_limit
 
     def run(self) -> Iterator[Usage]:
         """Carry it out; a sample of the container every quarter second.
@@ -73,7 +76,7 @@ class Session:
         yield from self._until(began + self.plan.wait)
         waited = time.monotonic() - began
         first = self._container.read()
-        burn = Burn(self.plan, self._spawn)
+        burn = Burn(self.plan, self._spawn, self._disk_limit)
         try:
             with burn:
                 yield from self._until(time.monotonic() + burn.left)

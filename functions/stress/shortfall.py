@@ -40,13 +40,14 @@ def shortfall(plan: Plan, achieved: Mapping[str, Any], evidence: Evidence) -> di
         achieved: what `Burn.achieved` returned.
         evidence: the kernel's counters.
     """
-    missing = plan.load - achieved["load"]
-    if not plan.cpu_seconds or missing <= min(POINTS, SHARE * plan.load):
+    requested = plan.mean
+    missing = requested - achieved["load"]
+    if not plan.cpu_seconds or missing <= min(POINTS, SHARE * requested):
         return None
     seconds = plan.cpu_seconds - achieved["cpu_seconds"]
     reason, detail = _reason(plan, seconds, evidence)
     return {
-        "requested": plan.load,
+        "requested": round(requested, 3),
         "achieved": achieved["load"],
         "missing_points": round(missing, 3),
         "missing_cpu_seconds": round(seconds, 4),

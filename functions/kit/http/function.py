@@ -113,6 +113,10 @@ class Function:
         events: the CloudEvents that it handles.
         schemas: a file of JSON schemas by name, each a component of openapi.json; read on demand.
         decodes: whether it decodes pixels, and so refuses a truncated image and one with too many pixels.
+        prepare: called once with the settings, before the server forks its workers.
+        not_ready: from the settings to the reason why readiness is false; empty where it is true.
+        exit_code: from the settings to the code that the server must exit with when a worker has ended; None where
+            another worker takes its place.
     """
 
     name: str
@@ -123,6 +127,9 @@ class Function:
     events: tuple[EventRoute, ...] = ()
     schemas: Path | None = None
     decodes: bool = False
+    prepare: Callable[[Any], None] | None = None
+    not_ready: Callable[[Any], str] | None = None
+    exit_code: Callable[[Any], int | None] | None = None
 
     @property
     def work(self) -> Route:

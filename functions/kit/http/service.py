@@ -44,6 +44,8 @@ class Service:
         self.log = Log(self.identity, settings.log_format)
         self.metrics = Metrics(self.identity)
         self.draining = False
+        if function.prepare is not None:
+            function.prepare(settings)
         self._cold = True
         self._routes: dict[str, dict[str, Route]] = {}
         for route in function.routes:
@@ -72,6 +74,8 @@ class Service:
         cold, self._cold = self._cold, False
         routes = self._routes.get(path, {})
         route = routes.get(method)
+        if path == "/" and method == "GET" and route is not None and not request.args:
+            route = None  # without a query it is the page, or the description
         operation = route.operation if route else "page" if path == "/" and method == "GET" else "other"
         outcome = "ok"
         try:
@@ -196,7 +200,10 @@ class Service:
         return _json({"status": "alive"})
 
     def _ready(self, _request: Request) -> Response:
-        return _json({"status": "draining"}, 503) if self.draining else _json({"status": "ready"})
+        if self.draining:
+            return _json({"status": "draining"}, 503)
+        reason = self.function.not_ready(self.settings) if self.function.not_ready else ""
+        return _json({"status": "unready", "reason": reason}, 503) if reason else _json({"status": "ready"})
 
     def _metrics(self, _request: Request) -> Response:
         body, content_type = self.metrics.exposition()

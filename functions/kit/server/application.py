@@ -7,6 +7,7 @@ The framework's own CLI serves the same function but closes idle connections aft
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from flask import Flask, Response
+    from gunicorn.arbiter import Arbiter
 
 # queue-proxy and the activator reuse idle connections for 90 s: closing later than they do leaves no race.
 KEEPALIVE_SECONDS = 100
@@ -88,8 +90,17 @@ class Application(BaseApplication):  # type: ignore[misc]
             "loglevel": "warning",
             "proc_name": f"pixelamp-{self.service.function.name}",
         }
+        if self.service.function.exit_code is not None:
+            options["child_exit"] = self._follow
         for name, value in options.items():
             self.cfg.set(name, value)
+
+    def _follow(self, arbiter: Arbiter, _worker: Any) -> None:
+        """End the server with the code that the function states, where it states one."""
+        code = self.service.function.exit_code(self.service.settings) if self.service.function.exit_code else None
+        if code is not None:
+            arbiter.kill_workers(signal.SIGKILL)
+            os._exit(code)
 
     def load(self) -> WSGIApplication:
         """The WSGI application, made before the workers are forked."""

@@ -329,7 +329,9 @@ def test_stress(servers: Callable[..., FunctionServer], capsys: pytest.CaptureFi
 def test_the_length_of_the_work_comes_on_top_of_the_wait(
     seconds: float | None, hold: float | None, sleep_ms: float | None, length: float
 ) -> None:
-    assert stress.length(argparse.Namespace(seconds=seconds, hold=hold, sleep_ms=sleep_ms)) == length
+    assert stress.length(argparse.Namespace(seconds=seconds, hold=hold, sleep_ms=sleep_ms, levels=None)) == length
+    levels = argparse.Namespace(seconds=None, hold=hold, sleep_ms=None, levels="1x500ms,10..20x1m,5x2s")
+    assert stress.length(levels) == max(62.5, hold or 0)
 
 
 def test_memory_that_is_held_longer_than_the_wait_is_no_failure(servers: Callable[..., FunctionServer]) -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from functions.stress import burn
 from functions.stress.burn import Burn, spawn
-from functions.stress.plan import MEBI, Plan
+from functions.stress.curve import constant
+from functions.stress.plan import MEBI, Plan, Pressure
 
 ROOT = Path(__file__).parents[3]
 
@@ -77,7 +78,7 @@ def test_load_relative_to_the_quota_is_answered_so() -> None:
 
 
 def test_memory_is_really_there_while_it_is_held() -> None:
-    with Burn(Plan(0.0, 0.0, "core", 0, 0.0, memory=64 * MEBI, hold=8.0)) as burning:
+    with Burn(Plan(0.0, 0.0, "core", 0, 0.0, Pressure(memory=64 * MEBI, hold=8.0))) as burning:
         (pid,) = children()
         resident = 0
         while burning.left > 0.1 and resident <= 64 * MEBI:
@@ -89,7 +90,7 @@ def test_memory_is_really_there_while_it_is_held() -> None:
 
 
 def test_memory_that_is_not_there_is_not_claimed() -> None:
-    done = carry_out(Plan(0.0, 0.0, "core", 0, 0.0, memory=2**62, hold=0.3))
+    done = carry_out(Plan(0.0, 0.0, "core", 0, 0.0, Pressure(memory=2**62, hold=0.3)))
     assert done.failed == 1
     assert done.achieved(1.0)["memory_mb"] == 0
 
@@ -107,7 +108,7 @@ def test_children_give_way_to_everything_else() -> None:
 
 
 def test_an_exception_ends_the_children() -> None:
-    with pytest.raises(RuntimeError), Burn(Plan(30.0, 100.0, "core", 2, 1.0, memory=MEBI, hold=30.0)):  # noqa: PT012
+    with pytest.raises(RuntimeError), Burn(Plan(30.0, 100.0, "core", 2, 1.0, Pressure(memory=MEBI, hold=30.0))):  # noqa: PT012
         pids = children()
         assert len(pids) == 3
         raise RuntimeError
@@ -161,8 +162,8 @@ def test_used_is_known_while_it_burns() -> None:
 PARENT = """
 import sys, threading, time
 from functions.stress.burn import Burn
-from functions.stress.plan import Plan
-burn = Burn(Plan(60.0, 1.0, "core", 3, 0.01, memory=2**20, hold=60.0))
+from functions.stress.plan import Plan, Pressure
+burn = Burn(Plan(60.0, 1.0, "core", 3, 0.01, Pressure(memory=2**20, hold=60.0)))
 burn.__enter__()
 print(*[child.pid for child in burn._all()], flush=True)
 time.sleep(float(sys.argv[1]))
@@ -185,7 +186,7 @@ def test_a_killed_parent_leaves_no_orphan_however_young_the_children_are(delay: 
 
 def test_a_child_whose_parent_was_gone_before_it_looked_ends_at_once() -> None:
     # The parent it is told of is not the one it has: as if that had died between fork and prctl.
-    child = spawn(["1", repr(time.monotonic()), "10", "60", "1.0", "0"])
+    child = spawn(["1", repr(time.monotonic()), "10", "cpu", "60", "1.0", constant(1.0).text()])
     child.wait(5)
     assert child.returncode == 0
     child.stdout.close()

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.stress import duty
+from functions.stress import duty, profiles
+from functions.stress.curve import constant
 
 PIECE = 0.00005
 
@@ -37,7 +38,7 @@ class Machine:
 
     def run(self, load: float, seconds: float) -> None:
         duty.run(
-            load,
+            constant(load).used_by,
             seconds,
             elapsed=lambda: self.now,
             used=lambda: self.cpu,
@@ -84,7 +85,9 @@ def test_a_long_pause_is_made_up_afterwards() -> None:
         if 1 < machine.now < 1.001:
             machine.now = 3.0  # stopped, and continued two seconds later
 
-    duty.run(0.4, 10, elapsed=lambda: machine.now, used=lambda: machine.cpu, work=work, sleep=machine.sleep)
+    duty.run(
+        constant(0.4).used_by, 10, elapsed=lambda: machine.now, used=lambda: machine.cpu, work=work, sleep=machine.sleep
+    )
     assert machine.cpu == pytest.approx(4.0, abs=0.001)
 
 
@@ -96,14 +99,31 @@ def test_the_load_is_even_and_not_one_block() -> None:
         machine.sleep(seconds)
         marks.append((machine.now, machine.cpu))
 
-    duty.run(0.25, 1, elapsed=lambda: machine.now, used=lambda: machine.cpu, work=machine.work, sleep=sleep)
+    duty.run(
+        constant(0.25).used_by, 1, elapsed=lambda: machine.now, used=lambda: machine.cpu, work=machine.work, sleep=sleep
+    )
     assert len(marks) == round(1 / duty.PERIOD)
     assert all(cpu == pytest.approx(0.25 * now, abs=2 * PIECE) for now, cpu in marks)
 
 
-@given(st.floats(0, 100), st.floats(0, 1), st.floats(0.001, 100))
-def test_a_cycle_contains_its_moment_and_ends_with_the_burn(elapsed: float, load: float, seconds: float) -> None:
-    until, cpu = duty.cycle(elapsed, load, seconds)
+@given(st.floats(0, 100), st.floats(0.001, 100))
+def test_a_cycle_contains_its_moment_and_ends_with_the_burn(elapsed: float, seconds: float) -> None:
+    until = duty.cycle(elapsed, seconds)
     assert until <= seconds
     assert until == seconds or until > elapsed
-    assert cpu == load * until
+
+
+def test_a_profile_is_held_in_each_second() -> None:
+    curve = profiles.levels("10x2s,80x2s,20..60x4s,0x2s")[0]
+    machine = Machine(late=0.002)
+    marks: list[tuple[float, float]] = []
+
+    def sleep(seconds: float) -> None:
+        machine.sleep(seconds)
+        marks.append((machine.now, machine.cpu))
+
+    goal = lambda seconds: 0.8 * curve.used_by(seconds)  # noqa: E731 - the peak of the levels is 80 %
+    duty.run(goal, 10, elapsed=lambda: machine.now, used=lambda: machine.cpu, work=machine.work, sleep=sleep)
+    assert machine.cpu == pytest.approx(goal(10), abs=0.001)
+    assert len(marks) > 300
+    assert all(cpu == pytest.approx(goal(now), abs=0.004) for now, cpu in marks)  # the sleep ends up to 2 ms late

@@ -8,22 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from functions.kit.http.options import parse_options
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import load
+from functions.stress.main import PARAMETERS
 from functions.stress.plan import MEBI, Plan, Room, StressSettings, decide
 
-NOTHING: dict[str, Any] = {
-    "seconds": None,
-    "load": None,
-    "cores": None,
-    "relative_to": "core",
-    "memory_mb": None,
-    "hold": None,
-    "sleep_ms": None,
-    "jitter_ms": None,
-    "seed": None,
-    "nice": 10,
-}
+NOTHING: dict[str, Any] = parse_options(PARAMETERS, [])
 SETTINGS = load(StressSettings, "stress", {})
 ROOM = Room(quota=2.0, memory_free=1024 * MEBI, memory_total=None)
 
@@ -109,7 +100,7 @@ def test_cores_from_the_settings() -> None:
 
 
 def test_memory_is_half_of_what_is_free_and_may_come_later() -> None:
-    assert plan(memory_mb=512).memory == 512 * MEBI
+    assert plan(memory_mb=512).pressure.memory == 512 * MEBI
     problem = refused(memory_mb=513)
     assert (problem.status, problem.headers["Retry-After"]) == (503, "5")
 
@@ -121,7 +112,7 @@ def test_memory_beyond_half_of_the_limit_never_comes() -> None:
 
 
 def test_memory_is_held_as_long_as_the_burn() -> None:
-    assert plan(memory_mb=1, seconds=3.0).hold == 3
+    assert plan(memory_mb=1, seconds=3.0).pressure.hold == 3
     assert plan(memory_mb=1, seconds=3.0, hold=5.0).duration == 5
 
 
@@ -137,11 +128,17 @@ def test_the_answer_repeats_what_was_understood() -> None:
     assert asked == {
         "seconds": 2.0,
         "load": 50.0,
+        "mean_load": 50.0,
+        "profile": "constant",
         "relative_to": "core",
         "cores": 1,
         "cpu_seconds": 1.0,
         "memory_mb": 3,
         "hold": 2.0,
+        "leak_mb_s": 0.0,
+        "touch": False,
+        "disk_mb_s": 0.0,
+        "network_mb_s": 0.0,
         "sleep_ms": 20.0,
         "nice": 10,
     }
