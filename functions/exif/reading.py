@@ -96,6 +96,8 @@ def _rest(reading: Reading) -> None:
         note = reading.note
         if note is None or not note.tags:
             reading.miss("maker note", note.maker if note and note.maker else "MakerNote", -1, reading.maker.size)
+    if "XMP-GCamera" in reading.groups:
+        _guarded(_packet_note, reading)
     _lens(reading)
     _guarded(_composite, reading)
 
@@ -131,6 +133,12 @@ def _maker_note(reading: Reading) -> None:
     from functions.exif import makernotes
 
     makernotes.read(reading)
+
+
+def _packet_note(reading: Reading) -> None:
+    from functions.exif import makernotes
+
+    makernotes.read_packet(reading)
 
 
 def _other(reading: Reading, kind: str, data: bytes, block: Block) -> None:

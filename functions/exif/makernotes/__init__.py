@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
+
 from functions.exif.lenses import mounts
 from functions.exif.makernotes import locating
 from functions.exif.makernotes.reader import byte_order
@@ -14,6 +16,13 @@ from functions.exif.rows import MakerNote, NoteSummary, Reading
 from functions.exif.tags.formulas import Members
 from functions.exif.tags.tables import Field, table
 
+# Properties of XMP that hold a note, and the table of each.
+PACKETS = (
+    ("XMP-GCamera", "HdrPlusMakernote", "Google.HDRPlusMakerNote"),
+    ("XMP-GCamera", "HDRPMakerNote", "Google.HDRPMakerNote"),
+    ("XMP-GCamera", "HDRPlusMakerNote", "Google.HDRPlusMakerNote"),
+)
+MAX_TEXT = 2**21
 # First bytes of a note that its row may look at.
 HEAD = 1024
 
@@ -38,6 +47,21 @@ def read(reading: Reading) -> None:
     group = table(name).group
     reading.note = NoteSummary(group, note.size, walk.finish())
     mounts.identify(reading, group, m)
+
+
+def read_packet(reading: Reading) -> None:
+    """Read the notes that an XMP packet holds as Base64 text."""
+    for group, name, tags in PACKETS:
+        text = reading.value(group, name)
+        if not isinstance(text, str) or len(text) > MAX_TEXT:
+            continue
+        try:
+            data = b64decode(text)
+        except ValueError:
+            continue
+        walk = Walk(reading, members(reading))
+        read_table(walk, tags, Place(data, 0, len(data), "<"))
+        walk.finish()
 
 
 def members(reading: Reading) -> Members:
@@ -79,6 +103,8 @@ def _place(note: MakerNote, row: Field, m: Members) -> tuple[str, Place]:
     elif order == "?":
         place = place._replace(order=byte_order(note.block, start, note.order))
     make, model = str(m["Make"]), str(m["Model"])
+    if "patch" in keys:
+        place = locating.patched(place)
     if "fix" in keys or make.startswith("Canon"):
         place = locating.fixed(place, make, model, loose=keys.get("fix") != "")
     return name, place

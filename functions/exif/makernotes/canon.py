@@ -47,7 +47,7 @@ def read_custom(walk: Walk, tags: Table, place: Place) -> None:
         return
     for at in range(place.start + 2, place.start + place.size - 1, 2):
         (both,) = unpack_from(place.order + "H", place.data, at)
-        item(walk, tags, both >> 8, both & 0xFF)
+        item(walk, tags, both >> 8, both & 0xFF, unnamed=True)
 
 
 def read_custom2(walk: Walk, tags: Table, place: Place) -> None:
@@ -72,7 +72,7 @@ def read_custom2(walk: Walk, tags: Table, place: Place) -> None:
             # One body states one value too few for a function.
             if number == 0x70C and count == 0x66 and following + 8 < stop:
                 count += unpack_from(order + "I", data, following + 4)[0] == 0x70F
-            item(walk, tags, number, value(data, at + 8, "int32s", count, order, 4 * count), count)
+            item(walk, tags, number, value(data, at + 8, "int32s", count, order, 4 * count), count, unnamed=True)
             at += 8 + 4 * count
         at = stop
 

@@ -13,8 +13,6 @@ from functions.exif.tags.tables import Field, Table
 
 # First bytes of a value that conditions may look at.
 HEAD = 128
-# Numbers of an entry without a row beyond which it is counted.
-LONG = 500
 
 
 def read_ifd(walk: Walk, tags: Table, place: Place) -> None:
@@ -86,9 +84,5 @@ def _value(walk: Walk, row: Field, place: Place, entry: Entry, shape: str, count
 
 def _unnamed(walk: Walk, tags: Table, place: Place, entry: Entry, shape: str) -> None:
     """An entry that no row describes: named by its number."""
-    count = entry[COUNT]
-    if count > LONG and FORMATS[shape][1]:
-        v: Any = f"(large array of {count} {shape} values)"
-    else:
-        v = value(place.data, entry[OFFSET], shape, count, place.order, entry[SIZE])
+    v = value(place.data, entry[OFFSET], shape, entry[COUNT], place.order, entry[SIZE])
     named(walk, tags, f"{tags.attributes.get('prefix', tags.group)}_0x{entry[TAG]:04x}", v)

@@ -46,6 +46,15 @@ def _plausible(data: bytes, at: int, order: str) -> bool:
     return True
 
 
+def patched(place: Place) -> Place:
+    """A directory whose count of entries has four bytes, as one of two."""
+    data, at = place.data, place.start
+    count = next((data[at + index : at + index + 2] for index in (0, 2) if any(data[at + index : at + index + 2])), b"")
+    if len(count) < 2:
+        return place
+    return place._replace(data=data[: at + 2] + count + data[at + 4 :], start=at + 2)
+
+
 def fixed(place: Place, make: str, model: str, *, loose: bool) -> Place:
     """A place whose offsets count from where the note was written: its first value stands right behind its directory.
 

@@ -114,7 +114,9 @@ def read_capture(walk: Walk, tags: Table, place: Place) -> None:
                 count = size if shape in ("string", "undef") else int(row.count or 1)
                 walk.put(row, value(place.data, at, shape, count, "<", size))
         else:
-            item(walk, tags, number, value(place.data, at, "undef", size, "<", size))
+            shape = {1: "int8u", 2: "int16u", 4: "int32u"}.get(size, "undef")
+            count = size if shape == "undef" else 1
+            item(walk, tags, number, value(place.data, at, shape, count, "<", size) or "", unnamed=True)
         at += size
 
 
@@ -127,4 +129,4 @@ def read_settings(walk: Walk, tags: Table, place: Place) -> None:
         number, _, kind, found = unpack_from(place.order + "HBBI", place.data, place.start + 24 + 8 * index)
         if kind != 4 or walk.rows <= 0:
             break
-        item(walk, tags, number, found)
+        item(walk, tags, number, found, unnamed=True)

@@ -61,6 +61,7 @@ def read_phase_one(walk: Walk, tags: Table, place: Place) -> None:
                 walk.warn(f"{tags.name}: value of tag {number:#06x} lies outside the record")
                 continue
             at = start + offset
+        walk.members["count"], walk.members["format"] = size, ""
         row = tags.find(number, walk.members)
         if row is None:
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from functions.exif.values import fraction, real
+from functions.exif.values import binary, fraction, real
 
 # Bytes and the code of `struct`; a rational is a pair of numbers.
 FORMATS: dict[str, tuple[int, str]] = {
@@ -96,7 +96,7 @@ def value(data: bytes, at: int, shape: str, count: int, order: str, room: int) -
         if count < 1:
             return None
     if not code:
-        return _text(data, at, shape, count, order)
+        return _text(data, at, shape, count)
     if count > MAX_NUMBERS:
         return f"(large array of {count} {shape} values)"
     numbers = struct.unpack_from(f"{order}{count * len(code)}{code[0]}", data, at)
@@ -108,10 +108,11 @@ def value(data: bytes, at: int, shape: str, count: int, order: str, room: int) -
     return " ".join(map(str, numbers))
 
 
-def _text(data: bytes, at: int, shape: str, count: int, order: str) -> str:
+def _text(data: bytes, at: int, shape: str, count: int) -> str:
     if shape == "unicode":
-        raw = data[at : at + min(2 * count, MAX_BYTES)]
-        return raw.decode("utf-16-le" if order == "<" else "utf-16-be", "replace")
+        count *= 2
+    if count > MAX_BYTES and shape != "string":
+        return binary(count)
     raw = data[at : at + min(count, MAX_BYTES)]
     return (raw.partition(b"\0")[0] if shape == "string" else raw).decode("latin-1")
 

@@ -91,7 +91,7 @@ def read_olympus(walk: Walk, tags: Table, place: Place) -> None:
         if match[1]:
             section = match[1]
             continue
-        name, value = match[2], match[3].rstrip()
+        name, value = match[2], match[3].partition(" [")[0].rstrip()
         if name in tags.rows:
             item(walk, tags, name, value)
         else:

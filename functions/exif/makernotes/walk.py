@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from functions.exif.entries import MAKER_NOTE, Entry
-from functions.exif.rows import Reading
+from functions.exif.rows import Reading, Row
 from functions.exif.tags.formulas import UNFIT, Members, expression
 from functions.exif.tags.tables import Field, Table
+from functions.exif.values import binary
 
 MAX_DIRECTORIES = 400
 MAX_ROWS = 20_000
@@ -94,8 +95,18 @@ class Walk:
             if found is not None:
                 shown += 1
                 rows[row.name] = (row.name, found[0], found[1], number, entry)
+        for group in {row.group for row, *_ in self.waiting}:
+            self._preview(groups.get(group, {}))
         self.waiting.clear()
         return shown
+
+    def _preview(self, rows: dict[str, Row]) -> None:
+        """A row for the picture that two others point to."""
+        start, size = rows.get("PreviewImageStart"), rows.get("PreviewImageLength")
+        valid = rows.get("PreviewImageValid")
+        if start and size and start[1] and isinstance(size[1], int) and size[1] > 0 and (not valid or valid[1]):
+            text = binary(size[1])
+            rows.setdefault("PreviewImage", ("PreviewImage", text, text, -1, None))
 
 
 def item(walk: Walk, tags: Table, number: int | str, v: Any, count: int = 1, *, unnamed: bool = False) -> None:
@@ -105,14 +116,15 @@ def item(walk: Walk, tags: Table, number: int | str, v: Any, count: int = 1, *, 
     row = tags.find(number, m)
     if row is not None:
         walk.put(row, v, None, number if type(number) is int else -1)
-    elif unnamed and number not in tags.rows and type(number) is int:
-        named(walk, tags, f"{tags.attributes.get('prefix', tags.name.replace('.', '_'))}_0x{number:04x}", v)
+    elif unnamed and type(number) is int:
+        named(walk, tags, f"{tags.attributes.get('prefix', tags.group)}_0x{number:04x}", v)
 
 
-def named(walk: Walk, tags: Table, name: str, v: Any) -> None:
+def named(walk: Walk, tags: Table, name: str, v: Any, *, whole: bool = False) -> None:
     """A value that no row describes."""
     if v is not None:
-        walk.put(Field(tags, ["", name, "", "", "", "shortened(v)"]), v)
+        printed = "" if whole else "shortened(v)"
+        walk.put(Field(tags, ["", name, "", "", "", tags.attributes.get("print") or printed]), v)
 
 
 def absolute(v: Any, place: Place, row: Field, m: Members) -> Any:

@@ -315,6 +315,14 @@ def binary(v: Any) -> str:
     return shown if shown.startswith("(Binary data") else _binary(len(shown))
 
 
+def image(v: Any) -> str | None:
+    """A JPEG by its size; None for other bytes. Some cameras write its first byte wrong."""
+    shown = text(v)
+    if shown.startswith("(Binary data"):
+        return shown
+    return _binary(len(shown)) if shown.startswith("\xff\xd8\xff") or shown[1:4] == "\xd8\xff\xdb" else None
+
+
 def decode(v: Any, encoding: str = "UTF8", order: str = "MM") -> str:
     """Text in an encoding of its own, as the UTF-8 bytes of it."""
     data = text(v).encode("latin-1", "replace")

@@ -9,13 +9,13 @@ from functions.exif.printing.functions import fmt, text, words
 from functions.exif.tags.tables import label_set
 
 
-def serial(v: Any) -> str:
-    """A body's number: model, the day it was made, and a count."""
-    match = re.match(r"(.{3})(\d\d)(\d\d)(\d\d)(\d{4})", text(v))
+def serial(v: Any, model: str = ".{3}") -> str:
+    """A body's number: its model by a pattern, the day it was made, and a count."""
+    match = re.match(rf"({model})(\d\d)(\d\d)(\d\d)(\d{{4}})", text(v))
     if match is None:
         return text(v)
-    model, year, month, day, number = match.groups()
-    return f"({model}) {int(year) + (2000 if int(year) < 70 else 1900)}:{month}:{day} no. {number}"
+    kind, year, month, day, number = match.groups()
+    return f"({kind}) {int(year) + (2000 if int(year) < 70 else 1900)}:{month}:{day} no. {number}"
 
 
 def powered(v: float) -> str:

@@ -15,6 +15,8 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
+from functions.exif.values import number_of
+
 Formula = Callable[[Any, "Members"], Any]
 # What a formula may raise on a value that it does not fit.
 UNFIT = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
@@ -133,7 +135,13 @@ def steps(text: str) -> tuple[tuple[str, Formula], ...]:
 def run(parts: Iterable[tuple[str, Formula]], v: Any, m: Members) -> Any:
     """The value after all steps; None where one drops it."""
     for member, formula in parts:
-        found = formula(v, m)
+        try:
+            found = formula(v, m)
+        except TypeError:
+            # Text that begins with a number counts as that number where it must.
+            if type(v) is not str:
+                raise
+            found = formula(number_of(v), m)
         if member:
             m[member] = found
             continue

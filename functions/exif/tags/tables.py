@@ -173,17 +173,20 @@ class Field:
             v = _attempt(self._value, v, m)
             if v is None:
                 return None
-        if self._printed is not None:
-            return self._listed(v, m)
-        if type(v) is not int:
+        parts: list[Any] | None = None
+        if self._printed is not None or self._values is not None:
+            parts = self._parts(v, m)
+            v = " ".join(map(str, parts))
+        elif type(v) is not int:
             v = settled(v)
         if "binary" in self.flags:
             shown = v if type(v) is str and v.startswith("(Binary data") else binary(len(str(v)))
             return shown, shown
-        printed = self._one(v, self.labels, self.prints, m)
-        if type(v) is str and not v.isascii():
-            v = text_of(v.encode("latin-1", "replace"))
-        return v, printed
+        if self._printed is not None and parts is not None:
+            printed = self._listed(parts, m)
+        else:
+            printed = self._one(v, self.labels, self.prints, m)
+        return readable(v), printed
 
     def _one(self, v: Any, labels: Labels | None, prints: Formula | None, m: Members) -> Any:
         if labels is not None:
@@ -208,24 +211,27 @@ class Field:
         """What stands for a value without a label."""
         return f"Unknown (0x{v:x})" if "hex" in self.flags and type(v) is int and v > 0 else f"Unknown ({v})"
 
-    def _listed(self, v: Any, m: Members) -> tuple[Scalar, Scalar] | None:
-        """Each of several values by its own part of the cells."""
-        values: list[Any] = []
+    def _parts(self, v: Any, m: Members) -> list[Any]:
+        """Each of several values by its own formula."""
+        found: list[Any] = []
         own = self._values or ()
         for index, word in enumerate(str(settled(v)).split(" ")):
             item: Any = number_of(word) if is_number(word) else word
             part = own[index] if index < len(own) else None
             if part is not None:
                 item = _attempt(part, item, m)
-            values.append("" if item is None else settled(item))
-        shown = readable(" ".join(map(str, values)))
+            found.append("" if item is None else settled(item))
+        return found
+
+    def _listed(self, values: list[Any], m: Members) -> str:
+        """The prints of several values, each by its own part of the cells."""
         if "relist" in self.flags:
             values = _regrouped(values, self.flags["relist"])
         printed = []
         for index, item in enumerate(values):
             labels, formula = self._printed[index] if index < len(self._printed) else (None, None)
             printed.append(str(self._one(item, labels, formula, m)))
-        return shown, "; ".join(printed)
+        return "; ".join(printed)
 
 
 def _regrouped(values: list[Any], rule: str) -> list[Any]:
@@ -239,14 +245,9 @@ def _regrouped(values: list[Any], rule: str) -> list[Any]:
 
 
 def _attempt(parts: Any, v: Any, m: Members) -> Any:
-    """The steps' value; text that begins with a number counts as that number where it must."""
+    """The steps' value; None where one does not fit it."""
     try:
         return run(parts, v, m)
-    except TypeError:
-        try:
-            return run(parts, number_of(v), m) if type(v) is str else None
-        except UNFIT:
-            return None
     except UNFIT:
         return None
 
