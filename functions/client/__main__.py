@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from importlib import import_module
+from importlib import import_module, metadata
 from itertools import pairwise
 from typing import NoReturn
 
@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="Exit codes: 0 done, 1 a file or request was refused, 2 wrong usage, 3 the service cannot be reached, "
         "4 the output cannot be written.",
     )
+    command.add_argument("--version", action="version", version=f"pixelamp {metadata.version('pixelamp')}")
     subcommands = command.add_subparsers(title="subcommands", required=True, metavar="COMMAND")
     for name in SUBCOMMANDS:
         import_module(f"functions.client.{name}").add_parser(subcommands)
