@@ -71,7 +71,7 @@ ROUTES = (
         "POST",
         "/set",
         _set,
-        "The same picture with fields of its Exif written: JPEG, WebP and TIFF.",
+        "The same picture with fields of its Exif written: JPEG, PNG, WebP, TIFF, DNG, HEIC, AVIF and JPEG XL.",
         options=(
             Option("artist", text(LONGEST), None, "who made it"),
             Option("copyright", text(LONGEST), None, "the notice"),
@@ -91,7 +91,7 @@ ROUTES = (
             ),
         ),
         takes="image",
-        produces=("image/jpeg", "image/webp", "image/tiff"),
+        produces=IMAGES,
     ),
 )
 EVENTS = (

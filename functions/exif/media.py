@@ -12,4 +12,10 @@ SUFFIXES = {
     "image/heic": ".heic",
     "image/heif": ".heif",
     "image/avif": ".avif",
+    "image/jxl": ".jxl",
+    "image/jp2": ".jp2",
+    "image/jpx": ".jpx",
+    "image/j2c": ".j2c",
+    "image/vnd.adobe.photoshop": ".psd",
+    "image/x-adobe-dng": ".dng",
 }

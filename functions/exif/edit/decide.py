@@ -122,11 +122,21 @@ class Edit:
             self.gone(kind, where, len(records), f"IPTC, {dropped} records")
         return result or None
 
-    def resources(self, data: bytes, where: str) -> bytes | None:
-        """Photoshop's image resources: what replaces them, never longer, or None."""
-        rest, broken = iim.image_resources(
-            data, lambda number, body: self._resource(number, body, f"{where} 8BIM {number:04X}")
-        )
+    def resources(self, data: bytes, where: str, *, whole: bool = False) -> bytes | None:
+        """Photoshop's image resources: what replaces them, never longer, or None.
+
+        Args:
+            data: the resources.
+            where: they stand.
+            whole: they are those of a whole Photoshop file, whose picture needs some of them.
+        """
+
+        def decide(number: int, body: bytes) -> bytes | None:
+            if whole and number in iim.STRUCTURE:
+                return body
+            return self._resource(number, body, f"{where} 8BIM {number:04X}")
+
+        rest, broken = iim.image_resources(data, decide)
         if broken:
             self.gone("photoshop", where, broken, "broken image resources")
         return rest or None

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from struct import pack
 
 from functions.exif.edit.blocks import icc, makers, video
-from functions.exif.edit.blocks.exif import without_location
+from functions.exif.edit.blocks.exif import head_of, without_location
 from functions.exif.edit.decide import LOST_PROFILE, Edit
 from functions.exif.edit.errors import Broken
 from functions.exif.edit.policy import RULES, Action
@@ -18,11 +18,13 @@ from functions.kit.containers import jpeg as jpegs
 from functions.kit.containers.packing import Packing
 
 Content = bytes | None
-MARKS = re.compile(rb"GPS|latitude|longitude|geo:|\blocation\b", re.IGNORECASE)
+MARKS = re.compile(rb"GPS|latitude|longitude|geo:|\blocation\b|\xa9xyz|\bloci|MCC_Data", re.IGNORECASE)
 TIFF_HEADER = re.compile(rb"II\*\0|MM\0\*")
 # The XMP extension's header: identifier, digest of the packet, its length, place of this piece.
 GUID = slice(len(jpegs.XMP_EXTENSION), len(jpegs.XMP_EXTENSION) + 32)
 FLIR = "FLIR"
+# Boxes of JPEG 2000 that state places in the file.
+OFFSETS = frozenset((b"ftbl", b"flst", b"cref"))
 FLIR_HEAD = 8
 
 
@@ -53,7 +55,7 @@ class _Cleaner:
             Kind.XMP: self._xmp,
             Kind.IPTC: self._iptc,
             Kind.ICC: self._icc,
-            Kind.PHOTOSHOP: lambda part, data: edit.resources(data, part.label),
+            Kind.PHOTOSHOP: lambda part, data: edit.resources(data, part.label, whole=document.reader == "psd"),
             Kind.TEXT: lambda part, data: data if edit.text(part.name, data, part.label) else None,
             Kind.JFIF: self._jfif,
             Kind.ADOBE: self._adobe,
@@ -73,28 +75,54 @@ class _Cleaner:
             if part.lead < 0 and part.start not in self.done:
                 self._decide(part)
         result = write(self.document, self.changes)
-        return self._indexed(result)
+        if self.document.reader == "gif" and not result.endswith(b";"):
+            # What followed the last frame was no block, and is gone.
+            cut = any(part.kind is Kind.TRAILER for part in self.changes)
+            return result + b";" if cut else result
+        return self._indexed(result) if self.document.reader == "jpeg" else result
 
     def _decide(self, part: Part) -> None:
         rule = RULES[part.kind]
         action = rule.located if self.edit.location_only else rule.strip
-        if action is Action.REFUSE:
+        if action is Action.REFUSE or (part.kind is Kind.UNKNOWN and self._essential(part)):
             raise Broken(f"{part.label} is an element of unknown meaning that no reader may ignore")
-        if action is Action.DROP and part.kind is Kind.TIME and "date" in self.edit.keep:
-            return
-        if action is Action.DROP:
-            self._drop(part, rule.reported)
+        if part.key in OFFSETS:
+            raise Broken(f"{part.label} refers to places in the file, which would not hold for the copy")
+        if part.key == b"jbrd":
+            # It restores the file that a JPEG XL was made from, comments and segments of makers included.
+            self._drop(part, "app", "data that restore a JPEG, with its comments")
+        elif action is Action.DROP:
+            self._remove(part, rule.reported)
         elif action is Action.SEARCH:
             self._search(part)
         elif action is Action.EDIT:
             self._edit(part, rule.reported)
+
+    def _remove(self, part: Part, reported: str) -> None:
+        """A part that goes; one of zeros already is removed without a record."""
+        blank = part.kind in (Kind.FREE, Kind.TIME, Kind.PADDING) and not self.document.raw(part).strip(b"\0\xff")
+        if part.kind is Kind.TIME and (blank or "date" in self.edit.keep):
+            return
+        if blank:
+            self.changes[part] = None
+        else:
+            self._drop(part, reported)
+
+    def _essential(self, part: Part) -> bool:
+        """Whether a property of a HEIC or AVIF is one that readers must understand (ISO 23008-12, 9.3)."""
+        model = self.document.model
+        if self.document.reader != "isobmff":
+            return False
+        places = [index for index, box in enumerate(model.properties, 1) if box.start == part.start]
+        found = model.items.associations.values() if model.items is not None else ()
+        return any(index in places and essential for values in found for index, essential in values)
 
     def _where(self, part: Part) -> str:
         profile = part.packing in (Packing.HEX, Packing.ZLIB_HEX)
         return f"{part.label} {part.name.rpartition(' ')[2].lower()}" if profile else part.label
 
     def _drop(self, part: Part, reported: str, detail: str = "") -> None:
-        if reported and part.kind is not Kind.PADDING:
+        if reported:
             label = part.label or "between the parts"
             self.edit.gone(reported, label, part.end - part.start, detail or _detail(part, reported))
         self.changes[part] = None
@@ -118,7 +146,7 @@ class _Cleaner:
 
     def _exif(self, part: Part, data: bytes) -> Content:
         """Exif, in a raw profile of a PNG with JPEG's header before it; there, such a profile may also hold XMP."""
-        head = data[:6] if data.startswith(b"Exif\0\0") else b""
+        head = head_of(data)
         if part.packing and not head and b"<" in data[:256] and not TIFF_HEADER.match(data):
             return self._xmp(part, data)
         result = self.edit.exif(data[len(head) :], self._where(part))
@@ -219,6 +247,9 @@ class _Cleaner:
     def _search(self, part: Part) -> None:
         """A part whose content is not read: it goes where it may state a location."""
         body = self.document.raw(part)
+        if part.key == b"mpvd":
+            self._motion(part, body)
+            return
         header = TIFF_HEADER.search(body[:64])
         if header is not None:
             try:
@@ -234,6 +265,16 @@ class _Cleaner:
             self._drop(part, "gps", detail)
             if part.kind is Kind.JUMBF:
                 self.edit.warn("content credentials (C2PA) that may state a location are not in the copy")
+
+    def _motion(self, part: Part, body: bytes) -> None:
+        """The box of a motion photo's video (Samsung)."""
+        found = video.without_location(body)
+        if found.data is None:
+            self._drop(part, "trailer", "video that cannot be searched for a location")
+            self.edit.warn("a video that cannot be searched for a location is not in the copy")
+        elif found.data != body:
+            self.edit.gone("gps", part.label, len(body), "location of the video")
+            self.changes[part] = found.data
 
     def _extended(self) -> None:
         """Extended XMP keeps its length; the main packet names it by a digest, which changes with it."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from struct import unpack_from
 
 from functions.exif.blocks import Block, Scan
 from functions.exif.edit.errors import Broken
@@ -17,6 +16,8 @@ from functions.exif.ifd import POINTERS, walk
 from functions.exif.reading import read
 from functions.exif.rows import Reading
 from functions.exif.scan import scan
+from functions.kit import containers
+from functions.kit.containers import Document, Kind
 
 Named = dict[tuple[str, int], Entry]
 """Entries by directory and tag."""
@@ -27,12 +28,12 @@ CALCULATED = frozenset(("Composite", "File"))
 
 
 def confirm(
-    before: bytes, reading: Reading, after: bytes, addition: bytes, fields: Fields, patched: Collection[int] = ()
+    document: Document, reading: Reading, after: bytes, addition: bytes, fields: Fields, patched: Collection[int] = ()
 ) -> None:
     """Compare a file whose fields were set with the file it was made from.
 
     Args:
-        before: the file that was sent.
+        document: the file that was sent.
         reading: of that file.
         after: the file with its fields set.
         addition: a TIFF structure of the new entries alone.
@@ -58,8 +59,9 @@ def confirm(
         replaced = {*wanted, *(("ExifIFD", tag) for tag in FRACTIONS_AND_OFFSETS if fields.taken is not None)}
         _unchanged(first.data, result.data, entries, replaced, fields.position is not None, patched)
     _blocks(old, new)
-    if _pictures(before, old) != _pictures(after, new):
-        raise Broken("the index of further pictures would lead elsewhere")
+    again = containers.read(after)
+    if again is None or _parts(document) != _parts(again):
+        raise Broken("the picture, or another part of the file, would change")
     _rows(reading, read(new))
 
 
@@ -122,18 +124,19 @@ def _others(found: Scan) -> list[tuple[str, str, bytes]]:
     return [(b.kind, b.where, bytes(b.data)) for b in found.blocks if b is not written and b.kind != "mpf"]
 
 
-def _pictures(data: bytes, found: Scan) -> list[bytes]:
-    """The pictures after the first that a Multi-Picture file's index leads to (CIPA DC-007, 5.2.3.3)."""
-    pictures = []
-    for block in found.blocks:
-        if block.kind == "mpf":
-            ifds = walk(block.data, "MPF0")
-            entry = _entries(ifds).get(("MPF0", 0xB002))
-            for at in range(entry[OFFSET], entry[OFFSET] + entry[SIZE] - 15, 16) if entry else ():
-                size, offset = unpack_from(ifds.order + "II", block.data, at + 4)
-                if offset:
-                    pictures.append(data[block.offset + offset : block.offset + offset + size])
-    return pictures
+# Parts that a new block may move, grow or change: their meaning is compared elsewhere.
+_MOVED = frozenset((Kind.STRUCTURE, Kind.EXIF, Kind.MPF, Kind.PADDING, Kind.FREE, Kind.TAG, Kind.GAP))
+
+
+def _parts(document: Document) -> list[tuple[str, bytes]]:
+    """Picture, trailers and blocks of other kinds, as they are in the file."""
+    # Blocks in the directories of a TIFF are entries, which are compared one by one.
+    pictures = (Kind.PIXELS, Kind.PREVIEW)
+    return [
+        (part.kind, document.raw(part))
+        for part in document.parts
+        if (part.kind in pictures if document.reader == "tiff" else part.kind not in _MOVED)
+    ]
 
 
 def _rows(old: Reading, new: Reading) -> None:

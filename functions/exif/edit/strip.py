@@ -11,11 +11,8 @@ from functions.exif.edit.decide import Edit, Removed
 from functions.exif.edit.errors import Broken, Unsupported
 from functions.exif.edit.names import DEFAULT_KEEP
 from functions.exif.edit.verify import check, secrets
-from functions.exif.strip import gif, isobmff, items, tiff
+from functions.exif.strip import tiff
 from functions.kit import containers
-
-FORMATS = ("JPEG", "MPO", "PNG", "WebP", "TIFF", "BigTIFF", "HEIC", "AVIF", "GIF")
-"""What can be cleaned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +56,39 @@ def strip(data: bytes, keep: Collection[str] = DEFAULT_KEEP, remove: Collection[
     return Stripped(result, tuple(edit.removed), tuple(edit.warnings), media_type)
 
 
-MEDIA_TYPES = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
+MEDIA_TYPES = {
+    "JPEG": "image/jpeg",
+    "MPO": "image/jpeg",
+    "PNG": "image/png",
+    "APNG": "image/png",
+    "WebP": "image/webp",
+    "GIF": "image/gif",
+    "HEIC": "image/heic",
+    "HEIF": "image/heif",
+    "AVIF": "image/avif",
+    "JXL": "image/jxl",
+    "JP2": "image/jp2",
+    "JPX": "image/jpx",
+    "J2C": "image/j2c",
+    "PSD": "image/vnd.adobe.photoshop",
+    "PSB": "image/vnd.adobe.photoshop",
+}
 Cleaner = Callable[[bytes, Edit], bytes]
 
 
 def container(data: bytes) -> tuple[Cleaner, str]:
-    """The module's function that cleans these bytes, and their media type.
+    """Return the function that cleans these bytes, and their media type.
 
     Raises:
-        Unsupported: none does.
+        Unsupported: there is none.
     """
-    head = data[:16]
-    found = containers.sniff(data)
-    document = containers.read(data) if found is not None and found.reader in MEDIA_TYPES else None
-    if document is not None and document.format != "EXV":
-        return lambda _, edit: parts.clean(document, edit), MEDIA_TYPES[document.reader]
-    if head[:6] in (b"GIF87a", b"GIF89a"):
-        return gif.clean, "image/gif"
-    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return tiff.clean, "image/tiff"
-    if items.is_image(data):
-        return isobmff.clean, items.media_type(data)
-    raise Unsupported("no format that can be cleaned")
+    document = containers.read(data)
+    if document is None or document.format not in MEDIA_TYPES:
+        raise Unsupported("no format that can be cleaned")
+    return lambda _, edit: parts.clean(document, edit), MEDIA_TYPES[document.format]
+
+
+FORMATS = (*MEDIA_TYPES, "TIFF", "BigTIFF")
+"""Formats that can be cleaned."""

@@ -9,6 +9,10 @@ from typing import NamedTuple
 from functions.kit.containers.parts import Document, Splices
 
 MAX_BOXES = 20_000
+# Boxes that hold the picture or lead to it: one of them that is broken breaks the file.
+PICTURE = frozenset(
+    (b"ftyp", b"meta", b"mdat", b"moov", b"moof", b"mini", b"jp2h", b"jp2c", b"jxlc", b"jxlp", b"trak", b"idat")
+)
 _HEAD = Struct(">I4s")
 _LONG = Struct(">Q")
 
@@ -52,6 +56,10 @@ class Boxes:
                 body += 8
             elif size == 0:
                 size = end - start
+            trailer = end == self.source.size and kind not in PICTURE and size != 1 and start > 0
+            if trailer and (size < body - start or start + size > end):
+                document.warn(f"no box at byte {start}")
+                return  # what follows the last box
             if size < body - start:
                 document.warn(f"box {kind.decode('latin-1')!r} of {size} bytes at byte {start}")
                 document.broken = document.broken or f"a box of {size} bytes at byte {start:,}"

@@ -13,6 +13,8 @@ from functions.kit.containers.parts import Changes, Document, Kind, Part, Splice
 from functions.kit.containers.source import Source
 
 EXV_SIGNATURE = b"\xff\x01Exiv2"
+# In any case, behind up to four bytes, and the byte after its zero may be anything: Ricoh and others write so.
+EXIF_IDENTIFIER = re.compile(rb".{0,4}?Exif\0.?", re.DOTALL | re.IGNORECASE)
 XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
 XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 ICC_HEADER = b"ICC_PROFILE\0"
@@ -173,9 +175,8 @@ class _Reader:
     def _application(self, number: int, head: bytes) -> tuple[Kind, str, int]:
         """Kind, name and length of the identifier of an APPn segment."""
         if number == 1:
-            # The second byte after "Exif" may be anything: Ricoh and others write other than two zeros.
-            if head[:4].upper() == b"EXIF" and head[4:5] == b"\0":
-                return Kind.EXIF, "", 6
+            if exif := EXIF_IDENTIFIER.match(head):
+                return Kind.EXIF, "", exif.end()
             if head.startswith(XMP_HEADER):
                 return Kind.XMP, "", len(XMP_HEADER)
             if head.startswith(XMP_EXTENSION) and len(head) > 75:

@@ -252,6 +252,8 @@ class Splices:
 
     def _index(self) -> None:
         spans = sorted(self.edits)
+        self._spans = spans
+        self._starts = [start for start, _ in spans]
         self._ends = [end for _, end in spans]
         self._shifts = [0]
         for start, end in spans:
@@ -264,8 +266,12 @@ class Splices:
 
     def patch(self, start: int, data: bytes) -> None:
         """Overwrite bytes of the file, of the same length: in it or inside one replaced span of that length."""
-        for (low, high), new in self.edits.items():
-            if low <= start and start + len(data) <= high and len(new) == high - low:
+        # Spans do not overlap: only the last that begins before it can hold it.
+        at = bisect_right(self._starts, start) - 1
+        if at >= 0:
+            low, high = self._spans[at]
+            new = self.edits[low, high]
+            if start + len(data) <= high and len(new) == high - low:
                 self.edits[low, high] = new[: start - low] + data + new[start - low + len(data) :]
                 return
         self.edits[start, start + len(data)] = data

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from struct import pack, unpack_from
 
 from functions.kit.containers.chunks import splice
-from functions.kit.containers.parts import Changes, Document, Kind, Part
+from functions.kit.containers.parts import Changes, Document, Kind, Part, filler
 from functions.kit.containers.source import Source
 
 
@@ -33,9 +33,26 @@ def read(source: Source) -> Document:
         if part is None:
             return document
         at = part.end
-    if at < end:
-        document.add(Kind.PIXELS, at, end, "merged picture")
+    stop = _merged(source, at, version, channels, height, document.width * bits)
+    if at < stop:
+        document.add(Kind.PIXELS, at, stop, "merged picture")
+    if stop < end:
+        document.add(filler(source, stop, end, Kind.TRAILER), stop, end, "after the picture")
     return document
+
+
+def _merged(source: Source, at: int, version: int, channels: int, height: int, bits: int) -> int:
+    """The end of the merged picture, by its rows or their table of sizes; that of the file for other compressions."""
+    (method,) = unpack_from(">H", source.read(at, at + 2).ljust(2, b"\xff"))
+    if method == 0:
+        return min(at + 2 + channels * height * ((bits + 7) // 8), source.size)
+    wide = 4 if version == 2 else 2
+    rows = channels * height
+    table = source.read(at + 2, at + 2 + rows * wide)
+    if method != 1 or len(table) < rows * wide:
+        return source.size
+    packed: int = sum(unpack_from(f">{rows}{'I' if wide == 4 else 'H'}", table))
+    return min(at + 2 + len(table) + packed, source.size)
 
 
 def _section(document: Document, at: int, label: str, kind: Kind, width: int) -> Part | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from struct import pack
 
@@ -32,6 +33,16 @@ KEPT_TAGS: dict[str, dict[str, tuple[int, ...]]] = {
 # GeoTIFF and its kin place the pixels on the earth.
 GEO_TAGS = frozenset({0x830E, 0x8482, 0x85D8, 0x87AF, 0x87B0, 0x87B1})
 MAX_KEPT = 4096
+
+
+# What containers put before the structure: JPEG's header, and the distance to it of boxes (ISO 23008-12, annex A).
+_HEAD = re.compile(rb"Exif\0\0(?=II|MM)|.{4}(?=II\*\0|MM\0\*)", re.DOTALL)
+
+
+def head_of(content: bytes) -> bytes:
+    """What stands before the TIFF structure in the content of an Exif part."""
+    found = _HEAD.match(content)
+    return found[0] if found else b""
 
 
 def wanted(keep: Collection[str]) -> dict[str, set[int]]:

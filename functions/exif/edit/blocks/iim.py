@@ -18,6 +18,29 @@ CHARACTER_SET = (1, 90)
 MAX_RECORDS = 4096
 IPTC, PROFILE, EXIF, EXIF_3, XMP, DIGEST = 0x0404, 0x040F, 0x0422, 0x0423, 0x0424, 0x0425
 RESOLUTION = 0x03ED
+# What a Photoshop file's picture needs: resolution, names and colours of channels, layers, masks, angle of light,
+# indexed colours, transparency, pixel aspect ratio (Adobe Photoshop File Formats, image resources).
+STRUCTURE = frozenset(
+    (
+        *(
+            0x03ED,
+            0x03EE,
+            0x03EF,
+            0x03F2,
+            0x03F5,
+            0x03F8,
+            0x0400,
+            0x0402,
+            0x040D,
+            0x0411,
+            0x0413,
+            0x0415,
+            0x0416,
+            0x0417,
+        ),
+        *(0x0419, 0x041D, 0x0428, 0x042B, 0x042D, 0x0430, 0x0435),
+    )
+)
 THUMBNAILS = frozenset((0x0409, 0x040C))
 
 

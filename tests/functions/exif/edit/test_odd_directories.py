@@ -146,10 +146,10 @@ def test_a_result_without_an_old_tag_is_not_returned(monkeypatch: pytest.MonkeyP
 
     source = jpeg(camera())
     forgetful = jpeg(tiff([ascii_field(0x013B, "Ada"), ascii_field(0x010F, "Lamp Works")]))
-    monkeypatch.setattr(setting, "_jpeg", lambda *_: (forgetful, ()))
+    monkeypatch.setattr(setting, "_block", lambda *_: (forgetful, ()))
     with pytest.raises(Broken, match="would be lost"):
         write(source, Fields(artist="Ada"))
-    monkeypatch.setattr(setting, "_jpeg", lambda *_: (source, ()))
+    monkeypatch.setattr(setting, "_block", lambda *_: (source, ()))
     with pytest.raises(Broken, match="would not be readable"):
         write(source, Fields(artist="Ada"))
 

@@ -19,11 +19,9 @@ from PIL import Image, ImageOps
 from functions.exif.answer import examine
 from functions.exif.edit import decide, verify
 from functions.exif.edit import strip as stripping
-from functions.exif.edit.blocks.layout import merged
 from functions.exif.edit.errors import Broken, NotClean, Unsupported
 from functions.exif.edit.names import KEEP
 from functions.exif.edit.strip import strip
-from functions.exif.strip.isobmff import _touches
 from tests.functions.exif import made
 from tests.functions.exif.containers import scattered_heic
 from tests.images import encoded, gradient
@@ -258,7 +256,7 @@ def test_a_picture_that_its_boxes_do_not_hold_is_not_cut_off(size: bytes) -> Non
     if size == bytes(4):  # to the end of the file
         assert frames(strip(broken).data) == frames(source)
     else:
-        with pytest.raises(Broken, match="outside the boxes"):
+        with pytest.raises(Broken, match="a box"):
             strip(broken)
 
 
@@ -287,7 +285,7 @@ def test_a_raw_file_is_refused() -> None:
         strip(dng)
 
 
-@pytest.mark.parametrize("data", [b"", b"hello", b"BM" + bytes(60), b"\0\0\0\x0cjP  \r\n\x87\n", b"%PDF-1.7"])
+@pytest.mark.parametrize("data", [b"", b"hello", b"BM" + bytes(60), b"%PDF-1.7"])
 def test_what_is_no_image_of_ours_is_refused(data: bytes) -> None:
     with pytest.raises(Unsupported):
         strip(data)
@@ -377,15 +375,6 @@ def test_any_bytes_behind_a_signature_are_cleaned_or_refused(signature: bytes, r
         strip(signature + rest)
     except (Broken, Unsupported, NotClean):
         return
-
-
-SPAN = st.tuples(st.integers(0, 40), st.integers(0, 40)).map(lambda pair: (min(pair), max(pair)))
-
-
-@given(SPAN, st.lists(SPAN, max_size=12))
-def test_a_span_touches_what_it_shares_a_byte_with(span: tuple[int, int], others: list[tuple[int, int]]) -> None:
-    shares = bool(set(range(*span)) & {byte for other in others for byte in range(*other)})
-    assert _touches(span, merged(others)) == shares
 
 
 @cache
