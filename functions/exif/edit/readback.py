@@ -5,7 +5,6 @@ The reader of `/exif` walks both files; it shares no code with the graft.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 
 from functions.exif.blocks import Block, Scan
@@ -21,10 +20,8 @@ from functions.kit.containers import Document, Kind
 
 Named = dict[tuple[str, int], Entry]
 """Entries by directory and tag."""
-# Their entries are compared as bytes; rows of other groups by value, but for positions in the file.
-_DIRECTORY = re.compile(r"IFD\d+|SubIFD\d*|ExifIFD|GPS|InteropIFD|GlobParamIFD|MPF\d+")
+# Rows of a maker note that are positions in the file.
 POSITIONS = ("Offset", "Start")
-CALCULATED = frozenset(("Composite", "File"))
 
 
 def confirm(
@@ -140,11 +137,9 @@ def _parts(document: Document) -> list[tuple[str, bytes]]:
 
 
 def _rows(old: Reading, new: Reading) -> None:
-    """Compare what is read of maker notes and other blocks: an old offset may lead elsewhere in the new file."""
-    for group, rows in old.groups.items():
-        if _DIRECTORY.fullmatch(group) or group in CALCULATED:
-            continue
-        after = new.groups.get(group, {})
-        for name, row in rows.items():
-            if not name.endswith(POSITIONS) and (name not in after or after[name][1] != row[1]):
-                raise Broken(f"{group}:{name} would change")
+    """Compare what is read of the maker note, whose offsets may lead behind the old block's end."""
+    group = old.note.maker if old.note else ""
+    after = new.groups.get(group, {})
+    for name, row in old.groups.get(group, {}).items():
+        if not name.endswith(POSITIONS) and (name not in after or after[name][1] != row[1]):
+            raise Broken(f"{group}:{name} would change")
