@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from functions.histogram import colours, counting
@@ -12,7 +12,9 @@ from functions.histogram.figures import Figures, cumulate, figures, group, verdi
 from functions.kit.http import problems
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
-from functions.kit.images.opening import EXTENT, FULL_SIZE, open_pixels
+from functions.kit.http.spool import mapped
+from functions.kit.images.large import Large, Strips
+from functions.kit.images.opening import EXTENT, FULL_SIZE, LargeImageError, open_pixels
 from functions.kit.images.samples import Samples
 
 if TYPE_CHECKING:
@@ -215,9 +217,53 @@ def analyse(data: bytes, settings: Settings, choices: Choices | None = None) -> 
         Problem: as `open_pixels`, and 400 for choices that do not fit this image.
     """
     choices = choices or Choices()
-    with open_pixels(data, settings, choices.frame, choices.approximate) as pixels:
+    if mapped(data) is None:
         try:
-            analysis = _deep(pixels, choices) if isinstance(pixels, Samples) else _plain(pixels, data, choices)
+            return analyse_here(data, settings, choices)
+        except LargeImageError:
+            pass
+    from functions.histogram import child
+
+    return restored(child.analyse(data, settings, asdict(choices)), choices)
+
+
+def restored(found: dict[str, Any], choices: Choices) -> Analysis:
+    """The analysis that another process wrote as JSON."""
+    histogram = found.pop("histogram")
+    if histogram["visible"] is not None:
+        histogram["visible"] = counting.Counts(**histogram["visible"])
+    for key in ("value_range",):
+        histogram[key] = tuple(histogram[key]) if histogram[key] is not None else None
+    histogram["outside"] = {name: tuple(pair) for name, pair in histogram["outside"].items()}
+    whole = Histogram(**histogram)
+    if "gray" in whole.channels:  # the same list, whose figures are computed once
+        whole = replace(whole, luminance=whole.channels["gray"])
+    found["colours"] = [colours.Colour(*colour) for colour in found["colours"]]
+    found["warnings"] = tuple(found["warnings"])
+    return Analysis(choices=choices, histogram=whole, **found)
+
+
+def analyse_here(data: bytes, settings: Settings, choices: Choices, large: Large | None = None) -> Analysis:
+    """Decode and count one image in this process.
+
+    Args:
+        data: the whole file.
+        settings: the limits.
+        choices: what the client chose.
+        large: as for `open_pixels`.
+
+    Raises:
+        LargeImageError: the image needs a process of its own.
+        Problem: as `analyse`.
+    """
+    with open_pixels(data, settings, choices.frame, choices.approximate, large) as pixels:
+        try:
+            if isinstance(pixels, Samples):
+                analysis = _deep(pixels, choices)
+            elif isinstance(pixels, Strips):
+                analysis = _stripwise(pixels, choices)
+            else:
+                analysis = _plain(pixels, data, choices)
         except NotCountable as error:
             raise _problem(error) from None
     missing = [name for name in choices.channels if name not in {"luminance", *analysis.histogram.channels}]
@@ -252,13 +298,27 @@ def _deep(samples: Samples, choices: Choices) -> Analysis:
     )
 
 
+def _stripwise(strips: Strips, choices: Choices) -> Analysis:
+    """A picture of at most 8 bits a sample, in strips."""
+    _refuse_levels(choices, strips.mode)
+    histogram, sample = counting.count_strips(
+        strips, region=choices.region, ignore_transparent=choices.ignore_transparent
+    )
+    found = colours.dominant(sample, choices.colours) if choices.colours else []
+    return Analysis(choices, histogram, strips.format, strips.width, strips.height, found)
+
+
+def _refuse_levels(choices: Choices, mode: str) -> None:
+    if choices.bins > LEVELS:
+        raise NotCountable(
+            "bins", f"{choices.bins} bins need more than 8 bits a sample; this image has 8 (mode {mode})"
+        )
+
+
 def _plain(image: Image.Image, data: bytes, choices: Choices) -> Analysis:
     """A picture of at most 8 bits a sample."""
     width, height = image.info.get(FULL_SIZE, image.size)
-    if choices.bins > LEVELS:
-        raise NotCountable(
-            "bins", f"{choices.bins} bins need more than 8 bits a sample; this image has 8 (mode {image.mode})"
-        )
+    _refuse_levels(choices, image.mode)
     if image.format == "PNG":
         _level_transparency(image, data)
     region = _scaled(choices.region, (width, height), image.size)

@@ -31,7 +31,10 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from PIL import Image
 
+    from functions.kit.images.large import Strips
+
 LEVELS = 256
+SAMPLE = 32  # rows and columns of the pixels that dominant colours are taken from
 MOST_LEVELS = 65536
 
 _NAMES = {
@@ -157,6 +160,61 @@ def count(image: Image.Image, *, region: Region | None = None, ignore_transparen
         effective_bits=bits,
         visible=visible,
     )
+
+
+def count_strips(
+    strips: Strips, *, region: Region | None = None, ignore_transparent: bool = False
+) -> tuple[Histogram, Image.Image]:
+    """Histogram of a picture in strips, and a few of its pixels for its dominant colours.
+
+    Raises:
+        NotCountable: as `count`.
+    """
+    from PIL import Image
+
+    if region is not None:
+        check_region(region, (strips.width, strips.height))
+    area = region or Region(0, 0, strips.width, strips.height)
+    sample = Image.new(strips.mode, (SAMPLE, SAMPLE))
+    total: Histogram | None = None
+    top = 0
+    for strip in strips.read():
+        first, last = max(area.y - top, 0), min(area.y + area.height - top, strip.height)
+        for row in range(SAMPLE):
+            at = (2 * row + 1) * strips.height // (2 * SAMPLE) - top
+            if 0 <= at < strip.height:
+                line = strip.crop((0, at, strip.width, at + 1)).resize((SAMPLE, 1), Image.Resampling.NEAREST)
+                sample.paste(line, (0, row))
+        top += strip.height
+        if last > first:
+            part = strip if region is None else strip.crop((area.x, first, area.x + area.width, last))
+            counted = count(part, ignore_transparent=ignore_transparent)
+            total = counted if total is None else _joined(total, counted)
+    if total is None:
+        raise NotCountable(None, "the picture has no rows")
+    return total, sample
+
+
+def _joined(first: Histogram, second: Histogram) -> Histogram:
+    visible = None
+    if first.visible or second.visible:
+        visible = _sum(first.seen, second.seen)
+    every = _sum(Counts(first.luminance, first.channels), Counts(second.luminance, second.channels))
+    return replace(
+        first,
+        height=first.height + second.height,
+        luminance=every.luminance,
+        channels=every.channels,
+        ignored=first.ignored + second.ignored,
+        visible=visible,
+    )
+
+
+def _sum(first: Counts, second: Counts) -> Counts:
+    channels = {name: list(map(add, counts, second.channels[name])) for name, counts in first.channels.items()}
+    if "gray" in channels:
+        return Counts(channels["gray"], channels)
+    return Counts(list(map(add, first.luminance, second.luminance)), channels)
 
 
 def _has_transparent(mask: Image.Image, counts: Counts) -> bool:

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from functions.histogram.counting import LEVELS, Counts, Histogram, Region, check_region
+from functions.histogram.counting import LEVELS, SAMPLE, Counts, Histogram, Region, check_region
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 DEPTHS = (8, 10, 12, 14, 16, 24, 32, 64)
-SAMPLE = 32  # rows and columns of the pixels that dominant colours are taken from
 _TABLE_BITS = 16  # up to this depth every value has a counter of its own
 
 

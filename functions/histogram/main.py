@@ -17,7 +17,7 @@ from functions.kit.http.function import HTML, JSON, Call, EventRoute, Function, 
 from functions.kit.http.options import Option, choice, flag, integer, names, numbers, parsed, text
 from functions.kit.http.problems import Problem
 from functions.kit.http.service import dispatch
-from functions.kit.http.settings import Settings
+from functions.kit.http.settings import MEBI, Settings, setting
 from functions.kit.http.uploads import Upload, the_image
 from functions.kit.telemetry.reporting import project_version
 
@@ -41,7 +41,33 @@ _SVG_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'n
 
 @dataclass(frozen=True, kw_only=True)
 class HistogramSettings(Settings):
-    """What the histogram function can be told by its environment."""
+    """Settings of the histogram function."""
+
+    max_bytes: int = setting(512 * MEBI, minimum=1, maximum=2**31, unit="bytes", help="largest request body")
+    max_pixels: int = setting(
+        1_000_000_000,
+        minimum=1,
+        maximum=2**31,
+        unit="pixels",
+        help="largest image, frame by frame, before it is decoded",
+    )
+    spool_bytes: int = setting(
+        1024 * MEBI, minimum=0, maximum=2**40, unit="bytes", help="budget on disk for bodies above 32 MiB; 0: in memory"
+    )
+    decode_bytes: int = setting(
+        1024 * MEBI,
+        minimum=1,
+        maximum=2**40,
+        unit="bytes",
+        help="estimated memory of a decode that is not done in strips",
+    )
+    decode_seconds: int = setting(
+        50,
+        minimum=1,
+        maximum=600,
+        unit="s",
+        help="time for an image of more than 50 megapixels, in a process of its own",
+    )
 
 
 def _region(value: str) -> Region:

@@ -79,7 +79,7 @@ def test_the_pod_fits_the_restricted_profile(name):
     }
     assert spec["automountServiceAccountToken"] is False
     assert "serviceAccountName" not in spec
-    assert [next(iter(set(volume) - {"name"})) for volume in spec["volumes"]] == ["emptyDir"]
+    assert [next(iter(set(volume) - {"name"})) for volume in spec["volumes"]] == ["emptyDir"] * len(spec["volumes"])
 
 
 @each
@@ -95,15 +95,30 @@ def test_the_autoscaler_is_told_and_bounded(name):
 
 @each
 def test_the_decodes_that_may_run_at_once_fit_the_memory(name):
-    """The bound beside the limit in the manifests: pixels of the decodes, bytes of the uploads, the interpreter."""
+    """The sum beside the limit in the manifests: decodes, a large one and its file, uploads in memory, interpreters."""
+    from functions.kit.http.spool import IN_MEMORY
+    from functions.kit.images.opening import LARGE_PIXELS
     from knative.local.manifests.grammar import parse_quantity
 
     now = settings(name)
     limit = parse_quantity(container(name)["resources"]["limits"]["memory"])
     function = registry.load(name)
-    decoded = 5.1 * now.max_pixels * now.decodes if function.decodes else 0
-    uploads = now.max_bytes * template(name)["spec"]["containerConcurrency"] if function.work.takes_images else 0
-    assert decoded + uploads + 90 * 2**20 <= limit
+    decoded = 5.1 * min(now.max_pixels, LARGE_PIXELS) * now.decodes if function.decodes else 0
+    large = now.decode_bytes + now.max_bytes + 90 * 2**20 if hasattr(now, "decode_bytes") else 0
+    held = min(now.max_bytes, IN_MEMORY) if now.spool_bytes else now.max_bytes
+    uploads = held * template(name)["spec"]["containerConcurrency"] if function.work.takes_images else 0
+    assert decoded + large + uploads + 90 * 2**20 <= limit
+
+
+def test_the_spool_has_the_room_that_the_function_may_use():
+    from knative.local.manifests.grammar import parse_quantity
+
+    pod = template("histogram")["spec"]
+    (volume,) = [each for each in pod["volumes"] if each["name"] == "spool"]
+    assert "medium" not in volume["emptyDir"]
+    assert parse_quantity(volume["emptyDir"]["sizeLimit"]) >= settings("histogram").spool_bytes
+    (mount,) = [each for each in container("histogram")["volumeMounts"] if each["name"] == "spool"]
+    assert mount["mountPath"] == settings("histogram").spool_folder
 
 
 @each

@@ -104,6 +104,10 @@ class Settings:
         unit="pixels",
         help="largest image, frame by frame, before it is decoded",
     )
+    spool_bytes: int = setting(
+        0, minimum=0, maximum=2**40, unit="bytes", help="budget on disk for bodies above 32 MiB; 0 keeps all in memory"
+    )
+    spool_folder: str = setting("", help="where such bodies are stored; empty: the system's folder of temporary files")
     max_files: int = setting(32, minimum=1, maximum=1000, unit="files", help="most files in one request")
     concurrency: int = setting(
         8, minimum=1, maximum=1000, unit="requests", help="containerConcurrency: worker threads are two more"

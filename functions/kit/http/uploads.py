@@ -6,7 +6,6 @@ never truncated silently: it is whole, or the request is refused.
 
 from __future__ import annotations
 
-import io
 import socket
 import threading
 import time
@@ -16,6 +15,7 @@ from typing import IO
 
 from functions.kit.http.problems import Problem, bad_option, malformed, no_image, quantity, too_many_bytes
 from functions.kit.http.settings import Settings
+from functions.kit.http.spool import Store
 from functions.kit.server.deadlines import limit
 
 # As much as gunicorn receives at once: with less it copies what is left of that at every read.
@@ -29,7 +29,7 @@ _importing = threading.Lock()
 
 @dataclass(frozen=True)
 class Upload:
-    """One file of a request."""
+    """One file of a request. Where the function has a spool, `data` of a large one is a `spool.Mapped`."""
 
     data: bytes
     name: str | None = None
@@ -80,21 +80,28 @@ class Body:
             raise malformed(f"the body ended after {self.bytes_read:,} of {quantity(self._length, 'bytes')}")
 
     def read(self) -> bytes:
-        """The whole body."""
+        """The whole body in memory."""
+        return bytes(self.store())
+
+    def store(self) -> bytes:
+        """The whole body, in memory or in the spool.
+
+        Raises:
+            Problem: as `chunks`, and 503 where the spool has no room.
+        """
         buffer = self.buffer()
         for chunk in self.chunks():
             buffer.write(chunk)
-        return filled(buffer)
+        return buffer.filled()
 
-    def buffer(self) -> io.BytesIO:
+    def buffer(self) -> Store:
         """Where the body, or a file of it, is put together: of the announced size at once, so that it never moves.
 
         A buffer that grows is copied and its pages faulted in again and again, which costs more than parsing does.
         """
         # Of what was read, only the piece that is being parsed can still belong to this file.
         size = max((self._length or 0) - max(self.bytes_read - CHUNK, 0), 0)
-        # The bytes object has no other owner, so BytesIO writes into it and `filled` hands it out without a copy.
-        return io.BytesIO(bytes(min(size, self._settings.max_bytes)))
+        return Store(self._settings, min(size, self._settings.max_bytes))
 
     def _read(self, deadline: float) -> bytes:
         try:
@@ -137,12 +144,6 @@ class Body:
             limit(self._connection, now)  # gunicorn would go on reading
 
 
-def filled(buffer: io.BytesIO) -> bytes:
-    """What has been written into a buffer of `Body.buffer`."""
-    buffer.truncate()
-    return buffer.getvalue()
-
-
 def boundary_of(content_type: str) -> str | None:
     """The boundary of a multipart/form-data Content-Type; None for any other type.
 
@@ -180,7 +181,7 @@ def read_uploads(body: Body, content_type: str, max_files: int, options: Contain
     """
     boundary = boundary_of(content_type)
     if boundary is None:
-        data = body.read()
+        data = body.store()
         if not data:
             raise no_image("the body is empty; send an image as the body, or as the file of a form")
         return [Upload(data, content_type=content_type or None)]
@@ -218,7 +219,7 @@ def _read_form(body: Body, boundary: str, max_files: int, options: Container[str
                         kind = nameless if segment.filename is None else files
                         if len(kind) == max_files:
                             raise malformed(f"the limit is {max_files} files in one request")
-                        data = filled(buffer)
+                        data = buffer.filled()
                         # A file input left empty by a browser sends a part without name and bytes.
                         if data or segment.filename:
                             name, field = _decoded(segment.filename or ""), _decoded(segment.name or "")

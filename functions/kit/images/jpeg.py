@@ -125,6 +125,14 @@ def buffered(data: bytes) -> bool:
     return False
 
 
+def components(data: bytes) -> int:
+    """How many components the frame header states; 0 where there is none."""
+    for segment in segments(data):
+        if segment.marker in _FRAMES:
+            return data[segment.start + 9] if segment.end - segment.start > 9 else 0
+    return 0
+
+
 def scans_complete(data: bytes) -> bool:
     """Whether the scans that begin in the file give every coefficient of every component its last bit."""
     components: set[int] = set()

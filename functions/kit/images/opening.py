@@ -21,6 +21,7 @@ from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
 from functions.kit.images import isobmff, jpeg, partial, png, samples, tiff
 from functions.kit.images.formats import ACCEPTED, Format, refusal, sniff
+from functions.kit.images.large import Large, Strips
 from functions.kit.images.metering import HeaderLimitError, MeteredFile
 from functions.kit.images.samples import SampleFormatError, Samples
 from functions.kit.telemetry.usage import Container
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 FULL_SIZE = "full_size"  # key of `info`: (width, height) of an image that was decoded at a fraction of it
 EXTENT = "extent"  # key of `info`: the `partial.Extent` of an image whose data end early
+# Above, a decode runs in a process of its own, in strips where the format allows: here it would take 256 MB.
+LARGE_PIXELS = 50_000_000
 ARENA_BLOCK = 16 * 2**20  # bytes; Pillow's own block size
 ARENA_BLOCKS_PER_DECODE = 8  # a 24 megapixel RGB image (six blocks) and its luminance (two)
 
@@ -84,30 +87,68 @@ def open_image(data: bytes, settings: Settings, frame: int = 0, draft: int | Non
             yield image
 
 
+class LargeImageError(Exception):
+    """The image has more pixels than are decoded beside other requests."""
+
+
 @contextmanager
 def open_pixels(
-    data: bytes, settings: Settings, frame: int = 0, draft: int | None = None
-) -> Iterator[Image.Image | Samples]:
+    data: bytes, settings: Settings, frame: int = 0, draft: int | None = None, large: Large | None = None
+) -> Iterator[Image.Image | Samples | Strips]:
     """Open an image as `open_image` does, or as `Samples` where it has more than 8 bits a sample.
 
+    Args:
+        data: the whole file.
+        settings: as for `open_image`.
+        frame: as for `open_image`.
+        draft: as for `open_image`.
+        large: what a process may use that decodes this one image of any size, in strips where the format allows;
+            None refuses more than `LARGE_PIXELS`.
+
     Raises:
-        Problem: as `open_image`; 415 for a sample format that is not read.
+        LargeImageError: the image is too large for this process.
+        Problem: as `open_image`; 413 for a decode of too much memory, 415 for a sample format that is not read.
     """
     with _slot(data, settings) as entry:
         with _problems(entry, settings):
-            if entry.name == "TIFF":
-                _refuse_raw(data)
-            found = samples.find(data, entry.name, frame)
-            if found is not None:
-                pixels: Image.Image | Samples = _checked(data, found, entry, settings)
-            else:
-                image = _decode(data, entry, settings, frame, draft)
-                pixels = samples.of_image(image) or image
-        if isinstance(pixels, Samples):
+            pixels = _pixels(data, entry, settings, frame, draft, large)
+        if isinstance(pixels, Samples | Strips):
             yield pixels
         else:
             with pixels:
                 yield pixels
+
+
+def _pixels(
+    data: bytes, entry: Format, settings: Settings, frame: int, draft: int | None, large: Large | None
+) -> Image.Image | Samples | Strips:
+    if entry.name == "TIFF":
+        _refuse_raw(data)
+    found = samples.find(data, entry.name, frame)
+    if found is not None:
+        found = _checked(data, found, entry, settings)
+        if found.width * found.height > LARGE_PIXELS:
+            if large is None:
+                raise LargeImageError
+            found = large.samples(data, found, frame)
+        return found
+    if large is None:
+        image = _decode(data, entry, settings, frame, draft, LARGE_PIXELS)
+    else:
+        strips = large.strips(data, entry.name, settings, frame) if draft is None else None
+        if strips is not None:
+            return _guarded(strips, entry, settings)
+        large.check(data, entry, _opened(data, entry, settings, frame, draft))
+        image = _decode(data, entry, settings, frame, draft)
+    return samples.of_image(image) or image
+
+
+def _guarded(strips: Strips, entry: Format, settings: Settings) -> Strips:
+    def read() -> Iterator[Image.Image]:
+        with _problems(entry, settings):
+            yield from strips.read()
+
+    return replace(strips, read=read)
 
 
 @contextmanager
@@ -145,7 +186,7 @@ def _problems(entry: Format, settings: Settings) -> Iterator[None]:
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     try:
         yield
-    except Problem:
+    except (Problem, LargeImageError):
         raise
     except HeaderLimitError as error:
         raise problems.unreadable_image(f"the header of this {entry.label} image is too large: {error}") from error
@@ -166,7 +207,9 @@ def _problems(entry: Format, settings: Settings) -> Iterator[None]:
         raise problems.unreadable_image(f"the {entry.label} image cannot be decoded: {cause[0]}") from error
 
 
-def _decode(data: bytes, entry: Format, settings: Settings, frame: int, draft: int | None) -> Image.Image:
+def _decode(
+    data: bytes, entry: Format, settings: Settings, frame: int, draft: int | None, most: int | None = None
+) -> Image.Image:
     if entry.name == "JPEG" and jpeg.too_many_scans(data):
         raise problems.unreadable_image(
             f"this JPEG has more than {jpeg.MOST_SCANS} scans, each of which is decoded in full"
@@ -186,6 +229,8 @@ def _decode(data: bytes, entry: Format, settings: Settings, frame: int, draft: i
     elif entry.name == "JPEG" and not frame:
         source = jpeg.lean(data)
     image = _opened(source, entry, settings, frame, draft)
+    if most is not None and image.width * image.height > most:
+        raise LargeImageError
     if entry.name in partial.FORMATS:
         partial.load(image, lambda: _opened(source, entry, settings, frame, draft), source, EXTENT)
     else:

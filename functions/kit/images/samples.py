@@ -407,7 +407,7 @@ def _vips_strips(image: Any, height: int, rows: int | None = None) -> Iterator[A
 
 # --- PNM
 
-_PNM = re.compile(rb"P([56])" + rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,10})" * 3 + rb"\s")
+PNM = re.compile(rb"P([56])" + rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,10})" * 3 + rb"\s")
 _PFM = re.compile(rb"P([fF])\s+(\d{1,10})\s+(\d{1,10})\s+([-+.eE\d]{1,40})\s")
 _HEAD = 4096
 
@@ -417,7 +417,7 @@ def _pnm(data: bytes) -> Samples | None:
     match = _PFM.match(data[:_HEAD])
     if match:
         return _pfm(data, match)
-    match = _PNM.match(data[:_HEAD])
+    match = PNM.match(data[:_HEAD])
     if match is None or int(match[4]) < 256:
         return None
     width, height, top = int(match[2]), int(match[3]), int(match[4])

@@ -1,0 +1,249 @@
+"""Pictures of more pixels than fit beside other requests: in strips through libvips, or whole within a limit of memory.
+
+Used in a process that decodes one picture and ends.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from functions.kit.http import problems
+from functions.kit.http.problems import Problem
+from functions.kit.http.settings import Settings
+from functions.kit.images import jpeg, png, tiff
+from functions.kit.images.formats import Format
+from functions.kit.images.samples import PNM, Samples, strip_rows
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from functions.kit.images.samples import Array
+
+STRIP_BYTES = 32 * 2**20  # of a strip or tile of a TIFF, which libtiff holds decoded
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+_COMPRESSIONS = {1, 5, 8, 32773, 32946}  # that the libtiff of the libvips wheel has
+# Estimated bytes a pixel of a whole decode: the image, what the decoder holds beside it, and its luminance.
+_WHOLE = {"JPEG": 9, "PNG": 9, "WEBP": 13, "HEIF": 15, "AVIF": 15, "GIF": 6, "TIFF": 9, "JPEG2000": 21}
+_WHOLE_OTHER = 9
+
+
+@dataclass(frozen=True)
+class Strips:
+    """A picture of 8 bits a sample in strips.
+
+    Args:
+        format: Pillow's name of the format.
+        mode: Pillow's mode of the strips.
+        width: in pixels.
+        height: in pixels.
+        read: the strips in order, from the top.
+    """
+
+    format: str
+    mode: str
+    width: int
+    height: int
+    read: Callable[[], Iterator[Image.Image]]
+
+
+@dataclass(frozen=True)
+class Large:
+    """What a process that decodes one picture of any size may use.
+
+    Args:
+        path: of the file.
+        decode_bytes: estimated memory of a decode that is not done in strips.
+        variable: name of that limit.
+    """
+
+    path: str
+    decode_bytes: int
+    variable: str
+
+    def strips(self, data: bytes, name: str, settings: Settings, frame: int) -> Strips | None:
+        """The picture in strips; None where its format or form has to be decoded whole.
+
+        Raises:
+            Problem: 413 too many pixels.
+        """
+        if name in {"BMP", "PPM"}:
+            return _raw(data, _bmp(data) if name == "BMP" else _pnm(data), name, settings)
+        options = _in_strips(data, name, frame)
+        if options is None:
+            return None
+        image = self._open(name, **options)
+        if image.width * image.height > settings.max_pixels:
+            raise problems.too_many_pixels(
+                settings.max_pixels, image.width, image.height, settings.variable("max_pixels")
+            )
+        if image.format != "uchar" or image.bands not in _MODES:
+            return None
+        mode = "CMYK" if image.interpretation == "cmyk" else _MODES[image.bands]
+
+        def read() -> Iterator[Image.Image]:
+            from PIL import Image
+
+            for count, pixels in _fetched(self._open(name, **options)):
+                yield Image.frombuffer(mode, (image.width, count), pixels, "raw", mode, 0, 1)
+
+        return Strips(name, mode, image.width, image.height, read)
+
+    def samples(self, data: bytes, found: Samples, frame: int) -> Samples:
+        """Samples that are read in strips, or whole within the limit.
+
+        Raises:
+            Problem: 413 where a whole decode takes too much memory.
+        """
+        if found.format in {"PNG", "PPM"}:
+            return found
+        directory = tiff.page(data, frame)
+        if directory is not None and found.bits in {16, 32} and found.names[-1] != "alpha" and _tiff_strips(directory):
+
+            def read(rows: int) -> Iterator[Array]:
+                import numpy as np
+
+                from functions.kit.images.vips import DTYPES
+
+                image = self._open("TIFF", page=frame)
+                for count, pixels in _fetched(image, rows):
+                    values = np.frombuffer(pixels, DTYPES[image.format])
+                    yield values.reshape(count, image.width, image.bands)[..., : len(found.names)]
+
+            if directory.value(tiff.PHOTOMETRIC, 1) in {1, 2, 5}:
+                return replace(found, read=read)
+        size = found.width * found.height * found.bits // 8 * len(found.names)
+        self._refuse(found.width, found.height, 2 * size + len(data), "TIFF, decoded whole")
+        return found
+
+    def check(self, data: bytes, entry: Format, image: Image.Image) -> None:
+        """Refuse a decode of the whole picture that takes too much memory.
+
+        Raises:
+            Problem: 413 with the estimate and the limit.
+        """
+        size = image.width * image.height * _WHOLE.get(entry.name, _WHOLE_OTHER)
+        kind = entry.label
+        if entry.name == "JPEG" and jpeg.buffered(data):
+            kind = "progressive JPEG"
+        elif entry.name == "PNG":
+            kind = "interlaced PNG"
+        self._refuse(image.width, image.height, size, f"{kind}, decoded whole")
+
+    def _refuse(self, width: int, height: int, size: int, kind: str) -> None:
+        if size > self.decode_bytes:
+            raise Problem(
+                413,
+                "decode-too-large",
+                "Decode too large",
+                f"decoding {width} × {height} pixels ({kind}) takes an estimated "
+                f"{problems.quantity(size, 'bytes')}; the limit is {problems.quantity(self.decode_bytes, 'bytes')} "
+                f"({self.variable})",
+                limit=self.decode_bytes,
+                actual=size,
+            )
+
+    def _open(self, name: str, **options: Any) -> Any:
+        from functions.kit.images.vips import library
+
+        loader = {"JPEG": "jpegload", "PNG": "pngload", "TIFF": "tiffload"}[name]
+        return getattr(library().Image, loader)(self.path, access="sequential", fail_on="truncated", **options)
+
+
+def _fetched(image: Any, rows: int | None = None) -> Iterator[tuple[int, bytes]]:
+    """Strips of rows: how many, and their bytes."""
+    from functions.kit.images.vips import fetcher
+
+    height = min(image.height, rows or image.height)
+    step, fetch = strip_rows(image.width), fetcher(image)
+    for top in range(0, height, step):
+        count = min(step, height - top)
+        yield count, fetch(top, count)
+
+
+class _Layout(NamedTuple):
+    """Rows of bytes without compression: where they begin, how long one is, and how Pillow reads them."""
+
+    width: int
+    height: int
+    offset: int
+    stride: int
+    mode: str
+    raw: str
+    bottom_up: bool
+
+
+def _bmp(data: bytes) -> _Layout | None:
+    """The rows of a BMP of 24 bits without compression; None for others."""
+    if len(data) < 54:
+        return None
+    offset, _, width, height, _, depth, compression = struct.unpack_from("<IIiiHHI", data, 10)
+    if depth != 24 or compression or width < 1 or not height:
+        return None
+    return _Layout(width, abs(height), offset, (3 * width + 3) // 4 * 4, "RGB", "BGR", height > 0)
+
+
+def _pnm(data: bytes) -> _Layout | None:
+    """The rows of a binary PNM of 8 bits; None for others."""
+    match = PNM.match(data[:4096])
+    if match is None or int(match[4]) != 255:
+        return None
+    width, height, mode = int(match[2]), int(match[3]), "L" if match[1] == b"5" else "RGB"
+    return _Layout(width, height, match.end(), width * len(mode), mode, mode, False) if width and height else None
+
+
+def _raw(data: bytes, layout: _Layout | None, name: str, settings: Settings) -> Strips | None:
+    """Strips of rows as they are in the file; None where not all of them are."""
+    if layout is None or layout.offset + layout.stride * layout.height > len(data):
+        return None
+    width, height = layout.width, layout.height
+    if width * height > settings.max_pixels:
+        raise problems.too_many_pixels(settings.max_pixels, width, height, settings.variable("max_pixels"))
+
+    def read() -> Iterator[Image.Image]:
+        from PIL import Image
+
+        step = strip_rows(width)
+        for top in range(0, height, step):
+            count = min(step, height - top)
+            first = height - top - count if layout.bottom_up else top
+            part = memoryview(data)[layout.offset + first * layout.stride :][: count * layout.stride]
+            direction = -1 if layout.bottom_up else 1
+            yield Image.frombuffer(
+                layout.mode, (width, count), cast(bytes, part), "raw", layout.raw, layout.stride, direction
+            )
+
+    return Strips(name, layout.mode, width, height, read)
+
+
+def _in_strips(data: bytes, name: str, frame: int) -> dict[str, int] | None:
+    """Options of libvips' loader where a picture is read in strips as Pillow reads it whole; else None."""
+    if name == "TIFF":
+        directory = tiff.page(data, frame)
+        if directory is None or set(directory.bits) != {8} or directory.value(tiff.PHOTOMETRIC, 1) not in {0, 1, 2, 5}:
+            return None
+        present = tiff.rows_present(directory) == directory.value(tiff.HEIGHT, 0)
+        return {"page": frame} if present and _tiff_strips(directory) else None
+    if frame:
+        return None
+    if name == "JPEG":
+        return {} if not jpeg.buffered(data) and jpeg.components(data) in {1, 3} else None
+    if name == "PNG":
+        head = png.header(data)
+        return {} if head is not None and not head.interlaced else None
+    return None
+
+
+def _tiff_strips(directory: tiff.Directory) -> bool:
+    """Whether strips or tiles are small, and in a form that libvips reads."""
+    if directory.value(tiff.COMPRESSION, 1) not in _COMPRESSIONS or directory.value(tiff.FILL_ORDER, 1) != 1:
+        return False
+    if directory.value(tiff.PLANAR, 1) != 1 and directory.samples > 1:
+        return False
+    if tiff.TILE_OFFSETS in directory.entries:
+        pixels = directory.value(tiff.TILE_WIDTH, 0) * directory.value(tiff.TILE_HEIGHT, 0)
+    else:
+        pixels = directory.value(tiff.WIDTH, 0) * directory.value(tiff.ROWS_PER_STRIP, 2**32 - 1)
+    return pixels * sum(directory.bits) // 8 <= STRIP_BYTES

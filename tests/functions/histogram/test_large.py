@@ -1,0 +1,212 @@
+"""Images of more pixels than are decoded beside others: the same counts, in a process of its own, within limits."""
+
+from __future__ import annotations
+
+import io
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from functions.histogram.analysis import Analysis, Choices, analyse, restored
+from functions.histogram.counting import Region
+from functions.histogram.main import HistogramSettings
+from functions.kit.http.problems import Problem
+from functions.kit.images import opening
+from tests.images import encoded, gradient, noise
+
+SETTINGS = HistogramSettings(function="histogram")
+PICTURE = noise((700, 500))
+
+
+@pytest.fixture(autouse=True)
+def small_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The images here are small: they are decoded as large ones are."""
+    monkeypatch.setattr(opening, "LARGE_PIXELS", 1000)
+
+
+def tiff_of(values: np.ndarray, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, values, **options)
+    return buffer.getvalue()
+
+
+RGB = np.asarray(PICTURE)
+FORMS = {
+    "JPEG": lambda: encoded(PICTURE, "JPEG"),
+    "gray JPEG": lambda: encoded(PICTURE.convert("L"), "JPEG"),
+    "progressive JPEG": lambda: encoded(PICTURE, "JPEG", progressive=True),
+    "CMYK JPEG": lambda: encoded(PICTURE.convert("CMYK"), "JPEG"),
+    "PNG": lambda: encoded(PICTURE),
+    "gray PNG": lambda: encoded(PICTURE.convert("L")),
+    "RGBA PNG": lambda: encoded(alpha(), "PNG"),
+    "BMP": lambda: encoded(PICTURE, "BMP"),
+    "BMP, 8 bits": lambda: encoded(PICTURE.convert("L"), "BMP"),
+    "PNM": lambda: encoded(PICTURE, "PPM"),
+    "TIFF strips": lambda: tiff_of(RGB, photometric="rgb", rowsperstrip=9),
+    "TIFF tiles": lambda: tiff_of(RGB, photometric="rgb", tile=(64, 64), compression="deflate"),
+    "TIFF min-is-white": lambda: tiff_of(RGB[..., 0].copy(), photometric="miniswhite", rowsperstrip=9),
+    "TIFF zstd": lambda: tiff_of(RGB, photometric="rgb", compression="zstd"),
+    "TIFF CMYK": lambda: encoded(PICTURE.convert("CMYK"), "TIFF"),
+    "TIFF 16 bits": lambda: tiff_of(RGB.astype("u2") * 201, photometric="rgb", rowsperstrip=9),
+    "TIFF 16 bits in planes": lambda: tiff_of(
+        np.moveaxis(RGB.astype(">u2") * 201, 2, 0).copy(), photometric="rgb", planarconfig="separate", byteorder=">"
+    ),
+    "TIFF float": lambda: tiff_of(RGB.astype("f4"), photometric="rgb", tile=(64, 64)),
+    "WebP": lambda: encoded(PICTURE, "WEBP"),
+    "GIF": lambda: encoded(PICTURE.convert("P"), "GIF"),
+}
+
+
+def alpha() -> Image.Image:
+    image = PICTURE.convert("RGBA")
+    image.putalpha(gradient("L", PICTURE.size).point(lambda level: 0 if level < 100 else 255))
+    return image
+
+
+def here(data: bytes, choices: Choices, monkeypatch: pytest.MonkeyPatch) -> Analysis:
+    with monkeypatch.context() as patch:
+        patch.setattr(opening, "LARGE_PIXELS", 10**9)
+        return analyse(data, SETTINGS, choices)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_counts_are_those_of_a_small_image(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = FORMS[form]()
+    for choices in (Choices(colours=0), Choices(region=Region(10, 20, 300, 400), colours=0, ignore_transparent=True)):
+        large, small = analyse(data, SETTINGS, choices), here(data, choices, monkeypatch)
+        assert large.histogram.luminance == small.histogram.luminance
+        assert large.histogram.channels == small.histogram.channels
+        assert large.document() == small.document()
+
+
+def test_colours_are_found_in_strips(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = Image.new("RGB", (400, 300), (255, 0, 0))
+    image.paste((0, 0, 255), (0, 0, 400, 100))
+    found = analyse(encoded(image), SETTINGS).colours
+    assert [colour.hex for colour in found[:2]] == ["#ff0000", "#0000ff"]
+    assert found[0].percent == pytest.approx(67, abs=4)
+
+
+def test_a_decode_of_too_much_memory_is_refused_with_both_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = HistogramSettings(function="histogram", decode_bytes=1_000_000)
+    for form in ("progressive JPEG", "WebP"):
+        with pytest.raises(Problem) as caught:
+            analyse(FORMS[form](), settings)
+        assert (caught.value.status, caught.value.slug) == (413, "decode-too-large")
+        assert "1,000,000 bytes (HISTOGRAM_DECODE_BYTES)" in caught.value.detail
+        assert f"{caught.value.extensions['actual']:,}" in caught.value.detail
+        assert form in caught.value.detail
+    analyse(FORMS["JPEG"](), settings)  # in strips
+
+
+def test_too_many_pixels_are_refused_in_the_child_too() -> None:
+    settings = HistogramSettings(function="histogram", max_pixels=10_000)
+    with pytest.raises(Problem) as caught:
+        analyse(FORMS["PNG"](), settings)
+    assert caught.value.slug == "too-many-pixels"
+
+
+def test_a_decode_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = HistogramSettings(function="histogram", decode_seconds=1)
+    monkeypatch.setattr(sys, "executable", str(Path(__file__).with_name("sleeper.sh")))
+    with pytest.raises(Problem) as caught:
+        analyse(FORMS["PNG"](), settings)
+    assert (caught.value.status, caught.value.slug) == (413, "decode-too-long")
+    assert "1 s (HISTOGRAM_DECODE_SECONDS)" in caught.value.detail
+
+
+def test_a_decoder_that_dies_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(Problem) as caught:
+        analyse(FORMS["PNG"](), SETTINGS)
+    assert caught.value.status == 422
+
+
+def test_options_that_do_not_fit_are_refused_as_elsewhere() -> None:
+    with pytest.raises(Problem) as caught:
+        analyse(FORMS["PNG"](), SETTINGS, Choices(bins=512))
+    assert (caught.value.status, caught.value.extensions["option"]) == (400, "bins")
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF tiles"])
+def test_data_that_end_early_are_no_whole_picture(form: str) -> None:
+    data = FORMS[form]()
+    try:
+        found = analyse(data[: len(data) // 2], SETTINGS, Choices(colours=0))
+    except Problem as problem:
+        assert problem.status == 422
+    else:
+        assert not found.complete
+
+
+def gigapixel(path: Path, form: str, side: int) -> None:
+    """A gray picture of side × side pixels, written without being held."""
+    row = bytes(range(256)) * (side // 256)
+    if form == "png":
+        deflate = zlib.compressobj(1)
+        lines = b"".join([deflate.compress(b"\0" + row) for _ in range(side)] + [deflate.flush()])
+        parts = ((b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)), (b"IDAT", lines), (b"IEND", b""))
+        with path.open("wb") as file:
+            file.write(b"\x89PNG\r\n\x1a\n")
+            for kind, body in parts:
+                file.write(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)))
+    else:
+        tile = np.tile(np.arange(256, dtype="u1"), (256, 1))
+        tiles = (tile for _ in range((side // 256) ** 2))
+        with tifffile.TiffWriter(path) as writer:
+            writer.write(
+                tiles, shape=(side, side), dtype="u1", tile=(256, 256), photometric="minisblack", compression="deflate"
+            )
+
+
+PEAK = """
+import json, resource, sys
+from pathlib import Path
+from functions.histogram import child
+from functions.histogram.analysis import Choices, restored
+from functions.histogram.main import HistogramSettings
+settings = HistogramSettings(function="histogram", max_pixels=2 * 10**9, decode_seconds=600)
+choices = Choices(colours=0)
+found = restored(child.analyse(Path(sys.argv[1]).read_bytes(), settings, vars(choices)), choices)
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+print(json.dumps([found.histogram.luminance, peak * 1024]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("form", ["png", "tif"])
+def test_a_gigapixel_takes_little_memory(tmp_path: Path, form: str) -> None:
+    import json
+
+    side = 31 * 1024  # 1.008 gigapixels
+    path = tmp_path / f"big.{form}"
+    gigapixel(path, form, side)
+    out = subprocess.run([sys.executable, "-c", PEAK, str(path)], capture_output=True, text=True, check=True).stdout
+    luminance, peak = json.loads(out)
+    assert luminance == [side * side // 256] * 256
+    assert peak - path.stat().st_size <= 150_000_000
+
+
+def test_the_result_survives_its_way_from_the_child() -> None:
+    found = restored(
+        {
+            **{
+                name: value for name, value in vars(analyse(encoded(gradient()), SETTINGS)).items() if name != "choices"
+            },
+            "histogram": {
+                **vars(analyse(encoded(gradient("L", (8, 8))), SETTINGS).histogram),
+                "visible": None,
+                "outside": {},
+            },
+        },
+        Choices(),
+    )
+    assert found.histogram.luminance is found.histogram.channels["gray"]
