@@ -9,6 +9,7 @@ import asyncio
 import re
 import socket
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from enum import Enum
 from typing import Literal, TypeAlias
 
@@ -17,11 +18,11 @@ from aiohttp import web
 from knative.local.engine.hosts import AllowedHosts, absolute, bare, by_host, by_path, names_a_service
 from knative.local.pods.service import Service
 from knative.local.proxy.call import Call, Response
-from knative.local.proxy.downstream import Inbound
-from knative.local.proxy.exchange import Exchange
+from knative.local.proxy.downstream import DownstreamConnection
+from knative.local.proxy.exchange import Exchange, Request
 from knative.local.proxy.headers import AUTHORITY
 from knative.local.proxy.pool import Pool
-from knative.local.proxy.upstream import Outbound
+from knative.local.proxy.upstream import UpstreamConnection
 
 _BACKLOG = 4096
 _SWEEP_SECONDS = 2.0
@@ -54,7 +55,7 @@ class Route:
 
     def __init__(self, app: web.Application) -> None:
         self.services: dict[tuple[str, str], Service] = {}
-        self.connections: set[Inbound] = set()
+        self.connections: set[DownstreamConnection] = set()
         self.allowed = AllowedHosts("127.0.0.1")
         self.mappings: Mapping[str, tuple[str, str]] = {}
         self._hosts: dict[bytes, _Found] = {}
@@ -69,7 +70,7 @@ class Route:
         """Listen on a bound socket."""
         loop = asyncio.get_running_loop()
         await self._runner.setup()
-        self._server = await loop.create_server(lambda: Inbound(self), sock=sock, backlog=_BACKLOG)
+        self._server = await loop.create_server(lambda: DownstreamConnection(self), sock=sock, backlog=_BACKLOG)
         self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
 
     def _sweep(self) -> None:
@@ -100,7 +101,7 @@ class Route:
 
     # The engine's own pages, served by aiohttp over a pair of sockets inside this process
 
-    async def _connect_own(self, pool: Pool) -> Outbound:
+    async def _connect_own(self, pool: Pool) -> UpstreamConnection:
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
@@ -108,7 +109,7 @@ class Route:
         server = self._runner.server
         assert server is not None  # noqa: S101 - set up before the port is open
         await loop.connect_accepted_socket(server, theirs)
-        _, outbound = await loop.create_connection(lambda: Outbound(pool, ours), sock=ours)
+        _, outbound = await loop.create_connection(lambda: UpstreamConnection(pool, ours), sock=ours)
         return outbound
 
     def _own_refused(self, exchange: Exchange) -> None:
@@ -122,15 +123,15 @@ class Route:
 
     def dispatch(self, exchange: Exchange) -> None:
         """Answer a request from outside: hand it to its Service, or to the engine's own pages."""
-        host = exchange.host
-        target = exchange.target
+        host = exchange.request.host
+        target = exchange.request.target
         if not target.startswith(b"/"):
             host, target = absolute(host, target)
             if not AUTHORITY.fullmatch(host):
                 exchange.answer(400, "the request target is not a URL")
                 return
             if target != b"*":
-                exchange.host, exchange.target = host, target
+                exchange.request = replace(exchange.request, host=host, target=target)
         try:
             found = self._hosts[host]
         except KeyError:
@@ -148,7 +149,7 @@ class Route:
             self._forward(exchange, service, None)
         elif names_a_service(host):
             exchange.answer(404, "no such service")
-        elif exchange.upgrade is not None or exchange.method == b"TRACE":
+        elif exchange.request.upgrade is not None or exchange.request.method == b"TRACE":
             exchange.answer(405, "method not allowed")
         else:
             self._own.send(exchange)
@@ -170,11 +171,11 @@ class Route:
                 via += header[1] + b", "
             elif header[0] not in (b"x-forwarded-proto", b"forwarded"):
                 kept.append(header)
-        peer = exchange.peer.encode()
+        peer = exchange.request.peer.encode()
         kept.append((b"x-forwarded-for", via + peer))
         kept.append((b"x-forwarded-proto", b"http"))
         node = b'"[%s]"' % peer if b":" in peer else peer
-        kept.append((b"forwarded", b"for=%s;host=%s;proto=http" % (node, _quoted(exchange.host))))
+        kept.append((b"forwarded", b"for=%s;host=%s;proto=http" % (node, _quoted(exchange.request.host))))
         exchange.headers = kept
         service.take(exchange, tag)
 
@@ -213,14 +214,14 @@ class Route:
         if any(_BREAKS.search(part) for pair in ((method.encode(), path.encode()), *encoded) for part in pair):
             raise ValueError("a line break in a request")
         call = Call(limit)
-        exchange = Exchange(
-            call,
-            method.encode(),
-            path.encode("ascii"),
-            encoded,
+        request = Request(
+            method=method.encode(),
+            target=path.encode("ascii"),
+            headers=tuple(encoded),
             host=host.encode("latin-1"),
             length=len(body),
         )
+        exchange = Exchange(call, request)
         if body:
             exchange.feed(body)
         exchange.feed_end()

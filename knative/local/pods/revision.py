@@ -25,6 +25,7 @@ from knative.local.tasks import TaskSet
 
 REQUEST_TIMEOUT = "activator request timeout"  # Knative's bodies of a 504
 DIRECT_TIMEOUT = "request timeout"
+_RECHECK_SECONDS = 0.05  # between two looks at whether a request with an idle timeout has come to a pod
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +133,7 @@ class Revision:
         if template.response_start_timeout is not None:
             exchange.timers.append(loop.call_later(template.response_start_timeout, self._not_begun, exchange))
         if template.idle_timeout is not None:
-            exchange.timers.append(loop.call_later(template.idle_timeout, self._idle, exchange, -1))
+            exchange.timers.append(loop.call_later(template.idle_timeout, self._idle, exchange, template.idle_timeout))
         exchange.at_end = self.tally.ended
         self.activator.take(exchange)
 
@@ -143,13 +144,15 @@ class Revision:
         if not exchange.status:
             self._timed_out(exchange)
 
-    def _idle(self, exchange: Exchange, before: int) -> None:
-        seen = exchange.bytes_out if exchange.status else -1
-        if seen == before and exchange.upstream is not None:
+    def _idle(self, exchange: Exchange, timeout: float) -> None:
+        """End a request whose answer has been silent for the idle timeout, which begins once it is at a pod."""
+        loop = asyncio.get_running_loop()
+        remaining = exchange.touched + timeout - loop.time() if exchange.upstream is not None else _RECHECK_SECONDS
+        if remaining <= 0:
             self._timed_out(exchange)
-            return
-        timeout = self.template.idle_timeout or 0.0
-        exchange.timers.append(asyncio.get_running_loop().call_later(timeout, self._idle, exchange, seen))
+        else:
+            exchange.timers = [timer for timer in exchange.timers if timer.when() > loop.time()]
+            exchange.timers.append(loop.call_later(min(remaining, timeout), self._idle, exchange, timeout))
 
     # Pods
 

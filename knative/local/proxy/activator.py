@@ -97,7 +97,7 @@ class Activator:
         pod = None if self._queue else self._choose()
         if pod is not None:
             self._send(exchange, pod)
-        elif self._full() or (exchange.has_body and Exchange.held > HELD_BYTES):
+        elif self._full() or (exchange.request.has_body and Exchange.held > HELD_BYTES):
             exchange.answer(503, QUEUE_FULL)
         else:
             self._wait(exchange)

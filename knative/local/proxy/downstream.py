@@ -8,14 +8,15 @@ from the parsed message, so that two readings of one message cannot differ.
 from __future__ import annotations
 
 import asyncio
+import enum
 from collections import deque
 from email.utils import formatdate
 from typing import Any, Protocol
 
 import httptools
 
-from knative.local.proxy.exchange import Exchange, Headers, Upstream
-from knative.local.proxy.headers import HEAD_BYTES, RefusedError, read_request
+from knative.local.proxy.exchange import Exchange, Headers, Refusal, Request, Upstream
+from knative.local.proxy.headers import HEAD_BYTES, RefusedError, last_chunk, read_request, trailers_of
 
 HEAD_FIELDS = 200
 TARGET_BYTES = 16 * 1024
@@ -28,16 +29,26 @@ LINGER_SECONDS = 2.0
 HALF_CLOSED_SECONDS = 0.5
 
 
+class Phase(enum.Enum):
+    """What a connection reads."""
+
+    HEADERS = "headers"
+    BODY = "body"
+    RESUMED = "resumed"  # the body of a request whose switch of protocols is not passed on, behind headers of our own
+    TUNNEL = "tunnel"  # bytes pass as they are
+    LINGERING = "lingering"  # nothing more: what comes is dropped
+
+
 class Dispatcher(Protocol):
     """Who answers the requests, and who sees the connections."""
 
-    connections: set[Inbound]
+    connections: set[DownstreamConnection]
 
     def dispatch(self, exchange: Exchange) -> None:
         """Answer the exchange, now or later."""
 
 
-class Inbound(asyncio.Protocol):
+class DownstreamConnection(asyncio.Protocol):
     """One connection of one client. Requests that come pipelined wait for the one before them."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
@@ -51,16 +62,15 @@ class Inbound(asyncio.Protocol):
         self._receiving: Exchange | None = None
         self._backlog: deque[Exchange] = deque()
         self._tunnel: Upstream | None = None
-        self._closing = False
+        self._phase = Phase.HEADERS
         self._half_closed = False
         self._paused = 0
         self._refusal: RefusedError | None = None
         self._url = b""
         self._raw: Headers = []
+        self._trailers: Headers = []
         self._head_bytes = 0
-        self._in_head = True
         self._between = 0  # bytes since the last piece of a body: chunk extensions and trailers
-        self._resumed_body = False
         self._linger = 0
         self._chunked_out = False
         self.deadline = self._loop.time() + HEAD_SECONDS
@@ -78,7 +88,7 @@ class Inbound(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client went away: so do its requests."""
         self._dispatcher.connections.discard(self)
-        self._closing = True
+        self._phase = Phase.LINGERING
         current, self._current = self._current, None
         backlog, self._backlog = self._backlog, deque()
         if self._tunnel is not None:
@@ -105,12 +115,12 @@ class Inbound(asyncio.Protocol):
         if self._tunnel is not None:
             self._tunnel.body(data)
             return
-        if self._closing:
+        if self._phase is Phase.LINGERING:
             self._linger += len(data)
             if self._linger > LINGER_BYTES:
                 self._transport.abort()
             return
-        if self._in_head:
+        if self._phase is Phase.HEADERS:
             self._head_bytes += len(data)
             if self._receiving is None and self._head_bytes == len(data):
                 self.deadline = self._loop.time() + HEAD_SECONDS
@@ -134,37 +144,36 @@ class Inbound(asyncio.Protocol):
             self._refuse()
             return
         self._parser = httptools.HttpRequestParser(self)
-        if exchange.upgrade is not None and not exchange.has_body:
+        request = exchange.request
+        if request.upgrade is not None and not request.has_body:
             exchange.body_done = False  # what follows is the tunnel's, once the pod agrees
             if rest:
                 exchange.feed(rest)
             return
         # Not a protocol that is passed on: the message is an ordinary one, and its body follows.
-        length = b"content-length: %d" % (exchange.length or 0)
-        framing = b"transfer-encoding: chunked" if exchange.chunked else length
-        self._resumed_body = True
-        self.data_received(b"%s / HTTP/1.1\r\n%s\r\n\r\n%s" % (exchange.method, framing, rest))
+        length = b"content-length: %d" % (request.length or 0)
+        framing = b"transfer-encoding: chunked" if request.chunked else length
+        self._phase = Phase.RESUMED
+        self.data_received(b"%s / HTTP/1.1\r\n%s\r\n\r\n%s" % (request.method, framing, rest))
 
     def _refuse(self) -> None:
         refusal = self._refusal or RefusedError(400, "bad request")
-        status, text = refusal.status, refusal.text
-        self._closing = True
+        self._phase = Phase.LINGERING
         if self._receiving is not None and not self._receiving.body_done:
             # Its framing is broken: what has begun cannot be finished.
             if self._receiving is self._current and not self._current.done and not self._current.status:
                 self._current.keep_alive = False
-                self._current.answer(status, text)
+                self._current.answer(refusal.status, refusal.text)
                 return
             self._transport.abort()
             return
-        refused = Exchange(self, b"GET", b"", [], keep_alive=False, peer=self._peer)
+        refused = Exchange(self, Request(method=b"GET", target=b"", peer=self._peer), keep_alive=False)
         if self._current is None:
             self._current = refused
-            refused.answer(status, text)
+            refused.answer(refusal.status, refusal.text)
         else:
             self._transport.pause_reading()
-            refused.tag = text
-            refused.status = -status
+            refused.refusal = Refusal(refusal.status, refusal.text)
             self._backlog.append(refused)
 
     # The parser's calls
@@ -182,8 +191,10 @@ class Inbound(asyncio.Protocol):
             raise self._refusal
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Collect a header; a trailer is dropped."""
-        if not self._in_head:
+        """Collect a header or, after the body, a trailer; the bytes of trailers are bounded where they are received."""
+        if self._phase is not Phase.HEADERS:
+            if self._phase is Phase.BODY:
+                self._trailers.append((name.lower(), value))
             return
         self._raw.append((name, value))
         if len(self._raw) > HEAD_FIELDS:
@@ -192,15 +203,16 @@ class Inbound(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """A head is whole: the exchange begins."""
-        if self._resumed_body:
+        if self._phase is Phase.RESUMED:
             return
         if len(self._backlog) >= PIPELINED:
             self._refusal = RefusedError(429, "too many requests in the pipeline")
             raise self._refusal
         parser = self._parser
         exchange = self._read_head(parser.get_method(), parser.get_http_version(), parser.should_keep_alive())
-        self._in_head = False
+        self._phase = Phase.BODY
         self._head_bytes = 0
+        self._trailers = []
         self._receiving = exchange
         self.deadline = float("inf")
         if self._current is None:
@@ -216,19 +228,18 @@ class Inbound(asyncio.Protocol):
         except RefusedError as refused:
             self._refusal = refused
             raise
-        return Exchange(
-            self,
-            method,
-            self._url,
-            head.headers,
+        request = Request(
+            method=method,
+            target=self._url,
+            headers=tuple(head.headers),
             host=head.host,
             version=version,
-            keep_alive=keep_alive and not self._half_closed,
             length=head.length,
             chunked=head.chunked,
             upgrade=head.upgrade,
             peer=self._peer,
         )
+        return Exchange(self, request, keep_alive=keep_alive and not self._half_closed)
 
     def on_body(self, chunk: bytes) -> None:
         """Hand a piece of the body on."""
@@ -238,14 +249,14 @@ class Inbound(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The request is whole, unless the parser is about to stop for another protocol."""
-        if self._resumed_body:
-            self._resumed_body = False
-        elif self._parser.should_upgrade():
+        if self._phase is not Phase.RESUMED and self._parser.should_upgrade():
             return
         receiving, self._receiving = self._receiving, None
-        self._in_head = True
+        if self._phase is not Phase.LINGERING:
+            self._phase = Phase.HEADERS
         self._head_bytes = self._between = 0
         if receiving is not None:
+            receiving.request_trailers = trailers_of(self._trailers)
             receiving.feed_end()
             if receiving is not self._current and receiving.done:
                 self._after(receiving)
@@ -265,28 +276,28 @@ class Inbound(asyncio.Protocol):
             dated = dated or name == b"date"
         if not dated:
             out.append(b"date: %s\r\n" % formatdate(usegmt=True).encode())
-        bodiless = exchange.method == b"HEAD" or status in (204, 304)
+        bodiless = exchange.request.method == b"HEAD" or status in (204, 304)
         self._chunked_out = False
         if length is not None and status != 204:
             out.append(b"content-length: %d\r\n" % length)
         elif length is None and not bodiless:
-            if exchange.version == "1.1":
+            if exchange.request.version == "1.1":
                 self._chunked_out = True
                 out.append(b"transfer-encoding: chunked\r\n")
             else:
                 exchange.keep_alive = False
-        if not exchange.body_done and (status >= 400 or self._closing):
+        if not exchange.body_done and (status >= 400 or self._phase is Phase.LINGERING):
             exchange.keep_alive = False
         if not exchange.keep_alive:
             out.append(b"connection: close\r\n")
-        elif exchange.version == "1.0":
+        elif exchange.request.version == "1.0":
             out.append(b"connection: keep-alive\r\n")
         out.append(b"\r\n")
         self._out.append(b"".join(out))
 
     def informational(self, exchange: Exchange, status: int, reason: bytes, headers: Headers) -> None:
         """Write an interim answer; HTTP/1.0 has none."""
-        if exchange.version != "1.0":
+        if exchange.request.version != "1.0":
             lines = b"".join(b"%s: %s\r\n" % header for header in headers)
             self._out.append(b"HTTP/1.1 %d %s\r\n%s\r\n" % (status, reason, lines))
 
@@ -300,7 +311,7 @@ class Inbound(asyncio.Protocol):
     def end(self, exchange: Exchange) -> None:
         """Write the answer's end, and turn to the next request."""
         if self._chunked_out:
-            self._out.append(b"0\r\n\r\n")
+            self._out.append(last_chunk(exchange.trailers))
         self._chunked_out = False
         self.flush()
         self._after(exchange)
@@ -309,13 +320,12 @@ class Inbound(asyncio.Protocol):
         if exchange is self._current:
             self._current = None
         # What came whole before something that is refused is answered before it.
-        ending = self._closing and not self._backlog
+        ending = self._phase is Phase.LINGERING and not self._backlog
         if not exchange.keep_alive or ending or self._half_closed:
             self._shut(exchange.body_done)
             return
         if not exchange.body_done:
             # The answer is out before the whole body is in. What comes is read and dropped.
-            self._closing = True
             self._shut(False)
             return
         if self._paused:
@@ -324,17 +334,16 @@ class Inbound(asyncio.Protocol):
             follower = self._backlog.popleft()
             if not self._backlog:
                 self._transport.resume_reading()
-            if follower.status < 0:
-                status, text, follower.tag, follower.status = -follower.status, follower.tag or "", None, 0
+            if follower.refusal is not None:
                 self._current = follower
-                follower.answer(status, text)
+                follower.answer(follower.refusal.status, follower.refusal.text)
             else:
                 self._begin(follower)
         else:
             self.deadline = self._loop.time() + IDLE_SECONDS
 
     def _shut(self, whole: bool) -> None:
-        self._closing = True
+        self._phase = Phase.LINGERING
         if whole or self._transport.is_closing():
             self._transport.close()
             return
@@ -356,6 +365,7 @@ class Inbound(asyncio.Protocol):
         lines = b"".join(b"%s: %s\r\n" % header for header in headers)
         self._out.append(b"HTTP/1.1 101 %s\r\nconnection: Upgrade\r\n%s\r\n" % (reason, lines))
         self._tunnel = exchange.upstream
+        self._phase = Phase.TUNNEL
         self._chunked_out = False
 
     def flush(self) -> None:
@@ -403,7 +413,7 @@ class Inbound(asyncio.Protocol):
         """The deadline is over: an idle connection is closed, a slow head is answered 408."""
         if self._current is not None:
             return
-        if self._head_bytes and not self._closing:
+        if self._head_bytes and self._phase is not Phase.LINGERING:
             self._refusal = RefusedError(408, "request head took too long")
             self._refuse()
         else:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import ClassVar, Protocol
 
 Headers = list[tuple[bytes, bytes]]
 
-# RFC 9110, 7.6.1: what belongs to one connection and not to the message. Trailers are not passed on.
+# RFC 9110, 7.6.1: what belongs to one connection and not to the message.
 HOP_BY_HOP = frozenset(
     {
         b"connection",
@@ -87,18 +88,59 @@ class Upstream(Protocol):
         """Nobody waits for the answer any more."""
 
 
-class Exchange:
-    """A request with its answer.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request as it was received. It never changes; a target in absolute form makes another one.
 
     Attributes:
         method, target: As received.
         headers: End-to-end headers, in order, without framing and hop-by-hop ones.
         host: The authority, lower case, as the client wrote it, port included.
+        version: `1.0` or `1.1`.
         length: Content-Length in bytes, or None.
-        chunked: Whether the body's end is told by its last chunk.
-        upgrade: The protocol the client asks to switch to (``websocket``), or None.
+        chunked: Whether the last chunk is the end of the body.
+        upgrade: The protocol the client asks to switch to (`websocket`), or None.
         peer: The client's address.
+    """
+
+    method: bytes
+    target: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    host: bytes = b""
+    version: str = "1.1"
+    length: int | None = None
+    chunked: bool = False
+    upgrade: bytes | None = None
+    peer: str = "127.0.0.1"
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the request announced a body."""
+        return self.chunked or bool(self.length)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is not passed on: the status and text of its answer."""
+
+    status: int
+    text: str
+
+
+class Exchange:
+    """A request on its way, and its answer.
+
+    Args:
+        client: Where the answer goes.
+        request: As it was received.
+        keep_alive: Whether the client's connection is used again.
+
+    Attributes:
+        headers: What goes to the pod: the request's headers, and those added on the way.
+        refusal: The answer to a request that is not passed on, until its turn comes.
+        request_trailers, trailers: Of the request's body and of the answer's.
         status: 0 until an answer has begun.
+        touched: When the last piece of the answer came, or the request went to a pod, by the loop's clock; 0 before.
         held: Bytes of bodies that are held, of all exchanges together.
     """
 
@@ -112,55 +154,32 @@ class Exchange:
         "body_done",
         "bytes_in",
         "bytes_out",
-        "chunked",
         "client",
         "done",
         "headers",
-        "host",
         "keep_alive",
-        "length",
-        "method",
-        "peer",
         "pending",
         "pending_bytes",
         "proxied",
+        "refusal",
+        "request",
+        "request_trailers",
         "retried",
         "status",
-        "tag",
-        "target",
         "timers",
-        "upgrade",
+        "touched",
+        "trailers",
         "upstream",
-        "version",
     )
 
-    def __init__(  # noqa: PLR0913 - one argument for each part of a request
-        self,
-        client: Client,
-        method: bytes,
-        target: bytes,
-        headers: Headers,
-        *,
-        host: bytes = b"",
-        version: str = "1.1",
-        keep_alive: bool = True,
-        length: int | None = None,
-        chunked: bool = False,
-        upgrade: bytes | None = None,
-        peer: str = "127.0.0.1",
-    ) -> None:
+    def __init__(self, client: Client, request: Request, *, keep_alive: bool = True) -> None:
         self.client = client
-        self.method = method
-        self.target = target
-        self.headers = headers
-        self.host = host
-        self.version = version
+        self.request = request
+        self.headers: Headers = list(request.headers)
         self.keep_alive = keep_alive
-        self.length = length
-        self.chunked = chunked
-        self.upgrade = upgrade
-        self.peer = peer
-        self.tag: str | None = None
+        self.refusal: Refusal | None = None
+        self.request_trailers: Headers = []
+        self.trailers: Headers = []
         self.proxied = False
         self.retried = False
         self.pending: list[bytes] = []
@@ -168,6 +187,7 @@ class Exchange:
         self.body_done = False
         self.upstream: Upstream | None = None
         self.status = 0
+        self.touched = 0.0
         self.bytes_in = 0
         self.bytes_out = 0
         self.begun = 0.0
@@ -177,11 +197,6 @@ class Exchange:
         self.at_activator: Callable[[Exchange], None] | None = None
         self.at_end: Callable[[Exchange], None] | None = None
         self.timers: list[asyncio.TimerHandle] = []
-
-    @property
-    def has_body(self) -> bool:
-        """Whether the request announced a body."""
-        return self.chunked or bool(self.length)
 
     def feed(self, chunk: bytes) -> None:
         """Take a piece of the request's body from the client."""
@@ -238,7 +253,7 @@ class Exchange:
         self.drop_upstream()
         self.status = status
         self.client.head(self, status, _REASONS.get(status, b""), headers, len(body))
-        if self.method != b"HEAD":
+        if self.request.method != b"HEAD":
             self.client.data(self, body)
             self.bytes_out += len(body)
         self.complete()

@@ -13,7 +13,10 @@ from knative.local.proxy.exchange import HOP_BY_HOP, RESERVED, Headers
 HEAD_BYTES = 64 * 1024
 # RFC 3986, 3.2.2 and 3.2.3, in lower case: nothing that could end a quoted string or begin another part of a URL.
 AUTHORITY = re.compile(rb"[a-z0-9\-._~!$&'()*+,;=%:\[\]]*")
-_NOT_A_HEADER = frozenset({b"close", b"keep-alive", b"upgrade", b""})
+_NOT_A_TRAILER = (
+    HOP_BY_HOP | RESERVED | {b"content-length", b"host", b"authorization", b"content-encoding", b"set-cookie"}
+)
+_NOT_A_HEADER = frozenset({b"close", b"keep-alive", b"upgrade", b"te", b"trailer", b""})
 
 
 class RefusedError(ValueError):
@@ -91,8 +94,8 @@ def read_request(method: bytes, lines: Headers, version: str, size: int = 0) -> 
             upgrade = value.strip().lower()
         elif key == b"connection":
             options |= _options(value)
-        elif key not in HOP_BY_HOP and key not in RESERVED:
-            headers.append((key, value))
+        elif key not in RESERVED:
+            headers += _passed_on(key, value)
     if size > HEAD_BYTES:
         raise RefusedError(431, "request header fields too large")
     _check_host(host, hosts, version)
@@ -128,8 +131,10 @@ def read_answer(status: int, lines: Headers) -> AnswerHead:
             chunked = True
         elif key == b"connection":
             options |= _options(value)
-        elif key not in HOP_BY_HOP or (key == b"upgrade" and status == 101):
+        elif key == b"upgrade" and status == 101:
             headers.append((key, value))
+        else:
+            headers += _passed_on(key, value)
     return AnswerHead(_without(headers, options), None if chunked else length, chunked)
 
 
@@ -141,3 +146,24 @@ def _without(headers: Headers, options: set[bytes]) -> Headers:
     """Drop what the connection's options name: it was meant for this hop alone."""
     named = options - _NOT_A_HEADER
     return [header for header in headers if header[0] not in named] if named else headers
+
+
+def _passed_on(name: bytes, value: bytes) -> Headers:
+    """The header as it goes on; nothing for one of the connection's own.
+
+    Trailers are passed on by each hop here, and so are their announcement and a client's acceptance of them.
+    """
+    if name == b"te":
+        accepted = any(coding.split(b";")[0].strip().lower() == b"trailers" for coding in value.split(b","))
+        return [(b"te", b"trailers")] if accepted else []
+    return [(name, value)] if name == b"trailer" or name not in HOP_BY_HOP else []
+
+
+def trailers_of(lines: Headers) -> Headers:
+    """The trailers that go on: none that frame, route or authenticate a message (RFC 9110, 6.5.1)."""
+    return [(name, value) for name, value in lines if name not in _NOT_A_TRAILER]
+
+
+def last_chunk(trailers: Headers) -> bytes:
+    """The end of a chunked body."""
+    return b"0\r\n%s\r\n" % b"".join(b"%s: %s\r\n" % trailer for trailer in trailers)

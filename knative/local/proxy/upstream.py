@@ -7,23 +7,25 @@ seen the request, which goes elsewhere; one that breaks off has, and the client 
 from __future__ import annotations
 
 import asyncio
+import enum
 import socket
 from typing import Any
 
 import httptools
 
 from knative.local.proxy.exchange import Exchange, Headers
-from knative.local.proxy.headers import read_answer
+from knative.local.proxy.headers import last_chunk, read_answer, trailers_of
 from knative.local.proxy.pool import Pool
 
 HEAD_BYTES = 256 * 1024
 # A second response in the first one's bytes would become the answer to another client's request.
 SURPLUS = "sent bytes beyond the end of a response: they were dropped and the connection was closed"
+TRAILER_BYTES = 64 * 1024
 _PEEK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE"})
 
 
-async def connect_tcp(pool: Pool, host: str, port: int) -> Outbound:
+async def connect_tcp(pool: Pool, host: str, port: int) -> UpstreamConnection:
     """Open a connection to a TCP server.
 
     Raises:
@@ -34,14 +36,27 @@ async def connect_tcp(pool: Pool, host: str, port: int) -> Outbound:
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await loop.sock_connect(sock, (host, port))
-        _, outbound = await loop.create_connection(lambda: Outbound(pool, sock), sock=sock)
+        _, outbound = await loop.create_connection(lambda: UpstreamConnection(pool, sock), sock=sock)
     except BaseException:
         sock.close()
         raise
     return outbound
 
 
-class Outbound(asyncio.Protocol):
+class State(enum.Enum):
+    """What a connection is doing."""
+
+    IDLE = "idle"  # carries no exchange
+    WAITING = "waiting"  # the request is sent, and no byte of a response has come
+    HEADERS = "headers"  # reads the headers of a response
+    INTERIM = "interim"  # has read those of an interim response (1xx)
+    BODY = "body"
+    COMPLETE = "complete"  # the response is whole: what follows is surplus
+    TUNNEL = "tunnel"  # bytes pass as they are
+    CLOSED = "closed"  # closed by this side
+
+
+class UpstreamConnection(asyncio.Protocol):
     """One connection to a server."""
 
     def __init__(self, pool: Pool, sock: socket.socket) -> None:
@@ -51,27 +66,22 @@ class Outbound(asyncio.Protocol):
         self._transport: asyncio.Transport = None  # type: ignore[assignment]
         self._parser: Any = None
         self._exchange: Exchange | None = None
+        self._state = State.IDLE
         self._reused = False
         self._idle_since = self._loop.time()
         self._reason = b""
         self._raw: Headers = []
-        self._in_head = True
-        self._head_bytes = 0
-        self._interim = False
-        self._head_only = False
-        self._whole = False
-        self._open_ended = False
-        self._answered = False
-        self._tunnel = False
-        self._stray = False
+        self._trailers: Headers = []
+        self._counted = 0  # bytes of headers or trailers
+        self._until_close = False  # the end of the connection is the end of the response
         self._keep_alive = False
-        self._given_up = False
-        self._unasked = False
+        self._surplus = False
+        self._failure: str | None = None
 
     # The connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The server took it."""
+        """The server accepted it."""
         self._transport = transport  # type: ignore[assignment]
         self._pool.opened(self)
 
@@ -92,127 +102,137 @@ class Outbound(asyncio.Protocol):
 
     def close(self) -> None:
         """Close once everything is written."""
-        self._given_up = True
+        self._state = State.CLOSED
         self._transport.close()
 
     def break_off(self) -> None:
-        """The server is dead: whatever is under way is over."""
-        self._given_up = True
+        """Close at once: the server is dead."""
+        if self._exchange is None:
+            self._state = State.CLOSED
         self._transport.abort()
 
     def send(self, exchange: Exchange) -> None:
-        """Send the request; its answer goes to the exchange's client."""
+        """Send the request; the response goes to the exchange's client."""
         self._exchange = exchange
         self._parser = httptools.HttpResponseParser(self)
-        self._in_head = True
-        self._answered = self._whole = self._head_only = self._open_ended = False
-        self._head_bytes = 0
+        self._state = State.WAITING
+        self._until_close = self._surplus = False
+        self._failure = None
+        self._counted = 0
+        self._trailers = []
         exchange.upstream = self
-        head = [b"%s %s HTTP/1.1\r\nhost: %s\r\n" % (exchange.method, exchange.target, exchange.host)]
-        head += [b"%s: %s\r\n" % header for header in exchange.headers]
-        if exchange.chunked:
-            head.append(b"transfer-encoding: chunked\r\n")
-        elif exchange.length is not None:
-            head.append(b"content-length: %d\r\n" % exchange.length)
-        if exchange.upgrade is not None:
-            head.append(b"connection: Upgrade\r\nupgrade: %s\r\n" % exchange.upgrade)
-        head.append(b"\r\n")
-        if exchange.upgrade is None:
+        exchange.touched = self._loop.time()
+        request = exchange.request
+        out = [b"%s %s HTTP/1.1\r\nhost: %s\r\n" % (request.method, request.target, request.host)]
+        out += [b"%s: %s\r\n" % header for header in exchange.headers]
+        if request.chunked:
+            out.append(b"transfer-encoding: chunked\r\n")
+        elif request.length is not None:
+            out.append(b"content-length: %d\r\n" % request.length)
+        if request.upgrade is not None:
+            out.append(b"connection: Upgrade\r\nupgrade: %s\r\n" % request.upgrade)
+        out.append(b"\r\n")
+        if request.upgrade is None:
             for chunk in exchange.take_pending():
-                head.append(b"%x\r\n%s\r\n" % (len(chunk), chunk) if exchange.chunked else chunk)
-            if exchange.body_done and exchange.chunked:
-                head.append(b"0\r\n\r\n")
-        self._transport.write(b"".join(head))
+                out.append(b"%x\r\n%s\r\n" % (len(chunk), chunk) if request.chunked else chunk)
+            if exchange.body_done and request.chunked:
+                out.append(last_chunk(exchange.request_trailers))
+        self._transport.write(b"".join(out))
 
     def body(self, chunk: bytes) -> None:
         """Send a piece of the body, or of the tunnel."""
         exchange = self._exchange
         if exchange is None:
             return
-        if self._tunnel:
+        if self._state is State.TUNNEL:
             self._transport.write(chunk)
-        elif exchange.upgrade is not None:
+        elif exchange.request.upgrade is not None:
             exchange.hold(chunk)  # until the server has agreed to switch
-        elif exchange.chunked:
+        elif exchange.request.chunked:
             self._transport.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
         else:
             self._transport.write(chunk)
 
     def body_end(self) -> None:
-        """The body is whole."""
-        if self._exchange is not None and self._exchange.chunked:
-            self._transport.write(b"0\r\n\r\n")
+        """Send the end of the body, with its trailers."""
+        exchange = self._exchange
+        if exchange is not None and exchange.request.chunked:
+            self._transport.write(last_chunk(exchange.request_trailers))
 
     def cancel(self) -> None:
-        """Nobody waits for the answer: the server sees its client disconnect."""
+        """Close at once: nobody waits for the response, and the server sees its client disconnect."""
         self._exchange = None
-        self._given_up = True
+        self._state = State.CLOSED
         self._transport.abort()
 
     def pause(self) -> None:
-        """The client is slower than the server."""
+        """Stop reading: the client is slower than the server."""
         if not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume(self) -> None:
-        """The client takes more."""
+        """Read on."""
         if not self._transport.is_closing():
             self._transport.resume_reading()
 
     def pause_writing(self) -> None:
-        """The server is slower than the client."""
+        """Stop reading the client: it is faster than the server."""
         if self._exchange is not None:
             self._exchange.client.pause_body()
 
     def resume_writing(self) -> None:
-        """The server takes more."""
+        """Read the client on."""
         if self._exchange is not None:
             self._exchange.client.resume_body()
 
-    def data_received(self, data: bytes) -> None:  # noqa: C901 - one branch for each event of the parser
-        """Parse the answer and pass it on."""
+    def data_received(self, data: bytes) -> None:
+        """Parse the response and pass it on."""
         exchange = self._exchange
         if exchange is None:
-            if not self._given_up:
+            if self._state is not State.CLOSED:
                 self._pool.log(SURPLUS)
-            self._given_up = True
-            self._transport.abort()
+            self.close()
             return
-        if self._switched():
+        if self._state is State.TUNNEL:
             exchange.client.data(exchange, data)
             exchange.client.flush()
             return
-        self._answered = True
-        if self._in_head:
-            self._head_bytes += len(data)
+        if self._state is State.WAITING:
+            self._state = State.HEADERS
+        if self._state is not State.BODY:
+            self._counted += len(data)
+        if self._parse(exchange, data) and self._exchange is exchange:
+            self._proceed(exchange)
+
+    def _parse(self, exchange: Exchange, data: bytes) -> bool:
+        """Feed the parser; False where what follows is not the parser's any more."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            if not self._whole:
+            if self._state is not State.COMPLETE:
                 self._switch(exchange, data[upgrade.args[0] :])
-                return
-            self._stray = True
+                return False
+            self._surplus = True
         except httptools.HttpParserError:
-            self._stray = True
-            if not self._whole:
-                self._fail(f"{self._pool.name} answered something that is not HTTP")
-                return
-        if self._exchange is not exchange:
-            return
-        if self._unasked:
-            self._fail(f"{self._pool.name} switched protocols unasked")
-            return
-        if self._in_head and self._head_bytes > HEAD_BYTES:
-            self._fail(f"{self._pool.name} answered with too large a head")
-            return
-        if self._whole:
+            self._surplus = True
+            if self._state is not State.COMPLETE and self._failure is None:
+                self._failure = "answered something that is not HTTP"
+        return True
+
+    def _proceed(self, exchange: Exchange) -> None:
+        """Continue after a piece of the response."""
+        if self._failure is not None:
+            self._fail(f"{self._pool.name} {self._failure}")
+        elif self._state is State.COMPLETE:
             self._finish(exchange)
+        elif self._state is State.HEADERS and self._counted > HEAD_BYTES:
+            self._fail(f"{self._pool.name} answered with too large a head")
         else:
             exchange.client.flush()
 
     def _switch(self, exchange: Exchange, rest: bytes) -> None:
         """Handle a 101 response and the bytes after it."""
-        if not self._switched():
+        if self._state is not State.TUNNEL:
             self._fail(f"{self._pool.name} switched protocols unasked")
             return
         exchange.client.flush()
@@ -221,128 +241,135 @@ class Outbound(asyncio.Protocol):
         if rest:
             self.data_received(rest)
 
-    def _switched(self) -> bool:
-        return self._tunnel
-
     def eof_received(self) -> bool:
-        """The server is done; so is the connection."""
+        """Close: the server has."""
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The server closed, or died."""
         exchange, self._exchange = self._exchange, None
-        closed_idle = exchange is None and self._reused and not self._given_up
-        idle_for = self._loop.time() - self._idle_since if closed_idle else None
+        idle_for = self._loop.time() - self._idle_since if self._state is State.IDLE and self._reused else None
         self._pool.lost(self, idle_for)
         if exchange is None or exchange.done:
             return
         exchange.upstream = None
-        if self._tunnel or (self._open_ended and exc is None):
-            exchange.keep_alive = exchange.keep_alive and not self._tunnel
-            exchange.body_done = exchange.body_done or self._tunnel
+        tunnel = self._state is State.TUNNEL
+        if tunnel or (self._until_close and self._state is State.BODY and exc is None):
+            exchange.keep_alive = exchange.keep_alive and not tunnel
+            exchange.body_done = exchange.body_done or tunnel
             exchange.complete()
             exchange.client.end(exchange)
         elif exchange.status:
             exchange.break_off()
-        elif (
-            self._reused
-            and not self._answered
-            and not exchange.retried
-            and exchange.method in _IDEMPOTENT
-            and not exchange.has_body
-            and exchange.upgrade is None
-        ):
+        elif self._may_retry(exchange):
             # As Go's transport does: the server closed an idle connection just as the request went out.
             exchange.retried = True
             self._pool.send_fresh(exchange)
         else:
             exchange.answer(502, f"{self._pool.name} broke off before it answered")
 
+    def _may_retry(self, exchange: Exchange) -> bool:
+        request = exchange.request
+        unanswered = self._reused and self._state is State.WAITING and not exchange.retried
+        return unanswered and request.method in _IDEMPOTENT and not request.has_body and request.upgrade is None
+
     # The parser's calls
 
     def on_message_begin(self) -> None:
-        """An answer begins."""
-        if self._whole:
-            self._stray = True
+        """A response begins."""
+        if self._state is State.COMPLETE:
+            self._surplus = True
             return
         self._raw = []
         self._reason = b""
-        self._in_head = True
+        self._state = State.HEADERS
 
     def on_status(self, reason: bytes) -> None:
         """Collect the reason."""
         self._reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Collect a header; a trailer is dropped."""
-        if self._in_head:
+        """Collect a header or, after the body, a trailer."""
+        if self._state is State.HEADERS:
             self._raw.append((name, value))
+        elif self._state is State.BODY:
+            self._counted += len(name) + len(value)
+            self._trailers.append((name.lower(), value))
+            if self._counted > TRAILER_BYTES:
+                self._failure = "answered with too large trailers"
+                raise ValueError(self._failure)
 
     def on_headers_complete(self) -> None:
-        """The head is whole: the client gets it."""
+        """Pass the headers on."""
         exchange = self._exchange
-        if exchange is None or self._whole:
-            self._stray = True
+        if exchange is None or self._state is State.COMPLETE:
+            self._surplus = True
             return
-        self._in_head = False
         status = self._parser.get_status_code()
-        head = read_answer(status, self._raw)
-        self._interim = status < 200 and status != 101
-        if self._interim:
-            exchange.client.informational(exchange, status, self._reason, head.headers)
-            return
+        answer = read_answer(status, self._raw)
+        self._counted = 0
+        exchange.touched = self._loop.time()
         if status == 101:
-            if exchange.upgrade is None:
-                self._unasked = True
-                return
+            self._begin_tunnel(exchange, answer.headers)
+        elif status < 200:
+            self._state = State.INTERIM
+            exchange.client.informational(exchange, status, self._reason, answer.headers)
+        else:
             exchange.status = status
-            self._tunnel = True
-            exchange.client.tunnel(exchange, self._reason, head.headers)
+            bodiless = exchange.request.method == b"HEAD" or status in (204, 304)
+            self._until_close = answer.length is None and not answer.chunked and not bodiless
+            exchange.client.head(exchange, status, self._reason, answer.headers, answer.length)
+            self._state = State.BODY
+            if bodiless:
+                self._state = State.COMPLETE
+                self._keep_alive = self._parser.should_keep_alive()
+
+    def _begin_tunnel(self, exchange: Exchange, headers: Headers) -> None:
+        if exchange.request.upgrade is None:
+            self._failure = "switched protocols unasked"
             return
-        exchange.status = status
-        self._head_only = exchange.method == b"HEAD" or status in (204, 304)
-        self._open_ended = head.length is None and not head.chunked and not self._head_only
-        exchange.client.head(exchange, status, self._reason, head.headers, head.length)
-        if self._head_only:
-            self._whole = True
-            self._keep_alive = self._parser.should_keep_alive()
+        exchange.status = 101
+        self._state = State.TUNNEL
+        exchange.client.tunnel(exchange, self._reason, headers)
 
     def on_body(self, chunk: bytes) -> None:
         """Pass a piece of the body on."""
         exchange = self._exchange
-        if exchange is None or self._whole:
-            self._stray = True
+        if exchange is None or self._state is State.COMPLETE:
+            self._surplus = True
             return
         exchange.bytes_out += len(chunk)
+        exchange.touched = self._loop.time()
         exchange.client.data(exchange, chunk)
 
     def on_message_complete(self) -> None:
-        """The answer is whole, unless it was an interim one."""
-        if self._whole:
-            return
-        if not self._interim and not self._tunnel:
-            self._whole = True
+        """Note that the response is whole, unless it was an interim one."""
+        if self._state is State.BODY:
+            self._state = State.COMPLETE
             # Only now: the parser forgets it with the message.
             self._keep_alive = self._parser.should_keep_alive()
+            if self._exchange is not None:
+                self._exchange.trailers = trailers_of(self._trailers)
 
     def _finish(self, exchange: Exchange) -> None:
         self._exchange = None
         exchange.upstream = None
-        reusable = not self._stray and exchange.body_done and self._keep_alive
-        if reusable and exchange.upgrade is None:
+        reusable = not self._surplus and exchange.body_done and self._keep_alive
+        if reusable and exchange.request.upgrade is None:
             self._reused = True
+            self._state = State.IDLE
             self._idle_since = self._loop.time()
             self._pool.release(self)
         else:
-            if self._stray:
+            if self._surplus:
                 self._pool.log(SURPLUS)
-            self._given_up = True
-            self._transport.close()
+            self.close()
         exchange.complete()
         exchange.client.end(exchange)
 
     def _fail(self, text: str) -> None:
         exchange, self._exchange = self._exchange, None
+        self._state = State.CLOSED
         self._transport.abort()
         if exchange is not None:
             exchange.upstream = None

@@ -4,9 +4,9 @@
 by one, `?events=3` sends server-sent events, `?die=1` ends the process, `?partial=1` breaks off within the body,
 `?id=x` writes x to the file LEDGER once it is answered, `?gone=1` writes "gone" there if the client leaves first,
 `?work=1` waits WORK_SECONDS with nothing else at work.
-An Upgrade to websocket is accepted and frames are echoed as raw bytes. START_SECONDS delays the listening; a file
-named UNREADY makes `/ready` answer 503; IDLE_SECONDS closes idle connections. After SIGTERM the file AT_THE_END says
-how many connections its clients still keep a second later.
+An Upgrade to websocket is accepted and frames are echoed as raw bytes; trailers are told among the headers.
+START_SECONDS delays the listening; a file named UNREADY makes `/ready` answer 503; IDLE_SECONDS closes idle
+connections. After SIGTERM the file AT_THE_END says how many connections its clients still keep a second later.
 """
 
 import asyncio
@@ -40,7 +40,9 @@ async def read_body(reader: asyncio.StreamReader, headers: dict[str, str]) -> by
         while size := int((await reader.readline()).split(b";")[0], 16):
             body += await reader.readexactly(size)
             await reader.readline()
-        await reader.readline()
+        while (field := await reader.readline()).strip():
+            name, _, value = field.decode("latin-1").partition(":")
+            headers[f"trailer {name.lower()}"] = value.strip()
         return body
     return await reader.readexactly(int(headers.get("content-length", 0)))
 

@@ -1,7 +1,7 @@
 """A container for tests of the engine that writes the bytes its request names, whatever HTTP they make.
 
 The path ends in base64url pieces joined by `,`; each is written after a pause. `?early=1` answers before the body is
-read. The connection stays open.
+read; a path that ends in `/file` is answered with the file ANSWER. The connection stays open.
 """
 
 import base64
@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 import time
+from pathlib import Path
 
 PAUSE = 0.05
 
@@ -34,6 +35,9 @@ def serve(connection: socket.socket) -> None:
     try:
         while (head := receive(connection)) is not None:
             target = head.split(b" ")[1].split(b"?")[0]
+            if target.endswith(b"/file"):
+                connection.sendall(Path(os.environ["ANSWER"]).read_bytes())
+                continue
             for piece in target.rsplit(b"/", 1)[-1].split(b","):
                 connection.sendall(base64.urlsafe_b64decode(piece))
                 time.sleep(PAUSE)

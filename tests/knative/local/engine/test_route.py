@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import hashlib
 import io
@@ -20,6 +21,7 @@ import pytest
 from tests.engines import EngineProcess, run_async, service
 
 ALLOWED = [part for name in ("a", "x", "example.com") for part in ("--allow-host", name)]
+RAW_POD = Path(__file__).with_name("raw_pod.py")
 STEADY = {"min-scale": "1", "window": "6s"}
 
 
@@ -46,12 +48,18 @@ def engine(tmp_path_factory: pytest.TempPathFactory, ledger: Path) -> Iterator[E
         service("short", annotations=STEADY, spec={"timeoutSeconds": 1, "responseStartTimeoutSeconds": 1}),
         service("idle", annotations=STEADY, spec={"timeoutSeconds": 20, "idleTimeoutSeconds": 1}),
         service("hidden", annotations=STEADY, labels={"networking.knative.dev/visibility": "cluster-local"}),
+        service(
+            "raw",
+            command=["python", "-S", str(RAW_POD)],
+            annotations={**STEADY, "max-scale": "1"},
+            environment={"ANSWER": str(ledger.with_name("answer"))},
+        ),
         domain_mapping("shop.example.net", "hello"),
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": CONFIG_DOMAIN, "data": {"knative.test": ""}},
         service("impatient", annotations=STEADY, environment={"IDLE_SECONDS": "0.3"}),
         arguments=("--host", "127.0.0.1", *ALLOWED),
     )
-    for name in ("hello", "single", "short", "idle", "hidden", "impatient"):
+    for name in ("hello", "single", "short", "idle", "hidden", "impatient", "raw"):
         started.wait_pods(1, name)
     yield started
     assert started.stop() == 0
@@ -399,6 +407,49 @@ def test_a_client_that_leaves_is_noticed_by_the_pod(engine: EngineProcess, ledge
     engine.wait(lambda: ledger.exists() and "gone" in ledger.read_text(), "word of the disconnect", 5)
     engine.wait(lambda: engine.revision()["inFlight"] == 0, "free slot", 5)
     assert engine.revision()["requests"]["499"] >= 1
+
+
+def test_trailers_of_a_request_reach_the_pod(engine: EngineProcess) -> None:
+    request = b"POST /hello HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTE: trailers, deflate\r\n"
+    request += b"Trailer: X-Sum\r\nConnection: TE\r\n\r\n3\r\nabc\r\n0\r\n"
+    answer = exchange(engine, request + b"X-Sum: 42\r\nHost: evil\r\nAuthorization: evil\r\n\r\n")
+    headers = json.loads(answer.partition(b"\r\n\r\n")[2])["headers"]
+    assert headers["trailer x-sum"] == "42"
+    assert (headers["te"], headers["trailer"]) == ("trailers", "X-Sum")
+    assert not {"trailer host", "trailer authorization"} & set(headers)
+
+
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+def test_trailers_of_an_answer_reach_a_client_that_can_have_them(engine: EngineProcess, version: bytes) -> None:
+    pod = b"HTTP/1.1 200 OK\r\nTrailer: X-T\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-T: 1\r\n"
+    pod += b"Transfer-Encoding: gzip\r\nSet-Cookie: a=b\r\n\r\n"
+    path = b"/raw/" + base64.urlsafe_b64encode(pod)
+    answer = exchange(engine, b"GET %s HTTP/%s\r\nHost: a\r\n\r\n" % (path, version))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if version == b"1.1":
+        assert b"\r\ntrailer: X-T" in head
+        assert body == b"3\r\nabc\r\n0\r\nx-t: 1\r\n\r\n"
+    else:
+        assert body == b"abc"
+
+
+def test_trailers_without_an_end_are_given_up(engine: EngineProcess, ledger: Path) -> None:
+    many = b"".join(b"X-%d: %s\r\n" % (number, b"y" * 1000) for number in range(100))
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"
+    ledger.with_name("answer").write_bytes(head + many + b"\r\n")
+    answer = exchange(engine, b"GET /raw/file HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert b"x-99" not in answer
+    assert not answer.endswith(b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize(("pause", "status"), [("0.6", 200), ("3", 504)])
+def test_an_idle_timeout_counts_from_the_last_byte(engine: EngineProcess, pause: str, status: int) -> None:
+    assert engine.get(f"/idle?sleep={pause}&brief=1")[0] == status
+
+
+def test_an_idle_timeout_spares_an_answer_that_comes_on(engine: EngineProcess) -> None:
+    status, body = engine.get("/idle?chunks=80")  # 1.6 s in pieces of 20 ms
+    assert (status, body.count(b"\n")) == (200, 80)
 
 
 # Limits

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from knative.local.autoscaler.metrics import Report
 from knative.local.proxy.activator import Activator, WaitingRoom
 from knative.local.proxy.breaker import ACTIVATOR_QUEUE
-from knative.local.proxy.downstream import Inbound
-from knative.local.proxy.exchange import Exchange, Headers
+from knative.local.proxy.downstream import DownstreamConnection
+from knative.local.proxy.exchange import Exchange, Headers, Request
 from tests.engines import run_async
 
 
@@ -70,7 +70,7 @@ class Bench:
 
     def request(self) -> tuple[Exchange, Listener]:
         listener = Listener()
-        exchange = Exchange(listener, b"GET", b"/", [], host=b"x")  # type: ignore[arg-type]
+        exchange = Exchange(listener, Request(method=b"GET", target=b"/", host=b"x"))  # type: ignore[arg-type]
         exchange.feed_end()
         self.activator.take(exchange)
         return exchange, listener
@@ -204,7 +204,7 @@ def test_bodies_that_are_held_are_bounded_together(monkeypatch: pytest.MonkeyPat
 
     def upload() -> tuple[Exchange, Listener]:
         listener = Listener()
-        exchange = Exchange(listener, b"POST", b"/", [], length=600)  # type: ignore[arg-type]
+        exchange = Exchange(listener, Request(method=b"POST", target=b"/", length=600))  # type: ignore[arg-type]
         bench.activator.take(exchange)
         exchange.feed(b"x" * 600)
         return exchange, listener
@@ -226,7 +226,7 @@ def test_bodies_of_a_client_that_is_gone_are_let_go_with_those_of_the_requests_i
 
     async def drive() -> int:
         bench = Bench(0, 0)
-        client = Inbound(Mock(connections=set(), dispatch=bench.activator.take))
+        client = DownstreamConnection(Mock(connections=set(), dispatch=bench.activator.take))
         client.connection_made(Mock(get_extra_info=lambda _: ("127.0.0.1", 1)))
         client.data_received((b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n" + b"x" * 1000) * 3)
         held = Exchange.held - before
@@ -282,7 +282,7 @@ def test_past_the_activator_requests_still_wait_where_no_pod_is_ready() -> None:
 @pytest.mark.parametrize("status", [200, 404])
 def test_an_exchange_is_answered_once(status: int) -> None:
     listener = Listener()
-    exchange = Exchange(listener, b"GET", b"/", [])  # type: ignore[arg-type]
+    exchange = Exchange(listener, Request(method=b"GET", target=b"/"))  # type: ignore[arg-type]
     exchange.answer(status, "first")
     exchange.answer(503, "second")
     exchange.break_off()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knative.local.proxy.exchange import HOP_BY_HOP, RESERVED
-from knative.local.proxy.headers import HEAD_BYTES, RefusedError, read_answer, read_request
+from knative.local.proxy.headers import HEAD_BYTES, RefusedError, read_answer, read_request, trailers_of
 
 HOST = (b"Host", b"Example.test:80")
 
@@ -19,10 +19,30 @@ def test_names_are_lowered_values_kept_and_order_kept() -> None:
     assert (head.length, head.chunked, head.upgrade) == (None, False, None)
 
 
-@given(st.sampled_from(sorted(HOP_BY_HOP | RESERVED)))
+@given(st.sampled_from(sorted((HOP_BY_HOP | RESERVED) - {b"trailer"})))
 def test_what_belongs_to_one_hop_does_not_go_on(name: bytes) -> None:
     value = b"chunked" if name == b"transfer-encoding" else b"x"
     assert read_request(b"GET", [HOST, (name.title(), value)], "1.1").headers == []
+
+
+@pytest.mark.parametrize(
+    ("value", "passed"),
+    [
+        (b"trailers", [(b"te", b"trailers")]),
+        (b"gzip, Trailers;q=1", [(b"te", b"trailers")]),
+        (b"gzip", []),
+        (b"", []),
+    ],
+)
+def test_of_te_only_the_acceptance_of_trailers_goes_on(value: bytes, passed: list[tuple[bytes, bytes]]) -> None:
+    lines = [HOST, (b"TE", value), (b"Connection", b"TE")]
+    assert read_request(b"GET", lines, "1.1").headers == passed
+
+
+def test_trailers_never_frame_route_or_authenticate() -> None:
+    kept = (b"x-sum", b"1")
+    refused = sorted(HOP_BY_HOP | RESERVED | {b"content-length", b"host", b"authorization", b"set-cookie"})
+    assert trailers_of([*((name, b"x") for name in refused), kept]) == [kept]
 
 
 def test_the_connection_s_own_headers_do_not_go_on() -> None:

@@ -1,0 +1,60 @@
+"""When a request's idle timeout ends it, on a clock of the test."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from knative.local.pods import revision
+from knative.local.pods.revision import Revision
+
+
+class Clock:
+    """An event loop of one timer."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.due: list[tuple[float, Any, tuple[Any, ...]]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, delay: float, call: Any, *arguments: Any) -> SimpleNamespace:
+        self.due.append((self.now + delay, call, arguments))
+        return SimpleNamespace(when=lambda at=self.now + delay: at)
+
+    def run(self) -> None:
+        at, call, arguments = self.due.pop(0)
+        self.now = at
+        call(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("at_pod", "pieces", "ended"),
+    [
+        (0.0, [], 2.0),
+        (0.0, [1.9], 3.9),
+        (0.0, [0.5, 1.0, 2.9], 4.9),
+        (1.3, [], 3.3),  # it waited for a pod before
+        (1.3, [1.4], 3.4),
+    ],
+)
+def test_a_silent_answer_is_ended_exactly_at_the_timeout(
+    monkeypatch: pytest.MonkeyPatch, at_pod: float, pieces: list[float], ended: float
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(revision.asyncio, "get_running_loop", lambda: clock)
+    events = sorted([at_pod, *pieces])
+    exchange = SimpleNamespace(upstream=None, touched=0.0, timers=[])
+    ends: list[float] = []
+    holder = SimpleNamespace(_timed_out=lambda _: ends.append(clock.now))
+    holder._idle = lambda *arguments: Revision._idle(holder, *arguments)  # type: ignore[arg-type]
+    clock.call_later(2.0, holder._idle, exchange, 2.0)
+    while not ends:
+        came = [100.0 + event for event in events if 100.0 + event <= clock.due[0][0]]
+        if came:
+            exchange.upstream, exchange.touched = object(), came[-1]
+        clock.run()
+    assert ends == [pytest.approx(100.0 + ended, abs=0.0501)]
