@@ -1,4 +1,4 @@
-"""What a CloudEvent's attributes may hold, and how they stand in headers.
+"""Attributes of a CloudEvent: allowed values, and their form in headers.
 
 Source: https://github.com/cloudevents/spec, spec.md (Type System, Context Attributes), http-protocol-binding.md 3.1.3.
 """
@@ -17,7 +17,7 @@ Attribute: TypeAlias = str | int | bool
 REQUIRED = ("specversion", "id", "source", "type")
 
 _URIS = frozenset({"source", "dataschema", "dataref"})
-# Patterns as text: compiled, and kept by `re`, when the first event comes, which a cold start need not wait for.
+# Patterns as text: `re` compiles and caches them at the first event, not during a cold start.
 _ESCAPES = r"(?:%[0-9A-Fa-f]{2})+"
 _URI_REFERENCE = r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+"
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.\-]*:"
@@ -27,7 +27,7 @@ _TIMESTAMP = (
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?"
     r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
-# Characters a String may not hold: controls, surrogates, and Unicode's noncharacters (spec.md, Type System).
+# Characters not allowed in a String: controls, surrogates and noncharacters (spec.md, Type System).
 _FORBIDDEN = (
     "[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
     + "".join(chr(plane << 16 | low) for plane in range(17) for low in (0xFFFE, 0xFFFF))
@@ -37,7 +37,7 @@ _UNSAFE = r"[^\x21\x23\x24\x26-\x7e]"  # everything but printable ASCII without 
 
 
 def malformed(detail: str) -> Problem:
-    """400: the message claims to be a CloudEvent and is not a valid one."""
+    """400: an invalid CloudEvent."""
     return Problem(400, "malformed-event", "Malformed CloudEvent", detail)
 
 
@@ -49,15 +49,15 @@ def canonical(value: Attribute) -> str:
 
 
 def from_header(name: str, raw: str) -> str:
-    """An attribute's value out of its header's (http-protocol-binding.md 3.1.3.2).
+    """Decode the value of an attribute from its header (http-protocol-binding.md 3.1.3.2).
 
     Raises:
-        Problem: 400 if its quotes or escapes are broken.
+        Problem: 400 for malformed quotes or escapes.
     """
     text = raw.strip(" \t")
     try:
-        # WSGI hands bytes on as Latin-1. Senders that do not percent-encode mean UTF-8 (sdk-go) or Latin-1 (the
-        # Python SDK); text that did not come through WSGI stays as it is.
+        # WSGI decodes bytes as Latin-1. Senders that do not percent-encode send UTF-8 (sdk-go) or Latin-1 (the Python
+        # SDK); text from elsewhere is unchanged.
         text = text if text.isascii() else text.encode("latin-1").decode()
     except UnicodeError:
         pass
@@ -68,7 +68,7 @@ def from_header(name: str, raw: str) -> str:
     except UnicodeDecodeError:
         raise malformed(f"attribute {name[:40]!r} has percent-escapes that are not UTF-8") from None
     if name in _URIS and not re.fullmatch(_URI_REFERENCE, decoded) and re.fullmatch(_URI_REFERENCE, text):
-        # A sender that does not percent-encode (sdk-go) means the escapes of the URI itself.
+        # Escapes from a sender that does not percent-encode (sdk-go) belong to the URI.
         return text
     return decoded
 
@@ -76,17 +76,17 @@ def from_header(name: str, raw: str) -> str:
 def _unquote(name: str, text: str) -> str:
     match = re.fullmatch(r'"((?:[^"\\]|\\.)*)"', text)
     if not match:
-        raise malformed(f"attribute {name[:40]!r} is a quoted string without its end")
+        raise malformed(f"attribute {name[:40]!r} is an unterminated quoted string")
     return re.sub(r"\\(.)", r"\1", match[1])
 
 
 def percent_encode(text: str) -> str:
-    """An attribute's value as a header value (http-protocol-binding.md 3.1.3.2)."""
+    """Encode the value of an attribute for a header (http-protocol-binding.md 3.1.3.2)."""
     return re.sub(_UNSAFE, lambda hit: "".join(f"%{byte:02X}" for byte in hit[0].encode()), text)
 
 
 def percent_decode(text: str) -> str:
-    """One round of percent-decoding; a `%` that starts no escape stays.
+    """Percent-decode once; a `%` that starts no escape is unchanged.
 
     Raises:
         ValueError: the escapes are not UTF-8.
@@ -97,7 +97,7 @@ def percent_decode(text: str) -> str:
 
 
 def check(attributes: Mapping[str, Any], versions: Container[str] = ("1.0",)) -> None:
-    """Refuse what the specification does not allow of attributes.
+    """Refuse attributes that the specification does not allow.
 
     Args:
         attributes: context attributes and extensions by name.
@@ -111,7 +111,7 @@ def check(attributes: Mapping[str, Any], versions: Container[str] = ("1.0",)) ->
             raise malformed(f"required attribute {name!r} is missing")
     for name, value in attributes.items():
         if not (name.isascii() and name.isalnum() and name == name.lower()) or name == "data":
-            raise malformed(f"attribute name {name[:40]!r} is not allowed: lower-case letters and digits")
+            raise malformed(f"attribute name {name[:40]!r} is not allowed; use lower-case letters and digits")
         _check_type(name, value)
     if attributes["specversion"] not in versions:
         raise malformed(f"specversion {attributes['specversion'][:20]!r} is not accepted; send '1.0'")
@@ -138,7 +138,7 @@ def _check_type(name: str, value: Any) -> None:
     text_only = name in (*REQUIRED, *_URIS, "subject", "time", "datacontenttype")
     if isinstance(value, str):
         if not (value.isascii() and value.isprintable()) and re.search(_FORBIDDEN, value):
-            raise malformed(f"attribute {name[:40]!r} holds a character that is not allowed")
+            raise malformed(f"attribute {name[:40]!r} contains a character that is not allowed")
     elif text_only:
         raise malformed(f"attribute {name!r} must be text")
     elif not isinstance(value, int):

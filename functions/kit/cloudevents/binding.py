@@ -1,12 +1,11 @@
-"""CloudEvents 1.0 over HTTP: binary and structured in, binary out, as the specification says.
+"""HTTP protocol binding of CloudEvents 1.0: binary and structured mode in, binary mode out.
 
-Pure functions over headers and bytes. The CloudEvents SDK is deliberately absent: its `from_http` departs from the
-specification where it matters here (an image body beside a bad header ends in a 500), and importing it costs
-cold-start time. Interoperability with it is held by the tests.
+Pure functions over headers and bytes. The CloudEvents SDK is not used: its `from_http` deviates from the specification
+(an image body with a malformed header causes a 500), and importing it costs cold-start time. Tests compare with it.
 
-Where the specification leaves the receiver a choice, this one: refuses specversion 0.3; keeps a `%` that starts no
-escape as it stands (sdk-go, which Knative uses, does not encode); refuses attribute names outside `[a-z0-9]+`;
-refuses a batch with 415; refuses JSON nested deeper than the interpreter can follow.
+Where the specification leaves a choice to the receiver, this one refuses specversion 0.3 by default; leaves a `%` that
+starts no escape unchanged (sdk-go, which Knative uses, does not encode); and refuses attribute names outside
+`[a-z0-9]+`, batches (415), and JSON nested beyond the recursion limit.
 
 Source: https://github.com/cloudevents/spec, spec.md, http-protocol-binding.md and json-format.md of version 1.0.
 """
@@ -49,11 +48,11 @@ class Event:
     """One CloudEvent.
 
     Attributes:
-        attributes: context attributes and extensions by name, `datacontenttype` among them if it is known. Values
-            are text, except integers and booleans that arrived as such in JSON.
-        data: the payload's bytes, or None if the event has none. JSON data of a structured event is serialised anew.
-        implied: media type of the data where `datacontenttype` is not set and the format says it: JSON, for data that
-            stood as JSON in a structured event (json-format.md 3.1.2).
+        attributes: context attributes and extensions by name, including `datacontenttype` if known. Values are text,
+            except integers and booleans from JSON.
+        data: bytes of the payload, or None. JSON data of a structured event is serialised again.
+        implied: media type of the data without `datacontenttype`: JSON for JSON data of a structured event
+            (json-format.md 3.1.2).
     """
 
     attributes: Mapping[str, Attribute]
@@ -61,7 +60,7 @@ class Event:
     implied: str = ""
 
     def get(self, name: str) -> str:
-        """An attribute in its canonical string form, or `""` if it is not set."""
+        """An attribute in its canonical string form; `""` if it is not set."""
         value = self.attributes.get(name)
         return "" if value is None else canonical(value)
 
@@ -71,27 +70,27 @@ class Event:
 
     @property
     def id(self) -> str:
-        """Identifies the event together with `source`; a redelivery has the same."""
+        """The id, unique with `source`; the same in a redelivery."""
         return self.get("id")
 
     @property
     def source(self) -> str:
-        """URI-reference of what produced the event."""
+        """URI-reference of the producer."""
         return self.get("source")
 
     @property
     def type(self) -> str:
-        """Kind of occurrence, such as `dev.pixelamp.image.uploaded`."""
+        """The type, such as `dev.pixelamp.image.uploaded`."""
         return self.get("type")
 
     @property
     def media_type(self) -> str:
-        """`datacontenttype` in lower case and without parameters, or what is implied, or `""`."""
+        """`datacontenttype` in lower case without parameters, or the implied type, or `""`."""
         return bare(self.get("datacontenttype") or self.implied)
 
 
 def unsupported(detail: str) -> Problem:
-    """415: the event comes in a format or batch that is not accepted."""
+    """415: an event format or a batch that is not accepted."""
     return Problem(415, "unsupported-event-format", "Event format not accepted", detail, accepted=[JSON_FORMAT])
 
 
@@ -106,10 +105,10 @@ def is_json(media_type: str) -> bool:
 
 
 def claimed(headers: Headers) -> bool:
-    """Whether a message claims to be a CloudEvent: by its media type, or by any required attribute's header.
+    """Whether a message is a CloudEvent by its media type or by the header of any required attribute.
 
-    One required attribute is enough: an event that lost one of its headers is a broken event, not an upload. A
-    stray `ce-…` header of another name is not.
+    One required attribute is enough: an event that lost a header is a malformed event, not an upload. Another `ce-…`
+    header is not enough.
     """
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     for name, value in pairs:
@@ -122,16 +121,15 @@ def claimed(headers: Headers) -> bool:
 
 
 def decode(headers: Headers, body: bytes, versions: Container[str] = ("1.0",)) -> Event | None:
-    """Read the CloudEvent out of an HTTP message.
+    """Decode the CloudEvent of an HTTP message.
 
     Args:
-        headers: the message's headers, as a mapping or as pairs; names in any case. Values as WSGI gives them:
-            bytes above 0x7F as Latin-1.
+        headers: headers as a mapping or as pairs, names in any case. Values as in WSGI, bytes above 0x7F as Latin-1.
         body: the whole body.
         versions: values of `specversion` that are accepted. Knative's broker accepts `EVERY_VERSION`.
 
     Returns:
-        The event, or None if the message does not claim to be one.
+        The event, or None for another message.
 
     Raises:
         Problem: 400 if the event is malformed, 415 if its format or a batch is not accepted.
@@ -150,10 +148,10 @@ def decode(headers: Headers, body: bytes, versions: Container[str] = ("1.0",)) -
 
 
 def encode(event: Event) -> tuple[dict[str, str], bytes]:
-    """An event as headers and body in binary content mode.
+    """Encode an event as headers and body in binary content mode.
 
     Raises:
-        ValueError: an attribute is missing or has a value that is not allowed.
+        ValueError: an attribute is missing or not allowed.
     """
     try:
         check(event.attributes, EVERY_VERSION)
@@ -171,7 +169,7 @@ def encode(event: Event) -> tuple[dict[str, str], bytes]:
 
 
 def to_json(event: Event) -> bytes:
-    """An event as one JSON document (the JSON event format): JSON data as such, anything else in base64."""
+    """Encode an event in the JSON event format: JSON data as JSON, other data in base64."""
     document: dict[str, Any] = dict(event.attributes)
     if event.data is not None:
         try:
@@ -199,7 +197,7 @@ def _from_headers(pairs: Iterable[tuple[str, str]], content_type: str, body: byt
             continue
         name = lower[3:]
         if name == "datacontenttype":
-            raise malformed("ce-datacontenttype must not be present: in binary mode Content-Type says it")
+            raise malformed("ce-datacontenttype must not be present: in binary mode Content-Type is the attribute")
         if name in attributes:
             raise malformed(f"attribute {name[:40]!r} is present twice")
         attributes[name] = from_header(name, raw)
@@ -228,12 +226,12 @@ def _from_json(body: bytes, versions: Container[str]) -> Event:
 
 
 def _parse_object(body: bytes) -> dict[str, Any]:
-    """The members of a JSON object; a member named twice is refused, for readers disagree on which one counts."""
+    """Parse a JSON object; refuse a member that occurs twice, since parsers disagree on which one counts."""
     outermost: list[tuple[str, Any]] = []
 
     def keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         nonlocal outermost
-        outermost = pairs  # Objects end from the inside out: the last one is the event itself.
+        outermost = pairs  # Objects end from the inside out: the last one is the event.
         return dict(pairs)
 
     try:
@@ -247,7 +245,7 @@ def _parse_object(body: bytes) -> dict[str, Any]:
     if not isinstance(members, dict):
         raise malformed("the event is not a JSON object")
     if len(outermost) != len(members):
-        raise malformed("the event names a member twice")
+        raise malformed("the event has a member twice")
     return members
 
 
@@ -257,10 +255,10 @@ def _no_constant(name: str) -> Any:
 
 def _from_base64(value: Any) -> bytes:
     try:
-        # A TypeError for what is no text, a ValueError for what is no base64 (RFC 4648, section 4, with padding).
+        # TypeError if it is not text, ValueError if it is not base64 (RFC 4648, section 4, with padding).
         return binascii.a2b_base64(value, strict_mode=True)
     except (TypeError, ValueError):
-        raise malformed("data_base64 is not base64 text with its padding") from None
+        raise malformed("data_base64 is not padded base64 text") from None
 
 
 def _serialise(data: Any, content_type: str) -> bytes:

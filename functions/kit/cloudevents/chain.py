@@ -1,15 +1,15 @@
-"""Functions chained by events: what an event carries to a function, and the reply that carries on.
+"""Chains of functions: the image and results of an event, and the reply with one result more.
 
-A result's data is one JSON document, the same for every function that adds to it:
+The data of a result is one JSON document to which each function of a chain adds:
 
     {"image": {"dataref": "https://…", "sha256": "…", "bytes": 123, "contenttype": "image/jpeg"},
      "results": {"exif": {…}, "histogram": {…}}}
 
-The image stands in `data`, not in the attribute `dataref`: that attribute means that the event's own data is to be
-found there, and a broker may drop the data because of it. An image that came inline is handed on inline
-(`data_base64` in place of `dataref`) while the whole reply stays within the limit, and named as `omitted` otherwise.
+The reference to the image is in `data`, not in the attribute `dataref`: that attribute refers to the event's own data,
+and a broker may drop the data because of it. An image that arrived inline is forwarded inline (`data_base64` in place
+of `dataref`) if the reply stays within the limit, otherwise marked as `omitted`.
 
-Pure: what fetches a dataref is an argument.
+Pure: the function that fetches a dataref is an argument.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 SOURCE_BASE = "https://pixelamp.dev/functions/"
 SCHEMA_BASE = "https://pixelamp.dev/schemas/"
-# Carried from an event to its reply: they speak of the whole chain, or keep it in order.
+# Copied from an event to its reply: attributes of the whole chain, and of its order.
 CARRIED = ("subject", "traceparent", "tracestate", "knativebrokerttl", "partitionkey")
-# An error body's share of what a dead letter keeps of it: 1,024 characters of base64.
+# A dead letter keeps 1,024 base64 characters of an error body.
 ERROR_BYTES = 767
 
 Fetch = Callable[[str], bytes]
@@ -43,13 +43,13 @@ Fetch = Callable[[str], bytes]
 
 @dataclass(frozen=True)
 class Carried:
-    """What came with an event.
+    """The content of an event.
 
     Attributes:
-        payload: the image's bytes, or the parsed JSON data; None where the route's result is among the results.
-        image: the `image` member of the reply's data, without the image itself if that came inline.
-        inline: whether the image came in the event and not by reference.
-        results: earlier functions' results by name.
+        payload: bytes of the image, or the parsed JSON data; None if the results include the route's result.
+        image: the `image` member of the reply's data, without an inline image.
+        inline: whether the image is in the event, not a reference.
+        results: results of earlier functions by name.
     """
 
     payload: Any
@@ -64,13 +64,13 @@ def source_of(function: str) -> str:
 
 
 def reply_id(event: Event, function: str) -> str:
-    """The id of a function's reply: the same for each delivery of one event, another for any other event."""
+    """The id of a function's reply: a hash of the event's source and id, equal for each delivery."""
     name = json.dumps([event.source, event.id, function]).encode()
     return hashlib.sha256(name).hexdigest()[:32]
 
 
 def route_of(routes: tuple[EventRoute, ...], event: Event) -> EventRoute:
-    """The route for an event: the one of its type, or for JSON of another type the one that adds to `results`.
+    """Return the route of an event: that of its type, or for JSON of another type the one that adds to `results`.
 
     Raises:
         Problem: 422, permanent, if the function has no route for the event.
@@ -86,26 +86,26 @@ def route_of(routes: tuple[EventRoute, ...], event: Event) -> EventRoute:
 
 
 def unexpected(routes: tuple[EventRoute, ...], event: Event) -> Problem:
-    """422: an event of a type that this function does not take; a Trigger's filter lets too much through."""
+    """422: an event type that the function does not handle; a Trigger's filter is too wide."""
     accepted = [route.type for route in routes]
     return Problem(
         422,
         "unexpected-event-type",
-        "Event type not taken",
-        f"type {event.type[:80]!r} is not taken here; taken are {', '.join(accepted)}, and JSON with image and results",
+        "Event type not accepted",
+        f"type {event.type[:80]!r} is not accepted; use {', '.join(accepted)}, or JSON with image and results",
     )
 
 
 def carried(event: Event, route: EventRoute, fetch: Fetch) -> Carried:
-    """What an event carries for a route.
+    """Return the content of an event for a route.
 
     Args:
-        event: the event, valid.
-        route: the route that takes it.
-        fetch: from a dataref to its bytes; raises a Problem.
+        event: a valid event.
+        route: its route.
+        fetch: returns the bytes of a dataref, or raises a Problem.
 
     Raises:
-        Problem: 422 if the event holds nothing that the route can take, or what `fetch` raises.
+        Problem: 422 without data for the route, or from `fetch`.
     """
     dataref = event.get("dataref")
     data = event.data or b""
@@ -117,7 +117,7 @@ def carried(event: Event, route: EventRoute, fetch: Fetch) -> Carried:
     if is_json(event.media_type):
         return _document(_object(data), dataref if event.data else "", route, fetch)
     if not data:
-        raise _nothing("the event holds no image: neither data nor dataref")
+        raise _nothing("the event has no image: neither data nor dataref")
     image: dict[str, Any] = {"dataref": dataref} if dataref else {}
     return Carried(data, {**image, **_identity(data, event.media_type)}, inline=not dataref)
 
@@ -125,19 +125,19 @@ def carried(event: Event, route: EventRoute, fetch: Fetch) -> Carried:
 def reply(
     event: Event, function: str, route: EventRoute, came: Carried, outcome: Any, *, now: datetime, limit: int
 ) -> Event:
-    """The event that answers another.
+    """Return the reply to an event.
 
     Args:
-        event: the event answered.
+        event: the event.
         function: name of the function.
-        route: the route that took the event.
-        came: what it carried.
-        outcome: what the handler returned: a mapping, or bytes with their media type.
-        now: the time of the reply, with its zone.
-        limit: most bytes of the reply, attributes included.
+        route: its route.
+        came: its content.
+        outcome: result of the handler: a mapping, or bytes with their media type.
+        now: time of the reply, with its zone.
+        limit: limit of bytes of the reply, attributes included.
 
     Raises:
-        Problem: 413 if the reply is beyond the limit even without the image.
+        Problem: 413 if the reply exceeds the limit even without the image.
     """
     attributes: dict[str, str | int | bool] = {
         "specversion": "1.0",
@@ -162,8 +162,8 @@ def reply(
         whole = Event(attributes, _encode({"image": image, "results": results}))
         if size(whole) <= limit:
             return whole
-        said = f"too large to hand on inline: the limit is {quantity(limit, 'bytes')} an event; send it as a dataref"
-        came = replace(came, image={**came.image, "omitted": said})
+        reason = f"too large to forward inline: the limit is {quantity(limit, 'bytes')} an event; send it as a dataref"
+        came = replace(came, image={**came.image, "omitted": reason})
     return _within(limit, Event(attributes, _encode({"image": came.image, "results": results})))
 
 
@@ -174,13 +174,13 @@ def size(event: Event) -> int:
 
 
 def brief(problem: Problem) -> Problem:
-    """The same problem with a body that fits into a dead letter, whatever the request's id."""
+    """Shorten a problem so that its body fits into a dead letter."""
     room = ERROR_BYTES - len("urn:request:") - 128 - len(', "instance": ""')
     if len(problem.encode()) <= room:
         return problem
     short = Problem(problem.status, problem.slug, problem.title, "", problem.headers)
     detail = problem.detail.encode()[: room - len(short.encode()) - len("…".encode())]
-    # A JSON escape doubles a character at most where problems quote text; halve until it fits.
+    # JSON escapes lengthen the text: halve it until it fits.
     while True:
         short.detail = detail.decode(errors="ignore") + "…"
         if len(short.encode()) <= room:
@@ -192,7 +192,7 @@ def _document(document: Mapping[str, Any], dataref: str, route: EventRoute, fetc
     image = document.get("image", {"dataref": dataref} if dataref else None)
     results = document.get("results", {})
     if not isinstance(image, dict) or not isinstance(results, dict):
-        raise _nothing("JSON data must hold the objects 'image' and, if any, 'results'")
+        raise _nothing("JSON data must have an object 'image' and may have an object 'results'")
     if route.result in results:
         return Carried(None, results=results)
     content_type = str(image.get("contenttype", ""))
@@ -207,10 +207,10 @@ def _document(document: Mapping[str, Any], dataref: str, route: EventRoute, fetc
         known = {}
     else:
         omitted = f": {image['omitted']}" if isinstance(image.get("omitted"), str) else ""
-        raise _nothing(f"the event hands no image on{omitted}")
+        raise _nothing(f"the event has no image{omitted}")
     identity = _identity(data, content_type)
     if image.get("sha256", identity["sha256"]) != identity["sha256"]:
-        raise _nothing("the image is not the one that the earlier results speak of: its sha256 differs")
+        raise _nothing("the sha256 of the image differs from that of the earlier results")
     return Carried(data, {**known, **identity}, inline=not known, results=results)
 
 
@@ -232,7 +232,7 @@ def _object(data: bytes) -> dict[str, Any]:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text[:20]} is no number of JSON")
+        raise ValueError(f"{text[:20]} is not a JSON number")
     return number
 
 
@@ -240,7 +240,7 @@ def _encode(value: Mapping[str, Any]) -> bytes:
     try:
         return jsontext.encode(value)
     except RecursionError:
-        raise _nothing("the results are nested too deeply to hand on") from None
+        raise _nothing("the results are nested too deeply") from None
 
 
 def _within(limit: int, event: Event) -> Event:

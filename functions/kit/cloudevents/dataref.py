@@ -1,8 +1,8 @@
-"""The `dataref` extension: an event's data fetched from where it is kept (claim check).
+"""The `dataref` extension: fetch the data of an event from a store (claim check).
 
-Off unless the settings list hosts. What a URL may reach is decided before the first byte is sent: scheme and host by
-the list, the resolved address by range, and the connection is made to that very address, so that a second look-up
-cannot lead elsewhere. Redirects are not followed. One deadline spans look-up, connection, head and body.
+Disabled unless the settings list hosts. A URL is checked before the first byte is sent: scheme and host against the
+list, the resolved address against ranges. The connection is made to that address, so that a second look-up cannot
+change it. Redirects are not followed. One deadline covers look-up, connection, headers and body.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ Resolver: TypeAlias = Callable[[str, int], list[str]]
 
 CHUNK = 64 * 1024
 RETRY_SECONDS = 2
-# Addresses that carry an IPv4 address of any range inside: NAT64 (RFC 6052, RFC 8215) and 6to4 (RFC 3056).
+# Addresses with an embedded IPv4 address: NAT64 (RFC 6052, RFC 8215) and 6to4 (RFC 3056).
 _CARRIERS = tuple(ipaddress.ip_network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16"))
 
 
 @dataclass(frozen=True)
 class Allowed:
-    """Where a dataref may point.
+    """The allowed targets of a dataref.
 
     Args:
-        hosts: names reached by https on port 443.
-        origins: `(scheme, host, port)` allowed as written; the one way to plain http or another port.
-        networks: ranges allowed although they are not public; the literal address of an origin is one of them.
+        hosts: names allowed by https on port 443.
+        origins: `(scheme, host, port)`; needed for plain http or another port.
+        networks: ranges that are allowed in addition to public addresses; includes the literal address of an origin.
     """
 
     hosts: frozenset[str] = frozenset()
@@ -46,10 +46,10 @@ class Allowed:
 
     @classmethod
     def parse(cls, entries: Iterable[str]) -> Allowed:
-        """The list of a setting: `example.org`, `https://store:8443`, `http://127.0.0.1:8080` or `10.1.0.0/16`.
+        """Parse the list of a setting: `example.org`, `https://store:8443`, `http://127.0.0.1:8080` or `10.1.0.0/16`.
 
         Raises:
-            ValueError: an entry is none of these.
+            ValueError: an entry has another form.
         """
         hosts: set[str] = set()
         origins: set[tuple[str, str, int]] = set()
@@ -70,12 +70,12 @@ class Allowed:
         return cls(frozenset(hosts), frozenset(origins), tuple(networks))
 
     def admits(self, parts: SplitResult) -> bool:
-        """Whether the list names the URL's host or origin."""
+        """Whether the host or origin of a URL is listed."""
         origin = _origin(parts)
         return origin in self.origins or (origin[0] == "https" and origin[2] == 443 and origin[1] in self.hosts)
 
     def reaches(self, address: Address) -> bool:
-        """Whether the address may be connected to: a public one, or one in a listed range."""
+        """Whether an address is public or in a listed range."""
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
             address = address.ipv4_mapped
         if any(address in network for network in self.networks if network.version == address.version):
@@ -85,10 +85,10 @@ class Allowed:
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """The addresses of a host, in the system's order.
+    """Return the addresses of a host, in the system's order.
 
     Raises:
-        OSError: the name has none.
+        OSError: the name has no address.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     return list(dict.fromkeys(str(info[4][0]) for info in found))
@@ -104,25 +104,25 @@ def fetch(
     resolver: Resolver = resolve,
     context: ssl.SSLContext | None = None,
 ) -> bytes:
-    """The bytes a dataref points to.
+    """Fetch the bytes of a dataref.
 
     Args:
         url: absolute http or https URL.
-        allowed: where it may point.
-        limit: most bytes taken.
-        seconds: deadline of the whole fetch. The name look-up counts but cannot be cut short.
-        variable: the setting named in a refusal.
-        resolver: from host and port to addresses.
-        context: TLS settings; the system's trust store if None.
+        allowed: the allowed targets.
+        limit: limit of bytes.
+        seconds: deadline of the whole fetch; the name look-up counts but cannot be interrupted.
+        variable: the setting that an error names.
+        resolver: returns the addresses of a host and port.
+        context: TLS settings; None for the system's trust store.
 
     Raises:
-        Problem: 422 if the URL is refused or answers with a permanent error, 413 past the limit, 503 (to be
-            retried) if the host does not answer, is overloaded or breaks off.
+        Problem: 422 for a refused URL or a permanent error of the store, 413 above the limit, 503 (retried) if the
+            store does not answer, is overloaded or disconnects.
     """
     deadline = time.monotonic() + seconds
     parts = _split(url)
     if not allowed.admits(parts):
-        raise _refused(f"the dataref's origin {_shown(parts)} is not among those allowed ({variable})")
+        raise _refused(f"the dataref's origin {_shown(parts)} is not allowed ({variable})")
     scheme, host, port = _origin(parts)
     address = _pinned(host, port, allowed, resolver)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -142,9 +142,9 @@ def fetch(
 
 
 def _split(url: str) -> SplitResult:
-    # Before splitting: urlsplit drops line breaks and tabs without a word.
+    # Before splitting: urlsplit silently drops line breaks and tabs.
     if not url.isascii() or any(ord(character) <= 32 or ord(character) == 127 for character in url):
-        raise _refused("the dataref holds characters that no URL has")
+        raise _refused("the dataref contains characters that are not allowed in a URL")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -153,12 +153,12 @@ def _split(url: str) -> SplitResult:
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise _refused("the dataref is not an absolute http or https URL")
     if parts.username is not None or parts.password is not None:
-        raise _refused("the dataref must not hold credentials")
+        raise _refused("the dataref must not contain credentials")
     return parts
 
 
 def _pinned(host: str, port: int, allowed: Allowed, resolver: Resolver) -> str:
-    """The address to connect to: the first of the host's that may be reached."""
+    """Return the first address of the host that is allowed."""
     literal = _literal(host)
     try:
         found = [str(literal)] if literal else resolver(host, port)
@@ -168,7 +168,7 @@ def _pinned(host: str, port: int, allowed: Allowed, resolver: Resolver) -> str:
         address = _literal(text)
         if address and allowed.reaches(address):
             return text
-    raise _refused(f"the dataref's host {host[:100]!r} has no public address, and its range is not listed")
+    raise _refused(f"the dataref's host {host[:100]!r} has no public or listed address")
 
 
 def _exchange(connection: socket.socket, parts: SplitResult, target: str, deadline: float, limit: int) -> bytes:
@@ -204,7 +204,7 @@ def _check_status(status: int, parts: SplitResult) -> None:
 
 
 class _Timed:
-    """What `HTTPResponse` needs of a socket: a file over it whose every read ends at the deadline."""
+    """A socket for `HTTPResponse` whose reads share one deadline."""
 
     def __init__(self, connection: socket.socket, deadline: float) -> None:
         self._connection = connection
@@ -247,12 +247,12 @@ def _literal(text: str) -> Address | None:
 
 
 def _shown(parts: SplitResult) -> str:
-    """The origin alone: paths and queries of stores hold signatures."""
+    """The origin alone: paths and queries of stores contain signatures."""
     return f"{parts.scheme}://{parts.netloc[:100]}"
 
 
 def _refused(detail: str) -> Problem:
-    return Problem(422, "dataref-refused", "Event data not taken", detail)
+    return Problem(422, "dataref-refused", "Event data not fetched", detail)
 
 
 def _too_large(limit: int, actual: int | None) -> Problem:

@@ -1,7 +1,7 @@
-"""A sink that can be read: keeps the last events it was sent, such as dead letters, and shows them.
+"""A readable sink: keep the last events received, such as dead letters, and list them.
 
-`python -m functions.kit.cloudevents.mailbox` serves it; the image of any function holds it. Letters are held in memory,
-so one pod is kept (`min-scale: "1"`), and each is written to the log besides, where a restart leaves it.
+`python -m functions.kit.cloudevents.mailbox` serves it; the image of each function contains it. Events are kept in
+memory, in one permanent pod (`min-scale: "1"`), and are also written to the log, which outlives a restart.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ if TYPE_CHECKING:
     from functions.kit.cloudevents.binding import Event
 
 BOXES = ("/dead-letters", "/results")
-# JSON data up to here is shown whole; of anything else the size and hash tell enough.
+# JSON data up to this size is shown; other data by size and hash.
 SHOWN_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class MailboxSettings(Settings):
-    """What the mailbox can be told by its environment."""
+    """The settings of the mailbox."""
 
-    letters: int = setting(1000, minimum=1, maximum=100_000, unit="events", help="events kept, the newest")
+    letters: int = setting(1000, minimum=1, maximum=100_000, unit="events", help="number of newest events kept")
 
 
 class Letters:
-    """The newest events; the same one again, from the same subscriber, only adds to its count.
+    """The newest events; a repetition from the same subscriber only increases a count.
 
     Args:
-        kept: most letters held.
+        kept: limit of events.
     """
 
     def __init__(self, kept: int) -> None:
@@ -58,7 +58,7 @@ class Letters:
         self._lock = threading.Lock()
 
     def put(self, box: str, event: Event, now: datetime) -> Mapping[str, Any]:
-        """Keep an event; its letter."""
+        """Keep an event and return its letter."""
         key = (box, event.source, event.id, event.get("knativeerrordest"))
         with self._lock:
             known = self._letters.pop(key, None)
@@ -77,7 +77,7 @@ class Letters:
 
 
 def described(event: Event) -> dict[str, Any]:
-    """An event for a reader: attributes, data or what it is, and in a dead letter why it died."""
+    """Describe an event: attributes, data or its size and hash, and the error of a dead letter."""
     data = event.data or b""
     letter: dict[str, Any] = {"attributes": dict(event.attributes)}
     if error := _error(event):
@@ -91,20 +91,20 @@ def described(event: Event) -> dict[str, Any]:
 
 
 def _error(event: Event) -> dict[str, Any]:
-    """What Knative's three error attributes say, the body of the failed answer decoded."""
+    """Decode Knative's three error attributes."""
     if not event.get("knativeerrorcode"):
         return {}
     error: dict[str, Any] = {"code": event.get("knativeerrorcode"), "subscriber": event.get("knativeerrordest")}
     encoded = event.get("knativeerrordata")
     try:
-        # It may have been cut: whole groups of four characters are what can be read.
-        said = base64.b64decode(encoded[: len(encoded) // 4 * 4]).decode(errors="replace")
+        # It may be truncated: decode whole groups of four characters.
+        text = base64.b64decode(encoded[: len(encoded) // 4 * 4]).decode(errors="replace")
     except binascii.Error:
-        said = encoded
+        text = encoded
     try:
-        return {**error, "said": json.loads(said)}
+        return {**error, "said": json.loads(text)}
     except ValueError:
-        return {**error, "said": said}
+        return {**error, "said": text}
 
 
 @cache
@@ -114,18 +114,18 @@ def letters(settings: MailboxSettings) -> Letters:
 
 
 def receive(call: Call) -> Reply:
-    """`POST`: keep an event. The empty answer ends its way."""
+    """Keep an event; the empty response ends the chain."""
     event = binding.decode(call.request.headers, call.body.read())
     if event is None:
-        raise malformed("this takes CloudEvents")
+        raise malformed("only CloudEvents are accepted")
     letter = letters(call.settings).put(_box(call), event, datetime.now(UTC))
     line = {"letter": {name: value for name, value in letter.items() if name != "data"}}
-    print(json.dumps(line, ensure_ascii=False), flush=True)  # noqa: T201 - the pod's log is where a letter lasts
+    print(json.dumps(line, ensure_ascii=False), flush=True)  # noqa: T201 - the log keeps it beyond a restart
     return Reply(b"", status=204)
 
 
 def show(call: Call) -> Mapping[str, Any]:
-    """`GET`: the newest letters."""
+    """Return the newest letters."""
     return {"letters": letters(call.settings).newest(_box(call), call.options["limit"])}
 
 
@@ -136,7 +136,7 @@ def _box(call: Call) -> str:
 
 FUNCTION = Function(
     name="mailbox",
-    summary="Keeps the events it is sent, so that they can be read.",
+    summary="Keeps events and lists them.",
     settings=MailboxSettings,
     routes=(
         Route("POST", "/", receive, "keep an event", aliases=BOXES),
@@ -145,7 +145,7 @@ FUNCTION = Function(
             "/",
             show,
             "the newest events",
-            options=(Option("limit", integer(1, 1000), 100, help="at most so many"),),
+            options=(Option("limit", integer(1, 1000), 100, help="limit of events"),),
             aliases=BOXES,
         ),
     ),
@@ -154,7 +154,7 @@ FUNCTION = Function(
 
 
 def mailbox(request: Request) -> Response:
-    """The framework's target."""
+    """Answer a request: the target of the functions framework."""
     return dispatch(FUNCTION, request)
 
 
@@ -165,7 +165,7 @@ def main() -> int:
     from functions.kit.server.application import Application
 
     app = functions_framework.create_app("mailbox", __file__, "http")  # type: ignore[no-untyped-call]
-    # The framework runs this file once more, as a module of its own: that one will be called.
+    # The framework runs this file again as another module: that one will be called.
     service = start(sys.modules[Path(__file__).stem].FUNCTION, os.environ)
     Application(app, service, f"0.0.0.0:{os.environ.get('PORT', '8080')}").run()
     return 0

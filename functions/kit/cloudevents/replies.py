@@ -1,8 +1,8 @@
-"""CloudEvents to a function: the event in, its handler called, the reply out.
+"""Replies to CloudEvents: decode the event, call the function's handler, encode the reply.
 
-What Knative Eventing makes of the answer: a valid event re-enters the broker, an empty 2xx ends the chain, anything
-else with a 2xx is a failure, 4xx goes to the dead-letter sink at once (404, 408, 409 and 429 excepted), 5xx is
-retried. So a reply here is an event or nothing, and a refusal is brief enough for a dead letter to tell it whole.
+Knative Eventing returns a valid event to the broker; an empty 2xx ends the chain; any other 2xx is a failure; 4xx goes
+to the dead-letter sink at once (except 404, 408, 409 and 429); 5xx is retried. A reply is therefore an event or empty,
+and an error is short enough for a dead letter.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ _REQUIRED = tuple(f"ce-{name}" for name in REQUIRED)
 
 
 def is_event(headers: Headers) -> bool:
-    """True for a request that claims to be a CloudEvent: binary, structured or batched."""
-    # Nearly every request is none, and four headers are sooner looked up than all are looked at.
+    """Whether a request is a CloudEvent: binary, structured or batched."""
+    # Most requests are not: looking up four headers is faster than reading all.
     named = any(headers.get(name) is not None for name in _REQUIRED)
     return (named or "cloudevents" in headers.get("Content-Type", "").lower()) and binding.claimed(headers)
 
 
 def handshake(headers: Headers) -> Mapping[str, str]:
-    """Headers that grant the webhook handshake of an OPTIONS request (http-webhook.md 4.2): any origin, any rate."""
+    """Headers that grant the webhook handshake of an OPTIONS request (http-webhook.md 4.2)."""
     origin = headers.get("WebHook-Request-Origin")
     return {"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"} if origin else {}
 
 
 def answer(function: Function, settings: Settings, call: Call) -> Response:
-    """The reply event of a function, or an empty 204 where it has nothing to add.
+    """Return the reply event of a function, or an empty 204.
 
-    Nothing to add has an event that the function itself sent, or one whose results hold the function's already:
-    this is what ends a loop of Triggers long before the broker's ttl does.
+    The 204 is for events that the function itself sent and for events whose results include the function's: this ends a
+    loop of Triggers before the broker's TTL does.
 
     Raises:
-        Problem: the event is malformed, of a type not taken, or its handler refuses the data; brief.
+        Problem: the event is malformed or of a type not accepted, or the handler refuses the data.
     """
     from functions.kit.cloudevents import chain
 

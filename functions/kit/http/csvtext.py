@@ -1,4 +1,4 @@
-"""CSV (RFC 4180) whose cells no spreadsheet takes for a formula."""
+"""CSV (RFC 4180) whose cells no spreadsheet evaluates as a formula."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from collections.abc import Iterable
 from typing import Any
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a cell begins with that a spreadsheet may execute."""
+"""First characters of a cell that a spreadsheet may evaluate."""
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 
 def inert(cell: Any) -> Any:
-    """The cell with an apostrophe in front, where it begins like a formula and is not a number."""
+    """Return the cell, with an apostrophe in front if it begins like a formula and is not a number."""
     if isinstance(cell, str) and cell.startswith(FORMULA) and not _NUMBER.fullmatch(cell):
         return f"'{cell}"
     return cell
 
 
 def document(rows: Iterable[Iterable[Any]]) -> str:
-    """Rows as CSV, every cell inert."""
+    """Return rows as CSV with inert cells."""
     out = io.StringIO()
     csv.writer(out).writerows([inert(cell) for cell in row] for row in rows)
     return out.getvalue()

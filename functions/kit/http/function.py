@@ -1,4 +1,4 @@
-"""What a function is: a table of routes and events over pure logic, and a call to one of them."""
+"""A function as a table of routes and events over pure logic, and a call to one of them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ HTML = "text/html"
 
 @dataclass
 class Reply:
-    """What a handler answers.
+    """The response of a handler.
 
-    Args:
+    Attributes:
         body: bytes or text as they are, a mapping or list as JSON, or an iterable of bytes to stream.
         content_type: media type of the body.
         status: HTTP status.
@@ -44,16 +44,16 @@ class Reply:
 class Route:
     """One operation of a function.
 
-    Args:
+    Attributes:
         method: HTTP method.
-        path: below the function: `/` or `/strip`. The function answers it with and without its own name in front.
-        handler: from a call to its answer; a mapping is answered as JSON.
+        path: below the function: `/` or `/strip`; it is served with and without the function's name in front.
+        handler: from a call to its response; a mapping becomes JSON.
         summary: one line for openapi.json and the page.
-        options: the query parameters it knows; any other is refused.
-        takes: what its body is: `image`, `images`, `json` or `nothing`.
-        produces: the media types it can answer in, the default first.
-        aliases: further paths, as other projects' clients know them.
-        answers: name of the schema that its JSON answers keep to, one of the function's; empty where none says.
+        options: its query parameters; any other is refused.
+        takes: kind of its body: `image`, `images`, `json` or `nothing`.
+        produces: the media types of its responses, the default first.
+        aliases: further paths, for clients of other projects.
+        answers: name of the schema of its JSON responses, one of the function's; empty without one.
         example: query parameters of a cheap request without a body, for a route that takes no image.
     """
 
@@ -81,14 +81,14 @@ class Route:
 
 @dataclass(frozen=True)
 class EventRoute:
-    """One type of CloudEvent that a function takes.
+    """One type of CloudEvent that a function handles.
 
-    Args:
+    Attributes:
         type: type of the event.
         reply: type of the reply.
         takes: `image` (handler gets the bytes) or `json` (handler gets the parsed data).
         handler: from the data and the settings to the reply's data: a mapping, or bytes with their media type.
-        result: name under which a mapping stands in the reply's `results`; None where the reply is the result.
+        result: key of the mapping in the reply's `results`; None if the reply is the result.
         example: data of a cheap event, for a route that takes JSON.
     """
 
@@ -154,7 +154,7 @@ def names_in(folder: Path) -> tuple[str, ...]:
 
 
 class Call:
-    """One request to one route: its options and its body, read only when asked for."""
+    """One request to one route; its options and its body are read on demand."""
 
     def __init__(
         self, request: Request, route: Route, body: Body, settings: Settings, identifier: str, timing: Timing
@@ -192,7 +192,7 @@ class Call:
         """The one image of the request.
 
         Raises:
-            Problem: as `uploads`, and 400 where it is not clear which file is meant.
+            Problem: as `uploads`, and 400 if several files have no distinguishing name.
         """
         return the_image(self.uploads())
 
@@ -203,7 +203,7 @@ class Call:
             Problem: 400 for anything else.
         """
         if boundary_of(self.request.headers.get("Content-Type", "")) is not None:
-            raise problems.malformed("this takes its parameters in the query or as a JSON object, not as a form")
+            raise problems.malformed("parameters are accepted in the query or as a JSON object, not as a form")
         data = self.body.read()
         if not data.strip():
             return {}
@@ -216,39 +216,39 @@ class Call:
         return value
 
     def accepts(self, *media_types: str) -> str:
-        """The media type the client likes best; the first of equals, and without an Accept header.
+        """The media type that the client prefers; the first of equals, and without an Accept header.
 
         Raises:
-            Problem: 406 where it accepts none.
+            Problem: 406 if it accepts none of them.
         """
-        if _takes_anything(self.request):
+        if _accepts_anything(self.request):
             return media_types[0]
         accepted = accepts(self.request)
-        best = max(media_types, key=lambda media_type: _liking(accepted, media_type))
+        best = max(media_types, key=lambda media_type: _preference(accepted, media_type))
         if not accepted.quality(best):
             raise problems.not_acceptable(list(media_types))
         return best
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; a member named twice is refused, as an option given twice is: which one counts, nobody said."""
+    """Return a JSON object; refuse a member that occurs twice, since RFC 8259 leaves open which one counts."""
     members: dict[str, Any] = {}
     for name, value in pairs:
         if name in members:
-            raise problems.malformed(f"the JSON names the member {name[:100]!r} twice")
+            raise problems.malformed(f"the JSON object has the member {name[:100]!r} twice")
         members[name] = value
     return members
 
 
-def _takes_anything(request: Request) -> bool:
-    """True for the Accept header of curl and of libraries, or none: most requests, which so cost no parsing."""
+def _accepts_anything(request: Request) -> bool:
+    """Whether the Accept header is absent or `*/*`, as from curl and most libraries: nothing to parse."""
     return request.headers.get("Accept") in {None, "", "*/*"}
 
 
 def accepts(request: Request) -> MIMEAccept:
     """The media ranges of a request and their quality, without further parameters.
 
-    `application/json; charset=utf-8` is JSON: no answer here comes in several kinds that a parameter could tell apart.
+    `application/json; charset=utf-8` is JSON: no response exists in variants that differ by a parameter.
     """
     from werkzeug.datastructures import MIMEAccept
 
@@ -257,16 +257,16 @@ def accepts(request: Request) -> MIMEAccept:
     )
 
 
-def _liking(accepted: MIMEAccept, media_type: str) -> tuple[float, int]:
-    """How much a media type is liked: its quality, and of equals how nearly it was named (RFC 9110, 12.5.1)."""
+def _preference(accepted: MIMEAccept, media_type: str) -> tuple[float, int]:
+    """Quality of a media type, then the specificity of the range that matches it (RFC 9110, 12.5.1)."""
     ranges = set(accepted.values())
-    nearness = 2 if media_type in ranges else 1 if f"{media_type.partition('/')[0]}/*" in ranges else 0
-    return accepted.quality(media_type), nearness
+    specificity = 2 if media_type in ranges else 1 if f"{media_type.partition('/')[0]}/*" in ranges else 0
+    return accepted.quality(media_type), specificity
 
 
 def wants_page(request: Request) -> bool:
-    """True for a browser's own navigation: it prefers HTML, which fetch, curl and libraries do not."""
-    if _takes_anything(request):
+    """Whether the client prefers HTML, as the navigation of a browser does; fetch, curl and libraries do not."""
+    if _accepts_anything(request):
         return False
     accepted = accepts(request)
     return HTML in accepted.values() and 0 < accepted.quality(HTML) >= accepted.quality(JSON)

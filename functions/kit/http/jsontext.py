@@ -1,4 +1,4 @@
-"""JSON as it is sent: compact, in UTF-8."""
+"""Compact JSON in UTF-8."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import orjson
 
 
 def encode(value: Any) -> bytes:
-    """A value of mappings with names that are text, lists, tuples, text, numbers, true, false and None as JSON.
+    """Encode mappings with text keys, lists, tuples, text, numbers, booleans and None as JSON.
 
-    Numbers that JSON has no form for become null.
+    NaN and infinities become null.
 
     Raises:
-        RecursionError: nested deeper than Python reaches.
-        TypeError: something else is in it.
+        RecursionError: nesting exceeds the recursion limit.
+        TypeError: a value of another type.
     """
     try:
         return orjson.dumps(value)

@@ -1,4 +1,4 @@
-"""openapi.json of a function, made from the table of its routes."""
+"""openapi.json of a function, generated from its routes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 _STATUSES = {
     "400": "malformed request or option",
     "406": "none of the accepted media types is offered",
-    "408": "the body came too slowly",
+    "408": "the body did not arrive in time",
     "413": "too many bytes or pixels",
-    "414": "the target is longer than the server reads",
+    "414": "target too long",
     "415": "a known format or a content coding that is not accepted",
-    "422": "no readable image",
-    "429": "too many at once; see Retry-After",
-    "431": "the head is larger than the server reads",
+    "422": "not a readable image",
+    "429": "too many concurrent requests; see Retry-After",
+    "431": "request header fields too large",
     "503": "overloaded; see Retry-After",
 }
 
@@ -31,8 +31,8 @@ def document(function: Function, settings: Settings, version: str) -> dict[str, 
 
     Args:
         function: its table of routes.
-        settings: for the limits that the description names.
-        version: of the project.
+        settings: limits for the description.
+        version: version of the project.
     """
     paths: dict[str, Any] = {}
     for route in function.routes:
@@ -83,7 +83,7 @@ def _operation(function: Function, route: Route, settings: Settings, path: str) 
         ],
         "responses": {
             "200": {
-                "description": "the answer",
+                "description": "the result",
                 "content": {media_type: _answer(route, media_type) for media_type in route.produces},
             },
             **{

@@ -1,4 +1,4 @@
-"""Query parameters, declared once: parsed, checked, and described in openapi.json from the same table."""
+"""Query parameters: one declaration to parse them, check them and describe them in openapi.json."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 from functions.kit.http.problems import Problem, bad_option
 
-# A sign and nineteen digits: what 64 bits hold. Python itself takes seconds over a million digits.
+# A sign and nineteen digits, the most of 64 bits: int() needs seconds for a million digits.
 INTEGER_LENGTH = 20
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How the text of a parameter becomes a value: `parse` raises ValueError, which says what was expected."""
+    """A type of parameter: `parse` turns its text into a value, or raises ValueError with what is expected."""
 
     parse: Callable[[str], Any]
     schema: Mapping[str, Any]
@@ -72,7 +72,7 @@ def numbers(*values: int) -> Kind:
 
 
 def flag() -> Kind:
-    """Yes or no: 1, true, yes, on, or the bare name; 0, false, no, off."""
+    """A boolean: 1, true, yes, on, or the bare name; 0, false, no, off."""
 
     def parse(text: str) -> bool:
         word = text.lower()
@@ -84,11 +84,11 @@ def flag() -> Kind:
 
 
 def text(longest: int) -> Kind:
-    """Any text of at most so many characters, without control characters."""
+    """Text of at most `longest` characters, without control characters."""
 
     def parse(value: str) -> str:
         if len(value) > longest:
-            raise ValueError(f"expected at most {longest} characters; this has {len(value)}")
+            raise ValueError(f"expected at most {longest} characters, got {len(value)}")
         if any(ord(character) < 32 or ord(character) == 127 for character in value):
             raise ValueError("expected text without control characters")
         return value
@@ -97,27 +97,30 @@ def text(longest: int) -> Kind:
 
 
 def names(*allowed: str, longest: int = 1024) -> Kind:
-    """Names by comma, as a tuple; any names where none are listed.
+    """Comma-separated names, as a tuple.
 
     Args:
-        allowed: the names that may stand in the list.
-        longest: most characters of the whole list.
+        allowed: the names that are accepted; all if none is given.
+        longest: limit of characters of the whole list.
     """
 
     def parse(value: str) -> tuple[str, ...]:
         if len(value) > longest:
-            raise ValueError(f"expected at most {longest} characters; this has {len(value)}")
+            raise ValueError(f"expected at most {longest} characters, got {len(value)}")
         parts = tuple(part.strip() for part in value.split(",") if part.strip())
         unknown = [part for part in parts if allowed and part not in allowed]
         if unknown:
-            raise ValueError(f"{unknown[0]!r} is none of {', '.join(allowed)}")
+            raise ValueError(f"{unknown[0]!r} is not one of {', '.join(allowed)}")
         return parts
 
-    return Kind(parse, {"type": "string", "description": f"by comma: {', '.join(allowed)}" if allowed else "by comma"})
+    return Kind(
+        parse,
+        {"type": "string", "description": f"comma-separated: {', '.join(allowed)}" if allowed else "comma-separated"},
+    )
 
 
 def parsed(parse: Callable[[str], Any], pattern: str) -> Kind:
-    """A form of its own, such as `x,y,w,h`; `pattern` is its regular expression for openapi.json."""
+    """A value with its own syntax, such as `x,y,w,h`; `pattern` is its regular expression for openapi.json."""
     return Kind(parse, {"type": "string", "pattern": pattern})
 
 
@@ -135,12 +138,12 @@ def parse_options(options: Iterable[Option], given: Iterable[tuple[str, str]]) -
     """Values of all options of a route, defaults included.
 
     Args:
-        options: what the route declares.
-        given: names and texts, as the query holds them.
+        options: those that the route declares.
+        given: names and texts of the query.
 
     Raises:
-        Problem: 400 for a name that is not declared (with the nearest that is), one given twice, or a value that is
-            not allowed.
+        Problem: 400 for an undeclared name (the detail suggests the nearest declared one), a repeated name, or a
+            value that is not allowed.
     """
     declared = {option.name: option for option in options}
     values = {option.name: option.default for option in declared.values()}
@@ -160,5 +163,5 @@ def parse_options(options: Iterable[Option], given: Iterable[tuple[str, str]]) -
 
 def _unknown(name: str, declared: list[str]) -> Problem:
     near = difflib.get_close_matches(name, declared, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(declared)}" if declared else ""
-    return bad_option(name[:100], f"there is no option {name[:100]!r}{hint}")
+    hint = f"; did you mean {near[0]!r}?" if near else f"; the options are {', '.join(declared)}" if declared else ""
+    return bad_option(name[:100], f"unknown option {name[:100]!r}{hint}")

@@ -1,4 +1,4 @@
-"""What a request must be before any work is done for it: rightly framed, uncoded, and with the token if one is set."""
+"""Checks before any work: framing, content coding, and the token if one is set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def check_token(request: Request, token: str) -> None:
-    """Refuse a request without the bearer token, where one is set.
+    """Refuse a request without the bearer token, if one is set.
 
     Raises:
         Problem: 401.
@@ -21,20 +21,20 @@ def check_token(request: Request, token: str) -> None:
     if not token:
         return
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    # The bytes as they came, which WSGI shows as Latin-1, with those of the variable: a token may be any text.
+    # WSGI decodes header bytes as Latin-1; the variable is UTF-8. Both are compared as bytes: a token may be any text.
     sent, expected = given.strip(" \t").encode("latin-1", "replace"), token.encode(errors="surrogateescape")
     if scheme.lower() != "bearer" or not hmac.compare_digest(sent, expected):
         raise Problem(
             401,
             "unauthorised",
-            "A token is needed",
+            "Token required",
             "send Authorization: Bearer with this service's token",
             headers={"WWW-Authenticate": "Bearer"},
         )
 
 
 def check_framing(request: Request) -> None:
-    """Refuse what gunicorn lets pass although RFC 9112 (3.2 and 6.1) wants it refused.
+    """Refuse what RFC 9112 (3.2 and 6.1) forbids and gunicorn accepts.
 
     Raises:
         Problem: 400 without a Host header, 501 for a transfer coding other than chunked.
@@ -44,12 +44,12 @@ def check_framing(request: Request) -> None:
     coding = request.headers.get("Transfer-Encoding", "chunked")
     if coding.strip().lower() != "chunked":
         raise Problem(
-            501, "transfer-coding", "Not Implemented", f"the transfer coding {coding[:40]!r} is not read here"
+            501, "transfer-coding", "Not Implemented", f"transfer coding {coding[:40]!r} is not supported; send chunked"
         )
 
 
 def check_coding(request: Request) -> None:
-    """Refuse a compressed body by what it is (RFC 9110, 15.5.16): its bytes would only look like no image.
+    """Refuse a compressed body (RFC 9110, 15.5.16): its bytes are not recognised as an image.
 
     Raises:
         Problem: 415.
@@ -60,6 +60,6 @@ def check_coding(request: Request) -> None:
             415,
             "content-coding",
             "Content coding not accepted",
-            f"the content coding {coding[:40]!r} is not read here; send the bytes as they are",
+            f"content coding {coding[:40]!r} is not supported; send the body uncompressed",
             headers={"Accept-Encoding": "identity"},
         )

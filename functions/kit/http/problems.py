@@ -15,12 +15,12 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(Exception):
-    """A request that is answered with an error.
+    """An error response.
 
     Args:
         status: HTTP status code.
         slug: last part of the stable `type` URI, such as `too-many-pixels`.
-        title: the kind of problem, the same for every occurrence.
+        title: the kind of problem, equal for all occurrences.
         detail: this occurrence, naming the limit and the actual value with units.
         headers: response headers, such as `Retry-After`.
         extensions: further members of the problem object, such as `limit` and `actual`.
@@ -67,7 +67,7 @@ def quantity(value: float, unit: str) -> str:
 
 
 def malformed(detail: str, **extensions: Any) -> Problem:
-    """400: the request itself is not well formed."""
+    """400: the request is malformed."""
     return Problem(400, "malformed-request", "Malformed request", detail, **extensions)
 
 
@@ -77,13 +77,13 @@ def bad_option(name: str, detail: str, **extensions: Any) -> Problem:
 
 
 def no_image(detail: str) -> Problem:
-    """400: the request holds no file at all."""
+    """400: the request has no file."""
     return Problem(400, "no-image", "No image in the request", detail)
 
 
 def not_found(path: str) -> Problem:
-    """404: this function has no such path."""
-    return Problem(404, "no-such-path", "No such path", f"this function has nothing at {path!r}")
+    """404: the function has no such path."""
+    return Problem(404, "no-such-path", "No such path", f"this function has no path {path!r}")
 
 
 def method_not_allowed(method: str, allowed: list[str]) -> Problem:
@@ -98,24 +98,24 @@ def method_not_allowed(method: str, allowed: list[str]) -> Problem:
 
 
 def not_acceptable(offered: list[str]) -> Problem:
-    """406: the answer exists in none of the media types the client accepts."""
+    """406: the client accepts none of the media types offered."""
     return Problem(
         406,
         "not-acceptable",
         "Not acceptable",
-        f"the answer is available as {', '.join(offered)}",
+        f"the offered media types are {', '.join(offered)}",
         offered=offered,
     )
 
 
 def too_many_bytes(limit: int, actual: int | None, variable: str) -> Problem:
-    """413: the body is larger than the limit; `actual` is None if it was not read to its end."""
-    said = f"{quantity(actual, 'bytes')}" if actual is not None else "more than that"
+    """413: the body exceeds the limit; `actual` is None if it was not read to its end."""
+    size = quantity(actual, "bytes") if actual is not None else "more"
     problem = Problem(
         413,
         "too-many-bytes",
         "Body too large",
-        f"the limit is {quantity(limit, 'bytes')} ({variable}); this body has {said}",
+        f"body has {size}; the limit is {quantity(limit, 'bytes')} ({variable})",
         limit=limit,
     )
     if actual is not None:
@@ -124,34 +124,34 @@ def too_many_bytes(limit: int, actual: int | None, variable: str) -> Problem:
 
 
 def too_many_pixels(limit: int, width: int, height: int, variable: str) -> Problem:
-    """413: the image's own dimensions are beyond the limit."""
+    """413: the image's dimensions exceed the limit."""
     return Problem(
         413,
         "too-many-pixels",
         "Image too large",
-        f"the limit is {quantity(limit, 'pixels')} ({variable}); this image has {width} × {height} = "
-        f"{quantity(width * height, 'pixels')}",
+        f"image has {width} × {height} = {quantity(width * height, 'pixels')}; "
+        f"the limit is {quantity(limit, 'pixels')} ({variable})",
         limit=limit,
         actual=width * height,
     )
 
 
 def unsupported_format(name: str, accepted: list[str]) -> Problem:
-    """415: bytes of a known format that this function does not take."""
+    """415: bytes of a known format that is not accepted."""
     return Problem(
         415,
         "unsupported-format",
         "Format not accepted",
-        f"{name} is not accepted; accepted are {', '.join(accepted)}",
+        f"{name} is not accepted; the accepted formats are {', '.join(accepted)}",
         accepted=accepted,
     )
 
 
 def unreadable_image(detail: str) -> Problem:
-    """422: the bytes are no image, or one that cannot be decoded."""
+    """422: the bytes are not an image, or cannot be decoded."""
     return Problem(422, "unreadable-image", "Not a readable image", detail)
 
 
 def busy(detail: str, retry_after: int, status: int = 503) -> Problem:
-    """503 (or 429): all places are taken; the client may try again in `retry_after` seconds."""
+    """503 (or 429): no capacity; the client may retry in `retry_after` seconds."""
     return Problem(status, "busy", "Busy", detail, headers={"Retry-After": str(retry_after)}, retry_after=retry_after)

@@ -1,8 +1,8 @@
 """A function as HTTP: one dispatch behind the functions framework, the same for all functions.
 
-A `Function` is a table of routes and events over pure logic. `dispatch` answers one request of it: page or JSON,
-work, CloudEvents, health, metrics and openapi.json, with the headers, problems and log line that the contract asks
-for. The framework's `create_app` calls it with signature `http`, so its own CLI serves the very same function.
+`dispatch` answers one request of a `Function`: page or JSON, work, CloudEvents, health, metrics and openapi.json, with
+the headers, problems and log line of the contract. The framework's `create_app` calls it with signature `http`, so that
+the framework's CLI serves the same function.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from functions.kit.telemetry.reporting import Identity, Log, Metrics, Timing, pr
 if TYPE_CHECKING:
     from flask import Request
 
-# Answers that are no pages need nothing of a browser.
+# Responses other than pages load nothing in a browser.
 NO_CONTENT_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
-# Of another origin's page (CORS): the request headers it may send, and the response headers it may read.
-ASKED_HEADERS = "Authorization, Content-Type, If-None-Match, X-Request-ID"
-SHOWN_HEADERS = (
+# CORS: the request headers that a page of another origin may send, and the response headers that it may read.
+CORS_REQUEST_HEADERS = "Authorization, Content-Type, If-None-Match, X-Request-ID"
+CORS_RESPONSE_HEADERS = (
     "Content-Disposition, ETag, Retry-After, Server-Timing, X-Cold-Start, X-Pod-Name, X-Removed, X-Request-ID, "
     "X-Revision, X-Warning"
 )
 
 
 class Service:
-    """A function with its settings, identity and counters: what lives as long as the process."""
+    """A function with its settings, identity and metrics, for the life of the process."""
 
     def __init__(self, function: Function, settings: Settings) -> None:
         self.function = function
@@ -61,7 +61,7 @@ class Service:
         }
 
     def answer(self, request: Request) -> Response:
-        """One request to its response; every failure is a problem, never an exception."""
+        """Answer one request; a failure becomes a problem response, not an exception."""
         path = self._below(request.path)
         method = "GET" if request.method == "HEAD" else request.method
         identifier = request_id(request.headers.get("X-Request-ID"))
@@ -83,7 +83,7 @@ class Service:
             if path == "/" and method == "GET" and route is None:
                 response = self._front(request)
             elif method == "OPTIONS":
-                # `OPTIONS *` asks of the server as a whole (RFC 9110, 9.3.7).
+                # `OPTIONS *` is about the whole server (RFC 9110, 9.3.7).
                 response = self._options(request, self._allowed("/" if path == "/*" else path))
             elif route is None:
                 raise problems.method_not_allowed(method[:32], self._allowed(path))
@@ -95,8 +95,8 @@ class Service:
         except Problem as problem:
             outcome = problem.slug
             response = self._problem(request, problem, identifier)
-        except Exception as error:  # noqa: BLE001 - the last line of defence: said in the log, never a stack trace outside
-            outcome = "defect"
+        except Exception as error:  # noqa: BLE001 - logged with its stack; the client gets a 500 problem
+            outcome = "internal-error"
             response = self._crash(request, error, identifier)
         _discard(request, body)
         self._finish(request, response, identifier, timing)
@@ -106,7 +106,7 @@ class Service:
         return response
 
     def _below(self, path: str) -> str:
-        """The path below the function: its own name in front is optional, and two slashes in a row count as one."""
+        """The path below the function: its name in front is optional, and repeated slashes count as one."""
         while "//" in path:
             path = path.replace("//", "/")
         prefix = f"/{self.function.name}"
@@ -120,7 +120,7 @@ class Service:
         headers = call.request.headers
         if self.function.events and call.request.method == "POST" and replies.is_event(headers):
             return replies.answer(self.function, self.settings, call)
-        # Before the work, so that a misspelt option is refused whether the handler reads it or not.
+        # Checked before the work, so that a misspelt option is refused even if the handler reads no options.
         _ = call.options
         answer = call.route.handler(call)
         reply = answer if isinstance(answer, Reply) else Reply(answer)
@@ -176,7 +176,7 @@ class Service:
         """The methods of a path.
 
         Raises:
-            Problem: 404 where there is no such path.
+            Problem: 404 for an unknown path.
         """
         methods = {*self._routes.get(path, {})}
         if path == "/" or path in self._builtin:
@@ -192,7 +192,7 @@ class Service:
         response.headers.update(replies.handshake(request.headers))
         if request.headers.get("Origin") in self.settings.cors_origins:
             response.headers["Access-Control-Allow-Methods"] = ", ".join(allowed)
-            response.headers["Access-Control-Allow-Headers"] = ASKED_HEADERS
+            response.headers["Access-Control-Allow-Headers"] = CORS_REQUEST_HEADERS
             response.headers["Access-Control-Max-Age"] = "600"
         return response
 
@@ -229,20 +229,24 @@ class Service:
         return response
 
     def _crash(self, request: Request, error: Exception, identifier: str) -> Response:
-        """A defect of ours: the log has the stack, the client an id to name it by."""
+        """Log an internal error with its stack, and answer 500 with the request id."""
         import traceback
 
         self.log.write(
-            "error", "defect", request_id=identifier, error=type(error).__name__, stack=traceback.format_exc(limit=-8)
+            "error",
+            "internal-error",
+            request_id=identifier,
+            error=type(error).__name__,
+            stack=traceback.format_exc(limit=-8),
         )
-        defect = Problem(500, "defect", "A defect of ours", f"please report it with the request id {identifier}")
-        return self._problem(request, defect, identifier)
+        problem = Problem(500, "defect", "Internal error", f"please report it with the request id {identifier}")
+        return self._problem(request, problem, identifier)
 
     def _finish(self, request: Request, response: Response, identifier: str, timing: Timing) -> Response:
         headers = response.headers
         headers.setdefault("Content-Security-Policy", NO_CONTENT_POLICY)
         headers.setdefault("Cache-Control", "no-store")
-        # Nothing else sets these: added at once, where setting each would look through all that are there.
+        # Extended at once: setting each would search all headers, and nothing else sets these.
         headers.extend(
             (
                 ("X-Request-ID", identifier),
@@ -257,14 +261,14 @@ class Service:
         return response
 
     def _share(self, request: Request, response: Response) -> None:
-        """CORS: off unless the settings list origins."""
+        """Add CORS headers, if the settings list origins."""
         if not self.settings.cors_origins:
             return
         response.headers.add("Vary", "Origin")
         origin = request.headers.get("Origin")
         if origin in self.settings.cors_origins:
             response.headers["Access-Control-Allow-Origin"] = origin
-            response.headers["Access-Control-Expose-Headers"] = SHOWN_HEADERS
+            response.headers["Access-Control-Expose-Headers"] = CORS_RESPONSE_HEADERS
 
     def _account(
         self,
@@ -276,7 +280,7 @@ class Service:
         timing: Timing,
         body: Body,
     ) -> None:
-        """Count and log the request when the last byte of its answer has gone."""
+        """Count and log the request after the last byte of its response."""
         method, trace = request.method, trace_id(request.headers.get("traceparent"))
 
         def done() -> None:
@@ -299,7 +303,7 @@ class Service:
 
 
 class _Empty:
-    """A body with nothing left in it."""
+    """A body that has been read."""
 
     def read(self, _size: int = -1) -> bytes:
         return b""
@@ -310,7 +314,7 @@ _services: dict[str, Service] = {}
 
 
 def start(function: Function, environ: Mapping[str, str]) -> Service:
-    """The service of a function, made at first use and kept for the process.
+    """Return the service of a function, created at first use and kept for the process.
 
     Raises:
         SettingsError: the environment holds values that are not allowed.
@@ -322,11 +326,11 @@ def start(function: Function, environ: Mapping[str, str]) -> Service:
 
 
 def dispatch(function: Function, request: Request) -> Response:
-    """Answer one request of a function: what the framework's target calls."""
+    """Answer one request of a function, for the framework's target."""
     try:
         service = start(function, os.environ)
     except SettingsError as error:
-        # Our server exits with these at its start; the framework's CLI loads a function only when it is called.
+        # `functions.kit.server` exits with these at start; the framework's CLI loads a function at its first call.
         problem = Problem(503, "misconfigured", "Misconfigured", "; ".join(error.mistakes))
         return Response(problem.encode(), problem.status, content_type=problems.MEDIA_TYPE)
     return service.answer(request)
@@ -342,7 +346,7 @@ def _body(request: Request, settings: Settings) -> Body:
 
 
 def _discard(request: Request, body: Body) -> None:
-    """What a handler left unread: drained, and out of the framework's reach, which would read it without a limit."""
+    """Drain what a handler left unread, and hide the stream from the framework, which reads it without a limit."""
     body.drain()
     request.__dict__["stream"] = _EMPTY
 

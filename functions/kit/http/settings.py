@@ -1,7 +1,7 @@
-"""Limits from the environment: typed, with units, all mistakes reported at once.
+"""Settings from the environment: typed, with units; all mistakes are reported at once.
 
 A function's settings are a frozen dataclass below `Settings`, each field made by `setting`. The variable of the
-field `max_bytes` of the function `exif` is `EXIF_MAX_BYTES`. This module is the one place that knows a limit:
+field `max_bytes` of the function `exif` is `EXIF_MAX_BYTES`. This module is the one place for limits:
 the table of docs/settings.md is printed from it by `python -m functions.registry`.
 """
 
@@ -29,7 +29,7 @@ class SettingsError(ValueError):
 def setting(
     default: Any,
     *,
-    help: str,  # noqa: A002 - the word argparse taught everyone
+    help: str,  # noqa: A002 - as in argparse
     minimum: float | None = None,
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
@@ -40,14 +40,14 @@ def setting(
     """A field of a settings class.
 
     Args:
-        default: value where the variable is unset; its type is the field's annotation.
+        default: value if the variable is unset; its type is the field's annotation.
         help: what the setting does, for docs/settings.md.
         minimum: smallest value allowed, in `unit`.
         maximum: largest value allowed, in `unit`.
-        choices: the values allowed, for text.
+        choices: allowed values, for text.
         unit: unit of the value, such as `bytes`.
-        secret: never shown in messages and tables.
-        check: called with a value that was given; raises ValueError where it is not allowed.
+        secret: hidden in messages and tables.
+        check: called with a value from the environment; raises ValueError if it is not allowed.
     """
     return field(
         default=default,
@@ -64,13 +64,13 @@ def setting(
 
 
 def _allowed(entries: tuple[str, ...]) -> None:
-    """Refuse what is neither host, origin nor range of addresses."""
+    """Refuse entries that are neither a host, an origin nor a range of addresses."""
     from functions.kit.cloudevents.dataref import Allowed
 
     Allowed.parse(entries)
 
 
-# An origin as browsers send it (RFC 6454, 6.2): in lower case and ASCII, without a path.
+# A serialized origin (RFC 6454, 6.2): lower-case ASCII without a path.
 _ORIGIN = re.compile(
     r"([a-z][a-z0-9+.-]*)://(?:[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(?::([1-9]\d{0,4}))?"
 )
@@ -78,22 +78,22 @@ _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 def _origins(entries: tuple[str, ...]) -> None:
-    """Refuse what no browser ever sends as an origin: it would be accepted, and grant nothing."""
+    """Refuse entries that no browser sends as an origin: they would match nothing."""
     for entry in entries:
         match = _ORIGIN.fullmatch(entry)
         if match is None:
             raise ValueError(
-                f"{entry!r} is no origin: expected scheme://host or scheme://host:port in lower case, without a path, "
-                "such as https://app.example; there is no wildcard"
+                f"{entry!r} is not an origin: expected scheme://host or scheme://host:port in lower case, without a "
+                "path, such as https://app.example; there is no wildcard"
             )
         scheme, port = match.groups()
         if port is not None and _DEFAULT_PORTS.get(scheme) == port:
-            raise ValueError(f"{entry!r} is never sent by a browser, which leaves out the usual port: without :{port}")
+            raise ValueError(f"{entry!r} names the default port, which browsers omit: remove :{port}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What every function can be told by its environment; `function` is the name they were loaded for."""
+    """The settings of every function; `function` is the name that they were loaded for."""
 
     function: str = "pixelamp"
     max_bytes: int = setting(32 * MEBI, minimum=1, maximum=2**31, unit="bytes", help="largest request body")
@@ -102,41 +102,41 @@ class Settings:
         minimum=1,
         maximum=2**31,
         unit="pixels",
-        help="largest image, frame by frame, before it is decoded",
+        help="largest image, per frame, checked before it is decoded",
     )
     spool_bytes: int = setting(
         0, minimum=0, maximum=2**40, unit="bytes", help="budget on disk for bodies above 32 MiB; 0 keeps all in memory"
     )
-    spool_folder: str = setting("", help="where such bodies are stored; empty: the system's folder of temporary files")
-    max_files: int = setting(32, minimum=1, maximum=1000, unit="files", help="most files in one request")
+    spool_folder: str = setting("", help="folder for such bodies; empty: the system's folder of temporary files")
+    max_files: int = setting(32, minimum=1, maximum=1000, unit="files", help="limit of files in one request")
     concurrency: int = setting(
-        8, minimum=1, maximum=1000, unit="requests", help="containerConcurrency: worker threads are two more"
+        8, minimum=1, maximum=1000, unit="requests", help="containerConcurrency; the server runs two threads more"
     )
-    workers: int = setting(1, minimum=1, maximum=64, unit="processes", help="server processes, one a vCPU")
-    decodes: int = setting(2, minimum=1, maximum=64, unit="images", help="images decoded at the same time")
+    workers: int = setting(1, minimum=1, maximum=64, unit="processes", help="server processes, one per vCPU")
+    decodes: int = setting(2, minimum=1, maximum=64, unit="images", help="concurrent decodes")
     timeout_seconds: int = setting(
         60,
         minimum=1,
         maximum=600,
         unit="s",
-        help="timeoutSeconds of the Service; a drain ends ten seconds sooner",
+        help="timeoutSeconds of the Service; a drain ends ten seconds earlier",
     )
     body_seconds: float = setting(
-        30, minimum=0.1, maximum=600, unit="s", help="longest a client may take to send its body"
+        30, minimum=0.1, maximum=600, unit="s", help="time limit for a client to send its body"
     )
-    token: str = setting("", help="bearer token asked of every POST; empty asks for none", secret=True)
+    token: str = setting("", help="bearer token required for every POST; empty: none", secret=True)
     cors_origins: tuple[str, ...] = setting(
         (),
-        help="origins (scheme://host[:port]) allowed to call from a browser, by comma; empty: none",
+        help="origins (scheme://host[:port]) whose pages may call, comma-separated; empty: none",
         check=_origins,
     )
     dataref_hosts: tuple[str, ...] = setting(
         (),
-        help="hosts (or scheme://host:port origins) an event's dataref may name, by comma; empty: none",
+        help="hosts (or scheme://host:port origins) allowed in an event's dataref, comma-separated; empty: none",
         check=_allowed,
     )
     event_bytes: int = setting(
-        256 * 1024, minimum=1024, maximum=2**31, unit="bytes", help="largest event sent as a reply, attributes included"
+        256 * 1024, minimum=1024, maximum=2**31, unit="bytes", help="largest event in a reply, attributes included"
     )
     log_format: str = setting("auto", choices=("auto", "json", "text"), help="auto: text on a terminal, else JSON")
 
@@ -151,7 +151,7 @@ def variable(function: str, name: str) -> str:
 
 
 def load(cls: type[S], function: str, environ: Mapping[str, str]) -> S:
-    """Settings of a function from the environment.
+    """Load the settings of a function from the environment.
 
     Raises:
         SettingsError: one or more variables have values that are not allowed; all are listed.
@@ -177,7 +177,7 @@ def load(cls: type[S], function: str, environ: Mapping[str, str]) -> S:
 
 
 def _declared(cls: type[Settings]) -> list[dataclasses.Field[Any]]:
-    """The fields that are variables: all but the function's name."""
+    """The fields that come from variables: all but the function's name."""
     return [item for item in dataclasses.fields(cls) if item.metadata]
 
 
@@ -224,7 +224,7 @@ class Row:
 
 
 def rows(cls: type[Settings], function: str) -> Iterator[Row]:
-    """The settings of a function, in the order they are declared."""
+    """The settings of a function, in the order of declaration."""
     for item in _declared(cls):
         default = item.default
         if isinstance(default, tuple):

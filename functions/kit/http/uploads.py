@@ -1,7 +1,7 @@
-"""A request's body, bounded: raw bytes, or the files of a multipart form.
+"""The bounded body of a request: raw bytes, or the files of a multipart form.
 
-The limit is enforced while reading, before the body is in memory, with or without a Content-Length. A body is
-never truncated silently: it is whole, or the request is refused.
+The limit is enforced while reading, before the body is in memory, with or without a Content-Length. A truncated body is
+refused.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from functions.kit.http.settings import Settings
 from functions.kit.http.spool import Store
 from functions.kit.server.deadlines import limit
 
-# As much as gunicorn receives at once: with less it copies what is left of that at every read.
+# As much as gunicorn receives at once: smaller reads make it copy the rest each time.
 CHUNK = 2**20
-# What of a body that nobody wants is read and thrown away, so that a client which sends before it listens is answered.
+# Bytes of an unwanted body that are drained, so that a client that sends before it reads gets its response.
 DRAIN_BYTES = 64 * 2**20
 DRAIN_SECONDS = 10.0
 MAX_FIELDS = 100
@@ -41,10 +41,10 @@ class Body:
     """The body of one request, read at most once.
 
     Args:
-        stream: where the bytes come from; it ends where the body ends.
+        stream: the bytes, ending with the body.
         length: Content-Length in bytes, or None (chunked).
         settings: the limits.
-        connection: the client's socket, so that a stalled body does not hold a thread; None outside our server.
+        connection: the client's socket, for the deadline of a stalled body; None outside `functions.kit.server`.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Body:
         """The body in pieces of at most 1 MiB.
 
         Raises:
-            Problem: 413 past the limit, 408 when the client is too slow, 400 when it stops early.
+            Problem: 413 above the limit, 408 after the deadline, 400 for a truncated body.
         """
         most = self._settings.max_bytes
         if self._length is not None and self._length > most:
@@ -95,11 +95,11 @@ class Body:
         return buffer.filled()
 
     def buffer(self) -> Store:
-        """Where the body, or a file of it, is put together: of the announced size at once, so that it never moves.
+        """Return a buffer for the body or one of its files, allocated at the announced size.
 
-        A buffer that grows is copied and its pages faulted in again and again, which costs more than parsing does.
+        A growing buffer is copied repeatedly, which costs more than parsing.
         """
-        # Of what was read, only the piece that is being parsed can still belong to this file.
+        # Of the bytes read so far, only the piece being parsed can still belong to this file.
         size = max((self._length or 0) - max(self.bytes_read - CHUNK, 0), 0)
         return Store(self._settings, min(size, self._settings.max_bytes))
 
@@ -121,17 +121,17 @@ class Body:
                 "slow-body",
                 "Body too slow",
                 f"the body must arrive within {seconds} ({self._settings.variable('body_seconds')}); "
-                f"{quantity(self.bytes_read, 'bytes')} have",
+                f"{quantity(self.bytes_read, 'bytes')} did",
             ) from None
-        except Exception as error:  # noqa: BLE001 - servers raise their own kinds for broken chunks and lost clients
+        except Exception as error:  # noqa: BLE001 - servers raise their own types for broken chunks and disconnected clients
             self._ended = True
             raise malformed(f"the body could not be read: {type(error).__name__}") from None
 
     def drain(self) -> None:
-        """Read what nobody has read, within bounds, and throw it away.
+        """Discard the unread rest of the body, within bounds.
 
-        An answer that goes out while its request is still coming in is lost to a client that sends before it listens,
-        and the server closes the connection on bytes that it does not know.
+        Without this, a client that sends its whole body before it reads would lose the response: the server closes a
+        connection with unread bytes by a reset.
         """
         now = time.monotonic()
         drained = 0
@@ -141,7 +141,7 @@ class Body:
         except Problem:
             return
         if not self._ended:
-            limit(self._connection, now)  # gunicorn would go on reading
+            limit(self._connection, now)  # otherwise gunicorn continues to read
 
 
 def boundary_of(content_type: str) -> str | None:
@@ -152,8 +152,8 @@ def boundary_of(content_type: str) -> str | None:
     """
     if not content_type[:19].lower().startswith("multipart/form-data"):
         return None
-    # One thread at a time: where python-multipart is installed too, the package of its old name loads the real one by
-    # hand, and would show a second thread a module that is half made.
+    # One thread at a time: if python-multipart is installed too, its package `multipart` loads the real one, and
+    # another thread could see a half-initialised module.
     with _importing:
         from multipart import parse_options_header
 
@@ -165,29 +165,29 @@ def boundary_of(content_type: str) -> str | None:
 
 
 def read_uploads(body: Body, content_type: str, max_files: int, options: Container[str] = ()) -> list[Upload]:
-    """The files of a request: every file of a form, or the raw body as the one file.
+    """Return the files of a request: those of a form, or the raw body as the only file.
 
-    The bytes decide what they are, never the Content-Type: what is not multipart/form-data is a raw image.
+    A body that is not multipart/form-data is a raw image, whatever its Content-Type.
 
     Args:
-        body: of the request.
-        content_type: of the request.
-        max_files: most files in one form.
-        options: names that a field of text must not have: options stand in the query, and would be lost here.
+        body: body of the request.
+        content_type: its Content-Type.
+        max_files: limit of files in one form.
+        options: names that a text field must not have: options go in the query, and would be ignored here.
 
     Raises:
-        Problem: 400 for a broken form, an empty body, a form without a file, with more than `max_files` or with an
-            option.
+        Problem: 400 for a malformed form, an empty body, and a form without a file, with more than `max_files` or with
+            an option.
     """
     boundary = boundary_of(content_type)
     if boundary is None:
         data = body.store()
         if not data:
-            raise no_image("the body is empty; send an image as the body, or as the file of a form")
+            raise no_image("the body is empty; send an image as the body or as a file of a form")
         return [Upload(data, content_type=content_type or None)]
     files = _read_form(body, boundary, max_files, options)
     if not files:
-        raise no_image("the form holds no file; send it as the field 'file' or 'image'")
+        raise no_image("the form has no file; send it as the field 'file' or 'image'")
     return files
 
 
@@ -200,7 +200,7 @@ def _read_form(body: Body, boundary: str, max_files: int, options: Container[str
     segment: MultipartSegment | None = None
     keep = False
     try:
-        # Latin-1 takes any byte: a name is decoded by itself, and cannot make the whole form unreadable.
+        # Latin-1 accepts any byte: names are decoded separately, so that one cannot fail the form.
         most = max_files + MAX_FIELDS
         with PushMultipartParser(boundary, max_segment_count=most, header_charset="latin-1") as parser:
             for chunk in body.chunks():
@@ -218,26 +218,24 @@ def _read_form(body: Body, boundary: str, max_files: int, options: Container[str
                     elif segment is not None and keep:
                         kind = nameless if segment.filename is None else files
                         if len(kind) == max_files:
-                            raise malformed(f"the limit is {max_files} files in one request")
+                            raise malformed(f"more than {max_files} files in one request, the limit")
                         data = buffer.filled()
-                        # A file input left empty by a browser sends a part without name and bytes.
+                        # Browsers send an empty file input as a part without file name and bytes.
                         if data or segment.filename:
                             name, field = _decoded(segment.filename or ""), _decoded(segment.name or "")
                             kind.append(Upload(data, name or None, segment.content_type, field))
     except MultipartError as error:
-        raise malformed(f"the multipart form is broken: {error}") from None
-    # Some clients send a file without a name. Beside one that has a name, it is a field of text, such as a caption.
+        raise malformed(f"malformed multipart form: {error}") from None
+    # Some clients send a file without a name. Next to a named file, an unnamed part is a text field, such as a caption.
     return files or nameless
 
 
 def _misplaced(option: str) -> Problem:
-    return bad_option(
-        option, f"options go in the query, not in the form: ?{option}=…; the form's field {option!r} would be ignored"
-    )
+    return bad_option(option, f"options go in the query: ?{option}=…; the form field {option!r} would be ignored")
 
 
 def _decoded(name: str) -> str:
-    """A name of a form whose bytes were read as Latin-1: they are UTF-8, else the code page of western Windows."""
+    """Decode a name that was read as Latin-1: as UTF-8, else as Windows-1252."""
     raw = name.encode("latin-1")
     try:
         return raw.decode()
@@ -246,10 +244,10 @@ def _decoded(name: str) -> str:
 
 
 def the_image(files: list[Upload]) -> Upload:
-    """The one image among a form's files: field `file`, or `image`, or the only file.
+    """Return the one image of a form: the field `file`, or `image`, or the only file.
 
     Raises:
-        Problem: 400 where there are several and none has such a name, or where it is empty.
+        Problem: 400 for several files without such a name, and for an empty file.
     """
     for field in ("file", "image"):
         for upload in files:
@@ -258,7 +256,7 @@ def the_image(files: list[Upload]) -> Upload:
     if len(files) == 1:
         return _not_empty(files[0])
     named = ", ".join(repr(upload.field) for upload in files)
-    raise malformed(f"the form holds {len(files)} files ({named}); name the image 'file' or 'image'")
+    raise malformed(f"the form has {len(files)} files ({named}); name the image 'file' or 'image'")
 
 
 def _not_empty(upload: Upload) -> Upload:

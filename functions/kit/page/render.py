@@ -1,7 +1,7 @@
-"""The shared look of the pages: a fragment of markup, style and script put into one self-contained document.
+"""Pages: the shell with a fragment of markup, style and script, as one self-contained document.
 
-A page loads nothing from anywhere: its style and scripts stand in it, and the Content-Security-Policy allows exactly
-these by their hashes. A fragment therefore has no inline event handlers and no style attributes.
+A page loads no other resource: the Content-Security-Policy allows its inline style and scripts by their hashes. A
+fragment therefore has no inline event handlers and no style attributes.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ Document = tuple[bytes, str]
 
 @cache
 def page(name: str, summary: str, fragment: Path, links: tuple[str, ...], takes: str = "nothing") -> Document:
-    """The page of a function or of the console.
+    """Return the page of a function or of the console.
 
     Args:
         name: shown in the header and marked in the navigation.
         summary: one sentence below it.
         fragment: file with markup, and at most one plain `<style>` and one plain `<script>`.
         links: names of the functions in the navigation.
-        takes: what a POST to the page's own address takes, as `Route.takes`: what to do there without script.
+        takes: kind of body of a POST to the page's address, as `Route.takes`, for browsers without script.
     """
     text = fragment.read_text(encoding="utf-8")
     styles = [*_STYLE.findall(text)]
@@ -48,7 +48,7 @@ def page(name: str, summary: str, fragment: Path, links: tuple[str, ...], takes:
 
 
 def _without_script(takes: str) -> str:
-    """A word for browsers that run no script: a command and, for a picture, a form that is answered as a page."""
+    """A note for browsers without script: a command and, for a picture, a form that is answered with a page."""
     command, form = "curl", ""
     if takes in ("image", "images"):
         command = "curl --data-binary @photo.jpg"
@@ -62,7 +62,7 @@ def _without_script(takes: str) -> str:
 
 
 def result(name: str, title: str, value: Mapping[str, Any] | list[Any], links: tuple[str, ...]) -> Document:
-    """An answer for a browser that posted a form without script: the same JSON as nested tables."""
+    """Return a JSON result as nested tables, for a browser that posted a form without script."""
     return _compose(name, title, f'<section class="card">{_table(value)}</section>', links, "", [])
 
 
@@ -87,7 +87,7 @@ def _compose(name: str, summary: str, markup: str, links: tuple[str, ...], style
         .replace("{{links}}", "".join(f'<a href="/{html.escape(link)}">{html.escape(link)}</a>' for link in links))
         .replace("{{style}}", f"<style>{sheet}</style>")
         .replace("{{scripts}}", "\n".join(f"<script>{block}</script>" for block in blocks))
-        # Last, so that a brace in an answer is never taken for a place of the shell.
+        # Last, so that braces in a result are not replaced.
         .replace("{{main}}", markup)
     )
     policy = "; ".join(

@@ -1,10 +1,10 @@
 
 "use strict";
-// What every page shares: theme, navigation, calls with their pod and time, and taking files in.
+// Shared by all pages: theme, navigation, calls with their pod and time, and file input.
 const pixelamp = (() => {
   const name = document.body.dataset.function, root = document.documentElement;
   const $ = (selector, within = document) => within.querySelector(selector);
-  // Behind one host the function stands below its name; on its own host it stands at the root.
+  // On a shared host the function is below its name; on its own host it is at the root.
   const base = location.pathname === `/${name}` || location.pathname.startsWith(`/${name}/`) ? `/${name}` : "";
   let theme = null;
   try { theme = localStorage.getItem("theme"); } catch { /* storage may be forbidden */ }
@@ -33,11 +33,11 @@ const pixelamp = (() => {
     return element;
   };
   const button = (text, action, kind) => make("button", {type: "button", class: kind, onclick: action}, text);
-  // A table that scrolls by itself, by keyboard too; the first cell of a row is its name.
+  // A table that scrolls separately, by keyboard too; the first cell of a row is its header.
   const table = (caption, head, rows) => make("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": caption},
     make("table", {}, make("caption", {class: "hush"}, caption), make("tr", {}, ...head.map(cell => make("th", {scope: "col"}, cell))),
       ...rows.map(([first, ...cells]) => make("tr", {}, make("th", {scope: "row"}, first), ...cells.map(cell => make("td", {}, cell))))));
-  // A plot's twin for those who read: its figures as they were when it was opened, for a table that changes cannot be read.
+  // The figures of a plot as a table, fixed when it is opened: a table that changes cannot be read.
   const twin = (caption, head, rows) => {
     const details = make("details", {}, make("summary", {}, caption));
     details.addEventListener("toggle", () => {
@@ -45,7 +45,7 @@ const pixelamp = (() => {
     });
     return details;
   };
-  // A canvas cleared and as fine as the screen: its pen, width and height in CSS pixels.
+  // Clear a canvas at the screen's resolution: its context, width and height in CSS pixels.
   const paper = canvas => {
     const ratio = devicePixelRatio || 1, {clientWidth: width, clientHeight: height} = canvas, pen = canvas.getContext("2d");
     canvas.width = Math.round(width * ratio); canvas.height = Math.round(height * ratio);
@@ -53,7 +53,7 @@ const pixelamp = (() => {
     return {pen, width, height};
   };
   const colour = name => getComputedStyle(root).getPropertyValue(name).trim();
-  // Who answered, how fast, and whether it had to wake up first.
+  // Pod, time and cold start of a response.
   const meta = (response, began) => {
     const timing = /total;dur=([\d.]+)/.exec(response.headers.get("Server-Timing") || "");
     return {
@@ -62,14 +62,14 @@ const pixelamp = (() => {
       server: timing ? Number(timing[1]) : null,
     };
   };
-  // The function's token: asked for where it wants one, and forgotten with the tab.
+  // The function's token: requested on a 401, kept for the tab.
   let token = "", asking = null;
   try { token = sessionStorage.getItem(`token:${name}`) || ""; } catch { /* as above */ }
   const ask = signal => new Promise((resolve, reject) => {
     signal?.addEventListener("abort", () => reject(signal.reason));
     asking ??= new Promise((given, refused) => {
       const form = $("#token"), field = $("input", form);
-      $("span", form).textContent = token ? "That is not this function’s token. Its token:" : "This function asks for its token:";
+      $("span", form).textContent = token ? "The token was not accepted. Token:" : "This function requires a token:";
       form.hidden = false;
       field.focus();
       form.onsubmit = event => {
@@ -79,7 +79,7 @@ const pixelamp = (() => {
         form.onreset = given;
         form.reset();
       };
-      form.onreset = () => refused(new Error("This function asks for its token."));
+      form.onreset = () => refused(new Error("This function requires a token."));
     }).finally(() => { $("#token").hidden = true; asking = null; });
     asking.then(resolve, reject);
   });
@@ -88,14 +88,14 @@ const pixelamp = (() => {
     let response, began;
     for (;;) {
       const used = token, headers = {Accept: "application/json", ...options.headers};
-      // In UTF-8, as a terminal sends it; a header is given byte by byte.
+      // In UTF-8, as a terminal sends it; fetch takes header values byte by byte.
       if (used) headers.Authorization = `Bearer ${String.fromCharCode(...new TextEncoder().encode(used))}`;
       began = performance.now();
       try {
         response = await fetch(base + path, {...options, headers});
       } catch (error) {
         if (error.name === "AbortError") throw error;
-        throw new Error("The service cannot be reached. Is it still running?");
+        throw new Error("The service cannot be reached.");
       }
       if (response.status !== 401) break;
       if (used === token) await ask(options.signal);
@@ -112,7 +112,7 @@ const pixelamp = (() => {
     }
     return {response, meta: about};
   };
-  // Files by choosing, dropping anywhere on the page, or pasting.
+  // Files from the chooser, dropped anywhere on the page, or pasted.
   const files = (zone, input, take) => {
     const offer = list => { const found = [...list].filter(item => item instanceof File); if (found.length) take(found); };
     input.addEventListener("change", () => { offer(input.files); input.value = ""; });
@@ -123,9 +123,9 @@ const pixelamp = (() => {
   };
   const copy = async text => {
     try { await navigator.clipboard.writeText(text); say("Copied."); }
-    catch { say("The browser did not allow copying."); }
+    catch { say("The browser denied access to the clipboard."); }
   };
-  // Give bytes to the person as a file.
+  // Download bytes as a file.
   const save = (blob, filename) => {
     const url = URL.createObjectURL(blob), link = make("a", {href: url, download: filename});
     link.click();

@@ -1,7 +1,7 @@
-"""Our gunicorn application: threads, keep-alive and drain as a container behind queue-proxy needs them.
+"""The gunicorn application: threads, keep-alive and drain for a container behind queue-proxy.
 
-The framework's own CLI serves the same function but closes idle connections after 2 s (queue-proxy reuses them for
-90 s and would answer 502) and cuts a drain at 30 s.
+The framework's own CLI serves the same function, but closes idle connections after 2 s (queue-proxy reuses them for
+90 s and would answer 502) and ends a drain after 30 s.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gunicorn.app.base import BaseApplication
 
 from functions.kit.http.function import names_in
 from functions.kit.http.service import Service, start
-from functions.kit.server.gunicorn_worker import PatientWorker
+from functions.kit.server.gunicorn_worker import PollingWorker
 from functions.kit.telemetry.reporting import request_id
 
 if TYPE_CHECKING:
@@ -28,24 +28,24 @@ if TYPE_CHECKING:
     from flask import Flask, Response
     from gunicorn.arbiter import Arbiter
 
-# queue-proxy and the activator reuse idle connections for 90 s: closing later than they do leaves no race.
+# queue-proxy and the activator reuse idle connections for 90 s: closing later than they do avoids a race.
 KEEPALIVE_SECONDS = 100
-# Field sizes as large as the ingress lets through (Envoy: 60 KiB in all), so that a long trace context passes.
+# Limit of one header field; Envoy allows 60 KiB for all, so that a long trace context passes.
 HEADER_BYTES = 16380
 
 
-class Worker(PatientWorker):
-    """gunicorn's threads, with readiness that turns false before the drain."""
+class Worker(PollingWorker):
+    """The worker of a function: not ready from the start of a drain."""
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """SIGTERM: not ready any more; requests in flight finish."""
+        """On SIGTERM: turn readiness false and finish the requests in flight."""
         self.app.service.draining = True
         super().handle_exit(sig, frame)
 
     def murder_pending(self) -> None:
-        """Close connections that never sent a request once they are late, or at once in a drain.
+        """Close connections without a request after their timeout, or at once in a drain.
 
-        A browser opens connections in advance; gunicorn would let them hold up a drain for its whole grace.
+        Browsers open connections in advance, and gunicorn lets them delay a drain for its whole grace period.
         """
         if not self.alive:
             for conn in self.pending_conns:
@@ -70,22 +70,22 @@ class Application(BaseApplication):  # type: ignore[misc]
         super().__init__()
 
     def load_config(self) -> None:
-        """Everything gunicorn is told, with its reason where it is not obvious."""
+        """Set gunicorn's configuration."""
         settings = self.service.settings
         options = {
             "bind": self._bind,
             "worker_class": Worker,
             "workers": settings.workers,
-            # Two beyond the concurrency that queue-proxy admits: health and metrics answer while all others work.
+            # Two above the concurrency that queue-proxy admits, for health and metrics.
             "threads": settings.concurrency + 2,
-            # Idle connections wait in the poller, at a few kilobytes each: gunicorn's thousand would be soon taken.
+            # Idle connections wait in the poller, at a few kilobytes each; gunicorn's default is 1,000.
             "worker_connections": 10_000,
             "timeout": 0,
             "graceful_timeout": max(settings.timeout_seconds - 10, 1),
             "keepalive": KEEPALIVE_SECONDS,
             "limit_request_field_size": HEADER_BYTES,
             "control_socket_disable": True,
-            # The heartbeat file: in memory, so that a read-only root works.
+            # The heartbeat file is in memory, so that a read-only root works.
             "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108
             "loglevel": "warning",
             "proc_name": f"pixelamp-{self.service.function.name}",
@@ -103,19 +103,19 @@ class Application(BaseApplication):  # type: ignore[misc]
             os._exit(code)
 
     def load(self) -> WSGIApplication:
-        """The WSGI application, made before the workers are forked."""
+        """Return the WSGI application, created before the workers are forked."""
         return partial(_identified, self.app)
 
 
 def build(name: str) -> tuple[Flask, Service]:
-    """The Flask application of a function, as the framework makes it, and its service.
+    """Create the Flask application of a function with the framework, and its service.
 
     Args:
-        name: of the function; its module is `functions/<name>/main.py`.
+        name: name of the function; its module is `functions/<name>/main.py`.
 
     Raises:
         SettingsError: the environment holds values that are not allowed.
-        FileNotFoundError: there is no such function.
+        FileNotFoundError: unknown function.
         ModuleNotFoundError: its extra is not installed.
     """
     folder = Path(__file__).parents[2]
@@ -123,20 +123,20 @@ def build(name: str) -> tuple[Flask, Service]:
     if not source.is_file():
         raise FileNotFoundError(f"no function {name!r}; the functions are {', '.join(names_in(folder))}")
     app: Flask = functions_framework.create_app(name, str(source), "http")  # type: ignore[no-untyped-call]
-    # The framework runs the file as a module of its own, named `main`: this is the one that will be called.
+    # The framework runs the file as the module `main`: that one will be called.
     service = start(sys.modules["main"].FUNCTION, os.environ)
-    # Every path is the function's: two the framework answers by itself, some it finds no rule for, some it redirects.
+    # The framework answers two paths itself, has no rule for some and redirects others: all belong to the function.
     app.register_error_handler(404, partial(_run, app))
     app.url_map.merge_slashes = False
     return app, service
 
 
 def _run(app: Flask, _error: Exception) -> Response:
-    return app.view_functions["run"](path="")  # type: ignore[return-value] # our function's, which the framework wraps
+    return app.view_functions["run"](path="")  # type: ignore[return-value] # wrapped by the framework
 
 
 def _identified(app: Flask, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Answer under one id: the framework would make up a second for its own log, a character at a time."""
+    """Set one id for the request: the framework would generate a second one for its log."""
     identifier = request_id(environ.get("HTTP_X_REQUEST_ID"))
     environ["HTTP_X_REQUEST_ID"] = identifier
     environ.setdefault("HTTP_FUNCTION_EXECUTION_ID", identifier)

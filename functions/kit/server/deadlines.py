@@ -1,7 +1,7 @@
-"""A client's connection on which reading has an end and writing does not wait for ever.
+"""Client sockets with a deadline for a whole body and a timeout for each write.
 
-A socket's timeout counts anew for each piece that comes. gunicorn reads on until it has as much as was asked for, so a
-client that sends a byte now and then would hold a thread for days: here all pieces of a body share one deadline.
+A socket's timeout restarts with each piece received, and gunicorn reads until it has the requested size: a client that
+sends a byte now and then would hold a thread indefinitely. Here all pieces of a body share one deadline.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
 
-UNKNOWN_BYTES = 8192  # what gunicorn asks for where it does not know how much is to come
+UNKNOWN_BYTES = 8192  # the size of gunicorn's reads of a body of unknown length
 
 
 class ClientSocket(socket.socket):
     """The socket of one client.
 
     Attributes:
-        deadline: `time.monotonic()` after which nothing is received any more; None for no end. Left in the past, it
-            makes gunicorn give the connection up instead of waiting for the rest of a body.
-        send_seconds: how long the client may take for one piece of an answer.
+        deadline: `time.monotonic()` after which `recv` fails; None for no deadline. A past deadline makes gunicorn
+            close the connection instead of waiting for the rest of a body.
+        send_seconds: time limit for the client to receive one piece of a response.
     """
 
     deadline: float | None = None
@@ -31,28 +31,28 @@ class ClientSocket(socket.socket):
     send_seconds = 60.0
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        """What has come, as `socket.recv`.
+        """Receive as `socket.recv` does.
 
         Raises:
-            TimeoutError: nothing came before the deadline.
+            TimeoutError: no data before the deadline.
         """
         if self.deadline is not None and not flags & socket.MSG_DONTWAIT:
             left = self.deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError("the deadline has passed")
             self.settimeout(left)
-            # Where so much of a body is known to come: wake for all of it, not for each segment.
+            # For a body of known length: wake up once, not for each segment.
             self._wake_for(bufsize if bufsize > UNKNOWN_BYTES else 1)
         return super().recv(bufsize, flags)
 
     def _wake_for(self, least: int) -> None:
-        """Count as readable only when so many bytes have come, or no more can."""
+        """Set the number of bytes from which the socket is readable (SO_RCVLOWAT)."""
         if least != self._least:
             self._least = least
             self.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
 
     def receive_until(self, deadline: float | None) -> None:
-        """Receive until then and no longer; None for no end."""
+        """Set the deadline of all further reads; None for none."""
         self.deadline = deadline
         if deadline is None:
             self.settimeout(None)
@@ -62,23 +62,24 @@ class ClientSocket(socket.socket):
         """Send all of it.
 
         Raises:
-            ConnectionResetError: the client did not take it within `send_seconds`, and counts as gone.
+            ConnectionResetError: the client did not receive it within `send_seconds`.
         """
         self.settimeout(self.send_seconds)
         try:
             super().sendall(data, flags)
         except TimeoutError:
-            raise ConnectionResetError(errno.ECONNRESET, "the client does not read its answer") from None
+            raise ConnectionResetError(errno.ECONNRESET, "the client does not read its response") from None
         finally:
             self.settimeout(None)
 
 
 def limit(connection: socket.socket | None, deadline: float | None) -> None:
-    """Let a body be received until then and no longer.
+    """Set the deadline for receiving a body.
 
     Args:
-        connection: of our server; of another (the framework's own command line) each piece has that long anew.
-        deadline: of `time.monotonic()`, or None for no end.
+        connection: the client's socket; other than a `ClientSocket` (the framework's own CLI), each piece
+            has that time.
+        deadline: a value of `time.monotonic()`, or None for none.
     """
     if isinstance(connection, ClientSocket):
         connection.receive_until(deadline)

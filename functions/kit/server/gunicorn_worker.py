@@ -1,9 +1,9 @@
-"""gunicorn's threads, given only to requests whose head has arrived.
+"""A gunicorn worker that starts a thread only for a request whose headers are complete.
 
-gunicorn hands each new connection to a thread, which waits there for the request: ten clients that say nothing, or a
-byte now and then, keep ten threads. Here a connection waits in the poller, at no cost, until its head is complete; a
-head that takes too long or grows too large ends the connection. Bodies are bounded by `functions.kit.http.uploads`. The
-client of a last answer is waited for in the poller as well, where gunicorn's loop would stand still for two seconds.
+gunicorn gives each new connection to a thread, which waits for the request: ten silent clients hold ten threads. Here a
+connection waits in the poller until its headers are complete; headers that take too long or grow too large end the
+connection. Bodies are bounded by `functions.kit.http.uploads`. Closing also waits in the poller; gunicorn would block
+its loop for two seconds.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ LINGER_SECONDS = 2.0
 LINGER_BYTES = 2**20
 LOOK_SECONDS = 0.5
 HEAD_BYTES = 64 * 1024
-USUAL_HEAD_BYTES = 4096  # without most of the body that may have come with it
+USUAL_HEAD_BYTES = 4096  # leaves most of a body that arrived with the headers in the socket
 PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 DRAIN_READS = 16
 END = b"\r\n\r\n"
-# What the server refuses before any function sees it: status, slug and title by gunicorn's kind of error.
+# Requests refused before dispatch: status, slug and title by gunicorn's type of error.
 REFUSALS: tuple[tuple[type[Exception], int, str, str], ...] = (
     (errors.LimitRequestLine, 414, "target-too-long", "URI Too Long"),
     (errors.LimitRequestHeaders, 431, "head-too-large", "Request Header Fields Too Large"),
@@ -40,13 +40,13 @@ REFUSALS: tuple[tuple[type[Exception], int, str, str], ...] = (
     (errors.ExpectationFailed, 417, "expectation", "Expectation Failed"),
     (errors.ParseException, 400, "malformed-request", "Bad Request"),
 )
-OUR_OWN = (errors.ConfigurationProblem, errors.InvalidResponseHeader, errors.InvalidResponseHeaderName)
+CONFIGURATION_ERRORS = (errors.ConfigurationProblem, errors.InvalidResponseHeader, errors.InvalidResponseHeaderName)
 
 
 def refusal(kind: type[Exception]) -> bytes:
-    """A whole response to a request that could not be read, after which the connection ends."""
+    """A complete response to a request that could not be parsed; the connection ends after it."""
     _, status, slug, title = next(row for row in REFUSALS if issubclass(kind, row[0]))
-    body = Problem(status, slug, title, f"the request cannot be read: {kind.__name__}").encode()
+    body = Problem(status, slug, title, f"the request cannot be parsed: {kind.__name__}").encode()
     head = (
         f"HTTP/1.1 {status} {title}\r\nConnection: close\r\nContent-Type: {MEDIA_TYPE}\r\n"
         f"Content-Length: {len(body)}\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"
@@ -55,22 +55,22 @@ def refusal(kind: type[Exception]) -> bytes:
     return head.encode() + body
 
 
-class PatientWorker(ThreadWorker):  # type: ignore[misc]
-    """A worker whose threads never wait for a head."""
+class PollingWorker(ThreadWorker):  # type: ignore[misc]
+    """A worker that waits for request headers in the poller."""
 
     pending_conns: deque[Any]
     _next_look = 0.0
 
     def enqueue_req(self, conn: Any) -> None:
-        """Give a connection to a thread, or back to the poller until there is a whole head to read."""
+        """Give a connection to a thread, or back to the poller until its headers are complete."""
         if not isinstance(conn.sock, ClientSocket):
             conn.sock = ClientSocket(fileno=conn.sock.detach())
-            # No answer may be waited for longer than its whole request.
+            # A response may take as long as the whole request.
             conn.sock.send_seconds = float(self.app.service.settings.timeout_seconds)
         head = self._arrived(conn)
         if head is None:
             self._end(conn)
-        elif END in head or (head and len(head) == getattr(conn, "head_seen", 0)):  # whole, or ended before its end
+        elif END in head or (head and len(head) == getattr(conn, "head_seen", 0)):  # complete, or the client closed
             if getattr(conn, "head_seen", 0):
                 conn.head_seen = 0
                 conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
@@ -82,15 +82,15 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             self._wait(conn, len(head))
 
     def _answered(self, conn: Any, done: Future[Any]) -> None:
-        """Go on with a connection that has been answered, in the thread that has: to wake the loop costs two switches.
+        """Continue with a connection after a response, in the thread that sent it.
 
-        Its next request, if that is there, is handled here too; else the connection goes back into the poller.
-        What is not plain keeping is left to the loop. Of all that this touches the loop alone takes things away.
+        A next request that has arrived is handled here too, which saves two context switches; otherwise the connection
+        returns to the poller. Anything but keep-alive is left to the loop, which alone removes connections.
         """
         while True:
             try:
                 keep = done.result() is True and self.alive and not conn.parser.unreader.buf.getvalue()
-            except Exception:  # noqa: BLE001 - gunicorn closes such a connection, whatever it was
+            except Exception:  # noqa: BLE001 - gunicorn closes the connection after any exception
                 keep = False
             if not keep:
                 self.method_queue.defer(self.finish_request, conn, done)
@@ -105,7 +105,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         conn.sock.setblocking(False)
         conn.set_timeout()
         self.keepalived_conns.append(conn)
-        if not self.alive:  # since a moment ago: the loop may have shortened all waiting before this one's
+        if not self.alive:  # a drain began meanwhile: the loop may have shortened the other timeouts already
             conn.timeout = min(conn.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
         try:
             self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
@@ -114,15 +114,15 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             self.method_queue.defer(self._end, conn)
 
     def _follows(self, conn: Any) -> bool:
-        """Whether the head of the next request is there already, and no other request waits for this thread."""
-        waiting = self.tpool._work_queue.qsize()  # noqa: SLF001 - nothing else tells
+        """Whether the headers of the next request have arrived and no other request waits for a thread."""
+        waiting = self.tpool._work_queue.qsize()  # noqa: SLF001 - no public way to read it
         return not waiting and END in (self._arrived(conn) or b"")
 
     def finish_request(self, conn: Any, fs: Future[Any]) -> None:
-        """Keep the connection, or end it without waiting for its client in the loop that all others need."""
+        """Keep the connection, or close it without blocking the loop."""
         try:
             ended = not fs.result()
-        except Exception:  # noqa: BLE001 - gunicorn closes such a connection, whatever it was
+        except Exception:  # noqa: BLE001 - gunicorn closes the connection after any exception
             ended = False
         if ended:
             self._linger(conn)
@@ -130,32 +130,32 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             super().finish_request(conn, fs)
 
     def murder_pending(self) -> None:
-        """Close the connections that are late, of which gunicorn expects the first to be the first in the queue."""
+        """Close connections after their timeout; gunicorn expects them in the order of their timeouts."""
         now = time.monotonic()
         if now < self._next_look and self.alive:
-            return  # there may be thousands, and this runs at every turn of the loop
+            return  # runs at every turn of the loop, over thousands of connections
         self._next_look = now + LOOK_SECONDS
         self.pending_conns = deque(sorted(self.pending_conns, key=lambda conn: conn.timeout))
         super().murder_pending()
 
     def notify(self) -> None:
-        """Nothing where no timeout reads the heartbeat: it costs a system call at every turn of the loop."""
+        """Skip the heartbeat if there is no timeout: it costs a system call at every turn of the loop."""
         if self.cfg.timeout:
             super().notify()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
-        """Answer what cannot be read with a problem, like everything else, and not with gunicorn's page."""
-        if not isinstance(exc, errors.ParseException) or isinstance(exc, OUR_OWN):
+        """Answer a request that cannot be parsed with a problem in place of gunicorn's page."""
+        if not isinstance(exc, errors.ParseException) or isinstance(exc, CONFIGURATION_ERRORS):
             super().handle_error(req, client, addr, exc)
             return
         self.log.warning("Refused a request: %s", type(exc).__name__)
         try:
             util.write_nonblock(client, refusal(type(exc)))
         except OSError:
-            pass  # it does not listen
+            pass  # the client does not read
 
     def _arrived(self, conn: Any) -> bytes | None:
-        """What has come of the next head and was not read yet; None where the connection has ended without any."""
+        """Unread bytes of the next request; None if the connection has ended without any."""
         ahead = conn.parser.unreader.buf.getvalue() if conn.parser is not None else b""
         try:
             peeked = conn.sock.recv(USUAL_HEAD_BYTES, PEEK)
@@ -168,13 +168,13 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         return bytes(ahead + peeked) or None
 
     def _wait(self, conn: Any, arrived: int) -> None:
-        """Wait in the poller for more than has arrived."""
+        """Wait in the poller for more bytes than have arrived."""
         now = time.monotonic()
         if not getattr(conn, "head_seen", 0):
             conn.timeout = now + (HEAD_SECONDS if arrived else self.cfg.keepalive)
         conn.head_seen = arrived
         ahead = len(conn.parser.unreader.buf.getvalue()) if conn.parser is not None else 0
-        # Readable means: a byte more than is there, or the end.
+        # Readable from one more byte on, or at the end.
         conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, arrived - ahead + 1)
         conn.sock.setblocking(False)
         self.pending_conns.append(conn)
@@ -184,19 +184,19 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         try:
             conn.sock.setblocking(False)
             conn.sock.send(refusal(errors.LimitRequestHeaders))
-            # Closing with bytes unread would reset the connection, and the answer with it.
+            # Closing with unread bytes would reset the connection, and the client could lose the response.
             conn.sock.shutdown(socket.SHUT_WR)
             for _ in range(DRAIN_READS):
                 if not conn.sock.recv(HEAD_BYTES):
                     break
         except OSError:
-            pass  # it does not listen, or there is no more for now
+            pass  # the client does not read, or has sent no more
         self._end(conn)
 
     def _linger(self, conn: Any) -> None:
-        """Say that no more comes, and close when the client has read that and closes too, or after a while.
+        """Shut down writing, and close once the client closes or after LINGER_SECONDS.
 
-        Closing with bytes unread would reset the connection, and what the client has not read of its answer with it
+        Closing with unread bytes would reset the connection, and the client could lose the end of its response
         (https://www.rfc-editor.org/rfc/rfc9112#section-9.6).
         """
         try:
@@ -204,14 +204,14 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             conn.sock.setblocking(False)
             self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._drop, conn))
         except (OSError, ValueError):
-            self._end(conn)  # the client is gone
+            self._end(conn)  # the client has disconnected
             return
         conn.lingers = True
         conn.timeout = time.monotonic() + LINGER_SECONDS
         self.pending_conns.append(conn)
 
     def _drop(self, conn: Any, client: Any) -> None:
-        """Throw away what an ended connection still sends, up to a mebibyte, until its client closes it."""
+        """Discard what the client still sends, up to LINGER_BYTES, until it closes."""
         try:
             while data := client.recv(HEAD_BYTES, socket.MSG_DONTWAIT):
                 conn.dropped = getattr(conn, "dropped", 0) + len(data)
@@ -220,7 +220,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         except BlockingIOError:
             return
         except OSError:
-            pass  # it is gone
+            pass  # disconnected
         self.poller.unregister(client)
         self.pending_conns.remove(conn)
         self._end(conn)

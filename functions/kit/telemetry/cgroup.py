@@ -1,4 +1,4 @@
-"""The control group of this process for a controller, v2 or v1: where it is mounted, and what its files count."""
+"""The cgroup of this process for a controller, v2 or v1: its directory and its counters."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 from functions.kit.telemetry.procfs import field, number, read
 
 UNLIMITED = 2**60
-"""v1 says "no memory limit" with the largest page-aligned number; anything this large means none."""
+"""v1 states the absence of a memory limit as the largest page-aligned number."""
 
 
 class Cgroup:
     """The directory of one controller that this process is in.
 
     Args:
-        directory: where its files are.
-        top: the mount point; limits are looked for from `directory` up to here.
+        directory: its directory.
+        top: the mount point; limits are read from `directory` up to here.
         version: 1 or 2.
     """
 
@@ -27,7 +27,7 @@ class Cgroup:
 
     @property
     def root(self) -> bool:
-        """Whether this is the machine's root cgroup, which accounts for everything that runs."""
+        """Whether this is the machine's root cgroup, which accounts for all processes."""
         if self.version == 2:
             return not (self.directory / "cgroup.events").exists()
         return (self.directory / "release_agent").exists()
@@ -42,7 +42,7 @@ class Cgroup:
                     return
 
     def members(self) -> list[int] | None:
-        """Ids of the processes in this cgroup; 0 is one outside our PID namespace. None if it cannot be read."""
+        """Ids of the processes in this cgroup, 0 for one outside the PID namespace; None if unreadable."""
         text = read(self.directory / "cgroup.procs")
         return None if text is None else [int(word) for word in text.split()]
 
@@ -52,7 +52,7 @@ def find(controller: str, root: Path = Path("/")) -> Cgroup | None:
 
     Args:
         controller: `cpu`, `cpuacct` or `memory`.
-        root: directory that holds `proc` and what the mounts name.
+        root: directory with `proc` and the mounts.
     """
     paths: dict[str, str] = {}
     for line in (read(root / "proc/self/cgroup") or "").splitlines():
@@ -78,17 +78,17 @@ def find(controller: str, root: Path = Path("/")) -> Cgroup | None:
 
 
 def _below(top: Path, mounted: str, path: str) -> Path:
-    """Where `path` lies below the mount point `top`, which shows the hierarchy from `mounted` on."""
+    """The directory of `path` below the mount point `top`, which shows the hierarchy from `mounted` on."""
     mounted = mounted.rstrip("/")
     if path == mounted or path.startswith(mounted + "/"):
         inside = top / path[len(mounted) :].lstrip("/")
         if ".." not in inside.parts and inside.is_dir():
             return inside
-    return top  # a namespace hides the way: what is mounted is our own
+    return top  # inside a cgroup namespace the mount is this process's own cgroup
 
 
 def cpu_used(cgroup: Cgroup) -> float | None:
-    """CPU seconds of everything in a cgroup; None where they cannot be read."""
+    """CPU seconds used in a cgroup; None if unreadable."""
     if cgroup.version == 1:
         nanoseconds = number(read(cgroup.directory / "cpuacct.usage"))
         return None if nanoseconds is None else nanoseconds / 1e9
@@ -97,7 +97,7 @@ def cpu_used(cgroup: Cgroup) -> float | None:
 
 
 def throttled(cgroup: Cgroup) -> float | None:
-    """Seconds spent waiting for the next quota period; None where they cannot be read."""
+    """Seconds throttled by the CPU quota; None if unreadable."""
     text = read(cgroup.directory / "cpu.stat")
     if text is None:
         return None
@@ -105,7 +105,7 @@ def throttled(cgroup: Cgroup) -> float | None:
 
 
 def quota(directory: Path, version: int) -> float | None:
-    """Cores that one level of the hierarchy allows; None for no limit."""
+    """CPU quota in cores of one level of the hierarchy; None for no limit."""
     if version == 2:
         words = (read(directory / "cpu.max") or "max").split()
         return None if words[0] == "max" else int(words[0]) / int(words[1])
@@ -115,7 +115,7 @@ def quota(directory: Path, version: int) -> float | None:
 
 
 def memory_used(cgroup: Cgroup) -> int | None:
-    """The working set in bytes: what is charged, without the file pages that would be dropped first."""
+    """The working set in bytes: charged memory without inactive file pages."""
     current, dropped = (
         ("memory.current", "inactive_file") if cgroup.version == 2 else ("memory.usage_in_bytes", "total_inactive_file")
     )
@@ -126,7 +126,7 @@ def memory_used(cgroup: Cgroup) -> int | None:
 
 
 def memory_limit(cgroup: Cgroup) -> int | None:
-    """Bytes that a cgroup and those above it allow; None for no limit."""
+    """The least memory limit in bytes of a cgroup and those above it; None for no limit."""
     name = "memory.max" if cgroup.version == 2 else "memory.limit_in_bytes"
     limits = [number(read(directory / name)) for directory in cgroup.upwards()]
     return min((limit for limit in limits if limit is not None and limit < UNLIMITED), default=None)

@@ -1,4 +1,4 @@
-"""The processes of this server: which they are, and the CPU time and memory that they hold together."""
+"""The processes of this server, their CPU time and memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from functions.kit.telemetry.procfs import read
 class ProcessTree:
     """The processes of this server: those above it in its process group, and everything below.
 
-    CPU times of the living are read from their CPU clocks (nanoseconds) and not from /proc/PID/stat, whose ticks of
+    CPU times of running processes come from their CPU clocks (nanoseconds), not from /proc/PID/stat, whose ticks of
     10 ms are 4 % of a quarter second.
     """
 
@@ -21,11 +21,11 @@ class ProcessTree:
         self._proc = proc
 
     def kin(self, pid: int) -> bool:
-        """Whether a process is this server's: in its process group, or the init of its session."""
+        """Whether a process belongs to this server: in its process group, or the init of its session."""
         try:
             return pid > 0 and (os.getpgid(pid) == os.getpgrp() or (pid == 1 and os.getsid(pid) == os.getsid(0)))
         except ProcessLookupError:
-            return True  # it has ended since and counts for nobody
+            return True  # ended meanwhile
         except PermissionError:
             return False
 
@@ -53,7 +53,7 @@ class ProcessTree:
         return found
 
     def cpu(self) -> float:
-        """CPU seconds of the living and of the children they have waited for."""
+        """CPU seconds of the running processes and of the children that they have waited for."""
         while True:
             ended = _seconds(resource.getrusage(resource.RUSAGE_CHILDREN))
             total = ended
@@ -61,12 +61,12 @@ class ProcessTree:
                 total += _clock(pid)
                 if pid != os.getpid():
                     total += self._waited_for(pid)
-            # A child that ended in between would be counted twice, or not at all.
+            # A child that ends between two reads would be counted twice or not at all.
             if ended == _seconds(resource.getrusage(resource.RUSAGE_CHILDREN)):
                 return total
 
     def memory(self) -> int:
-        """Bytes of memory that the living do not share with files."""
+        """Bytes of anonymous memory of the running processes."""
         pages = 0
         for pid in self.living():
             words = (read(self._proc / str(pid) / "statm") or "").split()
@@ -76,7 +76,7 @@ class ProcessTree:
 
     def _stat(self, pid: int) -> list[str]:
         text = read(self._proc / str(pid) / "stat") or ""
-        return text[text.rfind(")") + 1 :].split()  # the name before it may hold spaces and brackets
+        return text[text.rfind(")") + 1 :].split()  # the name before it may contain spaces and brackets
 
     def _parent(self, pid: int) -> int:
         fields = self._stat(pid)
@@ -91,15 +91,15 @@ def process_cpu(pid: int) -> float:
     """CPU seconds a living process has used, to the nanosecond.
 
     Raises:
-        OSError: there is no such process, or no such clock.
+        OSError: no such process, or no such clock.
     """
-    # clock_getcpuclockid(3) on Linux: the process's id inverted, above the three bits of the kind of clock
+    # clock_getcpuclockid(3) on Linux: the inverted process id, above the three bits of the clock type
     # (2: as the scheduler counts).
     return time.clock_gettime(~pid << 3 | 2)
 
 
 def run_delay(pid: int) -> float | None:
-    """Seconds in which a process was ready to run and no core was free; None where the kernel does not count them."""
+    """Seconds in which a process was runnable without a free core; None if the kernel does not count them."""
     words = (read(Path(f"/proc/{pid}/schedstat")) or "").split()
     return int(words[1]) / 1e9 if len(words) >= 2 else None
 
@@ -108,7 +108,7 @@ def _clock(pid: int) -> float:
     try:
         return process_cpu(pid)
     except OSError:
-        return 0.0  # it has ended since
+        return 0.0  # ended meanwhile
 
 
 def _seconds(usage: resource.struct_rusage) -> float:

@@ -1,4 +1,4 @@
-"""The kernel's small files: text, a number, a field; None or 0 where there is nothing to read."""
+"""Files of procfs and cgroupfs as text, a number or a field; None or 0 if unreadable."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def read(path: Path) -> str | None:
-    """What is in a file; None where it cannot be read."""
+    """The content of a file; None if it cannot be read."""
     try:
         return path.read_text()
     except OSError:
@@ -14,7 +14,7 @@ def read(path: Path) -> str | None:
 
 
 def number(text: str | None) -> int | None:
-    """The number that a text is; None where it is none."""
+    """The whole number of a text; None for other text."""
     try:
         return int(text or "")
     except ValueError:
@@ -22,7 +22,7 @@ def number(text: str | None) -> int | None:
 
 
 def field(text: str, name: str) -> int:
-    """The number after a name in lines of `name number`; 0 if it is not there."""
+    """The number after a name in lines of `name number`; 0 without such a line."""
     for line in text.splitlines():
         words = line.split()
         if len(words) >= 2 and words[0] == name:

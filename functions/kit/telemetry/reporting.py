@@ -1,6 +1,6 @@
-"""What a function says about itself: one log line a request, request and trace ids, Prometheus metrics.
+"""Log lines, request and trace ids, Prometheus metrics and Server-Timing of a function.
 
-Nothing of an image is ever logged: no bytes, no file name, no metadata.
+Logs contain nothing of an image: no bytes, no file name, no metadata.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._~:+/=@-]{1,128}")
-# https://www.w3.org/TR/trace-context/#traceparent-header: version ff and ids of zeros alone are invalid.
+# https://www.w3.org/TR/trace-context/#traceparent-header: version ff and ids of all zeros are invalid.
 TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-def request_id(inbound: str | None) -> str:
-    """The inbound id if it is one, else a new one of 128 random bits in hexadecimal."""
-    if inbound and REQUEST_ID.fullmatch(inbound):
-        return inbound
+def request_id(received: str | None) -> str:
+    """The id from the request if it is valid, else a new one of 128 random bits in hexadecimal."""
+    if received and REQUEST_ID.fullmatch(received):
+        return received
     return secrets.token_hex(16)
 
 
 def trace_id(traceparent: str | None) -> str | None:
-    """The 32 hexadecimal digits of the trace, or None where the header is absent or not valid."""
+    """The trace id of a traceparent header; None if it is absent or invalid."""
     match = TRACEPARENT.fullmatch(traceparent) if traceparent else None
     return match[1] if match else None
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Which pod answers: the names Knative gives it, or honest stand-ins elsewhere."""
+    """Function, pod and revision that answer; outside Knative the pod has a generated name."""
 
     function: str
     pod: str
@@ -48,13 +48,13 @@ class Identity:
 
     @classmethod
     def of(cls, function: str) -> Identity:
-        """Read off the environment that Knative and the local engine set."""
+        """Read the identity from the variables that Knative and the local engine set."""
         pod = os.environ.get("HOSTNAME") or f"{function}-{os.getpid()}"
         return cls(function, pod, os.environ.get("K_REVISION") or "local")
 
 
 class Log:
-    """One line a request on a stream: JSON, or text on a terminal."""
+    """Write one line per request to a stream: JSON, or text on a terminal."""
 
     def __init__(self, identity: Identity, form: str = "auto", stream: TextIO | None = None) -> None:
         self._identity = identity
@@ -66,8 +66,8 @@ class Log:
         fields = {name: value for name, value in fields.items() if value is not None}
         now = datetime.now(UTC)
         if self._text:
-            said = " ".join(f"{name}={value}" for name, value in fields.items())
-            line = f"{now:%H:%M:%S} {level:<7} {message} {said}"
+            text = " ".join(f"{name}={value}" for name, value in fields.items())
+            line = f"{now:%H:%M:%S} {level:<7} {message} {text}"
         else:
             line = json.dumps(
                 {
@@ -81,12 +81,12 @@ class Log:
                 },
                 ensure_ascii=False,
             )
-        # One write a line: lines of concurrent threads do not mix.
+        # One write per line, so that lines of concurrent threads do not mix.
         try:
             self._stream.write(line + "\n")
             self._stream.flush()
         except (OSError, ValueError):
-            # A closed or full log must not cost the client its answer.
+            # A closed or full log must not fail the request.
             pass
 
 
@@ -99,9 +99,9 @@ def project_version() -> str:
 
 
 class Metrics:
-    """Prometheus counters of a function; the client library is imported at the first request that counts.
+    """Prometheus metrics of a function; the client library is imported at the first counted request.
 
-    Readiness probes do not count, so that a cold start does not pay for it.
+    Readiness probes are not counted, so that a cold start does not import it.
     """
 
     SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -125,7 +125,7 @@ class Metrics:
             )
             self._seconds = Histogram(
                 "pixelamp_request_seconds",
-                "Time from the request's headers to the end of its answer.",
+                "Time from the request's headers to the end of its response.",
                 [*labels, "operation"],
                 buckets=self.SECONDS,
                 registry=registry,
@@ -139,7 +139,7 @@ class Metrics:
             ).labels(self._identity.function)
             self._in_flight = Gauge(
                 "pixelamp_requests_in_flight",
-                "Requests being answered.",
+                "Requests in flight.",
                 labels,
                 registry=registry,
                 multiprocess_mode="livesum",
@@ -155,12 +155,12 @@ class Metrics:
             self._registry = registry
 
     def started(self) -> None:
-        """A request that does work has begun."""
+        """Count a request that has begun."""
         self._load()
         self._in_flight.inc()
 
     def finished(self, operation: str, status: int, seconds: float, bytes_in: int) -> None:
-        """That request has been answered to its end."""
+        """Count a request whose response has ended."""
         function = self._identity.function
         self._in_flight.dec()
         self._requests.labels(function, operation, str(status)).inc()

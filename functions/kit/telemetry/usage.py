@@ -1,11 +1,11 @@
-"""This container's CPU and memory: from its cgroup, v2 or v1, or else from the times of its processes.
+"""CPU and memory of this container: from its cgroup, v2 or v1, otherwise from its processes.
 
-A number is taken from a cgroup only if that cgroup is this server's own. The machine's root cgroup, a login
-session's scope, or one container that several pods share would pass somebody else's load off as the pod's; then
-the processes of this server are added up instead. Each controller is looked up by itself, because machines with
-both hierarchies mounted are common. The `source` of the figures is part of every answer.
+A cgroup is read only if all its processes belong to this server. The machine's root cgroup, the scope of a login
+session or a container shared by several pods would report foreign load; then the processes of this server are added up.
+Each controller is located separately, since machines with both hierarchies mounted are common. Responses state the
+`source` of the figures.
 
-Formula: utilisation = Δusage / (Δwall · quota cores), as `kubectl top` and the HPA take it.
+Formula: utilisation = Δusage / (Δwall · quota cores), as in `kubectl top` and the HPA.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from functions.kit.telemetry.processes import ProcessTree
 from functions.kit.telemetry.procfs import field, read
 
 WINDOW = 0.25
-"""Shortest span, in seconds, over which `Meter.sample` gives a utilisation: below it scheduling slices show."""
+"""Shortest span in seconds of a utilisation: below it, scheduling slices dominate."""
 
 LONGEST = 5.0
-"""Longest span, in seconds, that `Meter.sample` still calls "now"."""
+"""Longest span in seconds of a present utilisation."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Reading:
     """The counters at one moment.
 
     Attributes:
-        at: monotonic time, seconds.
+        at: monotonic time in seconds.
         cpu: CPU time used so far, seconds.
-        throttled: time spent waiting for the next quota period, seconds; None where nothing counts it.
-        memory: memory held that cannot be dropped, bytes.
+        throttled: seconds throttled by the CPU quota; None if not counted.
+        memory: working set in bytes.
     """
 
     at: float
@@ -45,14 +45,14 @@ class Reading:
 
 @dataclass(frozen=True)
 class Usage:
-    """What was used between two readings.
+    """The usage between two readings.
 
     Attributes:
         seconds: span between the readings.
         cores: mean number of cores in use.
         cpu_percent: the same in percent of the cores this container may use.
-        throttled: seconds throttled in the span; None where nothing counts it.
-        memory: bytes held at the end.
+        throttled: seconds throttled in the span; None if not counted.
+        memory: working set in bytes at the end.
     """
 
     seconds: float
@@ -65,7 +65,7 @@ class Usage:
 def between(first: Reading, last: Reading, quota: float) -> Usage:
     """The usage from `first` to `last` of a container that may use `quota` cores.
 
-    A span of no length, or a counter that went back, counts as no use rather than as an error.
+    A span of length 0, or a counter that decreased, counts as no usage.
     """
     seconds = max(0.0, last.at - first.at)
     cores = max(0.0, last.cpu - first.cpu) / seconds if seconds else 0.0
@@ -76,13 +76,13 @@ def between(first: Reading, last: Reading, quota: float) -> Usage:
 
 
 class Container:
-    """What this server uses and may use.
+    """The usage and limits of this server.
 
     Args:
-        root: directory that holds `proc` and what its mounts name; the tests make their own.
+        root: directory with `proc` and the mounts.
 
     Attributes:
-        source: where CPU time comes from: `cgroup v2`, `cgroup v1` or `processes`.
+        source: source of CPU time: `cgroup v2`, `cgroup v1` or `processes`.
         memory_source: the same for memory.
     """
 
@@ -98,12 +98,12 @@ class Container:
         self.memory_source = f"cgroup v{self._memory_usage.version}" if self._memory_usage else "processes"
 
     def _own(self, group: cgroup.Cgroup) -> bool:
-        """Whether everything in the cgroup belongs to this server (an init process before it may be there)."""
+        """Whether all processes of the cgroup belong to this server, apart from an init process above it."""
         members = group.members()
         return not group.root and bool(members) and all(self._tree.kin(pid) for pid in members or ())
 
     def read(self) -> Reading:
-        """The counters now."""
+        """Read the counters."""
         at = time.monotonic()
         memory = cgroup.memory_used(self._memory_usage) if self._memory_usage else None
         if memory is None:
@@ -115,12 +115,12 @@ class Container:
         if self._cpu_usage is None:
             return self._tree.cpu(), None
         used = cgroup.cpu_used(self._cpu_usage)
-        if used is None:  # unmounted since: the processes are still there to be counted
+        if used is None:  # unmounted meanwhile: count the processes
             return self._tree.cpu(), None
         return used, cgroup.throttled(self._cpu) if self._cpu else None
 
     def quota(self) -> float:
-        """Cores this container may use: the least of its quota, those above it, and the CPUs it may run on."""
+        """Cores available to this container: the least of its quota, those above it, and its CPU affinity."""
         quota = float(len(os.sched_getaffinity(0)))
         if self._cpu and not self._cpu.root:
             for directory in self._cpu.upwards():
@@ -130,17 +130,17 @@ class Container:
         return quota
 
     def memory_limit(self) -> int | None:
-        """Bytes this container may hold, or None if nothing below the machine's own memory limits it."""
+        """Memory limit in bytes; None if there is none below the machine's memory."""
         if not self._memory:
             return None
         return cgroup.memory_limit(self._memory)
 
     def memory_total(self) -> int | None:
-        """Bytes that there are in all: the limit or, without one, the machine's; None where Linux does not say."""
+        """Total memory in bytes: the limit, or the machine's; None if unknown."""
         return self.memory_limit() or field(read(self._root / "proc/meminfo") or "", "MemTotal:") * 1024 or None
 
     def memory_free(self) -> int:
-        """Bytes that may still be taken before the limit, or before the machine has none."""
+        """Bytes available below the limit, or on the machine."""
         available = field(read(self._root / "proc/meminfo") or "", "MemAvailable:") * 1024
         limit = self.memory_limit()
         if limit is not None and self._memory:
@@ -149,14 +149,14 @@ class Container:
 
 
 class Meter:
-    """Utilisation "now", for whoever asks whenever: keeps the readings that the next answer is measured from."""
+    """The present utilisation, measured from kept readings."""
 
     def __init__(self, container: Container) -> None:
         self.container = container
         self._readings: list[Reading] = []
 
     def sample(self) -> Usage:
-        """Usage over the last quarter second or a little more; waits for it if nobody has asked lately."""
+        """Return the usage over the last quarter second or a little more; wait for it without a recent reading."""
         last = self.container.read()
         recent = [reading for reading in self._readings if last.at - reading.at <= LONGEST]
         old_enough = [reading for reading in recent if last.at - reading.at >= WINDOW]
@@ -166,8 +166,8 @@ class Meter:
             first = recent[0] if recent else last
             time.sleep(WINDOW - (last.at - first.at))
             last = self.container.read()
-        # The list is replaced, never changed: threads that sample at once each keep a valid one. Readings stand apart,
-        # so that however many ask, one that is old enough stays in it.
+        # The list is replaced, never changed, so that concurrent samples each have a valid one. Readings have a least
+        # distance, so that one that is old enough remains however many samples are taken.
         if not recent or last.at - recent[-1].at >= WINDOW / 5:
             recent = [*recent, last]
         self._readings = recent

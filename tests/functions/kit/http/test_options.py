@@ -48,10 +48,10 @@ def test_each_kind_is_parsed():
         ("mode", "grey", "expected one of light, dark"),
         ("bins", "3", "expected one of 2, 4, 8"),
         ("log", "maybe", "expected 1 or 0"),
-        ("title", "x" * 11, "expected at most 10 characters; this has 11"),
+        ("title", "x" * 11, "expected at most 10 characters, got 11"),
         ("title", "a\x00b", "without control characters"),
-        ("keep", "iccc", "'iccc' is none of icc, orientation"),
-        ("widht", "100", "there is no option 'widht'; did you mean 'width'?"),
+        ("keep", "iccc", "'iccc' is not one of icc, orientation"),
+        ("widht", "100", "unknown option 'widht'; did you mean 'width'?"),
     ],
 )
 def test_what_is_not_allowed_is_named_with_what_is(name: str, value: str, said: str):

@@ -82,9 +82,9 @@ def test_a_body_that_stops_early_is_400():
 @pytest.mark.parametrize(
     ("parts", "said"),
     [
-        ([("note", None, b"hello")], "holds no file"),
-        ([], "holds no file"),
-        ([("x", f"{n}.png", b"1") for n in range(5)], "the limit is 4 files"),
+        ([("note", None, b"hello")], "has no file"),
+        ([], "has no file"),
+        ([("x", f"{n}.png", b"1") for n in range(5)], "more than 4 files in one request, the limit"),
     ],
 )
 def test_forms_that_cannot_be_taken_say_why(parts: list[tuple[str, str | None, bytes]], said: str):
@@ -96,7 +96,7 @@ def test_forms_that_cannot_be_taken_say_why(parts: list[tuple[str, str | None, b
 @pytest.mark.parametrize("order", [1, -1])
 def test_an_option_among_the_fields_of_a_form_is_refused_never_lost(order: int):
     parts = [("file", "a.png", b"1"), ("remove", None, b"gps")][::order]
-    with pytest.raises(Problem, match=r"in the query, .*\?remove=") as caught:
+    with pytest.raises(Problem, match=r"in the query: .*\?remove=") as caught:
         read(*form(*parts))
     assert caught.value.status == 400
     assert caught.value.extensions == {"option": "remove"}

@@ -32,11 +32,11 @@ def test_a_token_is_asked_for_where_it_is_wanted_and_the_upload_goes_on(browser:
     with visit(browser, guarded, size) as page:
         expect(page.locator("#token")).to_be_hidden()
         page.set_input_files("#file", named("harbour.jpg", made.jpeg()))
-        expect(page.get_by_label("This function asks for its token")).to_be_focused()
+        expect(page.get_by_label("This function requires a token")).to_be_focused()
         no_sideways_scrolling(page)
         no_serious_violation(page)
         give(page, "wrong")
-        expect(page.get_by_label("That is not this function’s token")).to_be_focused()
+        expect(page.get_by_label("The token was not accepted")).to_be_focused()
         give(page, TOKEN)
         expect(page.locator(".file h2")).to_contain_text("Lamp Camera X")
         expect(page.locator("#token")).to_be_hidden()
@@ -60,7 +60,7 @@ def test_who_has_no_token_is_told(browser: Browser, guarded: str):
     with visit(browser, guarded) as page:
         page.click("#sample")
         page.click("#token >> text=Cancel")
-        expect(page.locator("#results [role=alert]")).to_have_text("This function asks for its token.")
+        expect(page.locator("#results [role=alert]")).to_have_text("This function requires a token.")
         expect(page.locator("#token")).to_be_hidden()
         expect(page.locator("#progress")).to_be_hidden()
 

@@ -1,5 +1,6 @@
 import io
 import json
+from importlib.metadata import version
 
 import pytest
 from hypothesis import given
@@ -59,7 +60,7 @@ def test_a_log_that_cannot_be_written_costs_no_answer():
 
 
 def test_metrics_count_requests_and_time_them():
-    metrics = Metrics(IDENTITY, "1.2.3")
+    metrics = Metrics(IDENTITY)
     metrics.started()
     metrics.finished("root", 200, 0.02, 1234)
     text, content_type = metrics.exposition()
@@ -67,7 +68,9 @@ def test_metrics_count_requests_and_time_them():
     assert 'pixelamp_requests_total{function="demo",operation="root",status="200"} 1.0' in lines
     assert 'pixelamp_requests_in_flight{function="demo"} 0.0' in lines
     assert 'pixelamp_request_seconds_bucket{function="demo",le="0.025",operation="root"} 1.0' in lines
-    assert 'pixelamp_build_info{function="demo",revision="demo-00001",version="1.2.3"} 1.0' in lines
+    assert (
+        'pixelamp_build_info{function="demo",revision="demo-00001",version="' + version("pixelamp") + '"} 1.0' in lines
+    )
     assert content_type.startswith("text/plain")
 
 
