@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Iterator
 from struct import Struct
 
-from functions.exif import jpeg
 from functions.exif.blocks import Block
 from functions.exif.entries import ASCII, OFFSET, SIZE, TYPE, UNDEFINED, UTF8, VALUE, Entry, Ifd, Ifds
+from functions.exif.gaps import gaps
 from functions.exif.ifd import MAX_ENTRIES
-from functions.exif.items import gaps
 from functions.exif.rows import Reading
+from functions.exif.scan import scan
 from functions.exif.tags import table
 
 # Offsets and sizes of what directories point to: strips, tiles, JPEG pictures, planes of JPEG XR.
@@ -70,8 +70,8 @@ def _strips(reading: Reading, data: bytes, ifds: Ifds) -> None:
             if room < 0:
                 reading.miss("limit", f"{ifd.name} strips and tiles", -1, end - start)
                 continue
-            found = jpeg.scan(data[start:end])
-            if any(block.kind not in PLAIN for block in found.blocks) or found.unread or found.inner:
+            found = scan(data[start:end])
+            if found is None or any(block.kind not in PLAIN for block in found.blocks) or found.unread or found.inner:
                 reading.scan.hold("picture", f"{ifd.name} strip {number}", start, data[start:end])
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functions.exif import movie
 from functions.exif.accounting import PLAIN
 from functions.exif.blocks import BEYOND_READING, Inner, Scan
-from functions.exif.items import exif_item
+from functions.exif.heif import exif_item
 from functions.exif.rows import Embedded, Reading
 from functions.exif.scan import scan
 

@@ -8,7 +8,7 @@ from functools import partial
 from struct import Struct, unpack_from
 from typing import Any
 
-from functions.exif.items import gaps
+from functions.exif.gaps import gaps
 from functions.exif.values import binary
 
 Put = Callable[[str, str, Any, Any], None]

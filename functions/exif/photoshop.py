@@ -57,29 +57,3 @@ def resources(result: Scan, data: bytes, offset: int, where: str) -> None:
         ):
             result.miss("resource", f"{where} 8BIM {number:04X}", at, size)
         position = start + size + (size & 1)
-
-
-def scan(data: bytes) -> Scan:
-    """Read a PSD's or PSB's header and image resources."""
-    result = Scan("PSD", "image/vnd.adobe.photoshop")
-    if len(data) < 30:
-        result.warn("the file ends inside its header")
-        return result
-    _, version, channels, height, width, bits, mode = unpack_from(">4sH6xHIIHH", data)
-    if version == 2:
-        result.format = "PSB"
-    result.width, result.height = width, height
-    result.details.update(channels=channels, bits_per_sample=bits, color_mode=mode)
-    (colours,) = unpack_from(">I", data, 26)
-    start = 30 + colours
-    if start + 4 > len(data):
-        result.warn("the file ends before its image resources")
-        return result
-    (size,) = unpack_from(">I", data, start)
-    resources(result, data[start + 4 : start + 4 + size], start + 4, "PSD")
-    start += 4 + size
-    width_of_size = 8 if version == 2 else 4
-    if start + width_of_size <= len(data):
-        size = int.from_bytes(data[start : start + width_of_size], "big")
-        result.miss("layers", "layer and mask information", start + width_of_size, min(size, len(data) - start))
-    return result

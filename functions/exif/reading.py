@@ -246,10 +246,13 @@ def _directories(reading: Reading, block: Block, ifds: Ifds) -> None:  # noqa: C
 
 def _jpeg_from_raw(reading: Reading, block: Block, entry: Entry) -> None:
     """Panasonic's RW2: a whole JPEG, whose Exif and maker note are the raw's."""
-    from functions.exif import jpeg
+    from functions.exif.scan import scan
 
     start = max(block.offset, 0) + entry[OFFSET]
-    inner = jpeg.scan(block.data[entry[OFFSET] : entry[OFFSET] + entry[SIZE]], whole=not reading.exif_only)
+    inner = scan(block.data[entry[OFFSET] : entry[OFFSET] + entry[SIZE]], whole=not reading.exif_only)
+    if inner is None:
+        reading.miss("picture", "JpgFromRaw", start, entry[SIZE])
+        return
     for found in inner.blocks:
         at = found.offset + start if found.offset >= 0 else -1
         moved = found._replace(offset=at, where=f"JpgFromRaw {found.where}")

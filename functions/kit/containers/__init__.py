@@ -39,22 +39,25 @@ READERS = frozenset(
     ("bmp", "crw", "gif", "isobmff", "jp2", "jpeg", "jxl", "mrw", "png", "psd", "raf", "tiff", "webp", "x3f")
 )
 """The modules that read a format, by their names."""
+_PARTIAL = frozenset(("jpeg", "tiff"))
 WRITERS = READERS - {"bmp", "crw", "mrw", "raf", "x3f"}
 """Those that write one."""
 
 
-def read(source: Source | Buffer) -> Document | None:
+def read(source: Source | Buffer, *, whole: bool = True) -> Document | None:
     """Divide a file into parts; None where it is no picture of a format that has a reader.
 
     Args:
         source: the file; its bytes decide the format.
+        whole: divide all of it; else what follows the header may be one part, and the parts of a TIFF may be left out.
     """
     if not isinstance(source, Source):
         source = Source(source)
     found = sniff(source.data)
     if found is None or found.reader not in READERS:
         return None
-    document: Document = import_module(f"functions.kit.containers.{found.reader}").read(source)
+    module = import_module(f"functions.kit.containers.{found.reader}")
+    document: Document = module.read(source, whole=whole) if found.reader in _PARTIAL else module.read(source)
     document.reader = found.reader
     return document
 

@@ -27,8 +27,9 @@ class Box(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The type as text."""
-        return self.kind.decode("latin-1")
+        """The type as text, in hexadecimal where it is none."""
+        text = self.kind.decode("latin-1")
+        return text.strip() if text.isprintable() else self.kind.hex()
 
 
 class Boxes:

@@ -168,9 +168,13 @@ class Directories:
             return None
         (count,) = unpack_from(order + self.count_format, data, position)
         first = position + self.count_size
-        # A count beyond the data or beyond any real one: what stands there is no directory.
-        if count > min((end - first) // self.entry_size, MAX_ENTRIES):
-            return None
+        room = min((end - first) // self.entry_size, MAX_ENTRIES)
+        if count > room:
+            # A count beyond the data or beyond any real one: what stands there is no directory, but for the first.
+            if self.images or kind != "image" or parent:
+                return None
+            self.problem = self.problem or f"{name}: {count:,} entries; at most {room:,} can be there"
+            count = room
         self._seen.add(position)
         self._left -= count
         if self._left < 0:

@@ -32,12 +32,15 @@ STRUCTURES = frozenset(
         # Properties that decide how an item looks (23008-12, 6.5; MIAF; AVIF).
         *(b"ispe", b"pasp", b"colr", b"pixi", b"rloc", b"auxC", b"clap", b"irot", b"imir", b"lsel", b"iscl", b"hvcC"),
         *(b"av1C", b"av2C", b"avcC", b"vvcC", b"jpgC", b"j2kH", b"lhvC", b"oinf", b"tols", b"a1op", b"a1lx", b"clli"),
+        *(b"subs", b"hdrp", b"cmpC", b"tilC", b"mskC", b"pred", b"prfr", b"elng", b"disi", b"ster", b"dpnd", b"blnd"),
+        *(b"fpac", b"cpat", b"cloc", b"splz"),
         *(b"mdcv", b"cclv", b"amve", b"reve", b"ndwt", b"uncC", b"cmpd", b"rref", b"tmap", b"evcC", b"cmin", b"cmex"),
     )
 )
 # What describes and does not show: descriptions, alternative text, times, user data.
 DESCRIPTIONS = frozenset((b"udes", b"altt", b"crtt", b"mdft", b"udta", b"name", b"uuid"))
 FREE = frozenset((b"free", b"skip"))
+METADATA_BOXES = {b"xml ": Kind.XMP, b"XML ": Kind.XMP, b"jumb": Kind.JUMBF}
 TABLES = frozenset((b"pitm", b"iinf", b"iloc", b"iref", b"ipma", b"idat"))
 EXIF_BOXES = frozenset((b"CMT1", b"CMT2", b"CMT3", b"CMT4"))
 MAX_DEPTH = 10
@@ -120,8 +123,8 @@ class _Reader:
         elif kind == b"colr" and self.data[box.body : box.body + 4] in (b"prof", b"rICC"):
             self._claim(Kind.ICC, box, b"", box.body + 4)
             self._note(box, parent)
-        elif kind == b"xml " and parent == b"meta":
-            self._claim(Kind.XMP, box, parent)
+        elif kind in METADATA_BOXES and parent in (b"", b"meta"):
+            self._claim(METADATA_BOXES[kind], box, b"")
         elif kind == b"mini" and not parent:
             self.model.mini = box
             self.model.outer.append(box)
@@ -262,7 +265,7 @@ class _Reader:
             elif kind == b"irot" and size:
                 document.details["rotation"] = (data[start] & 3) * 90
             elif kind == b"imir" and size:
-                document.details["mirror"] = data[start] & 1
+                document.details["mirroring"] = data[start] & 1
             elif kind == b"pixi" and size >= 6:
                 document.details["bits_per_sample"] = data[start + 5]
 

@@ -14,7 +14,7 @@ from functions.kit.containers.packing import ContainerError
 from functions.kit.containers.source import Buffer, Span
 
 MAX_ITEMS = 65_536
-MAX_EXTENTS = 65_536
+MAX_EXTENTS = 8192
 
 
 @dataclass(slots=True)
@@ -24,6 +24,7 @@ class Item:
     Args:
         number: its id.
         kind: four letters: `hvc1`, `Exif`, `mime`, …
+        name: of the item, as its writer calls it.
         content: its media type where `kind` is `mime`.
         encoding: of that content, such as `deflate`.
         method: 0 for offsets in the file, 1 in `idat`, 2 in another item.
@@ -34,6 +35,7 @@ class Item:
 
     number: int
     kind: bytes = b""
+    name: bytes = b""
     content: bytes = b""
     encoding: bytes = b""
     method: int = 0
@@ -145,6 +147,7 @@ def _names(found: Items, boxes: Boxes, reader: Reader, box: Box) -> None:
     for entry in boxes.within(box.body + reader.position, box.end):
         version = data[entry.body] if entry.end > entry.body else 0
         if entry.kind != b"infe" or version < 2 or entry.end - entry.body < 12 or len(found.items) >= MAX_ITEMS:
+            boxes.document.lose("box", f"iinf/{entry.name}", entry.end - entry.body)
             continue
         wide = 4 if version == 3 else 2
         at = entry.body + 4
@@ -153,8 +156,9 @@ def _names(found: Items, boxes: Boxes, reader: Reader, box: Box) -> None:
         # The item's own name, then its type and encoding if it is `mime`.
         kind, names = data[at : at + 4], data[at + 4 : min(entry.end, at + 512)].split(b"\0")
         mime = kind == b"mime" and len(names) > 1
+        boxes.document.lose("box", "iinf/infe", entry.end - at - 512)
         found.items[number] = Item(
-            number, kind, names[1] if mime else b"", names[2] if mime and len(names) > 2 else b""
+            number, kind, names[0], names[1] if mime else b"", names[2] if mime and len(names) > 2 else b""
         )
 
 

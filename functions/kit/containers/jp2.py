@@ -21,9 +21,13 @@ UUIDS = {
 STRUCTURES = frozenset(
     (
         *(b"jP  ", b"ftyp", b"ihdr", b"bpcc", b"colr", b"pclr", b"cmap", b"cdef", b"res ", b"resc", b"resd", b"rreq"),
-        *(b"jpch", b"jplh", b"cgrp", b"opct", b"creg", b"dtbl", b"ftbl", b"flst", b"comp", b"copt", b"inst"),
+        *(b"cgrp", b"opct", b"creg", b"dtbl", b"ftbl", b"flst", b"comp", b"copt", b"inst", b"nlst"),
     )
 )
+# What JPX puts around metadata: associations, and headers of codestreams and layers (15444-2, annex M).
+PARENTS = frozenset((b"asoc", b"jpch", b"jplh", b"uinf"))
+TEXTS = {b"lbl ": "Label", b"url ": "URL"}
+MAX_DEPTH = 8
 KINDS = {b"jp2c": Kind.PIXELS, b"xml ": Kind.XMP, b"XML ": Kind.XMP, b"jumb": Kind.JUMBF}
 KINDS |= {b"free": Kind.FREE, b"skip": Kind.FREE}
 
@@ -42,6 +46,8 @@ def read(source: Source) -> Document:
             document.details["brand"] = source.read(box.body, box.body + 4).decode("latin-1").strip()
         if box.kind == b"jp2h":
             _header(document, boxes, box)
+        elif box.kind in PARENTS:
+            _nested(document, boxes, box, 0)
         elif box.kind == b"jp2c":
             document.add(Kind.STRUCTURE, box.start, box.body, box.name, key=box.kind)
             document.model.append(box)
@@ -56,7 +62,22 @@ def read(source: Source) -> Document:
     return document
 
 
-def _leaf(document: Document, box: Box) -> None:
+def _nested(document: Document, boxes: Boxes, outer: Box, depth: int) -> None:
+    """The boxes in another one."""
+    at = outer.body
+    document.model.append(outer)
+    document.add(Kind.STRUCTURE, outer.start, outer.body, outer.name, key=outer.kind)
+    for box in boxes.within(outer.body, outer.end):
+        if box.kind in PARENTS and depth < MAX_DEPTH:
+            _nested(document, boxes, box, depth + 1)
+        else:
+            _leaf(document, box, f"{outer.name}/")
+        at = box.end
+    if at < outer.end:
+        document.add(Kind.GAP, at, outer.end, outer.name)
+
+
+def _leaf(document: Document, box: Box, parent: str = "") -> None:
     source, kind, body, label = document.source, KINDS.get(box.kind, Kind.UNKNOWN), box.body, box.name
     if box.kind == b"uuid":
         kind, body = UUIDS.get(source.read(body, body + 16), Kind.APP), min(body + 16, box.end)
@@ -66,7 +87,12 @@ def _leaf(document: Document, box: Box) -> None:
         kind, body = Kind.ICC, min(body + 3, box.end)
     elif box.kind in STRUCTURES:
         kind = Kind.STRUCTURE
+    if box.kind in TEXTS:
+        document.add(Kind.TEXT, box.start, box.end, "jpx", TEXTS[box.kind], body=body, stop=box.end, key=box.kind)
+        return
     label = "xml" if box.kind in (b"xml ", b"XML ") else label
+    if kind is Kind.UNKNOWN:
+        label = parent + label
     document.add(kind, box.start, box.end, label, body=body, stop=box.end, key=box.kind)
 
 
@@ -84,7 +110,7 @@ def _header(document: Document, boxes: Boxes, outer: Box) -> None:
             for inner in boxes.within(box.body, box.end):
                 if inner.kind in (b"resc", b"resd") and inner.end - inner.body >= 10:
                     _resolution(document, inner.body, "capture" if inner.kind == b"resc" else "display")
-        _leaf(document, box)
+        _leaf(document, box, f"{outer.name}/")
         at = box.end
     if at < outer.end:
         document.add(Kind.GAP, at, outer.end, outer.name)
@@ -118,7 +144,7 @@ def _codestream(document: Document, start: int, end: int) -> None:
         if marker == 0xFF64:
             if first < at:
                 document.add(Kind.STRUCTURE, first, at, "codestream")
-            document.add(Kind.COMMENT, at, stop, "COM", "codestream", body=min(at + 6, stop), stop=stop, key=marker)
+            document.add(Kind.COMMENT, at, stop, "codestream", "", body=min(at + 6, stop), stop=stop, key=marker)
             first = stop
         at = stop
     at = min(at, end)

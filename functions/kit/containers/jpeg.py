@@ -52,6 +52,11 @@ def read(source: Source, start: int = 0, end: int = -1, *, whole: bool = True) -
     return document
 
 
+def end(data: bytes, start: int) -> int:
+    """The end of the JPEG that begins at a position; the end of the data where it has none."""
+    return _end(Source(data), start, len(data))
+
+
 def _end(source: Source, start: int, end: int) -> int:
     """The end of the image that begins at a position."""
     reader = _Reader(Document(source, "JPEG", "image/jpeg"), start, end)
@@ -145,9 +150,10 @@ class _Reader:
         found = MARKER.search(data, at, end)
         place = end if found is None else found.start()
         if found is not None and (place + 4 <= end or data[place + 1] in STANDALONE or data[place + 1] == EOI):
-            if place > at and data[at] != 0xFF:
+            junk = bool(data[at:place].strip(b"\xff"))
+            if junk:
                 document.warn("junk between segments")
-            self._step(Kind.PADDING if data[at] == 0xFF else Kind.GAP, place)
+            self._step(Kind.GAP if junk else Kind.PADDING, place)
             return place
         if document.format != "EXV" and not scans:
             document.warn("the file ends before the picture")

@@ -8,9 +8,6 @@ from functions.kit.containers.boxes import Box, encode
 from functions.kit.containers.packing import ContainerError, Packing
 from functions.kit.containers.parts import Changes, Claims, Document, Kind, Part, Splices
 
-# Rotation and mirroring by Exif's number of the orientation, as `irot` and `imir` state them.
-TURNS = {2: (0, 1), 3: (180, None), 4: (0, 0), 5: (270, 1), 6: (270, None), 7: (90, 1), 8: (90, None)}
-
 
 class _Bits:
     """Fields of bits one after another; each read is kept, so that the header can be written again."""
@@ -173,10 +170,7 @@ def read(document: Document, claims: Claims, box: Box) -> None:
         claims.claim(Part(Kind.UNKNOWN, box.start, box.end, "mini", str(error)))
         return
     document.width, document.height = bits.values["width"] + 1, bits.values["height"] + 1
-    angle, axis = TURNS.get(bits.values["orientation"] + 1, (0, None))
-    document.details["rotation"] = angle
-    if axis is not None:
-        document.details["mirror"] = axis
+    document.details["orientation"] = bits.values["orientation"] + 1
     high = bits.values.get("high", 0)
     document.details["bits_per_sample"] = 9 + bits.values.get("depth", 0) if high else 8
     at = box.body + (bits.length - bits.left + 7) // 8

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 OUTPUT = 65536
+MAX_SUB_BLOCKS = 65536
 # Decompressed bytes of one file's parts: real profiles and packets are far below, a bomb far above.
 MAX_INFLATED = 4 * 2**20
 
@@ -36,6 +37,9 @@ class Budget(Protocol):
     def warn(self, text: str) -> None:
         """Keep a warning."""
 
+    def lose(self, kind: str, where: str, size: int) -> None:
+        """Note bytes that could not be unpacked."""
+
 
 def unpack(budget: Budget, how: Packing, data: bytes, where: str, name: str = "") -> bytes | None:
     """Unpacked content; None, with a warning, where it is broken or too large.
@@ -53,12 +57,13 @@ def unpack(budget: Budget, how: Packing, data: bytes, where: str, name: str = ""
             return inflated
         data = inflated
     if how in (Packing.HEX, Packing.ZLIB_HEX):
-        return _from_hex(budget, data, f"{where}: broken {name!r}")
+        return _from_hex(budget, data, where, name)
     if how is Packing.BROTLI:
         return _brotli(budget, data, where)
     if how is Packing.BLOCKS:
         return b"".join(_blocks(data))
     budget.warn(f"{where}: packed in an unknown way and not read")
+    budget.lose("compressed data", where, len(data))
     return None
 
 
@@ -70,13 +75,18 @@ def inflate(budget: Budget, data: bytes, where: str) -> bytes | None:
         result = engine.decompress(data, max(room, 1))
     except zlib.error:
         budget.warn(f"{where}: broken zlib data")
+        budget.lose("compressed data", where, len(data))
         return None
     budget.inflated += len(result)
     if engine.unconsumed_tail or budget.inflated > MAX_INFLATED:
         budget.warn(f"{where}: inflates to more than {MAX_INFLATED:,} bytes; ignored")
+        budget.lose("limit", where, len(data))
         return None
     if not engine.eof:
         budget.warn(f"{where}: zlib data end early")
+        budget.lose("compressed data", where, len(data))
+    elif engine.unused_data:
+        budget.lose("gap", f"{where} behind its zlib data", len(engine.unused_data))
     return result
 
 
@@ -109,7 +119,7 @@ def pack(how: Packing, content: bytes, old: bytes = b"") -> bytes:
     raise ContainerError("content that is packed in an unknown way cannot be written")
 
 
-def _from_hex(budget: Budget, text: bytes, warning: str) -> bytes | None:
+def _from_hex(budget: Budget, text: bytes, where: str, name: str) -> bytes | None:
     r"""The bytes of a raw profile: `\nname\n   length\nhexadecimal, in lines`."""
     fields = text.strip(b"\n").split(b"\n", 2)
     try:
@@ -117,7 +127,8 @@ def _from_hex(budget: Budget, text: bytes, warning: str) -> bytes | None:
             return binascii.unhexlify(fields[2].translate(None, b" \r\n\t"))
     except binascii.Error:
         pass
-    budget.warn(warning)
+    budget.warn(f"{where}: broken {name!r}")
+    budget.lose("raw profile", where, len(text))
     return None
 
 
@@ -141,19 +152,23 @@ def _brotli(budget: Budget, data: bytes, where: str) -> bytes | None:
             budget.inflated += len(pieces[-1])
             if budget.inflated > MAX_INFLATED:
                 budget.warn(f"{where}: inflates to more than {MAX_INFLATED:,} bytes; ignored")
+                budget.lose("limit", where, len(data))
                 return None
     except brotli.error:
         budget.warn(f"{where}: broken Brotli data")
+        budget.lose("box", where, len(data))
         return None
     if not engine.is_finished():
         budget.warn(f"{where}: Brotli data end early")
+        budget.lose("box", where, len(data))
     return b"".join(pieces)
 
 
 def _blocks(data: bytes) -> list[bytes]:
     """The bytes of a run of sub-blocks."""
-    pieces, at = [], 0
-    while at < len(data) and data[at]:
+    pieces: list[bytes] = []
+    at = 0
+    while at < len(data) and data[at] and len(pieces) < MAX_SUB_BLOCKS:
         pieces.append(data[at + 1 : at + 1 + data[at]])
         at += data[at] + 1
     return pieces

@@ -110,6 +110,7 @@ class Document:
         broken: why the structure cannot be followed to a picture; empty where it can. Such a file is not written.
         model: what the writer of the format needs besides the parts.
         reader: the module that read it.
+        lost: what could not be unpacked: why, where, and how many bytes.
     """
 
     source: Source
@@ -128,11 +129,17 @@ class Document:
     model: Any = None
     reader: str = ""
     inflated: int = 0
+    lost: list[tuple[str, str, int]] = field(default_factory=list)
 
     def warn(self, text: str) -> None:
         """Keep a warning once, and at most `MAX_WARNINGS` of them."""
         if len(self.warnings) < MAX_WARNINGS and text not in self.warnings:
             self.warnings.append(text)
+
+    def lose(self, kind: str, where: str, size: int) -> None:
+        """Note bytes that could not be unpacked; as many of them as of warnings."""
+        if size > 0 and len(self.lost) < MAX_WARNINGS:
+            self.lost.append((kind, where, size))
 
     def add(self, kind: Kind, start: int, end: int, label: str = "", name: str = "", **more: Any) -> Part:
         """Append a part that follows the last one."""

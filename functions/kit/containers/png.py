@@ -143,7 +143,7 @@ def _profile(body: bytes) -> Found:
 def _text(body: bytes) -> Found:
     keyword, separator, _ = body.partition(b"\0")
     if not separator:
-        return Kind.TEXT, 0, Packing.PLAIN, ""
+        return Kind.UNKNOWN, 0, Packing.PLAIN, "broken"
     return _named(keyword, len(keyword) + 1, packed=False)
 
 
@@ -157,7 +157,7 @@ def _compressed_text(body: bytes) -> Found:
 def _international_text(body: bytes) -> Found:
     keyword, _, rest = body.partition(b"\0")
     fields = rest[2:].split(b"\0", 2)
-    if len(fields) < 3:
+    if len(fields) < 3 or rest[0] > 1:
         return Kind.UNKNOWN, 0, Packing.PLAIN, "broken"
     return _named(keyword, len(body) - len(fields[2]), packed=rest[0] == 1)
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from functions.kit.containers.source import Buffer
 
-# Junk before a JPEG's first marker is passed over up to here.
-MAX_JUNK = 128 * 1024
+# Junk before a JPEG's first marker is passed over up to here, as far as ExifTool looks for it.
+MAX_JUNK = 1024
 
 
 class Format(NamedTuple):
@@ -64,6 +64,17 @@ _PREFIXES = (
     (b"gimp xcf", Format("GIMP")),
     (b"PK\3\4", Format("ZIP")),
     (b"OggS", Format("Ogg")),
+    (b"fLaC", Format("FLAC")),
+    (b"FLV\1", Format("Flash video")),
+    (b"MZ", Format("Windows program")),
+    (b"\x7fELF", Format("ELF")),
+    (b"7z\xbc\xaf", Format("7-Zip")),
+    (b"Rar!", Format("RAR")),
+    (b"\xfd7zXZ", Format("xz")),
+    (b"SQLite format 3", Format("SQLite")),
+    (b"0&\xb2u\x8ef\xcf\x11", Format("ASF")),
+    (b"\0\0\1\xba", Format("MPEG")),
+    (b"bplist", Format("property list")),
     (b"ID3", Format("MP3")),
     (b"\x1aE\xdf\xa3", Format("Matroska")),
     (b"\x1f\x8b", Format("gzip")),
@@ -97,6 +108,7 @@ BRANDS = {
 STRUCTURAL = frozenset((b"mif1", b"mif2", b"mif3", b"miaf", b"msf1"))
 _NAMES = {"CR3": Format("Canon raw", "isobmff"), "JXL": Format("JPEG XL", "jxl")}
 _NAMES |= dict.fromkeys(("JP2", "JPX", "JPM"), Format("JPEG 2000", "jp2"))
+_MOVIES = frozenset((b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"))
 _BMP_HEADERS = frozenset((12, 16, 40, 52, 56, 64, 108, 124))
 _SVG = re.compile(rb"\s*+(?:\xef\xbb\xbf\s*+)?(?:<svg|<\?xml.{0,900}<svg)", re.DOTALL)
 
@@ -124,7 +136,7 @@ def sniff(data: Buffer) -> Format | None:
     """The format that a file begins like, or None.
 
     Args:
-        data: the file; its first 128 KiB are looked at, and its last bytes for a Targa.
+        data: the file; its first KiB is looked at, and its last bytes for a Targa.
     """
     head = data[:1024]
     for prefix, found in _PREFIXES:
@@ -160,6 +172,11 @@ def _last(data: Buffer) -> Format | None:
     """A Targa by its end, or a JPEG behind junk, which is no text."""
     if data[-18:] == b"TRUEVISION-XFILE.\0":
         return Format("Targa")
-    if data[:4] != b"\0\0\2\0" and not data[:64].isascii() and b"\xff\xd8\xff" in data[:MAX_JUNK]:
+    if (
+        data[:4] != b"\0\0\2\0"
+        and data[4:8] not in _MOVIES
+        and not data[:64].isascii()
+        and b"\xff\xd8\xff" in data[:MAX_JUNK]
+    ):
         return Format("JPEG", "jpeg")
     return None

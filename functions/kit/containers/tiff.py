@@ -46,8 +46,13 @@ MAX_STRIPS = 65_536
 MAX_PAGES = 1024
 
 
-def read(source: Source) -> Document:
-    """Read the directories of a TIFF: its kind, size and pages, and a part for every entry, value, strip and tile."""
+def read(source: Source, *, whole: bool = True) -> Document:
+    """Read the directories of a TIFF: its kind, size and pages, and a part for every entry, value, strip and tile.
+
+    Args:
+        source: the file.
+        whole: divide it into parts; else it is one.
+    """
     document = Document(source, "TIFF", "image/tiff")
     layout = Directories(source)
     head = source.read(0, 10)
@@ -59,6 +64,9 @@ def read(source: Source) -> Document:
         document.format = "IIQ"
     _describe(document, layout)
     document.media_type = MEDIA_TYPES.get(document.format, "image/tiff")
+    if not whole:
+        document.add(Kind.STRUCTURE, 0, source.size)
+        return document
     claims = Claims(document, 0, source.size)
     claims.claim(Part(Kind.STRUCTURE, 0, min(layout.header, source.size), "header"))
     walked = list(layout.walk())

@@ -103,7 +103,7 @@ def _bitstream(document: Document, kind: bytes, head: bytes) -> None:
     elif kind == b"VP8L" and len(head) >= 5 and head[0] == 0x2F:
         (bits,) = unpack_from("<I", head, 1)
         document.width, document.height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-        document.details["flags"] = ALPHA_FLAG if bits >> 28 & 1 else 0
+        document.details["alpha"] = bits >> 28 & 1
 
 
 def write(document: Document, changes: Changes, added: Mapping[Kind, bytes]) -> bytes:
@@ -152,7 +152,7 @@ def _add(document: Document, edits: dict[tuple[int, int], bytes], added: Mapping
     head = b""
     if not any(part.key == b"VP8X" for part in document.parts):
         width, height = (document.width or 1) - 1, (document.height or 1) - 1
-        flags = int(document.details.get("flags", 0)) & ALPHA_FLAG
+        flags = ALPHA_FLAG if document.details.get("alpha") else 0
         canvas = width.to_bytes(3, "little") + height.to_bytes(3, "little")
         head = _encode(b"VP8X", bytes((flags | _bits(added), 0, 0, 0)) + canvas)
     if Kind.ICC in added:

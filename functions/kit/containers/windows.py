@@ -13,13 +13,13 @@ from collections.abc import Callable, Generator
 from typing import NamedTuple
 
 from functions.kit.containers import jpeg, webp
-from functions.kit.containers.sniff import MAX_JUNK, sniff
+from functions.kit.containers.sniff import sniff
 from functions.kit.containers.source import Source, Span
 
 HEAD, TAIL, BETWEEN = 16 * 2**20, 4 * 2**20, 4 * 2**20
 PAGE = mmap.PAGESIZE
 # How many bytes a format is recognised by.
-FIRST = MAX_JUNK
+FIRST = 4096
 
 
 class Take(NamedTuple):

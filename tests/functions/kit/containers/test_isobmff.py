@@ -155,7 +155,7 @@ def test_a_minimized_image_is_read_and_written():
     document = read(data)
     assert document is not None
     assert (document.format, document.width, document.height, document.broken) == ("AVIF", 100, 80, "")
-    assert document.details["rotation"] == 270
+    assert document.details["orientation"] == 6
     content = {
         part.kind: (part, document.content(part)) for part in document.parts if part.key in ("exif", "xmp", "icc")
     }

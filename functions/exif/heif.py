@@ -1,0 +1,220 @@
+"""From the parts of a HEIC, HEIF, AVIF or CR3 to its blocks of metadata: items, properties, tracks."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from struct import unpack_from
+
+from functions.exif import movie
+from functions.exif.blocks import Scan
+from functions.exif.boxes import Boxes
+from functions.exif.fields import heif as fields
+from functions.kit.containers import Document, Kind, Part
+from functions.kit.containers.items import Item, Items
+
+# Items that are coded pictures or made of such.
+PICTURES = frozenset(
+    (
+        *(b"hvc1", b"av01", b"av02", b"grid", b"iovl", b"iden", b"tmap", b"avc1", b"vvc1", b"evc1", b"j2k1", b"unci"),
+        *(b"lhv1", b"hvc2", b"tili", b"mski"),
+    )
+)
+# Names that encoders give to items.
+NAMES = frozenset(
+    (
+        *(b"color", b"alpha", b"exif", b"xmp", b"gmap", b"tmap", b"grid", b"hevc image", b"image", b"thumbnail"),
+        *(b"depth", b"primary", b"gain map", b"auxiliary"),
+    )
+)
+_SILENT_PROPERTIES = frozenset((b"crtt", b"mdft", b"altt"))
+
+
+def exif_item(result: Scan, body: bytes, offset: int, where: str) -> None:
+    """An Exif item: four bytes that say how far it is to the TIFF header, then usually JPEG's `Exif` header."""
+    (skipped,) = unpack_from(">I", body)
+    start = 4 + skipped
+    if body[start : start + 2] not in (b"II", b"MM"):
+        # Writers get the distance wrong: look where the header usually stands.
+        start = next((at for at in (4, 10, 0, 6) if body[at : at + 2] in (b"II", b"MM")), -1)
+        if start < 0:
+            result.warn(f"{where}: no TIFF header in the Exif item")
+            result.miss("exif", where, offset, len(body))
+            return
+    result.add("exif", offset + start if offset >= 0 else -1, body[start:], where)
+
+
+def read(document: Document, result: Scan, *, whole: bool) -> None:
+    """Add what the parts hold to a scan.
+
+    Args:
+        document: of the file.
+        result: its scan.
+        whole: also the fields of the boxes.
+    """
+    reader = _Reader(document, result)
+    if whole:
+        brands(document, result, "QuickTime")
+        for start, end in reader.stores:
+            fields.store(result, start, end)
+    reader.run()
+    if whole and document.model.meta is not None:
+        reader.rows()
+
+
+def brands(document: Document, result: Scan, group: str) -> None:
+    """The fields of the `ftyp` box.
+
+    Args:
+        document: of the file.
+        result: its scan.
+        group: of the rows.
+    """
+    part = next((part for part in document.parts if part.key == b"ftyp"), None)
+    if part is not None:
+        fields.brands(result, document.source.read(part.body, min(part.stop, part.body + 256)), group)
+
+
+class _Reader:
+    def __init__(self, document: Document, result: Scan) -> None:
+        self.document, self.result, self.source = document, result, document.source
+        self.items: Items = document.model.items
+        self.describes: dict[int, tuple[int, ...]] = {}
+        for kind, item, targets in self.items.references:
+            if kind == b"cdsc":
+                self.describes[item] = self.describes.get(item, ()) + targets
+        tracks = [box for box in document.model.outer if box.kind == b"moov"]
+        self.movies = [(box.start, box.end) for box in tracks]
+        for box in tracks:
+            movie.read(Boxes(self.source.read(0, self.source.size), result), box.body, box.end)
+        self.shown = self._primary_properties()
+        self.stores = sorted((box.body, box.end) for box in document.model.outer if box.kind == b"mdat")
+
+    def run(self) -> None:
+        """All parts, items in the order of their table."""
+        for item in self.items.items.values():
+            if item.name.strip() and item.name.lower() not in NAMES:
+                self.result.add("value", -1, item.name, "infe", f"Meta:ItemName{item.number}")
+        by_item = {part.item: part for part in self.document.parts if part.key == "item" and part.lead < 0}
+        for part in self.document.parts:
+            inside = any(low <= part.start < high for low, high in self.movies)
+            if part.key != "item" and not inside:
+                self._part(part)
+        for number in self.items.short & by_item.keys():
+            part = by_item[number]
+            self.result.miss("picture", f"item {number}, which is not whole", part.start, part.end - part.start)
+        for number, item in self.items.items.items():
+            if number in by_item:
+                self._item(item, by_item[number])
+
+    def rows(self) -> None:
+        """The fields of the `meta` box: the primary picture and the properties of all pictures."""
+        model, result = self.document.model, self.result
+        result.row("Meta", "PrimaryItemReference", self.items.primary, self.items.primary)
+        tiles = [
+            to[0] for kind, item, to in self.items.references if kind == b"dimg" and item == self.items.primary and to
+        ]
+        ranks: dict[int, int] = {}
+        for rank, number in ((1, tiles[0] if tiles else 0), (2, self.items.primary)):
+            ranks.update((index, rank) for index, _ in self.items.associations.get(number, ()))
+        boxes = [(box.kind, box.body, box.end) for box in model.properties]
+        fields.properties(result, self.source.read(0, self.source.size), boxes, ranks)
+
+    def _primary_properties(self) -> set[int]:
+        """Where the properties of the primary picture stand."""
+        boxes = self.document.model.properties
+        indices = [index for index, _ in self.items.associations.get(self.items.primary, ())]
+        return {boxes[index - 1].start for index in indices if 1 <= index <= len(boxes)}
+
+    def _part(self, part: Part) -> None:
+        """A part that is no item."""
+        result, kind, size = self.result, part.kind, part.end - part.start
+        body, stop = (part.body, part.stop) if part.body >= 0 else (part.start, part.end)
+        where = part.label.replace(" ", "/")
+        if kind in (Kind.ICC, Kind.EXIF, Kind.XMP, Kind.JUMBF):
+            self._block(part, where)
+        elif where == "meta/hdlr":
+            self._handler(body, stop)
+        elif part.key == b"udes":
+            self._description(body, stop)
+        elif part.key == b"mpvd":
+            result.hold("video", "mpvd", body, self.source.read(body, stop))
+        elif kind in (Kind.GAP, Kind.TRAILER):
+            at = bisect_right(self.stores, (part.start, self.source.size)) - 1
+            stored = at >= 0 and part.start < self.stores[at][1]
+            result.miss("gap", "mdat" if stored else "after the last box", part.start, size)
+        elif kind in (Kind.UNKNOWN, Kind.ESSENTIAL, Kind.APP, Kind.FREE) and part.key not in _SILENT_PROPERTIES:
+            if part.key == b"uuid":
+                where, body = f"uuid {self.source.read(body - 16, body).hex()}", body - 16
+            if self.source.read(body, stop).strip(b"\0") or (kind is not Kind.FREE and not where.startswith("ipco")):
+                result.miss("box", where, body, stop - body)
+
+    def _block(self, part: Part, where: str) -> None:
+        """A box of metadata, or a part of a minimized image."""
+        result, kind = self.result, part.kind
+        if kind is Kind.ICC:
+            where = "mini" if part.key == "icc" else "colr"
+            if part.start not in self.shown and where == "colr":
+                return
+        data = self.document.content(part)
+        if data is not None and kind is Kind.EXIF and data[:2] not in (b"II", b"MM"):
+            exif_item(result, data.ljust(4, b"\0"), part.body, where)
+        elif data is not None:
+            result.add(str(kind), self.document.offset(part), data, where)
+
+    def _handler(self, start: int, end: int) -> None:
+        """The name behind the handler's type, which programs fill with their own."""
+        fields.handler(self.result, self.source.read(start, end))
+        name = self.source.read(start + 24, end).strip(b"\0")
+        if name:
+            self.result.add("value", start + 24, name, "hdlr", "QuickTime:HandlerDescription")
+
+    def _description(self, start: int, end: int) -> None:
+        texts = self.source.read(start + 4, end).split(b"\0")
+        for text, name in zip(texts, ("Language", "Name", "Description", "Keywords"), strict=False):
+            if text:
+                self.result.add("value", -1, text, "udes", f"Meta:User{name}")
+
+    def _of_another(self, item: int) -> bool:
+        """Whether an item describes pictures, and the primary one is not among them, while others describe that."""
+        mine, primary = self.describes.get(item, ()), self.items.primary
+        others = (targets for other, targets in self.describes.items() if self._is_read(other))
+        return bool(mine) and primary not in mine and any(primary in targets for targets in others)
+
+    def _is_read(self, number: int) -> bool:
+        item = self.items.items.get(number)
+        return item is not None and item.kind not in PICTURES
+
+    def _item(self, item: Item, part: Part) -> None:
+        """Keep the bytes of an item by its kind."""
+        result, where = self.result, f"item {item.number}"
+        if item.kind in PICTURES:
+            return
+        name = item.kind.decode("latin-1").strip()
+        if item.kind == b"mime":
+            media = item.content.decode("latin-1")
+            name = "xmp" if media.startswith("application/rdf+xml") else media or "mime"
+        encoding = item.encoding.decode("latin-1")
+        whole = self.document.groups.get(part.start, [part])
+        at = part.start if len(whole) == 1 else -1
+        stored = b"".join(self.source.read(one.start, one.end) for one in whole)
+        if encoding and encoding != "deflate":
+            result.miss("item", f"{where} ({name} {encoding})", at, len(stored))
+            return
+        body = stored
+        if encoding:
+            unpacked = self.document.content(part)
+            if unpacked is None:
+                return
+            body, at = unpacked, -1
+        if self._of_another(item.number) and name in ("Exif", "xmp"):
+            pictures = ", ".join(map(str, self.describes[item.number]))
+            result.hold(name.lower(), f"{where} (picture {pictures})", at, body)
+        elif name == "Exif":
+            if len(body) > 4:
+                exif_item(result, body, at, where)
+        elif name == "xmp":
+            result.add("xmp", at, body, where)
+        elif name == "jpeg":
+            result.hold("picture", where, at, body)
+        else:
+            result.miss("item", f"{where} ({name})", at, len(body))
