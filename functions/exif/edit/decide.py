@@ -27,6 +27,7 @@ TEXT_KEYWORDS = {
 LOCATION_KEYWORD = re.compile(
     r".*(gps|latitude|longitude|geolocation|geotag).*|(sub)?location|city|country", re.IGNORECASE
 )
+GAIN_MAP = "urn:iso:std:iso:ts:21496"  # segments with the parameters of a gain map (ISO 21496-1)
 LOST_PROFILE = "a colour profile that cannot be read is not in the copy: colours may change"
 
 
@@ -68,6 +69,7 @@ class Edit:
     warnings: list[str] = field(default_factory=list)
     has_exif: bool = False
     dropped_video: bool = False
+    gainmap: int = 0  # bytes of the gain map that stays
 
     def gone(self, kind: str, where: str, size: int, detail: str) -> None:
         """Record something that is removed."""
@@ -107,8 +109,8 @@ class Edit:
             elif names:
                 self.gone("gps", where, len(names), "XMP " + ", ".join(sorted(set(names))[:8]))
             return result
-        kept = None if extended else xmp.minimal(packet, self.keep)
-        if kept is not None and len(kept) > len(packet):
+        kept = None if extended else xmp.minimal(packet, self.keep, self.gainmap)
+        if kept is not None and len(kept) > len(packet) and not self.gainmap:
             kept = None
         if kept != packet:
             self.gone("xmp", where, len(packet), "extended XMP" if extended else "XMP")

@@ -14,8 +14,10 @@ KEEP = {
     "lens": "make and model of the lens",
     "exposure": "exposure time, aperture, sensitivity, focal length, flash",
     "resolution": "dots per inch",
+    "gainmap": "the gain map of an HDR picture, with its parameters",
+    "panorama": "the projection of a panorama",
 }
 """Names that `keep` knows, and what each keeps."""
-DEFAULT_KEEP = frozenset({"orientation", "icc"})
+DEFAULT_KEEP = frozenset({"orientation", "icc", "resolution"})
 REMOVE = {"gps": "the location: position, direction, place names"}
 """Names that `remove` knows."""

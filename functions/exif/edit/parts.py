@@ -10,9 +10,9 @@ from struct import pack
 
 from functions.exif.edit.blocks import icc, makers, video
 from functions.exif.edit.blocks.exif import head_of, without_location
-from functions.exif.edit.decide import LOST_PROFILE, Edit
+from functions.exif.edit.decide import GAIN_MAP, LOST_PROFILE, Edit
 from functions.exif.edit.errors import Broken
-from functions.exif.edit.policy import RULES, Action
+from functions.exif.edit.policy import RULES, TYPES, Action
 from functions.kit.containers import ContainerError, Document, Kind, Part, read, write
 from functions.kit.containers import jpeg as jpegs
 from functions.kit.containers.packing import Packing
@@ -82,16 +82,15 @@ class _Cleaner:
         return self._indexed(result) if self.document.reader == "jpeg" else result
 
     def _decide(self, part: Part) -> None:
-        rule = RULES[part.kind]
+        rule = TYPES.get(part.key, RULES[part.kind])
         action = rule.located if self.edit.location_only else rule.strip
+        if part.kind is Kind.APP and part.name.startswith(GAIN_MAP) and "gainmap" in self.edit.keep:
+            return
         if action is Action.REFUSE or (part.kind is Kind.UNKNOWN and self._essential(part)):
             raise Broken(f"{part.label} is an element of unknown meaning that no reader may ignore")
         if part.key in OFFSETS:
             raise Broken(f"{part.label} refers to places in the file, which would not hold for the copy")
-        if part.key == b"jbrd":
-            # It restores the file that a JPEG XL was made from, comments and segments of makers included.
-            self._drop(part, "app", "data that restore a JPEG, with its comments")
-        elif action is Action.DROP:
+        if action is Action.DROP:
             self._remove(part, rule.reported)
         elif action is Action.SEARCH:
             self._search(part)
@@ -186,11 +185,12 @@ class _Cleaner:
 
     def _picture(self, part: Part, data: bytes) -> Content:
         edit = self.edit
-        if not edit.location_only and not (self._listed(part) and part.name in ("", *edit.keep)):
+        stays = part.name in edit.keep if part.name else self._listed(part)
+        if not edit.location_only and not stays:
             edit.gone("trailer", part.label, len(data), "further picture (preview, gain map or depth)")
             edit.warn("further pictures (previews, gain or depth maps) are not in the copy")
             return None
-        seen, edit.has_exif = edit.has_exif, False
+        seen, edit.has_exif, edit.gainmap = edit.has_exif, False, 0
         try:
             result = clean(_read(data), edit)
         except Broken:
@@ -198,6 +198,7 @@ class _Cleaner:
             edit.warn("a further picture that cannot be followed is not in the copy")
             return None
         edit.has_exif = seen
+        edit.gainmap = len(result) if part.name == "gainmap" else 0
         # Its length stands in XMP as well.
         return result.ljust(len(data), b"\0") if edit.location_only else result
 

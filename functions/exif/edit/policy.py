@@ -6,7 +6,7 @@ The editor and the table in docs/exif.md come from these rows.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from functions.kit.containers.parts import Kind
 
@@ -46,7 +46,7 @@ RULES: dict[Kind, Rule] = {
     Kind.STRUCTURE: Rule("what a reader needs to find and show the picture", KEEP, KEEP),
     Kind.PIXELS: Rule("the picture, every frame and tile of it", KEEP, KEEP),
     Kind.EXIF: Rule("Exif", EDIT, EDIT, (*_STATEMENTS, *_CAMERA), "exif"),
-    Kind.XMP: Rule("XMP", EDIT, EDIT, _STATEMENTS, "xmp"),
+    Kind.XMP: Rule("XMP", EDIT, EDIT, (*_STATEMENTS, "gainmap", "panorama"), "xmp"),
     Kind.IPTC: Rule("IPTC-IIM records", EDIT, EDIT, _STATEMENTS[1:], "iptc"),
     Kind.ICC: Rule("a colour profile, without what identifies a display or a person", EDIT, KEEP, ("icc",), "icc"),
     Kind.PHOTOSHOP: Rule("Photoshop's image resources", EDIT, EDIT, ("resolution", "icc", *_STATEMENTS), "photoshop"),
@@ -59,10 +59,10 @@ RULES: dict[Kind, Rule] = {
     Kind.ADOBE: Rule("the colour transform (Adobe), and bytes behind it", EDIT, KEEP, (), "app"),
     Kind.MPF: Rule("the index of further pictures, with its entries alone", EDIT, KEEP, (), "mpf"),
     Kind.JUMBF: Rule("content credentials (C2PA) and other JUMBF boxes", DROP, SEARCH, (), "c2pa"),
-    Kind.APP: Rule("data of a maker or a program", DROP, SEARCH, (), "app"),
+    Kind.APP: Rule("data of a maker or a program", DROP, SEARCH, ("gainmap",), "app"),
     Kind.THUMBNAIL: Rule("a thumbnail", DROP, KEEP, (), "thumbnail"),
     Kind.PREVIEW: Rule("a preview", DROP, KEEP, (), "thumbnail"),
-    Kind.PICTURE: Rule("further pictures: those of the same rank stay, cleaned", EDIT, EDIT, (), "trailer"),
+    Kind.PICTURE: Rule("further pictures: those of the same rank stay, cleaned", EDIT, EDIT, ("gainmap",), "trailer"),
     Kind.VIDEO: Rule("a video beside the picture", DROP, EDIT, (), "trailer"),
     Kind.FREE: Rule("declared free space", DROP, DROP, (), "free"),
     Kind.PADDING: Rule("zeros and fill that belong to nothing", DROP, KEEP),
@@ -71,6 +71,10 @@ RULES: dict[Kind, Rule] = {
     Kind.UNKNOWN: Rule("an unknown element that readers may ignore", DROP, SEARCH, (), "chunk"),
     Kind.ESSENTIAL: Rule("an unknown element that readers must not ignore", REFUSE, REFUSE),
 }
+# Elements that the container's reader calls structure, by their own type.
+TYPES: dict[Any, Rule] = {
+    b"jbrd": Rule("what restores the JPEG that a JPEG XL was made from, its comments included", DROP, DROP, (), "app"),
+}
 
 
 def document() -> str:
@@ -78,6 +82,6 @@ def document() -> str:
     lines = ["| part | clean copy | `remove=gps` | `keep=` |", "|---|---|---|---|"]
     lines += [
         f"| {rule.what} | {rule.strip} | {rule.located} | {' '.join(f'`{name}`' for name in rule.keep)} |"
-        for rule in RULES.values()
+        for rule in (*RULES.values(), *TYPES.values())
     ]
     return "\n".join(lines) + "\n"

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from functions.exif.blocks import Block
 from functions.exif.edit.blocks import icc
 from functions.exif.edit.blocks.exif import GEO_TAGS, KEPT_TAGS, wanted
-from functions.exif.edit.decide import Edit
+from functions.exif.edit.decide import GAIN_MAP, Edit
 from functions.exif.edit.errors import NotClean
 from functions.exif.entries import ASCII, UTF8
 from functions.exif.ifd import walk
@@ -88,7 +89,7 @@ def check(result: bytes, edit: Edit, looked_for: Iterable[bytes]) -> None:
         if text in result and result.count(text) > named.count(text) + sum(_stated(b, text) for b in found.blocks):
             raise NotClean("a text that identifies its maker is still in the copy")
     for picture in _further(result):
-        check(picture, edit, ())
+        check(picture, replace(edit, gainmap=0), ())
 
 
 def _structure(result: bytes) -> bytes:
@@ -104,7 +105,9 @@ def _block(block: Block, edit: Edit) -> None:
     Raises:
         NotClean: there is.
     """
-    again = Edit(edit.keep, edit.location_only)
+    again = Edit(edit.keep, edit.location_only, gainmap=edit.gainmap)
+    if block.kind == "app" and block.name.startswith(GAIN_MAP) and "gainmap" in edit.keep:
+        return
     if block.kind == "exif":
         _exif(block, again)
         return

@@ -17,7 +17,32 @@ RIGHTS = "http://ns.adobe.com/xap/1.0/rights/"
 PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
 IPTC_CORE = "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/"
 IPTC_EXT = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
-PREFIXES = {TIFF: "tiff", DC: "dc", XMP: "xmp", RIGHTS: "xmpRights", PHOTOSHOP: "photoshop"}
+# Gain maps (Adobe, Google, Apple) and panoramas (Google).
+GAIN_MAP = "http://ns.adobe.com/hdr-gain-map/1.0/"
+APPLE_GAIN_MAP = "http://ns.apple.com/HDRGainMap/1.0/"
+APPLE_PIXELS = "http://ns.apple.com/pixeldatainfo/1.0/"
+CONTAINER = "http://ns.google.com/photos/1.0/container/"
+ITEM = "http://ns.google.com/photos/1.0/container/item/"
+PANORAMA = "http://ns.google.com/photos/1.0/panorama/"
+# Not the heading, which is a direction, the times, and the programs.
+PANORAMA_NAME = re.compile(
+    r"ProjectionType|UsePanoramaViewer|ExposureLockUsed|Pose(Pitch|Roll)Degrees|Initial\w+|Cropped\w+|FullPano\w+|Largest\w+"
+)
+PREFIXES = {
+    TIFF: "tiff",
+    DC: "dc",
+    XMP: "xmp",
+    RIGHTS: "xmpRights",
+    PHOTOSHOP: "photoshop",
+    GAIN_MAP: "hdrgm",
+    APPLE_GAIN_MAP: "HDRGainMap",
+    APPLE_PIXELS: "apdi",
+    CONTAINER: "Container",
+    ITEM: "Item",
+    PANORAMA: "GPano",
+}
+Key = tuple[str, str]
+"""Namespace and name of a property."""
 # (namespace, name): what keeps it, and the form it is written in (ISO 16684-1).
 KEPT = {
     (TIFF, "Orientation"): ("orientation", "text"),
@@ -75,32 +100,60 @@ def _is_place_or_video(namespace: str, name: str) -> bool:
     return is_place(namespace, name) or (namespace in VIDEO_NAMESPACES and name.startswith(VIDEO_NAMES))
 
 
-def minimal(packet: bytes, keep: Collection[str]) -> bytes | None:
-    """A new packet with the properties that `keep` names; None where there are none, or the old cannot be read."""
-    if not any(name in keep for name, _ in KEPT.values()):
-        return None
-    values: dict[tuple[str, str], list[str]] = {}
+def minimal(packet: bytes, keep: Collection[str], gainmap: int = 0) -> bytes | None:
+    """Make a new packet of the properties that `keep` names.
+
+    Args:
+        packet: the old one.
+        keep: names of kept properties.
+        gainmap: bytes of a gain map that follows the picture and that the packet has to announce; 0 for none.
+
+    Returns:
+        None where there are no such properties, or the old packet cannot be read.
+    """
+    values: dict[Key, list[str]] = {}
     reader = _Reader(packet, values)
     try:
         reader.read()
     except _Unreadable:
         return None
-    found = []
-    for key, said in values.items():
-        name, form = KEPT[key]
-        texts = [text.strip() for text in said if text.strip()]
+    found: list[tuple[str, str]] = []
+    for key, raw in values.items():
+        name, form = _kept_by(key)
+        texts = [text.strip() for text in raw if text.strip()]
         if name not in keep or not texts or (name == "orientation" and texts[0] not in "2345678"):
             continue
-        tag = f"{PREFIXES[key[0]]}:{key[1]}"
-        found.append((key[0], tag, form, texts))
+        form = "Seq" if form == "any" and len(texts) > 1 else form
+        found.append((key[0], _property(f"{PREFIXES[key[0]]}:{key[1]}", form, texts)))
+    if gainmap and any(space == GAIN_MAP for space, _ in found):
+        found += [(CONTAINER, _directory(gainmap)), (ITEM, "")]
     if not found:
         return None
-    spaces = "".join(f' xmlns:{PREFIXES[space]}="{space}"' for space in sorted({space for space, *_ in found}))
-    body = "".join(_property(tag, form, texts) for _, tag, form, texts in found)
+    spaces = "".join(f' xmlns:{PREFIXES[space]}="{space}"' for space in sorted({space for space, _ in found}))
     return (
         f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{RDF}"><rdf:Description rdf:about=""{spaces}>'
-        f"{body}</rdf:Description></rdf:RDF></x:xmpmeta>"
+        f"{''.join(body for _, body in found)}</rdf:Description></rdf:RDF></x:xmpmeta>"
     ).encode()
+
+
+def _kept_by(key: Key) -> tuple[str, str]:
+    """The name of `keep` by which a property stays, and the form it is written in; empty for none."""
+    if key[0] in (GAIN_MAP, APPLE_GAIN_MAP, APPLE_PIXELS):
+        return "gainmap", "any"
+    if key[0] == PANORAMA and PANORAMA_NAME.fullmatch(key[1]):
+        return "panorama", "text"
+    return KEPT.get(key, ("", ""))
+
+
+def _directory(length: int) -> str:
+    """The list of the pictures in a file: the primary one, and its gain map of so many bytes."""
+
+    def item(semantic: str, more: str = "") -> str:
+        inner = f'<Container:Item Item:Semantic="{semantic}" Item:Mime="image/jpeg"{more}/>'
+        return f'<rdf:li rdf:parseType="Resource">{inner}</rdf:li>'
+
+    listed = item("Primary") + item("GainMap", f' Item:Length="{length}"')
+    return f"<Container:Directory><rdf:Seq>{listed}</rdf:Seq></Container:Directory>"
 
 
 def _escape(text: str) -> str:
@@ -108,7 +161,7 @@ def _escape(text: str) -> str:
 
 
 def _property(tag: str, form: str, texts: list[str]) -> str:
-    if form == "text":
+    if form in ("text", "any"):
         return f"<{tag}>{_escape(texts[0])}</{tag}>"
     language = ' xml:lang="x-default"' if form == "Alt" else ""
     items = "".join(f"<rdf:li{language}>{_escape(text)}</rdf:li>" for text in texts[: 1 if form == "Alt" else 64])
@@ -202,9 +255,9 @@ class _Reader:
             return
         for attribute, value in zip(attributes[::2], attributes[1::2], strict=True):
             found = _split(attribute)
-            if found in KEPT:
+            if _kept_by(found)[0]:
                 self.values.setdefault(found, []).append(value)
-        if key in KEPT and self._text is None:
+        if _kept_by(key)[0] and self._text is None:
             self._text = self.values.setdefault(key, [])
             self._text.append("")
         elif key == (RDF, "li") and self._text is not None:
@@ -232,7 +285,7 @@ class _Reader:
             end = _end_of_tag(self.packet, self._base + index)
             self.spans.append((start, end))
             self._place = None
-        if self._text is not None and key in KEPT:
+        if self._text is not None and _kept_by(key)[0]:
             self._text = None
         self._stack.pop()
 
