@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from functions.kit.http.function import names_in
 
 if TYPE_CHECKING:
-    from functions.kit.http.function import Function
+    from functions.kit.http.function import AnyFunction
 
 
 def names() -> tuple[str, ...]:
@@ -21,13 +21,13 @@ def names() -> tuple[str, ...]:
     return names_in(Path(__file__).parent)
 
 
-def load(name: str) -> Function:
+def load(name: str) -> AnyFunction:
     """Import a function.
 
     Raises:
         ModuleNotFoundError: no function has this name, or its extra is not installed.
     """
-    function: Function = import_module(f"functions.{name}.main").FUNCTION
+    function: AnyFunction = import_module(f"functions.{name}.main").FUNCTION
     return function
 
 

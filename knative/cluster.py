@@ -1,6 +1,6 @@
-"""`python -m knative deploy`, `undeploy` and `status`: the three functions on the cluster of your KUBECONFIG.
+"""`python -m knative deploy`, `undeploy` and `status`: the functions on the cluster of KUBECONFIG.
 
-Everything goes through kubectl, so that contexts, credentials and plugins are those that people already use.
+All commands run kubectl, with its contexts, credentials and plugins.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 class ClusterError(RuntimeError):
-    """Something that is needed is missing; the text says what, and what would help."""
+    """A missing or failing part of the cluster; the text names it and the remedy."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster as kubectl reaches it.
+    """A cluster, accessed by kubectl.
 
     Attributes:
-        context, namespace: as kubectl's options; None for what the KUBECONFIG says.
-        run: starts a program and waits for it.
+        context, namespace: options of kubectl; None for those of KUBECONFIG.
+        run: runs a program to its end.
     """
 
     context: str | None = None
@@ -45,10 +45,10 @@ class Cluster:
     run: Run = subprocess.run
 
     def kubectl(self, *arguments: str) -> str:
-        """What a kubectl command prints.
+        """Run a kubectl command and return its output.
 
         Raises:
-            ClusterError: it failed; kubectl's own words.
+            ClusterError: it failed, with kubectl's message.
         """
         command = ["kubectl"]
         command += ["--context", self.context] if self.context else []
@@ -59,25 +59,25 @@ class Cluster:
         return done.stdout
 
     def read(self, *arguments: str) -> Any:
-        """What a kubectl command prints, as JSON."""
+        """Run a kubectl command and return its output as JSON."""
         return json.loads(self.kubectl(*arguments, "--output", "json"))
 
 
 def check(cluster: Cluster, which: Callable[[str], str | None] = shutil.which) -> str:
-    """See that kubectl, the cluster and Knative Serving are there.
+    """Check for kubectl, the cluster and Knative Serving.
 
     Returns:
-        Knative Serving's version, `unknown` where its objects do not say.
+        The version of Knative Serving, or `unknown`.
 
     Raises:
-        ClusterError: one of them is not there, or Knative is too old.
+        ClusterError: one of them is missing, or Knative is too old.
     """
     if not which("kubectl"):
         raise ClusterError("kubectl is not installed: https://kubernetes.io/docs/tasks/tools/")
     try:
         cluster.kubectl("version", "--request-timeout=10s")
     except ClusterError as error:
-        raise ClusterError(f"no cluster answers; is KUBECONFIG set, and its context the right one?\n{error}") from None
+        raise ClusterError(f"cannot reach a cluster; check KUBECONFIG and its context\n{error}") from None
     try:
         definition = cluster.read("get", "customresourcedefinition", _CRD)
     except ClusterError as error:
@@ -89,7 +89,7 @@ def check(cluster: Cluster, which: Callable[[str], str | None] = shutil.which) -
     found = re.match(r"v?(\d+)\.(\d+)", version)
     if found and (int(found[1]), int(found[2])) < OLDEST:
         wanted = ".".join(map(str, OLDEST))
-        raise ClusterError(f"Knative Serving is {version}: these manifests are for {wanted} and later")
+        raise ClusterError(f"Knative Serving is {version}; these manifests need {wanted} or later")
     return version
 
 
@@ -97,21 +97,21 @@ def names(path: str) -> list[str]:
     """The Knative Services of a kustomization.
 
     Raises:
-        ManifestError: Knative would refuse them.
+        ManifestError: Knative would refuse the manifests.
     """
     return [resource.name for resource in load([path]).of("Service", SERVING)]
 
 
 def deploy(cluster: Cluster, path: str, timeout: int) -> Iterator[str]:
-    """Apply a kustomization and wait until its Services are ready; yields what there is to tell.
+    """Apply a kustomization and wait until its Services are ready; yield lines of progress.
 
     Args:
-        cluster: where to.
+        cluster: the target.
         path: the folder of the kustomization.
         timeout: seconds to wait for all Services.
 
     Raises:
-        ClusterError: an object was refused, or a Service did not become ready; with its own reason.
+        ClusterError: an object was refused, or a Service did not become ready, with its reason.
         ManifestError: Knative would refuse the manifests.
     """
     wanted = names(path)
@@ -125,7 +125,7 @@ def deploy(cluster: Cluster, path: str, timeout: int) -> Iterator[str]:
         cluster.kubectl("wait", "--for=condition=Ready", f"--timeout={timeout}s", *targets)
     except ClusterError:
         reasons = "\n".join(_reason(service) for service in _services(cluster, wanted) if not _ready(service))
-        raise ClusterError(f"not ready:\n{reasons}\nkubectl describe ksvc says more") from None
+        raise ClusterError(f"not ready:\n{reasons}\nfor more: kubectl describe ksvc") from None
     for service in _services(cluster, wanted):
         yield f"{service['metadata']['name']}: {service['status']['url']}"
     yield "Try them:"
@@ -133,20 +133,20 @@ def deploy(cluster: Cluster, path: str, timeout: int) -> Iterator[str]:
 
 
 def undeploy(cluster: Cluster, path: str) -> Iterator[str]:
-    """Delete what a kustomization describes; what is gone already is no mistake.
+    """Delete the objects of a kustomization, if they exist.
 
     Raises:
-        ClusterError: kubectl, the cluster or Knative is not there.
+        ClusterError: kubectl, the cluster or Knative is missing.
     """
     check(cluster)
     yield cluster.kubectl("delete", "--kustomize", path, "--ignore-not-found", "--wait").rstrip() or "nothing to delete"
 
 
 def status(cluster: Cluster, path: str) -> Iterator[str]:
-    """A line a Service: ready or why not, its URL, its revisions with their traffic, its pods.
+    """Yield a line for each Service: readiness or its reason, URL, revisions with their traffic, pods.
 
     Raises:
-        ClusterError: kubectl, the cluster or Knative is not there.
+        ClusterError: kubectl, the cluster or Knative is missing.
         ManifestError: Knative would refuse the manifests.
     """
     wanted = names(path)
@@ -184,29 +184,24 @@ def _ready(service: Mapping[str, Any]) -> bool:
 
 def _reason(service: Mapping[str, Any]) -> str:
     condition = _condition(service)
-    said = condition.get("message") or condition.get("reason") or "the controller has not said anything yet"
+    message = condition.get("message") or condition.get("reason") or "no status yet"
     hint = ""
-    if "dev.local" in said or "Unable to fetch image" in said or "ImagePullBackOff" in said:
-        hint = " (is the image there? `make images`, then load it into the cluster or use overlays/registry)"
-    return f"{service['metadata']['name']}: {said}{hint}"
+    if any(sign in message for sign in ("dev.local", "Unable to fetch image", "ImagePullBackOff")):
+        hint = " (image missing? `make images`, then load it into the cluster or use overlays/registry)"
+    return f"{service['metadata']['name']}: {message}{hint}"
 
 
 def _examples(services: list[dict[str, Any]]) -> Iterator[str]:
-    lines = {
-        "histogram": "curl -F file=@photo.jpg {url}",
-        "exif": "curl -F file=@photo.jpg {url}",
-        "stress": "curl -X POST '{url}/stress?seconds=5&load=50'",
-    }
     for service in services:
-        line = lines.get(service["metadata"]["name"])
-        if line:
-            yield line.format(url=service["status"]["url"])
+        example = service["metadata"].get("annotations", {}).get("pixelamp.dev/example")
+        if example:
+            yield f"curl {example.replace('URL', service['status']['url'])}"
 
 
 _COMMANDS: Mapping[str, str] = {
     "deploy": "apply the functions to a cluster, wait until they are ready, print their URLs",
     "undeploy": "delete the functions from a cluster",
-    "status": "what the functions do on a cluster",
+    "status": "show the functions on a cluster",
 }
 
 
@@ -226,7 +221,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace, runner: Run = subprocess.run) -> int:
-    """Run one of the commands; 0 if it did what it says."""
+    """Run one of the commands; return its exit status."""
     cluster = Cluster(arguments.context, arguments.namespace, runner)
     try:
         if arguments.command == "deploy":

@@ -16,7 +16,7 @@ from knative.local.arguments import EXIT_MISTAKE
 
 ROOT = Path(__file__).resolve().parents[1]
 FUNCTIONS = registry.names()
-# Built when asked for by name: only a load from inside the cluster needs it.
+# Built only by name: for a load from inside the cluster.
 IMAGES = (*FUNCTIONS, "loadtest")
 TOOLS = ("docker", "podman", "buildah")
 VERSION = version("pixelamp")
@@ -25,21 +25,21 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 class ImageError(RuntimeError):
-    """An image could not be built; the text says why and what would help."""
+    """A failed build of an image; the text names the reason and the remedy."""
 
 
 def builder(which: Callable[[str], str | None] = shutil.which, run: Run = subprocess.run) -> str:
-    """The tool that builds images on this machine.
+    """Return the tool that builds images on this machine.
 
     Args:
         which: finds a program.
-        run: starts a program and waits for it.
+        run: runs a program to its end.
 
     Raises:
-        ImageError: none of them is there.
+        ImageError: none is installed.
     """
     for tool in TOOLS:
-        # A docker client without its daemon is no builder.
+        # The docker client needs its daemon.
         if which(tool) and (
             tool != "docker" or run(["docker", "info"], capture_output=True, text=True).returncode == 0
         ):
@@ -61,17 +61,17 @@ def build_command(
     revision: str = "unknown",
     extra: Sequence[str] = (),
 ) -> list[str]:
-    """The command that builds an image from the repository's root.
+    """Return the command that builds an image from the repository's root.
 
     Args:
         tool: docker, podman or buildah.
-        function: which function, or `loadtest`.
-        image: the name the image gets.
-        version: the version that its labels state.
-        revision: the commit that its labels state.
+        function: a function, or `loadtest`.
+        image: name of the image.
+        version: version for its labels.
+        revision: commit for its labels.
         extra: further arguments of the builder.
     """
-    # HEALTHCHECK exists in docker's format alone.
+    # Only docker's format has HEALTHCHECK.
     shape = [] if tool == "docker" else ["--format", "docker"]
     values = {"FUNCTION": function, "VERSION": version, "REVISION": revision}
     arguments = [part for name, value in values.items() for part in ("--build-arg", f"{name}={value}")]
@@ -110,7 +110,7 @@ def run(arguments: argparse.Namespace, run: Run = subprocess.run) -> int:
     wanted = arguments.functions or list(FUNCTIONS)
     unknown = sorted(set(wanted) - set(IMAGES))
     if unknown:
-        print(f"no image {', '.join(unknown)}: there are {', '.join(IMAGES)}", file=sys.stderr)
+        print(f"unknown image {', '.join(unknown)}; the images are {', '.join(IMAGES)}", file=sys.stderr)
         return EXIT_MISTAKE
     try:
         tool = builder(run=run)
@@ -129,5 +129,5 @@ def run(arguments: argparse.Namespace, run: Run = subprocess.run) -> int:
                 return 1
     if not arguments.push and arguments.registry == "dev.local":
         names = " ".join(reference(arguments.registry, function, arguments.tag) for function in wanted)
-        print(f"A cluster on this machine loads them: kind load docker-image {names}")
+        print(f"To load them into a cluster on this machine: kind load docker-image {names}")
     return 0

@@ -103,7 +103,7 @@ def state(settings: StressSettings) -> State:
     return State(settings)
 
 
-def burn(call: Call) -> Reply | Mapping[str, Any]:
+def burn(call: Call[StressSettings]) -> Reply | Mapping[str, Any]:
     """`POST /`: burn, and answer what was done; or report samples meanwhile."""
     given = [*call.request.args.items(multi=True), *_texts(call.json())]
     options = parse_options((*PARAMETERS, *FAULTS, FORMAT), given)
@@ -119,7 +119,7 @@ def burn(call: Call) -> Reply | Mapping[str, Any]:
     return _streamed(admitted, media)
 
 
-def autoscale_go(call: Call) -> Reply:
+def autoscale_go(call: Call[StressSettings]) -> Reply:
     """`GET /?sleep=100&prime=10000&bloat=5`, as Knative's sample autoscale-go."""
     from functions.stress import autoscale_go as sample
     from functions.stress.plan import check_memory, too_long
@@ -130,7 +130,7 @@ def autoscale_go(call: Call) -> Reply:
     return Reply(sample.answer(options["sleep"], options["prime"], options["bloat"]), "text/plain; charset=utf-8")
 
 
-def status(call: Call) -> Reply | Mapping[str, Any]:
+def status(call: Call[StressSettings]) -> Reply | Mapping[str, Any]:
     """`/status/503`: answer with that status."""
     from functions.stress import faults
 
@@ -142,14 +142,14 @@ def status(call: Call) -> Reply | Mapping[str, Any]:
     return Reply(body, JSON, code)
 
 
-def panic(call: Call) -> Mapping[str, Any]:
+def panic(call: Call[StressSettings]) -> Mapping[str, Any]:
     """`POST /panic?code=3`: the pod exits with that code, without an answer."""
     now = _faults(call.settings, "panic")
     now.panic(call.options["code"])
     return {}
 
 
-def unready(call: Call) -> Mapping[str, Any]:
+def unready(call: Call[StressSettings]) -> Mapping[str, Any]:
     """`POST /unready?seconds=10`: readiness is false for so long."""
     now = _faults(call.settings, "unreadiness")
     now.be_unready(call.options["seconds"])
@@ -186,13 +186,13 @@ def exit_code(settings: StressSettings) -> int | None:
     return found.exit_code if found else None
 
 
-def cpu(call: Call) -> Mapping[str, Any]:
+def cpu(call: Call[StressSettings]) -> Mapping[str, Any]:
     """`GET /cpu`: one sample, over the last quarter second."""
     usage = state(call.settings).meter.sample()
     return {"cpu": round(min(100.0, usage.cpu_percent), 2), **_sample(usage, call.settings)}
 
 
-def cpu_stream(call: Call) -> Reply:
+def cpu_stream(call: Call[StressSettings]) -> Reply:
     """`GET /cpu/stream`: samples for some seconds."""
     from functions.stress.plan import Plan
 
@@ -208,7 +208,7 @@ def cpu_stream(call: Call) -> Reply:
     return _streamed(admitted, media)
 
 
-def start_cpu_burn(call: Call) -> Mapping[str, Any]:
+def start_cpu_burn(call: Call[StressSettings]) -> Mapping[str, Any]:
     """`POST /start-cpu-burn`: one core for ten seconds, answered at once."""
     from functions.stress.plan import decide
 

@@ -1,7 +1,7 @@
-"""Run once while an image is built: bytecode for the standard library, and matplotlib's list of fonts.
+"""Prepare an image while it is built: bytecode of the standard library, and matplotlib's list of fonts.
 
-Loads the function and asks it a few things in this process, so that what it imports is known, and compiles those of the
-modules that belong to the standard library. Of the load test it is the modules that each of its processes starts with.
+Loads the function and sends it a few requests, then compiles the loaded modules of the standard library. For the load
+test, these are the modules that each of its processes imports at start.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 def load(function: str) -> None:
-    """Import what the function imports when it starts and when it answers, or the load test when it starts."""
+    """Import the modules that the function needs to start and to answer, or the load test to start."""
     if function == "loadtest":
         importlib.import_module("loadtest.locustfile")
         return
@@ -30,7 +30,7 @@ def load(function: str) -> None:
 
 
 def fonts() -> None:
-    """Build matplotlib's font list where MPLCONFIGDIR says, if matplotlib is there."""
+    """Build matplotlib's font list in MPLCONFIGDIR, if matplotlib is installed."""
     try:
         from matplotlib import font_manager
     except ModuleNotFoundError:
@@ -39,10 +39,10 @@ def fonts() -> None:
 
 
 def compile_library() -> int:
-    """Compile the modules of the standard library that are loaded now.
+    """Compile the loaded modules of the standard library.
 
     Returns:
-        How many there were.
+        Their number.
     """
     library = Path(sysconfig.get_path("stdlib"))
     files = {Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}

@@ -1,4 +1,4 @@
-"""What the commands take as an option's value: a duration, a count."""
+"""Values of the commands' options: durations and counts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def seconds(text: str) -> float:
     """A duration in seconds: `60`, `0.5`, or with units as Go writes it, `1m30s`.
 
     Raises:
-        argparse.ArgumentTypeError: it is none, or negative.
+        argparse.ArgumentTypeError: not a duration, or negative.
     """
     try:
         value = float(text) if text.replace(".", "", 1).isdigit() else grammar.parse_duration(text) / grammar.SECOND
@@ -30,34 +30,34 @@ def above_zero(text: str) -> float:
     """A finite number above 0.
 
     Raises:
-        argparse.ArgumentTypeError: it is none.
+        argparse.ArgumentTypeError: another value.
     """
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text}: a number above 0 is wanted")
+        raise argparse.ArgumentTypeError(f"{text}: expected a number above 0")
     return value
 
 
 def count(text: str) -> int:
-    """A whole number from 0 on.
+    """A whole number from 0.
 
     Raises:
-        argparse.ArgumentTypeError: it is none.
+        argparse.ArgumentTypeError: another value.
     """
     if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text}: a whole number from 0 on is wanted")
+        raise argparse.ArgumentTypeError(f"{text}: expected a whole number from 0")
     return int(text)
 
 
 def positive(text: str) -> int:
-    """A whole number from 1 on.
+    """A whole number from 1.
 
     Raises:
-        argparse.ArgumentTypeError: it is none.
+        argparse.ArgumentTypeError: another value.
     """
     if count(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text}: at least 1")
+        raise argparse.ArgumentTypeError(f"{text}: expected at least 1")
     return int(text)

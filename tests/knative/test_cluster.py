@@ -10,15 +10,17 @@ import pytest
 from knative import cluster, images
 from knative.__main__ import main
 from knative.cluster import Cluster, ClusterError
+from knative.local.check.admission import load
 
 ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = {service.name: service for service in load([ROOT / "knative"]).services}
 PATH = str(ROOT / "knative")
 
 
 def service(name, ready=True, message=""):
     condition = {"type": "Ready", "status": "True" if ready else "False", "message": message}
     return {
-        "metadata": {"name": name},
+        "metadata": {"name": name, "annotations": EXAMPLES[name].metadata["annotations"]},
         "status": {
             "url": f"http://{name}.default.example.com",
             "conditions": [condition],
@@ -96,7 +98,7 @@ def test_a_service_that_does_not_become_ready_is_told_with_its_reason():
     kubectl = Kubectl(services=[service("histogram"), failing, service("stress")])
     with pytest.raises(ClusterError) as error:
         list(cluster.deploy(Cluster(run=kubectl), PATH, 1))
-    assert 'exif: Unable to fetch image "dev.local/pixelamp-exif:0.1.0" (is the image there?' in str(error.value)
+    assert 'exif: Unable to fetch image "dev.local/pixelamp-exif:0.1.0" (image missing?' in str(error.value)
     assert "histogram:" not in str(error.value)
 
 
@@ -108,9 +110,9 @@ def test_without_kubectl_the_error_says_where_to_get_it():
 @pytest.mark.parametrize(
     ("kubectl", "message"),
     [
-        (Kubectl(reachable=False), "no cluster answers; is KUBECONFIG set"),
+        (Kubectl(reachable=False), "cannot reach a cluster; check KUBECONFIG"),
         (Kubectl(installed=False), "Knative Serving is not installed in this cluster: https://"),
-        (Kubectl(version="1.14.2"), "Knative Serving is 1.14.2: these manifests are for 1.15 and later"),
+        (Kubectl(version="1.14.2"), "Knative Serving is 1.14.2; these manifests need 1.15 and later"),
     ],
     ids=["unreachable", "without-knative", "too-old"],
 )
@@ -162,7 +164,7 @@ def test_the_commands_end_with_a_clear_error_without_a_cluster(command, tmp_path
     fake_kubectl(tmp_path, monkeypatch)
     assert main([command]) == 1
     said = capsys.readouterr().err
-    assert said.startswith(f"{command}: no cluster answers; is KUBECONFIG set")
+    assert said.startswith(f"{command}: cannot reach a cluster; check KUBECONFIG")
     assert "The connection to the server was refused" in said
 
 
@@ -184,4 +186,4 @@ def test_images_are_built_in_order_and_pushed_if_asked(capsys, monkeypatch):
 
 def test_a_function_that_does_not_exist_is_no_image(capsys):
     assert main(["images", "exfi"]) == 2
-    assert f"no image exfi: there are {', '.join(images.IMAGES)}" in capsys.readouterr().err
+    assert f"unknown image exfi; the images are {', '.join(images.IMAGES)}" in capsys.readouterr().err

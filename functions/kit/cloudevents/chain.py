@@ -69,7 +69,7 @@ def reply_id(event: Event, function: str) -> str:
     return hashlib.sha256(name).hexdigest()[:32]
 
 
-def route_of(routes: tuple[EventRoute, ...], event: Event) -> EventRoute:
+def route_of(routes: tuple[EventRoute[Any], ...], event: Event) -> EventRoute[Any]:
     """Return the route of an event: that of its type, or for JSON of another type the one that adds to `results`.
 
     Raises:
@@ -85,7 +85,7 @@ def route_of(routes: tuple[EventRoute, ...], event: Event) -> EventRoute:
     raise unexpected(routes, event)
 
 
-def unexpected(routes: tuple[EventRoute, ...], event: Event) -> Problem:
+def unexpected(routes: tuple[EventRoute[Any], ...], event: Event) -> Problem:
     """422: an event type that the function does not handle; a Trigger's filter is too wide."""
     accepted = [route.type for route in routes]
     return Problem(
@@ -96,7 +96,7 @@ def unexpected(routes: tuple[EventRoute, ...], event: Event) -> Problem:
     )
 
 
-def carried(event: Event, route: EventRoute, fetch: Fetch) -> Carried:
+def carried(event: Event, route: EventRoute[Any], fetch: Fetch) -> Carried:
     """Return the content of an event for a route.
 
     Args:
@@ -123,7 +123,7 @@ def carried(event: Event, route: EventRoute, fetch: Fetch) -> Carried:
 
 
 def reply(
-    event: Event, function: str, route: EventRoute, came: Carried, outcome: Any, *, now: datetime, limit: int
+    event: Event, function: str, route: EventRoute[Any], came: Carried, outcome: Any, *, now: datetime, limit: int
 ) -> Event:
     """Return the reply to an event.
 
@@ -188,7 +188,7 @@ def brief(problem: Problem) -> Problem:
         detail = detail[: len(detail) // 2]
 
 
-def _document(document: Mapping[str, Any], dataref: str, route: EventRoute, fetch: Fetch) -> Carried:
+def _document(document: Mapping[str, Any], dataref: str, route: EventRoute[Any], fetch: Fetch) -> Carried:
     image = document.get("image", {"dataref": dataref} if dataref else None)
     results = document.get("results", {})
     if not isinstance(image, dict) or not isinstance(results, dict):

@@ -113,7 +113,7 @@ def letters(settings: MailboxSettings) -> Letters:
     return Letters(settings.letters)
 
 
-def receive(call: Call) -> Reply:
+def receive(call: Call[MailboxSettings]) -> Reply:
     """Keep an event; the empty response ends the chain."""
     event = binding.decode(call.request.headers, call.body.read())
     if event is None:
@@ -124,12 +124,12 @@ def receive(call: Call) -> Reply:
     return Reply(b"", status=204)
 
 
-def show(call: Call) -> Mapping[str, Any]:
+def show(call: Call[MailboxSettings]) -> Mapping[str, Any]:
     """Return the newest letters."""
     return {"letters": letters(call.settings).newest(_box(call), call.options["limit"])}
 
 
-def _box(call: Call) -> str:
+def _box(call: Call[MailboxSettings]) -> str:
     path = call.request.path.removeprefix("/mailbox").rstrip("/")
     return path or "/"
 

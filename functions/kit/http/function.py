@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
 from functions.kit.http import problems
 from functions.kit.http.options import Option, parse_options
@@ -17,8 +17,16 @@ from functions.kit.telemetry.reporting import Timing
 
 if TYPE_CHECKING:
     from flask import Request
+    from typing_extensions import TypeVar
     from werkzeug.datastructures import MIMEAccept
 
+    S = TypeVar("S", bound=Settings, default=Settings)
+else:
+    from typing import TypeVar
+
+    S = TypeVar("S")
+
+AnyFunction: TypeAlias = "Function[Any]"
 JSON = "application/json"
 HTML = "text/html"
 
@@ -41,7 +49,7 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Route:
+class Route(Generic[S]):
     """One operation of a function.
 
     Attributes:
@@ -59,7 +67,7 @@ class Route:
 
     method: str
     path: str
-    handler: Callable[[Call], Reply | Mapping[str, Any]]
+    handler: Callable[[Call[S]], Reply | Mapping[str, Any]]
     summary: str
     options: tuple[Option, ...] = ()
     takes: str = "nothing"
@@ -80,7 +88,7 @@ class Route:
 
 
 @dataclass(frozen=True)
-class EventRoute:
+class EventRoute(Generic[S]):
     """One type of CloudEvent that a function handles.
 
     Attributes:
@@ -95,13 +103,13 @@ class EventRoute:
     type: str
     reply: str
     takes: str
-    handler: Callable[[Any, Any], Mapping[str, Any] | tuple[bytes, str]]
+    handler: Callable[[Any, S], Mapping[str, Any] | tuple[bytes, str]]
     result: str | None = None
     example: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Function:
+class Function(Generic[S]):
     """One function.
 
     Attributes:
@@ -121,10 +129,10 @@ class Function:
 
     name: str
     summary: str
-    settings: type[Settings]
-    routes: tuple[Route, ...]
+    settings: type[S]
+    routes: tuple[Route[S], ...]
     page: Path
-    events: tuple[EventRoute, ...] = ()
+    events: tuple[EventRoute[S], ...] = ()
     schemas: Path | None = None
     decodes: bool = False
     prepare: Callable[[Any], None] | None = None
@@ -132,7 +140,7 @@ class Function:
     exit_code: Callable[[Any], int | None] | None = None
 
     @property
-    def work(self) -> Route:
+    def work(self) -> Route[S]:
         """The route `POST /`."""
         return next(route for route in self.routes if (route.method, route.path) == ("POST", "/"))
 
@@ -153,15 +161,15 @@ def names_in(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in folder.glob("*/main.py")))
 
 
-class Call:
+class Call(Generic[S]):
     """One request to one route; its options and its body are read on demand."""
 
     def __init__(
-        self, request: Request, route: Route, body: Body, settings: Settings, identifier: str, timing: Timing
+        self, request: Request, route: Route[S], body: Body, settings: S, identifier: str, timing: Timing
     ) -> None:
         self.request = request
         self.route = route
-        self.settings: Any = settings
+        self.settings = settings
         self.id = identifier
         self.timing = timing
         self.body = body

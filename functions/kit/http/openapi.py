@@ -9,7 +9,7 @@ from functions.kit.http.function import JSON
 from functions.kit.http.problems import MEDIA_TYPE
 
 if TYPE_CHECKING:
-    from functions.kit.http.function import Function, Route
+    from functions.kit.http.function import AnyFunction, Route
     from functions.kit.http.settings import Settings
 
 _STATUSES = {
@@ -26,7 +26,7 @@ _STATUSES = {
 }
 
 
-def document(function: Function, settings: Settings, version: str) -> dict[str, Any]:
+def document(function: AnyFunction, settings: Settings, version: str) -> dict[str, Any]:
     """The OpenAPI 3.1 description of a function.
 
     Args:
@@ -66,7 +66,7 @@ def document(function: Function, settings: Settings, version: str) -> dict[str, 
     }
 
 
-def _operation(function: Function, route: Route, settings: Settings, path: str) -> dict[str, Any]:
+def _operation(function: AnyFunction, route: Route[Any], settings: Settings, path: str) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": route.summary,
         "operationId": f"{route.method.lower()}_{path.strip('/').replace('/', '_').replace('-', '_') or 'root'}",
@@ -101,7 +101,7 @@ def _operation(function: Function, route: Route, settings: Settings, path: str) 
     return operation
 
 
-def _answer(route: Route, media_type: str) -> dict[str, Any]:
+def _answer(route: Route[Any], media_type: str) -> dict[str, Any]:
     if media_type != JSON or not route.answers:
         return {}
     return {"schema": {"$ref": f"#/components/schemas/{route.answers}"}}
@@ -113,7 +113,7 @@ def _default(value: Any) -> dict[str, Any]:
     return {"default": ",".join(value) if isinstance(value, tuple) else value}
 
 
-def _body(route: Route, settings: Settings) -> dict[str, Any] | None:
+def _body(route: Route[Any], settings: Settings) -> dict[str, Any] | None:
     if route.takes == "json":
         return {"required": False, "content": {"application/json": {"schema": {"type": "object"}}}}
     if route.takes not in ("image", "images"):

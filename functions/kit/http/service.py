@@ -15,7 +15,7 @@ from flask import Response
 
 from functions.kit.cloudevents import replies
 from functions.kit.http import jsontext, preconditions, problems
-from functions.kit.http.function import JSON, Call, Function, Reply, Route, wants_page
+from functions.kit.http.function import JSON, AnyFunction, Call, Reply, Route, wants_page
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings, SettingsError, load
 from functions.kit.http.uploads import Body
@@ -37,7 +37,7 @@ CORS_RESPONSE_HEADERS = (
 class Service:
     """A function with its settings, identity and metrics, for the life of the process."""
 
-    def __init__(self, function: Function, settings: Settings) -> None:
+    def __init__(self, function: AnyFunction, settings: Settings) -> None:
         self.function = function
         self.settings = settings
         self.identity = Identity.of(function.name)
@@ -47,7 +47,7 @@ class Service:
         if function.prepare is not None:
             function.prepare(settings)
         self._cold = True
-        self._routes: dict[str, dict[str, Route]] = {}
+        self._routes: dict[str, dict[str, Route[Any]]] = {}
         for route in function.routes:
             for path in (route.path, *route.aliases):
                 self._routes.setdefault(path, {})[route.method] = route
@@ -116,7 +116,7 @@ class Service:
             path = path[len(prefix) :]
         return path if path == "/" else path.rstrip("/") or "/"
 
-    def _work(self, call: Call) -> Response:
+    def _work(self, call: Call[Any]) -> Response:
         headers = call.request.headers
         if self.function.events and call.request.method == "POST" and replies.is_event(headers):
             return replies.answer(self.function, self.settings, call)
@@ -313,7 +313,7 @@ _EMPTY = _Empty()
 _services: dict[str, Service] = {}
 
 
-def start(function: Function, environ: Mapping[str, str]) -> Service:
+def start(function: AnyFunction, environ: Mapping[str, str]) -> Service:
     """Return the service of a function, created at first use and kept for the process.
 
     Raises:
@@ -325,7 +325,7 @@ def start(function: Function, environ: Mapping[str, str]) -> Service:
     return service
 
 
-def dispatch(function: Function, request: Request) -> Response:
+def dispatch(function: AnyFunction, request: Request) -> Response:
     """Answer one request of a function, for the framework's target."""
     try:
         service = start(function, os.environ)

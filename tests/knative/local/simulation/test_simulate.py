@@ -259,7 +259,7 @@ def test_command_says_what_is_wrong_before_it_simulates(arguments: list[str]) ->
 def test_pods_start_at_a_rate_above_zero(rate: str) -> None:
     done = command("--rate", "10x10s", "--start-rate", rate)
     assert done.returncode == 2
-    assert done.stderr.endswith(f"error: argument --start-rate: {rate}: a number above 0 is wanted\n")
+    assert done.stderr.endswith(f"error: argument --start-rate: {rate}: expected a number above 0\n")
 
 
 def test_an_outcome_without_answers_has_no_latency() -> None:
