@@ -84,7 +84,8 @@ def test_deploy_checks_applies_waits_and_prints_urls_and_curls():
     assert [name.split("/")[1] for name in waited[3:]] == ["histogram", "exif", "stress"]
     assert "Knative Serving 1.18.0" in told
     assert "exif: http://exif.default.example.com" in told
-    assert "curl -F file=@photo.jpg http://histogram.default.example.com" in told
+    example = EXAMPLES["histogram"].metadata["annotations"]["pixelamp.dev/example"]
+    assert f"curl {example.replace('URL', 'http://histogram.default.example.com')}" in told
 
 
 def test_context_and_namespace_reach_kubectl():
@@ -112,7 +113,7 @@ def test_without_kubectl_the_error_says_where_to_get_it():
     [
         (Kubectl(reachable=False), "cannot reach a cluster; check KUBECONFIG"),
         (Kubectl(installed=False), "Knative Serving is not installed in this cluster: https://"),
-        (Kubectl(version="1.14.2"), "Knative Serving is 1.14.2; these manifests need 1.15 and later"),
+        (Kubectl(version="1.14.2"), "Knative Serving is 1.14.2; these manifests need 1.15 or later"),
     ],
     ids=["unreachable", "without-knative", "too-old"],
 )
