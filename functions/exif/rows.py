@@ -36,6 +36,7 @@ class Reading:
         maker: where the maker note stands.
         note: whose it is, how large, and of how many tags.
         counts: blocks read so far, by kind.
+        grades: privacy grades of rows by the tables, by group and name: `identifies:device`.
         exif_only: whether the blocks of other kinds were left out.
         unsided: group and name of XMP's coordinates that state no hemisphere.
         repeated: values of tags that have a row already, which shows another value.
@@ -51,6 +52,7 @@ class Reading:
     note: NoteSummary | None = None
     counts: dict[str, int] = field(default_factory=dict)
     exif_only: bool = False
+    grades: dict[tuple[str, str], str] = field(default_factory=dict)
     unsided: set[tuple[str, str]] = field(default_factory=set)
     repeated: list[tuple[str, Row]] = field(default_factory=list)
     embedded: list[Embedded] = field(default_factory=list)

@@ -45,6 +45,13 @@ def exif_blocks() -> Iterator[bytes]:
     yield b"MM\0*\0\0\0\x08" + b"\0\x01\x01\x0f\0\x02\0\0\0\x04abc\0" + bytes(4)
 
 
+def notes() -> Iterator[bytes]:
+    """A picture for each maker, whose note has every tag of its table."""
+    from tests.functions.exif.notes import all_written
+
+    yield from all_written()
+
+
 def examine(data: bytes) -> None:
     """Scan a file and read its metadata into every form of answer; nothing in it may be beyond what was foreseen."""
     from functions.exif import answer
@@ -310,6 +317,7 @@ TARGETS = {
     "privacy": Target(refusing(privacy), marked, LONGEST),
     "ifd": Target(refusing(walk), exif_blocks, LONGEST),
     "exif": Target(refusing(examine), files, LONGEST),
+    "makernotes": Target(refusing(examine), notes, LONGEST),
     "packets": Target(refusing(packet), packets),
     "strip": Target(refusing(clean), files, LONGEST),
     "set": Target(refusing(write), files, LONGEST),

@@ -47,13 +47,13 @@ def read_hdrp(walk: Walk, tags: Table, place: Place) -> None:
     """A note that begins with `HDRP` and its version."""
     data = place.data[place.start : place.start + place.size]
     if not data.startswith((b"HDRP\2", b"HDRP\3")) or len(data) > MAX_NOTE:
-        walk.warn("Google's note is not one that is read")
+        walk.miss(tags.name, place, "Google's note is not one that is read")
         return
     engine = zlib.decompressobj(wbits=31)
     try:
         plain = engine.decompress(opened(data[5:]), MAX_INFLATED)
     except zlib.error:
-        walk.warn("Google's note holds no gzip stream")
+        walk.miss(tags.name, place, "Google's note holds no gzip stream")
         return
     if data[4] == 3:
         _message(walk, tags, plain, "", 0)

@@ -57,7 +57,7 @@ def read_encrypted(walk: Walk, tags: Table, place: Place) -> None:
     """
     serial, count = walk.members["NikonSerial"], walk.members["NikonCount"]
     if not isinstance(count, int):
-        walk.warn("Nikon's enciphered records cannot be opened without the shutter count")
+        walk.miss(tags.name, place, "Nikon's enciphered records cannot be opened without the shutter count")
         return
     text = str(serial or 0).strip()
     old = (walk.members["Model"] or "").endswith("D50")

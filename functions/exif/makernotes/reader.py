@@ -21,7 +21,7 @@ _COMMON = {"ifd": "directory.ifd", "binary": "binary.records"}
 def read(walk: Walk, name: str, place: Place, keys: dict[str, str] | None = None) -> None:
     """Read a directory or record by a table."""
     if walk.directories <= 0 or walk.depth >= MAX_DEPTH or walk.rows <= 0:
-        walk.warn("the maker note has more directories than are read")
+        walk.miss(name, place, "the maker note has more directories than are read")
         return
     found = table(name)
     walk.members["order"] = "II" if place.order == "<" else "MM"
@@ -80,7 +80,7 @@ def follow(walk: Walk, row: Field, place: Place, at: int, size: int, shape: str,
         found_order = byte_order(place.data, start, place.order) if order == "?" else order
         inner = Place(place.data, start, min(length, len(place.data) - start), found_order, base, place.origin)
         if "check" in keys and not _checked(keys["check"], inner):
-            walk.warn(f"{row.name} is not what its tag says")
+            walk.miss(row.name, inner, f"{row.name} is not what its tag says")
             continue
         read(walk, name, inner, keys)
 

@@ -68,6 +68,11 @@ class Walk:
         if text not in self.reading.warnings and len(self.reading.warnings) < 64:
             self.reading.warnings.append(text)
 
+    def miss(self, name: str, place: Place, text: str) -> None:
+        """Keep a warning, and a record as a part of the file that was not read."""
+        self.warn(text)
+        self.reading.miss("maker note", name, place.start + place.origin, place.size)
+
     def put(self, row: Field, v: Any, entry: Entry | None = None, number: int = -1) -> None:
         """Keep a value to be shown by its row when all has been read: what follows may say in which unit it is."""
         self.rows -= 1
@@ -95,6 +100,8 @@ class Walk:
             if found is not None:
                 shown += 1
                 rows[row.name] = (row.name, found[0], found[1], number, entry)
+                if row.grade:
+                    self.reading.grades[row.group, row.name] = row.grade
         for group in {row.group for row, *_ in self.waiting}:
             self._preview(groups.get(group, {}))
         self.waiting.clear()

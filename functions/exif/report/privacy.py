@@ -110,7 +110,7 @@ class _Findings:
     def row(self, reading: Reading, reasons: _Reasons, group: str, row: Row) -> None:
         """One row: by the name of its tag, by its value, or by the fields of its structure."""
         name, _, printed, _, _ = row
-        why = reasons[name]
+        why = reasons[name] or rules.BY_GRADE.get(reading.grades.get((group, name), ""), "")
         if isinstance(printed, str) and len(printed) > 20 and GENERATED.search(printed):
             why = rules.PROMPT
         if not why and isinstance(printed, dict | list):

@@ -57,6 +57,7 @@ DISPLAY = "the display or device that the colour profile was made for"
 SERIAL = "this very device, in every picture it takes"
 CREDENTIALS = "content credentials: who made and edited it"
 NOTE = "the maker's own notes, often with serial numbers"
+COUNT = "how much this very device was used, which narrows it down"
 TEXT = "text in fields that this report has no rule for"
 
 RULES = (
@@ -105,6 +106,7 @@ RULES = (
     _rule("narrows", "person", FACES, r"(?!)"),
     _rule("narrows", "person", CREDENTIALS, r"(?!)"),
     _rule("narrows", "device", NOTE, r"(?!)"),
+    _rule("narrows", "device", COUNT, r"(?!)"),
     _rule(
         "identifies",
         "device",
@@ -188,6 +190,16 @@ RULES = (
     _rule("hints", "content", TEXT, r"(?!)"),
 )
 
+# The reason of a grade that a row of the tag tables has, for names that no rule covers.
+BY_GRADE = {
+    "identifies:place": POSITION,
+    "narrows:place": "the place by its name",
+    "identifies:person": "a person by name",
+    "narrows:person": FACES,
+    "identifies:device": SERIAL,
+    "narrows:device": COUNT,
+    "narrows:content": "this very picture, wherever it is copied to",
+}
 # Values that show settings of an image generator, whatever tag they stand in.
 GENERATED = re.compile(
     r"Negative prompt:|\bSteps: \d+, .{0,40}Sampler|\"class_type\"\s*:|^(?:prompt|workflow):\s*\{"

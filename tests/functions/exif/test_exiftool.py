@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
+import shlex
 import subprocess
 import tracemalloc
 from collections import Counter
@@ -128,6 +130,71 @@ def test_lens_and_serial_numbers(answers: list[Any]):
     found, equal, printed, total = _compare(answers, MAKERS)
     print(f"{total} tags: found {found:.2%}, values equal {equal:.2%}, prints equal {printed:.2%}")
     assert min(found, printed) >= 0.95
+
+
+# Groups of ExifTool that are not the file's, and shares that hold for families and makers of at least MANY rows.
+NOT_THE_FILE = re.compile(r"(File:System|ExifTool:ExifTool):")
+MANY = 100
+FOUND = {
+    **dict.fromkeys(("Canon", "Nikon", "Sony", "FujiFilm", "Olympus", "Panasonic", "Pentax", "Apple"), 0.95),
+    **dict.fromkeys(("Casio", "Kodak", "Minolta", "Ricoh", "Samsung", "Sanyo", "DJI", "Reconyx", "Leica"), 0.90),
+}
+EQUAL, EQUAL_RAW = 0.99, 0.995
+
+
+@pytest.mark.timeout(1800)
+def test_every_family_and_maker(photos: list[Path], exiftool: list[str]):
+    """Found and equal rows by family, and by maker for their notes."""
+    printed = _by_family(exiftool, photos)
+    values = _by_family(exiftool, photos, "-n")
+    counts: dict[str, Counter[str]] = {}
+    examples: Counter[str] = Counter()
+    for path in photos:
+        theirs, plain = printed.get(str(path), {}), values.get(str(path), {})
+        if str(theirs.get("File:File:FileType", "")).removeprefix("Extended ") not in (*FORMATS, "EXV"):
+            continue
+        reading = examine(path.read_bytes())
+        ours, raw = (flat(reading), flat(reading, raw=True)) if reading is not None else ({}, {})
+        for key, value in theirs.items():
+            family, _, tag = key.partition(":")
+            if NOT_THE_FILE.match(key) or not tag:
+                continue
+            count = counts.setdefault(tag.partition(":")[0] if family == "MakerNotes" else family, Counter())
+            count["rows"] += 1
+            if tag not in ours:
+                examples[f"missing {tag}"] += 1
+                continue
+            count["found"] += 1
+            count["equal"] += _same(ours[tag], value)
+            count["raw"] += _same(raw[tag], plain.get(key))
+            if not _same(ours[tag], value):
+                examples[f"differs {tag}: {str(ours[tag])[:40]!r}, ExifTool {str(value)[:40]!r}"] += 1
+    for text, number in examples.most_common(60):
+        print(f"{number:5d} × {text}")
+    short = []
+    for name, count in sorted(counts.items(), key=lambda item: -item[1]["rows"]):
+        found = count["found"] / count["rows"]
+        equal, equal_raw = (count[key] / max(count["found"], 1) for key in ("equal", "raw"))
+        print(f"{name:16} {count['rows']:7,} rows: found {found:7.2%}, printed equal {equal:7.2%}, -n {equal_raw:7.2%}")
+        if name in FOUND and count["rows"] >= MANY and (found < FOUND[name] or equal < EQUAL):
+            short.append(name)
+    total = sum(counts.values(), Counter[str]())
+    print(f"all {total['rows']:,}: found {total['found'] / total['rows']:.2%}")
+    assert not short
+    assert total["equal"] >= EQUAL * total["found"]
+
+
+@pytest.fixture(scope="module")
+def exiftool(program: Callable[[str], str]) -> list[str]:
+    """The ExifTool to compare with: the words of PIXELAMP_EXIFTOOL, else the installed one."""
+    return shlex.split(os.environ.get("PIXELAMP_EXIFTOOL", "")) or [program("exiftool")]
+
+
+def _by_family(program: list[str], paths: list[Path], *options: str) -> dict[str, dict[str, Any]]:
+    """Rows by family, group and tag: `MakerNotes:Canon:LensType`."""
+    command = [*program, "-a", "-G0:1", "-j", "-struct", *options, "-@", "-"]
+    answer = subprocess.run(command, input="\n".join(map(str, paths)).encode(), capture_output=True, check=False)
+    return {entry["SourceFile"]: entry for entry in json.loads(answer.stdout.decode("utf-8", "replace"))}
 
 
 def test_no_file_of_any_kind_raises_or_takes_long(photos: list[Path]):
