@@ -7,7 +7,7 @@ the intended time all the same: that is what a user would have waited. The laten
 beside it, as closed-loop tools report it. A run in which the generator itself was late, or had no CPU left, is INVALID.
 
 Exit status: 0, 1 where an objective was missed, 2 for a mistake in the arguments, 3 if the run is INVALID, 4 where no
-connection could be made.
+connection could be made, 5 where the figures could not be written.
 """
 
 from __future__ import annotations
@@ -16,16 +16,21 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from knative.local.arguments import EXIT_MISTAKE
+from loadtest import outputs
 from loadtest.generators.latency import milliseconds
-from loadtest.generators.open_loop import Plan, Result, generate
-from loadtest.generators.wire import multipart, target
+from loadtest.generators.open_loop import Plan, Result
+from loadtest.generators.processes import ProcessError, run
+from loadtest.generators.schedule import constant, requests, stages
+from loadtest.generators.wire import UNVERIFIED, Target, multipart, target
 from loadtest.objectives import Objective, complete, parse, shortest
+from loadtest.targets import read
 
-EXIT_FAILED, EXIT_INVALID, EXIT_UNREACHABLE = 1, 3, 4
+EXIT_FAILED, EXIT_INVALID, EXIT_UNREACHABLE, EXIT_OUTPUT = 1, 3, 4, 5
+MOST_PROCESSES = 64
 MOST_REQUESTS = 50_000_000  # the intended time of each is in memory from the start
 
 
@@ -44,12 +49,13 @@ def failures(result: Result, objectives: Sequence[Objective]) -> list[str]:
 
 def report(plan: Plan, result: Result, objectives: Sequence[Objective] = ()) -> str:
     """The run for people: both spectra, the outcomes, the objectives that were missed, and whether the figures hold."""
-    gaps = "Poisson" if plan.poisson else "constant"
+    gaps = "Poisson" if plan.poisson else "even"
+    load = f"at {plan.rate:g}/s" if len(plan.load.segments) == 1 else f"in {len(plan.load.segments)} stages"
     rate = result.answered / max(result.seconds, 1e-9)
     statuses = dict(sorted(result.statuses.items()))
     unanswered = f"; without an answer {dict(result.errors)}" if result.errors else ""
     lines = [
-        f"{result.meant} requests in {plan.duration:g} s at {plan.rate:g}/s ({gaps}), {plan.connections} connections",
+        f"{result.meant} requests in {plan.load.duration:g} s {load} ({gaps}), {plan.connections} connections",
         f"answered {result.answered} in {result.seconds:.1f} s ({rate:.1f}/s); statuses {statuses}{unanswered}",
         "",
         f"{'':8}{'from the intended time':>24}{'from the sending':>20}{'send lag':>14}",
@@ -73,28 +79,41 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="python -m loadtest.openloop", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    made.add_argument("url", nargs="?", default="http://127.0.0.1:8080/histogram", help="default: %(default)s")
-    made.add_argument("--rate", type=float, required=True, metavar="N", help="requests/s")
-    made.add_argument("--duration", type=float, default=60.0, metavar="S", help="seconds (default: 60)")
-    made.add_argument("--connections", type=int, default=100, metavar="N", help="requests at once (default: 100)")
-    made.add_argument("--file", type=Path, help="send this file; without one the request is a GET")
-    made.add_argument("--field", default="file", help="multipart field of the file (default: file)")
-    made.add_argument("--raw", action="store_true", help="send the file as the body itself, not as multipart")
-    made.add_argument("--method", help="default: POST with a file, else GET")
-    made.add_argument("--header", action="append", default=[], metavar="NAME: VALUE", help="repeatable; Host too")
-    made.add_argument("--poisson", action="store_true", help="exponential gaps, as of independent users")
-    made.add_argument("--seed", type=int, default=1, help="of the Poisson gaps")
-    made.add_argument(
-        "--timeout", type=float, default=30.0, metavar="S", help="seconds a request may take (default: 30)"
-    )
-    made.add_argument(
+    add = made.add_argument
+    add("url", nargs="?", default="http://127.0.0.1:8080/histogram", help="default: %(default)s")
+    load = made.add_mutually_exclusive_group(required=True)
+    load.add_argument("--rate", type=float, metavar="N", help="requests/s")
+    load.add_argument("--stages", metavar="STAGES", help="requests/s over time: 0:100x30s,100x2m, or csv:FILE")
+    add("--duration", type=float, default=60.0, metavar="S", help="seconds at --rate (default: 60)")
+    add("--connections", type=int, default=100, metavar="N", help="requests at once (default: 100)")
+    add("--processes", type=int, default=1, metavar="N", help="processes that share the load (default: 1)")
+    add("--targets", type=Path, metavar="FILE", help="a JSON object a line: method, url, headers, body, weight")
+    add("--file", type=Path, help="send this file; without one the request is a GET")
+    add("--field", default="file", help="multipart field of the file (default: file)")
+    add("--raw", action="store_true", help="send the file as the body itself, not as multipart")
+    add("--method", help="default: POST with a file, else GET")
+    add("--header", action="append", default=[], metavar="NAME: VALUE", help="repeatable; Host too")
+    add("--no-reuse", action="store_true", help="a new connection for every request")
+    add("--cacert", default="", metavar="FILE", help="trust these certificates in place of the system's")
+    add("--insecure", action="store_true", help="verify no certificate")
+    add("--poisson", action="store_true", help="exponential gaps, as of independent users")
+    add("--seed", type=int, default=1, help="of the Poisson gaps and of the choice of targets")
+    add("--timeout", type=float, default=30.0, metavar="S", help="seconds a request may take (default: 30)")
+    add(
         "--objective",
         action="append",
         default=[],
         metavar="BOUND",
         help="p95<200ms, errors<0.1%%, rate>=900; a number is seconds of p99; repeatable (default: 1 and no errors)",
     )
-    made.add_argument("--json", type=Path, metavar="FILE", help="write every figure; - for standard output")
+    add(
+        "--live",
+        action=argparse.BooleanOptionalAction,
+        help="a line a second on standard error (default: on terminals)",
+    )
+    add("--json", type=Path, metavar="FILE", help="write every figure; - for standard output")
+    add("--csv", type=Path, metavar="FILE", help="write a row a second")
+    add("--metrics", metavar="FILE|URL", help="write OpenMetrics to a file, or PUT them to a Pushgateway")
     return made
 
 
@@ -103,42 +122,71 @@ def plan_of(options: argparse.Namespace) -> Plan:
 
     Raises:
         ValueError: a value is not as it must be.
-        OSError: the file cannot be read.
+        OSError: a file cannot be read.
     """
-    for name in ("rate", "duration", "connections", "timeout"):
-        if not 0 < getattr(options, name) < math.inf:
-            raise ValueError(f"--{name} must be a number above 0")
-    if options.rate * options.duration > MOST_REQUESTS:
-        raise ValueError(f"--rate times --duration is beyond the {MOST_REQUESTS:,} requests of a run")
-    if options.json and str(options.json) != "-" and (options.json.is_dir() or not options.json.parent.is_dir()):
-        raise ValueError(f"--json {options.json}: no file can be written there")
-    headers: dict[str, str] = {}
-    for text in options.header:
-        name, separator, value = text.partition(":")
-        if not separator:
-            raise ValueError(f"--header {text!r}: NAME: VALUE is wanted")
-        headers[name.strip()] = value.strip()
-    body, content_type = b"", None
-    if options.file:
-        body = options.file.read_bytes()
-        if not options.raw:
-            body, content_type = multipart(body, options.file.name, options.field)
-    to = target(
-        options.url,
-        method=options.method or ("POST" if options.file else "GET"),
-        headers=headers,
-        body=body,
-        content_type=content_type,
-    )
+    _check_numbers(options)
+    profile = stages(options.stages) if options.stages else constant(options.rate, options.duration)
+    if requests(profile) > MOST_REQUESTS:
+        raise ValueError(f"the load is beyond the {MOST_REQUESTS:,} requests of a run")
+    trust = UNVERIFIED if options.insecure else options.cacert
+    headers = _headers(options.header)
+    targets, weights = read(options.targets, headers, trust=trust) if options.targets else ((), ())
+    to = targets[0] if targets else _target(options, headers, trust)
+    to.context()  # a file of certificates that cannot be read is a mistake in the arguments
     return Plan(
         target=to,
-        rate=options.rate,
-        duration=options.duration,
+        rate=options.rate or profile.peak,
+        duration=profile.duration,
+        profile=profile,
         connections=options.connections,
         poisson=options.poisson,
         timeout=options.timeout,
         objective=shortest(objectives_of(options)),
         seed=options.seed,
+        targets=targets,
+        weights=weights,
+        reuse=not options.no_reuse,
+    )
+
+
+def _check_numbers(options: argparse.Namespace) -> None:
+    for name in ("rate", "duration", "connections", "timeout", "processes"):
+        value = getattr(options, name)
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(f"--{name} must be a number above 0")
+    if options.processes > min(MOST_PROCESSES, options.connections):
+        raise ValueError(f"--processes is at most {MOST_PROCESSES}, and at most the {options.connections} connections")
+    for name in ("json", "csv"):
+        path = getattr(options, name)
+        if path and str(path) != "-" and (path.is_dir() or not path.parent.is_dir()):
+            raise ValueError(f"--{name} {path}: no file can be written there")
+
+
+def _headers(texts: Sequence[str]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for text in texts:
+        name, separator, value = text.partition(":")
+        if not separator:
+            raise ValueError(f"--header {text!r}: use NAME: VALUE")
+        headers[name.strip()] = value.strip()
+    return headers
+
+
+def _target(options: argparse.Namespace, headers: dict[str, str], trust: str) -> Target:
+    body, content_type = b"", None
+    if options.file:
+        body = options.file.read_bytes()
+        if not options.raw:
+            body, content_type = multipart(body, options.file.name, options.field)
+    method = options.method or ("POST" if options.file else "GET")
+    return target(options.url, method=method, headers=headers, body=body, content_type=content_type, trust=trust)
+
+
+def live(second: Mapping[str, float]) -> str:
+    """The figures of one second in a line."""
+    return (
+        f"{second['t']:5.0f} s  {second['rate']:8.1f}/s  in flight {second['in_flight']:4.0f}  "
+        f"waiting {second['waiting']:5.0f}  p99 {milliseconds(second['p99']):>9}  CPU {second['cpu']:4.0%}"
     )
 
 
@@ -160,13 +208,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"openloop: {error}", file=sys.stderr)
         return EXIT_MISTAKE
+    shown = sys.stderr.isatty() if options.live is None else options.live
+    tick = (lambda second: print(live(second), file=sys.stderr, flush=True)) if shown else None
     try:
-        result = generate(plan)
-    except OSError as error:
-        where = f"{plan.target.host}:{plan.target.port}"
-        print(f"openloop: no connection to {where}: {error.strerror or error}", file=sys.stderr)
+        result = run(plan, options.processes, tick)
+    except (OSError, ProcessError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        print(f"openloop: no connection to {plan.target.host}:{plan.target.port}: {reason}", file=sys.stderr)
         return EXIT_UNREACHABLE
     missed = failures(result, objectives)
+    try:
+        _write(options, plan, result, objectives, missed)
+    except OSError as error:
+        print(f"openloop: {error}", file=sys.stderr)
+        return EXIT_OUTPUT
+    if result.invalid(plan.objective):
+        return EXIT_INVALID
+    return EXIT_FAILED if missed else 0
+
+
+def _write(
+    options: argparse.Namespace, plan: Plan, result: Result, objectives: Sequence[Objective], missed: Sequence[str]
+) -> None:
+    """Print the report, and write what other programs read.
+
+    Raises:
+        OSError: something cannot be written, or a gateway did not take it.
+    """
     figures = json.dumps({**result.as_dict(plan.objective), "failed": missed}, indent=2)
     if str(options.json) == "-":
         print(figures)
@@ -174,9 +242,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(report(plan, result, objectives))
         if options.json:
             options.json.write_text(figures + "\n")
-    if result.invalid(plan.objective):
-        return EXIT_INVALID
-    return EXIT_FAILED if missed else 0
+    if options.csv:
+        with options.csv.open("w", newline="") as file:
+            outputs.write_csv(result, file)
+    if options.metrics:
+        outputs.deliver(outputs.openmetrics(result, passed=not missed), options.metrics)
 
 
 if __name__ == "__main__":

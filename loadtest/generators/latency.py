@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
@@ -55,6 +56,10 @@ class Latencies:
     def spectrum(self) -> dict[str, float | None]:
         """The usual quantiles by name (p50, p99.9, max), in seconds."""
         return {quantile_name(share): self.quantile(share) for share in QUANTILES}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By the compressed text: the histogram's own buffers cannot be sent to another process."""
+        return Latencies.decoded, (self.encoded(),)
 
     def encoded(self) -> str:
         """The histogram in HdrHistogram's own compressed text, for files and for merging."""

@@ -14,12 +14,17 @@ from array import array
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from knative.local.tasks import TaskSet
 from loadtest.generators.latency import Latencies, milliseconds
+from loadtest.generators.schedule import constant, intended
 from loadtest.generators.wire import Link, Target, connect
+
+if TYPE_CHECKING:
+    from knative.local.simulation.arrivals import Profile
 
 LAG_SHARE = 0.1  # of the objective: a generator later than this measures itself
 CPU_SHARE = 0.95  # of one core, the most a single-threaded generator can use
@@ -35,9 +40,14 @@ class Plan:
     """What to send.
 
     Attributes:
-        target: where to, and what.
+        target: where to, and what; the first of `targets` where there are several.
         rate: requests/s.
         duration: seconds in which they are meant to leave.
+        profile: the rate over time, in place of rate and duration.
+        targets: requests to choose from by their `weights`; all lead to one server.
+        reuse: whether a connection carries more than one request.
+        share: which of how many processes this is: (0, 2) sends every other request from the first on.
+        begin: monotonic time of the first request, for several processes; 0 for as soon as all are connected.
         connections: at most so many requests at once.
         poisson: exponential gaps instead of even ones.
         timeout: seconds from sending after which a request has failed.
@@ -54,17 +64,31 @@ class Plan:
     objective: float = 1.0
     seed: int = 1
 
+    profile: Profile | None = None
+    targets: tuple[Target, ...] = ()
+    weights: tuple[float, ...] = ()
+    reuse: bool = True
+    share: tuple[int, int] = (0, 1)
+    begin: float = 0.0
+
+    @property
+    def load(self) -> Profile:
+        """The rate over time."""
+        return self.profile or constant(self.rate, self.duration)
+
     def intended(self) -> list[float]:
-        """Seconds from the start at which the requests are meant to leave."""
-        if not self.poisson:
-            return [number / self.rate for number in range(round(self.rate * self.duration))]
-        gaps = random.Random(self.seed)
-        times: list[float] = []
-        at = gaps.expovariate(self.rate)
-        while at < self.duration:
-            times.append(at)
-            at += gaps.expovariate(self.rate)
-        return times
+        """Seconds from the start at which this process means its requests to leave."""
+        index, processes = self.share
+        return intended(self.load, poisson=self.poisson, seed=self.seed)[index::processes]
+
+    def requests(self, count: int) -> list[bytes]:
+        """So many requests, as this process sends them: whole messages, chosen by weight."""
+        if not self.targets:
+            return [self.target.request] * count
+        index, processes = self.share
+        whole = [one.request for one in self.targets]
+        chosen = random.Random(self.seed).choices(whole, self.weights or None, k=count * processes)
+        return chosen[index::processes]
 
 
 @dataclass
@@ -109,6 +133,27 @@ class Result:
         """Answers of 2xx and 3xx."""
         return sum(count for status, count in self.statuses.items() if 200 <= status < 400)
 
+    def merge(self, other: Result) -> None:
+        """Add the result of another process of the same run."""
+        for mine, theirs in zip(
+            (self.corrected, self.uncorrected, self.lag), (other.corrected, other.uncorrected, other.lag), strict=True
+        ):
+            mine.merge(theirs)
+        self.statuses.update(other.statuses)
+        self.errors.update(other.errors)
+        self.meant += other.meant
+        self.cpu_seconds += other.cpu_seconds
+        for name in ("seconds", "sending_share", "waiting_share", "busiest"):  # the worst process counts
+            setattr(self, name, max(getattr(self, name), getattr(other, name)))
+        for mine_then, theirs_then in zip_longest(self.timeline, other.timeline):
+            if mine_then is None:
+                self.timeline.append(theirs_then)
+            elif theirs_then is not None:
+                for name in ("rate", "in_flight", "waiting"):
+                    mine_then[name] += theirs_then[name]
+                for name in ("cpu", "p99"):
+                    mine_then[name] = max(mine_then[name], theirs_then[name])
+
     def invalid(self, objective: float) -> list[str]:
         """Why the figures say more about the generator than about the server; empty if they do not."""
         reasons = []
@@ -144,6 +189,7 @@ class Result:
             "sending_share": self.sending_share,
             "waiting_share": self.waiting_share,
             "busiest_second": self.busiest,
+            "timeline": self.timeline,
             "invalid": self.invalid(objective),
             "histogram": self.corrected.encoded(),
         }
@@ -157,6 +203,7 @@ class Generator:
         clock: seconds of any monotonic clock.
         saw: called at each answer with its latency from the sending, seconds, and its status.
         cpu: CPU seconds of this process.
+        tick: called each second with the figures of that second.
     """
 
     def __init__(
@@ -165,17 +212,20 @@ class Generator:
         clock: Callable[[], float] = time.monotonic,
         saw: Callable[[float, int], None] | None = None,
         cpu: Callable[[], float] = time.process_time,
+        tick: Callable[[dict[str, float]], None] | None = None,
     ) -> None:
         self.plan = plan
         self._saw = saw
         self.result = Result()
         self._clock = clock
         self._cpu = cpu
-        self._request = plan.target.request
+        self._tick = tick
+        self._context = plan.target.context()
         self._free: list[Link] = []
         self._links: set[Link] = set()
-        self._waiting: deque[float] = deque()
+        self._waiting: deque[int] = deque()  # numbers of requests that are due
         self._times = plan.intended()
+        self._requests = plan.requests(len(self._times))
         self._next = 0
         self._open = 0  # requests without an outcome
         self._began = 0.0
@@ -198,12 +248,14 @@ class Generator:
         loop = self._loop = asyncio.get_running_loop()
         for first in range(0, plan.connections, _CONNECTS_AT_ONCE):
             count = min(_CONNECTS_AT_ONCE, plan.connections - first)
-            made = await asyncio.gather(*(connect(self, plan.target) for _ in range(count)))
+            made = await asyncio.gather(*(connect(self, plan.target, self._context) for _ in range(count)))
             self._links.update(made)
             self._free += made
         result.meant = self._open = len(self._times)
+        if plan.begin:
+            await asyncio.sleep(max(0.0, plan.begin - self._clock()))
         cpu, waited = self._cpu(), _waited()
-        self._began = self._clock()
+        self._began = plan.begin or self._clock()
         sweeper = loop.create_task(self._watch(cpu, waited))
         if self._open:
             self._dispatch()
@@ -226,18 +278,19 @@ class Generator:
         elapsed = self._clock() - self._began
         times, total = self._times, len(self._times)
         while self._next < total and times[self._next] <= elapsed:
-            intended = times[self._next]
+            number = self._next
             self._next += 1
             if self._free:
-                self._send(self._free.pop(), intended)
+                self._send(self._free.pop(), number)
             else:
-                self._waiting.append(intended)
+                self._waiting.append(number)
         if self._next < total:
             delay = max(0.0, times[self._next] - (self._clock() - self._began))
             self._loop.call_later(delay, self._dispatch)
 
-    def _send(self, link: Link, intended: float) -> None:
-        link.send(self._request)
+    def _send(self, link: Link, number: int) -> None:
+        intended = self._times[number]
+        link.send(self._requests[number])
         now = self._clock() - self._began
         self._sent[link] = (intended, now)
         self._lag.append(now - max(intended, self._freed.get(link, 0.0)))
@@ -253,6 +306,8 @@ class Generator:
         if self._saw is not None:
             self._saw(now - sent, status)
         self._freed[link] = now
+        if not self.plan.reuse:
+            link.close()
         if not link.closing:
             if self._waiting:
                 self._send(link, self._waiting.popleft())
@@ -275,7 +330,7 @@ class Generator:
     async def _reconnect(self) -> None:
         while True:
             try:
-                link = await connect(self, self.plan.target)
+                link = await connect(self, self.plan.target, self._context)
                 break
             except OSError as error:
                 # Where nobody listens any more, whoever is due is refused and does not wait.
@@ -305,7 +360,7 @@ class Generator:
 
     async def _watch(self, cpu: float, waited: float) -> None:
         """End what takes too long, and sample the generator's own CPU."""
-        sampled, used_before, answered = self._clock(), cpu, 0
+        sampled, used_before, answered, seen = self._clock(), cpu, 0, 0
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
             now = self._clock()
@@ -313,7 +368,7 @@ class Generator:
             for link in [link for link, (_, sent) in self._sent.items() if sent < deadline]:
                 link.token = _TIMED_OUT
                 link.close()
-            while self._waiting and self._waiting[0] < deadline:
+            while self._waiting and self._times[self._waiting[0]] < deadline:
                 self._waiting.popleft()
                 self.result.errors["timeout before sending"] += 1
                 self._outcome()
@@ -323,16 +378,20 @@ class Generator:
                 used, total = self._cpu(), self.result.answered
                 share = (used - used_before) / (now - sampled)
                 self.result.busiest = max(self.result.busiest, share)
+                fresh = sorted(self._corrected[seen:])
                 self.result.timeline.append(
                     {
                         "t": now - self._began,
                         "rate": (total - answered) / (now - sampled),
                         "in_flight": len(self._sent),
                         "waiting": len(self._waiting),
+                        "p99": fresh[int(len(fresh) * 0.99)] if fresh else 0.0,
                         "cpu": share,
                     }
                 )
-                sampled, used_before, answered = now, used, total
+                if self._tick is not None:
+                    self._tick(self.result.timeline[-1])
+                sampled, used_before, answered, seen = now, used, total, seen + len(fresh)
 
 
 def _waited() -> float:
@@ -343,11 +402,11 @@ def _waited() -> float:
         return 0.0
 
 
-def generate(plan: Plan) -> Result:
+def generate(plan: Plan, tick: Callable[[dict[str, float]], None] | None = None) -> Result:
     """Run a plan on a loop of its own."""
     import uvloop
 
     async def run() -> Result:
-        return await Generator(plan).run()
+        return await Generator(plan, tick=tick).run()
 
     return uvloop.run(run())

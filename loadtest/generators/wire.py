@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
+import ssl
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 
 _HEAD_LIMIT = 64 * 1024
 _NO_BODY = {204, 304}
+UNVERIFIED = "-"
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,27 @@ class Target:
     tls: bool
     head: bytes  # ends before the blank line, so that headers can be added
     body: bytes
+    name: str = ""  # in the server's certificate: of the Host header, where an ingress serves many
+    trust: str = ""  # a file of certificates in place of the system's, or `-` to verify nothing
+
+    @property
+    def label(self) -> str:
+        """Method and path, for people."""
+        method, path, _ = self.head.decode("latin-1").split(" ", 2)
+        return f"{method} {path}"
+
+    def context(self) -> ssl.SSLContext | None:
+        """What to verify of the server's certificate; None without TLS.
+
+        Raises:
+            OSError: the file of certificates cannot be read.
+        """
+        if not self.tls:
+            return None
+        context = ssl.create_default_context(cafile=self.trust if self.trust not in {"", UNVERIFIED} else None)
+        if self.trust == UNVERIFIED:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
 
     @property
     def request(self) -> bytes:
@@ -46,6 +69,7 @@ def target(
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
     content_type: str | None = None,
+    trust: str = "",
 ) -> Target:
     """A target of a URL; a `Host` among the headers goes through an ingress's address to another name.
 
@@ -68,7 +92,10 @@ def target(
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
     if any("\r" in line or "\n" in line for line in lines):
         raise ValueError("a header must not hold a line break")
-    return Target(parts.hostname, port, parts.scheme == "https", "\r\n".join(lines).encode() + b"\r\n", body)
+    host = next(value for name, value in fields.items() if name.lower() == "host")
+    name = urlsplit(f"//{host}").hostname or parts.hostname
+    head = "\r\n".join(lines).encode() + b"\r\n"
+    return Target(parts.hostname, port, parts.scheme == "https", head, body, name, trust)
 
 
 def multipart(file: bytes, name: str, field: str = "file") -> tuple[bytes, str]:
@@ -232,14 +259,22 @@ class Link(asyncio.Protocol):
 _UNTIL_END = -1
 
 
-async def connect(owner: Owner, to: Target) -> Link:
+async def connect(owner: Owner, to: Target, context: ssl.SSLContext | None = None) -> Link:
     """A new connection.
 
+    Args:
+        owner: hears what becomes of its requests.
+        to: the server.
+        context: of `to`, where many connections share one.
+
     Raises:
-        OSError: nobody listens there, or the name is unknown.
+        OSError: the connection is refused, the name is unknown, or the certificate is not trusted.
     """
     loop = asyncio.get_running_loop()
-    _, link = await loop.create_connection(lambda: Link(owner), to.host, to.port, ssl=True if to.tls else None)
+    secure = (context or to.context()) if to.tls else None
+    _, link = await loop.create_connection(
+        lambda: Link(owner), to.host, to.port, ssl=secure, server_hostname=to.name or to.host if secure else None
+    )
     return link
 
 
