@@ -14,7 +14,7 @@ import requests
 from playwright.sync_api import Browser, Route, expect
 
 from functions import registry
-from tests.browser import no_serious_violation, no_sideways_scrolling, picture, visit
+from tests.browser import named, no_serious_violation, no_sideways_scrolling, picture, visit
 from tests.conftest import FUNCTIONS
 from tests.images import encoded, gradient
 from tests.servers import Engine, FunctionServer
@@ -29,14 +29,14 @@ def address(servers: Callable[..., FunctionServer], request: pytest.FixtureReque
     """The URL of a page by name."""
 
     def of(name: str) -> str:
-        if name == "console":
-            return f"{request.getfixturevalue('engine').url}/"
+        if name in {"home", "console"}:
+            return f"{request.getfixturevalue('engine').url}/{name.removeprefix('home')}"
         return f"{servers(name).url}/{name}"
 
     return of
 
 
-@pytest.mark.parametrize("name", [*FUNCTIONS, "console"])
+@pytest.mark.parametrize("name", [*FUNCTIONS, "home", "console"])
 @pytest.mark.parametrize(("size", "scheme"), [("wide", "light"), ("middle", "dark"), ("narrow", "dark")])
 def test_a_page_is_readable_in_any_window_and_scheme(
     browser: Browser, address: Callable[[str], str], name: str, size: str, scheme: str
@@ -47,7 +47,7 @@ def test_a_page_is_readable_in_any_window_and_scheme(
         picture(page, f"{name}-empty-{size}-{scheme}")
 
 
-@pytest.mark.parametrize("name", [*FUNCTIONS, "console"])
+@pytest.mark.parametrize("name", [*FUNCTIONS, "home", "console"])
 def test_a_page_weighs_little(address: Callable[[str], str], name: str):
     page = requests.get(address(name), headers={"Accept": "text/html"}, timeout=30).content
     assert len(gzip.compress(page, 9)) <= MOST_BYTES
@@ -62,6 +62,42 @@ def test_the_console_is_a_link_away_and_back(browser: Browser, engine: Engine, n
         expect(page.locator("h1")).to_have_text("console")
         page.get_by_role("link", name=name, exact=True).click()
         expect(page.locator("h1")).to_have_text(name)
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("wide", "light"), ("narrow", "dark")])
+def test_the_landing_page_shows_what_each_function_reads_in_the_sample(
+    browser: Browser, engine: Engine, size: str, scheme: str
+):
+    with visit(browser, engine.url, size, scheme) as page:
+        expect(page.locator("#functions section")).to_have_count(len(FUNCTIONS))
+        page.click("#sample")
+        expect(page.locator("#answers section")).to_have_count(1 + len(CHOOSERS), timeout=30_000)
+        answers = page.locator("#answers")
+        expect(answers).to_contain_text("Lumenworks Lantern 2")
+        expect(answers.locator(".grade")).to_have_text("identifies")
+        expect(answers.get_by_alt_text("Histogram of the picture")).to_have_js_property("complete", value=True)
+        no_sideways_scrolling(page)
+        no_serious_violation(page)
+        picture(page, f"home-answers-{size}-{scheme}")
+
+
+def test_the_landing_page_names_what_could_not_be_read(browser: Browser, engine: Engine):
+    with visit(browser, engine.url) as page:
+        page.set_input_files("#file", named("note.txt", b"no picture at all"))
+        expect(page.locator("#failure")).to_contain_text("unrecognised image format", timeout=30_000)
+
+
+@pytest.mark.parametrize("name", CHOOSERS)
+def test_a_function_serves_the_landing_page_and_the_sample_for_a_route_by_path(
+    servers: Callable[..., FunctionServer], name: str
+):
+    url = servers(name).url
+    front = requests.get(f"{url}/home", timeout=30)
+    assert front.headers["Content-Type"].startswith("text/html")
+    assert "Use the sample" in front.text
+    sample = requests.get(f"{url}/sample.jpg", timeout=30)
+    assert sample.headers["Content-Type"] == "image/jpeg"
+    assert sample.content[:2] == b"\xff\xd8"
 
 
 @pytest.mark.parametrize("name", CHOOSERS)

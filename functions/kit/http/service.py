@@ -58,6 +58,8 @@ class Service:
             "/health/readiness": self._ready,
             "/metrics": self._metrics,
             "/openapi.json": self._openapi,
+            "/home": self._home,
+            "/sample.jpg": self._sample,
         }
 
     def answer(self, request: Request) -> Response:
@@ -195,6 +197,18 @@ class Service:
             response.headers["Access-Control-Allow-Headers"] = CORS_REQUEST_HEADERS
             response.headers["Access-Control-Max-Age"] = "600"
         return response
+
+    def _home(self, _request: Request) -> Response:
+        """The landing page, which a route by path puts in front of all functions."""
+        from functions.kit.page import render
+
+        return _page(render.landing(self.function.siblings))
+
+    def _sample(self, _request: Request) -> Response:
+        """The picture that the landing page offers."""
+        from functions.kit.page import render
+
+        return Response(render.SAMPLE.read_bytes(), mimetype="image/jpeg")
 
     def _alive(self, _request: Request) -> Response:
         return _json({"status": "alive"})

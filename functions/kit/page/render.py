@@ -28,6 +28,22 @@ Document = tuple[bytes, str]
 """The UTF-8 bytes of a page, and its Content-Security-Policy."""
 
 
+SAMPLE = _HERE / "sample.jpg"
+"""A picture made for the project, with invented camera, person and place in its metadata."""
+HOME = "home"
+"""Name of the landing page in the navigation."""
+_LANDING = "Histogram, metadata and load, as functions that run when they are called."
+
+
+def landing(links: tuple[str, ...]) -> Document:
+    """The page in front of all functions, which shows what they answer about one picture.
+
+    Args:
+        links: names of the functions.
+    """
+    return page(HOME, _LANDING, _HERE / "landing.html", links)
+
+
 @cache
 def page(name: str, summary: str, fragment: Path, links: tuple[str, ...], takes: str = "nothing") -> Document:
     """Return the page of a function or of the console.
@@ -83,8 +99,9 @@ def _compose(name: str, summary: str, markup: str, links: tuple[str, ...], style
     document = (
         _shell("shell.html")
         .replace("{{name}}", html.escape(name))
+        .replace("{{heading}}", html.escape("Pixelamp" if name == HOME else name))
         .replace("{{summary}}", html.escape(summary))
-        .replace("{{links}}", "".join(f'<a href="/{html.escape(link)}">{html.escape(link)}</a>' for link in links))
+        .replace("{{links}}", "".join(_link(name) for name in map(html.escape, links)))
         .replace("{{style}}", f"<style>{sheet}</style>")
         .replace("{{scripts}}", "\n".join(f"<script>{block}</script>" for block in blocks))
         # Last, so that braces in a result are not replaced.
@@ -103,6 +120,10 @@ def _compose(name: str, summary: str, markup: str, links: tuple[str, ...], style
         ]
     )
     return document.encode(), policy
+
+
+def _link(name: str) -> str:
+    return f'<a href="/{name}" data-function>{name}</a>'
 
 
 @cache

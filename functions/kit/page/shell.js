@@ -16,8 +16,10 @@ const pixelamp = (() => {
     dispatchEvent(new Event("themechange"));
   });
   const nav = $("header nav");
-  if (base || name === "console") {
+  if (base || name === "console" || name === "home") {
     nav.hidden = false;
+    // The console is the local engine's; behind another ingress there is none.
+    fetch("/console", {method: "HEAD"}).then(answer => { $("a[href='/console']", nav).hidden = !answer.ok; }).catch(() => {});
     for (const link of nav.querySelectorAll("a"))
       if (link.textContent === name) link.setAttribute("aria-current", "page");
   }

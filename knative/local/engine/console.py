@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from functions.kit.http.problems import Problem
-from functions.kit.page.render import page
+from functions.kit.page.render import SAMPLE, Document, landing, page
 from knative.local.engine.responses import HEADERS, problem_response
 from knative.local.engine.status import ENGINE
+from knative.local.manifests.resources import is_part_of_project
 from knative.local.proxy.call import CallError
 
 if TYPE_CHECKING:
@@ -28,15 +29,38 @@ _BURSTS = web.AppKey("bursts", asyncio.Lock)
 
 
 def mount(engine: Engine) -> None:
-    """Serve the page at ``/`` and take bursts at ``/_knative/burst``."""
+    """Serve the console at `/console`, the page in front at `/`, and take bursts at `/_knative/burst`."""
     engine.app[_BURSTS] = asyncio.Lock()
-    engine.app.router.add_get("/", _page)
+    engine.app.router.add_get("/", _front)
+    engine.app.router.add_get("/console", _page)
+    engine.app.router.add_get("/sample.jpg", _sample)
     engine.app.router.add_post("/_knative/burst", _burst)
 
 
+def _links(request: web.Request, *, functions_alone: bool = False) -> tuple[str, ...]:
+    services = [service for service in request.app[ENGINE].services if service.public]
+    if functions_alone:
+        ours = {one.name for one in request.app[ENGINE].manifests.services if is_part_of_project(one)}
+        services = [service for service in services if service.name in ours]
+    return tuple(dict.fromkeys(service.name for service in services))
+
+
+async def _front(request: web.Request) -> web.Response:
+    """The landing page of this project's functions; for other Services the console."""
+    links = _links(request, functions_alone=True)
+    return _document(landing(links)) if links else await _page(request)
+
+
+async def _sample(_request: web.Request) -> web.FileResponse:
+    return web.FileResponse(SAMPLE, headers={**HEADERS, "Content-Type": "image/jpeg"})
+
+
 async def _page(request: web.Request) -> web.Response:
-    links = dict.fromkeys(service.name for service in request.app[ENGINE].services if service.public)
-    body, policy = page("console", _SUMMARY, _FRAGMENT, tuple(links))
+    return _document(page("console", _SUMMARY, _FRAGMENT, _links(request)))
+
+
+def _document(document: Document) -> web.Response:
+    body, policy = document
     return web.Response(
         body=body,
         headers={

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from knative.local.arguments import EXIT_MISTAKE, count, seconds
 from knative.local.engine.printer import LogFormat, Printer, coloured
 from knative.local.manifests.findings import ManifestError
+from knative.local.manifests.resources import is_part_of_project
 from knative.local.pods.template import TemplateError
 
 if TYPE_CHECKING:
@@ -275,9 +276,6 @@ def _apply(engine: Engine, paths: Sequence[Path], fingerprint: str) -> None:
         engine.say(line)
 
 
-PART_OF = "app.kubernetes.io/part-of"
-
-
 def with_settings(manifests: Manifests, environment: Mapping[str, str], say: Callable[[str], None]) -> Manifests:
     """Pass settings of the project's functions from the engine's environment to their pods.
 
@@ -290,7 +288,7 @@ def with_settings(manifests: Manifests, environment: Mapping[str, str], say: Cal
     """
 
     def change(service: Resource) -> Resource:
-        if service.metadata.get("labels", {}).get(PART_OF) != "pixelamp":
+        if not is_part_of_project(service):
             return service
         prefix = f"{service.name.upper().replace('-', '_')}_"
         passed = {name: value for name, value in environment.items() if name.startswith(prefix)}
@@ -306,7 +304,7 @@ def greeting(engine: Engine) -> list[str]:
     """Where everything is, and three things to try."""
     here = engine.origin
     public = [service for service in engine.services if service.public]
-    lines = [f"Console  {here}/"]
+    lines = [f"Page     {here}/", f"Console  {here}/console"]
     # Names below localhost lead to the first address of the loopback, and to no other.
     named = engine.host in ("127.0.0.1", "[::1]")
     lines += [

@@ -88,6 +88,12 @@ class Resource:
         return replace(self, data={**self.data, "spec": {**spec, "template": inner}})
 
 
+def is_part_of_project(service: Resource) -> bool:
+    """Return whether a Service is labelled as one of this project's functions."""
+    labels = service.metadata.get("labels", {})
+    return isinstance(labels, Mapping) and labels.get("app.kubernetes.io/part-of") == "pixelamp"
+
+
 @dataclass(frozen=True)
 class Manifests:
     """The objects of some manifests, and the cluster configuration among them or by default."""
