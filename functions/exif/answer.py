@@ -117,20 +117,45 @@ def inside(embedded: Embedded, raw: bool = False) -> dict[str, Any]:
 
 
 def selected(reading: Reading, tags: Collection[str] = (), groups: Collection[str] = ()) -> dict[str, Collection[Row]]:
-    """The rows of the groups and names asked for, without empty groups."""
+    """The rows of the groups and names asked for, without empty groups.
+
+    Args:
+        reading: of the file.
+        tags: names, in any case and with `*` for any characters, each with a group before a colon if wanted.
+        groups: groups or families of them; all if empty.
+    """
     if not tags and not groups:
         return {group: rows.values() for group, rows in reading.groups.items() if rows}
-    names = {name.lower() for name in tags}
+    patterns = [tag.lower().rpartition(":") for tag in tags]
     wanted = {group.lower() for group in groups}
     chosen: dict[str, Collection[Row]] = {}
     for group, rows in reading.groups.items():
         key = group.lower()
-        if wanted and wanted.isdisjoint((key, key.partition("-")[0], _family(reading, group))):
+        names = (key, key.partition("-")[0], _family(reading, group))
+        if wanted and wanted.isdisjoint(names):
             continue
-        kept = [row for name, row in rows.items() if not names or name.lower() in names]
+        own = [tag for place, colon, tag in patterns if not colon or any(_matches(place, one) for one in names)]
+        kept = [row for name, row in rows.items() if not tags or any(_matches(tag, name.lower()) for tag in own)]
         if kept:
             chosen[group] = kept
     return chosen
+
+
+def _matches(pattern: str, text: str) -> bool:
+    """Whether a text is as a pattern says, in which `*` stands for any characters; each part is looked for once."""
+    first, *rest = pattern.split("*")
+    if not rest:
+        return text == first
+    *middle, last = rest
+    if not text.startswith(first) or not text.endswith(last) or len(text) < len(first) + len(last):
+        return False
+    at, end = len(first), len(text) - len(last)
+    for part in middle:
+        found = text.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
 
 
 def _family(reading: Reading, group: str) -> str:

@@ -87,6 +87,7 @@ class Scan:
         tiff: a raw file's own variety of TIFF, such as `RW2`, whose tags have meanings of their own.
         unread: parts that may hold metadata and were not read.
         inner: files inside the file.
+        size: of the file in bytes.
         rows: fields of the container: group, name, value and print.
     """
 
@@ -99,6 +100,7 @@ class Scan:
     warnings: list[str] = field(default_factory=list)
     details: dict[str, str | int | float] = field(default_factory=dict)
     tiff: str = ""
+    size: int = 0
     inflated: int = 0
     unread: list[Unread] = field(default_factory=list)
     inner: list[Inner] = field(default_factory=list)

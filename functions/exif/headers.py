@@ -112,8 +112,9 @@ def block(found: Block, reading: Reading) -> None:
         _samsung(found, put)
     elif kind == "preview":
         text = binary(len(data))
-        put("Canon", found.name, text, text)
-        reading.previews.append(Preview("Canon", found.name, data, 0, len(data)))
+        group = "Canon" if found.where == "THMB" else "Photoshop"
+        put(group, found.name, text, text)
+        reading.previews.append(Preview(group, found.name, data, 0, len(data)))
     elif kind == "jfif" and len(data) >= 7:
         known = _jfif(data, put)
     elif kind == "jfxx" and data[:1] == b"\x10":
@@ -180,6 +181,6 @@ def _text(found: Block, put: Put) -> None:
         encoding = "utf-8" if found.where == "iTXt" else "latin-1"
         text = found.data.decode(encoding, "replace")
     name = _PNG_NAMES.get(words) or re.sub(
-        r"[^\w-]+", "", re.sub(r"(?:^|(?<![\s:_/])[\s:_/]+)(\w)", lambda m: m[1].upper(), words)
+        r"[^\w-]+", "", re.sub(r"\s+(.)", lambda m: m[1].upper(), words), flags=re.ASCII
     )
-    put("PNG", name or "Text", text, text)
+    put("PNG", (name[:1].upper() + name[1:]) or "Text", text, text)

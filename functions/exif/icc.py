@@ -9,7 +9,7 @@ from struct import Struct, unpack_from
 from typing import Any
 
 from functions.exif.gaps import gaps
-from functions.exif.values import binary
+from functions.exif.values import binary, shorten
 
 Put = Callable[[str, str, Any, Any], None]
 Keep = Callable[[str, Any, Any], None]
@@ -153,6 +153,11 @@ def read(data: bytes, turn: str, put: Put, warn: Warn, miss: Miss) -> None:
         name = _NAMES.get(signature)
         if name is None or (kind not in _READERS and kind not in _NUMERIC):
             miss(f"tag {signature.decode('latin-1').strip()}", offset, size if kind not in _NUMERIC else 0)
+        fields = _STRUCTURES.get(kind)
+        if fields is not None and name is None:
+            group, read = fields
+            for label, value, printed in read(data[offset : offset + size]):
+                put(f"{group}{turn}", label, value, printed)
         if name is None:
             continue
         # Large tables are only counted: no need to copy them.
@@ -164,6 +169,58 @@ def read(data: bytes, turn: str, put: Put, warn: Warn, miss: Miss) -> None:
     for first, last in gaps(claims, 100, len(data)):
         if data[first:last].strip(b"\0"):
             miss("bytes between its tags", first, last - first)
+
+
+_ILLUMINANTS = {1: "D50", 2: "D65", 3: "D93", 4: "F2", 5: "D55", 6: "A", 7: "Equi-Power (E)", 8: "F8"}
+_OBSERVERS = {1: "CIE 1931", 2: "CIE 1964"}
+_GEOMETRIES = {0: "Unknown", 1: "0/45 or 45/0", 2: "0/d or d/0"}
+_COLORANTS = {0: "Unknown", 1: "ITU-R BT.709", 2: "SMPTE RP145-1994", 3: "EBU Tech.3213-E", 4: "P22"}
+
+
+def _labelled(name: str, value: int, labels: dict[int, str]) -> tuple[str, Any, Any]:
+    return name, value, labels.get(value, f"Unknown ({value})")
+
+
+def _measurement(body: bytes) -> Iterable[tuple[str, Any, Any]]:
+    """How the measurements of a profile were taken (ICC.1:2022, 10.14)."""
+    if len(body) < 36:
+        return
+    observer, *backing, geometry, flare, illuminant = unpack_from(">I3iIII", body, 8)
+    yield _labelled("MeasurementObserver", observer, _OBSERVERS)
+    yield "MeasurementBacking", _fixed(backing), _fixed(backing)
+    yield _labelled("MeasurementGeometry", geometry, _GEOMETRIES)
+    percent = f"{float(_shortest(flare)) * 100:.15g}%"
+    yield "MeasurementFlare", shorten(_shortest(flare)), percent
+    yield _labelled("MeasurementIlluminant", illuminant, _ILLUMINANTS)
+
+
+def _viewing(body: bytes) -> Iterable[tuple[str, Any, Any]]:
+    """The conditions of viewing (ICC.1:2022, 10.30)."""
+    if len(body) < 36:
+        return
+    numbers = unpack_from(">6iI", body, 8)
+    yield "ViewingCondIlluminant", _fixed(numbers[:3]), _fixed(numbers[:3])
+    yield "ViewingCondSurround", _fixed(numbers[3:6]), _fixed(numbers[3:6])
+    yield _labelled("ViewingCondIlluminantType", numbers[6], _ILLUMINANTS)
+
+
+def _chromaticity(body: bytes) -> Iterable[tuple[str, Any, Any]]:
+    """The chromaticities of the colorants (ICC.1:2022, 10.2)."""
+    if len(body) < 12:
+        return
+    channels, colorant = unpack_from(">HH", body, 8)
+    yield "ChromaticityChannels", channels, channels
+    yield _labelled("ChromaticityColorant", colorant, _COLORANTS)
+    for index, at in enumerate(range(12, min(len(body) - 7, 44), 8), 1):
+        text = _fixed(unpack_from(">II", body, at))
+        yield f"ChromaticityChannel{index}", text, text
+
+
+_STRUCTURES = {
+    b"meas": ("ICC-meas", _measurement),
+    b"view": ("ICC-view", _viewing),
+    b"chrm": ("ICC-chrm", _chromaticity),
+}
 
 
 def _fixed(numbers: Iterable[int]) -> str:

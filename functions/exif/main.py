@@ -155,7 +155,7 @@ FUNCTION = Function(
             show,
             "Read the metadata of a picture, or of each of several: JSON, one flat table, CSV, or the thumbnail.",
             options=(
-                Option("tags", names(), (), "only these tags, by comma: `Make,Model`"),
+                Option("tags", names(), (), "only these tags, by comma: `Make,*Serial*,MakerNotes:*`"),
                 Option("groups", names(), (), "only these groups, by comma: `IFD0,GPS,XMP`"),
                 Option("raw", flag(), False, "long raw values, counts and offsets too; flat and CSV as `exiftool -n`"),
                 Option("flat", flag(), False, "one object, `Group:Tag` to its value, as `exiftool -G1 -j -struct`"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functions.exif import heif, photoshop, trailer
 from functions.exif.blocks import Scan
+from functions.exif.fields import png, resources
 from functions.kit.containers import METADATA, Document, Kind, Packing, Part, jpeg
 
 # Blocks that a JPEG's reader puts first and last: Exif, and what may span several segments.
@@ -65,17 +66,35 @@ def scan(document: Document, *, whole: bool = True) -> Scan:
     """
     result = Scan(document.format, document.media_type, document.width, document.height, document.frames)
     result.details = document.details
+    result.size = document.source.size
     if document.reader == "isobmff":
         heif.read(document, result, whole=whole)
     else:
         if whole and document.reader in ("jp2", "jxl"):
             heif.brands(document, result, "Jpeg2000")
+        if whole:
+            _fields(document, result)
         _Reader(document, result).run()
     for warning in document.warnings:
         result.warn(warning)
     for kind, where, size in document.lost:
         result.miss(kind, where, -1, size)
     return result
+
+
+def _fields(document: Document, result: Scan) -> None:
+    """The container's own fields, beside those that all containers have."""
+    source = document.source
+    if document.reader == "png":
+        for part in document.parts:
+            if isinstance(part.key, bytes) and part.key in png.CHUNKS:
+                png.add(result, part.key, source.read(part.start + 8, min(part.end - 4, part.start + png.MAX_FIELD)))
+    elif document.reader == "psd" and document.width:
+        numbers = (document.details.get(name, 0) for name in ("channels", "bits_per_sample", "color_mode"))
+        resources.header(result, *map(int, numbers))
+        for part in document.parts:
+            if part.label == "merged picture":
+                resources.compression(result, int.from_bytes(source.read(part.start, part.start + 2), "big"))
 
 
 class _Reader:

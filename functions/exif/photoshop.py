@@ -6,6 +6,7 @@ import re
 from struct import unpack_from
 
 from functions.exif.blocks import Scan
+from functions.exif.fields import resources as fields
 
 # Image resources that are metadata of their own kind.
 KINDS = {0x0404: "iptc", 0x040F: "icc", 0x0422: "exif", 0x0423: "exif", 0x0424: "xmp"}
@@ -17,6 +18,7 @@ SILENT = frozenset(
         *(0x0416, 0x0417, 0x0419, 0x0425, 0x0426, 0x0428, 0x042D, 0x0430, 0x2710),
     )
 )
+THUMBNAILS = {0x0409: "PhotoshopBGRThumbnail", 0x040C: "PhotoshopThumbnail"}
 _TEXT = re.compile(rb"[ -~]{6}")
 MAX_RESOURCES = 1024
 
@@ -48,12 +50,12 @@ def resources(result: Scan, data: bytes, offset: int, where: str) -> None:
             size = end - start
         kind = KINDS.get(number)
         at = offset + start if offset >= 0 else -1
+        body = data[start : start + size]
+        known = fields.add(result, number, body)
+        if number in THUMBNAILS and body[28:31] == b"\xff\xd8\xff":
+            result.add("preview", at + 28 if at >= 0 else -1, body[28:], where, THUMBNAILS[number])
         if kind and size:
-            result.add(kind, at, data[start : start + size], f"{where} 8BIM {number:04X}")
-        elif (
-            size
-            and (number not in SILENT or _TEXT.search(data, start, start + size))
-            and data[start : start + size].strip(b"\0")
-        ):
+            result.add(kind, at, body, f"{where} 8BIM {number:04X}")
+        elif not known and body.strip(b"\0") and (number not in SILENT or _TEXT.search(body)):
             result.miss("resource", f"{where} 8BIM {number:04X}", at, size)
         position = start + size + (size & 1)

@@ -165,11 +165,33 @@ def _other(reading: Reading, kind: str, data: bytes, block: Block) -> None:
 
         icc.read(data, reading.turn("icc"), reading.add, reading.warnings.append, miss)
     elif kind == "mpf":
-        _directories(reading, block, walk(data, "MPF0"))
+        _multi_picture(reading, block)
     elif kind == "app":
         reading.miss("segment", f"{where} {block.name}".strip(), offset, len(data))
     elif kind != "photoshop":
         headers.block(block, reading)
+
+
+def _multi_picture(reading: Reading, block: Block) -> None:
+    """The index of further pictures: rows of its own names, and those of each picture."""
+    from functions.exif.fields import mpf
+
+    ifds = walk(block.data, "MPF0")
+    reading.warnings += ifds.warnings
+    accounting.account(reading, block, ifds)
+    for ifd in ifds.ifds:
+        for number, entry in ifd.entries.items():
+            if number == mpf.LIST:
+                body = block.data[entry[OFFSET] : entry[OFFSET] + entry[SIZE]]
+                mpf.pictures(body, ifds.order, max(block.offset, 0), reading.scan.size, reading.add)
+            elif number in mpf.NAMES:
+                value = plain(entry)
+                shown = binary(entry[SIZE]) if number == 0xB003 else value
+                reading.groups.setdefault(ifd.name, {})[mpf.NAMES[number]] = (
+                    *(mpf.NAMES[number], shown, shown, number, entry),
+                )
+            else:
+                reading.miss("value", f"{ifd.name} tag {number:#06x}", -1, entry[SIZE])
 
 
 # CR3 keeps each directory in a structure of its own.
@@ -328,6 +350,9 @@ def _embedded(reading: Reading, block: Block, ifds: Ifds, number: int, entry: En
 
         found = Scan("", "")
         photoshop.resources(found, data, -1, "8BIM")
+        reading.scan.rows += found.rows
+        for part in found.unread:
+            reading.miss(*part)
         for resource in found.blocks:
             if resource.kind in ("xmp", "iptc", "icc"):
                 _other(reading, resource.kind, resource.data, resource)

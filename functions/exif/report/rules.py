@@ -151,7 +151,7 @@ RULES = (
         "device",
         "the programs it went through",
         r"Software\w*|CreatorTool|ProcessingSoftware|History:SoftwareAgent|OriginatingProgram|XMPToolkit|Firmware.*|CameraFirmware|Encoder"
-        r"|HandlerDescription",
+        r"|HandlerDescription|WriterName|ReaderName",
         r"(?!ICC|File)",
     ),
     _rule(

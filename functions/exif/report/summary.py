@@ -63,10 +63,32 @@ def camera(reading: Reading) -> dict[str, Any]:
         "lens": lens,
         "lens_make": _first(reading, ("ExifIFD", "LensMake")),
         "lens_serial_number": lens_serial,
+        "shutter_count": _of_maker(reading, "ShutterCount", "MechanicalShutterCount", "ShutterCount2"),
         "software": _first(reading, ("IFD0", "Software"), ("XMP-xmp", "CreatorTool")),
         "owner": _first(reading, ("ExifIFD", "OwnerName"), (maker, "OwnerName")),
     }
     return {name: value for name, value in found.items() if value not in ("", None)}
+
+
+# Groups that no maker's note has.
+_STANDARD = re.compile(
+    r"IFD\d|SubIFD|ExifIFD|GPS|InteropIFD|GlobParam|XMP|IPTC|ICC|PNG|File|Composite|JFIF|JFXX|Adobe|Photoshop|QuickTime"
+    r"|Meta|Track|MP[FI]|RIFF|GIF|Jpeg2000|JUMBF|PrintIM|UserData|Keys|ItemList"
+)
+MAX_TEXT = 120
+
+
+def _of_maker(reading: Reading, *names: str) -> Any:
+    """What a maker's note says under the first of some names."""
+    notes = [rows for group, rows in reading.groups.items() if not _STANDARD.match(group)]
+    for name in names:
+        for rows in notes:
+            if name in rows:
+                printed = _one(rows[name][2])
+                text = printed.strip() if isinstance(printed, str) else printed
+                if text not in ("", None, "n/a", "None", "(none)") and len(str(text)) <= MAX_TEXT:
+                    return text
+    return None
 
 
 def _names_lens(reading: Reading) -> bool:
@@ -112,9 +134,32 @@ _FOCUS = {
 }
 
 
+# What only makers' notes say, by the names that makers give it.
+_MADE = {
+    "drive": ("DriveMode", "ContinuousDrive", "ReleaseMode", "ShootingMode", "BurstMode", "SequenceMode"),
+    "style": (
+        "PictureStyle",
+        "FilmMode",
+        "PictureControlName",
+        "CreativeStyle",
+        "PictureMode",
+        "PhotoStyle",
+        "ImageTone",
+    ),
+}
+_FOCUSED = {
+    "mode": ("FocusMode", "FocusModeSetting", "AFMode", "AutoFocusMode"),
+    "points": ("AFPointsInFocus", "AFPointsUsed", "AFPointSelected", "AFPoint", "PrimaryAFPoint", "FocusPixel"),
+}
+
+
 def exposure(reading: Reading) -> dict[str, Any]:
     """How the picture was exposed, as printed; `seconds` is the time as a number."""
     found = _named(reading, _EXPOSURE)
+    for key, names in _MADE.items():
+        value = _of_maker(reading, *names)
+        if value is not None:
+            found[key] = value
     seconds = reading.value("ExifIFD", "ExposureTime")
     if seconds is None:
         seconds = reading.value("ExifIFD", "ShutterSpeedValue")
@@ -124,8 +169,13 @@ def exposure(reading: Reading) -> dict[str, Any]:
 
 
 def focus(reading: Reading) -> dict[str, Any]:
-    """Focal length and distance, as printed."""
-    return _named(reading, _FOCUS)
+    """Focal length, distance, focus mode and points, as printed."""
+    found = _named(reading, _FOCUS)
+    for key, names in _FOCUSED.items():
+        value = _of_maker(reading, *names)
+        if value is not None:
+            found[key] = value
+    return found
 
 
 def _named(reading: Reading, names: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:

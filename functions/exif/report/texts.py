@@ -19,7 +19,9 @@ _TECHNICAL = re.compile(
     r"|ColorSpace(Data)?|GPS\w*Ref|GPSMapDatum|GPSStatus|GPSMeasureMode|FileSource|SceneType|Format|ColorMode|ICCProfileName"
     r"|Profile(CMMType|Class|ConnectionSpace|FileSignature|Creator|DateTime|ID)|PrimaryPlatform|Device(Manufacturer|Attributes)"
     r"|CodedCharacterSet|XMPToolkit|About|ThumbnailImage|PreviewImage|Orientation|Technology|Marked|Rating|NumberOfImages"
-    r"|MicrosoftRating\w*|HasExtendedXMP|CompressorVersion|(Major|Compatible)Brands?|MinorVersion|HandlerType|ColorProfiles|AuxiliaryImageType|Compression"
+    r"|MicrosoftRating\w*|HasExtendedXMP|CompressorVersion|(Major|Compatible)Brands?|MinorVersion|HandlerType|Compression"
+    r"|SignificantBits|BackgroundColor|Transparency|Palette|ImageOffset|IPTCDigest|PrintPosition|ColorProfiles"
+    r"|AuxiliaryImageType"
 )
 _TECHNICAL_GROUPS = re.compile(r"File|JFIF|Adobe|Composite|PNG-pHYs|MPF\d*|MPImage\d+|JFXX")
 _NUMBER = re.compile(r"[\s\d.,:;+\-/()%xX×]*")
@@ -54,7 +56,7 @@ def _text(group: str, row: Row) -> str:
         return str(printed) if len(str(printed)) > 64 else ""
     if entry is not None:
         return "" if number in EMBEDDED else _of_entry(entry)
-    if group.startswith("ICC"):
+    if group.startswith("ICC") or (group, name) == ("PNG", "ProfileName"):
         text = str(printed)
         known = is_standard_profile(text) or _BINARY.fullmatch(text) or _NUMBER.fullmatch(text) or value != printed
         return "" if known else text

@@ -17,6 +17,7 @@ from functions.exif.report.summary import spoken
 from tests.functions.exif import made
 from tests.functions.exif.tiffs import ascii_field, directory, jpeg_of, long, rational, short, tiff
 from tests.servers import ROOT
+from tests.work import within
 
 
 def camera_file(exif: list[tuple[int, int, int, bytes]], gps: list[tuple[int, int, int, bytes]] | None = None) -> bytes:
@@ -286,3 +287,27 @@ def test_what_a_reader_overlooks_costs_its_part_and_not_the_file(monkeypatch: py
     assert "APP13 8BIM 0404 is broken beyond reading: ValueError" in reading.warnings
     assert document(reading)["groups"]["IFD0"]
     assert not any(group.startswith("IPTC") for group in reading.groups)
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ("*serial*", {"ExifIFD:SerialNumber"}),
+        ("GPS:*Ref", {"GPS:GPSLatitudeRef", "GPS:GPSLongitudeRef"}),
+        ("exif:Make,IPTC:City", {"IFD0:Make", "IPTC:City"}),
+        ("xmp:c*or", {"XMP-dc:Creator"}),
+        ("Mo*,File:MIME*,Composite:Mega*", {"IFD0:Model", "File:MIMEType", "Composite:Megapixels"}),
+        ("Nothing:*", set()),
+        ("a*b*c", set()),
+    ],
+)
+def test_tags_are_chosen_by_patterns(tags: str, expected: set[str]):
+    reading = examine(made.jpeg())
+    chosen = selected(reading, tags.split(","))
+    assert {f"{group}:{row[0]}" for group, rows in chosen.items() for row in rows} == expected
+
+
+def test_a_pattern_of_many_stars_takes_one_pass():
+    reading = examine(made.jpeg())
+    reading.add("XMP-x", "a" * 60_000, "1", "1")
+    within(2_000_000, lambda: selected(reading, ["*a" * 500 + "b"]))

@@ -39,7 +39,8 @@ def test_a_chosen_picture_is_told_privacy_first(browser: Browser, address: str, 
         page.set_input_files("#file", named("harbour.jpg", made.jpeg()))
         card = page.locator(".file")
         expect(card.locator("h2")).to_contain_text("Lamp Camera X")
-        expect(card.locator("h3").first).to_have_text("Privacy")
+        expect(card.locator("h3").nth(0)).to_have_text("Picture")
+        expect(card.locator("h3").nth(1)).to_have_text("Privacy")
         expect(card.locator(".findings li").first).to_contain_text("place: where it was taken")
         expect(card.locator(".findings")).to_contain_text("SN-0815-4711")
         expect(card.locator("a", has_text="map application")).to_have_attribute("href", "geo:48.137153,11.576152")
@@ -48,7 +49,8 @@ def test_a_chosen_picture_is_told_privacy_first(browser: Browser, address: str, 
         link = card.get_by_role("link", name="OpenStreetMap")
         expect(link).to_have_attribute("href", re.compile(r"^https://www\.openstreetmap\.org/.*48\.137153"))
         expect(page.locator("#answered-by")).to_contain_text(re.compile(r"^\d+ ms .*answered by exif-"))
-        expect(card.locator("summary small").first).to_contain_text(re.compile(r"pod exif-.* · \d+ ms"))
+        expect(card.locator(".served")).to_contain_text(re.compile(r"pod exif-.* · \d+ ms"))
+        expect(card.locator(".glance")).to_contain_text("SN-0815-4711")
         no_sideways_scrolling(page)
         no_serious_violation(page)
         picture(page, f"exif-result-{size}-{scheme}")
@@ -165,7 +167,7 @@ def test_by_keyboard_alone(browser: Browser, address: str) -> None:
 def test_a_refusal_is_shown(browser: Browser, address: str) -> None:
     with visit(browser, address) as page:
         page.set_input_files("#file", named("notes.txt", b"no image at all"))
-        expect(page.locator("#results [role=alert]")).to_contain_text("no image format")
+        expect(page.locator("#results [role=alert]")).to_contain_text("unrecognised image format")
         expect(page.locator("#all")).to_be_hidden()
         no_serious_violation(page)
 
