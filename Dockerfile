@@ -1,6 +1,7 @@
 # One image a function, and one that loads them:
 #
 #   docker build --build-arg FUNCTION=exif -t dev.local/pixelamp-exif:0.1.0 .
+#   docker build --build-arg FUNCTION=histogram --build-arg EXTRA=histogram-raw -t dev.local/pixelamp-histogram-raw:0.1.0 .
 #   docker build --build-arg FUNCTION=loadtest -t dev.local/pixelamp-loadtest:0.1.0 .
 #   make images REGISTRY=registry.example.com/me      all three functions, with docker, podman or buildah
 #
@@ -8,8 +9,10 @@
 # and that function. Plain instructions alone, so that builders without BuildKit take this file too.
 FROM docker.io/library/python:3.13-slim AS build
 ARG FUNCTION
+# histogram-raw for FUNCTION=histogram adds rawpy, which counts the sensor's values of camera raws.
+ARG EXTRA=${FUNCTION}
 WORKDIR /build
-COPY requirements/${FUNCTION}.txt requirements.txt
+COPY requirements/${EXTRA}.txt requirements.txt
 COPY requirements/image.txt image.txt
 # Hashes are demanded of every file, and only wheels are taken, so that no package's code runs while it is installed. The
 # one exception is pyvips, which has no wheel: it is built here, in the stage that is thrown away.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +15,12 @@ from functions.kit.http import problems
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
 from functions.kit.http.spool import mapped
+from functions.kit.images import raws
+from functions.kit.images.formats import labels
 from functions.kit.images.large import Large, Strips
+from functions.kit.images.metering import HeaderLimitError
 from functions.kit.images.opening import EXTENT, FULL_SIZE, LargeImageError, open_pixels
-from functions.kit.images.samples import Samples
+from functions.kit.images.sample_types import Samples
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -41,6 +46,7 @@ class Choices:
         cumulative: running totals instead of counts.
         normalize: shares of the pixels counted instead of counts.
         colours: how many dominant colours at most; 0 for none.
+        raw: count the sensor's values of a camera raw instead of its preview.
     """
 
     channels: tuple[str, ...] = ()
@@ -52,6 +58,7 @@ class Choices:
     cumulative: bool = False
     normalize: bool = False
     colours: int = 6
+    raw: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,8 @@ class Analysis:
         complete: the data of the picture do not end early.
         decoded: share of the rows that were decoded, and so counted; None where it is not known.
         warnings: what is odd about the file or the answer.
+        source: what was counted: `image`, the `preview` inside a camera raw, or the `sensor` of one.
+        raw: of a camera raw its name, its size, and for `sensor` the figures of its channels.
     """
 
     choices: Choices
@@ -81,6 +90,8 @@ class Analysis:
     complete: bool = True
     decoded: float | None = 1.0
     warnings: tuple[str, ...] = ()
+    source: str = "image"
+    raw: Mapping[str, Any] | None = None
 
     def series(self) -> dict[str, Sequence[float]]:
         """Luminance and channels as chosen: bins, running totals, shares."""
@@ -106,6 +117,7 @@ class Analysis:
             "channels": {name: counts for name, counts in series.items() if name != "luminance"},
             "size": [self.width, self.height],
             "format": self.format,
+            "source": self.source,
             "mode": self.histogram.mode,
             "pixels": self.histogram.pixels,
             "visible": sum(self.histogram.seen.luminance),
@@ -120,6 +132,8 @@ class Analysis:
             "colours": [colour._asdict() for colour in self.colours],
             "ignored": self.histogram.ignored,
         }
+        if self.raw is not None:
+            body["raw"] = dict(self.raw)
         if self.choices.region is not None:
             body["region"] = list(self.choices.region)
         if self.choices.frame:
@@ -217,7 +231,7 @@ def analyse(data: bytes, settings: Settings, choices: Choices | None = None) -> 
         Problem: as `open_pixels`, and 400 for choices that do not fit this image.
     """
     choices = choices or Choices()
-    if mapped(data) is None:
+    if mapped(data) is None and not choices.raw:
         try:
             return analyse_here(data, settings, choices)
         except LargeImageError:
@@ -256,6 +270,11 @@ def analyse_here(data: bytes, settings: Settings, choices: Choices, large: Large
         LargeImageError: the image needs a process of its own.
         Problem: as `analyse`.
     """
+    camera = _raw_name(data)
+    if choices.raw:
+        return _sensor(data, camera, choices)
+    if camera is not None:
+        return _preview(data, camera, settings, choices, large)
     with open_pixels(data, settings, choices.frame, choices.approximate, large) as pixels:
         try:
             if isinstance(pixels, Samples):
@@ -271,6 +290,57 @@ def analyse_here(data: bytes, settings: Settings, choices: Choices, large: Large
         present = ", ".join(["luminance", *analysis.histogram.channels])
         raise problems.bad_option("channels", f"this image has no channel {missing[0]!r}; it has {present}")
     return analysis
+
+
+def _raw_name(data: bytes) -> str | None:
+    try:
+        return raws.name(data)
+    except HeaderLimitError:
+        return None  # refused with the limit when it is opened
+
+
+@contextmanager
+def _stored(data: bytes, large: Large | None) -> Iterator[Large | None]:
+    """The means for large images with a preview as the file, where there are any."""
+    if large is None:
+        yield None
+        return
+    with os.fdopen(os.memfd_create("preview"), "w+b") as file:
+        file.write(data)
+        file.flush()
+        yield replace(large, path=f"/proc/self/fd/{file.fileno()}")
+
+
+def _preview(data: bytes, camera: str, settings: Settings, choices: Choices, large: Large | None) -> Analysis:
+    """The largest preview of a camera raw."""
+    if len(data) > settings.max_bytes:
+        raise problems.too_many_bytes(settings.max_bytes, len(data), settings.variable("max_bytes"))
+    found = raws.preview(data)
+    if found is None:
+        raise problems.unsupported_format(f"{camera} without a JPEG preview", labels())
+    with _stored(found.data, large) as stored:
+        analysis = analyse_here(found.data, settings, choices, stored)
+    note = f"counted is the preview of {found.width} × {found.height} pixels inside a {camera}, not the sensor's values"
+    return replace(
+        analysis,
+        source="preview",
+        raw={"name": camera, "size": list(found.raw_size) if found.raw_size else None},
+        warnings=(*analysis.warnings, note),
+    )
+
+
+def _sensor(data: bytes, camera: str | None, choices: Choices) -> Analysis:
+    """The values of a camera raw's sensor."""
+    from functions.histogram import sensor
+
+    if camera is None:
+        raise problems.bad_option("raw", "raw=1 counts the sensor's values of a camera raw; this file is none")
+    if choices.region is not None or choices.approximate or choices.frame:
+        raise problems.bad_option("raw", "raw=1 counts the whole sensor: it goes without region, approximate and frame")
+    histogram, facts = sensor.count(data, max(LEVELS, choices.bins))
+    width, height = histogram.width, histogram.height
+    raw = {"name": camera, "size": [width, height], **facts}
+    return Analysis(choices, histogram, camera, width, height, [], source="sensor", raw=raw)
 
 
 def _deep(samples: Samples, choices: Choices) -> Analysis:

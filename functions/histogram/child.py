@@ -65,6 +65,7 @@ def _run(descriptor: int, settings: Settings, choices: dict[str, Any], seconds: 
         [sys.executable, "-m", "functions.histogram.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # decoders print there
         pass_fds=(descriptor,),
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     ) as process:

@@ -50,7 +50,7 @@ _NAMES = {
     "HSV": ("hue", "saturation", "value"),
 }
 _STRAIGHT = {"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}
-CHANNELS = tuple(dict.fromkeys(name for names in _NAMES.values() for name in names))
+CHANNELS = (*dict.fromkeys(name for names in _NAMES.values() for name in names), "green1", "green2")
 
 
 class Region(NamedTuple):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-    from functions.kit.images.samples import Samples
+    from functions.kit.images.sample_types import Samples
 
     Array = np.ndarray[Any, Any]
 
@@ -227,14 +227,15 @@ def effective_range(samples: Samples, low: float, high: float, levels: int = LEV
     if samples.level is not None:
         return 0, max(samples.level, levels - 1)
     if low >= 0 or low > high:
-        bits = _depth(int(high).bit_length() if low <= high and high > 0 else samples.bits)
+        bits = depth(int(high).bit_length() if low <= high and high > 0 else samples.bits)
         return 0, max(2**bits, levels) - 1
-    bits = _depth(max(int(high).bit_length(), int(-low - 1).bit_length()) + 1)
+    bits = depth(max(int(high).bit_length(), int(-low - 1).bit_length()) + 1)
     return -max(2 ** (bits - 1), levels // 2), max(2 ** (bits - 1), levels // 2) - 1
 
 
-def _depth(bits: int) -> int:
-    return next((depth for depth in DEPTHS if depth >= bits), DEPTHS[-1])
+def depth(bits: int) -> int:
+    """The least of the usual depths that holds so many bits."""
+    return next((each for each in DEPTHS if each >= bits), DEPTHS[-1])
 
 
 def _effective_bits(samples: Samples, seen: _Seen) -> int | None:

@@ -96,6 +96,7 @@ CHOICES = (
     Option("frame", integer(0, 100_000), 0, "frame or page, counted from 0"),
     Option("cumulative", flag(), False, "running totals instead of counts"),
     Option("normalize", flag(), False, "shares of the pixels instead of counts"),
+    Option("raw", flag(), False, "count the sensor's values of a camera raw, not its preview (extra histogram-raw)"),
     Option("colours", integer(0, 16), 6, "dominant colours at most; 0 for none"),
 )
 LOOKS = (

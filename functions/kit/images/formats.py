@@ -31,6 +31,13 @@ ACCEPTED = {
         Format("JPEG2000", "PIL.Jpeg2KImagePlugin", "JPEG 2000"),
         Format("PPM", "PIL.PpmImagePlugin", "PNM"),
         Format("ICO", "PIL.IcoImagePlugin", "ICO"),
+        Format("JXL", "pillow_jxl", "JPEG XL"),
+        Format("PSD", "PIL.PsdImagePlugin", "Photoshop"),
+        Format("TGA", "PIL.TgaImagePlugin", "Targa"),
+        Format("PCX", "PIL.PcxImagePlugin", "PCX"),
+        Format("DDS", "PIL.DdsImagePlugin", "DDS"),
+        Format("FITS", "PIL.FitsImagePlugin", "FITS"),
+        Format("QOI", "PIL.QoiImagePlugin", "QOI"),
     )
 }
 
@@ -46,18 +53,23 @@ _PREFIXES = (
     (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG2000"),
     (b"\xff\x4f\xff\x51", "JPEG2000"),
     (b"\0\0\x01\0", "ICO"),
+    (b"\xff\x0a", "JXL"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "JXL"),
+    (b"8BPS\0\x01", "PSD"),
+    (b"DDS |\0\0\0", "DDS"),
+    (b"qoif", "QOI"),
+    (b"SIMPLE  =", "FITS"),
 )
+_PCX_FORMS = {bytes((1, depth)) for depth in (1, 2, 4, 8)}  # run lengths, bits of a sample
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 _AVIF_BRANDS = {b"avif", b"avis"}
 
 # Formats that are not accepted, by their first bytes.
 _REFUSED = (
     (b"%PDF-", "PDF"),
-    (b"8BPS", "Photoshop"),
+    (b"8BPS\0\x02", "Photoshop of large size (PSB)"),
     (b"%!PS", "PostScript"),
     (b"\xc5\xd0\xd3\xc6", "EPS"),
-    (b"\xff\x0a", "JPEG XL"),
-    (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
     (b"FUJIFILMCCD-RAW", "Fujifilm raw"),
     (b"IIU\0", "Panasonic raw"),
     (b"IIRO", "Olympus raw"),
@@ -68,17 +80,19 @@ _REFUSED = (
     (b"II\x1a\0\0\0HEAPCCDR", "Canon raw"),
     (b"v/1\x01", "OpenEXR"),
     (b"#?RADIANCE", "Radiance HDR"),
-    (b"qoif", "QOI"),
-    (b"DDS ", "DDS"),
     (b"icns", "ICNS"),
     (b"AT&TFORM", "DjVu"),
-    (b"SIMPLE  =", "FITS"),
     (b"BPG\xfb", "BPG"),
     (b"FLIF", "FLIF"),
     (b"\xd7\xcd\xc6\x9a", "WMF"),
     (b"gimp xcf", "GIMP"),
     (b"II\xbc\x01", "JPEG XR"),
 )
+
+
+def labels() -> list[str]:
+    """Usual names of the accepted formats."""
+    return list(dict.fromkeys(entry.label for entry in ACCEPTED.values()))
 
 
 def sniff(data: bytes) -> str | None:
@@ -98,6 +112,10 @@ def sniff(data: bytes) -> str | None:
         return "BMP"
     if data[:1] == b"P" and data[1:2] in {b"1", b"2", b"3", b"4", b"5", b"6", b"f", b"F"} and data[2:3].isspace():
         return "PPM"
+    if data[:1] == b"\n" and data[1:2] in {b"\0", b"\2", b"\3", b"\4", b"\5"} and data[2:4] in _PCX_FORMS:
+        return "PCX"
+    if data[-18:] == b"TRUEVISION-XFILE.\0":
+        return "TGA"
     return None
 
 
@@ -118,8 +136,6 @@ def refusal(data: bytes, accepted: list[str]) -> Problem:
     elif name is None and data[:4] == b"\0\0\x02\0" and any(data[4:6]):
         # A cursor file holds at least one; with none, it is a Targa, which has its signature at the end.
         name = "Windows cursor"
-    elif name is None and data.endswith(b"TRUEVISION-XFILE.\0"):
-        name = "Targa"
     elif name is None and data[4:8] == b"ftyp":
         name = "Canon raw" if data[8:11] == b"crx" else f"ISO media of brand {data[8:12].decode('ascii', 'replace')!r}"
     elif name is None and (head.startswith(b"<svg") or (head.startswith(b"<?xml") and b"<svg" in head)):

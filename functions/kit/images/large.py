@@ -15,18 +15,19 @@ from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
 from functions.kit.images import jpeg, png, tiff
 from functions.kit.images.formats import Format
-from functions.kit.images.samples import PNM, Samples, strip_rows
+from functions.kit.images.plain_samples import PNM
+from functions.kit.images.sample_types import Samples, strip_rows
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from functions.kit.images.samples import Array
+    from functions.kit.images.sample_types import Array
 
 STRIP_BYTES = 32 * 2**20  # of a strip or tile of a TIFF, which libtiff holds decoded
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _COMPRESSIONS = {1, 5, 8, 32773, 32946}  # that the libtiff of the libvips wheel has
 # Estimated bytes a pixel of a whole decode: the image, what the decoder holds beside it, and its luminance.
-_WHOLE = {"JPEG": 9, "PNG": 9, "WEBP": 13, "HEIF": 15, "AVIF": 15, "GIF": 6, "TIFF": 9, "JPEG2000": 21}
+_WHOLE = {"JPEG": 9, "PNG": 9, "WEBP": 13, "HEIF": 15, "AVIF": 15, "GIF": 6, "TIFF": 9, "JPEG2000": 21, "JXL": 25}
 _WHOLE_OTHER = 9
 
 

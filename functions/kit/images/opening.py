@@ -19,17 +19,17 @@ from typing import TYPE_CHECKING, Any
 from functions.kit.http import problems
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
-from functions.kit.images import isobmff, jpeg, partial, png, samples, tiff
-from functions.kit.images.formats import ACCEPTED, Format, refusal, sniff
+from functions.kit.images import jpeg, partial, png, samples, tiff
+from functions.kit.images.formats import ACCEPTED, Format, labels, refusal, sniff
 from functions.kit.images.large import Large, Strips
 from functions.kit.images.metering import HeaderLimitError, MeteredFile
-from functions.kit.images.samples import SampleFormatError, Samples
+from functions.kit.images.sample_types import SampleFormatError, Samples
 from functions.kit.telemetry.usage import Container
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
 
-    from functions.kit.images.samples import Array
+    from functions.kit.images.sample_types import Array
 
 FULL_SIZE = "full_size"  # key of `info`: (width, height) of an image that was decoded at a fraction of it
 EXTENT = "extent"  # key of `info`: the `partial.Extent` of an image whose data end early
@@ -158,7 +158,7 @@ def _slot(data: bytes, settings: Settings) -> Iterator[Format]:
         raise problems.too_many_bytes(settings.max_bytes, len(data), settings.variable("max_bytes"))
     name = sniff(data)
     if name is None:
-        raise refusal(data, [entry.label for entry in ACCEPTED.values()])
+        raise refusal(data, labels())
     _keep_arena(settings.decodes)
     gate = _gate(settings.decodes)
     if not gate.acquire(timeout=settings.timeout_seconds):
@@ -191,7 +191,7 @@ def _problems(entry: Format, settings: Settings) -> Iterator[None]:
     except HeaderLimitError as error:
         raise problems.unreadable_image(f"the header of this {entry.label} image is too large: {error}") from error
     except SampleFormatError as error:
-        raise problems.unsupported_format(str(error), [each.label for each in ACCEPTED.values()]) from error
+        raise problems.unsupported_format(str(error), labels()) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Problem(
             413,
@@ -220,7 +220,7 @@ def _decode(
         found = tiff.page(data, frame)
         if found is not None and found.big and found.order == ">":
             source, frame = tiff.rewritten(found, {}), 0  # Pillow takes it for a classic TIFF
-    if entry.name in {"HEIF", "AVIF"} and (missing := isobmff.missing_bytes(data)):
+    if entry.name in {"HEIF", "AVIF"} and (missing := partial.missing_bytes(data)):
         raise problems.unreadable_image(
             f"the {entry.label} file ends {problems.quantity(missing, 'bytes')} before the end of its picture data"
         )
@@ -239,8 +239,23 @@ def _decode(
     return image
 
 
+def _check_codestream(data: bytes, settings: Settings) -> None:
+    """Refuse a JPEG XL by its header: its plugin decodes when it opens, so a large one is never opened."""
+    from functions.kit.containers import read
+
+    document = read(data)
+    width, height = (document.width, document.height) if document is not None else (None, None)
+    if not width or not height:
+        raise problems.unreadable_image("the JPEG XL image states no size")
+    most = min(settings.max_pixels, LARGE_PIXELS)
+    if width * height > most:
+        raise problems.too_many_pixels(most, width, height, settings.variable("max_pixels"))
+
+
 def _opened(source: bytes, entry: Format, settings: Settings, frame: int, draft: int | None) -> ImageFile.ImageFile:
     """An image whose header is read and that is about to be decoded."""
+    if entry.name == "JXL":
+        _check_codestream(source, settings)
     image, file = _parse(source, entry, frame)
     _check_pixels(image, settings)
     if frame:
@@ -270,7 +285,7 @@ def _refuse_raw(data: bytes) -> None:
     """Refuse a camera raw that is a TIFF: its first page is a thumbnail."""
     name = tiff.raw_name(data)
     if name is not None:
-        raise problems.unsupported_format(name, [entry.label for entry in ACCEPTED.values()])
+        raise problems.unsupported_format(name, labels())
 
 
 def _checked(data: bytes, found: Samples, entry: Format, settings: Settings) -> Samples:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from functions.kit.images import jpeg, tiff
+from functions.kit.images.metering import HeaderLimitError
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 FORMATS = {"JPEG", "PNG", "BMP", "TIFF", "PPM"}
 _EARLY = ("truncated", "not enough image data", "buffer is not large enough")
 _STRIP = 2**20
+MOST_BOXES = 1024  # of an HEIC or AVIF, at its top
 
 
 class Extent(NamedTuple):
@@ -119,3 +121,28 @@ def _finished(
     image.tile = []
     image.im = second.im
     return Extent(0, image.height, known=jpeg.last_scan_whole(data))
+
+
+def missing_bytes(data: bytes) -> int:
+    """How many bytes of the picture data of an HEIC or AVIF lie beyond the end of the file.
+
+    Decoders fill the tiles of a cut file with black, without a word.
+
+    Raises:
+        HeaderLimitError: too many boxes.
+    """
+    at = 0
+    for _ in range(MOST_BOXES):
+        if at + 8 > len(data):
+            return 0
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        if size == 1:
+            size = int.from_bytes(data[at + 8 : at + 16], "big")
+        if size == 0:
+            return 0  # to the end of the file
+        if size < 8:
+            return 0  # broken: the decoder's to refuse
+        if at + size > len(data):
+            return at + size - len(data) if kind in {b"mdat", b"meta", b"idat"} else 0
+        at += size
+    raise HeaderLimitError(f"it has more than {MOST_BOXES:,} boxes")

@@ -205,6 +205,12 @@ def raw_name(data: bytes) -> str | None:
     return None
 
 
+def sensor_is_cut(data: bytes) -> bool:
+    """Whether a picture of a sensor has strips or tiles beyond the end of the file."""
+    pictures = (each for each in _sensor_pictures(data) if each.value(PHOTOMETRIC, 0) in _SENSOR)
+    return any(rows_present(each) < each.value(HEIGHT, 0) for each in pictures)
+
+
 def rows_present(found: Directory) -> int:
     """How many rows from the top lie in strips or tiles that are whole in the file."""
     height = found.value(HEIGHT, 0)

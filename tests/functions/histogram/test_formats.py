@@ -1,0 +1,124 @@
+"""Formats beside the usual ones: counts against arrays that other encoders wrote, and what is refused by its name."""
+
+from __future__ import annotations
+
+import struct
+
+import imagecodecs
+import numpy as np
+import pytest
+from PIL import Image
+
+from functions.histogram.analysis import Choices, analyse
+from functions.histogram.main import HistogramSettings
+from functions.kit.http.problems import Problem
+from tests.images import encoded
+
+SETTINGS = HistogramSettings(function="histogram")
+VALUES = np.random.default_rng(11).integers(0, 256, (40, 60, 3), "u1")
+PICTURE = Image.fromarray(VALUES)
+RED = np.bincount(VALUES[..., 0].ravel(), minlength=256).tolist()
+
+
+@pytest.mark.parametrize("form", ["TGA", "PCX", "DDS", "QOI"])
+def test_a_format_of_pillows_own(form: str) -> None:
+    found = analyse(encoded(PICTURE, form), SETTINGS)
+    assert (found.format, found.width, found.height) == (form, 60, 40)
+    assert found.histogram.channels["red"] == RED
+
+
+@pytest.mark.parametrize("container", [False, True])
+def test_jpeg_xl(container: bool) -> None:
+    data = imagecodecs.jpegxl_encode(VALUES, lossless=True, usecontainer=container)
+    assert data[:2] == (b"\0\0" if container else b"\xff\x0a")
+    found = analyse(data, SETTINGS)
+    assert (found.format, found.histogram.channels["red"]) == ("JXL", RED)
+
+
+def test_a_jpeg_xl_of_too_many_pixels_is_refused_before_it_is_decoded() -> None:
+    data = imagecodecs.jpegxl_encode(np.zeros((3000, 3000), "u1"), lossless=True, effort=1)
+    with pytest.raises(Problem) as caught:
+        analyse(data, HistogramSettings(function="histogram", max_pixels=1_000_000))
+    assert (caught.value.status, caught.value.slug) == (413, "too-many-pixels")
+    assert "3000 × 3000" in caught.value.detail
+
+
+def psd(values: np.ndarray) -> bytes:
+    """The merged picture of a Photoshop file, stored plane by plane."""
+    height, width, planes = values.shape
+    head = b"8BPS" + struct.pack(">H6xHIIHH", 1, planes, height, width, 8, 3)
+    return head + struct.pack(">IIIH", 0, 0, 0, 0) + np.moveaxis(values, 2, 0).tobytes()
+
+
+def test_the_merged_picture_of_a_photoshop_file() -> None:
+    found = analyse(psd(VALUES), SETTINGS)
+    assert (found.format, found.histogram.channels["red"]) == ("PSD", RED)
+
+
+def fits(values: np.ndarray, **cards: float) -> bytes:
+    """A FITS file of one image, written by hand."""
+    bits = {"u1": 8, "i2": 16, "i4": 32, "f4": -32, "f8": -64}[values.dtype.newbyteorder("=").str[1:]]
+    axes = values.shape[::-1]
+    rows = [("SIMPLE", "T"), ("BITPIX", bits), ("NAXIS", len(axes))]
+    rows += [(f"NAXIS{index + 1}", size) for index, size in enumerate(axes)] + list(cards.items())
+    text = "".join(f"{name:8}= {value:>20}".ljust(80) for name, value in rows) + "END".ljust(80)
+    body = values.astype(values.dtype.newbyteorder(">")).tobytes()
+    return text.ljust(-(-len(text) // 2880) * 2880).encode() + body.ljust(-(-len(body) // 2880) * 2880, b"\0")
+
+
+def test_fits_of_every_type() -> None:
+    gray = VALUES[..., 0]
+    assert analyse(fits(gray), SETTINGS).histogram.luminance == RED
+    wide = gray.astype("u2") * 250
+    found = analyse(fits((wide.astype("i4") - 32768).astype("i2"), BZERO=32768), SETTINGS, Choices(bins=65536))
+    assert (found.histogram.bits, found.histogram.mode) == (16, "I;16")
+    assert found.histogram.luminance == np.bincount(wide.ravel(), minlength=65536).tolist()
+    for kind in ("f4", "f8"):
+        values = gray.astype(kind) / 7
+        found = analyse(fits(values), SETTINGS)
+        assert found.histogram.luminance == _levels(values)
+        assert found.histogram.value_range == (float(values.min()), float(values.max()))
+    signed = analyse(fits(gray.astype("i2") - 100), SETTINGS).histogram
+    assert signed.value_range == (-512, 511) or signed.value_range == (-128, 127) or signed.value_range[0] < -99
+
+
+def _levels(values: np.ndarray) -> list[int]:
+    low, high = float(values.min()), float(values.max())
+    level = np.floor((values.astype("f8") - low) / (high - low) * 256).clip(0, 255).astype(int)
+    return np.bincount(level.ravel(), minlength=256).tolist()
+
+
+def test_fits_with_a_scale_and_with_planes() -> None:
+    found = analyse(fits(VALUES[..., 0].astype("i2"), BSCALE=0.5, BZERO=10), SETTINGS).histogram
+    assert found.value_range == (10.0, 137.5)
+    colour = analyse(fits(np.moveaxis(VALUES, 2, 0).copy()), SETTINGS).histogram
+    assert colour.channels["red"] == RED
+
+
+@pytest.mark.parametrize("share", [0.3, 0.8])
+def test_fits_that_ends_early(share: float) -> None:
+    data = fits(np.arange(40_000, dtype="f4").reshape(200, 200))
+    found = analyse(data[: int(len(data) * share)], SETTINGS)
+    assert not found.complete
+    assert found.decoded == pytest.approx(share, abs=0.05)
+
+
+@pytest.mark.parametrize("cut", [0, 80, 2000, 2880])
+def test_a_fits_header_that_is_broken_is_refused(cut: int) -> None:
+    with pytest.raises(Problem) as caught:
+        analyse(b"SIMPLE  =" + fits(VALUES[..., 0])[9:cut], SETTINGS)
+    assert caught.value.status == 422
+
+
+def test_portable_float_maps_in_colour() -> None:
+    values = VALUES.astype("<f4") / 100
+    found = analyse(b"PF\n60 40\n-1.0\n" + values[::-1].tobytes(), SETTINGS).histogram
+    assert found.channels["red"] == _scaled(values, values[..., 0])
+    big = analyse(b"PF\n60 40\n1.0\n" + values[::-1].astype(">f4").tobytes(), SETTINGS).histogram
+    assert big.channels == found.channels
+
+
+def _scaled(every: np.ndarray, values: np.ndarray) -> list[int]:
+    low, high = float(every.min()), float(every.max())
+    level = np.floor((values.astype("f8") - low) / (high - low) * 256).clip(0, 255).astype(int)
+    return np.bincount(level.ravel(), minlength=256).tolist()
