@@ -53,9 +53,9 @@ class Carried:
     """
 
     payload: Any
-    image: Mapping[str, Any] = field(default_factory=dict)
+    image: Mapping[str, object] = field(default_factory=dict)
     inline: bool = False
-    results: Mapping[str, Any] = field(default_factory=dict)
+    results: Mapping[str, object] = field(default_factory=dict)
 
 
 def source_of(function: str) -> str:
@@ -118,7 +118,7 @@ def carried(event: Event, route: EventRoute[Any], fetch: Fetch) -> Carried:
         return _document(_object(data), dataref if event.data else "", route, fetch)
     if not data:
         raise _nothing("the event has no image: neither data nor dataref")
-    image: dict[str, Any] = {"dataref": dataref} if dataref else {}
+    image: dict[str, object] = {"dataref": dataref} if dataref else {}
     return Carried(data, {**image, **_identity(data, event.media_type)}, inline=not dataref)
 
 
@@ -188,7 +188,7 @@ def brief(problem: Problem) -> Problem:
         detail = detail[: len(detail) // 2]
 
 
-def _document(document: Mapping[str, Any], dataref: str, route: EventRoute[Any], fetch: Fetch) -> Carried:
+def _document(document: Mapping[str, object], dataref: str, route: EventRoute[Any], fetch: Fetch) -> Carried:
     image = document.get("image", {"dataref": dataref} if dataref else None)
     results = document.get("results", {})
     if not isinstance(image, dict) or not isinstance(results, dict):
@@ -198,7 +198,7 @@ def _document(document: Mapping[str, Any], dataref: str, route: EventRoute[Any],
     content_type = str(image.get("contenttype", ""))
     if isinstance(image.get("dataref"), str):
         data = fetch(image["dataref"])
-        known: dict[str, Any] = {"dataref": image["dataref"]}
+        known: dict[str, object] = {"dataref": image["dataref"]}
     elif isinstance(image.get("data_base64"), str):
         try:
             data = base64.b64decode(image["data_base64"], validate=True)
@@ -214,12 +214,12 @@ def _document(document: Mapping[str, Any], dataref: str, route: EventRoute[Any],
     return Carried(data, {**known, **identity}, inline=not known, results=results)
 
 
-def _identity(data: bytes, content_type: str) -> dict[str, Any]:
+def _identity(data: bytes, content_type: str) -> dict[str, object]:
     known = {"contenttype": content_type} if content_type else {}
     return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), **known}
 
 
-def _object(data: bytes) -> dict[str, Any]:
+def _object(data: bytes) -> dict[str, object]:
     try:
         value = json.loads(data, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError) as error:
@@ -236,7 +236,7 @@ def _finite(text: str) -> float:
     return number
 
 
-def _encode(value: Mapping[str, Any]) -> bytes:
+def _encode(value: Mapping[str, object]) -> bytes:
     try:
         return jsontext.encode(value)
     except RecursionError:

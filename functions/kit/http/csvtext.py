@@ -6,7 +6,6 @@ import csv
 import io
 import re
 from collections.abc import Iterable
-from typing import Any
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """First characters of a cell that a spreadsheet may evaluate."""
@@ -14,14 +13,14 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 
-def inert(cell: Any) -> Any:
+def inert(cell: object) -> object:
     """Return the cell, with an apostrophe in front if it begins like a formula and is not a number."""
     if isinstance(cell, str) and cell.startswith(FORMULA) and not _NUMBER.fullmatch(cell):
         return f"'{cell}"
     return cell
 
 
-def document(rows: Iterable[Iterable[Any]]) -> str:
+def document(rows: Iterable[Iterable[object]]) -> str:
     """Return rows as CSV with inert cells."""
     out = io.StringIO()
     csv.writer(out).writerows([inert(cell) for cell in row] for row in rows)

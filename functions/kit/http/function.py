@@ -42,7 +42,7 @@ class Reply:
         headers: further headers.
     """
 
-    body: bytes | str | Mapping[str, Any] | list[Any] | Iterable[bytes]
+    body: bytes | str | Mapping[str, object] | list[object] | Iterable[bytes]
     content_type: str = JSON
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -67,7 +67,7 @@ class Route(Generic[S]):
 
     method: str
     path: str
-    handler: Callable[[Call[S]], Reply | Mapping[str, Any]]
+    handler: Callable[[Call[S]], Reply | Mapping[str, object]]
     summary: str
     options: tuple[Option, ...] = ()
     takes: str = "nothing"
@@ -103,9 +103,9 @@ class EventRoute(Generic[S]):
     type: str
     reply: str
     takes: str
-    handler: Callable[[Any, S], Mapping[str, Any] | tuple[bytes, str]]
+    handler: Callable[[Any, S], Mapping[str, object] | tuple[bytes, str]]
     result: str | None = None
-    example: Mapping[str, Any] = field(default_factory=dict)
+    example: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import orjson
 
 
-def encode(value: Any) -> bytes:
+def encode(value: object) -> bytes:
     """Encode mappings with text keys, lists, tuples, text, numbers, booleans and None as JSON.
 
     NaN and infinities become null.

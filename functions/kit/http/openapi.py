@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from functions.kit.http.function import JSON
@@ -26,7 +27,7 @@ _STATUSES = {
 }
 
 
-def document(function: AnyFunction, settings: Settings, version: str) -> dict[str, Any]:
+def document(function: AnyFunction, settings: Settings, version: str) -> dict[str, object]:
     """The OpenAPI 3.1 description of a function.
 
     Args:
@@ -34,7 +35,7 @@ def document(function: AnyFunction, settings: Settings, version: str) -> dict[st
         settings: limits for the description.
         version: version of the project.
     """
-    paths: dict[str, Any] = {}
+    paths: dict[str, dict[str, object]] = {}
     for route in function.routes:
         for path in (route.path, *route.aliases):
             for full in dict.fromkeys((path, f"/{function.name}{path}".rstrip("/"))):
@@ -66,8 +67,8 @@ def document(function: AnyFunction, settings: Settings, version: str) -> dict[st
     }
 
 
-def _operation(function: AnyFunction, route: Route[Any], settings: Settings, path: str) -> dict[str, Any]:
-    operation: dict[str, Any] = {
+def _operation(function: AnyFunction, route: Route[Any], settings: Settings, path: str) -> dict[str, object]:
+    operation: dict[str, object] = {
         "summary": route.summary,
         "operationId": f"{route.method.lower()}_{path.strip('/').replace('/', '_').replace('-', '_') or 'root'}",
         "tags": [function.name],
@@ -101,25 +102,25 @@ def _operation(function: AnyFunction, route: Route[Any], settings: Settings, pat
     return operation
 
 
-def _answer(route: Route[Any], media_type: str) -> dict[str, Any]:
+def _answer(route: Route[Any], media_type: str) -> dict[str, object]:
     if media_type != JSON or not route.answers:
         return {}
     return {"schema": {"$ref": f"#/components/schemas/{route.answers}"}}
 
 
-def _default(value: Any) -> dict[str, Any]:
+def _default(value: object) -> dict[str, object]:
     if value is None or value == ():
         return {}
     return {"default": ",".join(value) if isinstance(value, tuple) else value}
 
 
-def _body(route: Route[Any], settings: Settings) -> dict[str, Any] | None:
+def _body(route: Route[Any], settings: Settings) -> dict[str, object] | None:
     if route.takes == "json":
         return {"required": False, "content": {"application/json": {"schema": {"type": "object"}}}}
     if route.takes not in ("image", "images"):
         return None
     file = {"type": "string", "format": "binary"}
-    field: dict[str, Any] = {"type": "array", "items": file} if route.takes == "images" else file
+    field: Mapping[str, object] = {"type": "array", "items": file} if route.takes == "images" else file
     return {
         "required": True,
         "description": f"at most {settings.max_bytes:,} bytes",

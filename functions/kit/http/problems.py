@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 TYPE_BASE = "https://pixelamp.dev/problems/"
 MEDIA_TYPE = "application/problem+json"
@@ -33,7 +32,7 @@ class Problem(Exception):
         title: str,
         detail: str,
         headers: Mapping[str, str] | None = None,
-        **extensions: Any,
+        **extensions: object,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -43,9 +42,9 @@ class Problem(Exception):
         self.headers = dict(headers or {})
         self.extensions = extensions
 
-    def document(self, instance: str | None = None) -> dict[str, Any]:
+    def document(self, instance: str | None = None) -> dict[str, object]:
         """The problem object; `instance` is the id of the request it happened to."""
-        body: dict[str, Any] = {
+        body: dict[str, object] = {
             "type": TYPE_BASE + self.slug,
             "title": self.title,
             "status": self.status,
@@ -66,14 +65,14 @@ def quantity(value: float, unit: str) -> str:
     return f"{value:,} {unit}".strip()
 
 
-def malformed(detail: str, **extensions: Any) -> Problem:
+def malformed(detail: str, **extensions: object) -> Problem:
     """400: the request is malformed."""
-    return Problem(400, "malformed-request", "Malformed request", detail, **extensions)
+    return Problem(400, "malformed-request", "Malformed request", detail, None, **extensions)
 
 
-def bad_option(name: str, detail: str, **extensions: Any) -> Problem:
+def bad_option(name: str, detail: str, **extensions: object) -> Problem:
     """400: an option has a value that is not allowed."""
-    return Problem(400, "bad-option", "Option not allowed", detail, option=name, **extensions)
+    return Problem(400, "bad-option", "Option not allowed", detail, None, option=name, **extensions)
 
 
 def no_image(detail: str) -> Problem:

@@ -365,7 +365,7 @@ def _discard(request: Request, body: Body) -> None:
     request.__dict__["stream"] = _EMPTY
 
 
-def _json(value: Mapping[str, Any], status: int = 200) -> Response:
+def _json(value: Mapping[str, object], status: int = 200) -> Response:
     return Response(jsontext.encode(value), status, content_type=JSON)
 
 

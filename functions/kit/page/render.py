@@ -13,7 +13,6 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 _HERE = Path(__file__).parent
 _STYLE = re.compile(r"<style>(.*?)</style>\s*", re.DOTALL)
@@ -77,12 +76,12 @@ def _without_script(takes: str) -> str:
     )
 
 
-def result(name: str, title: str, value: Mapping[str, Any] | list[Any], links: tuple[str, ...]) -> Document:
+def result(name: str, title: str, value: Mapping[str, object] | list[object], links: tuple[str, ...]) -> Document:
     """Return a JSON result as nested tables, for a browser that posted a form without script."""
     return _compose(name, title, f'<section class="card">{_table(value)}</section>', links, "", [])
 
 
-def _table(value: Any) -> str:
+def _table(value: object) -> str:
     if isinstance(value, Mapping) and value:
         cells = (f"<tr><th>{html.escape(str(key))}</th><td>{_table(item)}</td></tr>" for key, item in value.items())
         return f"<table>{''.join(cells)}</table>"

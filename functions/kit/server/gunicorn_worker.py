@@ -8,13 +8,14 @@ its loop for two seconds.
 
 from __future__ import annotations
 
+import io
 import selectors
 import socket
 import time
 from collections import deque
 from concurrent.futures import Future
 from functools import partial
-from typing import Any
+from typing import Protocol
 
 from gunicorn import util
 from gunicorn.http import errors
@@ -55,18 +56,54 @@ def refusal(kind: type[Exception]) -> bytes:
     return head.encode() + body
 
 
+class Unreader(Protocol):
+    """gunicorn's buffer of bytes that were received and not parsed yet."""
+
+    buf: io.BytesIO
+
+
+class Parser(Protocol):
+    """gunicorn's parser of a connection."""
+
+    unreader: Unreader
+
+
+class Connection(Protocol):
+    """gunicorn's connection, with what this worker adds.
+
+    Attributes:
+        head_seen: bytes of headers at the last look, 0 when they are complete.
+        dropped: bytes discarded after the last response.
+        lingers: whether the connection only waits for its client to close.
+    """
+
+    sock: socket.socket
+    parser: Parser | None
+    timeout: float
+    data_ready: bool
+    head_seen: int
+    dropped: int
+    lingers: bool
+
+    def set_timeout(self) -> None:
+        """Set the timeout of an idle connection."""
+
+    def close(self) -> None:
+        """Close the socket."""
+
+
 class PollingWorker(ThreadWorker):  # type: ignore[misc]
     """A worker that waits for request headers in the poller."""
 
-    pending_conns: deque[Any]
+    pending_conns: deque[Connection]
     _next_look = 0.0
 
-    def enqueue_req(self, conn: Any) -> None:
+    def enqueue_req(self, conn: Connection) -> None:
         """Give a connection to a thread, or back to the poller until its headers are complete."""
         if not isinstance(conn.sock, ClientSocket):
-            conn.sock = ClientSocket(fileno=conn.sock.detach())
+            conn.sock = sock = ClientSocket(fileno=conn.sock.detach())
             # A response may take as long as the whole request.
-            conn.sock.send_seconds = float(self.app.service.settings.timeout_seconds)
+            sock.send_seconds = float(self.app.service.settings.timeout_seconds)
         head = self._arrived(conn)
         if head is None:
             self._end(conn)
@@ -81,7 +118,7 @@ class PollingWorker(ThreadWorker):  # type: ignore[misc]
         else:
             self._wait(conn, len(head))
 
-    def _answered(self, conn: Any, done: Future[Any]) -> None:
+    def _answered(self, conn: Connection, done: Future[bool]) -> None:
         """Continue with a connection after a response, in the thread that sent it.
 
         A next request that has arrived is handled here too, which saves two context switches; otherwise the connection
@@ -89,7 +126,7 @@ class PollingWorker(ThreadWorker):  # type: ignore[misc]
         """
         while True:
             try:
-                keep = done.result() is True and self.alive and not conn.parser.unreader.buf.getvalue()
+                keep = done.result() is True and self.alive and not self._ahead(conn)
             except Exception:  # noqa: BLE001 - gunicorn closes the connection after any exception
                 keep = False
             if not keep:
@@ -113,12 +150,12 @@ class PollingWorker(ThreadWorker):  # type: ignore[misc]
             self.keepalived_conns.remove(conn)
             self.method_queue.defer(self._end, conn)
 
-    def _follows(self, conn: Any) -> bool:
+    def _follows(self, conn: Connection) -> bool:
         """Whether the headers of the next request have arrived and no other request waits for a thread."""
         waiting = self.tpool._work_queue.qsize()  # noqa: SLF001 - no public way to read it
         return not waiting and END in (self._arrived(conn) or b"")
 
-    def finish_request(self, conn: Any, fs: Future[Any]) -> None:
+    def finish_request(self, conn: Connection, fs: Future[bool]) -> None:
         """Keep the connection, or close it without blocking the loop."""
         try:
             ended = not fs.result()
@@ -143,7 +180,7 @@ class PollingWorker(ThreadWorker):  # type: ignore[misc]
         if self.cfg.timeout:
             super().notify()
 
-    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
+    def handle_error(self, req: object, client: socket.socket, addr: object, exc: Exception) -> None:
         """Answer a request that cannot be parsed with a problem in place of gunicorn's page."""
         if not isinstance(exc, errors.ParseException) or isinstance(exc, CONFIGURATION_ERRORS):
             super().handle_error(req, client, addr, exc)
@@ -154,33 +191,38 @@ class PollingWorker(ThreadWorker):  # type: ignore[misc]
         except OSError:
             pass  # the client does not read
 
-    def _arrived(self, conn: Any) -> bytes | None:
+    @staticmethod
+    def _ahead(conn: Connection) -> bytes:
+        """Bytes that gunicorn has received and not parsed yet."""
+        return conn.parser.unreader.buf.getvalue() if conn.parser is not None else b""
+
+    def _arrived(self, conn: Connection) -> bytes | None:
         """Unread bytes of the next request; None if the connection has ended without any."""
-        ahead = conn.parser.unreader.buf.getvalue() if conn.parser is not None else b""
+        ahead = self._ahead(conn)
         try:
             peeked = conn.sock.recv(USUAL_HEAD_BYTES, PEEK)
             if len(peeked) == USUAL_HEAD_BYTES and END not in peeked:
                 peeked = conn.sock.recv(HEAD_BYTES, PEEK)
         except BlockingIOError:
-            return bytes(ahead)
+            return ahead
         except OSError:
             return None
-        return bytes(ahead + peeked) or None
+        return ahead + peeked or None
 
-    def _wait(self, conn: Any, arrived: int) -> None:
+    def _wait(self, conn: Connection, arrived: int) -> None:
         """Wait in the poller for more bytes than have arrived."""
         now = time.monotonic()
         if not getattr(conn, "head_seen", 0):
             conn.timeout = now + (HEAD_SECONDS if arrived else self.cfg.keepalive)
         conn.head_seen = arrived
-        ahead = len(conn.parser.unreader.buf.getvalue()) if conn.parser is not None else 0
+        ahead = len(self._ahead(conn))
         # Readable from one more byte on, or at the end.
         conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, arrived - ahead + 1)
         conn.sock.setblocking(False)
         self.pending_conns.append(conn)
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
-    def _refuse(self, conn: Any) -> None:
+    def _refuse(self, conn: Connection) -> None:
         try:
             conn.sock.setblocking(False)
             conn.sock.send(refusal(errors.LimitRequestHeaders))
@@ -193,7 +235,7 @@ class PollingWorker(ThreadWorker):  # type: ignore[misc]
             pass  # the client does not read, or has sent no more
         self._end(conn)
 
-    def _linger(self, conn: Any) -> None:
+    def _linger(self, conn: Connection) -> None:
         """Shut down writing, and close once the client closes or after LINGER_SECONDS.
 
         Closing with unread bytes would reset the connection, and the client could lose the end of its response
@@ -210,7 +252,7 @@ class PollingWorker(ThreadWorker):  # type: ignore[misc]
         conn.timeout = time.monotonic() + LINGER_SECONDS
         self.pending_conns.append(conn)
 
-    def _drop(self, conn: Any, client: Any) -> None:
+    def _drop(self, conn: Connection, client: socket.socket) -> None:
         """Discard what the client still sends, up to LINGER_BYTES, until it closes."""
         try:
             while data := client.recv(HEAD_BYTES, socket.MSG_DONTWAIT):
@@ -225,6 +267,6 @@ class PollingWorker(ThreadWorker):  # type: ignore[misc]
         self.pending_conns.remove(conn)
         self._end(conn)
 
-    def _end(self, conn: Any) -> None:
+    def _end(self, conn: Connection) -> None:
         self.nr_conns -= 1
         conn.close()

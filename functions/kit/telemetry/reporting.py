@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -61,7 +61,7 @@ class Log:
         self._stream = stream or sys.stdout
         self._text = form == "text" or (form == "auto" and self._stream.isatty())
 
-    def write(self, level: str, message: str, **fields: Any) -> None:
+    def write(self, level: str, message: str, **fields: object) -> None:
         """Write one line; fields of None are left out."""
         fields = {name: value for name, value in fields.items() if value is not None}
         now = datetime.now(UTC)
