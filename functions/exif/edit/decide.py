@@ -101,6 +101,8 @@ class Edit:
 
     def xmp(self, packet: bytes, where: str, extended: bool = False) -> bytes | None:
         """An XMP packet: what replaces it, never longer, or None."""
+        if not packet.strip(b" \0\t\r\n") and self.location_only:
+            return packet  # blanked before, where nothing can move
         if self.location_only:
             result, names = xmp.without_location(packet, video=self.dropped_video)
             if result is None:

@@ -19,7 +19,7 @@ from functions.exif.edit.blocks.layout import (
     wipe,
 )
 from functions.exif.edit.errors import Broken
-from functions.exif.strip import tiff
+from functions.kit.containers.tiff import pixels
 
 # Bytes of one number of each TIFF type, for a change of byte order: rationals are two of four.
 UNITS = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -73,7 +73,7 @@ def graft(data: bytes, addition: bytes, new_place: bool, stale: Collection[int] 
     for directory in final.walk():
         kept += [(directory.position, directory.end), *_outer(directory)]
         if directory.kind == "image":
-            kept += tiff.pixels(final, directory)[0]
+            kept += pixels(final, directory)[0]
     wipe(out, gone, kept)
     return bytes(out)
 
@@ -86,14 +86,15 @@ def _pin(layout: Layout, out: bytearray) -> None:
                 place = entry.position + layout.entry_size - layout.offset_size
                 pack_into(layout.order + layout.offset_format, out, place, layout.nowhere)
     last = layout.images[-1]
-    if not last.next and last.links:
+    entries_end = last.position + layout.count_size + len(last.entries) * layout.entry_size
+    if not last.next and last.end > entries_end:
         pack_into(layout.order + layout.offset_format, out, last.end - layout.offset_size, 0)
 
 
 def _leads_outside(layout: Layout, entry: Entry) -> bool:
     """Whether a value, or the directory that an entry points to, is outside the data."""
     if entry.start < 0:
-        return entry.kind in SIZES
+        return entry.type in SIZES
     pointer = entry.tag in POINTERS and entry.inline and entry.count == 1
     return pointer and any(place >= len(layout.data) for place in layout.integers(entry))
 
@@ -104,10 +105,10 @@ def _values(layout: Layout, directory: Directory, order: str) -> Values:
     for entry in directory.entries:
         if entry.tag in (EXIF, GPS):
             continue
-        raw, unit = layout.raw(entry), UNITS.get(entry.kind, 1)
+        raw, unit = layout.raw(entry), UNITS.get(entry.type, 1)
         if order != layout.order and unit > 1:
             raw = b"".join(raw[at : at + unit][::-1] for at in range(0, len(raw), unit))
-        values[entry.tag] = (entry.kind, entry.count, raw)
+        values[entry.tag] = (entry.type, entry.count, raw)
     return values
 
 
@@ -136,7 +137,7 @@ def _append(
         if entry.tag in dropped or entry.tag in values:
             continue
         raw = bytes(layout.data[entry.position : entry.position + layout.entry_size])
-        if entry.kind not in SIZES:
+        if entry.type not in SIZES:
             broken.append(raw if raw.strip(b"\0") else b"")
         elif _leads_outside(layout, entry):
             broken.append(raw[: -layout.offset_size] + pack(order + layout.offset_format, layout.nowhere))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 from struct import pack, pack_into
 
+from functions.exif.edit import tiff
 from functions.exif.edit.blocks.exif import head_of
 from functions.exif.edit.blocks.layout import Layout
 from functions.exif.edit.errors import Broken, Unsupported
@@ -20,7 +21,6 @@ from functions.exif.edit.readback import confirm
 from functions.exif.reading import read as read_metadata
 from functions.exif.rows import Reading
 from functions.exif.scan import scan
-from functions.exif.strip import tiff
 from functions.kit import containers
 from functions.kit.containers import ContainerError, Document, Kind, Part
 

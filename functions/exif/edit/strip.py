@@ -6,12 +6,11 @@ import struct
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from functions.exif.edit import parts
+from functions.exif.edit import parts, tiff
 from functions.exif.edit.decide import Edit, Removed
 from functions.exif.edit.errors import Broken, Unsupported
 from functions.exif.edit.names import DEFAULT_KEEP
 from functions.exif.edit.verify import check, secrets
-from functions.exif.strip import tiff
 from functions.kit import containers
 
 

@@ -15,12 +15,13 @@ from functions.exif.edit.blocks import icc
 from functions.exif.edit.blocks.exif import GEO_TAGS, KEPT_TAGS, wanted
 from functions.exif.edit.decide import GAIN_MAP, Edit
 from functions.exif.edit.errors import NotClean
+from functions.exif.edit.tiff import PROFILE
 from functions.exif.entries import ASCII, UTF8
 from functions.exif.ifd import walk
 from functions.exif.scan import scan
-from functions.exif.strip.tiff import PICTURE, PROFILE
 from functions.kit import containers
 from functions.kit.containers import Kind
+from functions.kit.containers.tiff import PICTURE
 
 # What identifies a person, a device or a moment, by the name of `keep` that lets it stay; "" for none.
 IDENTIFYING: dict[int, str] = {

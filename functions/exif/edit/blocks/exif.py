@@ -79,7 +79,7 @@ def minimal(block: bytes, keep: Collection[str]) -> bytes | None:
             if entry.tag in tags[directory.kind] and entry.start >= 0 and 0 < entry.size <= MAX_KEPT:
                 if entry.tag == 0x0112 and layout.integers(entry)[:1] not in ([2], [3], [4], [5], [6], [7], [8]):
                     continue
-                found[directory.kind].setdefault(entry.tag, (entry.kind, entry.count, layout.raw(entry)))
+                found[directory.kind].setdefault(entry.tag, (entry.type, entry.count, layout.raw(entry)))
     built = build(layout.order, found["image"], found["exif"], found["interop"])
     return built if built is None or len(built) <= len(block) else None
 

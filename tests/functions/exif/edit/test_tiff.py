@@ -91,6 +91,15 @@ def test_files_of_boxes_in_strips_are_refused() -> None:
     assert client.post("/strip", data=compressed([boxes], compression=34712)).status_code == 422
 
 
+def test_xmp_that_cannot_be_searched_is_blanked_once() -> None:
+    packet = b"<x:xmpmeta><broken exif:GPSLatitude='1'"
+    source = compressed([encoded(gradient(size=(SIDE, SIDE)), "JPEG")], extra=((0x02BC, 1, len(packet), packet),))
+    once = strip(source, remove=("gps",))
+    assert (b"GPSLatitude" in once.data, len(once.warnings)) == (False, 1)
+    again = strip(once.data, remove=("gps",))
+    assert (again.data, again.removed, again.warnings) == (once.data, (), ())
+
+
 RAWS = {
     "Phase One": b"II*\0\x10\0\0\0IIIITwaR" + tiff([short(0x0100, 1)])[8:],
     "Canon": b"II*\0\x10\0\0\0CR\2\0\0\0\0\0" + tiff([short(0x0100, 1)])[8:],
