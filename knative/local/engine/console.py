@@ -13,6 +13,7 @@ from aiohttp import web
 
 from functions.kit.http.problems import Problem
 from functions.kit.page.render import SAMPLE, Document, landing, page
+from knative.local.engine.hosts import path_of
 from knative.local.engine.responses import HEADERS, problem_response
 from knative.local.engine.status import ENGINE
 from knative.local.manifests.resources import is_part_of_project
@@ -29,20 +30,22 @@ _BURSTS = web.AppKey("bursts", asyncio.Lock)
 
 
 def mount(engine: Engine) -> None:
-    """Serve the console at `/console`, the page in front at `/`, and take bursts at `/_knative/burst`."""
+    """Serve the console at `/console`, the page in front at `/`, logs, and take bursts at `/_knative/burst`."""
     engine.app[_BURSTS] = asyncio.Lock()
     engine.app.router.add_get("/", _front)
     engine.app.router.add_get("/console", _page)
     engine.app.router.add_get("/sample.jpg", _sample)
     engine.app.router.add_post("/_knative/burst", _burst)
+    engine.app.router.add_get("/_knative/logs/{pod}", _log)
 
 
 def _links(request: web.Request, *, functions_alone: bool = False) -> tuple[str, ...]:
     services = [service for service in request.app[ENGINE].services if service.public]
     if functions_alone:
-        ours = {one.name for one in request.app[ENGINE].manifests.services if is_part_of_project(one)}
-        services = [service for service in services if service.name in ours]
-    return tuple(dict.fromkeys(service.name for service in services))
+        ours = {(one.namespace, one.name) for one in request.app[ENGINE].manifests.services if is_part_of_project(one)}
+        services = [service for service in services if service.key in ours]
+    everything = request.app[ENGINE].route.services
+    return tuple(path_of(everything, service)[1:] for service in services)
 
 
 async def _front(request: web.Request) -> web.Response:
@@ -70,6 +73,15 @@ def _document(document: Document) -> web.Response:
             "Referrer-Policy": "no-referrer",
         },
     )
+
+
+async def _log(request: web.Request) -> web.Response:
+    """The last lines of a pod, or of a revision."""
+    lines = request.app[ENGINE].logs.of(request.match_info["pod"])
+    if lines is None:
+        return _refusal(404, "no such pod, or it has written nothing")
+    text = b"\n".join([*lines, b""]).decode(errors="replace")
+    return web.Response(text=text, headers={**HEADERS, "Content-Type": "text/plain; charset=utf-8"})
 
 
 async def _burst(request: web.Request) -> web.Response:

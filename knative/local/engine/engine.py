@@ -33,6 +33,7 @@ from prometheus_client.core import Metric
 from knative.local.autoscaler.spec import PREFIX, ScalingSpec, panic_window
 from knative.local.engine import hosts
 from knative.local.engine.gaps import left_out
+from knative.local.engine.logs import Logs
 from knative.local.engine.route import Route
 from knative.local.manifests import grammar
 from knative.local.manifests.cluster import Cluster
@@ -123,12 +124,14 @@ class Engine:
         app: Answers what is for no Service; handlers may be added until ``start``.
         route: The data path; ``route.call`` reaches Services from inside.
         environment: Added to the environment of every pod started from now on.
+        variables: Added to the environment of the pods of one Service, by namespace and name.
         manifests: What was applied last.
         before_apply: Each returns the manifests that are applied in place of those it gets.
         collectors: Each returns further metrics for `/_knative/metrics`.
         on_apply, on_change, on_stop: See the module's first lines; ``on_change`` is called after any change of a
             Service, a pod or a decision.
         started: When, by the clock.
+        logs: The last lines of each pod.
         host, port: Of URLs that lead to the route, once ``bound``.
     """
 
@@ -152,6 +155,7 @@ class Engine:
         self.directory = directory
         self.overrides = overrides or Overrides()
         self.environment: dict[str, str] = {}
+        self.variables: dict[tuple[str, str], dict[str, str]] = {}
         self.clock = clock or steady_clock()
         self.started = self.clock()
         self.port = 0
@@ -162,7 +166,7 @@ class Engine:
         self.collectors: list[Callable[[], Iterable[Metric]]] = []
         self.on_change: list[Callable[[], None]] = []
         self.on_stop: list[Callable[[float], Awaitable[None]]] = []
-        self._write = write or (lambda _name, _line: None)
+        self.logs = Logs(write or (lambda _name, _line: None))
         self.say = say
         self._token = f"{MARK}={uuid.uuid4().hex}"
         name, _, value = self._token.partition("=")
@@ -173,9 +177,9 @@ class Engine:
         self._around = Surroundings(
             room=WaitingRoom(),
             runtimes=self._runtimes,
-            environment=self.environment,
+            environment=lambda *key: {**self.environment, **self.variables.get(key, {})},
             clock=self.clock,
-            write=self._write,
+            write=self.logs,
         )
         self._leaving: set[Service] = set()  # removed, and not all of their requests are answered yet
         self._loop_task: asyncio.Task[None] | None = None

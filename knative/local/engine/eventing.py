@@ -113,12 +113,16 @@ class Eventing:
         return bound
 
     def _apply(self, manifests: Manifests) -> None:
+        self._engine.variables.clear()
         for service in manifests.services:
-            prefix = service.name.upper().replace("-", "_")
-            # Exactly this origin, to exactly the pods that are started here; and replies of any size that is taken
-            # here, since large data is kept beside the log.
-            self._engine.environment[f"{prefix}_DATAREF_HOSTS"] = self._origin
-            self._engine.environment[f"{prefix}_EVENT_BYTES"] = str(BODY_BYTES)
+            if _is_function(service.data):
+                prefix = service.name.upper().replace("-", "_")
+                # Exactly this origin, to exactly the pods that are started here; and replies of any size that is taken
+                # here, since large data is kept beside the log.
+                self._engine.variables[service.namespace, service.name] = {
+                    f"{prefix}_DATAREF_HOSTS": self._origin,
+                    f"{prefix}_EVENT_BYTES": str(BODY_BYTES),
+                }
         flows = [one for one in manifests.resources if one.group in EVENT_GROUPS]
         if self.broker is None and flows:
             try:
@@ -372,3 +376,9 @@ async def _frames(happenings: AsyncIterator[dict[str, Any]]) -> AsyncIterator[by
         upcoming.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await upcoming
+
+
+def _is_function(service: Mapping[str, Any]) -> bool:
+    """Whether a Service is a function of this project, which alone reads those variables."""
+    (container, *_) = service["spec"]["template"]["spec"]["containers"]
+    return any(str(word).startswith("functions.kit.") for word in container.get("command") or ())

@@ -44,15 +44,25 @@ def by_host(services: Services, host: str, *, outside: bool) -> tuple[Service, s
 
 
 def by_path(services: Services, target: bytes) -> Service | None:
-    """The Service that the first segment of a path names: the default namespace's, or the only one of that name."""
+    """The public Service that the first segment of a path names: `name`, or `name.namespace` for one of several.
+
+    A name alone is the default namespace's Service, or the only one of that name.
+    """
     segment = target[1:].split(b"/", 1)[0].split(b"?", 1)[0].decode("latin-1")
     if not segment or segment.startswith("_"):
         return None
-    service = services.get(("default", segment))
-    if service is None:
+    name, dot, namespace = segment.partition(".")
+    service = services.get((namespace if dot else "default", name))
+    if service is None and not dot:
         named = [service for service in services.values() if service.name == segment]
         service = named[0] if len(named) == 1 else None
     return service if service is not None and service.public else None
+
+
+def path_of(services: Services, service: Service) -> str:
+    """The path under which a Service is reached on any host."""
+    short = f"/{service.name}"
+    return short if by_path(services, short.encode()) is service else f"{short}.{service.namespace}"
 
 
 def absolute(host: bytes, target: bytes) -> tuple[bytes, bytes]:

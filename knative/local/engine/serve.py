@@ -302,23 +302,26 @@ def with_settings(manifests: Manifests, environment: Mapping[str, str], say: Cal
 
 def greeting(engine: Engine) -> list[str]:
     """Where everything is, and three things to try."""
+    from knative.local.engine.hosts import path_of
+
     here = engine.origin
     public = [service for service in engine.services if service.public]
     lines = [f"Page     {here}/", f"Console  {here}/console"]
     # Names below localhost lead to the first address of the loopback, and to no other.
     named = engine.host in ("127.0.0.1", "[::1]")
+    paths = {service.key: path_of(engine.route.services, service) for service in public}
     lines += [
-        f"Service  {here}/{service.name}"
+        f"Service  {here}{paths[service.key]}"
         + (f"  or  http://{service.name}.{service.namespace}.localhost:{engine.port}/" if named else "")
         for service in public
     ]
     tries = [
-        f"curl {service.example.replace('URL', f'{here}/{service.name}')}" for service in public if service.example
+        f"curl {service.example.replace('URL', f'{here}{paths[service.key]}')}" for service in public if service.example
     ]
     if public and not tries:
         first = public[0]
         tries = [
-            f"curl {here}/{first.name}",
+            f"curl {here}{paths[first.key]}",
             f"curl -H 'Host: {first.name}.{first.namespace}.localhost' {here}/",
             f"curl {here}/_knative/status",
         ]

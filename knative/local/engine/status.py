@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from functions.kit.http.problems import bad_option, busy
+from knative.local.engine.hosts import path_of
 from knative.local.engine.responses import HEADERS, problem_response
 from knative.local.manifests import grammar
 from knative.local.manifests.annotations import ANNOTATIONS
@@ -65,7 +66,7 @@ def _service(engine: Engine, service: Service, history: int) -> dict[str, Any]:
         "namespace": service.namespace,
         "public": service.public,
         "url": f"http://{host}",
-        "path": f"/{service.name}",
+        "path": path_of(engine.route.services, service),
         "conditions": [condition.as_dict() for condition in service.conditions],
         "latestCreatedRevision": service.latest_created.name if service.latest_created else None,
         "latestReadyRevision": service.latest_ready.name if service.latest_ready else None,

@@ -35,14 +35,14 @@ class Surroundings:
     Attributes:
         room: Where requests wait.
         runtimes: Start pods.
-        environment: What the engine adds to the environment of pods.
+        environment: What the engine adds to the environment of the pods of a namespace and name.
         clock: Seconds since the epoch.
         write: Takes each line of a pod's output under the pod's name.
     """
 
     room: WaitingRoom
     runtimes: Runtimes
-    environment: Mapping[str, str]
+    environment: Callable[[str, str], Mapping[str, str]]
     clock: Callable[[], float]
     write: Callable[[str, bytes], None]
 
@@ -63,7 +63,7 @@ class Revision:
         replicas: Pods it was told to run.
         decision: The last decision with its numbers, or None.
         step: What came of it: bounds, steps to zero, the activator's place.
-        decisions: When the autoscaler changed its mind: time, pods, and why in words.
+        decisions: The last scaling decisions: time, pods and explanation.
         tally: What it has answered.
         cold_starts: Starts from zero with a request waiting.
         problem: Why its pods cannot be started, or None.
@@ -84,7 +84,7 @@ class Revision:
         self.name = name
         self.template = template
         self.scaling = scaling
-        self.spec = template.pod_spec(name, around.environment)
+        self.spec = template.pod_spec(name, around.environment(template.namespace, template.service))
         self.created = now
         self.reachable = True
         self.pods: list[Pod] = []
@@ -214,7 +214,7 @@ class Revision:
             return False
         mended = self.problem is not None and template.problem is None
         self.template = template
-        self.spec = template.pod_spec(self.name, self._extra)
+        self.spec = template.pod_spec(self.name, self._extra(template.namespace, template.service))
         for pod in self.pods:
             pod.spec = self.spec
         if mended:

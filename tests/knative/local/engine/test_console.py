@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -184,3 +185,71 @@ def test_it_says_when_the_engine_is_gone(browser: Browser, tmp_path: Path) -> No
         page.wait_for_selector("#tabs button")
         engine.stop()
         page.wait_for_selector("#lost:visible")
+
+
+def in_namespace(made: dict[str, Any], namespace: str) -> dict[str, Any]:
+    made["metadata"]["namespace"] = namespace
+    return made
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
+    """Services of other people: two of one name, and one that does not start."""
+    running = EngineProcess(
+        tmp_path_factory.mktemp("twins"),
+        in_namespace(service("two", environment={"WHO": "a"}), "team-a"),
+        in_namespace(service("two", environment={"WHO": "b"}), "team-b"),
+        service("failing", command=["sh", "-c", "echo boom; exit 1"]),
+        {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "metadata": {"name": "default"}},
+    )
+    yield running
+    assert running.stop() == 0
+
+
+def test_services_of_one_name_have_distinct_addresses_and_each_is_answered(twins: EngineProcess) -> None:
+    paths = {(one["namespace"], one["name"]): one["path"] for one in twins.status()["services"]}
+    assert paths == {
+        ("team-a", "two"): "/two.team-a",
+        ("team-b", "two"): "/two.team-b",
+        ("default", "failing"): "/failing",
+    }
+    for namespace, who in (("team-a", "a"), ("team-b", "b")):
+        assert (
+            f"Service  {twins.url}/two.{namespace}  or  http://two.{namespace}.localhost:{twins.port}/" in twins.lines
+        )
+        status, body = twins.get(f"/two.{namespace}")
+        assert (status, json.loads(body)["environment"]["WHO"]) == (200, who)
+    assert twins.get("/two")[0] == 404
+
+
+def test_pods_get_no_variables_of_this_project(twins: EngineProcess) -> None:
+    found = json.loads(twins.get("/two.team-a")[1])["environment"]
+    assert [name for name in found if name.endswith(("_DATAREF_HOSTS", "_EVENT_BYTES"))] == []
+
+
+def test_each_link_of_the_console_is_answered(twins: EngineProcess) -> None:
+    page = twins.get("/")[1].decode()
+    links = set(re.findall(r'<a href="(/[^"]*)"', page))
+    assert links >= {"/two.team-a", "/two.team-b"}
+    answered = {link: twins.get(link)[0] for link in links - {"/failing"}}
+    assert set(answered.values()) == {200}, answered
+
+
+def test_the_log_of_a_pod_can_be_read(twins: EngineProcess) -> None:
+    (pod,) = twins.pods(name="two")[:1]
+    assert twins.get(f"/_knative/logs/{pod['name']}") == (200, b"listening\n")
+    assert twins.get("/_knative/logs/nothing")[0] == 404
+
+
+def test_the_console_shows_reasons_and_logs(twins: EngineProcess, browser: Browser) -> None:
+    page = browser.new_page()
+    try:
+        page.goto(twins.url)
+        page.get_by_role("button", name="failing").click()
+        page.get_by_text("Not ready: RevisionFailed").wait_for()
+        page.get_by_role("button", name="team-a").click()
+        page.get_by_role("button", name="Log of two-00001").click()
+        page.locator("#log pre", has_text="listening").wait_for()
+        assert page.locator("#address").get_attribute("href") == "/two.team-a"
+    finally:
+        page.close()
