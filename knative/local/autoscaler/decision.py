@@ -74,6 +74,7 @@ class Decision:
         wanted: pods before the scale-down delay; `desired` is after it.
         desired: the decision, pods.
         ebc: excess burst capacity, in the metric's unit.
+        text: an explanation in place of the words, of a decision by another rule.
     """
 
     at: float
@@ -94,6 +95,7 @@ class Decision:
     wanted: int = 0
     desired: int = 0
     ebc: int = 0
+    text: str = ""
 
     @property
     def in_panic(self) -> bool:
@@ -102,6 +104,8 @@ class Decision:
 
     def words(self, clock: Callable[[float], str] = clock_time) -> str:
         """The decision as a sentence; `clock` prints a time."""
+        if self.text:
+            return self.text
         if not self.valid:
             return "no decision: nothing was reported for a window, or the ready pods are unknown"
         if self.desired < 0:

@@ -15,10 +15,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from knative.local.autoscaler.horizontal import TARGET_PERCENT, HorizontalSpec
 from knative.local.autoscaler.numbers import floor, larger, smaller
 from knative.local.manifests import grammar
 from knative.local.manifests.annotations import Given
-from knative.local.manifests.cluster_config import TARGET_MIN, AutoscalerConfig
+from knative.local.manifests.cluster_config import HPA, TARGET_MIN, AutoscalerConfig
 
 PREFIX = "autoscaling.knative.dev/"
 BUCKET_SECONDS = 1.0
@@ -102,6 +103,7 @@ class ScalingSpec:
     grace_period: float = 30.0
     pod_retention: float = 0.0
     activation_timeout: float = 630.0
+    horizontal: HorizontalSpec | None = None  # of the class hpa, which scales by CPU or memory
 
     @classmethod
     def of(
@@ -148,6 +150,18 @@ class ScalingSpec:
         threshold = either(number("panic-threshold-percentage"), config.panic_threshold_percentage)
         deadline = annotations.get("serving.knative.dev/progress-deadline")
         minimum, maximum = whole("min-scale"), whole("max-scale")
+        least = config.min_scale if minimum is None else minimum
+        most = config.max_scale if maximum is None else maximum
+        horizontal = None
+        if (given.get("class") or config.pod_autoscaler_class) == HPA:
+            least = max(least, 1)
+            horizontal = HorizontalSpec(
+                metric=given.get("metric") or "cpu",
+                target=either(number("target"), TARGET_PERCENT),
+                minimum=least,
+                maximum=most,
+                window=None if given.get("window") is None else stable,
+            )
         return cls(
             metric=metric,
             aggregation=given.get("metric-aggregation-algorithm") or "linear",
@@ -162,12 +176,13 @@ class ScalingSpec:
             panic_window=panic_window(stable, panic_percentage),
             scale_down_delay=seconds("scale-down-delay", config.scale_down_delay),
             activation_scale=whole("activation-scale") or 0,
-            min_scale=config.min_scale if minimum is None else minimum,
-            max_scale=config.max_scale if maximum is None else maximum,
+            min_scale=least,
+            max_scale=most,
             initial_scale=initial_scale(whole("initial-scale"), config),
             enable_scale_to_zero=config.enable_scale_to_zero,
             grace_period=config.scale_to_zero_grace_period,
             pod_retention=seconds("scale-to-zero-pod-retention-period", config.scale_to_zero_pod_retention_period),
             activation_timeout=(DEFAULT_PROGRESS_DEADLINE_SECONDS if deadline is None else _seconds(deadline))
             + ACTIVATION_TIMEOUT_BUFFER_SECONDS,
+            horizontal=horizontal,
         )

@@ -100,7 +100,11 @@ GAPS = (
     Gap(f"{_CONTAINER}env[].valueFrom.fieldRef", "the variable is not set"),
     Gap(f"{_CONTAINER}env[].valueFrom.resourceFieldRef", "the variable is not set"),
     *(Gap(f"{_SPEC}{name}", "there is one machine and no scheduler") for name in _OF_NODES),
-    Gap(f'{_ANNOTATION}autoscaling.knative.dev/class"', "the KPA scales", same=("kpa.autoscaling.knative.dev",)),
+    Gap(
+        f'{_ANNOTATION}autoscaling.knative.dev/class"',
+        "the KPA scales",
+        same=("kpa.autoscaling.knative.dev", "hpa.autoscaling.knative.dev"),
+    ),
     *(
         Gap(f'{_ANNOTATION}queue.sidecar.serving.knative.dev/{name}-resource-{kind}"', "queue-proxy is in the engine")
         for name in _QUEUE

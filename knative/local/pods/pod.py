@@ -122,6 +122,11 @@ class Pod:
         return self._process.pid if self._process is not None and self._process.code is None else None
 
     @property
+    def main_pid(self) -> int:
+        """The first process of its program; 0 while it has none or it is unknown."""
+        return self._process.main_pid if self.pid is not None and self._process is not None else 0
+
+    @property
     def ready(self) -> bool:
         """Whether it takes requests."""
         return self.state is PodState.READY

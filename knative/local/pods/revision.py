@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from knative.local.autoscaler.decision import Autoscaler, Decision, initial_excess_burst_capacity
+from knative.local.autoscaler.horizontal import SYNC_SECONDS, HorizontalAutoscaler, HorizontalSpec
 from knative.local.autoscaler.metrics import Report, RevisionMetrics, extrapolate, sample_size
 from knative.local.autoscaler.scaler import UNKNOWN, PodAutoscaler, Step, bounded
 from knative.local.autoscaler.scaler import Condition as Activity
@@ -17,6 +18,7 @@ from knative.local.pods.conditions import Condition, Observed, Problem, Status, 
 from knative.local.pods.pod import Pod, PodState, suffix
 from knative.local.pods.runtimes.base import Runtime
 from knative.local.pods.runtimes.selection import Runtimes
+from knative.local.pods.runtimes.usage import Usage, of_trees
 from knative.local.pods.stats import Tally
 from knative.local.pods.template import Template
 from knative.local.proxy.activator import Activator, WaitingRoom
@@ -100,6 +102,9 @@ class Revision:
         self._changed = changed
         self._hash = suffix(9)
         self._metrics = RevisionMetrics(scaling)
+        self._horizontal = HorizontalAutoscaler(scaling.horizontal or HorizontalSpec())
+        self._measured: dict[int, Usage] = {}
+        self._measured_at = 0.0
         self._autoscaler = Autoscaler(scaling, ready=0, now=now)
         self._scaler = PodAutoscaler(scaling, now=now)
         self.activator = Activator(template.concurrency, room=around.room, clock=around.clock, record=self._announced)
@@ -338,6 +343,9 @@ class Revision:
     def tick(self) -> None:
         """Decide anew."""
         now = self._clock()
+        if self.scaling.horizontal is not None:
+            self._tick_horizontally(now, self.scaling.horizontal)
+            return
         stable, panic = self._metrics.observe(now)
         decision = self._autoscaler.scale(now, ready=self.ready, stable=stable, panic=panic, reachable=self.reachable)
         if decision.valid:
@@ -346,6 +354,49 @@ class Revision:
             self.decision = decision
             self._wanted, self._ebc = decision.desired, decision.ebc
         self._reconcile()
+
+    def _tick_horizontally(self, now: float, spec: HorizontalSpec) -> None:
+        """Decide by the use of CPU or memory since the last decision, every 15 s."""
+        if self._measured and now - self._measured_at < SYNC_SECONDS:
+            self._reconcile()
+            return
+        pods = {pod.main_pid: pod for pod in self.pods if pod.ready and pod.main_pid}
+        before, after = self._measured, of_trees(pods)
+        seconds = now - self._measured_at
+        self._measured, self._measured_at = after, now
+        self._horizontal.spec = spec
+        used = [
+            share
+            for pid, usage in after.items()
+            if (share := self._share(spec, before.get(pid), usage, seconds)) is not None
+        ]
+        desired, text = self._horizontal.decide(now, self.replicas, used)
+        if self.decision is None or desired != self.decision.desired:
+            self.decisions.append((now, desired, text))
+        average = sum(used) / len(used) if used else 0.0
+        self.decision = Decision(
+            at=now,
+            valid=True,
+            ready=self.ready,
+            metric=spec.metric,
+            stable=average,
+            panic=average,
+            target=spec.target,
+            total=spec.target,
+            desired=desired,
+            text=text,
+        )
+        self._wanted, self._ebc = desired, 0  # the activator is out of the path while a pod is ready
+        self._reconcile()
+
+    def _share(self, spec: HorizontalSpec, before: Usage | None, after: Usage, seconds: float) -> float | None:
+        """The use of a pod in the unit of the metric; None where it cannot be told."""
+        if spec.metric == "memory":
+            return after.memory_bytes / 2**20
+        request = self.spec.container.cpu_request
+        if spec.metric != "cpu" or before is None or not request or seconds <= 0:
+            return None
+        return max(0.0, after.cpu_seconds - before.cpu_seconds) / seconds / request * 100
 
     def _reconcile(self) -> None:
         if self._stopped:

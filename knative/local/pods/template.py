@@ -208,6 +208,7 @@ def _container(data: Mapping[str, Any]) -> Container:
         args=tuple(data.get("args") or ()),
         working_dir=data.get("workingDir"),
         port=int(ports[0].get("containerPort") or _CONTAINER_PORT),
+        cpu_request=_cpu_request(data.get("resources") or {}),
         user=context.get("runAsUser"),
         group=context.get("runAsGroup"),
         non_root=bool(context.get("runAsNonRoot")),
@@ -218,6 +219,14 @@ def _container(data: Mapping[str, Any]) -> Container:
         unconfined=(context.get("seccompProfile") or {}).get("type") == "Unconfined",
         mounts=mounts(data),
     )
+
+
+def _cpu_request(resources: Mapping[str, Any]) -> float | None:
+    """Cores that are requested; a limit without a request requests as much."""
+    for kind in ("requests", "limits"):
+        if (value := (resources.get(kind) or {}).get("cpu")) is not None:
+            return float(parse_quantity(str(value)))
+    return None
 
 
 def differences(old: Any, new: Any, path: str = "spec.template") -> Iterator[str]:

@@ -246,6 +246,8 @@ def _world(
     refusals = validate_annotations(annotations, config)
     if refusals:
         raise SimulateError("; ".join(str(refusal) for refusal in refusals))
+    if ScalingSpec.of(annotations, config=config).horizontal is not None:
+        raise SimulateError("class hpa scales by CPU or memory, which a simulation of requests does not have")
     if settings["service-time"] <= 0:
         raise SimulateError("--service-time: above 0")
     offered = Profile.parse(options.rate or options.clients).scaled(settings["scale"])

@@ -38,6 +38,10 @@ class Running(Protocol):
         """The process of this machine that ends when the program does."""
 
     @property
+    def main_pid(self) -> int:
+        """The program's first process as this machine sees it; 0 while unknown."""
+
+    @property
     def code(self) -> int | None:
         """The exit status, negative for a signal; None while it runs."""
 

@@ -293,7 +293,8 @@ class ContainerProcess:
         self._process.close()
         self._removed()
 
-    def _inside(self) -> int:
+    @property
+    def main_pid(self) -> int:
         """The container's first process as this machine sees it; 0 while unknown."""
         if not self._inner and self._pidfile is not None:
             with contextlib.suppress(OSError, ValueError):
@@ -308,12 +309,12 @@ class ContainerProcess:
         """
         if self._pidfile is None or self._engine.host_network:
             return listening(port)
-        pid = self._inside()
+        pid = self.main_pid
         return bool(pid) and self._launch.spec.container.port in sockets.of_namespace(pid)
 
     def other_ports(self) -> set[int]:
         """The ports it listens on in its own network."""
-        pid = 0 if self._engine.host_network else self._inside()
+        pid = 0 if self._engine.host_network else self.main_pid
         return sockets.of_namespace(pid) - {self._launch.spec.container.port} if pid else set()
 
     def command(self, words: Sequence[str]) -> tuple[list[str], Mapping[str, str], str]:

@@ -182,6 +182,11 @@ class LocalProcess:
         return self._process.pid
 
     @property
+    def main_pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    @property
     def code(self) -> int | None:
         """Its exit status; None while it runs."""
         return self._process.code

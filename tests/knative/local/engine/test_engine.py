@@ -174,6 +174,28 @@ def test_the_activator_is_passed_where_the_pods_can_take_a_burst(start: Start, b
     assert ("k-proxy-request" in json.loads(engine.get()[1])["headers"]) is passed
 
 
+def test_the_class_hpa_keeps_a_pod_and_is_explained(start: Start) -> None:
+    scaled = {"class": "hpa.autoscaling.knative.dev", "metric": "cpu", "target": "50"}
+    requested = {"resources": {"requests": {"cpu": "100m"}}}
+    engine = start(service(annotations=scaled, container=requested), arguments=QUICK)
+    engine.wait_pods(1)
+    engine.wait(lambda: engine.revision()["decision"], "a decision")
+    assert engine.revision()["decision"]["metric"] == "cpu"
+    time.sleep(4)  # twice the window, after which the KPA would have gone to zero
+    assert len(engine.pods()) == 1
+    engine.wait(lambda: not engine.revision()["proxied"], "a path past the activator")
+
+
+@pytest.mark.slow
+def test_the_class_hpa_adds_pods_for_cpu(start: Start) -> None:
+    scaled = {"class": "hpa.autoscaling.knative.dev", "metric": "cpu", "target": "50", "max-scale": "3"}
+    busy = ["sh", "-c", f"(while :; do :; done) & exec python -S {POD_SERVER}"]
+    requested = {"resources": {"requests": {"cpu": "100m"}}}
+    engine = start(service(annotations=scaled, container=requested, command=busy))
+    engine.wait_pods(3, seconds=90)
+    assert "cpu " in engine.revision()["decision"]["words"]
+
+
 # Pods
 
 

@@ -265,3 +265,19 @@ def test_pods_start_at_a_rate_above_zero(rate: str) -> None:
 def test_an_outcome_without_answers_has_no_latency() -> None:
     outcome: Outcome = simulate(World(spec=spec(), offered=Profile.parse("0x5s")))
     assert (outcome.latency(0.99), outcome.lost, outcome.most_pods) == (None, 0, 0)
+
+
+def test_a_class_that_scales_by_cpu_is_not_simulated_as_another() -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "knative",
+        "simulate",
+        "--rate",
+        "1x5s",
+        "--annotation",
+        "class=hpa.autoscaling.knative.dev",
+    ]
+    done = subprocess.run(command, cwd=ROOT, env=clean_environment(), capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "class hpa scales by CPU or memory" in done.stderr
