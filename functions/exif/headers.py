@@ -9,7 +9,7 @@ from typing import Any
 
 from functions.exif.blocks import Block, Scan
 from functions.exif.movie import position
-from functions.exif.places import sexagesimal
+from functions.exif.printing.places import sexagesimal
 from functions.exif.rows import Preview, Reading
 from functions.exif.values import binary, text_of
 

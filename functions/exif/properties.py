@@ -10,13 +10,22 @@ from functools import cache
 from typing import Any
 
 from functions.exif.entries import ASCII
-from functions.exif.labels import LABELS, PLUS_VOCABULARY
 from functions.exif.namespaces import Name, field_name
-from functions.exif.places import sexagesimal
 from functions.exif.printing import show
+from functions.exif.printing.places import sexagesimal
 from functions.exif.tags import Tag, all_tags
 from functions.exif.values import is_number, whole
-from functions.exif.vocabulary import DATES, ENCODED, FRACTION_FIELDS, FRACTIONS, KNOWN, NAMES, NO_DATES
+from functions.exif.vocabulary import (
+    DATES,
+    ENCODED,
+    FRACTION_FIELDS,
+    FRACTIONS,
+    KNOWN,
+    LABELS,
+    NAMES,
+    NO_DATES,
+    PLUS_VOCABULARY,
+)
 
 _VERBATIM = frozenset(("x", "rdf"))
 _DATE_NAMES = re.compile(r"Date|When|Time$|Timestamp")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from operator import itemgetter
 from typing import Any
 
@@ -25,11 +24,9 @@ from functions.exif.entries import (
     VALUE,
     Entry,
 )
-from functions.exif.tags import Tag
 
 Scalar = int | float | str
 Shown = tuple[Scalar, Scalar]
-Rule = Callable[[Entry, Tag, str], Shown]
 _WHOLE = frozenset((1, 3, 4, 6, 8, 9, 16, 17))
 FORMAT_NAMES = {
     1: "int8u",

@@ -1,268 +1,31 @@
-"""What is known of XMP's properties: namespaces, names, and which of them hold fractions.
+"""What is known of XMP's properties: namespaces, names, labels, and which of them hold fractions, dates or Base64.
 
-Facts of ExifTool's tables as `exiftool -listx -XMP:all` tells them (12.57), which follow ISO 16684, Exif 3.0's XMP
-(CIPA DC-010), IPTC's and PLUS's standards: an answer is as ExifTool's only if it converts what ExifTool converts.
+An answer is as ExifTool's only if it converts what ExifTool converts; the facts are rows of `tags/xmp.tsv`.
 """
 
 from __future__ import annotations
 
+from functions.exif.tags.tables import Field, label_set, table
+
+# Before PLUS's codes is the address of its vocabulary.
+PLUS_VOCABULARY = "http://ns.useplus.org/ldf/vocab/"
+
+
+def _flagged(flag: str) -> frozenset[str]:
+    return frozenset(row.number for row in table("XMP.Properties") if flag in row.flags)
+
+
+def _labels(row: Field) -> dict[str, str]:
+    return {str(key): text for key, text in row.table.labels(row.text[3]).exact.items()}
+
+
 # Namespaces whose properties are known, by their usual prefix: what they do not call a fraction or a date is text.
 # Of any other namespace, whatever looks like a fraction or a moment is one.
-KNOWN = frozenset(
-    (
-        "aas",
-        "acdsee",
-        "album",
-        "apple-fi",
-        "ast",
-        "aux",
-        "cc",
-        "cell",
-        "crd",
-        "creatorAtom",
-        "crs",
-        "dc",
-        "Device",
-        "dex",
-        "DICOM",
-        "digiKam",
-        "drone-dji",
-        "dwc",
-        "exif",
-        "exifEX",
-        "expressionmedia",
-        "extensis",
-        "fpv",
-        "GAudio",
-        "GCamera",
-        "GCreations",
-        "GDepth",
-        "getty",
-        "GFocus",
-        "GImage",
-        "GPano",
-        "GSpherical",
-        "hdr",
-        "ics",
-        "iptcCore",
-        "iptcExt",
-        "LImage",
-        "lr",
-        "mediapro",
-        "microsoft",
-        "MP",
-        "MP1",
-        "mwg-coll",
-        "mwg-kw",
-        "mwg-rs",
-        "nine",
-        "pdf",
-        "photomech",
-        "photoshop",
-        "PixelLive",
-        "plus",
-        "pmi",
-        "prism",
-        "prl",
-        "prm",
-        "pur",
-        "rdf",
-        "sdc",
-        "swf",
-        "tiff",
-        "x",
-        "xmp",
-        "xmpBJ",
-        "xmpDM",
-        "xmpMM",
-        "xmpNote",
-        "xmpPLUS",
-        "xmpRights",
-        "xmpTPg",
-    )
-)
-# Properties that hold fractions, and fields of structures that do.
-FRACTIONS = frozenset(
-    (
-        "aux:ApproximateFocusDistance",
-        "aux:EnhanceSuperResolutionScale",
-        "aux:FlashCompensation",
-        "exif:ApertureValue",
-        "exif:BrightnessValue",
-        "exif:CompressedBitsPerPixel",
-        "exif:DigitalZoomRatio",
-        "exif:ExposureBiasValue",
-        "exif:ExposureIndex",
-        "exif:ExposureTime",
-        "exif:FlashEnergy",
-        "exif:FNumber",
-        "exif:FocalLength",
-        "exif:FocalPlaneXResolution",
-        "exif:FocalPlaneYResolution",
-        "exif:GPSAltitude",
-        "exif:GPSDestBearing",
-        "exif:GPSDestDistance",
-        "exif:GPSDOP",
-        "exif:GPSHPositioningError",
-        "exif:GPSImgDirection",
-        "exif:GPSSpeed",
-        "exif:GPSTrack",
-        "exif:MaxApertureValue",
-        "exif:ShutterSpeedValue",
-        "exif:SubjectDistance",
-        "exifEX:Acceleration",
-        "exifEX:CameraElevationAngle",
-        "exifEX:Gamma",
-        "exifEX:Humidity",
-        "exifEX:LensSpecification",
-        "exifEX:Pressure",
-        "exifEX:Temperature",
-        "exifEX:WaterDepth",
-        "iptcExt:videoDisplayAspectRatio",
-        "tiff:PrimaryChromaticities",
-        "tiff:ReferenceBlackWhite",
-        "tiff:WhitePoint",
-        "tiff:XResolution",
-        "tiff:YCbCrCoefficients",
-        "tiff:YResolution",
-        "xmpDM:fileDataRate",
-        "xmpDM:videoPixelAspectRatio",
-    )
-)
-FRACTION_FIELDS = frozenset(
-    (
-        "GPSAltitude",
-        "MaxExposureTimesOfAll",
-        "MaxExposureTimesOfUsed",
-        "MinExposureTimesOfAll",
-        "MinExposureTimesOfUsed",
-        "Scale",
-        "SumOfExposureTimesOfAll",
-        "SumOfExposureTimesOfUsed",
-        "TotalExposurePeriod",
-        "Values",
-    )
-)
-# Dates whose names do not say so, and what is no date although its name sounds like one.
-DATES = frozenset(
-    (
-        "cc:deprecatedOn",
-        "ics:TimeStamp",
-        "iptcExt:IptcLastEdited",
-        "iptcExt:metadataLastEdited",
-    )
-)
-NO_DATES = frozenset(
-    (
-        "acdsee:releasedate",
-        "acdsee:releasetime",
-        "exif:ExposureTime",
-        "GCamera:MicroVideoPresentationTimestampUs",
-        "iptcExt:CircaDateCreated",
-        "prism:coverDisplayDate",
-    )
-)
-# Properties that hold bytes in Base64.
-ENCODED = frozenset(
-    (
-        "GAudio:Data",
-        "GCamera:hdrp_makernote",
-        "GCamera:PortraitRequest",
-        "GCamera:shot_log_data",
-        "GDepth:Confidence",
-        "GDepth:Data",
-        "GImage:Data",
-    )
-)
-# Properties that ExifTool names otherwise than by their capital first letter.
-NAMES = {
-    "acdsee:datetime": "DateTime",
-    "acdsee:dpp": "DPP",
-    "acdsee:rpp": "RPP",
-    "apple-fi:Timestamp": "TimeStamp",
-    "cc:legalcode": "LegalCode",
-    "cell:cellid": "CellTowerID",
-    "cell:cgi": "CellGlobalID",
-    "cell:lac": "LocationAreaCode",
-    "cell:mcc": "MobileCountryCode",
-    "cell:mnc": "MobileNetworkCode",
-    "cell:r": "CellR",
-    "crd:RangeMaskMapInfo": "RangeMask",
-    "crd:Temperature": "ColorTemperature",
-    "crd:UUID": "UUID",
-    "crs:RangeMaskMapInfo": "RangeMask",
-    "crs:Temperature": "ColorTemperature",
-    "crs:UUID": "UUID",
-    "dex:crc32": "CRC32",
-    "dex:ffid": "FFID",
-    "dex:licensetype": "LicenseType",
-    "dex:os": "OS",
-    "dex:shortdescription": "ShortDescription",
-    "DICOM:PatientDOB": "PatientBirthDate",
-    "drone-dji:GpsLatitude": "GPSLatitude",
-    "drone-dji:GpsLongitude": "GPSLongitude",
-    "drone-dji:GpsLongtitude": "GPSLongtitude",
-    "dwc:dctermsLocation": "DCTermsLocation",
-    "dwc:Event": "DCEvent",
-    "exif:ExposureBiasValue": "ExposureCompensation",
-    "exif:FocalLengthIn35mmFilm": "FocalLengthIn35mmFormat",
-    "exif:GPSDOP": "GPSDOP",
-    "exif:GPSTimeStamp": "GPSDateTime",
-    "exif:ISOSpeedRatings": "ISO",
-    "exif:OECF": "Opto-ElectricConvFactor",
-    "exif:PixelXDimension": "ExifImageWidth",
-    "exif:PixelYDimension": "ExifImageHeight",
-    "exifEX:BodySerialNumber": "SerialNumber",
-    "exifEX:CameraOwnerName": "OwnerName",
-    "exifEX:InteroperabilityIndex": "InteropIndex",
-    "exifEX:LensSpecification": "LensInfo",
-    "exifEX:Temperature": "AmbientTemperature",
-    "GAudio:Data": "AudioData",
-    "GAudio:Mime": "AudioMimeType",
-    "GCamera:hdrp_makernote": "HDRPMakerNote",
-    "GCamera:shot_log_data": "ShotLogData",
-    "GDepth:Data": "DepthImage",
-    "getty:OriginalFilename": "OriginalFileName",
-    "GImage:Data": "ImageData",
-    "GImage:Mime": "ImageMimeType",
-    "hdr:ccv_avg_luminance_nits": "CCVAvgLuminanceNits",
-    "hdr:ccv_max_luminance_nits": "CCVMaxLuminanceNits",
-    "hdr:ccv_min_luminance_nits": "CCVMinLuminanceNits",
-    "hdr:ccv_primaries_xy": "CCVPrimariesXY",
-    "hdr:ccv_white_xy": "CCVWhiteXY",
-    "hdr:scene_referred": "SceneReferred",
-    "iptcExt:AddlModelInfo": "AdditionalModelInformation",
-    "iptcExt:audioBitRate": "AudioBitrate",
-    "iptcExt:audioBitRateMode": "AudioBitrateMode",
-    "iptcExt:CVterm": "ControlledVocabularyTerm",
-    "iptcExt:DigImageGUID": "DigitalImageGUID",
-    "iptcExt:DigitalSourcefileType": "DigitalSourceFileType",
-    "iptcExt:EventExt": "ShownEvent",
-    "iptcExt:EventId": "EventID",
-    "iptcExt:IptcLastEdited": "IPTCLastEdited",
-    "iptcExt:parentId": "ParentID",
-    "iptcExt:RegistryId": "RegistryID",
-    "iptcExt:SnapshotLink": "Snapshot",
-    "iptcExt:videoBitRate": "VideoBitrate",
-    "iptcExt:videoBitRateMode": "VideoBitrateMode",
-    "iptcExt:VisualColour": "VisualColor",
-    "microsoft:CreatorAppId": "CreatorAppID",
-    "microsoft:Rating": "RatingPercent",
-    "MP:RegionInfo": "RegionInfoMP",
-    "mwg-kw:Keywords": "KeywordInfo",
-    "mwg-rs:Regions": "RegionInfo",
-    "photoshop:ICCProfile": "ICCProfileName",
-    "plus:Version": "PLUSVersion",
-    "prism:doi": "DOI",
-    "prism:isbn": "ISBN",
-    "prism:issn": "ISSN",
-    "prism:url": "URL",
-    "sdc:appname": "AppName",
-    "sdc:appversion": "AppVersion",
-    "swf:bgalpha": "BackgroundAlpha",
-    "swf:forwardlock": "ForwardLock",
-    "swf:maxstorage": "MaxStorage",
-    "tiff:ImageLength": "ImageHeight",
-    "x:xmptk": "XMPToolkit",
-    "xmpDM:comment": "DMComment",
-}
+KNOWN = frozenset(row.number for row in table("XMP.Namespaces"))
+FRACTIONS, ENCODED = _flagged("fraction"), _flagged("encoded")
+# Properties that are dates in spite of their names, and that are none.
+DATES, NO_DATES = _flagged("date"), _flagged("nodate")
+FRACTION_FIELDS = frozenset(row.number for row in table("XMP.Fields"))
+NAMES = {row.number: row.name for row in table("XMP.Properties")}
+LABELS = {row.number: _labels(row) for row in table("XMP.Properties") if row.text[3]}
+URGENCY = {str(key): text for key, text in label_set("XMP", "Urgency").exact.items()}

@@ -14,12 +14,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from functions.exif.photography import compensation, exposure_time, f_number, lens_range
 from functions.exif.values import binary as _binary
 from functions.exif.values import number_of as _number
 from functions.exif.values import settled as _settled
-
-__all__ = ["compensation", "exposure_time", "f_number", "lens_range"]
 
 _PIECE = re.compile(r"%%|%[-+ 0#]{0,5}\d{0,4}(?:\.\d{1,4})?([a-zA-Z])")
 _CODE = re.compile(r"([a-zA-Z])(\d+|\*)?")
@@ -371,6 +368,48 @@ def parameter(v: Any) -> Any:
     if not is_number(v):
         return v
     return "Normal" if not v else f"{v:+d}" if isinstance(v, int) and v > 0 else v if v < 0xFFF0 else v - 0x10000
+
+
+def exposure_time(value: Any) -> Any:
+    """Seconds: `1/200`, `0.5`, `30`."""
+    if not is_number(value):
+        return value
+    seconds = float(value)
+    if 0 < seconds < 0.25001:
+        return f"1/{int(0.5 + 1 / seconds)}"
+    return f"{seconds:.1f}".removesuffix(".0")
+
+
+def f_number(value: Any) -> Any:
+    """An f-number to one place, below 1 to two."""
+    if not is_number(value) or float(value) <= 0:
+        return value
+    return f"{float(value):.2f}" if float(value) < 1 else f"{float(value):.1f}"
+
+
+def compensation(value: Any) -> Any:
+    """Exposure compensation in steps: `0`, `+1`, `-1/3`, `+0.7`."""
+    if not is_number(value):
+        return value if value in ("inf", "undef") else str(value)
+    steps = float(value) * 1.00001  # so that 0.33333 is a third
+    if not steps:
+        return "0"
+    for parts in (1, 2, 3):
+        whole = int(steps * parts)
+        if whole / (steps * parts) > 0.999:
+            return f"{whole:+d}" if parts == 1 else f"{whole:+d}/{parts}"
+    return f"{steps:+.3g}"
+
+
+def lens_range(value: Any) -> Any:
+    """A LensSpecification: `24-105mm f/4`, `50mm f/1.4`; a question mark for what is not known."""
+    parts = str(value).split(" ")
+    if len(parts) != 4 or not all(is_number(part) or part in ("inf", "undef") for part in parts):
+        return value
+    short, long, wide, tele = ("?" if part in ("inf", "undef") else part for part in parts)
+    focal = f"{short}-{long}" if long not in ("0", short) else short
+    aperture = f"{wide}-{tele}" if tele not in ("0", wide) else wide
+    return f"{focal}mm f/{aperture}"
 
 
 def first(values: Iterable[Any]) -> Any:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from functions.exif.entries import VALUE
-from functions.exif.photography import exposure_time, f_number
-from functions.exif.places import sexagesimal
+from functions.exif.printing.functions import exposure_time, f_number
+from functions.exif.printing.places import sexagesimal
 from functions.exif.values import is_number, shorten
 
 if TYPE_CHECKING:
@@ -478,9 +478,9 @@ def _flash(tags: Tags) -> Shown | None:
     value |= int(fields.get("Return") or 0) << 1 | int(fields.get("Mode") or 0) << 3
     value |= 0x20 * (str(fields.get("Function", "")).lower() == "true")
     value |= 0x40 * (str(fields.get("RedEyeMode", "")).lower() == "true")
-    from functions.exif.standard import EXIF
+    from functions.exif.tags import tag
 
-    labels = EXIF[0x9209][4]
+    labels = tag("ExifIFD", 0x9209).labels
     return value, labels.get(value, f"Unknown (0x{value:x})")
 
 

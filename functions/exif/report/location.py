@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from functions.exif.places import sexagesimal
+from functions.exif.printing.places import sexagesimal
 from functions.exif.report.moments import moment
 from functions.exif.rows import Reading
 from functions.exif.values import number_or_text

@@ -1,14 +1,21 @@
-"""The tag of a number in a directory: the standard's, or one of those beyond it.
+"""The tag of a number in a directory: of the standard's table, or of those beyond it, parsed when they are needed.
 
-The tables of the latter are imported with the first number that the standard does not name.
+`functions.exif` alone imports it; `tables` reads the `.tsv` files, `formulas` compiles their formulas.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from functions.exif.standard import EXIF, GPS, IFD0, INTEROP
+from functions.exif.entries import Entry
+from functions.exif.tags.tables import Field
+from functions.exif.tags.tables import table as read_table
+from functions.exif.values import Shown
+
+# The standard's directories, in the order in which a number is looked up.
+DIRECTORIES = ("IFD0", "ExifIFD", "GPS", "InteropIFD")
 
 
 @dataclass(slots=True)
@@ -21,6 +28,9 @@ class Tag:
     show: str = ""
     labels: dict[Any, str] = field(default_factory=dict)
     standard_name: str = ""
+
+
+Rule = Callable[[Entry, Tag, str], Shown]
 
 
 class Table(dict[int, Tag]):
@@ -65,28 +75,40 @@ def tag(directory: str, number: int) -> Tag:
 def _described(directory: str, number: int) -> tuple[Tag, bool]:
     """A number's description, and whether a table has it."""
     if directory == "GPS":
-        row = GPS.get(number)
-        return (Tag(*row), True) if row else (Tag(f"GPS_0x{number:04x}"), False)
-    row = IFD0.get(number) or EXIF.get(number) or INTEROP.get(number)
+        row = _row("GPS", number)
+        return (_tag(row), True) if row else (Tag(f"GPS_0x{number:04x}"), False)
+    row = _row("IFD0", number) or _row("ExifIFD", number) or _row("InteropIFD", number)
     if row and directory != "PanasonicRaw":
-        return Tag(*row), True
-    from functions.exif import private
-
+        return _tag(row), True
     if directory == "PanasonicRaw":
-        row = private.PANASONIC_RAW.get(number)
+        row = _row("PanasonicRaw", number)
         if row:
-            return _private(row), True
+            return _tag(row), True
         return replace(tag("IFD0", number), name=f"PanasonicRaw_0x{number:04x}"), False
-    row = private.TAGS.get(number)
-    return (_private(row), True) if row else (Tag(f"Exif_0x{number:04x}", show="unknown"), False)
+    row = _row("Private", number)
+    return (_tag(row), True) if row else (Tag(f"Exif_0x{number:04x}", show="unknown"), False)
 
 
-def _private(row: tuple[Any, ...]) -> Tag:
-    name, show, labels = (*row, "", {})[:3] if len(row) == 1 else (*row, {})[:3]
-    return Tag(name, show=show, labels=labels)
+def _row(section: str, number: int) -> Field | None:
+    rows = read_table(f"Exif.{section}").rows.get(number)
+    return rows[0] if rows else None
 
 
-def all_tags() -> dict[str, dict[int, Tag]]:
-    """The standard's tags by directory, for documentation and tests."""
-    tables = {"IFD0": IFD0, "ExifIFD": EXIF, "GPS": GPS, "InteropIFD": INTEROP}
-    return {name: {number: Tag(*row) for number, row in rows.items()} for name, rows in tables.items()}
+def _tag(row: Field) -> Tag:
+    flags, cell = row.flags, row.text[3]
+    return Tag(
+        row.name,
+        flags.get("types", "").replace(",", " "),
+        int(flags.get("count", 0)),
+        flags.get("show", ""),
+        dict(row.table.labels(cell).exact) if cell else {},
+        flags.get("standard", "").replace("_", " "),
+    )
+
+
+def all_tags(directories: tuple[str, ...] = DIRECTORIES) -> dict[str, dict[int, Tag]]:
+    """The tags of sections of the Exif tables, for documentation and tests: the standard's by directory."""
+    return {
+        name: {number: _tag(rows[0]) for number, rows in read_table(f"Exif.{name}").rows.items() if type(number) is int}
+        for name in directories
+    }

@@ -7,12 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.exif.entries import TYPE_NAMES
-from functions.exif.photography import compensation, exposure_time
-from functions.exif.places import sexagesimal
 from functions.exif.printing import RULES, show
-from functions.exif.private import PANASONIC_RAW, TAGS
-from functions.exif.structures import comment
-from functions.exif.tags import all_tags, table, tag
+from functions.exif.printing.functions import compensation, exposure_time
+from functions.exif.printing.places import sexagesimal
+from functions.exif.printing.structures import comment
+from functions.exif.tags import DIRECTORIES, all_tags, table, tag
 from functions.exif.values import binary, number_or_text, text_of
 
 
@@ -114,9 +113,12 @@ def test_numbers_are_numbers_where_json_has_them(text: str, value: object):
     assert number_or_text(text) == value
 
 
+EVERY = (*DIRECTORIES, "Private", "PanasonicRaw")
+
+
 @given(st.sampled_from(sorted(TYPE_NAMES)), st.binary(max_size=64), st.data())
 def test_no_rule_raises_on_any_value(kind: int, data: bytes, draw: st.DataObject):
-    number = draw.draw(st.sampled_from([*TAGS, *(n for tags in all_tags().values() for n in tags)]))
+    number = draw.draw(st.sampled_from([number for tags in all_tags(EVERY).values() for number in tags]))
     directory = draw.draw(st.sampled_from(["IFD0", "ExifIFD", "GPS", "PanasonicRaw"]))
     value = draw.draw(
         st.one_of(
@@ -141,8 +143,7 @@ def test_the_table_is_the_standards():
 
 
 def test_every_row_names_a_rule_that_is_there():
-    rules = {entry.show for tags in all_tags().values() for entry in tags.values()}
-    rules |= {row[1] for row in [*TAGS.values(), *PANASONIC_RAW.values()] if len(row) > 1}
+    rules = {entry.show for tags in all_tags(EVERY).values() for entry in tags.values()}
     assert rules - {""} <= set(RULES)
     assert set(RULES) <= rules | {"unknown"}, "a rule that no tag uses"
 
@@ -150,7 +151,7 @@ def test_every_row_names_a_rule_that_is_there():
 def test_no_private_tag_hides_a_standard_one():
     tables = all_tags()
     standard = {**tables["IFD0"], **tables["ExifIFD"], **tables["InteropIFD"]}
-    assert not set(standard) & set(TAGS)
+    assert not set(standard) & set(all_tags(("Private",))["Private"])
 
 
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=33, max_size=200))

@@ -6,30 +6,14 @@ import math
 from struct import unpack_from
 
 from functions.exif.entries import RATIONAL, TYPE, VALUE, Entry
-from functions.exif.tags import Tag
-from functions.exif.values import Rule, Scalar, Shown, fraction, is_number, plain, shorten
-
-
-def exposure_time(value: Scalar) -> Scalar:
-    """Seconds: `1/200`, `0.5`, `30`."""
-    if not is_number(value):
-        return value
-    seconds = float(value)
-    if 0 < seconds < 0.25001:
-        return f"1/{int(0.5 + 1 / seconds)}"
-    return f"{seconds:.1f}".removesuffix(".0")
+from functions.exif.printing.functions import compensation, exposure_time, f_number, lens_range
+from functions.exif.tags import Rule, Tag
+from functions.exif.values import Scalar, Shown, fraction, is_number, plain, shorten
 
 
 def _exposure(entry: Entry, _tag: Tag, _order: str) -> Shown:
     value = plain(entry)
     return value, exposure_time(value)
-
-
-def f_number(value: Scalar) -> Scalar:
-    """An f-number to one place, below 1 to two."""
-    if not is_number(value) or float(value) <= 0:
-        return value
-    return f"{float(value):.2f}" if float(value) < 1 else f"{float(value):.1f}"
 
 
 def _f_number(entry: Entry, _tag: Tag, _order: str) -> Shown:
@@ -70,20 +54,6 @@ def _aperture(entry: Entry, _tag: Tag, _order: str) -> Shown:
     return shorten(f"{stop:.15g}"), f"{stop:.1f}"
 
 
-def compensation(value: Scalar) -> Scalar:
-    """Exposure compensation in steps: `0`, `+1`, `-1/3`, `+0.7`."""
-    if not is_number(value):
-        return value if value in ("inf", "undef") else str(value)
-    steps = float(value) * 1.00001  # so that 0.33333 is a third
-    if not steps:
-        return "0"
-    for parts in (1, 2, 3):
-        whole = int(steps * parts)
-        if whole / (steps * parts) > 0.999:
-            return f"{whole:+d}" if parts == 1 else f"{whole:+d}/{parts}"
-    return f"{steps:+.3g}"
-
-
 def _bias(entry: Entry, _tag: Tag, _order: str) -> Shown:
     value = _signed(entry)
     if value in ("inf", "undef"):
@@ -112,17 +82,6 @@ def _millimetres(entry: Entry, _tag: Tag, _order: str) -> Shown:
     if value == "inf":
         return value, "Inf mm"
     return value, f"{float(value) if is_number(value) else 0.0:.1f} mm"
-
-
-def lens_range(value: Scalar) -> Scalar:
-    """A LensSpecification: `24-105mm f/4`, `50mm f/1.4`; a question mark for what is not known."""
-    parts = str(value).split(" ")
-    if len(parts) != 4 or not all(is_number(part) or part in ("inf", "undef") for part in parts):
-        return value
-    short, long, wide, tele = ("?" if part in ("inf", "undef") else part for part in parts)
-    focal = f"{short}-{long}" if long not in ("0", short) else short
-    aperture = f"{wide}-{tele}" if tele not in ("0", wide) else wide
-    return f"{focal}mm f/{aperture}"
 
 
 def _lens(entry: Entry, _tag: Tag, _order: str) -> Shown:

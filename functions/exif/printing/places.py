@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from functions.exif.entries import VALUE, Entry
-from functions.exif.tags import Tag
-from functions.exif.values import Rule, Shown, is_number, plain, shorten, text_of
+from functions.exif.tags import Rule, Tag
+from functions.exif.values import Shown, is_number, plain, shorten, text_of
 
 
 def _degrees(entry: Entry, _tag: Tag, _order: str) -> Shown:
