@@ -242,23 +242,34 @@ def longest_timeout():
     return max(template(service)["spec"]["timeoutSeconds"] for service in services(KNATIVE).values())
 
 
+# The landing page and its picture, which any of the functions has.
+FRONT = ("/", "/sample.jpg")
+
+
 def test_the_http_route_sends_each_path_to_its_function():
     grant, route = routes("httproute.yaml")
     paths = {}
     for rule in route["spec"]["rules"]:
         (match,), (rewrite,), (backend,) = rule["matches"], rule["filters"], rule["backendRefs"]
-        assert match["path"]["type"] == "PathPrefix"
-        paths[match["path"]["value"]] = rewrite["urlRewrite"]["hostname"]
+        kind, value = match["path"]["type"], match["path"]["value"]
+        assert kind == ("Exact" if value in FRONT else "PathPrefix")
+        paths[value] = rewrite["urlRewrite"]["hostname"]
         assert float(rule["timeouts"]["request"].removesuffix("s")) > longest_timeout()
         # A backend of another namespace needs that namespace's leave.
         assert backend["namespace"] == grant["metadata"]["namespace"]
         assert backend["name"] == grant["spec"]["to"][0]["name"]
+    front = {path: paths.pop(path) for path in FRONT}
+    assert set(front.values()) <= set(paths.values())
     assert paths == {f"/{name}": f"{name}.default.example.com" for name in registry.names()}
 
 
 def test_the_virtual_service_sends_each_path_to_its_function():
     (route,) = routes("virtualservice.yaml")
-    paths = {rule["match"][0]["uri"]["prefix"]: rule["rewrite"]["authority"] for rule in route["spec"]["http"]}
+    rules = [(rule["match"][0]["uri"], rule["rewrite"]["authority"]) for rule in route["spec"]["http"]]
+    paths = {match["prefix"]: authority for match, authority in rules if "prefix" in match}
+    front = {match["exact"]: authority for match, authority in rules if "exact" in match}
+    assert set(front) == set(FRONT)
+    assert set(front.values()) <= set(paths.values())
     assert paths == {f"/{name}": f"{name}.default.example.com" for name in registry.names()}
     for rule in route["spec"]["http"]:
         assert float(rule["timeout"].removesuffix("s")) > longest_timeout()
