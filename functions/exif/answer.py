@@ -26,6 +26,7 @@ from functions.exif.report.location import location
 from functions.exif.rows import Embedded, Reading, Row
 from functions.exif.scan import scan
 from functions.exif.values import Scalar, number_or_text
+from functions.kit.containers import Source
 from functions.kit.http import csvtext
 
 # Raw values longer than this stand in the answer only when asked for.
@@ -35,7 +36,7 @@ EXIF_GROUP = re.compile(r"(?i)ifd\d+|subifd\d*|exififd|gps|interopifd|globparami
 _FLOATS, _TEXTS = frozenset((FLOAT, DOUBLE)), frozenset((ASCII, UTF8))
 
 
-def examine(data: bytes, *, exif_only: bool = False) -> Reading | None:
+def examine(data: bytes | Source, *, exif_only: bool = False) -> Reading | None:
     """Read a file's metadata; None where the bytes are no image of a known format. Never raises.
 
     Args:

@@ -85,7 +85,7 @@ class _Reader:
         tracks = [box for box in document.model.outer if box.kind == b"moov"]
         self.movies = [(box.start, box.end) for box in tracks]
         for box in tracks:
-            movie.read(Boxes(self.source.read(0, self.source.size), result), box.body, box.end)
+            movie.read(Boxes(self.source.data, result), box.body, box.end)  # type: ignore[arg-type]
         self.shown = self._primary_properties()
         self.stores = sorted((box.body, box.end) for box in document.model.outer if box.kind == b"mdat")
 
@@ -117,7 +117,7 @@ class _Reader:
         for rank, number in ((1, tiles[0] if tiles else 0), (2, self.items.primary)):
             ranks.update((index, rank) for index, _ in self.items.associations.get(number, ()))
         boxes = [(box.kind, box.body, box.end) for box in model.properties]
-        fields.properties(result, self.source.read(0, self.source.size), boxes, ranks)
+        fields.properties(result, self.source.data, boxes, ranks)  # type: ignore[arg-type]
 
     def _primary_properties(self) -> set[int]:
         """Where the properties of the primary picture stand."""
@@ -195,6 +195,8 @@ class _Reader:
             name = "xmp" if media.startswith("application/rdf+xml") else media or "mime"
         encoding = item.encoding.decode("latin-1")
         whole = self.document.groups.get(part.start, [part])
+        if not all(self.source.held(one.start, one.end) for one in whole):
+            return  # named with what was not received
         at = part.start if len(whole) == 1 else -1
         stored = b"".join(self.source.read(one.start, one.end) for one in whole)
         if encoding and encoding != "deflate":

@@ -33,6 +33,7 @@ from functions.exif.entries import (
     Ifds,
     Value,
 )
+from functions.kit.containers.source import held, is_sparse
 
 MAX_ENTRIES = 4096
 MAX_DIRECTORIES = 128
@@ -180,9 +181,15 @@ class _Walk:
         if len(self.seen) >= MAX_DIRECTORIES:
             result.warn(f"more than {MAX_DIRECTORIES} directories; the rest is ignored")
             return 0
+        if not held(block, offset, first):
+            result.warn(f"{name} stands in bytes that were not received")
+            return 0
         self.seen.add(offset)
         (count,) = self.count(block, offset)
         stop = first + count * step
+        if not held(block, first, min(stop, end)):
+            result.warn(f"{name}: its entries stand in bytes that were not received")
+            return 0
         if stop > end:
             result.warn(f"{name}: {count:,} entries run over the end of the block")
             count = (end - first) // step
@@ -202,6 +209,7 @@ class _Walk:
         sizes, opaque = SIZES, _OPAQUE
         inlines = () if result.big else (SHORT, LONG)
         following = first + count * step
+        sparse = is_sparse(block)
         for tag, kind, number, value in self.layout.iter_unpack(block[first:following]):
             inline += step
             if number == 1 and kind in inlines and tag not in entries and bad <= 10:
@@ -236,6 +244,9 @@ class _Walk:
                 if at < 0 or at + size > end:
                     result.warn(f"{name}: value of tag {tag:#06x} lies outside the block")
                     bad += 1
+                    continue
+                if sparse and not held(block, at, at + size):
+                    result.warn(f"{name}: value of tag {tag:#06x} stands in bytes that were not received")
                     continue
                 if value < 8 or (at < stop and at + size > offset):
                     result.warn(f"{name}: value of tag {tag:#06x} lies inside the directory")

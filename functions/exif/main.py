@@ -16,8 +16,9 @@ from functions.kit.http.function import JSON, Call, EventRoute, Function, Reply,
 from functions.kit.http.options import Option, choice, flag, names
 from functions.kit.http.problems import Problem
 from functions.kit.http.service import dispatch
-from functions.kit.http.settings import Settings
-from functions.kit.http.uploads import Upload, the_image
+from functions.kit.http.settings import MEBI, Settings, setting
+from functions.kit.http.uploads import Reading as Windows
+from functions.kit.http.uploads import Upload, first_bytes, the_image
 
 if TYPE_CHECKING:
     from flask import Request, Response
@@ -30,6 +31,26 @@ CSV = "text/csv; charset=utf-8"
 @dataclass(frozen=True, kw_only=True)
 class ExifSettings(Settings):
     """What the exif function can be told by its environment."""
+
+    timeout_seconds: int = setting(
+        600,
+        minimum=1,
+        maximum=600,
+        unit="s",
+        help="timeoutSeconds of the Service; a drain ends ten seconds earlier",
+    )
+    read_bytes: int = setting(
+        2**31, minimum=1, maximum=2**40, unit="bytes", help="largest body whose metadata are read"
+    )
+    head_bytes: int = setting(
+        16 * MEBI, minimum=4096, maximum=2**30, unit="bytes", help="held at the beginning of a larger file"
+    )
+    tail_bytes: int = setting(4 * MEBI, minimum=4096, maximum=2**30, unit="bytes", help="held at its end")
+
+    @property
+    def windows(self) -> Windows:
+        """What is held of a file whose metadata are read."""
+        return Windows(self.read_bytes, self.variable("read_bytes"), self.head_bytes, self.tail_bytes)
 
 
 def _examined(data: bytes, *, exif_only: bool = False) -> Reading:
@@ -46,16 +67,17 @@ def _examined(data: bytes, *, exif_only: bool = False) -> Reading:
     from functions.exif.scan import FORMATS
     from functions.kit.images import formats
 
+    data = first_bytes(data)
     name = formats.sniff(data)
     if name is not None:
         raise problems.unsupported_format(formats.ACCEPTED[name].label, list(FORMATS))
     raise formats.refusal(data, list(FORMATS))
 
 
-def show(call: Call) -> Reply | Mapping[str, Any]:
+def show(call: Call[ExifSettings]) -> Reply | Mapping[str, Any]:
     """`POST /`: what the file says, or each of several files."""
     kind = _kind(call)
-    uploads = call.uploads()
+    uploads = call.files(call.settings.windows)
     if len(uploads) == 1:
         return _shown(call, kind, the_image(uploads))
     if kind == "thumbnail":
@@ -65,7 +87,7 @@ def show(call: Call) -> Reply | Mapping[str, Any]:
     return {"results": [_attempt(call, upload) for upload in uploads]}
 
 
-def _kind(call: Call) -> str:
+def _kind(call: Call[ExifSettings]) -> str:
     """`thumbnail`, `csv` or `json`: what the options name, else what the client accepts best.
 
     Raises:
@@ -87,7 +109,7 @@ def _kind(call: Call) -> str:
     return "json" if call.accepts(*((JSON,) if thumbnail == "inline" else (JSON, "text/csv"))) == JSON else "csv"
 
 
-def _shown(call: Call, kind: str, upload: Upload) -> Reply | Mapping[str, Any]:
+def _shown(call: Call[ExifSettings], kind: str, upload: Upload) -> Reply | Mapping[str, Any]:
     from functions.exif.answer import is_exif, table
 
     options = call.options
@@ -113,7 +135,7 @@ def _table(options: Mapping[str, Any], reading: Reading, upload: Upload) -> Mapp
     return {"name": upload.name, **answer} if upload.name else answer
 
 
-def _listed(call: Call, uploads: list[Upload]) -> Reply:
+def _listed(call: Call[ExifSettings], uploads: list[Upload]) -> Reply:
     """Several files in one CSV; of a file that cannot be read, what is wrong with it."""
     from functions.exif.answer import is_exif, tables
 
@@ -129,7 +151,7 @@ def _listed(call: Call, uploads: list[Upload]) -> Reply:
     return Reply(tables(files, options["tags"], options["groups"], raw=options["raw"]), CSV)
 
 
-def _attempt(call: Call, upload: Upload) -> Mapping[str, Any]:
+def _attempt(call: Call[ExifSettings], upload: Upload) -> Mapping[str, Any]:
     """One of several files: its answer, or its problem in the answer's place."""
     try:
         return _table(call.options, _examined(the_image([upload]).data), upload)

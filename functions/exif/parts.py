@@ -79,6 +79,8 @@ def scan(document: Document, *, whole: bool = True) -> Scan:
         result.warn(warning)
     for kind, where, size in document.lost:
         result.miss(kind, where, -1, size)
+    for part in document.not_held():
+        result.miss("not received", part.label or str(part.kind), part.start, part.end - part.start)
     return result
 
 
@@ -140,17 +142,29 @@ class _Reader:
             return
         elif document.reader == "webp" and behind < 8 + int.from_bytes(self.source.read(4, 8), "little"):
             result.miss("gap", "after the last chunk", behind, end - behind)
-        elif self.source.holes or document.reader in ("jxl", "jp2"):
+        elif self.source.holes:
+            self._held_behind()
+        elif document.reader in ("jxl", "jp2"):
             result.miss("trailer", "after the last box", behind, end - behind)
         else:
             trailer.after(result, document.source.read(0, end), behind, jpeg.end)
+
+    def _held_behind(self) -> None:
+        """What is held of the files and bytes behind the picture."""
+        names = {Kind.PICTURE: "picture", Kind.VIDEO: "video"}
+        for part in self.document.parts:
+            if part.kind in names and self.source.held(part.start, part.end):
+                data = self.source.read(part.start, part.end)
+                self.result.hold(names[part.kind], "after the picture", part.start, data)
+            elif part.kind is Kind.TRAILER and self.source.held(part.start, part.end):
+                self.result.miss("trailer", "after the picture", part.start, part.end - part.start)
 
     def _block(self, part: Part) -> None:
         """One block of metadata."""
         document, result = self.document, self.result
         data = document.content(part)
-        if data is None:
-            return
+        if data is None or (self.source.holes and not self.source.held(part.start, part.end)):
+            return  # named with what was not received
         offset, where, kind = document.offset(part), part.label, part.kind
         if kind is Kind.PHOTOSHOP:
             if document.reader == "jpeg":

@@ -34,6 +34,7 @@ from functions.exif.printing import show
 from functions.exif.rows import MakerNote, Preview, Reading, Row
 from functions.exif.tags import table
 from functions.exif.values import binary, plain
+from functions.kit.containers.source import held, is_sparse
 
 # What in a directory is an offset from the block's start: shown as an offset in the file, as ExifTool does.
 OFFSETS = frozenset((0x111, 0x120, 0x144, 0x201, 0xA010, 0xBCC0, 0xBCC2))
@@ -222,7 +223,7 @@ def _again(reading: Reading, group: str, row: Row) -> None:
 
 def _directories(reading: Reading, block: Block, ifds: Ifds) -> None:  # noqa: C901 - one branch for each kind of entry
     reading.warnings += ifds.warnings
-    if not reading.exif_only:
+    if not reading.exif_only and not is_sparse(block.data):
         accounting.account(reading, block, ifds)
     # Offsets in an image resource are shown as they stand.
     base = 0 if "8BIM" in block.where else max(block.offset, 0)
@@ -393,7 +394,9 @@ def _previews(reading: Reading, block: Block, ifd: Ifd) -> None:
             continue
         text = binary(size)
         reading.add(ifd.name, name, text, text)
-        if block.data.startswith(b"\xff\xd8", start) and start + size <= len(block.data) and size > 1:
+        if not held(block.data, start, start + size):
+            reading.miss("picture", f"{ifd.name}:{name}", start, size)
+        elif block.data.startswith(b"\xff\xd8", start) and start + size <= len(block.data) and size > 1:
             reading.previews.append(Preview(ifd.name, name, block.data, start, size))
         else:
             reading.warnings.append(f"{ifd.name}: no whole JPEG where its {name} should be")

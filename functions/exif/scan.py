@@ -69,7 +69,7 @@ def scan(data: bytes | Source, *, whole: bool = True) -> Scan | None:
     if not reader:
         return None
     try:
-        document = read(source, whole=whole and reader != "tiff")
+        document = read(source, whole=bool(source.holes) or (whole and reader != "tiff"))
         return None if document is None else parts.scan(document, whole=whole)
     except BEYOND_READING as error:
         # The readers check what they read; this is for what they overlook, so that no file is lost with a 500.

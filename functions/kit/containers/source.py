@@ -7,14 +7,53 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-Buffer = bytes | mmap.mmap
-
 
 class Span(NamedTuple):
     """The bytes from `start` up to `end`."""
 
     start: int
     end: int
+
+
+class Sparse(mmap.mmap):
+    """A file of which some windows are held; the rest of it takes no memory and reads as zeros.
+
+    It has what readers of bytes use of them.
+
+    Attributes:
+        holes: what is not held, in order.
+    """
+
+    holes: tuple[Span, ...] = ()
+
+    @classmethod
+    def of(cls, size: int) -> Sparse:
+        """An empty file of a size."""
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
+        return cls(-1, max(size, 1), flags=flags)
+
+    def startswith(self, prefix: bytes | tuple[bytes, ...], start: int = 0, end: int | None = None) -> bool:
+        """As `bytes.startswith`."""
+        longest = max(map(len, prefix)) if isinstance(prefix, tuple) else len(prefix)
+        stop = start + longest if end is None else min(start + longest, end)
+        return self[start:stop].startswith(prefix)
+
+    def held(self, start: int, end: int) -> bool:
+        """Whether all bytes between two positions are there."""
+        return end <= len(self) and not any(start < hole.end and hole.start < end for hole in self.holes)
+
+
+Buffer = bytes | Sparse
+
+
+def held(data: object, start: int, end: int) -> bool:
+    """Whether all bytes between two positions of some data are there: those of `bytes` are."""
+    return data.held(start, end) if isinstance(data, Sparse) else True
+
+
+def is_sparse(data: object) -> bool:
+    """Whether some data are a file of which windows are held."""
+    return isinstance(data, Sparse)
 
 
 class Source:
@@ -36,6 +75,9 @@ class Source:
         self.holes = holes
         # What a reader wanted and is not held.
         self.missing: list[Span] = []
+
+    def __len__(self) -> int:
+        return self.size
 
     def held(self, start: int, end: int) -> bool:
         """Whether all bytes between two positions are there; what is not held of them is noted in `missing`."""
@@ -70,13 +112,13 @@ class Source:
 
 
 def sparse(size: int, windows: list[tuple[int, bytes]]) -> Source:
-    """A file of which only some windows are held; the rest of it takes no memory.
+    """A file of which only some windows are held.
 
     Args:
         size: of the file.
         windows: position and bytes of each.
     """
-    data = mmap.mmap(-1, max(size, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    data = Sparse.of(size)
     holes, at = [], 0
     for start, piece in sorted(windows):
         data[start : start + len(piece)] = piece
@@ -85,4 +127,5 @@ def sparse(size: int, windows: list[tuple[int, bytes]]) -> Source:
         at = max(at, start + len(piece))
     if at < size:
         holes.append(Span(at, size))
-    return Source(data, tuple(holes))
+    data.holes = tuple(holes)
+    return Source(data, data.holes)

@@ -14,9 +14,11 @@ from typing import NamedTuple
 
 from functions.kit.containers import jpeg, webp
 from functions.kit.containers.sniff import sniff
-from functions.kit.containers.source import Source, Span
+from functions.kit.containers.source import Source, Span, Sparse
 
 HEAD, TAIL, BETWEEN = 16 * 2**20, 4 * 2**20, 4 * 2**20
+# Of the budget between the two, this is left for short elements, such as headers of frames.
+RESERVE, SHORT = 2**19, 4096
 PAGE = mmap.PAGESIZE
 # How many bytes a format is recognised by.
 FIRST = 4096
@@ -65,8 +67,7 @@ class Windows:
     """
 
     def __init__(self, most: int, head: int = HEAD, tail: int = TAIL, between: int = BETWEEN) -> None:
-        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
-        self.data = mmap.mmap(-1, max(most, 1), flags=flags)
+        self.data = Sparse.of(most)
         self.head, self.tail, self.left = head, tail, between
         self.size = 0
         self.kept: list[Span] = []
@@ -106,7 +107,8 @@ class Windows:
             self.data.close()
             return Source(data)
         self.data.resize(self.size)
-        return Source(self.data, tuple(self._holes()), self._ends)
+        self.data.holes = tuple(self._holes())
+        return Source(self.data, self.data.holes, self._ends)
 
     def _recognise(self) -> None:
         self._known = True
@@ -141,7 +143,8 @@ class Windows:
         if isinstance(want, Keep | Skip):
             # The position may run ahead of what has arrived.
             if isinstance(want, Keep):
-                self._keep(at, at + want.size, self.left // 2)
+                room = self.left if want.size <= SHORT else max(self.left - RESERVE, 0) // 2
+                self._keep(at, at + want.size, room)
             self._at = at + want.size
             return b""
         return self._search(want) if isinstance(want, Until) else self._blocks()

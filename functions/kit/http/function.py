@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 from functions.kit.http import problems
 from functions.kit.http.options import Option, parse_options
 from functions.kit.http.settings import Settings
-from functions.kit.http.uploads import Body, Upload, boundary_of, read_uploads, the_image
+from functions.kit.http.uploads import Body, Reading, Upload, boundary_of, read_uploads, the_image
 from functions.kit.telemetry.reporting import Timing
 
 if TYPE_CHECKING:
@@ -195,6 +195,18 @@ class Call(Generic[S]):
         uploads = read_uploads(self.body, content_type, self.settings.max_files, options)
         self.timing.add("read", self.timing.elapsed() - before)
         return uploads
+
+    def files(self, windows: Reading) -> list[Upload]:
+        """All files of the request, large ones held in windows.
+
+        Args:
+            windows: what is held of a file, and how large the body may be.
+
+        Raises:
+            Problem: as `uploads`.
+        """
+        self.body.windows = windows
+        return self.uploads()
 
     def upload(self) -> Upload:
         """The one image of the request.

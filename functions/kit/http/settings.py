@@ -122,7 +122,10 @@ class Settings:
         help="timeoutSeconds of the Service; a drain ends ten seconds earlier",
     )
     body_seconds: float = setting(
-        30, minimum=0.1, maximum=600, unit="s", help="time limit for a client to send its body"
+        30, minimum=0.1, maximum=600, unit="s", help="time limit for a client to begin with its body"
+    )
+    body_rate: int = setting(
+        128 * 1024, minimum=1, maximum=2**40, unit="bytes/s", help="slowest rate of a body after that time"
     )
     token: str = setting("", help="bearer token required for every POST; empty: none", secret=True)
     cors_origins: tuple[str, ...] = setting(

@@ -11,8 +11,9 @@ import threading
 import time
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, NamedTuple, cast
 
+from functions.kit.containers.source import Source
 from functions.kit.http.problems import Problem, bad_option, malformed, no_image, quantity, too_many_bytes
 from functions.kit.http.settings import Settings
 from functions.kit.http.spool import Store
@@ -29,12 +30,31 @@ _importing = threading.Lock()
 
 @dataclass(frozen=True)
 class Upload:
-    """One file of a request. Where the function has a spool, `data` of a large one is a `spool.Mapped`."""
+    """One file of a request.
+
+    Where the function has a spool, `data` of a large one is a `spool.Mapped`; where it reads by windows, a `Source`.
+    """
 
     data: bytes
     name: str | None = None
     content_type: str | None = None
     field: str | None = None
+
+
+class Reading(NamedTuple):
+    """How a function reads files that are larger than what it holds of them.
+
+    Args:
+        most: bytes of the largest body.
+        variable: the setting of that limit.
+        head: bytes that are held at the beginning of a file.
+        tail: bytes that are held at its end.
+    """
+
+    most: int
+    variable: str
+    head: int
+    tail: int
 
 
 class Body:
@@ -60,6 +80,24 @@ class Body:
         self._connection = connection
         self._ended = False
         self.bytes_read = 0
+        # Files are held in windows, and the body may be as large as that allows.
+        self.windows: Reading | None = None
+
+    def _limit(self) -> tuple[int, str]:
+        """The largest body, and the variable that sets it."""
+        if self.windows is not None:
+            return self.windows.most, self.windows.variable
+        return self._settings.max_bytes, self._settings.variable("max_bytes")
+
+    def memory_limit(self) -> tuple[int, str]:
+        """The bytes of all files that are held, and the variable that sets it."""
+        return self._settings.max_bytes, self._settings.variable("max_bytes")
+
+    def _deadline(self, start: float) -> float:
+        """When the body must have arrived, by what has: a time for it to begin, and a rate from then on."""
+        settings = self._settings
+        seconds = settings.body_seconds + self.bytes_read / settings.body_rate
+        return start + min(seconds, max(settings.timeout_seconds, settings.body_seconds))
 
     def chunks(self) -> Iterator[bytes]:
         """The body in pieces of at most 1 MiB.
@@ -67,14 +105,14 @@ class Body:
         Raises:
             Problem: 413 above the limit, 408 after the deadline, 400 for a truncated body.
         """
-        most = self._settings.max_bytes
+        most, variable = self._limit()
         if self._length is not None and self._length > most:
-            raise too_many_bytes(most, self._length, self._settings.variable("max_bytes"))
-        deadline = time.monotonic() + self._settings.body_seconds
-        while chunk := self._read(deadline):
+            raise too_many_bytes(most, self._length, variable)
+        start = time.monotonic()
+        while chunk := self._read(self._deadline(start)):
             self.bytes_read += len(chunk)
             if self.bytes_read > most:
-                raise too_many_bytes(most, None, self._settings.variable("max_bytes"))
+                raise too_many_bytes(most, None, variable)
             yield chunk
         if self._length is not None and self.bytes_read < self._length:
             raise malformed(f"the body ended after {self.bytes_read:,} of {quantity(self._length, 'bytes')}")
@@ -94,13 +132,16 @@ class Body:
             buffer.write(chunk)
         return buffer.filled()
 
-    def buffer(self) -> Store:
+    def buffer(self) -> Store | Held:
         """Return a buffer for the body or one of its files, allocated at the announced size.
 
         A growing buffer is copied repeatedly, which costs more than parsing.
         """
         # Of the bytes read so far, only the piece being parsed can still belong to this file.
         size = max((self._length or 0) - max(self.bytes_read - CHUNK, 0), 0)
+        windows = self.windows
+        if windows is not None and (self._length is None or size > windows.head + windows.tail):
+            return Held(size or windows.most, windows.head, windows.tail)
         return Store(self._settings, min(size, self._settings.max_bytes))
 
     def _read(self, deadline: float) -> bytes:
@@ -120,7 +161,8 @@ class Body:
                 408,
                 "slow-body",
                 "Body too slow",
-                f"the body must arrive within {seconds} ({self._settings.variable('body_seconds')}); "
+                f"the body must arrive within {seconds} ({self._settings.variable('body_seconds')}) and a second "
+                f"for each {quantity(self._settings.body_rate, 'bytes')} ({self._settings.variable('body_rate')}); "
                 f"{quantity(self.bytes_read, 'bytes')} did",
             ) from None
         except Exception as error:  # noqa: BLE001 - servers raise their own types for broken chunks and disconnected clients
@@ -142,6 +184,34 @@ class Body:
             return
         if not self._ended:
             limit(self._connection, now)  # otherwise gunicorn continues to read
+
+
+class Held:
+    """Where the bytes of a large file pass, of which windows are held.
+
+    Args:
+        most: bytes of the file, at most.
+        head: bytes that are held at its beginning.
+        tail: bytes that are held at its end.
+    """
+
+    def __init__(self, most: int, head: int, tail: int) -> None:
+        from functions.kit.containers.windows import Windows
+
+        self._windows = Windows(most, head, tail)
+
+    def tell(self) -> int:
+        """Bytes that have passed."""
+        return self._windows.size
+
+    def write(self, data: bytes) -> None:
+        """Take in bytes."""
+        self._windows.feed(data)
+
+    def filled(self) -> bytes:
+        """The file: its bytes where all are held, else a `Source`, which has their length."""
+        source = self._windows.source()
+        return cast(bytes, source if source.holes else source.data)
 
 
 def boundary_of(content_type: str) -> str | None:
@@ -220,6 +290,7 @@ def _read_form(body: Body, boundary: str, max_files: int, options: Container[str
                         if len(kind) == max_files:
                             raise malformed(f"more than {max_files} files in one request, the limit")
                         data = buffer.filled()
+                        _check_held(body, files, data)
                         # Browsers send an empty file input as a part without file name and bytes.
                         if data or segment.filename:
                             name, field = _decoded(segment.filename or ""), _decoded(segment.name or "")
@@ -228,6 +299,32 @@ def _read_form(body: Body, boundary: str, max_files: int, options: Container[str
         raise malformed(f"malformed multipart form: {error}") from None
     # Some clients send a file without a name. Next to a named file, an unnamed part is a text field, such as a caption.
     return files or nameless
+
+
+def _check_held(body: Body, files: list[Upload], data: bytes) -> None:
+    """Refuse several files that are held in part, but together are more than a body may be.
+
+    Raises:
+        Problem: 413.
+    """
+    most, variable = body.memory_limit()
+    total = sum(held_bytes(upload.data) for upload in files) + held_bytes(data)
+    if body.windows is not None and files and total > most:
+        raise too_many_bytes(most, total, variable)
+
+
+def first_bytes(data: bytes | Source) -> bytes:
+    """The file, or its first bytes where it is held in part."""
+    if isinstance(data, Source):
+        return data.read(0, data.holes[0].start if data.holes else data.size)
+    return data
+
+
+def held_bytes(data: bytes | Source) -> int:
+    """How many bytes of a file are held."""
+    if isinstance(data, Source):
+        return data.size - sum(hole.end - hole.start for hole in data.holes)
+    return len(data)
 
 
 def _misplaced(option: str) -> Problem:
