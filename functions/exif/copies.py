@@ -1,6 +1,6 @@
-"""The routes and events of clean copies and of fields set, without what does the work.
+"""Routes and events of clean copies and of fields set; the editor is imported on the first request.
 
-A cold start has to be ready before the first copy is asked for: `functions.exif.editing` is imported with it.
+A cold start stays short: `functions.exif.editing` is not imported with this module.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _set(call: Call) -> Reply:
 
 
 def _clean_of_event(data: bytes, _settings: Any) -> tuple[bytes, str]:
-    """An event's image to its clean copy and media type."""
+    """Return the clean copy of an event's image, and its media type."""
     from functions.exif import editing
 
     result = editing.clean(data)

@@ -1,4 +1,4 @@
-"""HTTP and events around `functions.exif.strip` and `functions.exif.edit.set`: clean copies, and fields set.
+"""HTTP and events for clean copies (`functions.exif.edit.strip`) and fields set (`functions.exif.edit.set`).
 
 Imported with the first request for one; `functions.exif.copies` has its routes.
 """
@@ -30,7 +30,7 @@ MAX_NAME = 120  # characters
 
 
 def clean(data: bytes, keep: tuple[str, ...] | None = None, remove: tuple[str, ...] = ()) -> Stripped:
-    """A clean copy.
+    """Make a clean copy.
 
     Args:
         data: the file.
@@ -96,7 +96,7 @@ def _reported(upload: Upload, outcome: Stripped | Problem) -> dict[str, Any]:
 
 
 def report(upload: Upload, result: Stripped) -> dict[str, Any]:
-    """What went of a file, and what is left, by group and tag."""
+    """Report what was removed from a file, and what remains, by group and tag."""
     before, after = _tags(upload.data), _tags(result.data)
     gone = {group: [tag for tag in tags if tag not in after.get(group, ())] for group, tags in before.items()}
     return {
@@ -130,14 +130,14 @@ def _headers(upload: Upload, result: Stripped) -> dict[str, str]:
 
 
 def _name(upload: Upload, media_type: str, nameless: str = "clean") -> str:
-    """A name for the copy: the last part of the upload's, without what file systems and headers take for their own."""
+    """Return a name for the copy: the upload's last part, without characters special to file systems."""
     given = re.split(r"[/\\]", upload.name or "")[-1]
     name = _UNSAFE_NAME.sub("_", given).strip(" .")[-MAX_NAME:]
     return name or nameless + SUFFIXES.get(media_type, "")
 
 
 def _attached(upload: Upload, media_type: str, nameless: str) -> str:
-    """A Content-Disposition of the copy's name (RFC 6266): in ASCII as far as that goes, and whole where it differs."""
+    """Return a Content-Disposition with the copy's name (RFC 6266): in ASCII, and in UTF-8 where it differs."""
     name = _name(upload, media_type, nameless)
     stem, dot, suffix = name.rpartition(".")
     plain = [unicodedata.normalize("NFKD", part).encode("ascii", "ignore").decode() for part in (stem, suffix)]
@@ -161,7 +161,7 @@ def _archive(attempts: list[tuple[Upload, Stripped | Problem]]) -> bytes:
             name = _name(upload, outcome.media_type)
             own = next(each for each in _numbered(name) if each.lower() not in taken)
             taken.add(own.lower())
-            # The archive tells no time either.
+            # The archive states no time.
             archive.writestr(zipfile.ZipInfo(own, (1980, 1, 1, 0, 0, 0)), outcome.data)
         if failures:
             archive.writestr(zipfile.ZipInfo("problems.txt", (1980, 1, 1, 0, 0, 0)), "".join(failures))

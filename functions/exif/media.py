@@ -1,4 +1,4 @@
-"""Media types of what is sent back as a file, with the ends of its name."""
+"""Media types of files in responses, with their suffixes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What becomes of each block of metadata: the decision, apart from the containers that hold the blocks.
+"""The decision about each block of metadata, independent of the container that holds it.
 
-Two ways: everything goes but what `keep` names (each kept statement stays in the kind of block that it stood in), or
-only what `remove` names goes and all else stays as it is.
+Either everything is removed but what `keep` names (a kept statement stays in its kind of block), or only what `remove`
+names is removed and everything else stays unchanged.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LOST_PROFILE = "a colour profile that cannot be read is not in the copy: colours
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """One thing that is gone.
+    """One thing that was removed.
 
     Args:
         kind: `exif`, `gps`, `xmp`, `iptc`, `icc`, `comment`, `text`, `thumbnail`, `maker`, `trailer`, …
@@ -54,7 +54,7 @@ class Removed:
 
 @dataclass(slots=True)
 class Edit:
-    """Decides about blocks, and keeps the record of what went.
+    """Decides about blocks, and records what was removed.
 
     Args:
         keep: names of `KEEP` that stay when everything else goes.
@@ -76,12 +76,12 @@ class Edit:
         self.removed.append(Removed(kind, where, size, detail))
 
     def warn(self, text: str) -> None:
-        """Record once what the receiver should know."""
+        """Record a warning for the receiver, once."""
         if text not in self.warnings:
             self.warnings.append(text)
 
     def exif(self, block: bytes, where: str) -> bytes | None:
-        """An Exif block (a TIFF structure): what replaces it, never longer, or None."""
+        """Return what replaces an Exif block (a TIFF structure), never longer; None to drop it."""
         if self.location_only:
             try:
                 result, fields = without_location(block)
@@ -100,7 +100,7 @@ class Edit:
         return kept
 
     def xmp(self, packet: bytes, where: str, extended: bool = False) -> bytes | None:
-        """An XMP packet: what replaces it, never longer, or None."""
+        """Return what replaces an XMP packet; None to drop it."""
         if not packet.strip(b" \0\t\r\n") and self.location_only:
             return packet  # blanked before, where nothing can move
         if self.location_only:
@@ -119,7 +119,7 @@ class Edit:
         return kept
 
     def iptc(self, records: bytes, where: str) -> bytes | None:
-        """IPTC-IIM records: what replaces them, never longer, or None."""
+        """Return what replaces IPTC-IIM records, never longer; None to drop them."""
         result, dropped = iim.filtered(records, self.keep, self.location_only)
         if dropped:
             kind = "gps" if self.location_only else "iptc"
@@ -127,7 +127,7 @@ class Edit:
         return result or None
 
     def resources(self, data: bytes, where: str, *, whole: bool = False) -> bytes | None:
-        """Photoshop's image resources: what replaces them, never longer, or None.
+        """Return what replaces Photoshop's image resources, never longer; None to drop them.
 
         Args:
             data: the resources.
@@ -146,7 +146,7 @@ class Edit:
         return rest or None
 
     def _resource(self, number: int, body: bytes, where: str) -> bytes | None:
-        """One image resource, decided by its kind."""
+        """Return what replaces one image resource, by its kind."""
         if number == iim.IPTC:
             return self.iptc(body, where)
         if number in (iim.EXIF, iim.EXIF_3):
@@ -162,7 +162,7 @@ class Edit:
         return body if self.other("photoshop", where, len(body), "image resource") else None
 
     def icc(self, data: bytes, where: str) -> bytes | None:
-        """A colour profile: what replaces it, of the same length, or None."""
+        """Return what replaces a colour profile, of the same length; None to drop it."""
         if self.location_only:
             return data
         result = icc.anonymous(data, self.secrets) if "icc" in self.keep and icc.is_whole(data) else None
@@ -189,13 +189,8 @@ class Edit:
         return False
 
     def other(self, kind: str, where: str, size: int, detail: str) -> bool:
-        """Whether a block of no further interest stays: only when nothing but the location goes."""
+        """Whether a block without content to keep stays: only when the location alone is removed."""
         if self.location_only:
             return True
         self.gone(kind, where, size, detail)
         return False
-
-    def trailer(self, where: str, size: int, detail: str) -> None:
-        """Whatever follows the picture goes always: a video among it holds its own location."""
-        if size:
-            self.gone("trailer", where, size, detail)

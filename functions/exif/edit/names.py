@@ -1,4 +1,4 @@
-"""What the options of a clean copy name: what may stay, and what may go alone."""
+"""Names of the options `keep` and `remove` of a clean copy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEEP = {
     "gainmap": "the gain map of an HDR picture, with its parameters",
     "panorama": "the projection of a panorama",
 }
-"""Names that `keep` knows, and what each keeps."""
+"""Values of `keep`, and what each keeps."""
 DEFAULT_KEEP = frozenset({"orientation", "icc", "resolution"})
 REMOVE = {"gps": "the location: position, direction, place names"}
-"""Names that `remove` knows."""
+"""Values of `remove`."""

@@ -1,4 +1,4 @@
-"""The one way to a clean copy: find the container, edit it, and read the result again before it is believed."""
+"""Clean copies: the container is found and edited, and the result is read again before it is returned."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Stripped:
 
 
 def strip(data: bytes, keep: Collection[str] = DEFAULT_KEEP, remove: Collection[str] = ()) -> Stripped:
-    """The same picture without its metadata; pixels are bit for bit the same, nothing is encoded again.
+    """Return the picture without its metadata; pixels are bit for bit the same, nothing is encoded again.
 
     Args:
         data: the file; its bytes decide the format.

@@ -172,7 +172,7 @@ def _without_location(data: bytes, edit: Edit) -> bytes:
                 edited = edit.xmp(raw, where)
             else:
                 edited = (edit.iptc if entry.tag == IPTC else edit.resources)(raw, where)
-            # Shorter is padded: a space ends no packet, a zero ends records and resources.
+            # Shorter values are padded: XMP by spaces, records and resources by zeros, which end them.
             out[entry.start : entry.start + entry.size] = (edited or b"").ljust(
                 entry.size, b" " if entry.tag == XMP else b"\0"
             )

@@ -1,4 +1,4 @@
-"""A second look at a result, by the reader and not by the editor: nothing that was to go may still be there.
+"""Verification of a clean copy by the reader of `/exif`, independent of the editor.
 
 The container scanner of `functions.exif.scan` finds the blocks again, knowing nothing of how they were edited, each
 is decided about once more, and texts that identified somebody in the source are looked for in all the bytes.
@@ -30,7 +30,7 @@ IDENTIFYING: dict[int, str] = {
 }
 # The type of an auxiliary image (ISO 23008-12, 6.5.8), such as urn:com:samsung:image:2022:gainmap.
 AUXILIARY = re.compile(rb"auxC\0{4}urn:[A-Za-z0-9:._-]{1,120}\0")
-MIN_TEXT = 5  # shorter ones stand in compressed pixels by chance
+MIN_TEXT = 5  # shorter ones occur in compressed pixels by chance
 MAX_TEXT = 400
 # Names that containers themselves write.
 STRUCTURE = (
@@ -42,7 +42,7 @@ TIFF_FILE = "TIFF"
 
 
 def secrets(data: bytes, keep: Iterable[str], location_only: bool) -> tuple[bytes, ...]:
-    """What in a file's Exif must not be found in a clean copy of it, byte for byte.
+    """Return the texts and values of a file's Exif that must not occur in a clean copy.
 
     Args:
         data: the source.
@@ -94,14 +94,14 @@ def check(result: bytes, edit: Edit, looked_for: Iterable[bytes]) -> None:
 
 
 def _structure(result: bytes) -> bytes:
-    """Names of types of auxiliary images in a HEIC or AVIF, in which their makers' names stand."""
+    """Return the types of auxiliary images in a HEIC or AVIF, which contain makers' names."""
     if result[4:8] != b"ftyp":
         return b""
     return b"\n".join(match[0] for match in AUXILIARY.finditer(result))
 
 
 def _block(block: Block, edit: Edit) -> None:
-    """Decide about a block once more: there may be nothing left of it to remove.
+    """Decide about a block again; nothing of it may be left to remove.
 
     Raises:
         NotClean: there is.
@@ -114,7 +114,7 @@ def _block(block: Block, edit: Edit) -> None:
         return
     if block.kind == "xmp":
         packet = block.data[: block.data.rfind(b">") + 1]
-        # Where an item cannot go it says nothing.
+        # An emptied packet states nothing.
         if b"rdf:" in packet:
             again.xmp(packet, block.where)
     elif block.kind == "iptc":
@@ -145,7 +145,7 @@ def _exif(block: Block, edit: Edit) -> None:
 
 
 def _stated(block: Block, text: bytes) -> int:
-    """How often a block that may stay states a text: a copyright may hold the artist's name."""
+    """Count the occurrences of a text in a block that may stay: a copyright may contain the artist's name."""
     if block.kind != "exif":
         return block.data.count(text) if block.offset >= 0 else 0
     values = (
@@ -158,7 +158,7 @@ def _stated(block: Block, text: bytes) -> int:
 
 
 def _further(result: bytes) -> list[bytes]:
-    """The whole pictures that follow the first."""
+    """Return the whole pictures that follow the first."""
     document = containers.read(result)
     found = document.parts if document is not None else []
     return [result[part.start : part.end] for part in found if part.kind is Kind.PICTURE]

@@ -1,4 +1,4 @@
-"""Exif blocks: the smallest one that still says what is to be kept, and one without its location."""
+"""Exif blocks: the smallest one with the kept tags, and one without its location."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 from struct import pack
 
+from functions.exif.edit.blocks import notes
 from functions.exif.edit.blocks.layout import EXIF, GPS, INTEROP, Directory, Layout, Span, compact, wipe
 from functions.exif.edit.errors import Broken
 
@@ -30,9 +31,10 @@ KEPT_TAGS: dict[str, dict[str, tuple[int, ...]]] = {
     },
     "resolution": {"image": (0x011A, 0x011B, 0x0128)},
 }
-# GeoTIFF and its kin place the pixels on the earth.
+# GeoTIFF and similar tags, which place the pixels on the earth.
 GEO_TAGS = frozenset({0x830E, 0x8482, 0x85D8, 0x87AF, 0x87B0, 0x87B1})
 MAX_KEPT = 4096
+MAKER_NOTE = 0x927C
 
 
 # What containers put before the structure: JPEG's header, and the distance to it of boxes (ISO 23008-12, annex A).
@@ -46,7 +48,7 @@ def head_of(content: bytes) -> bytes:
 
 
 def wanted(keep: Collection[str]) -> dict[str, set[int]]:
-    """The tags that names of `keep` stand for, by kind of directory."""
+    """Return the tags of names of `keep`, by kind of directory."""
     tags: dict[str, set[int]] = {"image": set(), "exif": set(), "gps": set(), "interop": set()}
     for name in keep:
         for kind, numbers in KEPT_TAGS.get(name, {}).items():
@@ -55,7 +57,7 @@ def wanted(keep: Collection[str]) -> dict[str, set[int]]:
 
 
 def minimal(block: bytes, keep: Collection[str]) -> bytes | None:
-    """A new Exif block with nothing but what `keep` names.
+    """Make a new Exif block of the tags that `keep` names.
 
     Args:
         block: a TIFF structure, however broken.
@@ -89,7 +91,7 @@ Values = dict[int, tuple[int, int, bytes]]
 
 
 def build(order: str, image: Values, exif: Values, interop: Values) -> bytes | None:
-    """A TIFF structure of IFD0, Exif and Interop directories; None where all are empty.
+    """Build a TIFF structure of IFD0, Exif and Interop directories; None where all are empty.
 
     Args:
         order: `<` or `>`.
@@ -133,9 +135,9 @@ def _directory(order: str, values: Values, at: int) -> bytes:
 
 
 def without_location(block: bytes) -> tuple[bytes, int]:
-    """The same block, of the same length, without its GPS directory and the tags that place pixels on the earth.
+    """Remove the GPS directory, the tags that place pixels on the earth, and place names of maker notes from a block.
 
-    Nothing moves, so that maker notes with offsets of their own stay readable.
+    Nothing moves and the length stays, so that maker notes with offsets of their own stay readable.
 
     Returns:
         The block, and how many fields are gone.
@@ -166,9 +168,13 @@ def without_location(block: bytes) -> tuple[bytes, int]:
         for child in directory.children.get(GPS, []):
             fields += max(len(child.entries), 1)
             gone += _covered(child)
-        # A pointer without a directory behind it is still a statement, if an empty one.
+        # A pointer to no directory counts as a field.
         fields += sum(entry.tag == GPS for entry in drop) if not directory.children.get(GPS) else 0
         kept += _pictures(layout, directory)
+        note = directory.find(MAKER_NOTE)
+        for start, end in notes.places(block, *note.span, layout.order) if note is not None else ():
+            out[start:end] = bytes(end - start)
+            fields += 1
     wipe(out, gone, kept)
     return bytes(out), fields
 
@@ -179,7 +185,7 @@ def _covered(directory: Directory) -> list[Span]:
 
 
 def _pictures(layout: Layout, directory: Directory) -> list[Span]:
-    """What strips, tiles and a thumbnail cover, by the sizes that the directory states."""
+    """Return the spans of strips, tiles and a thumbnail, by the sizes that the directory states."""
     spans: list[Span] = []
     for starts, sizes in ((0x0111, 0x0117), (0x0144, 0x0145), (0x0201, 0x0202)):
         places, lengths = layout.integers(directory.find(starts)), layout.integers(directory.find(sizes))

@@ -1,4 +1,4 @@
-"""IPTC-IIM records and Photoshop's image resources: those asked for taken out."""
+"""IPTC-IIM records and Photoshop's image resources, filtered."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ THUMBNAILS = frozenset((0x0409, 0x040C))
 
 
 def filtered(data: bytes, keep: Collection[str], location_only: bool) -> tuple[bytes, int]:
-    """Records without those that are to go.
+    """Filter records.
 
     Returns:
         The rest, empty where nothing that says anything is left, and how many records are gone.
@@ -76,14 +76,14 @@ def filtered(data: bytes, keep: Collection[str], location_only: bool) -> tuple[b
             dropped += 1
         position = stop
     if data[position:].strip(b"\0"):
-        dropped += 1  # what cannot be read may say anything
+        dropped += 1  # bytes that are no record are dropped
     if not dropped and (location_only or said):
         return data, 0
     return (b"".join(parts) if said else b""), dropped or len(parts)
 
 
 def image_resources(data: bytes, decide: Callable[[int, bytes], bytes | None]) -> tuple[bytes, int]:
-    """Photoshop's image resources, each as `decide` says.
+    """Filter or replace Photoshop's image resources.
 
     Args:
         data: the resources.
@@ -111,5 +111,5 @@ def image_resources(data: bytes, decide: Callable[[int, bytes], bytes | None]) -
             parts.append((number, head + pack(">I", len(result)) + result + bytes(len(result) & 1)))
         position = start + size + (size & 1)
     broken = end - position if data[position:].strip(b"\0") else 0
-    # The digest of the IPTC records is void when they changed; readers would warn of it.
+    # Changed IPTC records make their digest invalid, and readers would warn.
     return b"".join(part for number, part in parts if not (changed and number == DIGEST)), broken

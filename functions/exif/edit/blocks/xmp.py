@@ -1,4 +1,4 @@
-"""XMP packets: a new one with nothing but what is to be kept, or the same one with its location blanked in place.
+"""XMP packets: a new one of the kept properties, or the same one with its location blanked in place.
 
 No tree is built: expat tells where elements begin and end, so that memory and time stay linear. A packet with a
 DOCTYPE is not read at all.
@@ -269,7 +269,7 @@ class _Reader:
             return
         begin = self._base + index
         raw = self.packet[begin : _end_of_tag(self.packet, begin)]
-        # Declarations of namespaces are no attributes to expat: the rest come in the same order.
+        # Expat does not report declarations of namespaces; the other attributes come in the same order.
         found = [match for match in ATTRIBUTE.finditer(raw) if not match[1].startswith(b"xmlns")]
         if len(found) != len(names):
             raise _Unreadable
@@ -300,7 +300,7 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def _end_of_tag(data: bytes, start: int) -> int:
-    """Past the `>` of the tag that begins at `start`, quotes respected."""
+    """Return the position after the `>` of the tag at `start`, outside of quotes."""
     quote = 0
     for at in range(start, len(data)):
         byte = data[at]

@@ -18,6 +18,7 @@ import functions.exif.main
 from functions.exif.edit.blocks import video
 from functions.exif.edit.strip import strip
 from tests.functions.exif import made
+from tests.functions.exif.tiffs import ascii_field, directory, long
 from tests.images import encoded, gradient
 
 GPS = {"gps"}
@@ -240,3 +241,36 @@ def test_a_multi_picture_file_keeps_every_picture_and_its_index() -> None:
                 before.seek(frame)
                 after.seek(frame)
                 assert after.tobytes() == before.tobytes()
+
+
+def panasonic() -> bytes:
+    """An Exif block with a note of Panasonic that names a city; its offsets count from the block's header."""
+    fields = [ascii_field(0x010F, "Panasonic"), ascii_field(0x0110, "DMC-TZ10")]
+    image = 8 + len(directory([*fields, long(0x8769, 0)], 8))
+    note = image + 2 + 12 + 4
+    inner = [ascii_field(0x0025, "SN-0815-4711"), ascii_field(0x006D, "Musterstadt"), ascii_field(0x0069, "Germany")]
+    body = b"Panasonic\0\0\0" + directory(inner, note + 12)
+    block = b"II*\0\x08\0\0\0" + directory([*fields, long(0x8769, image)], 8)
+    return block + directory([(0x927C, 7, len(body), body)], image)
+
+
+def test_place_names_in_a_maker_note_go_and_the_rest_of_it_stays(program: Callable[[str], str], tmp_path: Path) -> None:
+    plain = encoded(gradient(), "JPEG")
+    source = plain[:2] + made.segment(0xE1, b"Exif\0\0" + panasonic()) + plain[2:]
+    path = tmp_path / "picture.jpg"
+    command = [
+        program("exiftool"),
+        "-G1",
+        "-s",
+        "-Panasonic:City",
+        "-Panasonic:Country",
+        "-Panasonic:InternalSerialNumber",
+    ]
+    path.write_bytes(source)
+    assert "Musterstadt" in subprocess.run([*command, path], capture_output=True, text=True).stdout
+    result = strip(source, remove=GPS)
+    assert (len(result.data), [one.kind for one in result.removed]) == (len(source), ["gps"])
+    path.write_bytes(result.data)
+    shown = subprocess.run([*command, path], capture_output=True, text=True).stdout
+    assert ("Musterstadt" in shown, "Germany" in shown, "0815" in shown) == (False, False, True)
+    assert strip(result.data, remove=GPS).removed == ()
