@@ -117,8 +117,6 @@ GAPS = (
     *(
         Gap(f'metadata.annotations."{key}"', effect)
         for key, effect in (
-            ("serving.knative.dev/rollout-duration", "traffic moves at once"),
-            ("serving.knative.dev/rolloutDuration", "traffic moves at once"),
             ("networking.knative.dev/ingress-class", "the engine's route is the ingress"),
             ("networking.knative.dev/ingress.class", "the engine's route is the ingress"),
             ("networking.knative.dev/certificate-class", "the route speaks HTTP"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from knative.local.pods import conditions
 from knative.local.pods.revision import Revision
+from knative.local.pods.rollout import Rollout, rollout_seconds
 from knative.local.pods.template import Template, TemplateError, differences
 from knative.local.proxy.exchange import Exchange
 from knative.local.tasks import TaskSet
@@ -60,6 +61,9 @@ class Service:
         self._plan: list[tuple[Revision, int, str | None]] = []
         self._unready: Mapping[str, Any] | None = None
         self._told = ""
+        self._rollouts: dict[str, Rollout] = {}
+        self._rollout_seconds = 0.0
+        self._step: asyncio.TimerHandle | None = None
         self._tasks = TaskSet()
 
     @property
@@ -107,6 +111,9 @@ class Service:
         targets = (manifest["spec"].get("traffic")) or [{"latestRevision": True, "percent": 100}]
         same = targets == self._targets and public == self.public
         self.manifest, self.public, self._targets = manifest, public, targets
+        self._rollout_seconds = rollout_seconds(manifest["metadata"].get("annotations") or {})
+        tags = {str(target.get("tag") or "") for target in targets if not target.get("revisionName")}
+        self._rollouts = {tag: rollout for tag, rollout in self._rollouts.items() if tag in tags}
         created = self.latest_created
         unchanged = created is not None and created.template.fingerprint == template.fingerprint
         if unchanged and created is not None and created.refresh(template):
@@ -152,7 +159,9 @@ class Service:
         for target in self._targets:
             name = target.get("revisionName")
             revision = self.revision(name) if name else self.latest_ready or self.latest_created
-            if revision is not None:
+            if revision is not None and not name and revision is self.latest_ready:
+                self._plan += self._latest(revision, target)
+            elif revision is not None:
                 self._plan.append((revision, int(target.get("percent") or 0), target.get("tag")))
             if revision is None or not revision.was_ready.is_set():
                 self._unready = self._unready or target
@@ -171,6 +180,22 @@ class Service:
         for revision in idle[:-_KEPT]:
             self.revisions.remove(revision)
         self._changed()
+
+    def _latest(self, revision: Revision, target: Mapping[str, Any]) -> list[tuple[Revision, int, str | None]]:
+        """The shares of a target of the latest revision, while a rollout moves its traffic."""
+        percent, tag = int(target.get("percent") or 0), target.get("tag")
+        rollout = self._rollouts.setdefault(str(tag or ""), Rollout())
+        loop = asyncio.get_running_loop()
+        rollout.move(revision.name, percent, loop.time(), self._rollout_seconds)
+        if rollout.next_step is not None:
+            if self._step is not None:
+                self._step.cancel()
+            self._step = loop.call_at(
+                min(one.next_step for one in self._rollouts.values() if one.next_step), self._route
+            )
+        shares = [(self.revision(name), share) for name, share in rollout.shares]
+        # The tag's host leads to the latest revision at once.
+        return [(one, share, tag if one is revision else None) for one, share in shares if one is not None]
 
     def _tell_unready(self) -> None:
         """Log once that traffic names a revision that cannot take it."""
@@ -197,9 +222,16 @@ class Service:
         named = str((self._unready or {}).get("revisionName") or "")
         waits = self._unready is not None and not named
         route = conditions.of_route(
-            self.name, self._target(named) if named else None, configuration.status if waits else None, False
+            self.name,
+            self._target(named) if named else None,
+            configuration.status if waits else None,
+            self._rolling_out,
         )
         return [conditions.ready_of(configuration, route), configuration, route]
+
+    @property
+    def _rolling_out(self) -> bool:
+        return any(rollout.next_step is not None for rollout in self._rollouts.values())
 
     @property
     def tags(self) -> list[str]:
@@ -223,6 +255,8 @@ class Service:
     async def stop(self, reason: str, within: float | None = None) -> None:
         """Stop every revision; may be asked again with less time. See ``Revision.stop``."""
         self._tasks.cancel()
+        if self._step is not None:
+            self._step.cancel()
         await asyncio.gather(*(revision.stop(reason, within) for revision in self.revisions))
 
 

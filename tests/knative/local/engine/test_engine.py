@@ -360,6 +360,35 @@ def test_the_old_revision_serves_until_the_new_one_has_its_min_scale(start: Star
     assert json.loads(engine.get()[1])["environment"]["K_REVISION"] == "hello-00002"
 
 
+def test_a_rollout_moves_traffic_step_by_step(start: Start) -> None:
+    def rolled(value: str) -> dict[str, Any]:
+        made = service(annotations={"min-scale": "1"}, environment={"A": value})
+        made["metadata"]["annotations"] = {"serving.knative.dev/rollout-duration": "4s"}
+        return made
+
+    engine = start(rolled("1"))
+    engine.wait_pods(1)
+    engine.write(rolled("2"))
+    engine.process.send_signal(signal.SIGHUP)
+    seen: list[tuple[int, ...]] = []
+
+    def finished() -> bool:
+        (described,) = engine.status()["services"]
+        shares = tuple(target["percent"] for target in described["traffic"])
+        if not seen or seen[-1] != shares:
+            seen.append(shares)
+            if len(shares) == 2:
+                ready = next(one for one in described["conditions"] if one["type"] == "RoutesReady")
+                assert (ready["status"], ready["reason"]) == ("Unknown", "RolloutInProgress")
+        return described["latestReadyRevision"] == "hello-00002" and shares == (100,)
+
+    engine.wait(finished, "the end of the rollout")
+    assert seen[0] == (100,)
+    assert set(seen[1:-1]) <= {(99, 1), (66, 34), (33, 67)}
+    assert len(seen) >= 4
+    assert json.loads(engine.get()[1])["environment"]["A"] == "2"
+
+
 def test_a_revision_that_does_not_come_up_gets_no_traffic(start: Start) -> None:
     engine = start(service(annotations={"min-scale": "1"}))
     engine.wait_pods(1)

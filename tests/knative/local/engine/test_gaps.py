@@ -58,6 +58,8 @@ HONOURED = [
 HONOURED_ANNOTATIONS = {
     *(key for item in ANNOTATIONS for key in item.keys),
     "serving.knative.dev/progress-deadline",
+    "serving.knative.dev/rollout-duration",
+    "serving.knative.dev/rolloutDuration",
     "features.knative.dev/http-full-duplex",
     "serving.knative.dev/creator",
     "serving.knative.dev/lastModifier",
@@ -142,14 +144,14 @@ def test_objects_that_are_not_run_are_said_one_by_one(tmp_path: Path) -> None:
 
 def test_serve_prints_a_line_for_each(tmp_path: Path) -> None:
     made = service(container={"securityContext": {"readOnlyRootFilesystem": True}})
-    made["metadata"]["annotations"] = {"serving.knative.dev/rollout-duration": "60s"}
+    made["metadata"]["annotations"] = {"networking.knative.dev/http-protocol": "Redirected"}
     other = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {}}
     engine = EngineProcess(tmp_path, made, other, arguments=("--initial-scale", "0"))
     try:
         security = "containers[].securityContext"
         for words in (
             f"Left out: {security}.readOnlyRootFilesystem (hello): this machine's files can be written",
-            'Left out: metadata.annotations."serving.knative.dev/rollout-duration" (hello): traffic moves at once',
+            'Left out: metadata.annotations."networking.knative.dev/http-protocol" (hello): the route speaks HTTP',
             "Left out: Deployment/d: Deployment objects are not run on this machine",
         ):
             engine.wait(lambda words=words: words in engine.lines, words)
