@@ -4,8 +4,9 @@
     locust -f loadtest/locustfile.py --host http://INGRESS-ADDRESS --domain default.example.com --headless -u 50 -t 5m
     locust -f loadtest/locustfile.py Browser        only people who upload and look, as PixelScan had them
 
-Tags: histogram, exif, stress, events, mixed (the first three). Routing is by path (`/histogram` on one host) or, with
-`--domain`, by Host headers through one ingress address (`histogram.DOMAIN`). `--shape` chooses a shape of shapes.py.
+Tags: histogram, exif, stress, mixed (the first three), events and event-pictures (CloudEvents). Routing is by path
+(`/histogram` on one host) or, with `--domain`, by Host headers through one ingress address (`histogram.DOMAIN`).
+`--shape` chooses a shape of shapes.py.
 Bodies are encoded once, at start: a user costs little more than its connection.
 """
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 import json
 import sys
 import uuid
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from typing import Any
 
 import gevent
@@ -29,22 +30,36 @@ from loadtest.shapes import Shaped, add_arguments, profile_of
 
 CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 60.0
 REFUSED_PAUSE_SECONDS = 0.1  # nobody who is turned away comes back at once, a thousand times a second
-TAGS = "histogram, exif, stress, events and mixed"
+TAGS = "histogram, exif, stress, events, event-pictures and mixed"
 SOURCE = "//loadtest.pixelamp.dev"
 
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
-def _arguments(parser: ArgumentParser) -> None:
-    group: Any = parser.add_argument_group("pixelamp")
-    group.add_argument(
+def _arguments(parser: Any) -> None:
+    """Add the options. Locust's own parser, and not a group of it, is what puts them into the web UI."""
+    parser.add_argument(
         "--domain",
         default="",
         env_var="PIXELAMP_DOMAIN",
+        include_in_web_ui=True,
         help="route by Host: FUNCTION.DOMAIN (Knative: NAMESPACE.DOMAIN)",
     )
-    group.add_argument("--broker", default="", env_var="PIXELAMP_BROKER", help="path or URL events are posted to")
-    group.add_argument("--requests", default="", metavar="FILE", help="write every request, a JSON object a line")
-    add_arguments(group)
+    parser.add_argument(
+        "--broker",
+        default="",
+        env_var="PIXELAMP_BROKER",
+        include_in_web_ui=True,
+        help="path or URL events are posted to",
+    )
+    # It names a file of the machine that Locust runs on.
+    parser.add_argument(
+        "--requests",
+        default="",
+        metavar="FILE",
+        include_in_web_ui=False,
+        help="write every request, a JSON object a line",
+    )
+    add_arguments(parser)
 
 
 class _Bodies:
@@ -53,6 +68,7 @@ class _Bodies:
     def __init__(self) -> None:
         self.histogram, self.histogram_type = multipart(images.png(), "photo.png")
         self.exif, self.exif_type = multipart(images.jpeg(), "photo.jpg", "image")
+        self.picture = images.jpeg()
         self.event = json.dumps({"seconds": 0, "sleep_ms": 20}).encode()
 
 
@@ -204,28 +220,45 @@ class Browser(_User):
         self.call("exif", "POST", data=self.bodies.exif, headers={"Content-Type": self.bodies.exif_type})
 
 
-class Publisher(_User):
-    """CloudEvents to a broker, or to the function itself where no `--broker` is given."""
-
+class _Publisher(_User):
+    abstract = True
     wait_time = between(0.5, 1)
     weight = 1
 
-    @tag("events")
-    @task
-    def publish(self) -> None:
-        """One event in binary mode; accepted is enough for a broker, a function answers with its own event."""
+    def publish(self, function: str, kind: str, content_type: str, data: bytes) -> None:
+        """One event in binary mode to the broker, or to the function; accepted is enough for a broker."""
         headers = {
-            "Content-Type": "application/json",
+            "Content-Type": content_type,
             "ce-specversion": "1.0",
             "ce-id": str(uuid.uuid4()),
             "ce-source": SOURCE,
-            "ce-type": "dev.pixelamp.stress.requested",
+            "ce-type": kind,
         }
-        url = self.options.broker or "/stress"
+        url = self.options.broker or f"/{function}"
         if self.options.domain and not self.options.broker:
-            headers["Host"] = f"stress.{self.options.domain}"
-        arguments: dict[str, Any] = {"headers": headers, "data": self.bodies.event}
-        with self.client.request("POST", url, name="events POST", catch_response=True, **arguments) as answer:
+            headers["Host"] = f"{function}.{self.options.domain}"
+        arguments: dict[str, Any] = {"headers": headers, "data": data, "name": f"events POST {kind}"}
+        with self.client.request("POST", url, catch_response=True, **arguments) as answer:
             if not 200 <= answer.status_code < 300:
                 answer.failure(_reason(answer, headers.get("Host")))
         self.pause_if_refused(answer.status_code)
+
+
+class Publisher(_Publisher):
+    """CloudEvents that ask for work without a picture."""
+
+    @tag("events")
+    @task
+    def request(self) -> None:
+        """A wait of 20 ms."""
+        self.publish("stress", "dev.pixelamp.stress.requested", "application/json", self.bodies.event)
+
+
+class PicturePublisher(_Publisher):
+    """CloudEvents that carry a picture: a broker hands each to exif and histogram, whose results meet."""
+
+    @tag("event-pictures")
+    @task
+    def picture(self) -> None:
+        """The JPEG with camera data."""
+        self.publish("exif", "dev.pixelamp.image.uploaded", "image/jpeg", self.bodies.picture)

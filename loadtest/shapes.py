@@ -31,10 +31,12 @@ PROFILES = {
 }
 
 
-def add_arguments(group: Any) -> None:
-    """Add --shape and --levels to Locust's command line."""
-    group.add_argument("--shape", default="", choices=["", *PROFILES], help="users over time")
-    group.add_argument("--levels", default="", help="users of the shape: LEVELxDURATION,… or csv:FILE")
+def add_arguments(parser: Any) -> None:
+    """Add --shape and --levels to Locust's command line and web UI."""
+    parser.add_argument("--shape", default="", choices=["", *PROFILES], include_in_web_ui=True, help="users over time")
+    parser.add_argument(
+        "--levels", default="", include_in_web_ui=True, help="users of the shape: LEVELxDURATION,… or csv:FILE"
+    )
 
 
 def profile_of(options: Namespace) -> Profile | None:

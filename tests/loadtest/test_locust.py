@@ -167,13 +167,15 @@ def test_mixed_users_by_path(tmp_path: Path) -> None:
         ("exif", "/exif", "multipart/form-data", "jpeg"),
         ("stress", "/stress?seconds=0.2&load=50", "", ""),
         ("events", "/stress", "application/json", ""),
+        ("event-pictures", "/exif", "image/jpeg", "jpeg"),
     ],
 )
 def test_each_tag(tmp_path: Path, tag: str, path: str, kind: str, picture: str) -> None:
     found = run(tmp_path, "--tags", tag, "-u", "3", "-r", "10", "-t", "3s")
     assert found.status == 0, found.errors
     assert {(one.path, one.kind, one.picture) for one in found.seen} == {(path, kind, picture)}
-    assert {one.event for one in found.seen} == {"dev.pixelamp.stress.requested" if tag == "events" else ""}
+    event = {"events": "dev.pixelamp.stress.requested", "event-pictures": "dev.pixelamp.image.uploaded"}.get(tag, "")
+    assert {one.event for one in found.seen} == {event}
 
 
 @pytest.mark.slow
@@ -270,7 +272,10 @@ assert shaped.tick() is None
     [
         (("--shape", "trace"), "--shape trace wants --levels"),
         (("--levels", "5xsoon"), "'5xsoon' is not LEVELxDURATION"),
-        (("--tags", "nonsense"), "no task is tagged nonsense; there are histogram, exif, stress, events and mixed"),
+        (
+            ("--tags", "nonsense"),
+            "no task is tagged nonsense; there are histogram, exif, stress, events, event-pictures and mixed",
+        ),
     ],
 )
 def test_a_mistake_ends_the_run_before_it_begins(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
@@ -402,6 +407,11 @@ def test_the_web_ui_starts_changes_and_stops_a_test() -> None:
             text = await answer.text()
         assert "Locust" in text
         assert '"hide_common_options": false' in text  # users and spawn rate can be typed
+        arguments = json.JSONDecoder().raw_decode(text, text.index("{", text.index("templateArgs")))[0]
+        options = arguments["extra_options"]
+        assert {"shape", "levels", "domain", "broker"} <= set(options)
+        assert "requests" not in options, "it names a file of the machine that Locust runs on"
+        assert set(options["shape"]["choices"]) == {"", "step", "ramp", "spike", "burst", "soak", "trace"}
         assert (await page.start(user_count=3, spawn_rate=10, host=recorder.url))["success"]
         await page.until(lambda found: found["user_count"] == 3 and found["state"] == "running")
         assert (await page.start(user_count=5, spawn_rate=10))["success"]
