@@ -18,7 +18,7 @@ from typing import Any
 
 from knative.local.arguments import EXIT_MISTAKE
 from loadtest.lab import Run
-from loadtest.observe.pods import write_samples
+from loadtest.report.archive import earlier, keep
 from loadtest.scenarios import QUICK, SCENARIOS, play
 from loadtest.verdict import THRESHOLDS, ThresholdsError, Verdict, as_dict, thresholds
 
@@ -36,7 +36,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"default: {' '.join(QUICK)}; all for all")
     made.add_argument("--out", type=Path, default=OUT, help="folder of the report and the raw files")
     made.add_argument("--thresholds", type=Path, default=THRESHOLDS, help="TOML with the bounds")
-    made.add_argument("--compare", type=Path, metavar="VERDICT", help="an earlier verdict.json to set beside")
+    made.add_argument("--against", type=Path, metavar="FOLDER", help="an earlier report to compare with")
+    made.add_argument("--compare", type=Path, metavar="VERDICT", help="the same by its verdict.json, figures alone")
     return made
 
 
@@ -50,16 +51,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.error(f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
     try:
         bounds = {name: thresholds(name, options.thresholds) for name in names}
-        earlier = json.loads(options.compare.read_text()) if options.compare else None
+        before, runs = earlier(options.against) if options.against else (None, {})
+        if options.compare and before is None:
+            before = json.loads(options.compare.read_text())
     except (ThresholdsError, OSError, ValueError) as error:
         print(f"loadtest: {error}", file=sys.stderr)
+        return EXIT_MISTAKE
+    if options.against and options.against.resolve() == options.out.resolve():
+        print(f"loadtest: --against and --out are both {options.out}: give --out too", file=sys.stderr)
         return EXIT_MISTAKE
     options.out.mkdir(parents=True, exist_ok=True)
     played: list[tuple[Run, Verdict]] = []
     for name in names:
         print(f"{name}: {SCENARIOS[name].summary}", flush=True)
         run, verdict = asyncio.run(play(name, options.out / name, bounds[name]))
-        _keep(run, options.out / name)
+        keep(run, options.out / name)
         for check in verdict.checks:
             print(f"  {'✓' if check.passed else '✗'} {check.words}")
         for reason in verdict.invalid:
@@ -69,22 +75,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     (options.out / "verdict.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
     from loadtest.report.document import write
 
-    write(played, summary, options.out, earlier)
+    write(played, summary, options.out, before, runs)
     print(f"report: {options.out / 'report.html'}")
     print("  ".join(f"{verdict.scenario} {verdict.word}" for _, verdict in played))
     return 0 if all(verdict.passed for _, verdict in played) else 1
-
-
-def _keep(run: Run, folder: Path) -> None:
-    """The raw material: samples, requests and events, one JSON object a line."""
-    write_samples(run.samples, folder / "samples.jsonl")
-    with (folder / "requests.jsonl").open("w") as file:
-        for request in run.requests:
-            record = {name: getattr(request, name) for name in request.__slots__}
-            file.write(json.dumps(record) + "\n")
-    (folder / "events.json").write_text(
-        json.dumps({"offered": run.offered, "expected": run.expected, "events": run.events}, indent=1) + "\n"
-    )
 
 
 def summarise(played: Sequence[tuple[Run, Verdict]]) -> dict[str, Any]:

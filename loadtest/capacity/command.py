@@ -17,8 +17,10 @@ from pathlib import Path
 from knative.local.arguments import EXIT_MISTAKE
 from knative.local.manifests import grammar
 from loadtest.capacity import forecast
+from loadtest.capacity.evidence import ASSUMED, EvidenceError, ServiceTime, measured
 from loadtest.capacity.planning import Capacity, CapacityError, plan, settled_pods, simulated
 
+REPORT = Path(__file__).parents[1] / "out" / "verdict.json"
 _TABLE_RATES = (1_000, 10_000, 100_000, 1_000_000)
 
 
@@ -99,7 +101,9 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m loadtest.capacity", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     made.add_argument("--rate", type=float, metavar="N", help="requests/s")
-    made.add_argument("--service-time", type=_seconds, default=0.02, metavar="20ms", help="CPU time of a request")
+    made.add_argument("--service-time", type=_seconds, metavar="20ms", help="CPU time of a request (20ms is assumed)")
+    made.add_argument("--measured", type=Path, metavar="FILE", help="take it from openloop's --json or a verdict.json")
+    made.add_argument("--function", default="", help="of a verdict.json: histogram or exif")
     made.add_argument("--body", type=_bytes, default=400e3, metavar="400kB", help="size of a request")
     made.add_argument("--objective", type=_seconds, default=0.1, metavar="100ms", help="mean latency to keep")
     made.add_argument("--held", action="store_true", help="requests wait instead of computing")
@@ -108,6 +112,21 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--table", action="store_true", help="the table of docs/load.md")
     made.add_argument("--run", type=Path, metavar="FOLDER", help="pods planned, simulated and observed of a run")
     return made
+
+
+def _service_time(options: argparse.Namespace) -> ServiceTime:
+    """The service time with its evidence.
+
+    Raises:
+        EvidenceError: the file named has none.
+    """
+    if options.service_time is not None:
+        return ServiceTime(options.service_time, "given")
+    if options.measured:
+        return measured(options.measured, options.function)
+    if options.function and REPORT.is_file():
+        return measured(REPORT, options.function)
+    return ASSUMED
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -122,25 +141,28 @@ def main(argv: Sequence[str] | None = None) -> int:
                 pods = f"{one.planned} planned, {one.simulated} simulated, {one.observed} observed"
                 print(f"{one.clients:g} clients: pods {pods}: {word}")
             return 0 if all(one.holds for one in found) else 1
+        service = _service_time(options)
         if options.table:
-            print(table(options.service_time, options.body, options.objective))
+            print(table(service.seconds, options.body, options.objective))
+            print(f"\nservice time {service}")
             return 0
         if options.rate is None:
             made.error("one of --rate, --table and --run is wanted")
         cell = plan(
             options.rate,
-            options.service_time,
+            service.seconds,
             objective=options.objective,
             body_bytes=options.body,
             held=options.held,
             target=options.target,
         )
-    except (CapacityError, forecast.ForecastError) as error:
+    except (CapacityError, forecast.ForecastError, EvidenceError) as error:
         print(f"capacity: {error}", file=sys.stderr)
         return EXIT_MISTAKE
+    print(f"service    {service}")
     print(describe(cell))
     if options.simulate:
-        outcome = simulated(cell, options.service_time, held=options.held)
+        outcome = simulated(cell, service.seconds, held=options.held)
         latency = outcome.latency(0.95) or 0.0
         print(
             f"simulated  {settled_pods(outcome):,.0f} pods at the rate, at most {outcome.most_pods:,};"

@@ -19,16 +19,29 @@ _SCENARIO_HEADER = ("scenario", "verdict", "requests", "failed", "p50", "p95", "
 
 
 def write(
-    played: Sequence[tuple[Run, Verdict]], summary: Mapping[str, Any], folder: Path, earlier: Mapping[str, Any] | None
+    played: Sequence[tuple[Run, Verdict]],
+    summary: Mapping[str, Any],
+    folder: Path,
+    earlier: Mapping[str, Any] | None,
+    runs: Mapping[str, Run] | None = None,
 ) -> None:
-    """Write report.html, report.md and load.png into `folder`."""
-    wide = draw(played)
+    """Write report.html, report.md and load.png into `folder`.
+
+    Args:
+        played: the scenarios with their verdicts.
+        summary: verdict.json.
+        folder: where to.
+        earlier: verdict.json of an earlier report, for the differences in the tables.
+        runs: runs of the earlier report by scenario, drawn on the same axes.
+    """
+    before = runs or {}
+    wide = draw(played, before=before)
     (folder / "load.png").write_bytes(wide)
     pictures = {
         ("light", "wide"): wide,
-        ("dark", "wide"): draw(played, DARK),
-        ("light", "narrow"): draw(played, LIGHT, narrow=True),
-        ("dark", "narrow"): draw(played, DARK, narrow=True),
+        ("dark", "wide"): draw(played, DARK, before=before),
+        ("light", "narrow"): draw(played, LIGHT, narrow=True, before=before),
+        ("dark", "narrow"): draw(played, DARK, narrow=True, before=before),
     }
     (folder / "report.html").write_text(as_html(played, summary, pictures, folder, earlier))
     (folder / "report.md").write_text(as_markdown(summary, earlier))
@@ -225,7 +238,7 @@ def as_html(
 <h2>Raw files</h2>
 <ul>{links}</ul>
 </main>
-<footer class=meta>Beside another run: <code>make loadtest ARGS='--compare earlier/verdict.json'</code>. For a review:
+<footer class=meta>Beside another run: <code>make loadtest ARGS='--against earlier --out now'</code>. For a review:
 <a href="report.md">report.md</a>; for a machine: <a href="verdict.json">verdict.json</a>.</footer></body></html>
 """
 

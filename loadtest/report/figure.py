@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,8 +117,21 @@ def _level(changes: Sequence[tuple[float, float]], at: float) -> float:
     return next((level for when, level in reversed(changes) if when < at), 0.0)
 
 
-def draw(played: Sequence[tuple[Run, Verdict]], theme: Theme = LIGHT, *, narrow: bool = False) -> bytes:
-    """The figure as PNG."""
+def draw(
+    played: Sequence[tuple[Run, Verdict]],
+    theme: Theme = LIGHT,
+    *,
+    narrow: bool = False,
+    before: Mapping[str, Run] | None = None,
+) -> bytes:
+    """The figure as PNG.
+
+    Args:
+        played: the scenarios with their verdicts.
+        theme: its colours.
+        narrow: whether the columns are below one another.
+        before: earlier runs by scenario, dotted on the same axes.
+    """
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -136,7 +149,7 @@ def draw(played: Sequence[tuple[Run, Verdict]], theme: Theme = LIGHT, *, narrow:
         drawn = plt.figure(figsize=(width, height), layout="constrained")
         parts = drawn.subfigures(len(blocks), 1, squeeze=False)[:, 0]
         for part, block, columns in zip(parts, blocks, widths, strict=True):
-            _block(part, block, columns, theme, narrow=narrow)
+            _block(part, block, columns, theme, narrow=narrow, before=before or {})
         buffer = io.BytesIO()
         drawn.savefig(buffer, format="png", dpi=150 if narrow else 130)
         plt.close(drawn)
@@ -161,7 +174,15 @@ def _settings(theme: Theme) -> Any:
     }
 
 
-def _block(part: Any, block: Sequence[tuple[Run, Verdict]], widths: list[float], theme: Theme, *, narrow: bool) -> None:
+def _block(
+    part: Any,
+    block: Sequence[tuple[Run, Verdict]],
+    widths: list[float],
+    theme: Theme,
+    *,
+    narrow: bool,
+    before: Mapping[str, Run],
+) -> None:
     """Some scenarios side by side, each a column of panels over its own time."""
     axes = part.subplots(len(PANELS), len(block), sharex="col", squeeze=False, width_ratios=widths)
     for column, (run, verdict) in enumerate(block):
@@ -171,6 +192,8 @@ def _block(part: Any, block: Sequence[tuple[Run, Verdict]], widths: list[float],
         _latencies(panels[1], run, rows, theme)
         _concurrency(panels[2], run, theme)
         _pods(panels[3], run, theme)
+        if run.scenario in before:
+            _earlier(panels, before[run.scenario], theme)
         for panel in panels:
             _happenings(panel, run, theme, named=panel is panels[0], inside=narrow)
             if panel.get_yscale() == "linear":
@@ -251,6 +274,22 @@ def _pods(panel: Any, run: Run, theme: Theme) -> None:
         panel.step(times, desired, where="post", color=theme.alarm, lw=1.3, label="desired")
         panel.step(times, [sample.ready for sample in run.samples], where="post", color=theme.main, lw=2, label="ready")
     panel.yaxis.get_major_locator().set_params(integer=True)
+
+
+def _earlier(panels: Sequence[Any], run: Run, theme: Theme) -> None:
+    """The same panels of an earlier run, dotted: answers, p95, requests in flight, ready pods."""
+    style = {"color": theme.ink, "lw": 1.1, "ls": (0, (1, 1.5)), "alpha": 0.75}
+    rows = seconds(run)
+    panels[0].step([row.second for row in rows], [row.answered for row in rows], where="post", label="before", **style)
+    p95 = [(row.second + 0.5, row.latency[1]) for row in rows if row.answered]
+    if p95:
+        panels[1].plot(*zip(*p95, strict=True), label="p95 before", **style)
+    seen = [(sample.at - run.started, sample.in_flight) for sample in run.samples if sample.in_flight is not None]
+    if seen:
+        panels[2].plot(*zip(*seen, strict=True), label="before", **style)
+    ready = [(sample.at - run.started, sample.ready) for sample in run.samples]
+    if ready:
+        panels[3].step(*zip(*ready, strict=True), where="post", label="ready before", **style)
 
 
 def _happenings(panel: Any, run: Run, theme: Theme, *, named: bool, inside: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import json
 import re
@@ -15,6 +16,7 @@ from loadtest.__main__ import summarise
 from loadtest.generators.closed_loop import Request
 from loadtest.lab import Run
 from loadtest.observe.pods import Sample, write_samples
+from loadtest.report.archive import ArchiveError, earlier, keep
 from loadtest.report.document import verdict_line, write
 from loadtest.report.figure import DARK, draw, seconds
 from loadtest.verdict import Verdict
@@ -67,12 +69,34 @@ def test_two_runs_compare(run: Run, tmp_path: Path) -> None:
     before, after = Verdict("step"), Verdict("step")
     before.at_most("requests failed", 7, 0)
     after.at_most("requests failed", 0, 0)
-    earlier = summarise([(run, before)])
-    write([(run, after)], summarise([(run, after)]), tmp_path, earlier)
+    then = summarise([(run, before)])
+    write([(run, after)], summarise([(run, after)]), tmp_path, then)
     assert "| step | pass | requests failed 0 ≤ 0 | 7 | -100% |" in (tmp_path / "report.md").read_text()
     page = (tmp_path / "report.html").read_text()
     assert "<td>7</td><td>-100%</td>" in page
     assert "compared with the run of" in page
+
+
+def test_an_earlier_report_is_drawn_on_the_same_axes(run: Run, tmp_path: Path) -> None:
+    """What is kept is read again as it was, and changes the figure."""
+    (tmp_path / "before" / "step").mkdir(parents=True)
+    verdict = Verdict("step")
+    verdict.at_most("requests failed", 7, 0)
+    keep(run, tmp_path / "before" / "step")
+    (tmp_path / "before" / "verdict.json").write_text(json.dumps(summarise([(run, verdict)])))
+    summary, runs = earlier(tmp_path / "before")
+    assert runs == {"step": dataclasses.replace(run, measured={}, lag=runs["step"].lag)}
+    now = dataclasses.replace(run, samples=run.samples[:40])
+    assert draw([(now, verdict)], before=runs) != draw([(now, verdict)])
+    (tmp_path / "now").mkdir()
+    write([(now, verdict)], summarise([(now, verdict)]), tmp_path / "now", summary, runs)
+    assert "compared with the run of" in (tmp_path / "now" / "report.html").read_text()
+    for broken in (tmp_path / "nowhere", tmp_path):
+        with pytest.raises(ArchiveError):
+            earlier(broken)
+    (tmp_path / "before" / "step" / "requests.jsonl").write_text("{")
+    with pytest.raises(ArchiveError, match="no finished run of step"):
+        earlier(tmp_path / "before")
 
 
 def test_a_run_that_never_began_is_reported_all_the_same(tmp_path: Path) -> None:
