@@ -70,7 +70,7 @@ def test_the_engine_serves_it(copy: Path):
         assert ImageChops.add(negative, picture).getextrema() == ((255, 255), (255, 255), (255, 255))
         assert engine.get("/invert").json()["function"] == "invert"
         page = engine.get("/invert", headers={"Accept": "text/html"})
-        assert '<a href="/invert">invert</a>' in page.text
+        assert 'href="/invert"' in page.text
 
 
 @pytest.mark.slow  # CI runs it beside the soak
