@@ -69,6 +69,7 @@ class Edit:
     warnings: list[str] = field(default_factory=list)
     has_exif: bool = False
     dropped_video: bool = False
+    further: bool = False  # whether further pictures stay
     gainmap: int = 0  # bytes of the gain map that stays
 
     def gone(self, kind: str, where: str, size: int, detail: str) -> None:

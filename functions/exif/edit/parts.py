@@ -197,7 +197,7 @@ class _Cleaner:
             edit.gone("trailer", part.label, len(data), "further picture that cannot be followed")
             edit.warn("a further picture that cannot be followed is not in the copy")
             return None
-        edit.has_exif = seen
+        edit.has_exif, edit.further = seen, True
         edit.gainmap = len(result) if part.name == "gainmap" else 0
         # Its length stands in XMP as well.
         return result.ljust(len(data), b"\0") if edit.location_only else result

@@ -7,11 +7,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from functions.exif.edit import parts, tiff
+from functions.exif.edit.blocks.exif import head_of
 from functions.exif.edit.decide import Edit, Removed
 from functions.exif.edit.errors import Broken, Unsupported
 from functions.exif.edit.names import DEFAULT_KEEP
 from functions.exif.edit.verify import check, secrets
 from functions.kit import containers
+from functions.kit.containers import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,8 @@ def strip(data: bytes, keep: Collection[str] = DEFAULT_KEEP, remove: Collection[
         Unsupported: no format that can be cleaned.
         NotClean: the result still holds something that was to go.
     """
-    cleaner, media_type = container(data)
-    looked_for = secrets(data, keep, bool(remove))
+    cleaner, media_type, blocks = container(data)
+    looked_for = secrets(blocks, keep, bool(remove))
     edit = Edit(frozenset(keep), bool(remove), looked_for)
     try:
         result = cleaner(data, edit)
@@ -75,18 +77,20 @@ MEDIA_TYPES = {
 Cleaner = Callable[[bytes, Edit], bytes]
 
 
-def container(data: bytes) -> tuple[Cleaner, str]:
-    """Return the function that cleans these bytes, and their media type.
+def container(data: bytes) -> tuple[Cleaner, str, list[bytes]]:
+    """Return the function that cleans these bytes, their media type, and their Exif blocks.
 
     Raises:
         Unsupported: there is none.
     """
     if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return tiff.clean, "image/tiff"
+        return tiff.clean, "image/tiff", [data]
     document = containers.read(data)
     if document is None or document.format not in MEDIA_TYPES:
         raise Unsupported("no format that can be cleaned")
-    return lambda _, edit: parts.clean(document, edit), MEDIA_TYPES[document.format]
+    blocks = [document.content(part) or b"" for part in document.parts if part.kind is Kind.EXIF and part.lead < 0]
+    exif = [block[len(head_of(block)) :] for block in blocks]
+    return lambda _, edit: parts.clean(document, edit), MEDIA_TYPES[document.format], exif
 
 
 FORMATS = (*MEDIA_TYPES, "TIFF", "BigTIFF")

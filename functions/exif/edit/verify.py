@@ -41,24 +41,19 @@ KINDS = {"IFD": "image", "Sub": "image", "Exi": "exif", "GPS": "gps", "Int": "in
 TIFF_FILE = "TIFF"
 
 
-def secrets(data: bytes, keep: Iterable[str], location_only: bool) -> tuple[bytes, ...]:
+def secrets(blocks: Iterable[bytes], keep: Iterable[str], location_only: bool) -> tuple[bytes, ...]:
     """Return the texts and values of a file's Exif that must not occur in a clean copy.
 
     Args:
-        data: the source.
+        blocks: the Exif blocks of the source.
         keep: names whose tags may stay.
         location_only: only the position, as the file's own rationals.
     """
-    found = scan(data)
-    if found is None:
-        return ()
     kept, result = set(keep), set()
-    for block in found.blocks:
-        if block.kind != "exif":
-            continue
-        for ifd in walk(block.data).ifds:
+    for block in blocks:
+        for ifd in walk(block).ifds:
             for tag, kind, _, _, offset, size in ifd.entries.values():
-                raw = block.data[offset : offset + size]
+                raw = block[offset : offset + size]
                 if ifd.name == "GPS" and tag in (2, 4) and size == 24 and len(set(raw)) > 4:
                     result.add(raw)
                 elif not location_only and kind in (ASCII, UTF8) and ifd.name != "GPS":
@@ -89,7 +84,7 @@ def check(result: bytes, edit: Edit, looked_for: Iterable[bytes]) -> None:
     for text in looked_for:
         if text in result and result.count(text) > named.count(text) + sum(_stated(b, text) for b in found.blocks):
             raise NotClean("a text that identifies its maker is still in the copy")
-    for picture in _further(result):
+    for picture in _further(result) if edit.further else ():
         check(picture, replace(edit, gainmap=0), ())
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from struct import pack, unpack_from
 
@@ -52,6 +52,7 @@ def vocabulary() -> frozenset[str]:
     return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
 
 
+@lru_cache(maxsize=512)
 def is_common(text: str) -> bool:
     """Whether a description, notice or name has only words that many profiles share."""
     known, words = vocabulary(), _WORDS.findall(text.lower())

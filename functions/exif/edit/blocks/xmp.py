@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
+from functools import cache
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 TIFF = "http://ns.adobe.com/tiff/1.0/"
@@ -111,6 +112,8 @@ def minimal(packet: bytes, keep: Collection[str], gainmap: int = 0) -> bytes | N
     Returns:
         None where there are no such properties, or the old packet cannot be read.
     """
+    if not any(mark in packet for mark in _marks(frozenset(keep))):
+        return None
     values: dict[Key, list[str]] = {}
     reader = _Reader(packet, values)
     try:
@@ -134,6 +137,14 @@ def minimal(packet: bytes, keep: Collection[str], gainmap: int = 0) -> bytes | N
         f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{RDF}"><rdf:Description rdf:about=""{spaces}>'
         f"{''.join(body for _, body in found)}</rdf:Description></rdf:RDF></x:xmpmeta>"
     ).encode()
+
+
+@cache
+def _marks(keep: frozenset[str]) -> tuple[bytes, ...]:
+    """Bytes of which a packet with a property to keep has one."""
+    spaces = {"gainmap": (GAIN_MAP, APPLE_GAIN_MAP, APPLE_PIXELS), "panorama": (PANORAMA,)}
+    names = [name for (_, name), (keeper, _) in KEPT.items() if keeper in keep]
+    return tuple(text.encode() for text in (*names, *(space for name in keep for space in spaces.get(name, ()))))
 
 
 def _kept_by(key: Key) -> tuple[str, str]:
