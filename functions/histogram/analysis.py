@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from functions.histogram import colours, counting
 from functions.histogram.counting import LEVELS, Histogram, NotCountable, Region
 from functions.histogram.figures import Figures, cumulate, figures, group, verdict
+from functions.histogram.plots import scopes
 from functions.kit.http import problems
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
@@ -25,7 +26,7 @@ from functions.kit.images.sample_types import Samples
 if TYPE_CHECKING:
     from PIL import Image
 
-    from functions.histogram.chart import Chart
+    from functions.histogram.plots.chart import Chart
 
 # Total variation distance to the exact luminance histogram at each DCT scale: the 5th and the 95th percentile over 35
 # photographs of a quarter of a megapixel and more. The worst were 0.10, 0.15 and 0.34.
@@ -47,6 +48,7 @@ class Choices:
         normalize: shares of the pixels counted instead of counts.
         colours: how many dominant colours at most; 0 for none.
         raw: count the sensor's values of a camera raw instead of its preview.
+        scope: keep a sample of the pixels, for a plot of their places or colours.
     """
 
     channels: tuple[str, ...] = ()
@@ -59,6 +61,7 @@ class Choices:
     normalize: bool = False
     colours: int = 6
     raw: bool = False
+    scope: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class Analysis:
         warnings: what is odd about the file or the answer.
         source: what was counted: `image`, the `preview` inside a camera raw, or the `sensor` of one.
         raw: of a camera raw its name, its size, and for `sensor` the figures of its channels.
+        sample: a few of the pixels in RGB, where the choices ask for them and the picture is not too large.
     """
 
     choices: Choices
@@ -92,6 +96,7 @@ class Analysis:
     warnings: tuple[str, ...] = ()
     source: str = "image"
     raw: Mapping[str, Any] | None = None
+    sample: Image.Image | None = None
 
     def series(self) -> dict[str, Sequence[float]]:
         """Luminance and channels as chosen: bins, running totals, shares."""
@@ -159,7 +164,7 @@ class Analysis:
 
     def chart(self, **how: Any) -> Chart:
         """The plot of the series; `how` are the fields of a `Chart` that are not data."""
-        from functions.histogram.chart import Chart
+        from functions.histogram.plots.chart import Chart
 
         series = self.series()
         luminance = series.pop("luminance")
@@ -178,13 +183,11 @@ class Analysis:
             **how,
         )
 
-    def _clipping(self, drawn: Sequence[str]) -> tuple[float, float] | None:
-        """The largest shares of visible pixels at the ends, of the series that are drawn."""
+    def _clipping(self, drawn: Sequence[str]) -> dict[str, tuple[float, float]]:
+        """Shares of visible pixels at the ends, by drawn series."""
         measured = self.figures()
-        shares = [each for name in drawn if (each := measured[name])]
-        if not shares:
-            return None
-        return max(each.clipped_shadows for each in shares), max(each.clipped_highlights for each in shares)
+        present = {name: each for name in drawn if (each := measured[name]) is not None}
+        return {name: (each.clipped_shadows, each.clipped_highlights) for name, each in present.items()}
 
     def table(self) -> str:
         """The series as CSV: a line a bin, its first level in front."""
@@ -354,6 +357,7 @@ def _deep(samples: Samples, choices: Choices) -> Analysis:
     if not histogram.width * histogram.height:
         raise problems.unreadable_image("the data of this picture end before the region")
     found = colours.dominant(preview, choices.colours) if preview is not None and choices.colours else []
+    sample = scopes.sample(preview) if preview is not None and choices.scope else None
     share = samples.rows / samples.height
     return Analysis(
         choices,
@@ -365,6 +369,7 @@ def _deep(samples: Samples, choices: Choices) -> Analysis:
         complete=share == 1,
         decoded=round(share, 6),
         warnings=_incomplete(samples.rows, samples.height) if share < 1 else (),
+        sample=sample,
     )
 
 
@@ -405,8 +410,10 @@ def _plain(image: Image.Image, data: bytes, choices: Choices) -> Analysis:
     found = colours.dominant(shown, choices.colours) if choices.colours else []
     # Small images are decoded at less than the fraction asked for, and only JPEG has fractions at all.
     scale = next((n for n in APPROXIMATION_ERROR if -(-width // n) == image.width < width), None)
+    sample = scopes.sample(shown) if choices.scope else None
     share = None if extent is not None and not extent.known else round(decoded, 6)
-    return Analysis(choices, histogram, image.format or "", width, height, found, scale, complete, share, warnings)
+    name = image.format or ""
+    return Analysis(choices, histogram, name, width, height, found, scale, complete, share, warnings, sample=sample)
 
 
 def _incomplete(rows: int, height: int, known: bool = True) -> tuple[str, ...]:

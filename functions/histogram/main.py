@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from functions.histogram.counting import CHANNELS, LEVELS, MOST_LEVELS, Region
+from functions.histogram.plots import scopes
 from functions.kit.http import jsontext, problems
 from functions.kit.http.function import HTML, JSON, Call, EventRoute, Function, Reply, Route, wants_page
 from functions.kit.http.options import Option, choice, flag, integer, names, numbers, parsed, text
@@ -103,7 +104,13 @@ LOOKS = (
     Option("format", choice(*MEDIA_TYPES), None, "answer as this, whatever the Accept header says"),
     Option("width", integer(32, 4096), 640, "of the plot, pixels"),
     Option("height", integer(32, 4096), 400, "of the plot, pixels"),
-    Option("scale", choice("linear", "log"), "linear", "of the plot's vertical axis"),
+    Option(
+        "kind",
+        choice("overlay", "parade", *scopes.KINDS),
+        "overlay",
+        "of plot: all channels in one, one beside the other, levels by column, colours by hue and saturation",
+    ),
+    Option("scale", choice("linear", "sqrt", "log"), "linear", "of the plot's vertical axis"),
     Option("theme", choice("light", "dark"), "light", "of the plot"),
     Option("title", text(200), "", "above the plot"),
     Option("marks", flag(), True, "mark clipped shadows and highlights in the plot"),
@@ -185,6 +192,7 @@ def _result(call: Call, kind: str, upload: Upload) -> Result:
     chosen = {option.name: call.options[option.name] for option in CHOICES}
     if kind in {"png", "svg", "pdf", "csv"}:
         chosen["colours"] = 0  # nothing there shows them
+    chosen["scope"] = kind in {"png", "svg", "pdf"} and call.options["kind"] in scopes.KINDS
     before = call.timing.elapsed()
     analysis = analyse(upload.data, call.settings, Choices(**chosen))
     call.timing.add("count", call.timing.elapsed() - before)
@@ -199,25 +207,40 @@ def _result(call: Call, kind: str, upload: Upload) -> Result:
 
 
 def _draw(analysis: Analysis, kind: str, options: Mapping[str, Any]) -> bytes | str:
+    if options["kind"] in scopes.KINDS:
+        return _scope(analysis, kind, options)
     chart = analysis.chart(
         width=options["width"],
         height=options["height"],
-        log=options["scale"] == "log",
+        scale=options["scale"],
         dark=options["theme"] == "dark",
         title=options["title"],
         marks=options["marks"],
     )
+    if options["kind"] == "parade":
+        from functions.histogram.plots import panels
+
+        return panels.render(chart, kind)
     if kind == "pdf" or options["engine"] == "matplotlib":
-        from functions.histogram import publication
+        from functions.histogram.plots import publication
 
         return publication.render(chart, kind)
     if kind == "svg":
-        from functions.histogram import svg
+        from functions.histogram.plots import svg
 
         return svg.render(chart)
-    from functions.histogram import raster
+    from functions.histogram.plots import raster
 
     return raster.render(chart)
+
+
+def _scope(analysis: Analysis, kind: str, options: Mapping[str, Any]) -> bytes:
+    if analysis.sample is None:
+        raise problems.bad_option(
+            "kind", f"kind={options['kind']} needs colours or 8 bits, and at most 50 megapixels; this image has not"
+        )
+    dark, size = options["theme"] == "dark", (options["width"], options["height"])
+    return scopes.render(scopes.Scope(analysis.sample, options["kind"], *size, dark, options["title"]), kind)
 
 
 def _parts(kind: str, uploads: list[Upload], results: Sequence[Result | Problem], headers: Mapping[str, str]) -> Reply:

@@ -190,8 +190,8 @@ def counting(bench: Bench, folder: Path) -> None:
 
 def plots(bench: Bench) -> None:
     """640 × 400, four series."""
-    from functions.histogram import raster, svg
     from functions.histogram.analysis import analyse
+    from functions.histogram.plots import raster, svg
     from functions.kit.http.settings import Settings
 
     chart = analyse(encoded(photograph(1200, 800), "JPEG"), Settings()).chart(marks=True, title="Histogram")

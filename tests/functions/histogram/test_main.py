@@ -342,7 +342,7 @@ def test_several_files_as_json_parts_when_asked(client: FlaskClient) -> None:
     "query",
     [
         *("bins=3", "bins=131072", "region=1,2,3", "region=a,b,c,d", "approximate=3", "channels=infra", "width=31"),
-        *("format=gif", "scale=sqrt", "frame=-1", "title=" + "x" * 201, "colour=3"),
+        *("format=gif", "scale=cube", "frame=-1", "title=" + "x" * 201, "colour=3"),
     ],
 )
 def test_bad_options(client: FlaskClient, query: str) -> None:

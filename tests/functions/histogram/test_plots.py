@@ -16,9 +16,9 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from functions.histogram import publication, raster, svg
 from functions.histogram.analysis import Choices, analyse
-from functions.histogram.chart import Chart, frame
+from functions.histogram.plots import panels, publication, raster, scopes, svg
+from functions.histogram.plots.chart import Chart, frame
 from functions.kit.http.settings import Settings
 from tests.images import encoded, gradient
 
@@ -43,13 +43,13 @@ def deep() -> list[int]:
 
 
 CHARTS = {
-    "colour": Chart(COLOUR, OUTLINE, title="A title, Ångström", clipping=(0.5, 2.25)),
-    "narrow": Chart(COLOUR, OUTLINE, width=100, height=300, clipping=(1, 1)),
+    "colour": Chart(COLOUR, OUTLINE, title="A title, Ångström", clipping={"red": (0.5, 2.25)}),
+    "narrow": Chart(COLOUR, OUTLINE, width=100, height=300, clipping={"red": (1, 1)}),
     "wide": Chart(COLOUR, OUTLINE, width=1600, height=240, title="Wide"),
-    "dark": Chart(COLOUR, OUTLINE, dark=True, title="Dark", clipping=(1, 0)),
-    "log": Chart(COLOUR, OUTLINE, log=True),
-    "all-black": Chart({"gray": one(0, 10_000)}, None, clipping=(100, 0)),
-    "all-white": Chart({"gray": one(255, 10_000)}, None, clipping=(0, 100)),
+    "dark": Chart(COLOUR, OUTLINE, dark=True, title="Dark", clipping={"red": (1, 0)}),
+    "log": Chart(COLOUR, OUTLINE, scale="log"),
+    "all-black": Chart({"gray": one(0, 10_000)}, None, clipping={"gray": (100, 0)}),
+    "all-white": Chart({"gray": one(255, 10_000)}, None, clipping={"gray": (0, 100)}),
     "one-pixel": Chart({"gray": one(128, 1)}, None),
     "gray": Chart({"gray": bell(100, 60, 5000)}, None),
     "16-bit": Chart({"gray": deep()}, None, levels=65536),
@@ -60,6 +60,13 @@ CHARTS = {
     "eight-bins": Chart({"gray": [3, 1, 4, 1, 5, 9, 2, 6]}, None, width=240, height=160),
     "cumulative": Chart({"gray": [level / 255 for level in range(256)]}, None, cumulative=True, unit="share of pixels"),
     "empty": Chart({"gray": [0] * 256}, None),
+    "spike": Chart(
+        {name: [90_000 if name == "blue" else 9_000, *counts[1:-1], 40_000] for name, counts in COLOUR.items()},
+        OUTLINE,
+        clipping={"red": (1, 4), "green": (0, 4), "blue": (11, 4), "luminance": (0.02, 3)},
+    ),
+    "large": Chart(COLOUR, OUTLINE, width=1400, height=900, title="Large", clipping={"red": (0.5, 2.25)}),
+    "sqrt": Chart(COLOUR, OUTLINE, scale="sqrt", dark=True),
 }  # fmt: skip
 
 
@@ -90,10 +97,10 @@ def test_the_comparison_notices_a_change() -> None:
 
 
 @pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("log", [False, True])
-def test_matplotlib_draws_the_same_plot(dark: bool, log: bool) -> None:
+@pytest.mark.parametrize("log", ["linear", "sqrt", "log"])
+def test_matplotlib_draws_the_same_plot(dark: bool, log: str) -> None:
     """Without words the plot fills the picture: the two may differ along edges alone."""
-    chart = Chart(COLOUR, OUTLINE, width=190, height=130, dark=dark, log=log)
+    chart = Chart(COLOUR, OUTLINE, width=190, height=130, dark=dark, scale=log)
     ours, theirs = picture(raster.render(chart)), picture(publication.render(chart, "png"))
     assert difference(ours, theirs)[0] < 6
     blank = Chart({"gray": [0] * 256}, None, width=190, height=130, dark=dark)
@@ -144,7 +151,9 @@ def heights(path: str, left: int, base: int, step: float, bins: int) -> list[flo
 def test_svg_is_well_formed_and_describes_itself(name: str) -> None:
     chart = CHARTS[name]
     root = ElementTree.fromstring(svg.render(chart))
-    assert root.get("viewBox") == f"0 0 {chart.width} {chart.height}"
+    assert (root.get("width"), root.get("height")) == (str(chart.width), str(chart.height))
+    _, _, width, height = map(int, root.get("viewBox").split())
+    assert (width, height) == pytest.approx((chart.width / chart.zoom, chart.height / chart.zoom), abs=1)
     assert root.findtext("{http://www.w3.org/2000/svg}desc") == chart.describe()
     assert chart.small or {chart.x_name, chart.y_name} <= {element.text for element in root.iter()}
 
@@ -173,7 +182,7 @@ def draw_quietly(chart: Chart) -> bytes:
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (199, 132), (200, 134), (4096, 32), (32, 4096), (421, 200)])
 def test_any_size(size: tuple[int, int]) -> None:
-    chart = Chart(COLOUR, OUTLINE, width=size[0], height=size[1], title="T", clipping=(1, 1))
+    chart = Chart(COLOUR, OUTLINE, width=size[0], height=size[1], title="T", clipping={"red": (1, 1)})
     assert picture(raster.render(chart)).size == size
     assert f'width="{size[0]}" height="{size[1]}"' in svg.render(chart)
 
@@ -206,6 +215,94 @@ def test_ticks_name_their_axis() -> None:
     assert CHARTS["log"].y_name == "pixels per level, log"
     assert CHARTS["cumulative"].y_name == "share of pixels at or below"
     assert CHARTS["16-bit"].x_name == "level (0 to 65535)"
+
+
+def test_a_spike_at_an_end_is_cut_and_marked() -> None:
+    chart = CHARTS["spike"]
+    assert chart.peak == 1000
+    assert chart.cut == (True, True)
+    assert "The spike at the left and right end is cut." in chart.describe()
+    assert chart.clipped(0) == ["blue", "red", "luminance"]
+    assert chart.clipping_labels() == ("11 %", "4 %")
+    assert max(chart.scaled(chart.fills["blue"])) == 1
+    assert CHARTS["colour"].cut == (False, False)
+    assert CHARTS["all-black"].peak == 10_000
+    assert not any(CHARTS["cumulative"].cut)
+
+
+def test_a_dark_picture_is_no_single_spike() -> None:
+    dark = gradient("L", (200, 100)).point(lambda level: 0 if level > 40 else level)
+    chart = analyse(encoded(dark), Settings()).chart(marks=True)
+    heights = chart.scaled(chart.fills["gray"])
+    assert heights[0] == 1
+    assert sorted(heights)[-3] > 0.5
+
+
+def test_marks_are_of_the_channels_that_are_drawn() -> None:
+    image = Image.merge("RGB", [Image.new("L", (8, 8), level) for level in (255, 90, 0)])
+    data = encoded(image)
+    every = analyse(data, Settings()).chart(marks=True)
+    assert (every.clipped(0), every.clipped(1)) == (["blue"], ["red"])
+    green = analyse(data, Settings(), Choices(channels=("green",))).chart(marks=True)
+    assert (green.clipped(0), green.clipped(1), green.clipping_labels()) == ([], [], ("", ""))
+
+
+SCOPES = ("waveform", "vectorscope")
+OUT = Path(__file__).parents[2] / "out"
+
+
+@pytest.mark.parametrize("width", [390, 640, 1400])
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("kind", ["overlay", "parade", *SCOPES])
+def test_each_kind_of_plot_is_drawn_light_and_dark(kind: str, dark: bool, width: int) -> None:
+    """The pictures are in tests/out, to be looked at."""
+    found = analyse(encoded(gradient(size=(300, 200)), "PNG"), Settings(), Choices(scope=True))
+    size = (width, width * 5 // 8)
+    drawn = {}
+    for form in ("png", "svg", "pdf"):
+        if kind in SCOPES:
+            drawn[form] = scopes.render(scopes.Scope(found.sample, kind, *size, dark, "A title"), form)
+        else:
+            chart = found.chart(marks=True, dark=dark, width=size[0], height=size[1])
+            if kind == "parade":
+                drawn[form] = panels.render(chart, form)
+            elif form == "png":
+                drawn[form] = raster.render(chart)
+    OUT.mkdir(exist_ok=True)
+    (OUT / f"plot-{kind}-{'dark' if dark else 'light'}-{width}.png").write_bytes(drawn["png"])
+    shown = picture(drawn["png"])
+    assert shown.size == size
+    corner = shown.getpixel((0, 0))
+    assert max(corner) < 60 if dark else min(corner) > 200
+    assert len(set(shown.reduce(8).get_flattened_data())) > 5
+    if "svg" in drawn:
+        assert ElementTree.fromstring(drawn["svg"]).get("width") == str(width)
+        assert drawn["pdf"].startswith(b"%PDF")
+
+
+def test_a_waveform_has_each_level_where_it_is_in_the_picture() -> None:
+    ramp = Image.new("RGB", (256, 64))
+    ramp.putdata([(x, x, x) for _ in range(64) for x in range(256)])
+    counts = scopes._waveform(ramp)
+    for x in range(256):
+        assert [row for row in range(256) if counts[row, x, 0]] == [255 - x]
+    assert counts.sum() == pytest.approx(3 * 256)
+
+
+def test_a_vectorscope_has_gray_in_its_middle_and_red_at_its_mark() -> None:
+    gray = scopes._vectors(Image.new("RGB", (8, 8), (90, 90, 90))).sum(axis=2)
+    assert divmod(int(gray.argmax()), 256) == (127, 128)
+    red = scopes._vectors(Image.new("RGB", (8, 8), (191, 0, 0))).sum(axis=2)
+    row, column = divmod(int(red.argmax()), 256)
+    assert abs(row - (255 - 223)) <= 2
+    assert abs(column - 96) <= 2
+
+
+def test_the_panels_of_a_parade_share_their_axis() -> None:
+    chart = CHARTS["colour"]
+    shown = panels.panels(chart)
+    assert [each.title for each in shown] == ["red", "green", "blue", "luminance"]
+    assert {each.peak for each in shown} == {chart.peak}
 
 
 def test_an_opaque_images_alpha_is_not_drawn_unless_asked_for() -> None:

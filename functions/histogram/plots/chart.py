@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from math import log10
 
@@ -41,7 +42,11 @@ _HUES: Mapping[str, RGB] = {
     "saturation": (30, 180, 165),
     "value": (120, 120, 124),
 }
-_TINT, _DIM = 0.46, 0.54
+_TINT, _DIM = 0.62, 0.72
+_END = 64  # of so many parts of the axis, the first and the last are its ends
+_SPIKE = 1.25  # an end so many times higher than all between the ends is cut
+MOST_ZOOM = 4.0
+SCALES = ("linear", "sqrt", "log")
 
 
 @dataclass(frozen=True)
@@ -71,12 +76,13 @@ class Chart:
         levels: levels of the horizontal axis, 256 or 65536; each bin is levels / bins wide.
         width: of the picture, in pixels.
         height: of the picture, in pixels.
-        log: logarithmic vertical axis: log10(1 + count).
+        scale: of the vertical axis: `linear`, `sqrt`, or `log`, which is log10(1 + count).
         dark: the dark theme.
         title: above the plot; may be empty.
         unit: of the vertical axis, such as `pixels`.
         cumulative: the bins are running totals.
-        clipping: share of the pixels (percent) at the first and the last level to mark, or None.
+        clipping: shares of the pixels (percent) at the first and the last level by drawn series, to be marked; or None.
+        highest: count that the axis holds; None for that of the series.
     """
 
     fills: Mapping[str, Sequence[float]]
@@ -84,12 +90,13 @@ class Chart:
     levels: int = 256
     width: int = WIDTH
     height: int = HEIGHT
-    log: bool = False
+    scale: str = "linear"
     dark: bool = False
     title: str = ""
     unit: str = "pixels"
     cumulative: bool = False
-    clipping: tuple[float, float] | None = None
+    clipping: Mapping[str, tuple[float, float]] | None = None
+    highest: float | None = None
 
     @property
     def theme(self) -> Theme:
@@ -102,10 +109,38 @@ class Chart:
         return len(next(iter(self.fills.values())))
 
     @property
+    def zoom(self) -> float:
+        """How much larger than in a plot of the usual size words and margins are."""
+        return max(1.0, min(self.width / WIDTH, self.height / HEIGHT, MOST_ZOOM))
+
+    @property
+    def _series(self) -> list[Sequence[float]]:
+        return [*self.fills.values(), *([self.outline] if self.outline else [])]
+
+    @cached_property
     def peak(self) -> float:
-        """Highest count of all series; 1 where there is none, so that a scale exists."""
-        series = [*self.fills.values(), *([self.outline] if self.outline else [])]
-        return max((max(counts) for counts in series), default=0) or 1
+        """Highest count that the axis holds; 1 where there is none, so that a scale exists.
+
+        Clipped pixels gather in a spike at an end, which would press all else flat: where an end is much higher than
+        all between the ends, these are the measure, and the spike is cut.
+        """
+        if self.highest is not None:
+            return self.highest
+        highest = max((max(counts) for counts in self._series), default=0) or 1
+        end = max(1, self.bins // _END)
+        if self.cumulative or self.bins < 4 * end or self.bins < 16:
+            return highest
+        between = max(max(counts[end:-end]) for counts in self._series)
+        return between if between and highest > _SPIKE * between else highest
+
+    @cached_property
+    def cut(self) -> tuple[bool, bool]:
+        """Whether the left and the right end of a series is higher than the axis."""
+        half = self.bins // 2
+        return (
+            any(max(counts[:half], default=0) > self.peak for counts in self._series),
+            any(max(counts[half:], default=0) > self.peak for counts in self._series),
+        )
 
     @property
     def small(self) -> bool:
@@ -113,12 +148,15 @@ class Chart:
         return self.width < _SMALL or self.height < _SMALL * 2 // 3
 
     def scaled(self, counts: Sequence[float]) -> list[float]:
-        """Heights of bins, 0 to 1 of the plot's height."""
-        if self.log:
+        """Heights of bins, 0 to 1 of the plot's height; a spike that is cut has 1."""
+        if self.scale == "log":
             top = log10(1 + self.peak) * TOP_ROOM
-            return [log10(1 + count) / top for count in counts]
+            return [min(1.0, log10(1 + count) / top) for count in counts]
+        if self.scale == "sqrt":
+            top = self.peak**0.5 * TOP_ROOM
+            return [min(1.0, count**0.5 / top) for count in counts]
         top = self.peak * TOP_ROOM
-        return [count / top for count in counts]
+        return [min(1.0, count / top) for count in counts]
 
     def colour(self, name: str) -> RGB:
         """Colour of one series' fill, before it meets the ground and the other fills."""
@@ -152,7 +190,7 @@ class Chart:
 
     def y_values(self) -> list[tuple[float, str]]:
         """Counts that the vertical axis names, and their labels."""
-        values = _decades(self.peak) if self.log else _round_steps(self.peak, 5 if self.height >= 240 else 3)
+        values = _decades(self.peak) if self.scale == "log" else _round_steps(self.peak, 5 if self.height >= 240 else 3)
         return [(value, _short(value)) for value in values]
 
     def y_ticks(self) -> list[tuple[float, str]]:
@@ -171,17 +209,31 @@ class Chart:
         """Name of the vertical axis with its unit."""
         width = self.levels // self.bins
         per = "at or below" if self.cumulative else "per level" if width == 1 else f"per {width} levels"
-        return f"{self.unit} {per}{', log' if self.log else ''}"
+        return f"{self.unit} {per}{f', {self.scale}' if self.scale != 'linear' else ''}"
 
     def clipping_labels(self) -> tuple[str, str]:
-        """Words of the marks at the first and the last level; empty where nothing is clipped."""
-        shares = self.clipping or (0.0, 0.0)
-        return tuple(f"{round(share, 1):g} %" if share >= 0.05 else "<0.1 %" if share > 0 else "" for share in shares)  # type: ignore[return-value]
+        """Words of the marks at the first and the last level: the largest share of a series; empty where none is."""
+        first = max((pair[0] for pair in (self.clipping or {}).values()), default=0.0)
+        last = max((pair[1] for pair in (self.clipping or {}).values()), default=0.0)
+        return _percent(first), _percent(last)
+
+    def clipped(self, end: int) -> list[str]:
+        """Names of the series with pixels at the first (0) or the last (1) level, the largest share first."""
+        shares = {name: pair[end] for name, pair in (self.clipping or {}).items() if pair[end] > 0}
+        return sorted(shares, key=lambda name: -shares[name])
+
+    def mark_colour(self, name: str) -> RGB:
+        """Colour of the mark of one series: its hue at full strength; of gray and luminance the theme's own."""
+        return self.theme.clipping if name in {"gray", "luminance"} else _HUES[name]
 
     def describe(self) -> str:
         """One sentence for a reader who cannot see the plot."""
         names = [*self.fills, *(["luminance"] if self.outline else [])]
-        return f"Histogram of {', '.join(names)}: {self.bins} bins, at most {_short(self.peak)} {self.unit} in one."
+        spikes = " and ".join(side for side, cut in zip(("left", "right"), self.cut, strict=True) if cut)
+        cut = f" The spike at the {spikes} end is cut." if spikes else ""
+        return (
+            f"Histogram of {', '.join(names)}: {self.bins} bins, at most {_short(self.peak)} {self.unit} in one.{cut}"
+        )
 
 
 @dataclass(frozen=True)
@@ -198,8 +250,9 @@ def frame(chart: Chart) -> Frame:
     """Room for the words around the plot; none of it in a small picture."""
     if chart.small:
         return Frame(1, 1, chart.width - 2, chart.height - 2)
-    left, right, bottom = 62, 16, 42
-    top = 34 if chart.title else 18
+    zoom = chart.zoom
+    left, right, bottom = round(62 * zoom), round(16 * zoom), round(42 * zoom)
+    top = round((34 if chart.title else 18) * zoom)
     return Frame(left, top, chart.width - left - right, chart.height - top - bottom)
 
 
@@ -209,6 +262,10 @@ def fitted(heights: Sequence[float], columns: int) -> Sequence[float]:
         return heights
     edges = [column * len(heights) // columns for column in range(columns + 1)]
     return [max(heights[first:last]) for first, last in pairwise(edges)]
+
+
+def _percent(share: float) -> str:
+    return f"{round(share, 1):g} %" if share >= 0.05 else "<0.1 %" if share > 0 else ""
 
 
 def _multiply(below: RGB, above: RGB) -> RGB:

@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from functions.histogram.chart import RGB, Chart, Frame, fitted, frame
+from functions.histogram.plots.chart import RGB, Chart, Frame, fitted, frame
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
@@ -27,19 +27,23 @@ class _Palette(NamedTuple):
 
     grid: int
     outline: int
-    mark: tuple[int, ...]  # shades of the clipping marks, the full one last
+    mark: tuple[int, ...]  # shades of the clipping marks' words, the full one last
     text: tuple[int, ...]
+    hues: dict[str, int]  # of the clipping marks
 
     @classmethod
     def of(cls, chart: Chart) -> _Palette:
-        """With three fills it is sixteen colours: four bits a pixel."""
+        """With three fills and no marks of theirs it is sixteen colours: four bits a pixel."""
         first = 1 << max(3, len(chart.fills))
-        return cls(first, first + 1, (first + 2, first + 3), tuple(range(first + 4, first + 7)))
+        clipped = [] if not chart.clipping else dict.fromkeys((*chart.clipped(0), *chart.clipped(1)))
+        coloured = [name for name in clipped if name not in {"gray", "luminance"}]
+        hues = {name: first + 7 + index for index, name in enumerate(coloured)}
+        return cls(first, first + 1, (first + 2, first + 3), tuple(range(first + 4, first + 7)), hues)
 
     @property
     def size(self) -> int:
         """Number of colours."""
-        return self.text[-1] + 1
+        return self.text[-1] + 1 + len(self.hues)
 
     def colours(self, chart: Chart) -> bytes:
         """Red, green and blue of each."""
@@ -48,6 +52,7 @@ class _Palette(NamedTuple):
         listed += [theme.grid, theme.outline]
         for ink, shades in ((theme.clipping, self.mark), (theme.text, self.text)):
             listed += [_mix(theme.background, ink, (index + 1) / len(shades)) for index in range(len(shades))]
+        listed += [chart.mark_colour(name) for name in self.hues]
         return bytes(value for colour in listed for value in colour)
 
 
@@ -129,62 +134,74 @@ def _draw_outline(draw: ImageDraw.ImageDraw, columns: Sequence[int], area: Frame
 
 
 def _draw_words(picture: Image.Image, draw: ImageDraw.ImageDraw, chart: Chart, area: Frame, palette: _Palette) -> None:
-    right, bottom = area.left + area.width, area.top + area.height
-    ink = palette.text[-1]
+    right, bottom, zoom = area.left + area.width, area.top + area.height, chart.zoom
+    ink, size = palette.text[-1], round(_FONT_SIZE * zoom)
     for at, label in chart.x_ticks():
         x = area.left + round(at * area.width)
-        draw.line([(x, bottom), (x, bottom + 4)], fill=ink)
-        word = _word(label, palette.text)
+        draw.line([(x, bottom), (x, bottom + round(4 * zoom))], fill=ink)
+        word = _word(label, palette.text, size)
         left = min(x - word.width // 2, chart.width - word.width - 1)
-        word.write(picture, left, bottom + 4)
+        word.write(picture, left, bottom + round(4 * zoom))
     for at, label in chart.y_ticks():
         y = bottom - round(at * area.height)
-        draw.line([(area.left - 5, y), (area.left - 1, y)], fill=ink)
-        word = _word(label, palette.text)
-        word.write(picture, area.left - 8 - word.width, y - word.height // 2)
-    name = _word(chart.x_name, palette.text)
-    row = chart.height - 18
+        draw.line([(area.left - round(5 * zoom), y), (area.left - 1, y)], fill=ink)
+        word = _word(label, palette.text, size)
+        word.write(picture, area.left - round(8 * zoom) - word.width, y - word.height // 2)
+    name = _word(chart.x_name, palette.text, size)
+    row = chart.height - round(18 * zoom)
     x = right - name.width if chart.legend() else (area.left + right - name.width) // 2
     name.write(picture, max(0, x), row)
     _draw_legend(picture, draw, chart, (area.left, row), palette)
-    upright = _word(chart.y_name, palette.text, upright=True)
-    upright.write(picture, 2, max(0, (area.top + bottom - upright.height) // 2))
+    upright = _word(chart.y_name, palette.text, size, upright=True)
+    upright.write(picture, round(2 * zoom), max(0, (area.top + bottom - upright.height) // 2))
     if chart.title:
-        title = _text(chart.title, _TITLE_SIZE)
+        title = _text(chart.title, round(_TITLE_SIZE * zoom))
         if title.width > chart.width:
             title = title.crop((0, 0, chart.width, title.height))
-        _shade(title, palette.text).write(picture, (chart.width - title.width) // 2, 5)
+        _shade(title, palette.text).write(picture, (chart.width - title.width) // 2, round(5 * zoom))
 
 
 def _draw_legend(
     picture: Image.Image, draw: ImageDraw.ImageDraw, chart: Chart, at: tuple[int, int], palette: _Palette
 ) -> None:
     x, y = at
+    zoom, size = chart.zoom, round(_FONT_SIZE * chart.zoom)
+    box, gap = round(9 * zoom), round(13 * zoom)
     for index, name in enumerate(chart.legend()):
-        draw.rectangle((x, y + 3, x + 9, y + 12), fill=1 << index)
-        word = _word(name, palette.text)
-        word.write(picture, x + 13, y)
-        x += 13 + word.width + 12
+        top = y + round(3 * zoom)
+        draw.rectangle((x, top, x + box, top + box), fill=1 << index)
+        word = _word(name, palette.text, size)
+        word.write(picture, x + gap, y)
+        x += gap + word.width + round(12 * zoom)
     if chart.legend() and chart.outline is not None:
-        draw.line((x, y + 8, x + 9, y + 8), fill=palette.outline)
-        _word("luminance", palette.text).write(picture, x + 13, y)
+        middle = y + round(8 * zoom)
+        draw.line((x, middle, x + box, middle), fill=palette.outline)
+        _word("luminance", palette.text, size).write(picture, x + gap, y)
 
 
 def _draw_clipping(
     picture: Image.Image, draw: ImageDraw.ImageDraw, chart: Chart, area: Frame, palette: _Palette
 ) -> None:
-    """A triangle in the upper corner of each end that is clipped, and its share beside it."""
-    right = area.left + area.width - 1
-    first, last = chart.clipping_labels()
-    for corner, inward, label in ((area.left, 1, first), (right, -1, last)):
-        if not label:
-            continue
-        tip = (corner + 9 * inward, area.top)
-        draw.polygon([(corner, area.top), tip, (corner, area.top + 9)], fill=palette.mark[-1])
-        if not chart.small:
-            word = _word(label, palette.mark)
-            left = corner + 12 if inward > 0 else corner - 12 - word.width
-            word.write(picture, left, area.top - 2)
+    """A triangle for each clipped series in the upper corner of its end, the largest share beside them; cut spikes."""
+    zoom, right = chart.zoom, area.left + area.width - 1
+    side = round(9 * zoom)
+    for end, (corner, inward, label) in enumerate(
+        zip((area.left, right), (1, -1), chart.clipping_labels(), strict=True)
+    ):
+        names = chart.clipped(end)
+        for index, name in enumerate(names):
+            x = corner + round(11 * zoom) * index * inward
+            ink = palette.hues.get(name, palette.mark[-1])
+            draw.polygon([(x, area.top), (x + side * inward, area.top), (x, area.top + side)], fill=ink)
+        if chart.cut[end]:
+            for y in (area.top + round(14 * zoom), area.top + round(18 * zoom)):
+                line = (corner - 2 * inward, y, corner + round(7 * zoom) * inward, y - round(4 * zoom))
+                draw.line(line, fill=palette.text[-1], width=max(1, round(zoom)))
+        if label and not chart.small:
+            word = _word(label, palette.mark, round(_FONT_SIZE * zoom))
+            room = round((3 + 11 * len(names)) * zoom)
+            left = corner + room if inward > 0 else corner - room - word.width
+            word.write(picture, left, area.top - round(2 * zoom))
 
 
 class _Word(NamedTuple):
@@ -206,11 +223,11 @@ class _Word(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _word(text: str, ink: tuple[int, ...], upright: bool = False) -> _Word:
-    """A word of our own, kept: there are few."""
+def _word(text: str, ink: tuple[int, ...], size: int, upright: bool = False) -> _Word:
+    """A word of this module's own, kept: there are few."""
     from PIL import Image
 
-    word = _text(text, _FONT_SIZE)
+    word = _text(text, size)
     return _shade(word.transpose(Image.Transpose.ROTATE_90) if upright else word, ink)
 
 
@@ -225,16 +242,16 @@ def _text(text: str, size: int) -> Image.Image:
     """Text as levels of ink, as high as its font whatever its letters, so that words share a line."""
     from PIL import Image, ImageDraw
 
-    font = _font(size)
-    left, _, right, _ = font.getbbox(text)
-    ascent, descent = font.getmetrics()
+    letters = font(size)
+    left, _, right, _ = letters.getbbox(text)
+    ascent, descent = letters.getmetrics()
     image = Image.new("L", (max(1, round(right - left)), ascent + descent))
-    ImageDraw.Draw(image).text((-left, 0), text, fill=255, font=font)
+    ImageDraw.Draw(image).text((-left, 0), text, fill=255, font=letters)
     return image
 
 
-@lru_cache(maxsize=4)
-def _font(size: int) -> ImageFont.FreeTypeFont:
+@lru_cache(maxsize=16)
+def font(size: int) -> ImageFont.FreeTypeFont:
     """DejaVu Sans, which comes with matplotlib (found, not imported): Pillow's own font has ASCII alone."""
     from PIL import ImageFont
 

@@ -13,9 +13,9 @@ import threading
 from functools import reduce
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from functions.histogram.chart import RGB, TOP_ROOM, Chart, Theme
+from functions.histogram.plots.chart import RGB, TOP_ROOM, Chart, Theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,9 @@ def render(chart: Chart, kind: str) -> bytes:
         from matplotlib.figure import Figure
 
         # A hash salt and no date: the same chart is the same bytes. Text stays text in SVG and TrueType in PDF.
-        with mpl.rc_context({"svg.hashsalt": "pixelamp", "svg.fonttype": "none", "pdf.fonttype": 42, "font.size": 9}):
+        settings: Any = {"svg.hashsalt": "pixelamp", "svg.fonttype": "none", "pdf.fonttype": 42}
+        settings["font.size"] = 9 * chart.zoom
+        with mpl.rc_context(settings):
             figure = Figure(
                 figsize=(chart.width / _DPI, chart.height / _DPI),
                 dpi=_DPI,
@@ -83,9 +85,12 @@ def _draw(axes: Axes, chart: Chart) -> None:
     if chart.outline is not None:
         axes.stairs(chart.outline, edges, color=_share(theme.outline), linewidth=0.8, baseline=0)
     axes.set_xlim(0, chart.levels)
-    if chart.log:
+    if chart.scale == "log":
         axes.set_yscale("function", functions=(np.log1p, np.expm1))
         highest = (1 + chart.peak) ** TOP_ROOM - 1
+    elif chart.scale == "sqrt":
+        axes.set_yscale("function", functions=(np.sqrt, np.square))
+        highest = chart.peak * TOP_ROOM**2
     else:
         highest = chart.peak * TOP_ROOM
     axes.set_ylim(0, highest)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from xml.sax.saxutils import escape
 
-from functions.histogram.chart import RGB, Chart, Frame, fitted, frame
+from functions.histogram.plots.chart import RGB, Chart, Frame, fitted, frame
 
 # A legend's words are not measured: this is the mean advance of a sans serif letter at 12 pixels.
 _LETTER = 6.4
@@ -15,12 +16,15 @@ _NOT_XML = {0xFFFE: None, 0xFFFF: None}
 
 
 def render(chart: Chart) -> str:
-    """The chart as an SVG document of `chart.width` × `chart.height` user units."""
+    """The chart as an SVG document of `chart.width` × `chart.height` pixels, drawn at the usual size and enlarged."""
+    zoom, size = chart.zoom, (chart.width, chart.height)
+    if zoom > 1:
+        chart = replace(chart, width=round(chart.width / zoom), height=round(chart.height / zoom))
     area = frame(chart)
     theme = chart.theme
     title = escape(chart.title.translate(_NOT_XML))
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{chart.width}" height="{chart.height}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{size[0]}" height="{size[1]}" '
         f'viewBox="0 0 {chart.width} {chart.height}" role="img" font-family="system-ui,sans-serif" font-size="12">'
         f"<title>{title or 'Histogram'}</title><desc>{chart.describe()}</desc>"
         f'<rect width="100%" height="100%" fill="{_hex(theme.background)}"/>'
@@ -125,14 +129,29 @@ def _words(chart: Chart, area: Frame, title: str) -> str:
 
 
 def _clipping(chart: Chart, area: Frame) -> str:
+    """A triangle for each clipped series in the corner of its end, the largest share beside them, and cut spikes."""
     right = area.left + area.width
-    first, last = chart.clipping_labels()
     parts = []
-    for x, inward, anchor, label in ((area.left, 1, "start", first), (right, -1, "end", last)):
-        if label:
-            parts.append(f'<path d="M{x} {area.top}h{9 * inward}L{x} {area.top + 9}Z"/>')
-            if not chart.small:
-                parts.append(
-                    f'<text x="{x + 12 * inward}" y="{area.top + 9}" text-anchor="{anchor}">{escape(label)}</text>'
-                )
-    return f'<g fill="{_hex(chart.theme.clipping)}">{"".join(parts)}</g>'
+    for end, (x, inward, anchor, label) in enumerate(
+        zip((area.left, right), (1, -1), ("start", "end"), chart.clipping_labels(), strict=True)
+    ):
+        names = chart.clipped(end)
+        for index, name in enumerate(names):
+            at = x + 11 * index * inward
+            parts.append(f'<path d="M{at} {area.top}h{9 * inward}L{at} {area.top + 9}Z" fill="{_mark(chart, name)}"/>')
+        if chart.cut[end]:
+            parts.append(
+                f'<path d="M{x - 2} {area.top + 14}l{7 * inward} -4M{x - 2} {area.top + 18}l{7 * inward} -4" '
+                f'stroke="{_hex(chart.theme.text)}"/>'
+            )
+        if label and not chart.small:
+            at = x + (3 + 11 * len(names)) * inward
+            ink = _hex(chart.theme.clipping)
+            parts.append(
+                f'<text x="{at}" y="{area.top + 9}" text-anchor="{anchor}" fill="{ink}">{escape(label)}</text>'
+            )
+    return f"<g>{''.join(parts)}</g>"
+
+
+def _mark(chart: Chart, name: str) -> str:
+    return _hex(chart.mark_colour(name))
