@@ -10,7 +10,11 @@ from functions.exif.blocks import Scan
 
 # Padding says nothing: zeros, blanks, fill bytes that begin no JPEG.
 PADDING = re.compile(rb"(?:[\0 \r\n\t]|\xff(?!\xd8))*")
-KNOWN = re.compile(rb"\xff\xd8\xff|(?=[\0-\x7f]{4}(?:ftyp|moov))|RIFF(?=[\0-\xff]{4}(?:WAVE|AVI ))")
+# How files begin, what is before that, and how far behind the beginning more of it must be.
+BEGINNINGS = ((b"\xff\xd8\xff", 0), (b"ftyp", 4), (b"moov", 4), (b"RIFF", 0))
+SOUNDS = (b"WAVE", b"AVI ")
+# Bytes that are searched at once: what is near is found without a look at all that follows.
+WINDOW = 2**16
 SAMSUNG_END = b"SEFT"
 MAX_RECORDS = 256
 MAX_NAME = 64
@@ -36,12 +40,35 @@ def after(result: Scan, data: bytes, start: int, picture_end: PictureEnd, place:
         start = _padded(data, start, end)
         if start >= end:
             return
-        found = KNOWN.search(data, start, end)
-        known = found.start() if found else end
+        known = _known(data, start, end)
         result.miss("trailer", place, start, known - start)
         if known >= end:
             return
         start = _inner(result, data, known, end, picture_end, place)
+
+
+def _known(data: bytes, start: int, end: int) -> int:
+    """Where the first file of a known kind begins; the end where there is none."""
+    at = start
+    while at < end:
+        stop = min(at + WINDOW, end)
+        places = [_beginning(data, at, min(stop + 8, end), word, lead) for word, lead in BEGINNINGS]
+        first = min((place for place in places if place >= start), default=end)
+        if first < stop:
+            return first
+        at = stop
+    return end
+
+
+def _beginning(data: bytes, start: int, end: int, word: bytes, lead: int) -> int:
+    """Where a file of one kind begins, `lead` bytes before its word; -1 where none does."""
+    at = data.find(word, start + lead, end)
+    while at >= 0:
+        size = data[at - lead : at]
+        if (not lead or size.isascii()) and (word != b"RIFF" or data[at + 8 : at + 12] in SOUNDS):
+            return at - lead
+        at = data.find(word, at + 1, end)
+    return -1
 
 
 def _padded(data: bytes, start: int, end: int) -> int:
