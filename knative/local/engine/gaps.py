@@ -79,10 +79,8 @@ GAPS = (
         for probe in ("readinessProbe", "livenessProbe", "startupProbe")
         for field, effect in (
             ("grpc", "the port is probed by TCP"),
-            ("httpGet.port", "the pod's own port is probed"),
             ("httpGet.host", "127.0.0.1 is probed"),
             ("httpGet.scheme", "the probe speaks HTTP"),
-            ("tcpSocket.port", "the pod's own port is probed"),
             ("tcpSocket.host", "127.0.0.1 is probed"),
         )
     ),

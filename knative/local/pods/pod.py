@@ -262,7 +262,7 @@ class Pod:
         time_of = asyncio.get_running_loop().time
         deadline = time_of() + allowed
         good = bad = 0
-        while not probe.command and not self._listens():
+        while not probe.command and probe.port is None and not self._listens():
             if not self._stopping:
                 self.reason = self.ignores_port or "not listening yet"
             bad += 1
@@ -309,8 +309,12 @@ class Pod:
 
     async def _ask(self, probe: Probe) -> str | None:
         """Ask a probe once; None if the answer is good."""
-        assert self._process is not None  # noqa: S101 - probes run while it does
-        return await ask(probe, self.port, self._process.command)
+        process = self._process
+        assert process is not None  # noqa: S101 - probes run while it does
+        port = self.port if probe.port is None else process.reach(probe.port)
+        if port is None:
+            return f"nothing listens on port {probe.port}"
+        return await ask(probe, port, process.command)
 
     async def _until_bad(self, probe: Probe) -> str:
         """Watch a ready pod; a period of 0 means that only a refused connection makes it unready."""

@@ -17,6 +17,7 @@ class Probe:
     """How to ask. Without path and command it is the TCP probe, Knative's default.
 
     Attributes:
+        port: The port to ask, as the program listens on it; None for its own, where requests go.
         path: Path of an HTTP GET that must be answered 200–399.
         headers: Headers of that request.
         command: A command that must exit with 0, run beside the pod with its environment.
@@ -24,6 +25,7 @@ class Probe:
         success_threshold, failure_threshold: Answers in a row that change the verdict.
     """
 
+    port: int | None = None
     path: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     command: tuple[str, ...] = ()

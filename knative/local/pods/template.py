@@ -181,9 +181,9 @@ def template(
         argv=argv,
         environment=variables,
         directory=str(working if working.is_dir() else directory),
-        readiness=_probe(container.get("readinessProbe")) or Probe(),
-        startup=_probe(container.get("startupProbe")),
-        liveness=_probe(container.get("livenessProbe")),
+        readiness=_probe(container.get("readinessProbe"), ports[0]) or Probe(),
+        startup=_probe(container.get("startupProbe"), ports[0]),
+        liveness=_probe(container.get("livenessProbe"), ports[0]),
         limits=Limits(
             cpu=_quantity(limits.get("cpu"), defaults.revision_cpu_limit),
             memory=_quantity(limits.get("memory"), defaults.revision_memory_limit),
@@ -251,8 +251,13 @@ def _fingerprint(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _probe(data: Mapping[str, Any] | None) -> Probe | None:
-    """A probe as declared. The port is the pod's own whatever the manifest says, since that is where it listens."""
+def _probe(data: Mapping[str, Any] | None, own: Mapping[str, Any]) -> Probe | None:
+    """A probe as declared.
+
+    Args:
+        data: The probe, or None.
+        own: The port of the container, as the manifest declares it.
+    """
     if data is None:
         return None
     timing: dict[str, Any] = {
@@ -262,6 +267,8 @@ def _probe(data: Mapping[str, Any] | None) -> Probe | None:
         "success_threshold": int(data.get("successThreshold") or 1),
         "failure_threshold": int(data.get("failureThreshold") or 3),
     }
+    for action in ("httpGet", "tcpSocket", "grpc"):
+        timing["port"] = timing.get("port") or _other_port((data.get(action) or {}).get("port"), own)
     if (get := data.get("httpGet")) is not None:
         headers: Sequence[Mapping[str, str]] = get.get("httpHeaders") or ()
         path = get.get("path") or "/"
@@ -273,3 +280,10 @@ def _probe(data: Mapping[str, Any] | None) -> Probe | None:
     if (command := (data.get("exec") or {}).get("command")) is not None:
         return Probe(command=tuple(command), **timing)
     return Probe(**timing)
+
+
+def _other_port(port: Any, own: Mapping[str, Any]) -> int | None:
+    """The port that a probe names; None for the container's own, by number, by name or by silence."""
+    if not port or str(port) in {str(own.get("containerPort") or _CONTAINER_PORT), str(own.get("name") or "user-port")}:
+        return None
+    return int(port) if str(port).isdigit() else None

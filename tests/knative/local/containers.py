@@ -26,6 +26,7 @@ SERVE = r"""#!/bin/busybox sh
 [ -z "$CRASH" ] || { echo "boom: no database"; exit 3; }
 echo "serving on ${FIXED:-$PORT}"
 export ARGUMENTS="$*" DIRECTORY="$(/bin/busybox pwd)"
+/bin/busybox httpd -h /www -p 9100
 /bin/busybox httpd -f -h /www -p "${FIXED:-$PORT}" &
 trap 'echo "asked to stop"; kill $!; exit 0' TERM
 wait

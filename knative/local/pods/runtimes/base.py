@@ -57,6 +57,9 @@ class Running(Protocol):
     def listens(self, port: int) -> bool:
         """Whether it accepts connections on a port of this machine that is its own."""
 
+    def reach(self, port: int) -> int | None:
+        """The port of this machine that leads to one that the program listens on; None where it does not."""
+
     def other_ports(self) -> set[int]:
         """The ports it listens on besides the one it was given."""
 

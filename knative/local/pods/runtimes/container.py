@@ -12,6 +12,7 @@ import json
 import os
 import resource
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -245,6 +246,7 @@ class ContainerProcess:
         engine: The client.
         launch: How it was started.
         pidfile: Where the client writes the process id of the container, or None.
+        published: Ports of this machine by those of probes, beside the container's own.
         removed: Called after its end, to remove the files of its volumes.
     """
 
@@ -254,12 +256,14 @@ class ContainerProcess:
         engine: Engine,
         launch: Launch,
         pidfile: Path | None,
+        published: Mapping[int, int],
         removed: Callable[[], None],
     ) -> None:
         self._process = process
         self._engine = engine
         self._launch = launch
         self._pidfile = pidfile
+        self._published = published
         self._removed = removed
         self._inner = 0
         self._killing: asyncio.Task[None] | None = None
@@ -312,6 +316,13 @@ class ContainerProcess:
         pid = self.main_pid
         return bool(pid) and self._launch.spec.container.port in sockets.of_namespace(pid)
 
+    def reach(self, port: int) -> int | None:
+        """The published port of one that a probe names, if the container listens on it."""
+        if self._engine.host_network:
+            return port if listening(port) else None
+        pid = self.main_pid
+        return self._published.get(port) if not pid or port in sockets.of_namespace(pid) else None
+
     def other_ports(self) -> set[int]:
         """The ports it listens on in its own network."""
         pid = 0 if self._engine.host_network else self.main_pid
@@ -343,10 +354,11 @@ class ContainerRuntime:
         pidfile = folder / "pid" if self._engine.name == "podman" else None
         if pidfile is not None:
             pidfile.unlink(missing_ok=True)
-        command = [*self._engine.command, *self._arguments(launch, folder, pidfile)]
+        published = {} if self._engine.host_network else _probed(launch)
+        command = [*self._engine.command, *self._arguments(launch, folder, pidfile, published)]
         process = Process.start(command, self._client_environment(launch), "/", launch.line, launch.exited)
         return ContainerProcess(
-            process, self._engine, launch, pidfile, lambda: shutil.rmtree(folder, ignore_errors=True)
+            process, self._engine, launch, pidfile, published, lambda: shutil.rmtree(folder, ignore_errors=True)
         )
 
     def _client_environment(self, launch: Launch) -> dict[str, str]:
@@ -354,7 +366,7 @@ class ContainerRuntime:
         passed = {name: value for name, value in launch.environment.items() if not _is_the_clients(name)}
         return {**os.environ, **passed}
 
-    def _arguments(self, launch: Launch, folder: Path, pidfile: Path | None) -> list[str]:
+    def _arguments(self, launch: Launch, folder: Path, pidfile: Path | None, published: Mapping[int, int]) -> list[str]:
         spec, container = launch.spec, launch.spec.container
         out = ["run", "--rm", "--pull=never", "--log-driver=none", "--name", launch.name]
         out += ["--label", f"{LABEL}={self._state.token}", *self._engine.run_options]
@@ -362,6 +374,8 @@ class ContainerRuntime:
             out += ["--pidfile", str(pidfile)]
         if not self._engine.host_network:
             out += ["--hostname", launch.name, "--publish", f"127.0.0.1:{launch.port}:{container.port}"]
+        for inside, outside in published.items():
+            out += ["--publish", f"127.0.0.1:{outside}:{inside}"]
         for name, value in launch.environment.items():
             out += ["--env", f"{name}={value}" if _is_the_clients(name) else name]
         out += _security(container)
@@ -377,6 +391,18 @@ class ContainerRuntime:
             out += ["--entrypoint", words[0]]
         out.append(self._image.id)
         return [*out, *words[1:], *(expand(word, launch.environment) for word in container.args)]
+
+
+def _probed(launch: Launch) -> dict[int, int]:
+    """A free port of this machine for each port that only a probe names."""
+    spec = launch.spec
+    found = {}
+    for probe in (spec.readiness, spec.liveness, spec.startup):
+        if probe is not None and probe.port is not None:
+            with socket.socket() as sock:
+                sock.bind(("127.0.0.1", 0))
+                found[probe.port] = int(sock.getsockname()[1])
+    return found
 
 
 def _is_the_clients(name: str) -> bool:

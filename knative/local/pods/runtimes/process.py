@@ -208,6 +208,10 @@ class LocalProcess:
         """Whether it accepts connections on a port."""
         return listening(port)
 
+    def reach(self, port: int) -> int | None:
+        """The same port, if anything listens there."""
+        return port if listening(port) else None
+
     def other_ports(self) -> set[int]:
         """The ports that its session listens on besides its own."""
         return sockets.of_session(self.pid) - {self._launch.port}

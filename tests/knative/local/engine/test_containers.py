@@ -62,6 +62,7 @@ MOUNTS = [
     {"name": "scratch", "mountPath": "/scratch"},
 ]
 SERVICES = [
+    imaged("elsewhere", container={"readinessProbe": {"httpGet": {"path": "/cgi-bin/answer", "port": 9100}}}),
     imaged("plain", environment={"A": "a b", "B": "line\nbreak", "PATH": "/bin"}),
     imaged(
         "strict",
@@ -81,6 +82,7 @@ SERVICES = [
             "resources": {"limits": {"memory": "64Mi", "cpu": "500m"}},
             "volumeMounts": MOUNTS,
             "readinessProbe": {"httpGet": {"path": "/cgi-bin/answer"}},
+            "startupProbe": {"tcpSocket": {"port": 9100}, "periodSeconds": 1, "failureThreshold": 60},
             "livenessProbe": {"exec": {"command": ["/bin/busybox", "true"]}},
         },
         spec={"volumes": VOLUMES},
@@ -142,6 +144,10 @@ def test_user_root_capabilities_directory_and_arguments_are_the_manifest_s(engin
     assert capabilities["NoNewPrivs"] == "1"
     assert ask(engine, "strict", "arguments") == "given 9000 in /work"
     assert ask(engine, "command", "arguments") == "mine in /"
+
+
+def test_probes_of_another_port_ask_that_port(engine: EngineProcess) -> None:
+    assert ask(engine, "elsewhere").startswith("hello from")
 
 
 def test_volumes_are_there(engine: EngineProcess) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.engines import EngineProcess, service
+from tests.engines import POD_SERVER, EngineProcess, service
 
 CRASH = ["sh", "-c", "echo starting; echo boom: no database >&2; exit 1"]
 NEVER = ["sleep", "600"]
@@ -190,3 +190,23 @@ def test_a_process_runs_as_the_manifest_s_user_without_new_privileges(start: Sta
     engine = start(service(command=["sh", "-c", show], container={"securityContext": context}))
     for words in ("65532", "65533", "NoNewPrivs:\t1"):
         engine.wait(lambda words=words: any(line.endswith(f"] {words}") for line in engine.lines), words)
+
+
+@pytest.mark.parametrize("probe", ["tcpSocket", "httpGet", "grpc"])
+def test_a_probe_of_another_port_asks_that_port(start: Start, tmp_path: Path, probe: str) -> None:
+    port = free_port()
+    go = tmp_path / "go"
+    other = f"(while [ ! -e {go} ]; do sleep 0.05; done; exec python -S {FIXED}) & exec python -S {POD_SERVER}"
+    engine = start(
+        service(
+            command=["sh", "-c", other],
+            environment={"FIXED": str(port)},
+            container={"readinessProbe": {probe: {"port": port}}},
+        )
+    )
+    engine.wait(lambda: engine.pods("pending"), "a pod that is not ready")
+    engine.wait(lambda: "listening" in engine.output, "its own port")
+    engine.wait(lambda: f"nothing listens on port {port}" in str(engine.pods("pending")), "the reason")
+    go.touch()
+    engine.wait_pods(1)
+    assert engine.get("/hello?brief=1")[0] == 200
