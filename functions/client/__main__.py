@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import NoReturn
 
 from functions.client import output
-from functions.client.answers import EXIT_OUTPUT, Failed
+from functions.client.responses import EXIT_OUTPUT, RequestFailedError
 
 SUBCOMMANDS = ("histogram", "exif", "stress", "send", "events")
 # Upgraded Octo Lamp's client has no subcommand, only these flags.
@@ -20,7 +20,7 @@ _OCTO_LAMP = ("--image", "--url", "--histogram")
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line; each subcommand's module adds its own part and sets `run`."""
+    """Return the command line; each subcommand's module adds its part and sets `run`."""
     command = argparse.ArgumentParser(
         prog="pixelamp",
         description="Histograms, metadata and CPU load from Pixelamp's functions, wherever they run.",
@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _led_by_a_subcommand(arguments: list[str]) -> list[str]:
-    """The arguments with the subcommand in front, also where a flag was: `pixelamp --url … exif photo.jpg`."""
+    """Return the arguments with the subcommand first, as in `pixelamp --url … exif photo.jpg`."""
     if not arguments or arguments[0].partition("=")[0] not in _OCTO_LAMP:
         return arguments
     for at, (before, word) in enumerate(pairwise(arguments), 1):
@@ -45,41 +45,41 @@ def _led_by_a_subcommand(arguments: list[str]) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; its exit code."""
+    """Run the command and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     chosen = parser().parse_args(_led_by_a_subcommand(arguments))
-    if sys.stdout is None:  # Python's word for a descriptor that is closed
-        return _complain("standard output is closed", EXIT_OUTPUT)
+    if sys.stdout is None:  # a closed descriptor
+        return _report("standard output is closed", EXIT_OUTPUT)
     output.make_lenient(sys.stdout)
     try:
         code = int(chosen.run(chosen))
         sys.stdout.flush()
-    except Failed as error:
-        return _complain(str(error), error.code)
-    except KeyboardInterrupt:  # and a shell's loop ends with it
+    except RequestFailedError as error:
+        return _report(str(error), error.code)
+    except KeyboardInterrupt:  # so that a loop of the shell ends too
         _end_by(signal.SIGINT)
     except BrokenPipeError:  # `pixelamp … | head`
         _end_by(signal.SIGPIPE)
     except OSError as error:
-        _end(_complain(f"{error.filename or 'standard output'}: {error.strerror or error}", EXIT_OUTPUT))
+        _end(_report(f"{error.filename or 'standard output'}: {error.strerror or error}", EXIT_OUTPUT))
     return code
 
 
 def _end_by(number: signal.Signals) -> NoReturn:
-    """Ends as a program does that knows nothing of the signal."""
+    """End as the signal's default action does."""
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
     _end(128 + number)  # it is blocked
 
 
 def _end(code: int) -> NoReturn:
-    """Ends at once: an orderly end would wait for the threads that wait for answers, and write what cannot be."""
+    """Exit at once: an orderly exit would wait for threads that wait for responses."""
     sys.stderr.flush()
     os._exit(code)
 
 
-def _complain(sentence: str, code: int) -> int:
-    print(f"pixelamp: {sentence}", file=sys.stderr)
+def _report(message: str, code: int) -> int:
+    print(f"pixelamp: {message}", file=sys.stderr)
     return code
 
 

@@ -1,4 +1,4 @@
-"""Values of the command line, as types of argparse: what cannot be meant is wrong usage, told in a sentence."""
+"""Types of command-line values for argparse, with their error messages."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from argparse import ArgumentTypeError
 
 from functions.client import address
 
-# Sockets and sleeps take no more than some hundred years; nobody means more than some days.
+# In seconds: sockets and sleeps accept no more than some hundred years.
 LONGEST = 1e6
 
 
 def url(text: str) -> str:
-    """The address of a service, with its scheme."""
+    """Return the address of a service, with its scheme."""
     try:
         return address.checked(text)
     except ValueError as error:
@@ -20,40 +20,40 @@ def url(text: str) -> str:
 
 
 def number(text: str) -> float:
-    """Any number but an infinite one or none."""
+    """Return a finite number."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise ArgumentTypeError(f"expected a number, not {text!r}")
+        raise ArgumentTypeError(f"expected a number, got {text!r}")
     return value
 
 
 def seconds(text: str) -> float:
-    """A time to wait, above 0."""
+    """Return a duration above 0 in seconds."""
     value = number(text)
     if not 0 < value <= LONGEST:
-        raise ArgumentTypeError(f"expected seconds above 0, at most {LONGEST:,.0f}, not {text!r}")
+        raise ArgumentTypeError(f"expected seconds above 0, at most {LONGEST:,.0f}, got {text!r}")
     return value
 
 
 def count(text: str) -> int:
-    """A whole number, 0 or more."""
+    """Return a whole number, 0 or more."""
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise ArgumentTypeError(f"expected a whole number, not {text!r}")
+        raise ArgumentTypeError(f"expected a whole number, got {text!r}")
     return int(text)
 
 
 def positive(text: str) -> int:
-    """A whole number above 0."""
+    """Return a whole number above 0."""
     if not (value := count(text)):
-        raise ArgumentTypeError(f"expected a whole number above 0, not {text!r}")
+        raise ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
     return value
 
 
 def token(text: str) -> str:
-    """What a header can carry."""
+    """Return a token that a header can carry."""
     if not (text.isascii() and text.isprintable()):
-        raise ArgumentTypeError("a token is printable ASCII")
+        raise ArgumentTypeError("expected a token of printable ASCII")
     return text

@@ -1,4 +1,4 @@
-"""`pixelamp events`: what a local broker is doing, as it happens."""
+"""`pixelamp events`: follow a local broker."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from functions.client import answers, arguments, output, transport
-from functions.client.answers import Unreachable
+from functions.client import arguments, output, responses, transport
+from functions.client.responses import UnreachableError
 from functions.client.transport import DEFAULT_URL, Client
 
 _RECONNECT_SECONDS = 1.0
-_TIMEOUT = 60.0  # the engine says something more often than that, if only that it is there
+_TIMEOUT = 60.0  # the engine sends a heartbeat more often than that
 
 
 def add_parser(subparsers: Any) -> None:
@@ -24,7 +24,7 @@ def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "events",
         help="follow a local broker's events",
-        description="Follow what comes to a local broker, where it goes, what is tried again and what dies.",
+        description="Follow the events of a local broker: accepted, delivered, retried, dead-lettered.",
     )
     engine = os.environ.get("PIXELAMP_URL", DEFAULT_URL)
     parser.add_argument(
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     """Print until interrupted, or the dead letters.
 
     Raises:
-        Failed: the engine cannot be reached, or does not tell.
+        RequestFailedError: the engine cannot be reached, or its response is unusable.
     """
     base = options.at.rstrip("/")
     with Client(base, timeout=_TIMEOUT, retries=0, token=options.token) as client:
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
             last = ""
             while True:
                 last = _follow(client, base, last, as_json=options.json)
-                # The engine was restarted or the connection broke off: what happened meanwhile is asked for by number.
+                # After a restart or a lost connection, what happened meanwhile is requested by number.
                 time.sleep(_RECONNECT_SECONDS)
         except KeyboardInterrupt:
             return 0
@@ -69,19 +69,19 @@ def _follow(client: Client, base: str, last: str, *, as_json: bool) -> str:
     headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}
     try:
         with client.ask("GET", f"{base}/_knative/events", headers=headers, stream=True) as response:
-            if answers.media_type(response) != "text/event-stream":
-                raise answers.unexpected(response, "the local broker", "a stream of events was asked for")
+            if responses.media_type(response) != "text/event-stream":
+                raise responses.unexpected(response, "the local broker", "expected a stream of events")
             for number, happening in frames(response.iter_lines(chunk_size=1)):
                 last = number
                 print(output.as_json(happening, sys.stdout) if as_json else line(happening), flush=True)
-    except (requests.exceptions.ChunkedEncodingError, requests.ConnectionError, Unreachable) as error:
+    except (requests.exceptions.ChunkedEncodingError, requests.ConnectionError, UnreachableError) as error:
         if not last:
-            raise Unreachable(f"{base}: {error}") from error
+            raise UnreachableError(f"{base}: {error}") from error
     return last
 
 
 def frames(lines: Iterable[bytes]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Id and data of each server-sent event."""
+    """Yield id and data of each server-sent event."""
     number = ""
     for raw in lines:
         field, _, value = raw.decode().partition(": ")
@@ -92,7 +92,7 @@ def frames(lines: Iterable[bytes]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def line(happening: Mapping[str, Any]) -> str:
-    """One happening for a reader."""
+    """Return one event of the stream as a line of text."""
     at = datetime.fromtimestamp(happening["at"]).astimezone().strftime("%H:%M:%S.%f")[:-3]
     parts = [at, f"{happening['what']:<9}", str(happening.get("type", "")), f"#{happening.get('event', '')}"]
     if happening["what"] == "accepted":
@@ -100,7 +100,7 @@ def line(happening: Mapping[str, Any]) -> str:
     way = {"dead-letter": " to the dead-letter sink", "reply": " reply"}.get(happening.get("kind", ""), "")
     parts.append(f"{happening.get('subscription', '')}{way}:")
     if "code" in happening:
-        answered = happening["code"] if happening["code"] is not None else "no answer"
+        answered = happening["code"] if happening["code"] is not None else "no response"
         parts.append(f"{answered} after {happening['ms']:g} ms, try {happening['attempt']}")
     if "reply_type" in happening:
         parts.append(f"→ {happening['reply_type']} #{happening['reply']}")
@@ -110,7 +110,7 @@ def line(happening: Mapping[str, Any]) -> str:
 
 
 def reason(error: str) -> str:
-    """Why something failed: a problem's detail, or the text as it is."""
+    """Return the reason of a failure: a problem's detail, or the text as it is."""
     try:
         document = json.loads(error)
     except ValueError:
@@ -121,7 +121,7 @@ def reason(error: str) -> str:
 def _dead(client: Client, base: str, limit: int, *, as_json: bool) -> int:
     wanted = {"state": "dead", "limit": str(limit)}
     response = client.ask("GET", f"{base}/_knative/events", params=wanted)
-    events = answers.document(response, {"events": list}, "the local broker")["events"]
+    events = responses.document(response, {"events": list}, "the local broker")["events"]
     try:
         lines = [
             _letter(event, delivery, as_json=as_json)
@@ -130,7 +130,9 @@ def _dead(client: Client, base: str, limit: int, *, as_json: bool) -> int:
             if delivery["state"] == "dead"
         ]
     except (KeyError, TypeError, AttributeError) as error:
-        raise answers.Unexpected(f"{base} tells of events as no local broker does: {error!r}") from None
+        raise responses.UnexpectedResponseError(
+            f"{base} does not describe events as a local broker does: {error!r}"
+        ) from None
     for line in lines:
         print(line)
     return 0
@@ -138,7 +140,7 @@ def _dead(client: Client, base: str, limit: int, *, as_json: bool) -> int:
 
 def _letter(event: dict[str, Any], delivery: dict[str, Any], *, as_json: bool) -> str:
     if as_json:
-        told = {**delivery, "event": event["event"], "attributes": event["attributes"]}
-        return output.as_json(told, sys.stdout)
+        letter = {**delivery, "event": event["event"], "attributes": event["attributes"]}
+        return output.as_json(letter, sys.stdout)
     end = f"{delivery['subscription']}: {delivery['code']} after {delivery['attempts']} tries"
     return f"#{event['event']} {event['type']} id {event['id']} — {end} — {reason(delivery['error'] or '')}"

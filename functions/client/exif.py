@@ -23,7 +23,7 @@ _SHAPE = {"groups": dict, "summary": str, "privacy": dict}
 
 
 def add_parser(subcommands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the subcommand."""
+    """Add the subcommand."""
     parser = subcommands.add_parser("exif", help="metadata, and clean copies without it", description=__doc__)
     photos.add_arguments(parser)
     output.add_arguments(parser)
@@ -37,10 +37,10 @@ def add_parser(subcommands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def run(chosen: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    """The subcommand; its exit code."""
+    """Run the subcommand and return its exit code."""
     try:
         paths = photos.expand(chosen.paths, SUFFIXES)
-    except photos.NoFiles as error:
+    except photos.NoFilesError as error:
         parser.error(str(error))
     if chosen.strip != (chosen.out is not None):
         parser.error("--strip and --out go together: --strip --out DIR")

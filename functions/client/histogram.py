@@ -31,7 +31,7 @@ _DRAWING = ("width", "height", "scale", "theme", "title", "engine")
 
 
 def add_parser(subcommands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the subcommand."""
+    """Add the subcommand."""
     parser = subcommands.add_parser("histogram", help="exact histograms, drawn here or as files", description=__doc__)
     photos.add_arguments(parser, required=False)
     parser.add_argument("--image", action="append", default=[], metavar="PATH", help="the same as PATH")
@@ -64,13 +64,13 @@ def add_parser(subcommands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def run(chosen: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    """The subcommand; its exit code."""
+    """Run the subcommand and return its exit code."""
     arguments = [*chosen.paths, *chosen.image]
     if not arguments:
         parser.error("name at least one image, folder or glob")
     try:
         paths = photos.expand(arguments, SUFFIXES)
-    except photos.NoFiles as error:
+    except photos.NoFilesError as error:
         parser.error(str(error))
     several = len(paths) > 1
     if chosen.plot and not several and not chosen.plot.is_dir() and chosen.plot.suffix.lower() not in PLOTS:

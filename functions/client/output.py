@@ -1,4 +1,4 @@
-"""Results on standard output: text for people, JSON, NDJSON or CSV for programs; and the exit code they end in."""
+"""Results on standard output as text, JSON, NDJSON or CSV, and the exit code that follows from them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TextIO, TypeVar
 
-from functions.client.answers import EXIT_REFUSED, EXIT_UNREACHABLE, Unreachable
 from functions.client.photos import Outcome
+from functions.client.responses import EXIT_REFUSED, EXIT_UNREACHABLE, UnreachableError
 
 Shown = TypeVar("Shown")
 FORMS = ("text", "json", "ndjson", "csv")
@@ -22,21 +22,21 @@ Rows = Callable[[Mapping[str, Any]], Iterable[Mapping[str, Any]]]
 
 
 def add_arguments(parser: argparse.ArgumentParser, forms: Iterable[str] = FORMS) -> None:
-    """The option `--output`."""
+    """Add the option `--output`."""
     parser.add_argument(
         "--output", "-o", choices=tuple(forms), help="default: text on a terminal, else json (several files: an array)"
     )
 
 
 def form(chosen: argparse.Namespace) -> str:
-    """The form that was chosen, or the one that fits where the output goes."""
+    """Return the chosen form, or the default for where the output goes."""
     return chosen.output or ("text" if sys.stdout.isatty() else "json")
 
 
 def as_json(value: Any, out: TextIO, indent: int | None = None) -> str:
-    """JSON with the letters as they are, where the output writes them in UTF-8, and else escaped, which is the same.
+    """Return JSON, with letters outside ASCII unescaped if the output is UTF-8.
 
-    JSON between programs is UTF-8 (RFC 8259, 8.1), in which a file's name that is no Unicode cannot be written either.
+    JSON between programs is UTF-8 (RFC 8259, 8.1), which cannot hold a file name that is not Unicode.
     """
     text = json.dumps(value, ensure_ascii=False, indent=indent)
     try:
@@ -47,7 +47,7 @@ def as_json(value: Any, out: TextIO, indent: int | None = None) -> str:
 
 
 def make_lenient(out: TextIO) -> None:
-    """Puts `?` for what the output's encoding does not have, or what no encoding has: names that are no Unicode."""
+    """Make a stream write `?` for characters that its encoding lacks, and for names that are not Unicode."""
     if isinstance(out, io.TextIOWrapper) and out.errors in ("strict", "surrogateescape"):
         out.reconfigure(errors="replace")
 
@@ -55,18 +55,18 @@ def make_lenient(out: TextIO) -> None:
 def write(
     outcomes: Iterable[Outcome], kind: str, text: Callable[[Outcome], str], rows: Rows, several: bool, out: TextIO
 ) -> int:
-    """Writes outcomes as they come; errors go to standard error too.
+    """Write outcomes as they arrive; errors go to standard error too.
 
     Args:
-        outcomes: what became of each file.
+        outcomes: result or error of each file.
         kind: one of `FORMS`.
         text: one result as text.
         rows: one result as rows of a table.
         several: whether there was more than one file: JSON is then an array.
-        out: where to.
+        out: the stream.
 
     Returns:
-        0; 1 where a file was refused or could not be read; 3 where the service answered nothing at all.
+        0; 1 where a file was refused or could not be read; 3 if the service never responded.
     """
     seen = _Seen()
     if kind == "csv":
@@ -88,7 +88,7 @@ def write(
 
 
 class _Seen:
-    """Counts failures while outcomes pass through."""
+    """A counter of failures in a stream of outcomes."""
 
     def __init__(self) -> None:
         self.total = self.failed = self.unreachable = 0
@@ -98,12 +98,12 @@ class _Seen:
             self.total += 1
             if outcome.error is not None:
                 self.failed += 1
-                self.unreachable += isinstance(outcome.error, Unreachable)
+                self.unreachable += isinstance(outcome.error, UnreachableError)
                 print(f"pixelamp: {outcome.path}: {outcome.error}", file=sys.stderr)
             yield outcome
 
     def shown(self, outcomes: Iterable[Outcome], show: Callable[[Outcome], Shown]) -> Iterator[Shown]:
-        """What `show` makes of each result; one of a form that no function gives is a failure like any other."""
+        """Yield what `show` returns for each result; a result of an unexpected form counts as a failure."""
         for outcome in self.all(outcomes):
             if outcome.error is not None:
                 continue
@@ -111,9 +111,7 @@ class _Seen:
                 made = show(outcome)
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
                 self.failed += 1
-                print(
-                    f"pixelamp: {outcome.path}: the answer has another form than expected: {error!r}", file=sys.stderr
-                )
+                print(f"pixelamp: {outcome.path}: unexpected form of the response: {error!r}", file=sys.stderr)
                 continue
             yield made
 
@@ -131,7 +129,7 @@ def _named(outcome: Outcome) -> dict[str, Any]:
 
 
 def _write_csv(files: Iterable[list[dict[str, Any]]], out: TextIO) -> None:
-    """One table of all files: its columns are those of any of them."""
+    """Write one table with the columns of all files."""
     table = [row for rows in files for row in rows]
     columns = list(dict.fromkeys(name for row in table for name in row))
     writer = csv.writer(out, lineterminator="\n")
@@ -140,9 +138,9 @@ def _write_csv(files: Iterable[list[dict[str, Any]]], out: TextIO) -> None:
 
 
 def inert(cell: Any) -> Any:
-    """The cell with an apostrophe in front, where it begins like a formula and is not a number.
+    """Return the cell, with a leading apostrophe if it begins like a formula and is not a number.
 
-    The functions do the same to their own CSV; the client imports nothing of them.
+    The functions do the same in their own CSV; the client does not import them.
     """
     if isinstance(cell, str) and cell.startswith(FORMULA) and not _NUMBER.fullmatch(cell):
         return f"'{cell}"

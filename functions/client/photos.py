@@ -1,4 +1,4 @@
-"""Many files at once: paths, folders and globs to files, uploads in parallel, progress, results in order."""
+"""Many files: paths, folders and globs expanded, parallel uploads, progress, results in order."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from functions.client import arguments
-from functions.client.answers import Failed
+from functions.client.responses import RequestFailedError
 
-# What both functions read; each adds its own.
+# Endings of formats that both functions read; each adds its own.
 COMMON = frozenset((
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".heic", ".heif", ".hif", ".avif", ".gif",
     ".tif", ".tiff", ".bmp", ".dib", ".jp2", ".j2k", ".j2c", ".jpc", ".jpx", ".jpf",
@@ -23,13 +23,13 @@ COMMON = frozenset((
 _BAR = 30  # characters
 
 
-class NoFiles(Exception):
+class NoFilesError(Exception):
     """The arguments name no file."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file: its result, or the error it met."""
+    """The result of one file, or its error."""
 
     path: Path
     result: Any = None
@@ -37,31 +37,31 @@ class Outcome:
 
 
 def add_arguments(parser: argparse.ArgumentParser, required: bool = True) -> None:
-    """The options of subcommands that take images."""
+    """Add the options of subcommands that take images."""
     parser.add_argument("paths", nargs="+" if required else "*", metavar="PATH", help="image, folder or glob")
     parser.add_argument("--jobs", type=arguments.positive, default=4, metavar="N", help="uploads at the same time")
 
 
 def expand(named: Sequence[str], suffixes: Set[str]) -> list[Path]:
-    """Files that the arguments name: themselves, the images of folders, what globs match; each once, in order.
+    """Return the files that the arguments name: files, images of folders, matches of globs; each once, in order.
 
-    A file that has several names, by links, is taken by the first.
+    A file with several names, by links, is listed under the first.
 
     Args:
         named: the arguments.
-        suffixes: what the names of a folder's images end with, in small letters.
+        suffixes: endings of a folder's images, in lower case.
 
     Raises:
-        NoFiles: one of them names nothing, or may not be looked at.
+        NoFilesError: an argument names nothing, or cannot be read.
     """
     found: dict[str, Path] = {}
     for argument in named:
         try:
             matches = _matches(argument, suffixes)
         except OSError as error:
-            raise NoFiles(f"{argument}: {error.strerror}") from error
+            raise NoFilesError(f"{argument}: {error.strerror}") from error
         if not matches:
-            raise NoFiles(f"{argument}: no such file, folder with images, or match")
+            raise NoFilesError(f"{argument}: no such file, folder with images, or match")
         for path in matches:
             found.setdefault(os.path.realpath(path), path)
     return list(found.values())
@@ -153,7 +153,7 @@ def each(
     def attempt(path: Path) -> Outcome:
         try:
             return Outcome(path, work(path))
-        except (Failed, OSError) as error:
+        except (RequestFailedError, OSError) as error:
             return Outcome(path, error=error)
 
     pool = ThreadPoolExecutor(max_workers=jobs)

@@ -15,8 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from functions.client import answers, arguments, output, transport
-from functions.client.answers import EXIT_REFUSED, EXIT_USAGE, Elsewhere, Failed, Unexpected, Unreachable
+from functions.client import arguments, output, responses, transport
+from functions.client.responses import (
+    EXIT_REFUSED,
+    EXIT_USAGE,
+    ForeignOriginError,
+    RequestFailedError,
+    UnexpectedResponseError,
+    UnreachableError,
+)
 from functions.client.transport import DEFAULT_URL, Client
 
 if TYPE_CHECKING:
@@ -29,8 +36,8 @@ _SAFE = "!#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
 _FIRST_LOOK, _LAST_LOOK = 0.05, 0.5
 
 
-class SendError(Failed):
-    """An event's results did not come; the text says why."""
+class SendError(RequestFailedError):
+    """The results of an event did not arrive; the text says why."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -52,8 +59,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--wait", action="store_true", help="wait for the end of each event's chain, and print its results"
     )
-    # A publisher's patience must cover a cold start: Knative's broker may answer only after delivery.
-    transport.add_patience(parser, "patience for each photo, all tries and the wait included")
+    # The timeout must cover a cold start: Knative's broker may respond only after delivery.
+    transport.add_patience(parser, "longest time for each photo, all tries and the wait included")
     parser.set_defaults(run=run)
 
 
@@ -79,7 +86,7 @@ def _is_engine(host: str) -> bool:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Send each photo; 0 if all went well, 1 if one was refused or died, 2 if one cannot be read, 3 if nobody hears."""
+    """Send each photo and return the exit code: 1 if one was refused or dead-lettered, 2 unreadable, 3 unreachable."""
     status = 0
     with Client(options.to, timeout=options.timeout, retries=options.retries, token=options.token) as client:
         for photo in options.photos:
@@ -89,15 +96,15 @@ def run(options: argparse.Namespace) -> int:
                 print(f"{photo}: {error.strerror}", file=sys.stderr)
                 return EXIT_USAGE
             try:
-                told = send(client, photo.name, data, options.type, wait=options.wait)
-            except Failed as error:
+                sent = send(client, photo.name, data, options.type, wait=options.wait)
+            except RequestFailedError as error:
                 print(f"{photo}: {error}", file=sys.stderr)
-                if isinstance(error, Unreachable):
+                if isinstance(error, UnreachableError):
                     return error.code
                 status = error.code
                 continue
-            print(output.as_json({"photo": str(photo), **told}, sys.stdout, indent=2))
-            if told.get("dead"):
+            print(output.as_json({"photo": str(photo), **sent}, sys.stdout, indent=2))
+            if sent.get("dead"):
                 status = EXIT_REFUSED
     return status
 
@@ -118,8 +125,7 @@ def send(client: Client, name: str, data: bytes, kind: str, *, wait: bool) -> di
     """Send one image.
 
     Args:
-        client: of a broker or a function; its timeout is the patience until the answer, and until everything has become
-            of the event if `wait`.
+        client: of a broker or a function; its timeout covers the response, and with `wait` the event's whole chain.
         name: the event's subject.
         data: the image's bytes.
         kind: the event's type.
@@ -129,34 +135,34 @@ def send(client: Client, name: str, data: bytes, kind: str, *, wait: bool) -> di
         `id`, and with `wait` or from a function `results`; `dead` lists what could not be delivered and why.
 
     Raises:
-        Failed: it was refused, or did not end in time.
+        RequestFailedError: it was refused, or did not finish in time.
     """
     headers = headers_of(name, kind)
     deadline = time.monotonic() + client.timeout
-    # Each try has the same source and id: a broker that had taken one before its answer was lost knows the next again.
+    # Each try has the same source and id, so that a broker recognises a repetition.
     response = client.ask("POST", client.url, data=data, headers=headers, deadline=deadline)
-    told: dict[str, Any] = {"id": headers["ce-id"]}
+    sent: dict[str, Any] = {"id": headers["ce-id"]}
     if "ce-type" in response.headers:
-        return {**told, "type": response.headers["ce-type"], **_results(response)}
+        return {**sent, "type": response.headers["ce-type"], **_results(response)}
     if not wait:
-        return told
+        return sent
     if "Location" not in response.headers:
-        raise SendError("sent; but only the local broker tells what becomes of an event")
+        raise SendError("sent; only the local broker reports what follows from an event")
     try:
         chain = _settled(client, response.headers["Location"], deadline)
-        return {**told, **_outcome(chain, lambda path: client.ask("GET", path, deadline=deadline))}
-    except Elsewhere as error:
-        raise SendError(f"sent; but what becomes of it is told elsewhere: {error.url}") from error
+        return {**sent, **_outcome(chain, lambda path: client.ask("GET", path, deadline=deadline))}
+    except ForeignOriginError as error:
+        raise SendError(f"sent; what follows from it is reported at another origin: {error.url}") from error
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise Unexpected(f"sent; but what becomes of it is told as no local broker tells it: {error!r}") from None
+        raise UnexpectedResponseError(f"sent; the report about it is not that of a local broker: {error!r}") from None
 
 
 def _settled(client: Client, url: str, deadline: float) -> list[dict[str, Any]]:
-    """The event's chain once nothing of it is pending."""
+    """Return the event's chain once nothing in it is pending."""
     pause = _FIRST_LOOK
     while True:
         response = client.ask("GET", url, deadline=deadline)
-        chain: list[dict[str, Any]] = answers.document(response, {"chain": list}, "the local broker")["chain"]
+        chain: list[dict[str, Any]] = responses.document(response, {"chain": list}, "the local broker")["chain"]
         waiting = [one for event in chain for one in event["deliveries"] if one["state"] == "pending"]
         if not waiting:
             return chain
@@ -168,7 +174,7 @@ def _settled(client: Client, url: str, deadline: float) -> list[dict[str, Any]]:
 
 
 def _outcome(chain: list[dict[str, Any]], load: Callable[[str], requests.Response]) -> dict[str, Any]:
-    """The fullest results of a chain, and its dead letters."""
+    """Return the fullest results of a chain, and its dead letters."""
     results: Mapping[str, Any] = {}
     for event in chain[1:]:
         if event["attributes"].get("datacontenttype") == "application/json":
@@ -180,8 +186,8 @@ def _outcome(chain: list[dict[str, Any]], load: Callable[[str], requests.Respons
         for one in event["deliveries"]
         if one["state"] in ("dead", "dropped")
     ]
-    told: dict[str, Any] = {"events": [event["type"] for event in chain], "results": results}
-    return {**told, "dead": dead} if dead else told
+    outcome: dict[str, Any] = {"events": [event["type"] for event in chain], "results": results}
+    return {**outcome, "dead": dead} if dead else outcome
 
 
 def _results(response: requests.Response) -> dict[str, Any]:
@@ -195,7 +201,7 @@ def _results(response: requests.Response) -> dict[str, Any]:
 
 
 def _shown(error: str) -> Any:
-    """A problem as the object it is, anything else as text."""
+    """Return a problem as an object, anything else as text."""
     try:
         document = json.loads(error)
     except ValueError:

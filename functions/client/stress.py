@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from functions.client import output, transport
-from functions.client.answers import EXIT_REFUSED
 from functions.client.arguments import LONGEST, count, number
+from functions.client.responses import EXIT_REFUSED
 from functions.client.transport import Service
 
 _DEFAULT_SECONDS = 10.0  # the function's own
@@ -24,7 +24,7 @@ COMPLETED, SHORT = "completed", "short"
 
 
 def add_parser(subcommands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the subcommand."""
+    """Add the subcommand."""
     parser = subcommands.add_parser("stress", help="CPU load on a pod, and its usage", description=__doc__)
     parser.add_argument("--seconds", type=number, help="length of the burn; 10 if not given")
     parser.add_argument("--load", type=number, metavar="PERCENT", help="of each core, or of the quota")
@@ -47,7 +47,7 @@ def add_parser(subcommands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """The subcommand; its exit code."""
+    """Run the subcommand and return its exit code."""
     with Service.of(chosen, "stress") as service:
         if chosen.cpu:
             answer = service.result("GET", "/cpu", shape={"cpu": (int, float)})
@@ -60,7 +60,7 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def outcome(answer: Mapping[str, Any]) -> int:
-    """The exit code of an answer: EXIT_REFUSED, with the reason on standard error, for a load that was not held."""
+    """Return the exit code of a response: EXIT_REFUSED, with the reason on standard error, if the load was not held."""
     ended = answer.get("ended", COMPLETED)
     if ended == COMPLETED:
         return 0
@@ -75,7 +75,7 @@ def outcome(answer: Mapping[str, Any]) -> int:
 
 
 def length(chosen: argparse.Namespace) -> float:
-    """Seconds that the work itself takes at most, during which no answer is due."""
+    """Return the longest duration of the work in seconds, during which no response is due."""
     burn = _DEFAULT_SECONDS if chosen.seconds is None else chosen.seconds
     if chosen.levels:
         units = {"ms": 0.001, "s": 1.0, "m": 60.0}

@@ -1,4 +1,4 @@
-"""A histogram drawn with characters: eighths of a block high, as wide as the terminal."""
+"""A histogram drawn with block characters, as wide as the terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _EIGHTHS = " ▁▂▃▄▅▆▇█"
 
 
 def draw(counts: Sequence[float], width: int, height: int = 8) -> list[str]:
-    """Lines of a bar chart, the highest first, and its axis.
+    """Return the lines of a bar chart, the highest first, and its axis.
 
     Args:
         counts: the bins; neighbours are added up where there are more than columns.
@@ -21,7 +21,7 @@ def draw(counts: Sequence[float], width: int, height: int = 8) -> list[str]:
     # The mean, not the sum: where the bins do not divide evenly, a wider column is not a higher one.
     bars = [sum(counts[first:last]) / (last - first) for first, last in pairwise(edges)]
     peak = max(bars) or 1
-    # What is not empty shows: an eighth at least.
+    # A bin that is not empty is at least an eighth high.
     eighths = [max(1, round(8 * height * bar / peak)) if bar else 0 for bar in bars]
     lines = [
         "".join(_EIGHTHS[min(8, max(0, filled - 8 * line))] for filled in eighths) for line in reversed(range(height))

@@ -1,4 +1,4 @@
-"""HTTP to a function: who is asked, how long and how often, with back-off between tries."""
+"""HTTP requests to a function: origin, timeout, retries with back-off."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urljoin
 
-from functions.client import address, answers, arguments
-from functions.client.answers import Elsewhere, Failed, Refused, Unreachable
+from functions.client import address, arguments, responses
+from functions.client.responses import ForeignOriginError, RefusedError, RequestFailedError, UnreachableError
 
 if TYPE_CHECKING:
     import requests
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 RETRIED = {429, 503}
-LONGEST_BACKOFF = 30.0  # seconds between two tries where nobody says how long
-LONGEST_WAIT = 300.0  # seconds that a Retry-After may ask for; with more, there are no further tries
-_LEAST_TIMEOUT = 1.0  # seconds that a try has, however little is left before the deadline
+LONGEST_BACKOFF = 30.0  # seconds between two tries without a Retry-After
+LONGEST_WAIT = 300.0  # seconds; a longer Retry-After ends the tries
+_LEAST_TIMEOUT = 1.0  # least seconds of a try, even close to the deadline
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of every subcommand that asks a function."""
+    """Add the options of every subcommand that calls a function."""
     group = parser.add_argument_group("service")
     group.add_argument(
         "--url",
         type=arguments.url,
         default=os.environ.get("PIXELAMP_URL", DEFAULT_URL),
-        help="where the functions are, or the whole address of one (PIXELAMP_URL; default %(default)s)",
+        help="address of the functions, or of one function (PIXELAMP_URL; default %(default)s)",
     )
-    add_patience(group, "longest wait for an answer")
+    add_patience(group, "longest wait for a response")
 
 
 def add_patience(group: argparse._ActionsContainer, meaning: str) -> None:
-    """How long and how often to try, and as whom.
+    """Add the options for timeout, retries and token.
 
     Args:
         group: where to add the options.
@@ -50,13 +50,17 @@ def add_patience(group: argparse._ActionsContainer, meaning: str) -> None:
         "--timeout", type=arguments.seconds, default=60.0, metavar="SECONDS", help=f"{meaning} (default %(default)g)"
     )
     group.add_argument(
-        "--retries", type=arguments.count, default=5, metavar="N", help="tries after a 429, a 503 or no answer"
+        "--retries",
+        type=arguments.count,
+        default=5,
+        metavar="N",
+        help="further tries after 429, 503 or no response",
     )
     add_token(group)
 
 
 def add_token(group: argparse._ActionsContainer) -> None:
-    """As whom to ask."""
+    """Add the option for the bearer token."""
     group.add_argument(
         "--token", type=arguments.token, default=os.environ.get("PIXELAMP_TOKEN"), help="bearer token (PIXELAMP_TOKEN)"
     )
@@ -64,11 +68,11 @@ def add_token(group: argparse._ActionsContainer) -> None:
 
 @dataclass
 class Client:
-    """Asks one origin (scheme, host and port), which alone gets the token; may be used by several threads.
+    """An HTTP client of one origin (scheme, host and port), which alone gets the token; safe for several threads.
 
     Args:
-        url: with its scheme; of something at that origin.
-        timeout: seconds to wait for an answer.
+        url: any URL at that origin, with its scheme.
+        timeout: seconds to wait for a response.
         retries: further tries after the first.
         token: bearer token, or None.
         sleep: called with seconds between tries.
@@ -94,9 +98,9 @@ class Client:
         deadline: float | None = None,
         stream: bool = False,
     ) -> requests.Response:
-        """One answer of 200 to 299.
+        """Return a response of status 200 to 299.
 
-        Redirects are not followed: a POST that is sent on becomes a GET, whose answer is another.
+        Redirects are not followed: a redirected POST becomes a GET, whose response is another.
 
         Args:
             method: HTTP method.
@@ -105,12 +109,12 @@ class Client:
             params: the query; True is sent as 1, and None and False are left out.
             headers: request headers.
             deadline: `time.monotonic()` after which there is no further try.
-            stream: whether to leave the answer's body to be read as it comes.
+            stream: whether the body is read by the caller as it arrives.
 
         Raises:
-            Elsewhere: the URL is of another origin; nothing was sent.
-            Refused: any other answer that is not, or no longer, worth a try.
-            Unreachable: no answer.
+            ForeignOriginError: the URL is of another origin; nothing was sent.
+            RefusedError: any other response that is not retried, or no longer.
+            UnreachableError: no response.
         """
         import requests
 
@@ -119,16 +123,16 @@ class Client:
             target, host = address.dialled(url)
             here = address.origin(url) == address.origin(self.url)
         except ValueError as error:
-            raise Unreachable(f"cannot ask {url}: {error}") from error
-        if not here:  # an answer may name any address, and would be told the token there
-            raise Elsewhere(url)
+            raise UnreachableError(f"cannot send a request to {url}: {error}") from error
+        if not here:  # a response may name any address, which must not receive the token
+            raise ForeignOriginError(url)
         sent = {**(headers or {}), **host}
         if self.token:
             sent["Authorization"] = f"Bearer {self.token}"
         query = {name: 1 if value is True else value for name, value in (params or {}).items() if value or value == 0}
         query = {name: value for name, value in query.items() if value is not False}
         for attempt in range(self.retries + 1):
-            failure: Failed
+            failure: RequestFailedError
             try:
                 response = self._session().request(
                     method,
@@ -141,21 +145,21 @@ class Client:
                     stream=stream,
                 )
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
-                failure, pause = Unreachable(f"no answer from {url}: {_reason(error)}"), backoff(attempt)
+                failure, pause = UnreachableError(f"no response from {url}: {_reason(error)}"), backoff(attempt)
                 failure.__cause__ = error
             except requests.RequestException as error:
-                raise Unreachable(f"cannot ask {url}: {error}") from error
+                raise UnreachableError(f"cannot send a request to {url}: {error}") from error
             else:
                 response.url = url  # as it was given, for messages: not 127.0.0.1 for a name below .localhost
                 if 200 <= response.status_code < 300:
                     return response
-                problem = answers.problem(response)
-                failure = Refused(response.status_code, problem)
+                problem = responses.problem(response)
+                failure = RefusedError(response.status_code, problem)
                 if response.status_code not in RETRIED:
                     raise failure
                 pause = wait(response.headers.get("Retry-After"), attempt, datetime.now(UTC))
                 if pause > LONGEST_WAIT:
-                    raise Refused(response.status_code, {**problem, "detail": _later(problem, pause)})
+                    raise RefusedError(response.status_code, {**problem, "detail": _later(problem, pause)})
             if attempt == self.retries or (deadline is not None and time.monotonic() + pause > deadline):
                 raise failure
             self.sleep(pause)
@@ -165,17 +169,17 @@ class Client:
         return self
 
     def __exit__(self, *_: object) -> None:
-        while self._opened:  # connections are kept, a session a thread
+        while self._opened:  # one session a thread
             self._opened.pop().close()
 
     def _timeout(self, deadline: float | None) -> float:
-        """Seconds that a try may take."""
+        """Return the seconds that a try may take."""
         if deadline is None:
             return self.timeout
         return min(self.timeout, max(_LEAST_TIMEOUT, deadline - time.monotonic()))
 
     def _session(self) -> requests.Session:
-        """This thread's session: requests does not promise that one may be shared."""
+        """Return this thread's session: requests does not document that sessions may be shared."""
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             import requests
@@ -198,66 +202,66 @@ class Service(Client):
 
     @classmethod
     def of(cls, chosen: argparse.Namespace, function: str) -> Service:
-        """The service that the command line names."""
+        """Return the service named on the command line."""
         return cls(chosen.url, function, timeout=chosen.timeout, retries=chosen.retries, token=chosen.token)
 
-    def result(self, method: str, path: str = "", *, shape: answers.Shape, **request: Any) -> dict[str, Any]:
-        """The JSON object that the function answers.
+    def result(self, method: str, path: str = "", *, shape: responses.Shape, **request: Any) -> dict[str, Any]:
+        """Return the JSON object of the function's response.
 
         Args:
             method: HTTP method.
             path: below the function, such as `/cpu`.
-            shape: what it must have.
-            request: as `Client.ask` takes it.
+            shape: required members.
+            request: arguments of `Client.ask`.
 
         Raises:
-            Failed: as `Client.ask`; `Unexpected` where the answer is something else.
+            RequestFailedError: as `Client.ask`; `UnexpectedResponseError` if the response is something else.
         """
-        return answers.document(self.request(method, path, **request), shape, f"the function {self.function}")
+        return responses.document(self.request(method, path, **request), shape, f"the function {self.function}")
 
     def picture(self, method: str, path: str = "", *, media: str = "image/", **request: Any) -> bytes:
-        """The file that the function answers.
+        """Return the file of the function's response.
 
         Args:
             method: HTTP method.
             path: below the function, such as `/strip`.
-            media: what its media type begins with.
-            request: as `Client.ask` takes it.
+            media: beginning of its media type.
+            request: arguments of `Client.ask`.
 
         Raises:
-            Failed: as `Client.ask`; `Unexpected` where the answer is something else.
+            RequestFailedError: as `Client.ask`; `UnexpectedResponseError` if the response is something else.
         """
         response = self.request(method, path, **request)
-        if not answers.media_type(response).startswith(media):
-            raise answers.unexpected(response, f"the function {self.function}", f"{media.rstrip('/')} was asked for")
+        if not responses.media_type(response).startswith(media):
+            raise responses.unexpected(response, f"the function {self.function}", f"expected {media.rstrip('/')}")
         return response.content
 
     def request(self, method: str, path: str = "", **request: Any) -> requests.Response:
-        """One answer, whatever it is; arguments and errors as `Client.ask` has them."""
+        """Return a response of any kind; arguments and errors are those of `Client.ask`."""
         return self.ask(method, address.below(self.url, self.function, path), **request)
 
 
 def backoff(attempt: int) -> float:
-    """Seconds before the next try: 0.2 s, doubled each time, with jitter so that clients do not come back at once."""
+    """Return the seconds before the next try: 0.2 s, doubled each time, with jitter against synchronised clients."""
     return min(LONGEST_BACKOFF, 0.2 * 2.0**attempt) * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
 
 
 def wait(retry_after: str | None, attempt: int, now: datetime) -> float:
-    """Seconds that a `Retry-After` (seconds or a date) asks for, never less than the back-off."""
+    """Return the seconds of a `Retry-After` (seconds or a date), at least the back-off."""
     asked = 0.0
-    said = (retry_after or "").strip()
-    if said.isascii() and said.isdecimal():
-        asked = float(said)
-    elif said:
+    text = (retry_after or "").strip()
+    if text.isascii() and text.isdecimal():
+        asked = float(text)
+    elif text:
         try:
-            asked = (parsedate_to_datetime(said) - now).total_seconds()
+            asked = (parsedate_to_datetime(text) - now).total_seconds()
         except (TypeError, ValueError, OverflowError):
             asked = 0.0
     return max(asked, backoff(attempt))
 
 
 def _later(problem: Mapping[str, Any], pause: float) -> str:
-    return f"{problem.get('detail') or 'busy'} (asks for {pause:.0f} s, more than is waited for)"
+    return f"{problem.get('detail') or 'busy'} (Retry-After: {pause:.0f} s; the limit is {LONGEST_WAIT:.0f} s)"
 
 
 def _reason(error: BaseException) -> str:

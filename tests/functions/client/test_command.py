@@ -26,7 +26,7 @@ PHOTO = encoded(gradient(size=(120, 80)), "JPEG")
 COUNTS = analyse(PHOTO, Settings()).document()["histogram"]
 
 
-class Elsewhere(BaseHTTPRequestHandler):
+class ForeignOriginError(BaseHTTPRequestHandler):
     """Sends everybody to a description, as a proxy that takes http for https does."""
 
     def do_POST(self) -> None:
@@ -240,7 +240,7 @@ def test_nobody_there(command: list[str], folder: Path, capsys: pytest.CaptureFi
     file = [] if command == ["stress"] else [str(folder / "a.jpg")]
     arguments = [*command, *file, "--url", f"http://127.0.0.1:{free_port()}", "--retries", "0"]
     assert main(arguments) == 3
-    assert "no answer from http://127.0.0.1" in capsys.readouterr().err
+    assert "no response from http://127.0.0.1" in capsys.readouterr().err
 
 
 def test_exif_tells_and_cleans(
@@ -366,7 +366,7 @@ def test_another_functions_address_is_told_from_the_right_one(
 
 
 def test_a_redirect_is_not_taken_for_the_result(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as moved:
+    with ThreadingHTTPServer(("127.0.0.1", 0), ForeignOriginError) as moved:
         thread = threading.Thread(target=moved.serve_forever, args=(0.01,))
         thread.start()
         url = f"http://127.0.0.1:{moved.server_port}"

@@ -141,7 +141,7 @@ def test_an_answer_of_another_form_costs_its_file_alone(
     outcomes = [Outcome(Path("odd.png"), {**good, **broken}), Outcome(photo, good)]
     out = io.StringIO()
     assert output.write(outcomes, form, histogram._text, histogram._rows, several=True, out=out) == 1
-    assert capsys.readouterr().err.startswith("pixelamp: odd.png: the answer has another form than expected")
+    assert capsys.readouterr().err.startswith("pixelamp: odd.png: unexpected form of the response")
     assert photo.name in out.getvalue()
     assert "odd.png" not in out.getvalue()
 

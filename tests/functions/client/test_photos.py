@@ -93,7 +93,7 @@ def test_a_folder_whose_name_is_a_pattern_is_gone_through(tree: Path, monkeypatc
 
 
 def test_a_name_that_is_too_long_names_nothing() -> None:
-    with pytest.raises(photos.NoFiles, match="too long"):
+    with pytest.raises(photos.NoFilesError, match="too long"):
         photos.expand(["x" * 5000], histogram.SUFFIXES)
 
 

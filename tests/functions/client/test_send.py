@@ -161,7 +161,7 @@ def test_the_token_goes_with_the_event_and_with_the_questions_after_it(server, p
 def test_the_token_goes_to_no_other_host(server, photo, capsys):
     Canned.answers["/in"] = [(202, {"Location": "http://127.0.0.1:9/e/1"}, b"")]
     assert pixelamp("send", photo, "--to", f"{server}/in", "--wait", "--token", "secret") == 1
-    assert "told elsewhere: http://127.0.0.1:9/e/1" in capsys.readouterr().err
+    assert "reported at another origin: http://127.0.0.1:9/e/1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "exif.default.localhost"])
@@ -179,7 +179,7 @@ def test_the_token_goes_to_no_other_host_for_a_reply_either(server, photo, capsy
         code = pixelamp("send", photo, "--to", f"{server}/in", "--wait", "--token", "secret")
         other.shutdown()
     assert (code, len(Canned.sent)) == (1, 2)
-    assert f"told elsewhere: {elsewhere}" in capsys.readouterr().err
+    assert f"reported at another origin: {elsewhere}" in capsys.readouterr().err
 
 
 def test_a_reply_at_the_same_place_may_be_told_in_full(server, photo, capsys):
@@ -201,7 +201,7 @@ def test_what_no_broker_tells_is_said_in_a_sentence(server, photo, capsys, chain
     }
     assert pixelamp("send", photo, "--to", f"{server}/in", "--wait") == 1
     assert pixelamp("events", "--dead", "--at", server) == 1
-    assert capsys.readouterr().err.count("as no local broker") == 2
+    assert capsys.readouterr().err.count("local broker") == 2
 
 
 @pytest.mark.parametrize("host", ["exif.default.localhost", "127.0.0.1"])
@@ -270,7 +270,7 @@ TRIED = {"type": "up", "event": 1, "subscription": "T", "ms": 5}
         ),
         (
             {**TRIED, "what": "retried", "code": None, "attempt": 2, "error": "no pod", "kind": "dead-letter"},
-            "retried   up #1 T to the dead-letter sink: no answer after 5 ms, try 2 — no pod",
+            "retried   up #1 T to the dead-letter sink: no response after 5 ms, try 2 — no pod",
         ),
         (
             {"what": "log-failed", "event": 1, "subscription": "T", "error": "disk full"},

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from functions.client import photos, terminal
 from functions.client.address import below, checked, dialled, origin
-from functions.client.answers import Elsewhere, Refused, Unexpected, Unreachable
+from functions.client.responses import ForeignOriginError, RefusedError, UnexpectedResponseError, UnreachableError
 from functions.client.transport import LONGEST_BACKOFF, LONGEST_WAIT, Client, Service, backoff, wait
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -86,7 +86,7 @@ def test_a_refusal_is_not_tried_again(script: Script, status: int) -> None:
     script.answers = [(status, None)]
     sleeps: list[float] = []
     with service(script, sleeps) as asked:
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(RefusedError) as refused:
             asked.request("POST")
         assert (refused.value.status, len(script.seen), sleeps) == (status, 1, [])
 
@@ -96,7 +96,7 @@ def test_a_redirect_is_refused_and_names_where_to(script: Script, status: int) -
     script.answers = [(status, "http://elsewhere.example/histogram")]
     sleeps: list[float] = []
     with service(script, sleeps) as asked:
-        with pytest.raises(Refused, match=rf"^{status} .*http://elsewhere\.example/histogram"):
+        with pytest.raises(RefusedError, match=rf"^{status} .*http://elsewhere\.example/histogram"):
             asked.request("POST", data=b"x")
         assert (len(script.seen), sleeps) == (1, [])
 
@@ -104,25 +104,28 @@ def test_a_redirect_is_refused_and_names_where_to(script: Script, status: int) -
 @pytest.mark.parametrize(
     ("kind", "body", "said"),
     [
-        ("text/html", b"<h1>Welcome</h1>", "text/html, JSON was asked for"),
+        ("text/html", b"<h1>Welcome</h1>", "text/html, expected JSON"),
         ("application/json", b"[1]", "without histogram, channels"),
         ("application/json", b'{"histogram": [], "channels": []}', "without channels"),
-        ("application/json", b"[" * 100_000, "JSON was asked for"),
+        ("application/json", b"[" * 100_000, "expected JSON"),
     ],
 )
 def test_json_of_another_kind_is_not_taken_for_the_result(script: Script, kind: str, body: bytes, said: str) -> None:
     script.kind, script.body = kind, body
-    with service(script, []) as asked, pytest.raises(Unexpected, match=f"is not the function histogram.*{said}"):
+    with (
+        service(script, []) as asked,
+        pytest.raises(UnexpectedResponseError, match=f"is not the function histogram.*{said}"),
+    ):
         asked.result("POST", shape={"histogram": list, "channels": dict})
 
 
 def test_a_file_of_another_kind_is_not_taken_for_the_picture(script: Script) -> None:
     with service(script, []) as asked:
-        with pytest.raises(Unexpected, match="application/json, image was asked for"):
+        with pytest.raises(UnexpectedResponseError, match="application/json, expected image"):
             asked.picture("POST")
         script.kind, script.body = "image/png; q=1", b"png"
         assert asked.picture("POST", media="image/png") == b"png"
-        with pytest.raises(Unexpected, match="image/svg"):
+        with pytest.raises(UnexpectedResponseError, match="image/svg"):
             asked.picture("POST", media="image/svg+xml")
 
 
@@ -137,7 +140,7 @@ def test_two_minutes_that_are_asked_for_are_kept(script: Script) -> None:
 def test_whoever_asks_for_longer_than_is_waited_is_not_asked_too_early(script: Script) -> None:
     script.answers = [(429, f"{LONGEST_WAIT + 1:.0f}")]
     sleeps: list[float] = []
-    with service(script, sleeps) as asked, pytest.raises(Refused, match="asks for 301 s"):
+    with service(script, sleeps) as asked, pytest.raises(RefusedError, match="Retry-After: 301 s"):
         asked.request("POST")
     assert (len(script.seen), sleeps) == (1, [])
 
@@ -145,7 +148,7 @@ def test_whoever_asks_for_longer_than_is_waited_is_not_asked_too_early(script: S
 def test_no_wait_goes_beyond_the_deadline(script: Script) -> None:
     script.answers = [(503, "5")]
     sleeps: list[float] = []
-    with service(script, sleeps) as asked, pytest.raises(Refused, match="503"):
+    with service(script, sleeps) as asked, pytest.raises(RefusedError, match="503"):
         asked.ask("POST", script.url, deadline=time.monotonic() + 2)
     assert sleeps == []
 
@@ -176,7 +179,7 @@ def test_tries_end(script: Script) -> None:
     script.answers = [(503, None)] * 9
     sleeps: list[float] = []
     with service(script, sleeps, retries=3) as asked:
-        with pytest.raises(Refused, match="503"):
+        with pytest.raises(RefusedError, match="503"):
             asked.request("POST")
         assert (len(script.seen), len(sleeps)) == (4, 3)
 
@@ -185,13 +188,13 @@ def test_no_answer_is_tried_again_too() -> None:
     with Script() as closed:
         url = closed.url
     sleeps: list[float] = []
-    with pytest.raises(Unreachable, match="Connection refused"):
+    with pytest.raises(UnreachableError, match="Connection refused"):
         Service(url, "exif", retries=2, sleep=sleeps.append).request("GET")
     assert len(sleeps) == 2
 
 
 def test_an_address_that_is_none() -> None:
-    with pytest.raises(Unreachable):
+    with pytest.raises(UnreachableError):
         Service("http://127.0.0.1:99999", "exif", retries=0).request("GET")
 
 
@@ -203,10 +206,10 @@ def test_the_token_and_the_query_are_sent(script: Script) -> None:
 
 
 def test_nothing_is_sent_to_another_origin(script: Script) -> None:
-    with Client("https://127.0.0.1:9/x", token="secret") as asked, pytest.raises(Elsewhere):
+    with Client("https://127.0.0.1:9/x", token="secret") as asked, pytest.raises(ForeignOriginError):
         asked.ask("GET", f"{script.url}/x")
     # urllib3 takes what is before the backslash for the host, urllib what is behind it.
-    with Client("http://127.0.0.9/x", token="secret") as asked, pytest.raises(Unreachable, match="backslash"):
+    with Client("http://127.0.0.9/x", token="secret") as asked, pytest.raises(UnreachableError, match="backslash"):
         asked.ask("GET", f"{script.url}\\@127.0.0.9/x")
     assert script.seen == []
 
@@ -260,7 +263,7 @@ def test_a_name_below_localhost_is_this_machine(url: str, expected: tuple[str, d
     "text", ["http://[::1", "ftp://host/", "http://", "http://host:99999", "http://host:x", "http://a..b", ""]
 )
 def test_what_is_no_address_is_told_as_a_sentence(text: str) -> None:
-    with pytest.raises(ValueError, match=r"no address|names no host"):
+    with pytest.raises(ValueError, match=r"not an address|names no host"):
         checked(text)
 
 
