@@ -122,8 +122,13 @@ def block(found: Block, reading: Reading) -> None:
         put("JFXX", "ThumbnailImage", text, text)
         reading.previews.append(Preview("JFXX", "ThumbnailImage", data, 1, len(data) - 1))
     elif kind == "adobe" and len(data) >= 7:
-        version, _, _, transform = unpack_from(">HHHB", data)
+        version, first, second, transform = unpack_from(">HHHB", data)
         put("Adobe", "DCTEncodeVersion", version, version)
+        for index, flags in enumerate((first, second)):
+            names = [
+                "Encoded with Blend=1 downsampling" if bit == 15 and not index else f"[{bit}]" for bit in _bits(flags)
+            ]
+            put("Adobe", f"APP14Flags{index}", flags, ", ".join(names) or "(none)")
         words = ("Unknown (RGB or CMYK)", "YCbCr", "YCCK")
         put("Adobe", "ColorTransform", transform, words[transform] if transform < 3 else f"Unknown ({transform})")
         known = 7
@@ -133,6 +138,10 @@ def block(found: Block, reading: Reading) -> None:
         known = 0
     offset = found.offset + known if found.offset >= 0 else -1
     reading.miss("content credentials" if kind == "jumbf" else kind, found.where, offset, len(data) - known)
+
+
+def _bits(flags: int) -> list[int]:
+    return [bit for bit in range(16) if flags >> bit & 1]
 
 
 def _jfif(data: bytes, put: Put) -> int:

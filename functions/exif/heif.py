@@ -110,6 +110,8 @@ class _Reader:
         """The fields of the `meta` box: the primary picture and the properties of all pictures."""
         model, result = self.document.model, self.result
         result.row("Meta", "PrimaryItemReference", self.items.primary, self.items.primary)
+        if model.meta is not None:
+            fields.grid(result, self.source.read(model.meta.start, model.meta.end))
         tiles = [
             to[0] for kind, item, to in self.items.references if kind == b"dimg" and item == self.items.primary and to
         ]
@@ -208,7 +210,7 @@ class _Reader:
             if unpacked is None:
                 return
             body, at = unpacked, -1
-        if self._of_another(item.number) and name in ("Exif", "xmp"):
+        if self._of_another(item.number) and name == "Exif":
             pictures = ", ".join(map(str, self.describes[item.number]))
             result.hold(name.lower(), f"{where} (picture {pictures})", at, body)
         elif name == "Exif":

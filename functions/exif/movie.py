@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
 from struct import unpack_from
 
 from functions.exif.blocks import Scan
 from functions.exif.boxes import Boxes, label
+from functions.exif.fields import tracks
 from functions.exif.uuids import uuid
 
 CANON = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 # Handlers of tracks that are pictures or sound, not metadata.
 MEDIA = frozenset((b"vide", b"pict", b"auxv", b"soun"))
 MAX_TEXT = 64 * 1024
-_EPOCH = datetime(1904, 1, 1, tzinfo=UTC)
 _POSITION = re.compile(r"([+-]\d{1,9}(?:\.\d{1,9})?)([+-]\d{1,9}(?:\.\d{1,9})?)([+-]\d{1,9}(?:\.\d{1,9})?)?.*")
 # Text of user data and item lists, by its four letters, as ExifTool names it.
 NAMES = {
@@ -68,6 +67,7 @@ def video(data: bytes) -> Scan:
 def read(boxes: Boxes, start: int, end: int) -> None:
     """Read a `moov` box."""
     result, data = boxes.result, boxes.data
+    scale = count = 0
     for kind, inner, stop in boxes.within(start, end):
         if kind == b"uuid" and data[inner : inner + 16] == CANON:
             _canon(boxes, inner + 16, stop)
@@ -75,12 +75,14 @@ def read(boxes: Boxes, start: int, end: int) -> None:
             uuid(result, data, inner, stop)
         elif kind == b"trak":
             _track(boxes, inner, stop)
+            count += 1
+            tracks.track(boxes, count, scale, inner, stop)
         elif kind == b"udta":
             _user_data(boxes, inner, stop)
         elif kind == b"meta":
             _meta(boxes, inner, stop)
         elif kind == b"mvhd":
-            _header(result, data, inner, stop)
+            scale = tracks.movie(result, data[inner:stop])
         elif kind not in _SILENT:
             result.miss("box", f"moov/{label(kind)}", inner, stop - inner)
 
@@ -117,17 +119,6 @@ def _handler(boxes: Boxes, start: int, end: int) -> None:
             kind = data[at + 8 : at + 12]
             if kind not in MEDIA and result.format != "CR3":
                 result.miss("track", label(kind), start, end - start)
-
-
-def _header(result: Scan, data: bytes, start: int, end: int) -> None:
-    """The movie header: when it was made, in seconds since 1904."""
-    wide = data[start : start + 1] == b"\1"
-    if end - start < (28 if wide else 12):
-        return
-    (seconds,) = unpack_from(">Q" if wide else ">I", data, start + 4)
-    if 0 < seconds < 2**36:
-        moment = _EPOCH + timedelta(seconds=seconds)
-        value(result, "QuickTime:CreateDate", moment.strftime("%Y:%m:%d %H:%M:%S"))
 
 
 def _user_data(boxes: Boxes, start: int, end: int) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functions.exif import heif, photoshop, trailer
 from functions.exif.blocks import Scan
-from functions.exif.fields import png, resources
+from functions.exif.fields import png, resources, simple
 from functions.kit.containers import METADATA, Document, Kind, Packing, Part, jpeg
 
 # Blocks that a JPEG's reader puts first and last: Exif, and what may span several segments.
@@ -87,6 +87,7 @@ def scan(document: Document, *, whole: bool = True) -> Scan:
 def _fields(document: Document, result: Scan) -> None:
     """The container's own fields, beside those that all containers have."""
     source = document.source
+    simple.add(result, document.reader, source.read(0, min(source.size, simple.HEAD)))
     if document.reader == "png":
         for part in document.parts:
             if isinstance(part.key, bytes) and part.key in png.CHUNKS:

@@ -28,7 +28,7 @@ from functions.exif.entries import (
     Ifd,
     Ifds,
 )
-from functions.exif.fields import file
+from functions.exif.fields import file, printim
 from functions.exif.ifd import POINTERS, walk
 from functions.exif.printing import show
 from functions.exif.rows import MakerNote, Preview, Reading, Row
@@ -156,7 +156,9 @@ def _other(reading: Reading, kind: str, data: bytes, block: Block) -> None:
             whole = what in ("xmp", "limit")
             reading.miss(what if whole else "xmp", where if whole else f"{where} {what}", offset if whole else -1, size)
 
-        reading.unsided |= xmp.read(data, reading.add, reading.warnings.append, lost)
+        extras = xmp.read(data, reading.add, reading.warnings.append, lost)
+        reading.unsided |= extras.unsided
+        reading.encoded.update(extras.encoded)
     elif kind == "iptc":
         from functions.exif import iptc
 
@@ -248,6 +250,10 @@ def _directories(reading: Reading, block: Block, ifds: Ifds) -> None:  # noqa: C
                 continue
             if number in POINTERS:
                 continue
+            if number == printim.NUMBER:
+                for found in printim.rows(block.data[entry[OFFSET] : entry[OFFSET] + entry[SIZE]], order):
+                    reading.add("PrintIM", *found)
+                continue
             if not own:
                 if number in EMBEDDED:
                     _embedded(reading, block, ifds, number, entry)
@@ -288,7 +294,7 @@ def _jpeg_from_raw(reading: Reading, block: Block, entry: Entry) -> None:
 
 
 _PLACES = frozenset((STRIP_OFFSETS, STRIP_BYTES, JPEG_OFFSET, JPEG_BYTES))
-_SPECIAL = EMBEDDED | _PLACES | OFFSETS | frozenset(POINTERS)
+_SPECIAL = EMBEDDED | _PLACES | OFFSETS | frozenset((*POINTERS, printim.NUMBER))
 
 
 def _whole(ifd: Ifd, number: int) -> int | None:

@@ -38,6 +38,7 @@ class Reading:
         counts: blocks read so far, by kind.
         grades: privacy grades of rows by the tables, by group and name: `identifies:device`.
         exif_only: whether the blocks of other kinds were left out.
+        encoded: Base64 of XMP's properties that hold bytes, by group and name.
         unsided: group and name of XMP's coordinates that state no hemisphere.
         repeated: values of tags that have a row already, which shows another value.
         embedded: the files inside the file, with what was read of each.
@@ -54,6 +55,7 @@ class Reading:
     exif_only: bool = False
     grades: dict[tuple[str, str], str] = field(default_factory=dict)
     unsided: set[tuple[str, str]] = field(default_factory=set)
+    encoded: dict[tuple[str, str], str] = field(default_factory=dict)
     repeated: list[tuple[str, Row]] = field(default_factory=list)
     embedded: list[Embedded] = field(default_factory=list)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from functions.exif import rdf
 from functions.exif.namespaces import Name
@@ -21,7 +21,23 @@ _SIDE = re.compile(r"^\s*[+-]|[NSEW]\s*$")
 MAX_FRACTION = 300
 
 
-def read(packet: bytes, put: Put, warn: rdf.Warn, miss: rdf.Miss) -> set[tuple[str, str]]:
+class Extras(NamedTuple):
+    """What rows do not show.
+
+    Args:
+        unsided: group and name of each coordinate that states no hemisphere.
+        encoded: the Base64 of each property that holds bytes, by its group and name.
+    """
+
+    unsided: set[tuple[str, str]]
+    encoded: dict[tuple[str, str], str]
+
+
+# Of these ExifTool counts the characters of the Base64, not the bytes that it stands for.
+_AS_TEXT = frozenset(("HDRPMakerNote", "ShotLogData", "PortraitRequest", "HDRPlusMakerNote", "HdrPlusMakernote"))
+
+
+def read(packet: bytes, put: Put, warn: rdf.Warn, miss: rdf.Miss) -> Extras:
     """Read one packet.
 
     Args:
@@ -31,9 +47,10 @@ def read(packet: bytes, put: Put, warn: rdf.Warn, miss: rdf.Miss) -> set[tuple[s
         miss: called with each kind of thing that was not read, and its size.
 
     Returns:
-        Group and name of each coordinate that states no hemisphere.
+        What rows do not show.
     """
     unsided: set[tuple[str, str]] = set()
+    encoded: dict[tuple[str, str], str] = {}
 
     def keep(name: Name, raw: Any) -> None:
         about: Property = name.about or described(name)
@@ -45,7 +62,8 @@ def read(packet: bytes, put: Put, warn: rdf.Warn, miss: rdf.Miss) -> set[tuple[s
         elif about.verbatim:
             put(about.group, about.name, raw, raw)
         elif about.encoded and isinstance(raw, str):
-            text = binary(len(raw.rstrip("=")) * 3 // 4)
+            encoded[about.group, about.name] = raw
+            text = binary(len(raw) if about.name in _AS_TEXT else len(raw.rstrip("=")) * 3 // 4)
             put(about.group, about.name, text, text)
         else:
             value = _converted(about, raw)
@@ -57,7 +75,7 @@ def read(packet: bytes, put: Put, warn: rdf.Warn, miss: rdf.Miss) -> set[tuple[s
                     unsided.add((about.group, about.name))
 
     rdf.read(packet, keep, warn, miss)
-    return unsided
+    return Extras(unsided, encoded)
 
 
 def _converted(about: Property, raw: Any) -> Any:

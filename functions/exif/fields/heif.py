@@ -140,8 +140,10 @@ def brands(scan: Scan, body: bytes, group: str) -> None:
     scan.row(group, "MinorVersion", text, text)
     others = [body[at : at + 4].decode("latin-1") for at in range(8, len(body) - 3, 4)]
     shown: Any = [name.rstrip(" \0") for name in others if name.strip(" \0")]
+    if group == "Jpeg2000":
+        shown = [name for name in others if name.strip(" \0")]
     if shown:
-        shown = shown if len(shown) > 1 else shown[0]
+        shown = shown if len(shown) > 1 or group == "Jpeg2000" else shown[0]
         scan.row(group, "CompatibleBrands", shown, shown)
 
 
@@ -157,6 +159,14 @@ def store(scan: Scan, start: int, end: int) -> None:
     scan.row("QuickTime", "MediaDataSize", end - start, end - start)
     scan.row("QuickTime", "MediaDataOffset", start, start)
     scan.row("QuickTime", "MediaData", text, text)
+
+
+def grid(scan: Scan, meta: bytes) -> None:
+    """The size of a picture of tiles, which its `meta` box may hold itself."""
+    at = meta.find(b"\0\0\0\x10idat")
+    if at >= 0 and at + 16 <= len(meta):
+        numbers = [int.from_bytes(meta[place : place + 2], "big") for place in range(at + 8, at + 16, 2)]
+        scan.row("Meta", "MetaImageSize", " ".join(map(str, numbers)), f"{numbers[2]}x{numbers[3]}")
 
 
 def properties(scan: Scan, data: bytes, found: Sequence[tuple[bytes, int, int]], ranks: dict[int, int]) -> None:

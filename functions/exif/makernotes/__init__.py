@@ -52,7 +52,7 @@ def read(reading: Reading) -> None:
 def read_packet(reading: Reading) -> None:
     """Read the notes that an XMP packet holds as Base64 text."""
     for group, name, tags in PACKETS:
-        text = reading.value(group, name)
+        text = reading.encoded.get((group, name)) or reading.value(group, name)
         if not isinstance(text, str) or len(text) > MAX_TEXT:
             continue
         try:

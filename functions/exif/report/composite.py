@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from functions.exif.entries import VALUE
+from functions.exif.fields.tracks import duration
 from functions.exif.printing.functions import exposure_time, f_number
 from functions.exif.printing.places import sexagesimal
 from functions.exif.values import is_number, shorten
@@ -602,20 +603,6 @@ def _run_time(tags: Tags) -> Shown | None:
     """How long an iPhone has been running."""
     value, scale = tags.number("Apple:RunTimeValue"), tags.number("Apple:RunTimeScale")
     return (value / scale, duration(value / scale)) if value is not None and scale else None
-
-
-def duration(seconds: float) -> str:
-    """Seconds as ExifTool prints a duration."""
-    if not seconds:
-        return "0 s"
-    sign, seconds = ("-" if seconds < 0 else ""), abs(seconds)
-    if seconds < 30:
-        return f"{sign}{seconds:.2f} s"
-    whole = int(seconds + 0.5)
-    hours, rest = divmod(whole, 3600)
-    days, hours = divmod(hours, 24) if hours > 24 else (0, hours)
-    text = f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
-    return f"{sign}{days} days {text}" if days else sign + text
 
 
 def _extender(tags: Tags) -> Shown | None:

@@ -158,7 +158,7 @@ RULES = (
         "narrows",
         "time",
         "when it was taken, to the second",
-        r"DateTimeOriginal|DateTimeDigitized|CreateDate|DateCreated|TimeCreated|DigitalCreation(Date|Time)|CreationTime|CreationDate"
+        r"DateTimeOriginal|DateTimeDigitized|(Track|Media)?CreateDate|DateCreated|TimeCreated|DigitalCreation(Date|Time)|CreationTime|CreationDate"
         r"|SubSecDateTimeOriginal|GPS(Date|Time|DateTime)(Stamp)?|ContentCreateDate|TimeStamp|Image_UTC",
         r"(?!ICC|File|Composite)",
     ),

@@ -21,7 +21,7 @@ _TECHNICAL = re.compile(
     r"|CodedCharacterSet|XMPToolkit|About|ThumbnailImage|PreviewImage|Orientation|Technology|Marked|Rating|NumberOfImages"
     r"|MicrosoftRating\w*|HasExtendedXMP|CompressorVersion|(Major|Compatible)Brands?|MinorVersion|HandlerType|Compression"
     r"|SignificantBits|BackgroundColor|Transparency|Palette|ImageOffset|IPTCDigest|PrintPosition|ColorProfiles"
-    r"|AuxiliaryImageType"
+    r"|AuxiliaryImageType|GIFVersion|MediaLanguageCode|OtherFormat"
 )
 _TECHNICAL_GROUPS = re.compile(r"File|JFIF|Adobe|Composite|PNG-pHYs|MPF\d*|MPImage\d+|JFXX")
 _NUMBER = re.compile(r"[\s\d.,:;+\-/()%xX×]*")

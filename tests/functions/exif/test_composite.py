@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from functions.exif.answer import examine, flat
-from functions.exif.report import composite
+from functions.exif.fields.tracks import duration
 from tests.functions.exif import cases
 from tests.functions.exif.tiffs import Field, ascii_field, directory, rational, short
 
@@ -76,7 +76,7 @@ def test_a_position_is_signed() -> None:
     [(0, "0 s"), (1.5, "1.50 s"), (75, "0:01:15"), (3600 * 30, "1 days 6:00:00"), (-40, "-0:00:40")],
 )
 def test_a_duration_is_printed_as_exiftool_does(seconds: float, text: str) -> None:
-    assert composite.duration(seconds) == text
+    assert duration(seconds) == text
 
 
 @pytest.mark.parametrize("field", [rational(0x920A, (0, 0)), rational(0x829A, (0, 1)), short(0xA405, 0)])
