@@ -10,6 +10,7 @@ from functions.exif.edit.blocks.layout import Span
 from functions.exif.edit.decide import Edit
 from functions.exif.edit.errors import Broken
 from functions.kit.containers import Document, Kind, Source
+from functions.kit.containers import jp2 as jp2s
 from functions.kit.containers import jpeg as jpegs
 from functions.kit.containers import webp as webps
 
@@ -28,6 +29,10 @@ def clear(out: bytearray, span: Span, edit: Edit) -> None:
     where = f"strip at byte {span[0]:,}"
     if data.startswith(BOXES):
         raise Broken(f"the {where} holds a file of boxes, whose metadata cannot be overwritten in place")
+    # Readers pass over junk before the first marker.
+    skipped = max(data.find(b"\xff\xd8\xff"), 0) if data[:4] not in (b"RIFF", b"\xff\x4f\xff\x51") else 0
+    start_of_stream = span[0] + skipped
+    data = data[skipped:]
     document, head = _document(data)
     for part in document.parts if document is not None else ():
         if part.kind in STAYS:
@@ -37,7 +42,7 @@ def clear(out: bytearray, span: Span, edit: Edit) -> None:
         stop = part.stop if part.stop >= 0 else part.end
         if data[start:stop].strip(b"\0"):
             edit.gone(REPORTED.get(part.kind, "app"), where, stop - start, f"{part.label or part.kind} inside a strip")
-            out[span[0] + start : span[0] + stop] = bytes(stop - start)
+            out[start_of_stream + start : start_of_stream + stop] = bytes(stop - start)
 
 
 def _document(data: bytes) -> tuple[Document | None, int]:
@@ -46,4 +51,6 @@ def _document(data: bytes) -> tuple[Document | None, int]:
         return jpegs.read(Source(data)), 4
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return webps.read(Source(data)), 8
+    if data.startswith(jp2s.CODESTREAM):
+        return jp2s.read(Source(data)), 4
     return None, 0

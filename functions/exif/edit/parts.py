@@ -23,6 +23,7 @@ TIFF_HEADER = re.compile(rb"II\*\0|MM\0\*")
 # The XMP extension's header: identifier, digest of the packet, its length, place of this piece.
 GUID = slice(len(jpegs.XMP_EXTENSION), len(jpegs.XMP_EXTENSION) + 32)
 FLIR = "FLIR"
+HANDLER = 24  # bytes before a handler's name
 # Boxes of JPEG 2000 that state places in the file.
 OFFSETS = frozenset((b"ftbl", b"flst", b"cref"))
 FLIR_HEAD = 8
@@ -56,7 +57,7 @@ class _Cleaner:
             Kind.IPTC: self._iptc,
             Kind.ICC: self._icc,
             Kind.PHOTOSHOP: lambda part, data: edit.resources(data, part.label, whole=document.reader == "psd"),
-            Kind.TEXT: lambda part, data: data if edit.text(part.name, data, part.label) else None,
+            Kind.TEXT: self._text,
             Kind.JFIF: self._jfif,
             Kind.ADOBE: self._adobe,
             Kind.MPF: lambda _, data: data,
@@ -90,7 +91,9 @@ class _Cleaner:
             raise Broken(f"{part.label} is an element of unknown meaning that no reader may ignore")
         if part.key in OFFSETS:
             raise Broken(f"{part.label} refers to places in the file, which would not hold for the copy")
-        if action is Action.DROP:
+        if part.key == b"hdlr" and not self.edit.location_only:
+            self._handler(part)
+        elif action is Action.DROP:
             self._remove(part, rule.reported)
         elif action is Action.SEARCH:
             self._search(part)
@@ -106,6 +109,13 @@ class _Cleaner:
             self.changes[part] = None
         else:
             self._drop(part, reported)
+
+    def _handler(self, part: Part) -> None:
+        """A handler's name is that of a program or a maker, and no reader needs it (ISO 14496-12, 8.4.3)."""
+        body = self.document.raw(part)
+        if body[HANDLER:].strip(b"\0"):
+            self.edit.gone("app", part.label, len(body) - HANDLER, "name of a handler")
+            self.changes[part] = body[:HANDLER] + bytes(len(body) - HANDLER)
 
     def _essential(self, part: Part) -> bool:
         """Whether a property of a HEIC or AVIF is one that readers must understand (ISO 23008-12, 9.3)."""
@@ -160,6 +170,12 @@ class _Cleaner:
         for old, new in self.renamed.items():
             result = result.replace(old, new)
         return result
+
+    def _text(self, part: Part, text: bytes) -> Content:
+        if self.edit.location_only and MARKS.search(text):
+            self.edit.gone("gps", part.label, len(text), f"text {part.name[:40]!r}, which may state a location")
+            return None
+        return text if self.edit.text(part.name, text, part.label) else None
 
     def _iptc(self, part: Part, data: bytes) -> Content:
         decide = self.edit.resources if data.startswith(b"8BIM") else self.edit.iptc

@@ -6,9 +6,10 @@ import re
 from collections.abc import Collection
 from struct import pack
 
-from functions.exif.edit.blocks import notes
+from functions.exif.edit.blocks import notes, xmp
 from functions.exif.edit.blocks.layout import EXIF, GPS, INTEROP, Directory, Layout, Span, compact, wipe
 from functions.exif.edit.errors import Broken
+from functions.kit.containers import Kind, Source, jpeg
 
 # Tags by the name that keeps them: (directory, tag). CIPA DC-008, tables 3, 4 and 5.
 KEPT_TAGS: dict[str, dict[str, tuple[int, ...]]] = {
@@ -171,12 +172,42 @@ def without_location(block: bytes) -> tuple[bytes, int]:
         # A pointer to no directory counts as a field.
         fields += sum(entry.tag == GPS for entry in drop) if not directory.children.get(GPS) else 0
         kept += _pictures(layout, directory)
+        for start, end in _thumbnails(layout, directory):
+            fields += _clear_thumbnail(out, start, end)
         note = directory.find(MAKER_NOTE)
         for start, end in notes.places(block, *note.span, layout.order) if note is not None else ():
             out[start:end] = bytes(end - start)
             fields += 1
     wipe(out, gone, kept)
     return bytes(out), fields
+
+
+def _thumbnails(layout: Layout, directory: Directory) -> list[Span]:
+    """Return the spans of JPEG thumbnails."""
+    places, lengths = layout.integers(directory.find(0x0201)), layout.integers(directory.find(0x0202))
+    return [(at, min(at + size, len(layout.data))) for at, size in zip(places, lengths, strict=False)]
+
+
+def _clear_thumbnail(out: bytearray, start: int, end: int) -> int:
+    """Remove the location from the Exif and XMP of a thumbnail, in place; return the number of fields."""
+    data, fields = bytes(out[start:end]), 0
+    if not data.startswith(b"\xff\xd8\xff"):
+        return 0
+    for part in jpeg.read(Source(data)).parts:
+        body = data[part.body : part.stop]
+        new, count = body, 0
+        if part.kind is Kind.EXIF:
+            try:
+                new, count = without_location(body)
+            except Broken:
+                new, count = bytes(len(body)), 1
+        elif part.kind is Kind.XMP:
+            packet, names = xmp.without_location(body)
+            new, count = packet or bytes(len(body)), len(names) if packet else 1
+        if count:
+            out[start + part.body : start + part.stop] = new
+            fields += count
+    return fields
 
 
 def _covered(directory: Directory) -> list[Span]:

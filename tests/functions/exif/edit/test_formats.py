@@ -165,3 +165,13 @@ def test_a_video_in_a_box_keeps_its_place_without_the_location() -> None:
     assert result.data[: -len(clip)] == source[: -len(clip)]
     assert b"48.1370" not in result.data
     assert b"mpvd" not in strip(source).data
+
+
+def test_the_name_of_a_handler_goes() -> None:
+    data = encoded(gradient(), "AVIF")
+    at = data.index(b"hdlr") + 4 + 24
+    end = data.index(b"\0", at)
+    named = data.replace(data[at - 28 - 4 : end], data[at - 32 : at - 28] + data[at - 28 : at] + b"L" * (end - at), 1)
+    result = strip(named).data
+    assert b"LLLL" not in result
+    assert pixels(result) == pixels(data)

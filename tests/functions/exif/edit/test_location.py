@@ -274,3 +274,26 @@ def test_place_names_in_a_maker_note_go_and_the_rest_of_it_stays(program: Callab
     shown = subprocess.run([*command, path], capture_output=True, text=True).stdout
     assert ("Musterstadt" in shown, "Germany" in shown, "0815" in shown) == (False, False, True)
     assert strip(result.data, remove=GPS).removed == ()
+
+
+def test_a_thumbnail_with_a_location_of_its_own_loses_it() -> None:
+    thumbnail = encoded(gradient(size=(16, 12)), "JPEG", exif=LOCATED)
+    first = directory([ascii_field(0x010F, "Lamp Works")], 8)
+    at = 8 + len(first)
+    places = [long(0x0201, at + 2 + 2 * 12 + 4), long(0x0202, len(thumbnail))]
+    block = b"II*\0\x08\0\0\0" + directory([ascii_field(0x010F, "Lamp Works")], 8, following=at)
+    plain = encoded(gradient(), "JPEG")
+    exif = b"Exif\0\0" + block + directory(places, at) + thumbnail
+    source = plain[:2] + made.segment(0xE1, exif) + plain[2:]
+    assert struct.pack(">II", 137154, 9973) in source
+    result = strip(source, remove=GPS)
+    assert struct.pack(">II", 137154, 9973) not in result.data
+    assert len(result.data) == len(source)
+    assert strip(result.data, remove=GPS).removed == ()
+
+
+def test_a_text_of_a_png_that_states_a_position_goes() -> None:
+    data = encoded(gradient(), "PNG")
+    texts = made.chunk(b"tEXt", b"Comment\0GPS 48.137 N 11.575 E") + made.chunk(b"tEXt", b"Title\0Harbour")
+    result = strip(data[:33] + texts + data[33:], remove=GPS).data
+    assert (b"48.137" in result, b"Harbour" in result) == (False, True)

@@ -78,6 +78,21 @@ def test_metadata_inside_compressed_strips_go(name: str, remove: tuple[str, ...]
     assert (again.data, again.removed) == (result.data, ())
 
 
+def test_comments_in_codestreams_of_jpeg_2000_go() -> None:
+    plain = encoded(gradient(size=(SIDE, SIDE)), "JPEG2000", no_jp2=True)
+    at = plain.index(b"\xff\x52")
+    note = b"Erika Mustermann"
+    picture = plain[:at] + b"\xff\x64" + struct.pack(">HH", len(note) + 4, 1) + note + plain[at:]
+    result = strip(compressed([picture], compression=34712)).data
+    assert b"Mustermann" not in result
+    with Image.open(io.BytesIO(result[result.index(b"\xff\x4f\xff\x51") :])) as image:
+        assert image.tobytes() == Image.open(io.BytesIO(plain)).tobytes()
+
+
+def test_metadata_behind_junk_in_a_strip_go() -> None:
+    assert b"Mustermann" not in strip(compressed([b"junk" + stream()])).data
+
+
 def test_comments_in_tables_go() -> None:
     source = compressed([encoded(gradient(size=(SIDE, SIDE)), "JPEG")], extra=((0x015B, 7, len(TABLES), TABLES),))
     result = strip(source).data
