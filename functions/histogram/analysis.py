@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
 from functions.histogram import colours, counting
-from functions.histogram.counting import LEVELS, Histogram, NotCountable, Region
-from functions.histogram.figures import Figures, cumulate, figures, group, verdict
+from functions.histogram.counting import LEVELS, NotCountable, Region, Share
 from functions.histogram.plots import scopes
 from functions.kit.http import problems
 from functions.kit.http.problems import Problem
@@ -26,191 +25,8 @@ from functions.kit.images.sample_types import Samples
 if TYPE_CHECKING:
     from PIL import Image
 
-    from functions.histogram.plots.chart import Chart
 
-# Total variation distance to the exact luminance histogram at each DCT scale: the 5th and the 95th percentile over 35
-# photographs of a quarter of a megapixel and more. The worst were 0.10, 0.15 and 0.34.
-APPROXIMATION_ERROR = {2: (0.006, 0.055), 4: (0.017, 0.10), 8: (0.046, 0.24)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choices:
-    """What a client may choose of the analysis; the defaults give exact 256-bin counts of the whole first frame.
-
-    Args:
-        channels: names of channels and `luminance`; empty for every one present.
-        bins: a power of two: 2…256, or up to 65536 for more than 8 bits a sample.
-        region: count inside this rectangle alone, in pixels of the stored, unscaled image.
-        ignore_transparent: leave out pixels whose alpha is 0.
-        approximate: decode a JPEG at 1/2, 1/4 or 1/8 of its size; None is exact.
-        frame: index of the frame or page.
-        cumulative: running totals instead of counts.
-        normalize: shares of the pixels counted instead of counts.
-        colours: how many dominant colours at most; 0 for none.
-        raw: count the sensor's values of a camera raw instead of its preview.
-        scope: keep a sample of the pixels, for a plot of their places or colours.
-    """
-
-    channels: tuple[str, ...] = ()
-    bins: int = LEVELS
-    region: Region | None = None
-    ignore_transparent: bool = False
-    approximate: int | None = None
-    frame: int = 0
-    cumulative: bool = False
-    normalize: bool = False
-    colours: int = 6
-    raw: bool = False
-    scope: bool = False
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """The result for one image.
-
-    Args:
-        choices: what was asked for.
-        histogram: the counts, 256 or 65536 of each.
-        format: Pillow's name of the format.
-        width: of the whole image, in pixels.
-        height: of the whole image, in pixels.
-        colours: the dominant colours.
-        scale: 2, 4 or 8 where the image was decoded at that fraction, else None.
-        complete: the data of the picture do not end early.
-        decoded: share of the rows that were decoded, and so counted; None where it is not known.
-        warnings: what is odd about the file or the answer.
-        source: what was counted: `image`, the `preview` inside a camera raw, or the `sensor` of one.
-        raw: of a camera raw its name, its size, and for `sensor` the figures of its channels.
-        sample: a few of the pixels in RGB, where the choices ask for them and the picture is not too large.
-    """
-
-    choices: Choices
-    histogram: Histogram
-    format: str
-    width: int
-    height: int
-    colours: Sequence[colours.Colour]
-    scale: int | None = None
-    complete: bool = True
-    decoded: float | None = 1.0
-    warnings: tuple[str, ...] = ()
-    source: str = "image"
-    raw: Mapping[str, Any] | None = None
-    sample: Image.Image | None = None
-
-    def series(self) -> dict[str, Sequence[float]]:
-        """Luminance and channels as chosen: bins, running totals, shares."""
-        return {name: self._shaped(counts) for name, counts in self._counts().items()}
-
-    def figures(self) -> dict[str, Figures | None]:
-        """Figures of the luminance and the chosen channels, in levels of the counts."""
-        seen = self.histogram.seen
-        visible = {"luminance": seen.luminance, **seen.channels}
-        known: dict[int, Figures | None] = {}  # of a gray image, the one channel is the luminance
-        measured = {}
-        for name, counts in self._counts().items():
-            if id(counts) not in known:
-                known[id(counts)] = figures(counts, visible[name])
-            measured[name] = known[id(counts)]
-        return measured
-
-    def document(self) -> dict[str, Any]:
-        """The result as JSON has it."""
-        series, measured = self.series(), self.figures()
-        body: dict[str, Any] = {
-            "histogram": series["luminance"],
-            "channels": {name: counts for name, counts in series.items() if name != "luminance"},
-            "size": [self.width, self.height],
-            "format": self.format,
-            "source": self.source,
-            "mode": self.histogram.mode,
-            "pixels": self.histogram.pixels,
-            "visible": sum(self.histogram.seen.luminance),
-            "bits": self.histogram.bits,
-            "effective_bits": self.histogram.effective_bits,
-            "bins": self.choices.bins,
-            "complete": self.complete,
-            "decoded": self.decoded,
-            "warnings": list(self.warnings),
-            "verdict": self.verdict(measured),
-            "figures": {name: vars(each) if each else None for name, each in measured.items()},
-            "colours": [colour._asdict() for colour in self.colours],
-            "ignored": self.histogram.ignored,
-        }
-        if self.raw is not None:
-            body["raw"] = dict(self.raw)
-        if self.choices.region is not None:
-            body["region"] = list(self.choices.region)
-        if self.choices.frame:
-            body["frame"] = self.choices.frame
-        if self.scale is not None:
-            body["approximate"] = {"scale": self.scale, "error": list(APPROXIMATION_ERROR[self.scale])}
-        if self.histogram.value_range is not None:
-            body["range"] = list(self.histogram.value_range)
-            if self.histogram.floating:
-                body["value_range"] = body["range"]
-        return body
-
-    def verdict(self, measured: Mapping[str, Figures | None]) -> str:
-        """The exposure of the visible pixels in a sentence; more levels than 256 are judged as 256."""
-        histogram = self.histogram
-        if histogram.visible is None and len(histogram.luminance) == LEVELS:
-            return verdict(measured["luminance"], measured)
-        seen = histogram.seen
-        if histogram.visible is not None and not any(seen.luminance):
-            return "No visible pixel was counted."
-        judged = {name: figures(group(counts, LEVELS)) for name, counts in seen.channels.items() if name in measured}
-        return verdict(figures(group(seen.luminance, LEVELS)), judged)
-
-    def chart(self, **how: Any) -> Chart:
-        """The plot of the series; `how` are the fields of a `Chart` that are not data."""
-        from functions.histogram.plots.chart import Chart
-
-        series = self.series()
-        luminance = series.pop("luminance")
-        if not self.choices.channels:  # an opaque image's alpha is one spike that would flatten the rest
-            series.pop("alpha", None)
-        gray = not series or list(series) == ["gray"]
-        outlined = not gray and "luminance" in (self.choices.channels or ("luminance",))
-        drawn = [*([] if gray else series), *(["luminance"] if gray or outlined else [])]
-        return Chart(
-            fills={"gray": luminance} if gray else series,
-            outline=luminance if outlined else None,
-            levels=len(self.histogram.luminance),
-            unit="share of pixels" if self.choices.normalize else "pixels",
-            clipping=self._clipping(drawn) if how.pop("marks") else None,
-            cumulative=self.choices.cumulative,
-            **how,
-        )
-
-    def _clipping(self, drawn: Sequence[str]) -> dict[str, tuple[float, float]]:
-        """Shares of visible pixels at the ends, by drawn series."""
-        measured = self.figures()
-        present = {name: each for name in drawn if (each := measured[name]) is not None}
-        return {name: (each.clipped_shadows, each.clipped_highlights) for name, each in present.items()}
-
-    def table(self) -> str:
-        """The series as CSV: a line a bin, its first level in front."""
-        series = self.series()
-        width = len(self.histogram.luminance) // self.choices.bins
-        rows = zip(range(0, len(self.histogram.luminance), width), *series.values(), strict=True)
-        return "\r\n".join([",".join(["level", *series]), *(",".join(map(str, row)) for row in rows), ""])
-
-    def _counts(self) -> dict[str, list[int]]:
-        chosen = self.choices.channels
-        channels = self.histogram.channels
-        return {"luminance": self.histogram.luminance} | {
-            name: counts for name, counts in channels.items() if not chosen or name in chosen
-        }
-
-    def _shaped(self, counts: list[int]) -> Sequence[float]:
-        shaped = group(counts, self.choices.bins)
-        if self.choices.cumulative:
-            shaped = cumulate(shaped)
-        if self.choices.normalize:
-            pixels = self.histogram.pixels or 1
-            return [round(count / pixels, 9) for count in shaped]
-        return shaped
+from functions.histogram.result import APPROXIMATION_ERROR, Analysis, Choices, restored
 
 
 def _level_transparency(image: Image.Image, data: bytes) -> None:
@@ -241,23 +57,10 @@ def analyse(data: bytes, settings: Settings, choices: Choices | None = None) -> 
             pass
     from functions.histogram import child
 
-    return restored(child.analyse(data, settings, asdict(choices)), choices)
-
-
-def restored(found: dict[str, Any], choices: Choices) -> Analysis:
-    """The analysis that another process wrote as JSON."""
-    histogram = found.pop("histogram")
-    if histogram["visible"] is not None:
-        histogram["visible"] = counting.Counts(**histogram["visible"])
-    for key in ("value_range",):
-        histogram[key] = tuple(histogram[key]) if histogram[key] is not None else None
-    histogram["outside"] = {name: tuple(pair) for name, pair in histogram["outside"].items()}
-    whole = Histogram(**histogram)
-    if "gray" in whole.channels:  # the same list, whose figures are computed once
-        whole = replace(whole, luminance=whole.channels["gray"])
-    found["colours"] = [colours.Colour(*colour) for colour in found["colours"]]
-    found["warnings"] = tuple(found["warnings"])
-    return Analysis(choices=choices, histogram=whole, **found)
+    asked = asdict(choices)
+    if isinstance(choices.region, Share):
+        asked["region"] = [float(value) for value in choices.region]  # by which the other process tells it from pixels
+    return restored(child.analyse(data, settings, asked), choices)
 
 
 def analyse_here(data: bytes, settings: Settings, choices: Choices, large: Large | None = None) -> Analysis:
@@ -288,6 +91,11 @@ def analyse_here(data: bytes, settings: Settings, choices: Choices, large: Large
                 analysis = _plain(pixels, data, choices)
         except NotCountable as error:
             raise _problem(error) from None
+    if choices.value_range is not None and analysis.histogram.value_range is None:
+        low, high = map(int, choices.value_range)
+        if high > LEVELS - 1 or low < 0:
+            raise problems.bad_option("range", f"range={low},{high} is not within the values of 8 bits, 0,255")
+        analysis = replace(analysis, histogram=counting.ranged(analysis.histogram, low, high))
     missing = [name for name in choices.channels if name not in {"luminance", *analysis.histogram.channels}]
     if missing:
         present = ", ".join(["luminance", *analysis.histogram.channels])
@@ -338,8 +146,8 @@ def _sensor(data: bytes, camera: str | None, choices: Choices) -> Analysis:
 
     if camera is None:
         raise problems.bad_option("raw", "raw=1 counts the sensor's values of a camera raw; this file is none")
-    if choices.region is not None or choices.approximate or choices.frame:
-        raise problems.bad_option("raw", "raw=1 counts the whole sensor: it goes without region, approximate and frame")
+    if choices.region is not None or choices.value_range or choices.approximate or choices.frame:
+        raise problems.bad_option("raw", "raw=1 counts the whole sensor: without region, range, approximate and frame")
     histogram, facts = sensor.count(data, max(LEVELS, choices.bins))
     width, height = histogram.width, histogram.height
     raw = {"name": camera, "size": [width, height], **facts}
@@ -351,8 +159,15 @@ def _deep(samples: Samples, choices: Choices) -> Analysis:
     from functions.histogram import deep
 
     levels = max(LEVELS, choices.bins)
+    region = choices.region
+    if isinstance(region, Share):
+        region = region.of((samples.width, samples.height))
     histogram, preview = deep.count(
-        samples, region=choices.region, ignore_transparent=choices.ignore_transparent, levels=levels
+        samples,
+        value_range=choices.value_range,
+        region=region,
+        ignore_transparent=choices.ignore_transparent,
+        levels=levels,
     )
     if not histogram.width * histogram.height:
         raise problems.unreadable_image("the data of this picture end before the region")
@@ -376,9 +191,10 @@ def _deep(samples: Samples, choices: Choices) -> Analysis:
 def _stripwise(strips: Strips, choices: Choices) -> Analysis:
     """A picture of at most 8 bits a sample, in strips."""
     _refuse_levels(choices, strips.mode)
-    histogram, sample = counting.count_strips(
-        strips, region=choices.region, ignore_transparent=choices.ignore_transparent
-    )
+    region = choices.region
+    if isinstance(region, Share):
+        region = region.of((strips.width, strips.height))
+    histogram, sample = counting.count_strips(strips, region=region, ignore_transparent=choices.ignore_transparent)
     found = colours.dominant(sample, choices.colours) if choices.colours else []
     return Analysis(choices, histogram, strips.format, strips.width, strips.height, found)
 
@@ -396,7 +212,10 @@ def _plain(image: Image.Image, data: bytes, choices: Choices) -> Analysis:
     _refuse_levels(choices, image.mode)
     if image.format == "PNG":
         _level_transparency(image, data)
-    region = _scaled(choices.region, (width, height), image.size)
+    chosen = choices.region
+    if isinstance(chosen, Share):
+        chosen = chosen.of((width, height))
+    region = _scaled(chosen, (width, height), image.size)
     warnings: tuple[str, ...] = ()
     complete, decoded = True, 1.0
     extent = image.info.get(EXTENT)

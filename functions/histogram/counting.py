@@ -114,6 +114,22 @@ class Histogram:
         return self.visible or Counts(self.luminance, self.channels)
 
 
+class Share(NamedTuple):
+    """A rectangle in percent of the image as it is stored."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def of(self, size: tuple[int, int]) -> Region:
+        """In pixels of an image: every pixel that it touches."""
+        left, top = int(self.x * size[0] / 100), int(self.y * size[1] / 100)
+        right = -int(-(self.x + self.width) * size[0] // 100)
+        bottom = -int(-(self.y + self.height) * size[1] // 100)
+        return Region(left, top, max(1, right - left), max(1, bottom - top))
+
+
 class NotCountable(ValueError):
     """An option does not fit this image, or (option None) its mode cannot be counted; the message says why."""
 
@@ -229,6 +245,40 @@ def _count(image: Image.Image, mask: Image.Image | None) -> Counts:
     if image.mode in {"1", "L", "LA", "YCbCr", "LAB"}:
         return Counts(channels[names[0]], channels)
     return Counts(image.convert("L").histogram(mask), channels)
+
+
+def ranged(histogram: Histogram, low: int, high: int) -> Histogram:
+    """A histogram of 8-bit values over a part of them, and how many are outside.
+
+    Args:
+        histogram: of 256 levels.
+        low: value that the first level stands for.
+        high: value of the last one.
+    """
+    outside: dict[str, tuple[int, int]] = {}
+
+    def reduced(name: str, counts: Sequence[int]) -> list[int]:
+        levels = [0] * LEVELS
+        for value, count in enumerate(counts[max(low, 0) : high + 1], max(low, 0)):
+            levels[(value - low) * LEVELS // (high - low + 1)] += count
+        outside[name] = sum(counts[: max(low, 0)]), sum(counts[high + 1 :])
+        return levels
+
+    def every(counts: Counts) -> Counts:
+        luminance = reduced("luminance", counts.luminance)
+        channels = {name: reduced(name, each) for name, each in counts.channels.items()}
+        return Counts(channels.get("gray", luminance), channels)
+
+    visible = every(histogram.visible) if histogram.visible is not None else None
+    whole = every(Counts(histogram.luminance, histogram.channels))
+    return replace(
+        histogram,
+        luminance=whole.luminance,
+        channels=whole.channels,
+        visible=visible,
+        value_range=(low, high),
+        outside=outside,
+    )
 
 
 def luma(red: int, green: int, blue: int) -> int:

@@ -5,13 +5,14 @@ The analysis is imported with the first image: a pod is ready before it has to k
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from functions.histogram.counting import CHANNELS, LEVELS, MOST_LEVELS, Region
+from functions.histogram.counting import CHANNELS, LEVELS, MOST_LEVELS, Region, Share
 from functions.histogram.plots import scopes
 from functions.kit.http import jsontext, problems
 from functions.kit.http.function import HTML, JSON, Call, EventRoute, Function, Reply, Route, wants_page
@@ -25,7 +26,7 @@ from functions.kit.telemetry.reporting import project_version
 if TYPE_CHECKING:
     from flask import Request, Response
 
-    from functions.histogram.analysis import Analysis
+    from functions.histogram.result import Analysis
 
 MEDIA_TYPES = {
     "json": JSON,
@@ -35,6 +36,8 @@ MEDIA_TYPES = {
     "csv": "text/csv",
 }
 MIXED = "multipart/mixed"
+_PERCENT = re.compile(r"\d{1,3}(\.\d{1,6})?%", re.ASCII)
+_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?(e[+-]?\d{1,2})?", re.ASCII)
 Result = bytes | str | Mapping[str, Any]
 # The plot's fills are blended by a style; a file opened from the function's own address has to be allowed that.
 _SVG_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
@@ -71,11 +74,32 @@ class HistogramSettings(Settings):
     )
 
 
-def _region(value: str) -> Region:
+def _region(value: str) -> Region | Share:
     parts = value.split(",")
-    if len(parts) != 4 or not all(part.isascii() and part.isdigit() and len(part) <= 9 for part in parts):
-        raise ValueError("expected x,y,width,height in whole pixels")
-    return Region(*map(int, parts))
+    if len(parts) == 4 and all(part.isascii() and part.isdigit() and len(part) <= 9 for part in parts):
+        return Region(*map(int, parts))
+    if len(parts) == 4 and all(_PERCENT.fullmatch(part) for part in parts):
+        share = Share(*(float(part[:-1]) for part in parts))
+        if share.width > 0 and share.height > 0 and share.x + share.width <= 100 and share.y + share.height <= 100:
+            return share
+    raise ValueError("expected x,y,width,height in whole pixels, or in percent (10%,10%,50%,50%) inside the image")
+
+
+def _range(value: str) -> tuple[float, float]:
+    parts = value.split(",")
+    if len(parts) != 2 or not all(_NUMBER.fullmatch(part) for part in parts):
+        raise ValueError("expected the lowest and the highest value, such as 0,4095")
+    low, high = map(float, parts)
+    if not low < high:
+        raise ValueError("expected a range whose first value is the lower one")
+    return low, high
+
+
+def _percentages(value: str) -> tuple[float, ...]:
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    if len(parts) > 32 or not all(_NUMBER.fullmatch(part) and 0 <= float(part) <= 100 for part in parts):
+        raise ValueError("expected at most 32 numbers from 0 to 100, by comma")
+    return tuple(map(float, parts))
 
 
 CHOICES = (
@@ -91,7 +115,14 @@ CHOICES = (
         LEVELS,
         "more than 256 for images of more than 8 bits a sample",
     ),
-    Option("region", parsed(_region, r"^\d+,\d+,\d+,\d+$"), None, "x,y,width,height in pixels of the stored image"),
+    Option(
+        "region",
+        parsed(_region, r"^\d+,\d+,\d+,\d+$|^[\d.]+%,[\d.]+%,[\d.]+%,[\d.]+%$"),
+        None,
+        "x,y,width,height in pixels of the stored image, or each in percent",
+    ),
+    Option("range", parsed(_range, r"^-?[\d.e+-]+,-?[\d.e+-]+$"), None, "lowest and highest value that the bins cover"),
+    Option("percentiles", parsed(_percentages, r"^[\d.,]*$"), (), "levels at these percentages of the pixels"),
     Option("ignore_transparent", flag(), False, "leave out pixels that are fully transparent"),
     Option("approximate", numbers(2, 4, 8), None, "decode a JPEG at this fraction of its size; exact if not given"),
     Option("frame", integer(0, 100_000), 0, "frame or page, counted from 0"),
@@ -100,7 +131,9 @@ CHOICES = (
     Option("raw", flag(), False, "count the sensor's values of a camera raw, not its preview (extra histogram-raw)"),
     Option("colours", integer(0, 16), 6, "dominant colours at most; 0 for none"),
 )
+COMPARE = Option("compare", flag(), False, "with several files and JSON: compare each with the first one")
 LOOKS = (
+    COMPARE,
     Option("format", choice(*MEDIA_TYPES), None, "answer as this, whatever the Accept header says"),
     Option("width", integer(32, 4096), 640, "of the plot, pixels"),
     Option("height", integer(32, 4096), 400, "of the plot, pixels"),
@@ -145,14 +178,32 @@ def count(call: Call) -> Reply:
         results = [_attempt(call, kind, upload) for upload in uploads]
         if mixed:
             return _parts(kind, uploads, results, headers)
-        members = zip(uploads, results, strict=True)
-        return Reply({"results": [{"name": upload.name, **_member(one)} for upload, one in members]}, headers=headers)
+        members = [{"name": upload.name, **_member(one)} for upload, one in zip(uploads, results, strict=True)]
+        if options["compare"]:
+            _compare(members, options)
+        return Reply({"results": members}, headers=headers)
     result = _result(call, kind, uploads[0])
     if mixed:
         return _parts(kind, uploads, [result], headers)
     if kind == "svg":
         headers["Content-Security-Policy"] = _SVG_POLICY
     return Reply(result, _content_type(kind), headers=headers)
+
+
+def _compare(members: list[dict[str, Any]], options: Mapping[str, Any]) -> None:
+    """Add to each result how its luminance differs from the first one's.
+
+    Raises:
+        Problem: 400 for options that leave no counts to compare.
+    """
+    from functions.histogram.comparison import compare
+
+    if options["cumulative"] or options["normalize"]:
+        raise problems.bad_option("compare", "compare=1 is about counts: without cumulative and normalize")
+    first = members[0].get("histogram")
+    for member in members[1:]:
+        if first is not None and "histogram" in member:
+            member["compare"] = {"with": members[0]["name"], **compare(first, member["histogram"])}
 
 
 def _kind(call: Call) -> tuple[str, bool]:
@@ -187,9 +238,11 @@ def _tag(uploads: list[Upload], kind: str, shape: str, options: Mapping[str, Any
 
 def _result(call: Call, kind: str, upload: Upload) -> Result:
     """One image's answer of that kind."""
-    from functions.histogram.analysis import Choices, analyse
+    from functions.histogram.analysis import analyse
+    from functions.histogram.result import Choices
 
     chosen = {option.name: call.options[option.name] for option in CHOICES}
+    chosen["value_range"] = chosen.pop("range")
     if kind in {"png", "svg", "pdf", "csv"}:
         chosen["colours"] = 0  # nothing there shows them
     chosen["scope"] = kind in {"png", "svg", "pdf"} and call.options["kind"] in scopes.KINDS

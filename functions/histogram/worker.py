@@ -8,8 +8,9 @@ import os
 import sys
 from typing import Any
 
-from functions.histogram.analysis import Choices, analyse_here
-from functions.histogram.counting import Region
+from functions.histogram.analysis import analyse_here
+from functions.histogram.counting import Region, Share
+from functions.histogram.result import Choices
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
 from functions.kit.images.large import Large
@@ -34,7 +35,11 @@ def main() -> None:
     settings = Settings(**given)
     choices = asked["choices"]
     choices["channels"] = tuple(choices["channels"])
-    choices["region"] = Region(*choices["region"]) if choices["region"] else None
+    region = choices["region"]
+    if region is not None:
+        choices["region"] = (Share if any(isinstance(value, float) for value in region) else Region)(*region)
+    for name in ("value_range", "percentiles"):
+        choices[name] = tuple(choices[name]) if choices[name] is not None else None
     path = f"/proc/self/fd/{asked['descriptor']}"
     json.dump(_answer(path, settings, Choices(**choices), limit), sys.stdout)
 
