@@ -19,6 +19,9 @@ SUFFIXES = photos.COMMON | {
     ".arw", ".sr2", ".srf", ".srw", ".rw2", ".rwl", ".orf", ".pef", ".raf", ".mrw", ".3fr", ".fff", ".iiq", ".erf",
     ".kdc", ".dcr", ".mef", ".mos",
 }  # fmt: skip
+# Files that are larger are sent in ranges: the first one, then those that the answer asks for.
+LARGE, FIRST = 32 * 2**20, 480 * 2**10
+_BOUNDARY = "pixelamp-ranges"
 _SHAPE = {"groups": dict, "summary": str, "privacy": dict}
 
 
@@ -48,17 +51,49 @@ def run(chosen: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     params = {"tags": chosen.tags, "groups": chosen.groups, "raw": chosen.raw}
 
     def work(service: Service, path: Path) -> Mapping[str, Any]:
-        data = path.read_bytes()
-        result = service.result("POST", data=data, params=params, shape=_SHAPE)
+        result = read(service, path, params)
         if copies:
             target = copies.place(path)
-            copies.write(target, service.picture("POST", "/strip", data=data))
+            copies.write(target, service.picture("POST", "/strip", data=path.read_bytes()))
             result["clean_copy"] = str(target)
         return result
 
     with Service.of(chosen, "exif") as service:
         outcomes = photos.each(paths, partial(work, service), chosen.jobs, photos.terminal(paths))
         return output.write(outcomes, output.form(chosen), _text, _rows, len(paths) > 1, sys.stdout)
+
+
+def read(service: Service, path: Path, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata of a file, of which only the ranges that hold them are sent if it is large.
+
+    Args:
+        service: that reads it.
+        path: of the file.
+        params: of the request.
+    """
+    size = path.stat().st_size
+    if size <= LARGE:
+        return service.result("POST", data=path.read_bytes(), params=params, shape=_SHAPE)
+    with path.open("rb") as file:
+        ranges = [(0, file.read(FIRST))]
+        header = {"Content-Range": _content_range(*ranges[0], size)}
+        result = service.result("POST", data=ranges[0][1], params=params, headers=header, shape=_SHAPE)
+        for need in result["ranges"]["needs"]:
+            file.seek(need["offset"])
+            ranges.append((need["offset"], file.read(need["bytes"])))
+    if len(ranges) == 1:
+        return result
+    parts = [
+        f"\r\n--{_BOUNDARY}\r\nContent-Range: {_content_range(start, data, size)}\r\n\r\n".encode() + data
+        for start, data in ranges
+    ]
+    body = b"".join(parts)[2:] + f"\r\n--{_BOUNDARY}--\r\n".encode()
+    header = {"Content-Type": f"multipart/byteranges; boundary={_BOUNDARY}"}
+    return service.result("POST", data=body, params=params, headers=header, shape=_SHAPE)
+
+
+def _content_range(start: int, data: bytes, size: int) -> str:
+    return f"bytes {start}-{start + len(data) - 1}/{size}"
 
 
 def _text(outcome: Outcome) -> str:

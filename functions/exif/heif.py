@@ -85,6 +85,8 @@ class _Reader:
         tracks = [box for box in document.model.outer if box.kind == b"moov"]
         self.movies = [(box.start, box.end) for box in tracks]
         for box in tracks:
+            if not self.source.held(box.start, box.end):
+                continue  # named with what was not received
             movie.read(Boxes(self.source.data, result), box.body, box.end)  # type: ignore[arg-type]
         self.shown = self._primary_properties()
         self.stores = sorted((box.body, box.end) for box in document.model.outer if box.kind == b"mdat")

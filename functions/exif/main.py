@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from flask import Request, Response
 
     from functions.exif.rows import Reading
+    from functions.kit.containers import Source
 
 CSV = "text/csv; charset=utf-8"
 
@@ -53,7 +54,7 @@ class ExifSettings(Settings):
         return Windows(self.read_bytes, self.variable("read_bytes"), self.head_bytes, self.tail_bytes)
 
 
-def _examined(data: bytes, *, exif_only: bool = False) -> Reading:
+def _examined(data: bytes | Source, *, exif_only: bool = False) -> Reading:
     """The reading of a file, or of its Exif alone.
 
     Raises:
@@ -67,16 +68,22 @@ def _examined(data: bytes, *, exif_only: bool = False) -> Reading:
     from functions.exif.scan import FORMATS
     from functions.kit.images import formats
 
-    data = first_bytes(data)
-    name = formats.sniff(data)
+    first = first_bytes(data)
+    name = formats.sniff(first)
     if name is not None:
         raise problems.unsupported_format(formats.ACCEPTED[name].label, list(FORMATS))
-    raise formats.refusal(data, list(FORMATS))
+    raise formats.refusal(first, list(FORMATS))
 
 
 def show(call: Call[ExifSettings]) -> Reply | Mapping[str, Any]:
     """`POST /`: what the file says, or each of several files."""
     kind = _kind(call)
+    content_range, content_type = (
+        call.request.headers.get("Content-Range"),
+        call.request.headers.get("Content-Type", ""),
+    )
+    if content_range or content_type.lower().startswith("multipart/byteranges"):
+        return _ranged(call, kind, content_range, content_type)
     uploads = call.files(call.settings.windows)
     if len(uploads) == 1:
         return _shown(call, kind, the_image(uploads))
@@ -85,6 +92,20 @@ def show(call: Call[ExifSettings]) -> Reply | Mapping[str, Any]:
     if kind == "csv":
         return _listed(call, uploads)
     return {"results": [_attempt(call, upload) for upload in uploads]}
+
+
+def _ranged(call: Call[ExifSettings], kind: str, content_range: str | None, content_type: str) -> Mapping[str, Any]:
+    """What some ranges of a file hold, and the ranges that would complete that."""
+    from functions.exif import ranges
+
+    if kind != "json" or call.options["flat"]:
+        raise ranges.unsupported("a table" if kind != "thumbnail" else "a thumbnail")
+    settings = call.settings
+    source = ranges.received(
+        call.body.read(), content_range, content_type, settings.read_bytes, settings.variable("read_bytes")
+    )
+    answer = _table(call.options, _examined(source), Upload(b""))
+    return {**answer, "ranges": ranges.report(source)}
 
 
 def _kind(call: Call[ExifSettings]) -> str:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from functions.exif.blocks import Inner, Scan
 from functions.exif.entries import Entry
+from functions.kit.containers.source import held
 
 # Printed values may be lists and structures in XMP and IPTC.
 Printed = Any
@@ -115,7 +116,8 @@ class Preview(NamedTuple):
     @property
     def data(self) -> bytes:
         """The picture's own bytes, copied when they are asked for."""
-        return self.block[self.start : self.start + self.size]
+        whole = held(self.block, self.start, min(self.start + self.size, len(self.block)))
+        return self.block[self.start : self.start + self.size] if whole else b""
 
 
 class NoteSummary(NamedTuple):

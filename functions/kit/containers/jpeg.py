@@ -147,10 +147,10 @@ class _Reader:
     def _marker(self, scans: int) -> int:
         """The next marker behind fill or junk, which become parts; -1 where there is none."""
         document, data, at, end = self.document, self.data, self.at, self.end
-        found = MARKER.search(data, at, end)
+        found = self.source.search(MARKER, at, end)
         place = end if found is None else found.start()
         if found is not None and (place + 4 <= end or data[place + 1] in STANDALONE or data[place + 1] == EOI):
-            junk = bool(data[at:place].strip(b"\xff"))
+            junk = not self.source.has(at, place) or bool(data[at:place].strip(b"\xff"))
             if junk:
                 document.warn("junk between segments")
             self._step(Kind.GAP if junk else Kind.PADDING, place)

@@ -104,6 +104,8 @@ def _picture(source: Source, start: int, end: int, name: str = "") -> Part:
 
 def _unindexed(source: Source, start: int, end: int, scan: Callable[[int, int], int]) -> list[Part]:
     """Pictures and videos that no index names, each to the next one or to the end."""
+    if not source.has(start, end):
+        return [Part(Kind.TRAILER, start, end, "after the picture")]
     data, parts, at = source.data, [], start
     # A video begins with the length of its first box.
     video = data.find(b"ftyp", start, end) - 4

@@ -148,12 +148,14 @@ class Document:
         return part
 
     def not_held(self) -> list[Part]:
-        """The parts that are not all held and are no pixels, each cut to what is missing of it."""
+        """The parts that are not all held and may be other than pixels, each cut to what is missing of it."""
         found = []
+        # Segments may stand between the scans of a JPEG, and blocks between the frames of a GIF.
+        followed = self.source.examined or self.reader not in ("jpeg", "gif")
         for hole in self.source.holes:
             for part in self.parts:
                 low, high = max(part.start, hole.start), min(part.end, hole.end)
-                if low < high and part.kind is not Kind.PIXELS:
+                if low < high and not (part.kind is Kind.PIXELS and followed):
                     found.append(part._replace(start=low, end=high, body=-1, stop=-1))
         return found
 
@@ -238,7 +240,7 @@ def _start(part: Part) -> int:
 
 def filler(source: Source, start: int, end: int, other: Kind) -> Kind:
     """`PADDING` where there are but zeros or fill bytes, else the other kind."""
-    if source.held(start, end) and not source.read(start, min(start + 4096, end)).strip(b"\0\xff"):
+    if source.has(start, end) and not source.read(start, min(start + 4096, end)).strip(b"\0\xff"):
         blank = all(not source.read(at, min(at + 2**20, end)).strip(b"\0\xff") for at in range(start, end, 2**20))
         return Kind.PADDING if blank else other
     return other

@@ -65,12 +65,14 @@ class Source:
         ends: the ends of runs of blocks that were followed as they passed, by their beginnings.
     """
 
-    __slots__ = ("data", "ends", "holes", "missing", "size")
+    __slots__ = ("data", "ends", "examined", "holes", "missing", "size")
 
     def __init__(self, data: Buffer, holes: tuple[Span, ...] = (), ends: Mapping[int, int] | None = None) -> None:
         self.data = data
         self.holes = holes
         self.ends = ends or {}
+        # Whether what is not held was followed as it passed, so that nothing but pixels is missing in pixels.
+        self.examined = True
         self.size = len(data)
         self.holes = holes
         # What a reader wanted and is not held.
@@ -89,6 +91,10 @@ class Source:
                 if len(self.missing) < 1024 and Span(low, high) not in self.missing:
                     self.missing.append(Span(low, high))
         return whole and end <= self.size
+
+    def has(self, start: int, end: int) -> bool:
+        """The same, without a note."""
+        return end <= self.size and not any(start < hole.end and hole.start < end for hole in self.holes)
 
     def read(self, start: int, end: int) -> bytes:
         """The bytes between two positions, fewer at the end of the file; none where they are not all held."""
@@ -128,4 +134,6 @@ def sparse(size: int, windows: list[tuple[int, bytes]]) -> Source:
     if at < size:
         holes.append(Span(at, size))
     data.holes = tuple(holes)
-    return Source(data, data.holes)
+    source = Source(data, data.holes)
+    source.examined = not holes
+    return source

@@ -222,16 +222,22 @@ def boundary_of(content_type: str) -> str | None:
     """
     if not content_type[:19].lower().startswith("multipart/form-data"):
         return None
+    boundary = parameter_of(content_type, "boundary")
+    if not boundary:
+        raise malformed("multipart/form-data without a boundary")
+    return boundary
+
+
+def parameter_of(content_type: str, name: str) -> str | None:
+    """A parameter of a Content-Type."""
     # One thread at a time: if python-multipart is installed too, its package `multipart` loads the real one, and
     # another thread could see a half-initialised module.
     with _importing:
         from multipart import parse_options_header
 
     _, options = parse_options_header(content_type)
-    boundary = options.get("boundary")
-    if not boundary:
-        raise malformed("multipart/form-data without a boundary")
-    return str(boundary)
+    value = options.get(name)
+    return str(value) if value else None
 
 
 def read_uploads(body: Body, content_type: str, max_files: int, options: Container[str] = ()) -> list[Upload]:
