@@ -40,10 +40,13 @@ def listed(program: list[str]) -> Iterator[Element]:
 
 def differences(theirs: Element, read: Table) -> Iterator[str]:
     """What a table lacks, or says otherwise."""
-    names: dict[str, dict[str, str]] = defaultdict(dict)
+    # Alternatives of one name have labels of their own.
+    names: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for row in read:
         row.prepare()
-        names[row.name].update({str(key): label for key, label in row.labels.exact.items()} if row.labels else {})
+        labels = names[row.name]
+        for key, label in row.labels.exact.items() if row.labels else ():
+            labels[str(key)].add(label)
     for tag in theirs.iter("tag"):
         name = tag.get("name", "")
         if name not in names:
@@ -52,7 +55,7 @@ def differences(theirs: Element, read: Table) -> Iterator[str]:
         for key in tag.iter("key"):
             text = key.findtext("val[@lang='en']")
             mine = names[name].get(key.get("id", ""))
-            if names[name] and mine is not None and text is not None and mine != text:
+            if mine and text is not None and text not in mine:
                 yield f"label {read.name}:{name} {key.get('id')}: {mine!r}, ExifTool {text!r}"
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
+import struct
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from importlib import import_module
@@ -19,7 +20,7 @@ from functions.exif.values import number_of
 
 Formula = Callable[[Any, "Members"], Any]
 # What a formula may raise on a value that it does not fit.
-UNFIT = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
+UNFIT = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, OSError, struct.error)
 _ASSIGNMENT = re.compile(r"(\w+) = (?!=)")
 _NODES = (
     ast.Expression,
