@@ -1,4 +1,4 @@
-"""`python -m loadtest [SCENARIO…]`: run scenarios on this machine, write the report, and say what came of them.
+"""`python -m loadtest [SCENARIO…]`: run scenarios on this machine, print the verdicts and write the report.
 
 Exit status: 0 if all passed, 1 if one failed or was invalid, 2 for a mistake in the arguments.
 """

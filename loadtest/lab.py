@@ -33,7 +33,7 @@ SERVICE = "load"
 HOST = f"{SERVICE}.default.localhost"
 START_SECONDS = 30.0
 TARGET_CONCURRENCY = 7.0
-"""Requests in flight for which the Service wants a pod: its containerConcurrency times its utilisation."""
+"""Requests in flight for which the Service needs a pod: its containerConcurrency times its utilisation."""
 _STOP_SECONDS = 15.0
 _LAG_PERIOD_SECONDS = 0.05
 PREFIX = "autoscaling.knative.dev/"
@@ -113,7 +113,7 @@ class Run:
     lag: Latencies = field(default_factory=Latencies)
 
     def say(self, kind: str, words: str) -> None:
-        """Note an event, and print it."""
+        """Record an event, and print it."""
         self.events.append((time.time(), kind, words))
         print(f"  {time.time() - self.started:6.1f} s  {words}", flush=True)
 

@@ -2,7 +2,7 @@
 
     locust -f loadtest/locustfile.py --host http://127.0.0.1:8080 --tags mixed
     locust -f loadtest/locustfile.py --host http://INGRESS-ADDRESS --domain default.example.com --headless -u 50 -t 5m
-    locust -f loadtest/locustfile.py Browser        only people who upload and look, as PixelScan had them
+    locust -f loadtest/locustfile.py Browser        only PixelScan's users, who upload and read
 
 Tags: histogram, exif, stress, mixed (the first three), events and event-pictures (CloudEvents). Routing is by path
 (`/histogram` on one host) or, with `--domain`, by Host headers through one ingress address (`histogram.DOMAIN`).
@@ -29,7 +29,7 @@ from loadtest.generators.wire import multipart
 from loadtest.shapes import Shaped, add_arguments, profile_of
 
 CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 60.0
-REFUSED_PAUSE_SECONDS = 0.1  # nobody who is turned away comes back at once, a thousand times a second
+REFUSED_PAUSE_SECONDS = 0.1  # a refused client does not retry a thousand times a second
 TAGS = "histogram, exif, stress, events, event-pictures and mixed"
 SOURCE = "//loadtest.pixelamp.dev"
 
@@ -63,7 +63,7 @@ def _arguments(parser: Any) -> None:
 
 
 class _Bodies:
-    """What is sent, encoded once a process."""
+    """The request bodies, encoded once a process."""
 
     def __init__(self) -> None:
         self.histogram, self.histogram_type = multipart(images.png(), "photo.png")
@@ -164,7 +164,7 @@ class _User(FastHttpUser):
             gevent.sleep(REFUSED_PAUSE_SECONDS)
 
     def call(self, function: str, method: str, path: str = "", **arguments: Any) -> None:
-        """Ask a function, by path or by host; the figures are named after it either way."""
+        """Send a request to a function, by path or by host; the figures have its name either way."""
         headers = {"Accept": "application/json", **arguments.pop("headers", {})}
         url = f"/{function}{path}"
         if self.options.domain:
@@ -177,7 +177,7 @@ class _User(FastHttpUser):
 
 
 def _reason(answer: Any, host: str | None) -> str:
-    """What went wrong, for Locust's table of failures; an ingress says 404 of a host that it does not know."""
+    """The failure, for Locust's table; an ingress answers 404 for a host that it does not know."""
     unknown = f": does the ingress know {host}?" if host and answer.status_code == 404 else ""
     return f"{answer.status_code or answer.error}{unknown}"
 

@@ -93,7 +93,7 @@ def parse(text: str) -> Objective:
     """An objective; a plain number is seconds of p99, as `1` for `p99<=1s`.
 
     Raises:
-        ObjectiveError: it is none.
+        ObjectiveError: the text is not an objective.
     """
     try:
         number = float(text)

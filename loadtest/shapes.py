@@ -49,12 +49,12 @@ def profile_of(options: Namespace) -> Profile | None:
         return None
     levels = options.levels or PROFILES[options.shape]
     if not levels:
-        raise ProfileError(f"--shape {options.shape} wants --levels, such as csv:users.csv")
+        raise ProfileError(f"--shape {options.shape} needs --levels, such as csv:users.csv")
     return Profile.parse(levels)
 
 
 class Shaped(LoadTestShape):
-    """Users over time as the options have it at the moment; the test ends with its profile, or with --run-time."""
+    """Users over time by the current options; the test ends with its profile, or with --run-time."""
 
     abstract: ClassVar[bool] = (
         True  # Locust would take it for every run; the locustfile takes it where one is asked for

@@ -1,4 +1,4 @@
-"""Verdicts: what a run was held to, what it did, and whether that is enough. Bounds stand in thresholds.toml."""
+"""Verdicts: the bounds of a run, its measurements, and whether they are within. Bounds are in thresholds.toml."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ThresholdsError(ValueError):
 
 @dataclass(frozen=True)
 class Check:
-    """One promise: its value against its bound, and the words for people."""
+    """One check: a value, its bound, and a line of text."""
 
     name: str
     passed: bool
@@ -35,7 +35,7 @@ class Check:
 
 @dataclass
 class Verdict:
-    """All checks of one scenario, and why it says nothing, if it says nothing."""
+    """All checks of one scenario, and the reasons why they are invalid, if they are."""
 
     scenario: str
     checks: list[Check] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether every promise was kept by a valid run."""
+        """Whether a valid run passed every check."""
         return not self.invalid and bool(self.checks) and all(check.passed for check in self.checks)
 
     @property
@@ -111,7 +111,7 @@ def latencies(requests: Iterable[Request]) -> Latencies:
 
 
 def failures(requests: Iterable[Request]) -> Counter[str]:
-    """What went wrong, by kind: a status, or the reason for no answer."""
+    """Failures by kind: a status, or the reason for no answer."""
     return Counter(str(request.status or request.reason) for request in requests if not request.good)
 
 
@@ -126,7 +126,7 @@ def first_time(samples: Iterable[Sample], after: float, ready: int) -> float | N
 
 
 def shrank_in_panic(samples: Sequence[Sample]) -> int:
-    """How often desired pods fell between two samples in panic, which Knative never does."""
+    """The number of times that desired pods fell between two samples in panic, which Knative never does."""
     return sum(
         bool(before.in_panic and after.in_panic and (after.desired or 0) < (before.desired or 0))
         for before, after in itertools.pairwise(samples)
@@ -134,7 +134,7 @@ def shrank_in_panic(samples: Sequence[Sample]) -> int:
 
 
 def executions(log: Iterable[str]) -> Counter[str]:
-    """How often each request id was worked on, from the functions' JSON log."""
+    """The number of executions of each request id, from the functions' JSON log."""
     seen: Counter[str] = Counter()
     for line in log:
         at = line.find('"request_id": "')

@@ -1,4 +1,4 @@
-"""Admission: how many burns at once, and how much CPU time a minute."""
+"""Admission: bounds on burns at once and on CPU time a minute."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TOO_MANY_REQUESTS = 429
 
 @dataclass(eq=False)
 class Admission:
-    """One burn that was let in.
+    """One admitted burn.
 
     Attributes:
         cpu_seconds: what it was granted.
@@ -26,10 +26,10 @@ class Admission:
 
 
 class Budget:
-    """Lets burns in, or says when to come again.
+    """Admit burns, or answer when to retry.
 
-    CPU time is a bucket that holds a minute's worth and refills evenly. What is asked for is taken at once; what was
-    not used, because the burn was stopped or throttled, is given back.
+    CPU time is a bucket that holds a minute's worth and refills evenly. What is requested is taken at once; what was
+    not used, because the burn was stopped or throttled, is returned.
 
     Args:
         burns: how many at the same time.
@@ -48,19 +48,19 @@ class Budget:
 
     @property
     def running(self) -> int:
-        """Burns that are let in and not over."""
+        """Admitted burns that have not ended."""
         return len(self._running)
 
     def admit(self, cpu_seconds: float, duration: float, variables: tuple[str, str] = ("burns", "budget")) -> Admission:
-        """Let a burn in.
+        """Admit a burn.
 
         Args:
-            cpu_seconds: CPU time it asks for.
+            cpu_seconds: CPU time requested.
             duration: seconds until it is over.
             variables: names of the two limits, for the answer.
 
         Raises:
-            Problem: 429 with Retry-After where it would be let in later, 400 where it never would.
+            Problem: 429 with Retry-After where it would be admitted later, 400 where it never would.
         """
         with self._lock:
             now = self._clock()

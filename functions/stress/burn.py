@@ -176,7 +176,7 @@ class Burn:
             quota: cores this container may use, to which a load may be relative.
 
         Returns:
-            `seconds`, `cpu_seconds`, `load` in the percent that was asked for, `per_core` with CPU seconds and percent
+            `seconds`, `cpu_seconds`, `load` in the unit of the request, `per_core` with CPU seconds and percent
             of a core, and `memory_mb`,
             `disk_mb` and `network_mb`.
         """

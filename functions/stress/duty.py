@@ -53,8 +53,8 @@ def run(
     """
     while (now := elapsed()) < seconds:
         until = cycle(now, seconds)
-        wanted = goal(until)
-        while used() < wanted and elapsed() < seconds:
+        due = goal(until)
+        while used() < due and elapsed() < seconds:
             work()
         pause = until - elapsed()
         if pause > 0:

@@ -236,30 +236,30 @@ def requested(data: Any, settings: StressSettings) -> Mapping[str, Any]:
 
 
 def _carry_out(
-    options: Mapping[str, Any], settings: StressSettings, gone: Callable[[float], bool]
+    options: Mapping[str, Any], settings: StressSettings, client_left: Callable[[float], bool]
 ) -> Mapping[str, Any]:
     """A burn from beginning to end; its result."""
-    session, admitted = _begin(options, settings, gone, JSON)
+    session, admitted = _begin(options, settings, client_left, JSON)
     _exhaust(admitted)
     return {**_identity(), **session.result}
 
 
 def _begin(
-    options: Mapping[str, Any], settings: StressSettings, gone: Callable[[float], bool], media: str
+    options: Mapping[str, Any], settings: StressSettings, client_left: Callable[[float], bool], media: str
 ) -> tuple[Session, Iterable[bytes]]:
     from functions.stress.plan import decide
 
     now = state(settings)
     plan = decide(options, _room(now.container), settings)
-    session = _session(plan, now, gone)
+    session = _session(plan, now, client_left)
     return session, _admit(session, now.burns, settings, "burns", media)
 
 
-def _session(plan: Plan, now: State, gone: Callable[[float], bool]) -> Session:
+def _session(plan: Plan, now: State, client_left: Callable[[float], bool]) -> Session:
     from functions.stress.session import Session
 
     limit = now.settings.max_disk_mb * MEBI
-    return Session(plan, now.container, gone, _orphaned_or_stopping(), disk_limit=limit)
+    return Session(plan, now.container, client_left, _orphaned_or_stopping(), disk_limit=limit)
 
 
 def _admit(
@@ -353,7 +353,7 @@ def _stopping() -> bool:
 def _orphaned_or_stopping() -> Callable[[], bool]:
     """Whether the server is to stop, or the process that began this request's server has died.
 
-    A gunicorn worker whose arbiter was killed would finish its requests first: nobody is there to hear them.
+    A gunicorn worker whose arbiter was killed would finish its requests first, for clients that have lost it.
     """
     parent = os.getppid()
     return lambda: _stopping() or os.getppid() != parent

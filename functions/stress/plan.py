@@ -1,4 +1,4 @@
-"""What is asked for, checked against what this container may give: from parameters to a plan."""
+"""From parameters to a plan, checked against what this container may give."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class Plan:
 
     @property
     def cpu_seconds(self) -> float:
-        """CPU time that the whole burn uses if nothing stands in its way."""
+        """CPU time that the whole burn uses if the load is held."""
         return self.curve.used_by(self.seconds) * self.share * self.cores
 
     @property
@@ -229,8 +229,8 @@ def _cores(options: Mapping[str, Any], quota: float, settings: StressSettings) -
         cores = _default(options["cores"], min(limit, math.ceil(quota)))
         load *= quota / cores
     if cores > limit:
-        said = settings.variable("max_cores") if settings.max_cores else f"the CPU quota of {quota:g}, rounded up"
-        _too_much("cores", cores, limit, "cores", said)
+        limited_by = settings.variable("max_cores") if settings.max_cores else f"the CPU quota of {quota:g}, rounded up"
+        _too_much("cores", cores, limit, "cores", limited_by)
     if load > 1 + 1e-9:
         raise bad_option(
             "cores",

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def never(seconds: float) -> bool:
-    """Wait for some seconds; False, since nobody waits for this burn who could leave."""
+    """Wait for some seconds; False, since a burn in the background has no client."""
     time.sleep(seconds)
     return False
 
@@ -17,7 +17,7 @@ def never(seconds: float) -> bool:
 def left_by(environ: Mapping[str, Any]) -> Callable[[float], bool]:
     """A wait for some seconds that returns True as soon as the client has closed its connection, or its sending half.
 
-    Bytes that it may have sent ahead do not matter. Without a socket (another server, a test) nobody ever leaves.
+    Bytes that it may have sent ahead do not matter. Without a socket (another server, a test) the client never leaves.
     """
     connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
     if connection is None:

@@ -50,15 +50,15 @@ def hold(
         MemoryError: there is not so much.
     """
     blocks: list[bytearray] = []
-    held, touched, told = 0, elapsed(), -REPORT
+    held, touched, reported = 0, elapsed(), -REPORT
     while elapsed() < seconds:
         due = min(size, int(leak * elapsed())) if leak else size
         if due > held:
             blocks.append(bytearray(due - held))
             touch(blocks[-1])
             held = due
-            if held == size or elapsed() - told >= REPORT:
-                told = elapsed()
+            if held == size or elapsed() - reported >= REPORT:
+                reported = elapsed()
                 report(held)
         if again and elapsed() - touched >= 1.0:
             touched = elapsed()
@@ -84,13 +84,13 @@ def pace(
         elapsed: seconds since the beginning.
         sleep: waits.
     """
-    done, told = 0, -REPORT
+    done, reported = 0, -REPORT
     while (now := elapsed()) < seconds:
         due = int(rate * min(now, seconds))
         while done < due and elapsed() < seconds:
             done += step(min(CHUNK, due - done))
-        if elapsed() - told >= REPORT:
-            told = elapsed()
+        if elapsed() - reported >= REPORT:
+            reported = elapsed()
             report(done)
         sleep(max(0.0, min(TURN, seconds - elapsed())))
     while done < int(rate * seconds) and elapsed() < seconds + TURN:

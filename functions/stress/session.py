@@ -1,4 +1,4 @@
-"""One request's life: wait, burn, sample, and end early when its client has left or the server is told to stop."""
+"""One request's life: wait, burn, sample, and end early when its client has left or the server must stop."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Session:
     Args:
         plan: what to do.
         container: whose usage the samples show.
-        gone: waits for so many seconds; True at once if the client has left.
-        stopping: whether the server has been told to stop.
+        client_left: waits for so many seconds; True at once if the client has left.
+        stopping: whether the server is stopping.
         spawner: starts a child process.
         disk_limit: bytes of the largest temporary file.
 
@@ -50,7 +50,7 @@ class Session:
         self,
         plan: Plan,
         container: Container,
-        gone: Callable[[float], bool],
+        client_left: Callable[[float], bool],
         stopping: Callable[[], bool],
         spawner: Spawn = spawn,
         disk_limit: int = 256 * MEBI,
@@ -61,7 +61,7 @@ class Session:
         self.cpu_seconds = 0.0
         self._container = container
         self._quota = container.quota()
-        self._gone = gone
+        self._client_left = client_left
         self._stopping = stopping
         self._spawn = spawner
         self._disk_limit = disk_limit
@@ -69,7 +69,7 @@ class Session:
     def run(self) -> Iterator[Usage]:
         """Carry it out; a sample of the container every quarter second.
 
-        The children are gone when this ends, whether it was used up, closed, or broken off by an exception.
+        The children have ended when this ends, whether it was used up, closed, or ended by an exception.
         """
         began = time.monotonic()
         self._last = self._container.read()
@@ -107,7 +107,7 @@ class Session:
             due = self._last.at + EVERY
             if self._stopping():
                 self.ended = Ending.STOPPED
-            elif self._gone(max(0.0, min(TICK, deadline - now, due - now))):
+            elif self._client_left(max(0.0, min(TICK, deadline - now, due - now))):
                 self.ended = Ending.LEFT
             elif time.monotonic() >= due:
                 yield self._sample()
@@ -120,7 +120,7 @@ class Session:
 
 
 class Admitted:
-    """An iterator that gives its admission back when it is used up or closed, even if nobody ever began it.
+    """An iterator that gives its admission back when it is used up or closed, even if it never began.
 
     Args:
         chunks: what is iterated.

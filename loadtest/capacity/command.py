@@ -92,7 +92,7 @@ def _bytes(text: str) -> float:
                 return float(text.removesuffix(suffix)) * factor
             except ValueError:
                 break
-    raise argparse.ArgumentTypeError(f"{text}: a size such as 400kB or 2MiB is wanted")
+    raise argparse.ArgumentTypeError(f"{text}: use a size such as 400kB or 2MiB")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -147,7 +147,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"\nservice time {service}")
             return 0
         if options.rate is None:
-            made.error("one of --rate, --table and --run is wanted")
+            made.error("give one of --rate, --table and --run")
         cell = plan(
             options.rate,
             service.seconds,

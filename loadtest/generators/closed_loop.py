@@ -1,6 +1,6 @@
 """Clients in closed loop: each sends its next request when the last is answered; their number can change at any time.
 
-Every request bears an id of its own, so that what was lost, failed or answered twice can be said request by request.
+Every request has an id of its own, by which lost, failed and doubled requests are found.
 """
 
 from __future__ import annotations

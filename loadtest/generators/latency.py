@@ -1,6 +1,6 @@
 """Latencies in an HDR histogram: every value to three digits, whatever its size, and mergeable.
 
-Locust rounds percentiles of 100 ms and above to two digits and k6 keeps every sample; a verdict wants neither.
+Locust rounds percentiles of 100 ms and above to two digits and k6 keeps every sample; a verdict needs neither.
 """
 
 from __future__ import annotations

@@ -333,7 +333,7 @@ class Generator:
                 link = await connect(self, self.plan.target, self._context)
                 break
             except OSError as error:
-                # Where nobody listens any more, whoever is due is refused and does not wait.
+                # While no server listens, requests that are due are refused and do not wait.
                 while self._waiting and not self._links:
                     self._waiting.popleft()
                     self.result.errors[type(error).__name__] += 1

@@ -110,7 +110,7 @@ def multipart(file: bytes, name: str, field: str = "file") -> tuple[bytes, str]:
 
 
 class Owner(Protocol):
-    """Who is told what became of a request."""
+    """The receiver of the outcome of each request."""
 
     def answered(self, link: Link, status: int, head: bytes) -> None:
         """The answer is complete; the link can carry the next request unless it is closing."""
@@ -152,7 +152,7 @@ class Link(asyncio.Protocol):
         self.token: object = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The connection stands."""
+        """The connection is made."""
         self._transport = transport  # type: ignore[assignment]  # a TCP transport is one for reading and writing
 
     def send(self, request: bytes, token: object = None) -> None:
@@ -172,7 +172,7 @@ class Link(asyncio.Protocol):
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Frame what came."""
+        """Find the end of the response in the bytes received."""
         self.bytes_in += len(data)
         while not self._head:  # interim answers come before the one that counts
             data = self._parts + data if self._parts else data
@@ -249,7 +249,7 @@ class Link(asyncio.Protocol):
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
+        """The connection is closed."""
         self.closing = True
         if self._head and self._body == _UNTIL_END and exc is None:
             self._finish()

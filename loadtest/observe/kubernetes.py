@@ -88,7 +88,7 @@ def kubeconfig(paths: list[Path], wanted: str | None = None) -> Access:
     """By kubeconfigs, the earlier before the later, and their current context or the one that is wanted.
 
     Raises:
-        AccessError: there is none, it cannot be read, or it logs in by a plug-in.
+        AccessError: no kubeconfig exists, it cannot be read, or it logs in by a plug-in.
     """
     merged: dict[str, dict[str, tuple[Path, dict[str, Any]]]] = {"clusters": {}, "users": {}, "contexts": {}}
     current = wanted
@@ -162,7 +162,7 @@ def access(address: str = "", context: str | None = None, environment: Mapping[s
     """The way in: the address if there is one, else this pod's account, else $KUBECONFIG or ~/.kube/config.
 
     Raises:
-        AccessError: there is none.
+        AccessError: no access is configured.
     """
     if address:
         return Access(server=address.rstrip("/"))

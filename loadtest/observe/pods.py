@@ -1,9 +1,9 @@
-"""Pods over time, from whoever knows: the local engine's status, the Kubernetes API, or the answers themselves.
+"""Pods over time, from the local engine's status, the Kubernetes API, or the responses themselves.
 
     python -m loadtest.observe load --engine http://127.0.0.1:8080 --seconds 60 --out samples.jsonl
     python -m loadtest.observe exif --kubernetes                            by the kubeconfig; in a pod, by its account
     python -m loadtest.observe exif --kubernetes http://127.0.0.1:8001      through `kubectl proxy`
-    python -m loadtest.observe exif --answers http://exif.example.com/      by X-Pod-Name, where nobody can be asked
+    python -m loadtest.observe exif --answers http://exif.example.com/      by X-Pod-Name, without access to either
 
 Run it beside Locust: a sample a line, four a second.
 """
@@ -140,7 +140,7 @@ def _is_ready(pod: Mapping[str, Any]) -> bool:
 
 
 class AnswerSource:
-    """The X-Pod-Name of answers: where nobody can be asked, the pods that answered within three seconds.
+    """The X-Pod-Name of responses: without access to an API, the pods that answered within three seconds.
 
     Each sample costs one GET, so the pods seen are those that the Service's balancing shows to one more client.
     """

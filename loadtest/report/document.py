@@ -120,7 +120,7 @@ def _change(now: float | None, before: float | None) -> str:
 
 
 def _check_rows(scenario: Mapping[str, Any], before: Mapping[str, Any] | None) -> list[tuple[str, ...]]:
-    """Verdict and words of each check, and with an earlier run its value then and the change."""
+    """Verdict and text of each check, and with an earlier run its value then and the change."""
     rows: list[tuple[str, ...]] = []
     blank = () if before is None else ("", "")
     rows += [("INVALID", reason, *blank) for reason in scenario["invalid"]]
@@ -269,8 +269,8 @@ def _checks(scenario: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> s
     line = f"<b>{html.escape(name)}</b> <span class={word}>{_WORDS[word]}</span>"
     count = f"{kept} of {len(scenario['checks'])} checks kept"
     opened = " open" if word != "PASS" or earlier else ""
-    told = f"{line} · {html.escape(scenario['about'])} · {count}"
-    return f"<details{opened}><summary>{told}</summary>{table}</details>"
+    summary_line = f"{line} · {html.escape(scenario['about'])} · {count}"
+    return f"<details{opened}><summary>{summary_line}</summary>{table}</details>"
 
 
 def _twin(run: Run) -> str:

@@ -1,7 +1,7 @@
 """The figure of a run: a column a scenario, its panels over one time axis; and the same as rows of numbers.
 
-The panels are requests/s, latency, concurrency and pods. What happened (a kill, an overload, a rollout) stands as a
-line through all of them, panic as a shade. The narrow form has the columns below one another.
+The panels are requests/s, latency, concurrency and pods. Events (a kill, an overload, a rollout) are lines
+through all of them, panic is a shade. The narrow form has the columns below one another.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _REFUSED = 503
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours that everybody tells apart (after Okabe and Ito), on a ground of their own."""
+    """Colours that people with any colour vision can distinguish (after Okabe and Ito), on a ground of their own."""
 
     ground: str
     ink: str

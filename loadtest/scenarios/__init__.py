@@ -1,4 +1,4 @@
-"""The scenarios: each makes a Service, loads it, and holds what it sees to its thresholds.
+"""The scenarios: each makes a Service, loads it, and compares its measurements with thresholds.
 
 `SCENARIOS` maps names to them, `QUICK` are those of `make loadtest` without a name. All of them run against an engine
 of their own on this machine; the same Service and Locust file run against a cluster (locustfile.py).
@@ -23,7 +23,7 @@ Scenario = Callable[[Run, Path, Bounds], Awaitable[Verdict]]
 
 @dataclass(frozen=True)
 class Named:
-    """A scenario, and what it is for."""
+    """A scenario and its summary."""
 
     work: Scenario
     summary: str
@@ -46,7 +46,7 @@ QUICK = ("step", "burst", "zero", "overload", "kill", "photos")
 
 
 async def play(name: str, folder: Path, bounds: Bounds) -> tuple[Run, Verdict]:
-    """Run one scenario; what keeps it from measuring makes it INVALID."""
+    """Run one scenario; it is INVALID where it could not measure."""
     run = Run(name)
     folder.mkdir(parents=True, exist_ok=True)
     try:

@@ -1,4 +1,4 @@
-"""What the scenarios have in common: the Service's settings, and the checks that each of them is held to."""
+"""Settings and checks that all scenarios share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def judged(run: Run, bounds: Bounds, lab: Lab | None, failed: bool = True) -> Ve
     if lag is not None and lag > bounds["generator_lag_p99"]:
         made.invalid.append(
             f"the generator was {lag:.2f} s late at p99, more than {bounds['generator_lag_p99']:g} s: "
-            f"its figures tell of this machine; end what else runs here, and run `{run.scenario}` again"
+            f"its figures describe this machine; end what else runs here, and run `{run.scenario}` again"
         )
     if failed:
         kinds = verdict.failures(run.requests)

@@ -264,13 +264,13 @@ assert shaped.tick() is None
     assert done.returncode == 0, done.stderr.decode()
     lines = done.stdout.decode().splitlines()
     assert [line.split()[0] for line in lines if line.endswith(" ends")] == ["step", "ramp", "spike", "burst", "soak"]
-    assert "trace refused --shape trace wants --levels, such as csv:users.csv" in lines
+    assert "trace refused --shape trace needs --levels, such as csv:users.csv" in lines
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--shape", "trace"), "--shape trace wants --levels"),
+        (("--shape", "trace"), "--shape trace needs --levels"),
         (("--levels", "5xsoon"), "'5xsoon' is not LEVELxDURATION"),
         (
             ("--tags", "nonsense"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser import no_serious_violation, no_sideways_scrolling, picture, visit
 from tests.servers import Engine, FunctionServer
@@ -112,6 +113,38 @@ def test_a_load_that_fell_short_is_marked_with_its_reason(
         expect(told).to_have_attribute("title", missing["detail"])
         no_serious_violation(page)
         picture(page, "stress-short-wide-dark")
+
+
+@pytest.mark.parametrize(("size", "theme"), [("narrow", "light"), ("wide", "dark")])
+def test_all_pods_are_found_by_repeated_samples(
+    browser: Browser, servers: Callable[..., FunctionServer], size: str, theme: str
+) -> None:
+    """An ingress gives no control over the pod: five pods of two revisions answer in turns."""
+    turns = itertools.count()
+
+    def answer(route: Route) -> None:
+        number = next(turns) % 5
+        cpu = 10 + 15 * number
+        sample = {"pod": f"stress-0000{1 + number // 3}-pod-{number}", "revision": f"stress-0000{1 + number // 3}"}
+        sample |= {"t": time.time(), "cpu_percent": cpu, "cores": cpu / 100, "memory": 2**25, "source": "cgroup v2"}
+        route.fulfill(json=sample)
+
+    with visit(browser, f"{servers('stress').url}/stress", size, theme) as page:
+        page.route("**/cpu", answer)
+        page.check("#all")
+        expect(page.locator("#seen")).to_have_text("5", timeout=30_000)
+        expect(page.locator("#active")).to_have_text("5", timeout=30_000)
+        colours = page.evaluate("[...document.querySelectorAll('#pods .swatch')].map(one => one.style.background)")
+        assert len(set(colours)) == 5, "pods of one revision differ in lightness"
+        until(page, lambda: painted(page) > 20)
+        page.uncheck("#all")
+        page.wait_for_timeout(1200)
+        asked = next(turns)
+        page.wait_for_timeout(1200)
+        assert next(turns) == asked + 1, "nothing is asked any more"
+        no_sideways_scrolling(page)
+        no_serious_violation(page)
+        picture(page, f"stress-all-pods-{size}-{theme}")
 
 
 def test_by_keyboard_alone_and_a_refusal_is_shown(browser: Browser, servers: Callable[..., FunctionServer]) -> None:
