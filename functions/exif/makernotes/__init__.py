@@ -73,7 +73,6 @@ def members(reading: Reading) -> Members:
             "Model": reading.text("IFD0", "Model").strip(),
             "FILE_TYPE": "JPEG" if kind in ("JPEG", "MPO") else "TIFF",
             "TIFF_TYPE": kind,
-            "reading": reading,
         }
     )
 

@@ -41,6 +41,16 @@ def number(v: Any) -> int | float:
     return _number(v)
 
 
+def times(first: Any, second: Any) -> int | float:
+    """A product; text counts as the number that it begins with."""
+    return _number(first) * _number(second)
+
+
+def power(base: Any, exponent: Any) -> float:
+    """A power."""
+    return float(float(_number(base)) ** _number(exponent))
+
+
 def text(v: Any) -> str:
     """A value as text."""
     return " ".join(str(_settled(item)) for item in v) if isinstance(v, list) else str(_settled(v))

@@ -91,6 +91,14 @@ class _Names(ast.NodeTransformer):
         found = ast.Subscript(ast.Name("m", ast.Load()), ast.Constant(node.id), ast.Load())
         return ast.copy_location(found, node)
 
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        """Products and powers of numbers alone: text is not repeated, and no power is a number of a million digits."""
+        found = self.generic_visit(node)
+        name = {ast.Mult: "times", ast.Pow: "power"}.get(type(node.op))
+        if name is None or any(_is_text(side) for side in (node.left, node.right)):
+            return found
+        return ast.copy_location(ast.Call(ast.Name(name, ast.Load()), [node.left, node.right], []), node)
+
     def visit_Call(self, node: ast.Call) -> ast.AST:
         if isinstance(node.func, ast.Name) and node.func.id == "seen":
             table = ast.Attribute(ast.Name("m", ast.Load()), "seen", ast.Load())
@@ -99,6 +107,10 @@ class _Names(ast.NodeTransformer):
         if isinstance(node.func, ast.Name) and node.func.id not in self.known:
             raise SyntaxError(f"no printer is named {node.func.id}")
         return self.generic_visit(node)
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 @lru_cache(maxsize=1)

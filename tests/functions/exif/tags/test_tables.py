@@ -115,3 +115,11 @@ def test_every_kind_of_table_has_a_reader(file: str):
             for word in row.sub.split(" "):
                 if word.startswith("kind="):
                     assert callable(_reader(word[5:]))
+
+
+def test_products_and_powers_are_of_numbers_alone():
+    assert expression("v * 1000000000")("12 and more", Members({})) == 12_000_000_000
+    with pytest.raises(OverflowError):
+        expression("2 ** v")(2**40, Members({}))
+    assert expression("2 ** v")(-1, Members({})) == 0.5
+    assert expression("fmt(' %d' * 3, *words(v))")("1 2 3", Members({})) == " 1 2 3"
