@@ -227,6 +227,9 @@ class Engine:
         for data, made in templates:
             for ignored in made.ignored:
                 self.say_once(f"Left out: {made.service}: {ignored}")
+            if made.imaged and made.container.command and self._mode is Mode.AUTO:
+                program = made.container.command[0]
+                self.say_once(f"{made.service}: the program {program} is not on this machine: its pods are containers")
             done += self._apply_service(data, made)
         imaged = frozenset((made.namespace, made.service) for _, made in templates if made.imaged)
         for line in left_out(manifests, imaged):

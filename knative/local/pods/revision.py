@@ -217,6 +217,8 @@ class Revision:
         """
         if (template.environment, template.problem) == (self.template.environment, self.template.problem):
             return False
+        if template.problem is not None and self._runtime is not None:
+            return False  # what runs keeps its values
         mended = self.problem is not None and template.problem is None
         self.template = template
         self.spec = template.pod_spec(self.name, self._extra(template.namespace, template.service))
@@ -399,7 +401,7 @@ class Revision:
         return max(0.0, after.cpu_seconds - before.cpu_seconds) / seconds / request * 100
 
     def _reconcile(self) -> None:
-        if self._stopped:
+        if self._stopped or self._runtime is None:  # nothing can be started, or not yet
             return
         if self._wake is not None:
             self._wake.cancel()

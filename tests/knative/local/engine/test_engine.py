@@ -227,8 +227,14 @@ def test_a_pod_that_falls_again_and_again_is_given_time(start: Start) -> None:
 
 
 def test_a_command_that_is_not_there_is_said(start: Start) -> None:
-    engine = start(service(command=["no-such-program"]))
+    engine = start(service(command=["no-such-program"]), arguments=("--runtime", "process"))
     engine.wait(lambda: "no-such-program: command not found" in engine.output, "reason")
+
+
+def test_a_program_that_is_not_on_this_machine_makes_containers_and_is_named(start: Start) -> None:
+    engine = start(service(command=["no-such-program"], container={"imagePullPolicy": "Never"}))
+    words = "hello: the program no-such-program is not on this machine: its pods are containers"
+    engine.wait(lambda: words in engine.output, "word of it")
 
 
 @pytest.mark.parametrize(
