@@ -102,8 +102,7 @@ def block(found: Block, reading: Reading) -> None:
     known = len(data)
     if kind == "comment":
         text = text_of(data.rstrip(b"\0"))
-        groups = {"comment extension": "GIF", "codestream": "Jpeg2000"}
-        put(groups.get(found.where, "File"), "Comment", text, text)
+        put("File", "Comment", text, text)
     elif kind == "text":
         _text(found, put)
     elif kind == "value":

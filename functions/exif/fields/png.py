@@ -93,6 +93,25 @@ def _profile(_scan: Scan, body: bytes) -> Iterable[Row]:
         yield "ProfileName", name.decode("latin-1"), name.decode("latin-1")
 
 
+def _scale(_scan: Scan, body: bytes) -> Iterable[Row]:
+    unit, (width, _, height) = body[0], body[1:].decode("latin-1").partition("\0")
+    names = {1: "meters", 2: "radians"}
+    yield "SubjectUnits", unit, names.get(unit, f"Unknown ({unit})")
+    for name, text in (("SubjectPixelWidth", width), ("SubjectPixelHeight", height.split("\0")[0])):
+        if text:
+            yield name, text, text
+
+
+def _stereo(_scan: Scan, body: bytes) -> Iterable[Row]:
+    names = {0: "Cross-fused Layout", 1: "Diverging-fused Layout"}
+    yield "StereoMode", body[0], names.get(body[0], f"Unknown ({body[0]})")
+
+
+def _animation(_scan: Scan, body: bytes) -> Iterable[Row]:
+    if len(body) >= 8:
+        yield "AnimationPlays", _long(body, 4), _long(body, 4) or "inf"
+
+
 def _data(name: str) -> Callable[[Scan, bytes], Iterable[Row]]:
     def read(_scan: Scan, body: bytes) -> Iterable[Row]:
         yield name, binary(len(body)), binary(len(body))
@@ -111,6 +130,9 @@ _READERS: dict[bytes, Callable[[Scan, bytes], Iterable[Row]]] = {
     b"oFFs": _offset,
     b"vpAg": _page,
     b"iCCP": _profile,
+    b"sCAL": _scale,
+    b"sTER": _stereo,
+    b"acTL": _animation,
     b"hIST": _data("PaletteHistogram"),
     b"pCAL": _data("PixelCalibration"),
     b"dSIG": _data("DigitalSignature"),

@@ -124,7 +124,60 @@ def _jp2(_scan: Scan, head: bytes) -> Iterable[Row]:
             yield "ColorSpace", space, _SPACES.get(space, f"Unknown ({space})")
 
 
+def _bmp(_scan: Scan, head: bytes) -> Iterable[Row]:
+    if len(head) < 26:
+        return
+    (size,) = unpack_from("<I", head, 14)
+    names = {
+        12: "OS/2 V1",
+        40: "Windows V3",
+        64: "OS/2 V2",
+        68: "AVI BMP structure?",
+        108: "Windows V4",
+        124: "Windows V5",
+    }
+    yield "BMPVersion", size, names.get(size, f"Unknown ({size})")
+    planes, depth = unpack_from("<HH", head, 22 if size == 12 else 26)
+    yield "Planes", planes, planes
+    yield "BitDepth", depth, depth
+    if size < 40 or len(head) < 54:
+        return
+    compression, length, x, y, colours, important = unpack_from("<6I", head, 30)
+    yield "Compression", compression, _named(_BITMAPS, compression)
+    yield "ImageLength", length, length
+    yield "PixelsPerMeterX", x, x
+    yield "PixelsPerMeterY", y, y
+    yield "NumColors", colours, colours or "Use BitDepth"
+    yield "NumImportantColors", important, important or "All"
+    if size >= 108 and len(head) >= 74:
+        for index, name in enumerate(("RedMask", "GreenMask", "BlueMask", "AlphaMask")):
+            (mask,) = unpack_from("<I", head, 54 + 4 * index)
+            yield name, mask, f"0x{mask:08x}"
+        space = head[70:74]
+        value: Any = int.from_bytes(space, "little") if b"\0" in space else space[::-1].decode("latin-1")
+        yield "ColorSpace", value, _BITMAP_SPACES.get(value, f"Unknown ({value})")
+
+
+_BITMAP_VERSIONS = {
+    12: "OS/2 V1",
+    40: "Windows V3",
+    64: "OS/2 V2",
+    68: "AVI BMP structure?",
+    108: "Windows V4",
+    124: "Windows V5",
+}
+_BITMAPS = ("None", "8-Bit RLE", "4-Bit RLE", "Bitfields", "JPEG", "PNG")
+_BITMAP_SPACES = {
+    0: "Calibrated RGB",
+    1: "Device RGB",
+    2: "Device CMYK",
+    "LINK": "Linked Color Profile",
+    "MBED": "Embedded Color Profile",
+    "sRGB": "sRGB",
+    "Win ": "Windows Color Space",
+}
 _READERS: dict[str, tuple[str, Any]] = {
+    "bmp": ("File", _bmp),
     "gif": ("GIF", _gif),
     "webp": ("RIFF", _webp),
     "jp2": ("Jpeg2000", _jp2),
