@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import tomllib
 from collections.abc import Collection, Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +23,6 @@ UNLIMITED = {
     "functions/kit/containers",
     "functions/exif/makernotes",
     "functions/exif",  # temporary, until its modules are in packages
-    "functions/exif/strip",  # temporary, as above
 }
 HEAVY = {"numpy", "matplotlib", "PIL", "requests", "pi_heif", "piexif"}
 
@@ -32,8 +32,13 @@ def modules(package: str) -> Iterator[tuple[str, Path]]:
         yield ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"), path
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imports(path: Path, top_level: bool = False) -> Iterator[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     nodes = _running(tree) if top_level else ast.walk(tree)
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -56,7 +61,7 @@ def _running(tree: ast.AST, functions: bool = False) -> Iterator[ast.AST]:
 
 def _imported(path: Path, ours: Collection[str]) -> Iterator[str]:
     """What a module's code imports, early or late; a package only for names that are no module inside it."""
-    for node in _running(ast.parse(path.read_text(encoding="utf-8")), functions=True):
+    for node in _running(parsed(path), functions=True):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
