@@ -111,6 +111,21 @@ def test_a_second_pass_finds_nothing_and_changes_nothing(cleaned: dict[Path, tup
         assert again.removed == (), path.name
 
 
+PHOTOSHOP_METADATA = frozenset(
+    (
+        "CopyrightFlag",
+        "IPTCDigest",
+        "PhotoshopThumbnail",
+        "ReaderName",
+        "SlicesGroupName",
+        "URL",
+        "URL_List",
+        "WriterName",
+    )
+)
+KEPT = ("Orientation", "XResolution", "YResolution", "ResolutionUnit")
+
+
 def test_exiftool_finds_nothing_but_the_picture(
     cleaned: dict[Path, tuple[Path, Stripped]], program: Callable[[str], str]
 ) -> None:
@@ -123,11 +138,17 @@ def test_exiftool_finds_nothing_but_the_picture(
             if group in FILE_GROUPS or group.startswith(ICC_GROUPS) or key == "SourceFile":
                 if tag == "Comment":
                     left.append((name, key, value))
-            elif group.startswith(("IFD", "SubIFD")) and (tag == "Orientation" or is_tiff(found)):
-                if tag not in TIFF_PICTURE:
+            elif group.startswith(("IFD", "SubIFD")) and (tag in KEPT or is_tiff(found)):
+                if tag not in (*KEPT, *TIFF_PICTURE):
                     left.append((name, key, value))
             elif key == "XMP-tiff:Orientation" or group in ("QuickTime", "Track1", "Track2", "Track3"):
                 assert "Date" not in tag or str(value).startswith("0000"), (name, key, value)
+            elif group == "Photoshop":
+                # What a reader needs of a Photoshop file, its layers among it.
+                if tag in PHOTOSHOP_METADATA:
+                    left.append((name, key, value))
+            elif group == "Jpeg2000":
+                assert not tag.startswith(("UUID", "XML", "Comment")), (name, key)
             elif group.startswith("MPF") or group == "MPImage2":
                 assert tag != "ImageUIDList", name
             else:
