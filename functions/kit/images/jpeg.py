@@ -154,18 +154,6 @@ def scans_complete(data: bytes) -> bool:
     return bool(components) and all(done.get(each, set()) >= set(range(64)) for each in components)
 
 
-def last_scan_whole(data: bytes) -> bool:
-    """Whether nothing but the end marker is missing: libjpeg does not run out of bits in the last scan."""
-    from functions.kit.images.vips import library
-
-    vips = library()
-    try:
-        vips.Image.jpegload_buffer(data + END, fail_on="warning", access="sequential").avg()
-    except vips.Error:
-        return False
-    return True
-
-
 def _end_of_scan(data: bytes, at: int) -> int:
     """Where the entropy-coded data end: at the next marker, or at the end of the file."""
     while at < len(data):

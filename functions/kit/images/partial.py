@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FORMATS = {"JPEG", "PNG", "BMP", "TIFF", "PPM"}
 _EARLY = ("truncated", "not enough image data", "buffer is not large enough")
 _STRIP = 2**20
+_OTHER_BITS = b"\x5a\xa5" * 32  # as entropy-coded data they decode to something
 MOST_BOXES = 1024  # of an HEIC or AVIF, at its top
 
 
@@ -63,8 +64,10 @@ def _cut(data: bytes, image: ImageFile.ImageFile) -> bool:
 def _extent(
     image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile], data: bytes, error: Exception
 ) -> Extent:
-    if image.format in {"JPEG", "MPO"} and (jpeg.buffered(data) or jpeg.last_scan_whole(data)):
-        return _finished(image, again, data, error)
+    if image.format in {"JPEG", "MPO"}:
+        finished = _finished(image, again, data, error)
+        if finished is not None:
+            return finished
     if image._im is None:  # noqa: SLF001 - `im` would raise
         raise error
     second = again()
@@ -108,19 +111,33 @@ def _equal_rows(first: Image.Image, second: Image.Image) -> list[bool]:
 
 def _finished(
     image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile], data: bytes, error: Exception
-) -> Extent:
-    """A JPEG with the end marker that it lacks: without it decoders hold rows back, of several scans all of them."""
-    if not jpeg.scans_complete(data):
+) -> Extent | None:
+    """A JPEG with the end marker that it lacks; None where the rows before the end are better known without it.
+
+    A decoder without an end marker holds rows back, of several scans all of them. With one it invents what is missing:
+    what follows the data makes no difference to the picture only where nothing is.
+    """
+    buffered = jpeg.buffered(data)
+    if buffered and not jpeg.scans_complete(data):
         raise error
-    second = again()
-    if second.fp is not None:
-        second.fp.seek(0, 2)
-        second.fp.write(jpeg.END)
-        second.fp.seek(0)
-    second.load()
+    half = data.endswith(b"\xff")  # of the marker
+    second, third = (_ended(again(), rest, half) for rest in (jpeg.END, _OTHER_BITS + jpeg.END))
+    whole = second.size == third.size and second.mode == third.mode and all(_equal_rows(second, third))
+    if not whole and not buffered:
+        return None
     image.tile = []
     image.im = second.im
-    return Extent(0, image.height, known=jpeg.last_scan_whole(data))
+    return Extent(0, image.height, known=whole)
+
+
+def _ended(image: ImageFile.ImageFile, rest: bytes, half: bool) -> ImageFile.ImageFile:
+    """The image decoded from its file and more bytes after it, or from its last byte on."""
+    if image.fp is not None:
+        image.fp.seek(-1 if half else 0, 2)
+        image.fp.write(rest)
+        image.fp.seek(0)
+    image.load()
+    return image
 
 
 def missing_bytes(data: bytes) -> int:
