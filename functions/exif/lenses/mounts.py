@@ -11,6 +11,8 @@ from functions.exif.lenses import choosing, nikon, numbers
 from functions.exif.rows import Reading
 from functions.exif.tags.formulas import Members
 
+# Version of the lists of lenses, for pictures whose lens is in none of them.
+AGE = "ExifTool 13.58"
 # Canon's number where there is no lens to know, as compact cameras write it.
 NO_LENS = 0xFFFF
 # Sony's and Minolta's number for all that is not of the A mount.
@@ -28,6 +30,10 @@ def identify(reading: Reading, maker: str, m: Members) -> None:
     rule = _RULES.get(maker)
     if rule is not None:
         rule(reading, m)
+    if any(
+        reading.text(maker, name).startswith("Unknown (") for name in ("LensType", "LensType2", "RFLensType", "LensID")
+    ):
+        reading.warnings.append(f"{maker}: the lens is in none of the lists of lenses ({AGE})")
 
 
 def _lens(reading: Reading, number: Any, name: str) -> None:

@@ -124,7 +124,7 @@ class Field:
         self.mask = int(match[3], 16) if match[3] else 0
         self.shift = (self.mask & -self.mask).bit_length() - 1 if self.mask else 0
         self._when = steps(when) if when else None
-        parts = max(cell.count(PARTS) for cell in (value, printed, labels)) + 1
+        parts = max(printed.count(PARTS), labels.count(PARTS)) + 1
         raw, _, rest = value.partition(READ) if READ in value else ("", "", value)
         self._raw = steps(raw) if raw else None
         value = rest

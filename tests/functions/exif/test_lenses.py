@@ -232,3 +232,8 @@ def test_what_cannot_be_decided_is_said():
     assert choosing.by_range(names, 500, 500, None, "") == ""
     assert choosing.by_picture(names, 35, 2.0, "") == "D 35mm f/2"
     assert choosing.by_picture(names, 50, 2.8, "") == "C 50mm f/2.8"
+
+
+def test_the_age_of_the_lists_is_stated_where_a_lens_is_in_none():
+    assert any("13.58" in warning for warning in examine(canon(60000, 24, 70, 2.8)).warnings)
+    assert not any("lists of lenses" in warning for warning in examine(canon(1, 50, 50, 1.8)).warnings)
