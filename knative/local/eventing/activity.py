@@ -1,4 +1,4 @@
-"""What happens to events, counted, and told to whoever follows."""
+"""The latest happenings to events: counted, and streamed to followers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class Activity:
     """The latest happenings.
 
     Args:
-        clock: Seconds since the epoch.
+        clock: seconds since the epoch.
 
     Attributes:
-        counts: How often each has happened since the start.
-        latest: Oldest first, each with what happened, when, and a rising `n`.
+        counts: number of each since the start.
+        latest: oldest first, each with what happened, when, and a rising `n`.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -26,19 +26,19 @@ class Activity:
         self.latest: deque[dict[str, Any]] = deque(maxlen=_KEPT)
         self._clock = clock
         self._followers: set[asyncio.Event] = set()
-        # Rising from run to run, so that a follower that comes back after a restart misses nothing.
+        # Rising from run to run, so that a follower that reconnects after a restart misses nothing.
         self._number = int(clock() * 1000)
         self._over = False
 
-    def tell(self, what: str, **more: Any) -> None:
-        """Something has happened."""
+    def emit(self, what: str, **more: Any) -> None:
+        """Record a happening and wake the followers."""
         self.counts[what] += 1
         self._number += 1
         self.latest.append({"n": self._number, "at": round(self._clock(), 3), "what": what, **more})
         self._wake()
 
     def end(self) -> None:
-        """Nothing more will happen: let the followers go."""
+        """End the streams of all followers."""
         self._over = True
         self._wake()
 
@@ -47,9 +47,9 @@ class Activity:
             follower.set()
 
     async def follow(self, after: int) -> AsyncIterator[dict[str, Any]]:
-        """Happenings after a number, as they come, to the end.
+        """Yield happenings after a number as they occur, until the end.
 
-        A follower slower than the happenings misses the oldest, which the gap in `n` shows.
+        A follower that is too slow misses the oldest, which a gap in `n` shows.
         """
         news = asyncio.Event()
         self._followers.add(news)

@@ -1,9 +1,9 @@
-"""Brokers, Triggers, Sequences and Parallels as they run on one machine: at least once, whatever is killed.
+"""Delivery of events on one machine: at least once, across crashes.
 
-An event is answered for once it is in the log with every delivery it leads to; what comes of a delivery goes into the
-log together with the event that answers it. So a crash loses nothing, and at worst a delivery is made again, which
-the receiver knows by the event's id. Retries, back-off, dead letters and ttl are Knative's; a pod is reached through
-the activator, so that an event wakes a function from zero.
+An event is acknowledged once it is in the log with all deliveries that follow; the outcome of a delivery is written
+together with the event that answers it. A crash loses nothing; at worst a delivery is repeated, which the receiver
+recognises by the event's id. Retries, back-off, dead letters and ttl are Knative's. Pods are reached through the
+activator, so that an event wakes a function from zero.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from knative.local.eventing.topology import Destination, Subscription, build
 from knative.local.manifests.resources import Resource
 from knative.local.tasks import TaskSet
 
-# As many deliveries at once to one target: more than its pods take, so that the autoscaler sees the demand.
+# Concurrent deliveries to one target: more than its pods accept, so that the autoscaler sees the demand.
 IN_FLIGHT = 100
-# Knative's code and words for a Trigger's answer that is neither an event nor empty; it is tried again like any 5xx.
+# Knative's code and message for a Trigger's response that is neither an event nor empty; it is retried like any 5xx.
 _NO_EVENT = 502
-_NO_EVENT_SAID = (
+_NO_EVENT_MESSAGE = (
     b"received a non-empty response not recognized as CloudEvent. "
     b"The response MUST be either empty or a valid CloudEvent"
 )
-# After the log itself has failed, as on a full disk, a delivery is made again so many seconds later.
+# Seconds until a delivery is repeated after the log has failed, as on a full disk.
 _LOG_FAILED_WAIT = 1.0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a subscriber answered; `status` is None where nothing came, and `body` then says why."""
+    """The response of a subscriber; `status` is None if there was none, and `body` then holds the reason."""
 
     status: int | None
     headers: tuple[tuple[str, str], ...] = ()
@@ -52,22 +52,22 @@ class Send(Protocol):
     """Sends one request to a destination outside the graph."""
 
     async def __call__(self, to: Destination, headers: Mapping[str, str], body: bytes) -> Answer:
-        """The answer. Raises nothing but CancelledError."""
+        """Return the response. Raises nothing but CancelledError."""
 
 
 class Broker:
     """All Brokers and flows of an engine.
 
     Args:
-        log: Where events are kept.
-        send: The way to subscribers.
-        origin: Scheme, host and port under which pods reach this engine, for datarefs.
+        log: the event log.
+        send: sends a request to a subscriber.
+        origin: scheme, host and port under which pods reach this engine, for datarefs.
         clock: Seconds since the epoch.
 
     Attributes:
-        ingress: What runs now, and how events enter it.
+        ingress: the topology that runs, and how events enter it.
         metrics: Counts and latencies since the start.
-        activity: What happens: accepted, delivered, retried, dead, dropped, log-failed.
+        activity: happenings: accepted, delivered, retried, dead, dropped, log-failed.
     """
 
     def __init__(self, log: EventLog, send: Send, *, origin: str, clock: Callable[[], float]) -> None:
@@ -87,11 +87,11 @@ class Broker:
     # Life
 
     def apply(self, resources: Iterable[Resource]) -> None:
-        """Run these Brokers, Triggers, Sequences and Parallels from now on."""
+        """Run these objects of Eventing from now on."""
         self.ingress.topology = build(resources)
 
     async def start(self) -> int:
-        """Take up what was pending when the engine last ended; how many deliveries that is."""
+        """Schedule the deliveries that were pending when the engine last ended, and return their number."""
         pending = await self.log.run(self.log.pending)
         for due in pending:
             self._schedule(due)
@@ -100,9 +100,10 @@ class Broker:
         return len(pending)
 
     async def drain(self, within: float) -> None:
-        """Begin no delivery any more, and let those under way end, for so many seconds.
+        """Start no further delivery, and wait for those under way, for so many seconds.
 
-        What is left stays pending in the log, and so does what fails from now on, since the engine may be the reason.
+        Unfinished deliveries stay pending in the log, and so do those that fail from now on, since the engine may be
+        the reason.
         """
         self._stopping = True
         for timer in self._timers.values():
@@ -115,7 +116,7 @@ class Broker:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def stop(self) -> None:
-        """Let go of everything; what is under way stays pending in the log."""
+        """Stop at once; deliveries under way stay pending in the log."""
         await self.drain(0.0)
         self.activity.end()
         await asyncio.to_thread(self.log.close)
@@ -139,7 +140,7 @@ class Broker:
             sqlite3.Error, OSError: it could not be kept.
         """
         seq, dues = await self.log.run(self.ingress.admitted(node, event, headers or {}))
-        self.activity.tell("accepted", event=seq, id=event.id, type=event.type, source=event.source, node=node)
+        self.activity.emit("accepted", event=seq, id=event.id, type=event.type, source=event.source, node=node)
         self._entered(dues)
         return seq
 
@@ -147,14 +148,14 @@ class Broker:
         try:
             await self.log.run(self.log.prune)
         except (sqlite3.Error, OSError) as error:
-            self.activity.tell("log-failed", error=f"nothing was forgotten: {error}")
+            self.activity.emit("log-failed", error=f"the log was not pruned: {error}")
         finally:
             self._pruning = False
 
     # Out
 
     def _entered(self, dues: Iterable[Due]) -> None:
-        """An event is in the log: begin its deliveries, and see to it that the log does not grow for ever."""
+        """Start the deliveries of an event that is in the log, and prune the log if it has grown."""
         for due in dues:
             self._schedule(due)
         if self.log.grown and not self._pruning and not self._stopping:
@@ -179,7 +180,7 @@ class Broker:
         try:
             await self._attempt(due)
         except (sqlite3.Error, OSError) as error:
-            self.activity.tell("log-failed", event=due.event, subscription=due.subscription, error=str(error))
+            self.activity.emit("log-failed", event=due.event, subscription=due.subscription, error=str(error))
             self._schedule(replace(due, due=self._clock() + _LOG_FAILED_WAIT))
 
     async def _attempt(self, due: Due) -> None:
@@ -193,7 +194,7 @@ class Broker:
             if stored is None:
                 return
             if subscription is None and due.kind == "subscriber":
-                await self._settle(due, stored, "dropped", Answer(None, body=b"the subscription is gone"), 0.0)
+                await self._settle(due, stored, "dropped", Answer(None, body=b"the subscription was removed"), 0.0)
                 return
             begun = self._clock()
             answer = await self._try(stored, due, to, policy, subscription.namespace if subscription else "")
@@ -206,13 +207,13 @@ class Broker:
         data = stored.data
         if stored.digest is not None:
             if to.host:
-                # Pods of this engine may fetch from it; nobody else can.
+                # Only pods of this engine can fetch from it.
                 attributes["dataref"] = f"{self._origin}/_knative/data/{stored.digest}"
             else:
                 try:
                     data = await asyncio.to_thread(self.log.file(stored.digest).read_bytes)
                 except FileNotFoundError:
-                    return Answer(None, body=b"the event's data beside the log are gone")
+                    return Answer(None, body=b"the event's data beside the log were removed")
         event = Event(attributes, data)
         if policy.json:
             headers, body = {"content-type": binding.JSON_FORMAT}, binding.to_json(event)
@@ -227,7 +228,7 @@ class Broker:
             async with asyncio.timeout(policy.timeout):
                 return await self._send(to, headers, body)
         except TimeoutError:
-            return Answer(None, body=f"no answer within {policy.timeout:g} s".encode())
+            return Answer(None, body=f"no response within {policy.timeout:g} s".encode())
 
     async def _conclude(
         self,
@@ -244,7 +245,7 @@ class Broker:
             onwards = taken.reply if taken else None
             reply, malformed = _reply(answer)
             if taken and taken.filtered and (malformed or (reply is None and answer.body)):
-                answer = Answer(_NO_EVENT, body=malformed or _NO_EVENT_SAID)
+                answer = Answer(_NO_EVENT, body=malformed or _NO_EVENT_MESSAGE)
             elif onwards is None or (reply is None and not malformed):
                 await self._settle(due, stored, "done", answer, seconds)
                 return
@@ -268,7 +269,7 @@ class Broker:
     async def _answered(
         self, due: Due, stored: Stored, destination: Destination, reply: Event, answer: Answer, seconds: float
     ) -> None:
-        """The delivery is done and its reply goes on, in one transaction."""
+        """Complete the delivery and forward its reply, in one transaction."""
         reached = destination.node or str(destination)
         headers = passed_through(dict(answer.headers))
         arrival = Arrival(reached, kept(reply), reply.data, stored.ttl - 1, via=due.subscription, headers=headers)
@@ -283,7 +284,9 @@ class Broker:
             return self.log.arrive(db, replace(arrival, deliveries=onwards), stored, now)
 
         seq, dues = await self.log.run(work)
-        self._tell_of(due, stored, "delivered", answer, seconds, reply=seq, reply_type=reply.type, to=str(destination))
+        self._emit_outcome(
+            due, stored, "delivered", answer, seconds, reply=seq, reply_type=reply.type, to=str(destination)
+        )
         self._entered(dues)
 
     async def _bury(
@@ -295,10 +298,10 @@ class Broker:
         answer: Answer,
         seconds: float,
     ) -> None:
-        """No more tries: to the dead-letter sink, or nowhere.
+        """End the tries: send the event to the dead-letter sink, or drop it.
 
-        Of a reply that cannot be delivered it is the event that it answers which goes there, as in Knative's
-        dispatcher: the sink can send that one in again, and has the failure beside it.
+        For a reply that cannot be delivered, the sink gets the event that it answers, as in Knative's dispatcher: the
+        sink can send that event again, and has the failure beside it.
         """
         sink = subscription.dead_letters if subscription and due.kind != "dead-letter" else None
         if sink is None or (sink.node and stored.ttl <= 1):
@@ -308,7 +311,7 @@ class Broker:
 
         def work(db: sqlite3.Connection) -> list[Due]:
             now = self._clock()
-            code, error = answer.status, _said(answer)
+            code, error = answer.status, _text(answer)
             self.log.settle(db, due, "dead", code=code, error=error, seconds=seconds, now=now)
             answered = self.log.event(db, stored.parent) if due.kind == "reply" and stored.parent else None
             buried = answered or stored
@@ -321,13 +324,13 @@ class Broker:
             return self.ingress.enter(db, arrival, buried)[1]
 
         dues = await self.log.run(work)
-        self._tell_of(due, stored, "dead", answer, seconds, to=str(sink))
+        self._emit_outcome(due, stored, "dead", answer, seconds, to=str(sink))
         self._entered(dues)
 
     async def _settle(
         self, due: Due, stored: Stored, state: str, answer: Answer, seconds: float, again: float | None = None
     ) -> None:
-        error = "" if state == "done" else _said(answer)
+        error = "" if state == "done" else _text(answer)
 
         def work(db: sqlite3.Connection) -> None:
             now = self._clock()
@@ -336,24 +339,24 @@ class Broker:
         await self.log.run(work)
         kind = {"done": "delivered", "pending": "retried"}.get(state, state)
         more = {} if again is None else {"again": round(again, 3)}
-        self._tell_of(due, stored, kind, answer, seconds, **more)
+        self._emit_outcome(due, stored, kind, answer, seconds, **more)
 
-    # What happens, told
+    # Happenings
 
-    def _tell_of(self, due: Due, stored: Stored, kind: str, answer: Answer, seconds: float, **more: Any) -> None:
+    def _emit_outcome(self, due: Due, stored: Stored, kind: str, answer: Answer, seconds: float, **more: Any) -> None:
         named = {"event": stored.seq, "id": stored.attributes["id"], "type": stored.attributes["type"]}
         tried = {"kind": due.kind, "code": answer.status, "attempt": due.attempts + 1, "ms": round(seconds * 1000, 1)}
-        error = {} if kind == "delivered" else {"error": _said(answer)}
-        self.activity.tell(kind, **named, subscription=due.subscription, **tried, **error, **more)
+        error = {} if kind == "delivered" else {"error": _text(answer)}
+        self.activity.emit(kind, **named, subscription=due.subscription, **tried, **error, **more)
 
 
 def _reply(answer: Answer) -> tuple[Event | None, bytes]:
-    """The event in an answer, if it claims to be one, and what is wrong with it if it cannot be read."""
+    """Return the event in a response, if it claims to be one, and the mistake if it cannot be read."""
     try:
         return binding.decode(answer.headers, answer.body), b""
     except Problem as problem:
-        return None, f"the answer is no valid event: {problem.detail}".encode()
+        return None, f"the response is no valid event: {problem.detail}".encode()
 
 
-def _said(answer: Answer) -> str:
+def _text(answer: Answer) -> str:
     return answer.body[:1024].decode(errors="replace")

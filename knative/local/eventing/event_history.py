@@ -1,4 +1,4 @@
-"""What the event log tells: what came, where it went, which reply, what died and why."""
+"""Queries of the event log: events, their deliveries, replies and dead letters, as plain data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _STATES = ("pending", "done", "dead", "dropped")
 
 
 def totals(db: sqlite3.Connection) -> dict[str, int]:
-    """How many deliveries are in each state, and how many events the log holds."""
+    """Return the number of events in the log, and of deliveries by state."""
     counts = dict(db.execute("select state, count(*) from deliveries group by state").fetchall())
     (events,) = db.execute("select count(*) from events").fetchone()
     return {"events": events, **{state: counts.get(state, 0) for state in _STATES}}
@@ -23,12 +23,12 @@ def totals(db: sqlite3.Connection) -> dict[str, int]:
 def recent(
     db: sqlite3.Connection, *, limit: int, before: int | None, wanted: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """Events with their deliveries, the newest first.
+    """Return events with their deliveries, the newest first.
 
     Args:
-        db: The log.
-        limit: At most so many.
-        before: Only events with a smaller number.
+        db: the log.
+        limit: their largest number.
+        before: only events with a smaller number.
         wanted: `id`, `source`, `type` of the event, or the `state` of one of its deliveries.
     """
     conditions = ["seq < ?"] if before is not None else []
@@ -42,16 +42,16 @@ def recent(
         values.append(wanted["state"])
     where = f" where {' and '.join(conditions)}" if conditions else ""
     query = f"select {_EVENT} from events{where} order by seq desc limit ?"  # noqa: S608 - of constants alone
-    return [_told(db, row) for row in db.execute(query, (*values, limit))]
+    return [_event(db, row) for row in db.execute(query, (*values, limit))]
 
 
 def chain(db: sqlite3.Connection, seq: int) -> list[dict[str, Any]]:
-    """Every event of the chain that an event is in, the first first; empty if there is no such event."""
+    """Return the events of an event's chain in order; none if there is no such event."""
     query = f"select {_EVENT} from events where root = (select root from events where seq = ?) order by seq"  # noqa: S608
-    return [_told(db, row) for row in db.execute(query, (seq,))]
+    return [_event(db, row) for row in db.execute(query, (seq,))]
 
 
-def _told(db: sqlite3.Connection, row: tuple[Any, ...]) -> dict[str, Any]:
+def _event(db: sqlite3.Connection, row: tuple[Any, ...]) -> dict[str, Any]:
     seq, node, key, source, kind, attributes, digest, size, ttl, root, parent, via, at = row
     deliveries = db.execute(f"select {_DELIVERY} from deliveries where event = ? order by id", (seq,))  # noqa: S608
     return {
@@ -68,13 +68,13 @@ def _told(db: sqlite3.Connection, row: tuple[Any, ...]) -> dict[str, Any]:
         "answers": parent,
         "via": via,
         "at": at,
-        "deliveries": [_delivery(found) for found in deliveries],
+        "deliveries": [_delivery(item) for item in deliveries],
     }
 
 
 def _delivery(row: tuple[Any, ...]) -> dict[str, Any]:
     key, subscription, kind, target, extra, state, attempts, due, code, error, seconds, at = row
-    told = {
+    found = {
         "delivery": key,
         "subscription": subscription,
         "kind": kind,
@@ -87,7 +87,7 @@ def _delivery(row: tuple[Any, ...]) -> dict[str, Any]:
         "at": at,
     }
     if state == "pending":
-        told["due"] = due
+        found["due"] = due
     if extra != "{}":
-        told["attributes"] = decoded(extra)
-    return told
+        found["attributes"] = decoded(extra)
+    return found

@@ -1,4 +1,4 @@
-"""The broker's memory: which events came, and what has become of each delivery that they led to."""
+"""The event log: events, and the state of each delivery."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from knative.local.eventing.journal import Journal
 
 T = TypeVar("T")
 
-# Data up to here stands in the log itself; CloudEvents promise no more than this to an event as a whole.
+# Data up to this size is kept in the log itself; CloudEvents promises no more to a whole event.
 INLINE_BYTES = 64 * 1024
-# Settled events that stay in sight, and bytes of their data beside the log.
+# Settled events that are kept, and bytes of their data beside the log.
 KEPT = 10_000
 KEPT_BYTES = 2**30
-# What may come on top of them before the oldest are forgotten.
+# Further events and bytes before the oldest are removed.
 _MORE = 500
 _MORE_BYTES = KEPT_BYTES // 8
 
@@ -133,13 +133,13 @@ class EventLog(Journal):
 
     @property
     def grown(self) -> bool:
-        """Whether so much has come that it should be pruned."""
+        """Whether the log has grown so much that it should be pruned."""
         return self.events >= _MORE or self.beside >= _MORE_BYTES
 
     def arrive(
         self, db: sqlite3.Connection, arrival: Arrival, parent: Stored | None, now: float
     ) -> tuple[int, list[Due]]:
-        """Take an event in; its number, and the deliveries that are due at once."""
+        """Write an event; return its number and the deliveries that are due at once."""
         data: bytes | None = arrival.data
         digest: str | None = None
         if data is not None and len(data) > INLINE_BYTES:
@@ -211,7 +211,7 @@ class EventLog(Journal):
         again: float | None = None,
         now: float,
     ) -> None:
-        """Note what came of a try; `again` is when the next is due."""
+        """Record the outcome of a try; `again` is the time of the next."""
         db.execute(
             "update deliveries set state = ?, attempts = attempts + 1, code = ?, error = ?, seconds = ?, due = ?,"
             " at = ? where id = ?",
@@ -219,7 +219,7 @@ class EventLog(Journal):
         )
 
     def pending(self, db: sqlite3.Connection) -> list[Due]:
-        """Every delivery that is still to be made, of events that can be read.
+        """Return the pending deliveries, of events that can be read.
 
         Raises:
             sqlite3.DatabaseError: the log is damaged.
@@ -246,7 +246,7 @@ class EventLog(Journal):
         return found
 
     def event(self, db: sqlite3.Connection, seq: int) -> Stored | None:
-        """One event by its number."""
+        """Return an event by its number, or None."""
         row = db.execute(
             "select seq, node, attributes, data, digest, size, ttl, root, parent, headers from events where seq = ?",
             (seq,),
@@ -257,7 +257,7 @@ class EventLog(Journal):
         return Stored(number, node, _attributes(attributes), data, digest, size, ttl, root, parent, decoded(headers))
 
     def prune(self, db: sqlite3.Connection, kept: int = KEPT, kept_bytes: int = KEPT_BYTES) -> int:
-        """Forget the oldest chains of which nothing is pending.
+        """Remove the oldest chains without pending deliveries.
 
         Args:
             db: The log.
@@ -265,7 +265,7 @@ class EventLog(Journal):
             kept_bytes: Bytes beside the log that stay; the newest data always does.
 
         Returns:
-            How many events were forgotten.
+            The number of removed events.
         """
         self.events = self.beside = 0
         row = db.execute("select seq from events order by seq desc limit 1 offset ?", (kept,)).fetchone()
@@ -290,10 +290,10 @@ class EventLog(Journal):
 
 
 def decoded(text: str) -> dict[str, str]:
-    """What was written as JSON.
+    """Return what was written as JSON.
 
     Raises:
-        sqlite3.DatabaseError: it is not as it was written, which SQLite itself does not see.
+        sqlite3.DatabaseError: the record is not as it was written, which SQLite itself does not detect.
     """
     try:
         found = json.loads(text)

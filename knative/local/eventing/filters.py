@@ -1,7 +1,7 @@
 """Trigger filters as Knative Eventing evaluates them: pure functions over an event's attributes.
 
-Follows `pkg/eventfilter` of knative/eventing. A filter passes, fails, or does not count (an empty dialect): the
-third is why `any: []` lets everything through. Attributes are compared in their canonical string form.
+Follows `pkg/eventfilter` of knative/eventing. A filter passes, fails, or does not count (an empty dialect): by the
+third, `any: []` passes every event. Attributes are compared in their canonical string form.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Attributes: TypeAlias = Mapping[str, str]
 Verdict: TypeAlias = bool | None
 Filter: TypeAlias = Callable[[Attributes], Verdict]
 
-# Attributes that Knative's `filter.attributes` finds in every event, empty where the event has none.
+# Attributes that `filter.attributes` finds in each event, empty if the event has none.
 _ALWAYS = ("specversion", "type", "source", "subject", "id", "time", "datacontenttype")
 
 
@@ -24,12 +24,12 @@ class FilterError(ValueError):
 
 
 def passes(verdict: Verdict) -> bool:
-    """Whether an event goes on: only a failed filter holds it back."""
+    """Return whether an event passes: only a failed filter stops it."""
     return verdict is not False
 
 
 def of_trigger(spec: Mapping[str, Any]) -> Filter:
-    """The filter of a Trigger's `spec`: `filters` overrides `filter`, and neither lets everything through.
+    """Return the filter of a Trigger's `spec`: `filters` overrides `filter`; without both every event passes.
 
     Raises:
         FilterError: a CESQL expression cannot be parsed.
@@ -51,7 +51,7 @@ def _no_filter(_event: Attributes) -> Verdict:
 
 
 def _attributes(wanted: Attributes) -> Filter:
-    """`filter.attributes`: exact, where an empty value stands for any value of an attribute that is there."""
+    """Return the filter of `filter.attributes`: exact, and an empty value matches any value of a present attribute."""
     if not wanted:
         return _no_filter
 

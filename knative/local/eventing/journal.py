@@ -1,7 +1,7 @@
-"""Where the event log is kept: SQLite in WAL mode, and large data in files beside it.
+"""Storage of the event log: SQLite in WAL mode, and large data in files beside it.
 
-Everything runs in one thread of its own. What is asked for at the same time is done in one transaction, so that the
-disk is waited for once and not once an event. `synchronous=FULL`: what has been answered for is on the disk.
+All work runs in one thread. Work that is requested at the same time shares a transaction, so that the disk is
+synchronised once and not once an event. `synchronous=FULL`: acknowledged events are on disk.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Journal:
     """A database in a folder, which is made if it is not there.
 
     Args:
-        folder: Where it is; one process at a time may have it open.
+        folder: its place; one process at a time may have it open.
         schema: SQL that makes its tables where they are missing.
         columns: by table, columns that an older log lacks, with their definition.
 
@@ -39,7 +39,7 @@ class Journal:
         self._data.mkdir(parents=True, exist_ok=True)
         self._lock = (folder / "lock").open("w")
         try:
-            # The kernel lets go of it however the engine ends.
+            # The kernel releases it however the engine ends.
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._lock.close()
@@ -64,13 +64,13 @@ class Journal:
         self._thread.start()
 
     async def run(self, work: Work[T]) -> T:
-        """Do something in a transaction; when this returns it is on the disk."""
+        """Run work in a transaction; when this returns, its result is on disk."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._queue.put((work, future))
         return await future
 
     def close(self) -> None:
-        """Finish what was asked for, and close."""
+        """Finish the requested work, and close."""
         self._queue.put(None)
         self._thread.join()
         self._db.close()
@@ -82,17 +82,17 @@ class Journal:
             with contextlib.suppress(queue.Empty):
                 while len(batch) < 1000:
                     batch.append(self._queue.get_nowait())
-            asked = [item for item in batch if item is not None]
-            if asked:
-                self._transact(asked)
-            if len(asked) < len(batch):
+            requested = [item for item in batch if item is not None]
+            if requested:
+                self._transact(requested)
+            if len(requested) < len(batch):
                 return
 
-    def _transact(self, asked: list[tuple[Work[Any], asyncio.Future[Any]]]) -> None:
+    def _transact(self, requested: list[tuple[Work[Any], asyncio.Future[Any]]]) -> None:
         outcomes: list[tuple[Any, BaseException | None]] = []
         self._db.execute("begin immediate")
         try:
-            for work, _ in asked:
+            for work, _ in requested:
                 self._db.execute("savepoint one")
                 try:
                     outcomes.append((work(self._db), None))
@@ -106,18 +106,18 @@ class Journal:
                 self._renamed = False
             self._db.execute("commit")
         except (sqlite3.Error, OSError) as error:
-            # The disk is full or gone: nothing of this was kept, and everybody must know.
+            # The disk is full or missing: nothing was kept, and every caller gets the error.
             with contextlib.suppress(sqlite3.Error):
                 self._db.execute("rollback")
-            outcomes = [(None, error)] * len(asked)
-        for (_, future), (result, failure) in zip(asked, outcomes, strict=True):
+            outcomes = [(None, error)] * len(requested)
+        for (_, future), (result, failure) in zip(requested, outcomes, strict=True):
             with contextlib.suppress(RuntimeError):  # the loop has ended before its log
                 future.get_loop().call_soon_threadsafe(_settle, future, result, failure)
 
     # Data beside it
 
     def keep(self, data: bytes) -> str:
-        """Put data beside the database, within a transaction; the name it is found by again."""
+        """Write data beside the database, within a transaction, and return its name."""
         digest = hashlib.sha256(data).hexdigest()
         path = self.file(digest)
         if not path.exists():
@@ -131,11 +131,11 @@ class Journal:
         return digest
 
     def file(self, digest: str) -> Path:
-        """Where data of a digest is, or would be."""
+        """Return the path of data by its digest, whether it exists or not."""
         return self._data / digest
 
     def discard_all_but(self, digests: Container[str]) -> None:
-        """Remove the data that nothing refers to any more."""
+        """Remove data that no event refers to."""
         for path in self._data.iterdir():
             if path.name not in digests:
                 path.unlink(missing_ok=True)

@@ -79,7 +79,7 @@ class Pinger:
         try:
             await broker.accept(ping.node, event)
         except (sqlite3.Error, OSError, LookupError) as error:
-            broker.activity.tell("log-failed", error=f"an event of {ping.node} was not kept: {error}")
+            broker.activity.emit("log-failed", error=f"an event of {ping.node} was not kept: {error}")
 
 
 def bind_sinks(manifests: Manifests, origin: str) -> tuple[Manifests, dict[str, str]]:

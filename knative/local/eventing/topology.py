@@ -46,7 +46,7 @@ NOT_RUN: Mapping[tuple[str, str], str] = {
 
 @dataclass(frozen=True)
 class Destination:
-    """Where an event goes: to a node of this graph, to a Service of this engine, or to a URL elsewhere.
+    """The target of an event: a node of this graph, a Service of this engine, or a URL elsewhere.
 
     Attributes:
         node: Key of the node, or empty.
@@ -61,24 +61,24 @@ class Destination:
     url: str = ""
 
     def __str__(self) -> str:
-        """The address as a cluster would give it."""
+        """Return the address as a cluster would give it."""
         return self.url or (f"http://{self.host}{_CLUSTER}{self.path}" if self.host else self.node)
 
 
 @dataclass(frozen=True)
 class Subscription:
-    """Who takes a node's events on.
+    """A receiver of a node's events.
 
     Attributes:
         name: Unique: `Trigger default/exif`, `Sequence default/describe step 1`.
         namespace: Of the object that it belongs to; deliveries state it in `Kn-Namespace`.
-        filter: Which events it takes.
-        subscriber: Where they are delivered.
-        reply: Where an answering event goes; None drops it.
-        policy: Tries and waits.
-        dead_letters: Where what cannot be delivered goes; None drops it.
-        filtered: Whether its deliveries pass Knative's broker-filter, as a Trigger's do: an answer must then be an
-            event or empty. Of a step's or a sink's, what is no event is passed over.
+        filter: which events pass.
+        subscriber: where they are delivered.
+        reply: where a reply is sent; None drops it.
+        policy: tries and waits.
+        dead_letters: where undeliverable events are sent; None drops them.
+        filtered: whether its deliveries pass Knative's broker-filter, as a Trigger's do: a response must then be an
+            event or empty. For a step or a sink, a response that is no event is ignored.
     """
 
     name: str
@@ -127,17 +127,17 @@ class Topology:
         return next((one for subscriptions in self.nodes.values() for one in subscriptions if one.name == name), None)
 
 
-class Unready(LookupError):
-    """An object refers to something that is not there, or is not run on this machine."""
+class UnreadyError(LookupError):
+    """An object refers to something that is missing, or is not run on this machine."""
 
 
 def broker_node(namespace: str, name: str) -> str:
-    """The node of a Broker."""
+    """Return the key of a Broker's node."""
     return f"broker/{namespace}/{name}"
 
 
 def build(resources: Iterable[Resource]) -> Topology:
-    """The graph of some manifests. What cannot run is left out and named in `unready`."""
+    """Return the graph of some manifests; objects that cannot run are named in `unready`."""
     return _Builder(resources).topology()
 
 
@@ -177,7 +177,7 @@ class _Builder:
     def _attempt(self, resource: Resource, add: Any) -> None:
         try:
             added: list[tuple[str, Subscription]] = list(add(resource))
-        except (Unready, FilterError) as error:
+        except (UnreadyError, FilterError) as error:
             self._unready[f"{resource.kind} {resource.namespace}/{resource.name}"] = str(error)
             return
         for node, subscription in added:
@@ -188,7 +188,7 @@ class _Builder:
         name = spec.get("broker") or spec["brokerRef"]["name"]
         broker = self._known.get((EVENTING, "Broker", trigger.namespace, name))
         if broker is None:
-            raise Unready(f"there is no Broker {trigger.namespace}/{name}")
+            raise UnreadyError(f"there is no Broker {trigger.namespace}/{name}")
         node = broker_node(trigger.namespace, name)
         brokers = (broker.data.get("spec") or {}).get("delivery")
         brokers, own = DEFAULT if brokers is None else brokers, spec.get("delivery")
@@ -210,7 +210,7 @@ class _Builder:
         spec = channel.data.get("spec") or {}
         template = spec.get("channelTemplate") or {}
         if template.get("kind") not in {None, "InMemoryChannel"}:
-            raise Unready(f"a {template['kind']} is not run on this machine; an InMemoryChannel is")
+            raise UnreadyError(f"a {template['kind']} is not run on this machine; an InMemoryChannel is")
         for index, one in enumerate(spec.get("subscribers") or ()):
             name = f"{channel.kind} {channel.namespace}/{channel.name} subscriber {index}"
             urls = [{"uri": one[key]} if one.get(key) else None for key in ("subscriberUri", "replyUri")]
@@ -227,9 +227,9 @@ class _Builder:
         target = spec["channel"]
         key = (str(target["apiVersion"]).rpartition("/")[0], target["kind"], namespace, target["name"])
         if key[:2] not in CHANNELS:
-            raise Unready(f"a {target['kind']} is not run on this machine; a Channel or InMemoryChannel is")
+            raise UnreadyError(f"a {target['kind']} is not run on this machine; a Channel or InMemoryChannel is")
         if key not in self._known:
-            raise Unready(f"there is no {target['kind']} {namespace}/{target['name']} among the manifests")
+            raise UnreadyError(f"there is no {target['kind']} {namespace}/{target['name']} among the manifests")
         channel = self._known[key].data.get("spec") or {}
         reply = self._destination(spec.get("reply"), namespace)
         delivery = spec.get("delivery") or channel.get("delivery") or {}
@@ -294,7 +294,7 @@ class _Builder:
     ) -> Subscription:
         taken = self._destination(subscriber, namespace)
         if taken is None:
-            raise Unready("it has no subscriber")
+            raise UnreadyError("it has no subscriber")
         sink = self._destination(delivery.get("deadLetterSink"), namespace)
         return Subscription(name, namespace, filter_, taken, reply, Policy.of(delivery), sink)
 
@@ -308,11 +308,11 @@ class _Builder:
         kind, name = reference["kind"], reference["name"]
         key = (group, kind, reference.get("namespace") or namespace, name)
         if key not in self._known:
-            raise Unready(f"there is no {kind} {key[2]}/{name} among the manifests")
+            raise UnreadyError(f"there is no {kind} {key[2]}/{name} among the manifests")
         if (group, kind) == (SERVING, "Service"):
             return Destination(host=f"{name}.{key[2]}", path=f"/{uri.lstrip('/')}")
         if (group, kind) not in _NODES:
-            raise Unready(f"events are not delivered to a {kind} ({group or 'core'}) on this machine")
+            raise UnreadyError(f"events are not delivered to a {kind} ({group or 'core'}) on this machine")
         return Destination(node=f"{_NODES[group, kind]}/{key[2]}/{name}")
 
     def _at_url(self, url: str) -> Destination:
@@ -326,14 +326,14 @@ class _Builder:
         if inside == _BROKER_INGRESS:
             node = f"broker{parts.path.rstrip('/')}"
             if node not in self._nodes:
-                raise Unready(f"there is no Broker at {url}")
+                raise UnreadyError(f"there is no Broker at {url}")
             return Destination(node=node)
         name, _, namespace = inside.partition(".")
         channel = f"channel/{namespace}/{name.removesuffix(_CHANNEL_SUFFIX)}"
         if name.endswith(_CHANNEL_SUFFIX) and channel in self._nodes:
             return Destination(node=channel)
         if (SERVING, "Service", namespace, name) not in self._known:
-            raise Unready(f"there is no Service {namespace}/{name} among the manifests")
+            raise UnreadyError(f"there is no Service {namespace}/{name} among the manifests")
         query = f"?{parts.query}" if parts.query else ""
         return Destination(host=inside, path=(parts.path or "/") + query)
 

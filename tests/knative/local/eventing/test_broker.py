@@ -574,7 +574,7 @@ def test_a_subscriber_that_never_answers_is_given_up_on(run):
 
     own = {"retry": 0, "timeout": "PT0.05S"}
     world = run(one_event(), broker_object(), typed("one", "f", "up", delivery=own), f=never)
-    assert "no answer within 0.05 s" in world.broker.activity.latest[-1]["error"]
+    assert "no response within 0.05 s" in world.broker.activity.latest[-1]["error"]
 
 
 def test_a_log_that_fails_is_told_and_the_delivery_made_again(run, monkeypatch):
@@ -666,7 +666,7 @@ def test_data_that_is_gone_is_a_failure_like_any_other(run):
     world = run(play, broker_object(), trigger("away", {"uri": "http://away.example/in"}))
     assert world.sent == []
     assert world.broker.activity.counts["retried"] == 3
-    assert "gone" in world.broker.activity.latest[-1]["error"]
+    assert "removed" in world.broker.activity.latest[-1]["error"]
 
 
 def test_a_broker_stamps_the_time_of_arrival_and_passes_tracing_headers_through(run):
