@@ -17,10 +17,12 @@ class Format(NamedTuple):
     Args:
         name: as people call it, such as `JPEG` or `Canon raw`.
         reader: module of this package that reads it; empty for none.
+        picture: whether it is a format of pictures or of pages.
     """
 
     name: str
     reader: str = ""
+    picture: bool = True
 
 
 _PREFIXES = (
@@ -38,6 +40,7 @@ _PREFIXES = (
     (b"MMOR", Format("Olympus raw", "tiff")),
     (b"II\xbc\x01", Format("JPEG XR", "tiff")),
     (b"\xff\x01Exiv2", Format("EXV", "jpeg")),
+    (b"8BPS\0\2", Format("Photoshop of large size (PSB)", "psd")),
     (b"8BPS", Format("Photoshop", "psd")),
     (b"FUJIFILMCCD-RAW", Format("Fujifilm raw", "raf")),
     (b"\0MRM", Format("Minolta raw", "mrw")),
@@ -62,23 +65,23 @@ _PREFIXES = (
     (b"FLIF", Format("FLIF")),
     (b"\xd7\xcd\xc6\x9a", Format("WMF")),
     (b"gimp xcf", Format("GIMP")),
-    (b"PK\3\4", Format("ZIP")),
-    (b"OggS", Format("Ogg")),
-    (b"fLaC", Format("FLAC")),
-    (b"FLV\1", Format("Flash video")),
-    (b"MZ", Format("Windows program")),
-    (b"\x7fELF", Format("ELF")),
-    (b"7z\xbc\xaf", Format("7-Zip")),
-    (b"Rar!", Format("RAR")),
-    (b"\xfd7zXZ", Format("xz")),
-    (b"SQLite format 3", Format("SQLite")),
-    (b"0&\xb2u\x8ef\xcf\x11", Format("ASF")),
-    (b"\0\0\1\xba", Format("MPEG")),
-    (b"bplist", Format("property list")),
-    (b"ID3", Format("MP3")),
-    (b"\x1aE\xdf\xa3", Format("Matroska")),
-    (b"\x1f\x8b", Format("gzip")),
-    (b"\xd0\xcf\x11\xe0", Format("OLE")),
+    (b"PK\3\4", Format("ZIP", picture=False)),
+    (b"OggS", Format("Ogg", picture=False)),
+    (b"fLaC", Format("FLAC", picture=False)),
+    (b"FLV\1", Format("Flash video", picture=False)),
+    (b"MZ", Format("Windows program", picture=False)),
+    (b"\x7fELF", Format("ELF", picture=False)),
+    (b"7z\xbc\xaf", Format("7-Zip", picture=False)),
+    (b"Rar!", Format("RAR", picture=False)),
+    (b"\xfd7zXZ", Format("xz", picture=False)),
+    (b"SQLite format 3", Format("SQLite", picture=False)),
+    (b"0&\xb2u\x8ef\xcf\x11", Format("ASF", picture=False)),
+    (b"\0\0\1\xba", Format("MPEG", picture=False)),
+    (b"bplist", Format("property list", picture=False)),
+    (b"ID3", Format("MP3", picture=False)),
+    (b"\x1aE\xdf\xa3", Format("Matroska", picture=False)),
+    (b"\x1f\x8b", Format("gzip", picture=False)),
+    (b"\xd0\xcf\x11\xe0", Format("OLE", picture=False)),
 )
 
 # Format and media type by brand. A still's own brand says more than the structural ones.
@@ -110,6 +113,7 @@ _NAMES = {"CR3": Format("Canon raw", "isobmff"), "JXL": Format("JPEG XL", "jxl")
 _NAMES |= dict.fromkeys(("JP2", "JPX", "JPM"), Format("JPEG 2000", "jp2"))
 _MOVIES = frozenset((b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"))
 _BMP_HEADERS = frozenset((12, 16, 40, 52, 56, 64, 108, 124))
+_PCX_FORMS = {bytes((1, depth)) for depth in (1, 2, 4, 8)}  # run lengths, bits of a sample
 _SVG = re.compile(rb"\s*+(?:\xef\xbb\xbf\s*+)?(?:<svg|<\?xml.{0,900}<svg)", re.DOTALL)
 
 
@@ -153,15 +157,17 @@ def sniff(data: Buffer) -> Format | None:
 def _weaker(head: bytes) -> Format | None:
     """Formats that two to four letters are thin evidence of, so that the fields behind them have to make sense."""
     if head[:4] == b"RIFF":
-        return Format("WebP", "webp") if head[8:12] == b"WEBP" else Format("RIFF")
+        return Format("WebP", "webp") if head[8:12] == b"WEBP" else Format("RIFF", picture=False)
     if head[4:8] in (b"jP  ", b"JXL "):
         return Format("JPEG XL", "jxl") if head[4:8] == b"JXL " else Format("JPEG 2000", "jp2")
     if head[6:14] in (b"HEAPCCDR", b"HEAPJPGM") and head[:2] in (b"II", b"MM"):
         return Format("Canon raw", "crw")
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
         return Format("BMP", "bmp")
-    if head[:1] == b"P" and head[1:2] in {b"1", b"2", b"3", b"4", b"5", b"6", b"f"} and head[2:3].isspace():
+    if head[:1] == b"P" and head[1:2] in {b"1", b"2", b"3", b"4", b"5", b"6", b"f", b"F"} and head[2:3].isspace():
         return Format("PNM")
+    if head[:1] == b"\n" and head[1:2] in {b"\0", b"\2", b"\3", b"\4", b"\5"} and head[2:4] in _PCX_FORMS:
+        return Format("PCX")
     # A cursor holds at least one; with none this is how a Targa begins, whose only mark stands at its end.
     if head[:4] == b"\0\0\2\0" and any(head[4:6]):
         return Format("Windows cursor")
