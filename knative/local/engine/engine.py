@@ -111,7 +111,7 @@ class Engine:
 
     Args:
         directory: Where containers run: the root of the code.
-        overrides: See ``Overrides``.
+        overrides: See `Overrides`.
         write: Takes each line of a pod's output under the pod's name.
         say: Takes each line of the engine's own.
         clock: Seconds since the epoch.
@@ -121,18 +121,18 @@ class Engine:
         allow_hosts: Names a request may give as its host, beside those of this machine and of the manifests' domains.
 
     Attributes:
-        app: Answers what is for no Service; handlers may be added until ``start``.
-        route: The data path; ``route.call`` reaches Services from inside.
+        app: Answers what is for no Service; handlers may be added until `start`.
+        route: The data path; `route.call` reaches Services from inside.
         environment: Added to the environment of every pod started from now on.
         variables: Added to the environment of the pods of one Service, by namespace and name.
         manifests: What was applied last.
         before_apply: Each returns the manifests that are applied in place of those it gets.
         collectors: Each returns further metrics for `/_knative/metrics`.
-        on_apply, on_change, on_stop: See the module's first lines; ``on_change`` is called after any change of a
+        on_apply, on_change, on_stop: See the module's first lines; `on_change` is called after any change of a
             Service, a pod or a decision.
         started: When, by the clock.
         logs: The last lines of each pod.
-        host, port: Of URLs that lead to the route, once ``bound``.
+        host, port: Of URLs that lead to the route, once `bound`.
     """
 
     def __init__(

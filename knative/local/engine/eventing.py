@@ -48,7 +48,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def mount(engine: Engine, state: Path | None = None) -> None:
-    """Run the Brokers of the engine's manifests, on its own port. Its address must be known: ``engine.bound``.
+    """Run the Brokers of the engine's manifests, on its own port. Its address must be known: `engine.bound`.
 
     Args:
         engine: Not started, with nothing applied.

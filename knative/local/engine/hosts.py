@@ -1,6 +1,6 @@
 """Which Service a request's host or path names. Pure.
 
-Hosts ``<name>.<namespace>.<any domain>`` and ``<tag>-<name>.<namespace>.…`` name a Service, as on a cluster. On any
+Hosts `<name>.<namespace>.<any domain>` and `<tag>-<name>.<namespace>.…` name a Service, as on a cluster. On any
 other host the first segment of the path does.
 """
 
@@ -119,5 +119,5 @@ def reached(address: str) -> str:
 
 
 def names_a_service(host: bytes) -> bool:
-    """Whether a host is of the form that only Services have: ``name.namespace.localhost``."""
+    """Whether a host is of the form that only Services have: `name.namespace.localhost`."""
     return bare(host).endswith(b"." + _LOCAL_DOMAIN)

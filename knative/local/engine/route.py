@@ -194,7 +194,7 @@ class Route:
         """Send a request to a Service as if through its cluster-local address, waking it if it is at zero.
 
         Args:
-            host: ``<name>.<namespace>`` with or without a domain; cluster-local Services are reached too.
+            host: `<name>.<namespace>` with or without a domain; cluster-local Services are reached too.
             method: Of the request.
             path: Path and query.
             headers: Of the request; framing is added.
@@ -204,7 +204,7 @@ class Route:
         Raises:
             LookupError: No Service of this engine has that host.
             ValueError: A line break in the path or a header.
-            CallError: The answer broke off, or was larger than ``limit``.
+            CallError: The answer broke off, or was larger than `limit`.
         """
         found = by_host(self.services, bare(host.lower().encode("latin-1")).decode("latin-1"), outside=False)
         if found is None:

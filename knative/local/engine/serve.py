@@ -1,4 +1,4 @@
-"""``python -m knative serve``: the engine as a command."""
+"""`python -m knative serve`: the engine as a command."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SHORTEST_WINDOW = 2  # seconds; Knative's own least is 6
 
 
 def add_parser(subparsers: Any) -> None:
-    """Add the command to ``python -m knative``."""
+    """Add the command to `python -m knative`."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "serve",
         help="run Services on this machine, scaled as Knative scales them",

@@ -1,6 +1,6 @@
 """What the engine is doing, for programs: JSON and the same as a stream.
 
-``/_knative/status`` answers a snapshot; with ``Accept: text/event-stream`` it goes on with one after every change
+`/_knative/status` answers a snapshot; with `Accept: text/event-stream` it goes on with one after every change
 and at least one a second.
 """
 

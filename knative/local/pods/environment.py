@@ -1,6 +1,6 @@
-"""The variables of a container: its ``envFrom`` and ``env``, from the ConfigMaps and Secrets that they name. Pure.
+"""The variables of a container: its `envFrom` and `env`, from the ConfigMaps and Secrets that they name. Pure.
 
-As the kubelet makes them: ``envFrom`` first, then ``env`` in order. ``$(NAME)`` in a ``value`` stands for a variable
+As the kubelet makes them: `envFrom` first, then `env` in order. `$(NAME)` in a `value` stands for a variable
 that was defined before it, and for itself if there is none; what a ConfigMap or Secret holds is taken as it is.
 Source: kubernetes/kubernetes pkg/kubelet/kubelet_pods.go, makeEnvironmentVariables.
 """
@@ -74,7 +74,7 @@ def _keys(found: Mapping[str, Any]) -> list[str]:
 
 
 def _value(found: Mapping[str, Any], key: str) -> str | None:
-    """The text under a key; None if there is none. A Secret's ``data`` is base64, ``stringData`` overrides it."""
+    """The text under a key; None if there is none. A Secret's `data` is base64, `stringData` overrides it."""
     plain = _field(found, "stringData")
     values = plain if key in plain else _field(found, "data")
     if key not in values:
@@ -95,7 +95,7 @@ def _value(found: Mapping[str, Any], key: str) -> str | None:
 
 
 def expand(word: str, environment: Mapping[str, str]) -> str:
-    """Kubernetes' ``$(NAME)``; ``$$(NAME)`` stays as it is, and so does an unknown name."""
+    """Kubernetes' `$(NAME)`; `$$(NAME)` stays as it is, and so does an unknown name."""
     out = ""
     position = 0
     while (dollar := word.find("$", position)) >= 0:

@@ -91,7 +91,7 @@ def unavailable() -> str | None:
 def limit(name: str, pid: int, limits: Limits) -> Iterator[None]:
     """Hold a process and its children to limits for as long as the block lasts.
 
-    Where the machine does not permit it, nothing happens; ``unavailable`` says why.
+    Where the machine does not permit it, nothing happens; `unavailable` says why.
     """
     groups = _engine_groups() if limits.cpu or limits.memory else "no limits"
     if isinstance(groups, str):

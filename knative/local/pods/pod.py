@@ -64,7 +64,7 @@ class Pod:
         write: Takes each line of its output, under its name.
 
     Attributes:
-        state: See ``PodState``.
+        state: See `PodState`.
         reason: Why it is not ready, in words.
         proxy: What requests pass on their way to its process.
         restarts: How often its process was started again.

@@ -54,7 +54,7 @@ class PodSpec:
 
     Attributes:
         revision: The revision's name, from which pods get theirs.
-        argv: Command and arguments; ``$(NAME)`` stands for a variable of the environment.
+        argv: Command and arguments; `$(NAME)` stands for a variable of the environment.
         environment: Variables; the pod adds PORT and HOSTNAME.
         directory: Where it runs.
         concurrency: containerConcurrency; 0 for no limit.

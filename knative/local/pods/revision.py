@@ -322,7 +322,7 @@ class Revision:
             self._changed()
 
     async def stop(self, reason: str, within: float | None = None) -> None:
-        """Stop all pods, and tell the requests that wait for one why; ``within`` seconds, or each within its grace."""
+        """Stop all pods, and tell the requests that wait for one why; `within` seconds, or each within its grace."""
         self._stopped = True
         for timer in (self._wake, self._deadline):
             if timer is not None:

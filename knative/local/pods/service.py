@@ -29,10 +29,10 @@ class Service:
     Attributes:
         revisions: Oldest first.
         latest_created: The newest revision.
-        latest_ready: The newest that has been ready; it gets the traffic of ``latestRevision``.
+        latest_ready: The newest that has been ready; it gets the traffic of `latestRevision`.
         traffic: Revision, percent and tag of each target, in the manifest's order; as it was before, and nothing at
             first, while the manifest names a revision that is not there or has never been ready.
-        public: False for ``networking.knative.dev/visibility: cluster-local``.
+        public: False for `networking.knative.dev/visibility: cluster-local`.
         manifest: The Service as plain data.
     """
 
@@ -253,7 +253,7 @@ class Service:
         revision.take(exchange)
 
     async def stop(self, reason: str, within: float | None = None) -> None:
-        """Stop every revision; may be asked again with less time. See ``Revision.stop``."""
+        """Stop every revision; may be asked again with less time. See `Revision.stop`."""
         self._tasks.cancel()
         if self._step is not None:
             self._step.cancel()

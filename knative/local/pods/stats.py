@@ -36,7 +36,7 @@ class Moment:
 
 @dataclass(slots=True)
 class _Second:
-    """Answers of the present second; ``seconds`` is the sum of their latencies."""
+    """Answers of the present second; `seconds` is the sum of their latencies."""
 
     requests: int = 0
     errors: int = 0
@@ -51,8 +51,8 @@ class Tally:
 
     Attributes:
         requests: Answers by status, since the start.
-        latency_sum, latency_counts: Of all answers: seconds, and how many up to each of ``LATENCY_BOUNDS``.
-        moments: One ``Moment`` a second, the last ten minutes while the revision is alive.
+        latency_sum, latency_counts: Of all answers: seconds, and how many up to each of `LATENCY_BOUNDS`.
+        moments: One `Moment` a second, the last ten minutes while the revision is alive.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:

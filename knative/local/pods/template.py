@@ -49,7 +49,7 @@ class Template:
         annotations: The template's.
         concurrency: containerConcurrency, 0 for no limit.
         timeout: Seconds from a request's arrival to the end of its answer.
-        response_start_timeout: Seconds to the answer's first byte; None unless smaller than ``timeout``.
+        response_start_timeout: Seconds to the answer's first byte; None unless smaller than `timeout`.
         idle_timeout: Seconds without a byte of the answer; None where off.
         argv, environment: Of the container.
         directory: Where it runs.
@@ -84,7 +84,7 @@ class Template:
     ignored: tuple[str, ...] = field(default=())
 
     def pod_spec(self, revision: str, extra: Mapping[str, str]) -> PodSpec:
-        """The pods of one revision; ``extra`` is added to the environment and yields to the manifest's own."""
+        """The pods of one revision; `extra` is added to the environment and yields to the manifest's own."""
         identity = {"K_SERVICE": self.service, "K_CONFIGURATION": self.service, "K_REVISION": revision}
         machine = {} if self.imaged else base_environment()
         return PodSpec(
@@ -104,7 +104,7 @@ class Template:
 
 
 def base_environment() -> dict[str, str]:
-    """What every pod gets: a PATH on which ``python`` is the interpreter that runs the engine, and little else."""
+    """What every pod gets: a PATH on which `python` is the interpreter that runs the engine, and little else."""
     interpreter = str(Path(sys.executable).parent)
     environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     environment |= {name: value for name, value in os.environ.items() if name.startswith("LC_")}

@@ -33,7 +33,7 @@ class Call:
         limit: Bytes of an answer that are taken.
 
     Attributes:
-        done: The answer, or a ``CallError``.
+        done: The answer, or a `CallError`.
     """
 
     limit: int

@@ -42,7 +42,7 @@ class Client(Protocol):
     """Where an exchange's answer goes and its body comes from."""
 
     def head(self, exchange: Exchange, status: int, reason: bytes, headers: Headers, length: int | None) -> None:
-        """Begin the answer. ``length`` is None for a body whose end only the pod knows."""
+        """Begin the answer. `length` is None for a body whose end only the pod knows."""
 
     def data(self, exchange: Exchange, chunk: bytes) -> None:
         """Pass on one piece of the answer's body."""
@@ -235,7 +235,7 @@ class Exchange:
         self.pending, self.pending_bytes = [], 0
 
     def answer(self, status: int, text: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
-        """Answer with a line of text, as Go's ``http.Error`` does, which Knative's own answers use."""
+        """Answer with a line of text, as Go's `http.Error` does, which Knative's own answers use."""
         if self.done:
             return
         if self.status:

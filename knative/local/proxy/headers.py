@@ -37,7 +37,7 @@ class RequestHead:
         host: The authority, lower case.
         length: Content-Length in bytes, or None.
         chunked: Whether the body ends with its last chunk.
-        upgrade: ``websocket`` if that is asked for; no other protocol is passed on.
+        upgrade: `websocket` if that is asked for; no other protocol is passed on.
     """
 
     headers: Headers
@@ -49,7 +49,7 @@ class RequestHead:
 
 @dataclass(frozen=True, slots=True)
 class AnswerHead:
-    """An answer's head; ``length`` is None where chunks or the connection's end tell the body's."""
+    """An answer's head; `length` is None where chunks or the connection's end tell the body's."""
 
     headers: Headers
     length: int | None
@@ -62,7 +62,7 @@ def read_request(method: bytes, lines: Headers, version: str, size: int = 0) -> 
     Args:
         method: Its method.
         lines: Its header lines.
-        version: ``1.0`` or ``1.1``.
+        version: `1.0` or `1.1`.
         size: Bytes of the head beside the header lines.
 
     Raises:

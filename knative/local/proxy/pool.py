@@ -90,7 +90,7 @@ class Pool:
         self._all.add(connection)
 
     def lost(self, connection: Connection, idle_for: float | None) -> None:
-        """A connection is gone; ``idle_for`` seconds of idleness if its server closed it while idle."""
+        """A connection is gone; `idle_for` seconds of idleness if its server closed it while idle."""
         self._all.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)

@@ -87,7 +87,7 @@ class Process:
         """Start a command.
 
         Args:
-            argv: The command, found on the PATH of ``environment``.
+            argv: The command, found on the PATH of `environment`.
             environment: All it gets.
             directory: Where it runs.
             line: Called with each line of its output, both streams, without the line's end.
@@ -264,7 +264,7 @@ class Warden:
     """The process that outlives the engine just long enough to clear up after it.
 
     Args:
-        token: What the environment of everything to clear up carries, as ``NAME=value``.
+        token: What the environment of everything to clear up carries, as `NAME=value`.
     """
 
     def __init__(self, token: str) -> None:

@@ -1,6 +1,6 @@
 """Kills what an engine leaves behind: run as a process of its own, it waits for the engine's end.
 
-Started as ``python -I -S warden.py NAME=value`` with a pipe from the engine as its standard input; the pipe ends
+Started as `python -I -S warden.py NAME=value` with a pipe from the engine as its standard input; the pipe ends
 when the engine does, however it ends. Standard library only, so that it starts in 10 ms and holds 9 MB.
 """
 
@@ -16,7 +16,7 @@ _ROUNDS = 50
 
 
 def sweep(token: bytes) -> int:
-    """Kill every process whose environment holds ``token``, until none is left.
+    """Kill every process whose environment holds `token`, until none is left.
 
     Returns:
         How many were killed.
