@@ -75,6 +75,8 @@ class _Cleaner:
         for part in order:
             if part.lead < 0 and part.start not in self.done:
                 self._decide(part)
+        if not self.edit.location_only and any(part.label == "layers" and part.kind is Kind.PIXELS for part in order):
+            self.edit.warn("layers stay as they are, with their names and dates")
         result = write(self.document, self.changes)
         if self.document.reader == "gif" and not result.endswith(b";"):
             # What followed the last frame was no block, and is gone.

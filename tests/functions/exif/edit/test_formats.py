@@ -128,6 +128,16 @@ def test_a_photoshop_file_keeps_its_resolution() -> None:
     assert result.endswith(bytes(range(24)))
 
 
+def test_layers_that_stay_are_named_in_a_warning() -> None:
+    source = photoshop()
+    at = len(source) - 16 - 26 - 4
+    layered = source[:at] + struct.pack(">I", 16) + bytes(16) + source[at + 4 :]
+    result = strip(layered)
+    assert [warning for warning in result.warnings if "layers" in warning]
+    assert pixels(result.data) == pixels(layered)
+    assert strip(source).warnings == ()
+
+
 def test_an_unknown_critical_chunk_is_refused() -> None:
     data = encoded(gradient(), "PNG")
     source = data[:33] + chunk(b"XyZz", b"what is it") + data[33:]
