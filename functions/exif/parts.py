@@ -116,6 +116,9 @@ class _Reader:
             blocks.sort(key=_order)
         for part in blocks:
             self._block(part)
+        if document.reader == "webp" and any("ends inside chunk" in warning for warning in document.warnings):
+            last = document.parts[-1]
+            result.miss("chunk", last.label or "the last chunk", last.start, last.end - last.start)
         behind = len(self.source.data)
         for part in document.parts:
             if part.kind in (Kind.TRAILER, Kind.PICTURE, Kind.VIDEO):

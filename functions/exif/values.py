@@ -146,7 +146,8 @@ def number_or_text(value: Scalar) -> Scalar:
     if isinstance(value, str):
         # Most texts that begin with a digit are dates, lists, or have a unit: what no number has in it tells at once.
         if " " not in value and ":" not in value and value and value[0] in _DIGITS and _NUMBER.fullmatch(value):
-            return int(value) if value.removeprefix("-").isdigit() else float(value)
+            number = int(value) if value.removeprefix("-").isdigit() else float(value)
+            return number if math.isfinite(number) else value
         return value.replace("\0", "") if "\0" in value else value
     if isinstance(value, int) and abs(value) >= 10**15:
         return str(value)

@@ -137,7 +137,10 @@ def _bmp(_scan: Scan, head: bytes) -> Iterable[Row]:
         124: "Windows V5",
     }
     yield "BMPVersion", size, names.get(size, f"Unknown ({size})")
-    planes, depth = unpack_from("<HH", head, 22 if size == 12 else 26)
+    at = 22 if size == 12 else 26
+    if len(head) < at + 4:
+        return
+    planes, depth = unpack_from("<HH", head, at)
     yield "Planes", planes, planes
     yield "BitDepth", depth, depth
     if size < 40 or len(head) < 54:

@@ -86,7 +86,7 @@ def add(reading: Reading) -> None:
             continue
         try:
             shown = derive(tags)
-        except (ArithmeticError, ValueError):
+        except (ArithmeticError, TypeError, ValueError):  # XMP may hold a structure where a number is due
             continue
         if shown is not None:
             value, printed = shown
@@ -401,7 +401,7 @@ def _from_xmp(name: str, sides: str, words: tuple[str, str]) -> Callable[[Tags],
 
     def derive(tags: Tags) -> Shown | None:
         found = tags.find(f"XMP-exif:{name}")
-        if found is None or not is_number(found.value):
+        if found is None or isinstance(found.value, dict | list) or not is_number(found.value):
             return None
         negative = float(found.value) < 0
         return sides[negative], words[negative]

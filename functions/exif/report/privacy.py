@@ -51,8 +51,10 @@ def report(reading: Reading) -> dict[str, Any]:
             _keep(found, rules.MEDIA, embedded.inner.place, f"{len(embedded.inner.data):,} bytes")
     not_read = [_part(part) for part in reading.scan.unread]
     if not found and not not_read:
-        for tag, text in unexplained(reading, _explained):
-            _keep(found, rules.TEXT, tag, _shown(text))
+        inner = [embedded.reading for embedded in reading.embedded if embedded.reading is not None]
+        for one in (reading, *inner):
+            for tag, text in unexplained(one, _explained):
+                _keep(found, rules.TEXT, tag, _shown(text))
     findings = [_finding(rule, found[rule.why]) for rule in _RANKED if rule.why in found]
     grades = [finding["grade"] for finding in findings] + ["unknown"] * bool(not_read) + ["nothing"]
     return {

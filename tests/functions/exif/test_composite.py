@@ -102,3 +102,11 @@ def test_each_composite_tag_is_exiftools(tmp_path: Path, program: Callable[[str]
     for entry in json.loads(subprocess.run(command, capture_output=True, check=True).stdout):
         path = Path(entry.pop("SourceFile"))
         assert {f"Composite:{tag}": value for tag, value in derived(path.read_bytes()).items()} == entry, path.name
+
+
+def test_a_structure_where_a_number_is_due_derives_nothing() -> None:
+    packet = cases.xmp('<exif:GPSLatitude rdf:parseType="Resource"><own:a>1</own:a></exif:GPSLatitude>')
+    reading = examine(cases.jpeg(cases.xmp_segment(packet)))
+    assert reading is not None
+    assert reading.warnings == []
+    assert "GPSLatitudeRef" not in reading.groups["Composite"]

@@ -113,3 +113,11 @@ def test_short_records_give_what_they_hold(size: int) -> None:
     for number in (*resources._READERS, *resources.NUMBERS, *resources.OPAQUE):
         resources.add(Scan("JPEG", "image/jpeg"), number, bytes(size))
     tracks.movie(Scan("AVIF", "image/avif"), b"\1" + bytes(size))
+
+
+def test_every_length_of_a_header_is_read() -> None:
+    for build in (lambda: encoded(gradient(), "BMP"), FILES["loops.gif"], FILES["lossy.webp"], FILES["grid.jp2"]):
+        data = build()
+        for size in range(4, 120):
+            reading = examine(data[:size])
+            assert reading is None or not any("beyond reading" in warning for warning in reading.warnings), size

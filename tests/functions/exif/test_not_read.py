@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.exif.answer import document, examine
+from functions.exif.answer import document, examine, flat
 from functions.exif.report.privacy import report
 from functions.exif.scan import identify
 from tests.functions.exif import cases
@@ -156,3 +156,13 @@ def test_an_offset_that_no_clock_has_is_left_out() -> None:
     head = cases.directory([(0x8769, 4, 1, (26).to_bytes(4, "little"))], 8)
     result = answer(cases.jpeg(cases.exif_segment(b"II*\0\x08\0\0\0" + head + exif)))
     assert result["capture_time"]["iso"] == "2024-05-03T10:00:00"
+
+
+def test_text_of_an_unknown_tag_in_a_second_picture_counts() -> None:
+    inner = cases.jpeg(cases.exif_segment(cases.tiff([cases.ascii_field(0xBEEF, "Ada Byron")])))
+    assert report(examine(cases.jpeg(behind=inner)))["grade"] == "hints"
+
+
+def test_a_number_that_no_float_holds_stays_text() -> None:
+    data = cases.jpeg(cases.exif_segment(cases.tiff([cases.ascii_field(0x10F, "1e999")])))
+    assert flat(examine(data))["IFD0:Make"] == "1e999"
