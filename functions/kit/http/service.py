@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flask import Response
@@ -23,6 +24,8 @@ from functions.kit.telemetry.reporting import Identity, Log, Metrics, Timing, pr
 
 if TYPE_CHECKING:
     from flask import Request
+
+    from functions.kit.telemetry.tracing import Tracing
 
 # Responses other than pages load nothing in a browser.
 NO_CONTENT_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
@@ -44,6 +47,14 @@ class Service:
         self.log = Log(self.identity, settings.log_format)
         self.metrics = Metrics(self.identity)
         self.draining = False
+        self._tracing: Tracing | None = None
+        if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+            try:
+                from functions.kit.telemetry.tracing import Tracing
+
+                self._tracing = Tracing(self.identity, os.environ)
+            except ModuleNotFoundError as error:
+                self.log.write("warning", "no spans are sent: the extra otel is not installed", missing=error.name)
         if function.prepare is not None:
             function.prepare(settings)
         self._cold = True
@@ -68,6 +79,7 @@ class Service:
         method = "GET" if request.method == "HEAD" else request.method
         identifier = request_id(request.headers.get("X-Request-ID"))
         timing = Timing()
+        span = self._tracing.begin(request) if self._tracing and path not in self._builtin else None
         body = _body(request, self.settings)
         if path in self._builtin and method == "GET":
             _discard(request, body)
@@ -105,6 +117,10 @@ class Service:
         if cold:
             response.headers["X-Cold-Start"] = "1"
         self._account(request, response, operation, outcome, identifier, timing, body)
+        if span is not None and self._tracing is not None:
+            response.call_on_close(
+                partial(self._tracing.end, span, request, operation, response.status_code, outcome, timing)
+            )
         return response
 
     def _below(self, path: str) -> str:

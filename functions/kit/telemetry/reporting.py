@@ -187,11 +187,11 @@ class Timing:
 
     def __init__(self) -> None:
         self.start = time.perf_counter()
-        self._phases: dict[str, float] = {}
+        self.phases: list[tuple[str, float, float]] = []  # name, seconds, and when it ended since the start
 
     def add(self, name: str, seconds: float) -> None:
-        """Add time to a phase."""
-        self._phases[name] = self._phases.get(name, 0.0) + seconds
+        """Add a phase that ends now; one of the same name adds to its time."""
+        self.phases.append((name, seconds, self.elapsed()))
 
     def elapsed(self) -> float:
         """Seconds since the request began."""
@@ -199,5 +199,8 @@ class Timing:
 
     def header(self) -> str:
         """https://www.w3.org/TR/server-timing/ with the total last."""
-        phases = {**self._phases, "total": self.elapsed()}
+        phases: dict[str, float] = {}
+        for name, seconds, _ in self.phases:
+            phases[name] = phases.get(name, 0.0) + seconds
+        phases["total"] = self.elapsed()
         return ", ".join(f"{name};dur={seconds * 1000:.2f}" for name, seconds in phases.items())
