@@ -101,12 +101,21 @@ class _Reader:
             inside = any(low <= part.start < high for low, high in self.movies)
             if part.key != "item" and not inside:
                 self._part(part)
+        self._profile()
         for number in self.items.short & by_item.keys():
             part = by_item[number]
             self.result.miss("picture", f"item {number}, which is not whole", part.start, part.end - part.start)
         for number, item in self.items.items.items():
             if number in by_item:
                 self._item(item, by_item[number])
+
+    def _profile(self) -> None:
+        """A picture of tiles may leave its profile to them."""
+        if any(block.kind == "icc" for block in self.result.blocks):
+            return
+        part = next((part for part in self.document.parts if part.kind is Kind.ICC and part.key == b"colr"), None)
+        if part is not None:
+            self.result.add("icc", part.body, self.document.content(part) or b"", "colr")
 
     def rows(self) -> None:
         """The fields of the `meta` box: the primary picture and the properties of all pictures."""

@@ -43,7 +43,14 @@ class Subject:
 
 
 def environment(function: str) -> dict[str, str]:
-    return {f"{function.upper()}_{name}": value for name, value in LIMITS.items()}
+    limits = {f"{function.upper()}_{name}": value for name, value in LIMITS.items()}
+    return {**limits, largest_body(function): LIMITS["MAX_BYTES"]}
+
+
+def largest_body(function: str) -> str:
+    """The variable that limits the body of `POST /`: a function may read larger files than it keeps."""
+    name = "READ_BYTES" if hasattr(registry.load(function).settings, "read_bytes") else "MAX_BYTES"
+    return f"{function.upper()}_{name}"
 
 
 WAYS = ("client", "server")

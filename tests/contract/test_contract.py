@@ -12,7 +12,7 @@ from openapi_spec_validator import validate
 
 from functions.kit.http.function import JSON
 from tests.conftest import FUNCTIONS
-from tests.contract.conftest import LIMITS, Answer, Subject
+from tests.contract.conftest import LIMITS, Answer, Subject, largest_body
 from tests.images import encoded, gradient, png_bomb
 
 
@@ -203,7 +203,7 @@ def over_the_limit(subject: Subject, sent, headers: dict[str, str]) -> None:
     limit = int(LIMITS["MAX_BYTES"])
     said = problem(subject.ask("POST", "/", sent, headers), 413)
     assert said["limit"] == limit
-    assert f"{limit:,} bytes ({subject.name.upper()}_MAX_BYTES)" in said["detail"]
+    assert f"{limit:,} bytes ({largest_body(subject.name)})" in said["detail"]
     still_serves(subject)
 
 
