@@ -66,7 +66,7 @@ def _canon(reading: Reading, _m: Members) -> None:
         found = f"Canon {model}" if any(map(str.isdigit, model)) else ""
     span = f"{int(short)}-{int(long)}mm" if long != short else f"{int(short)}mm"
     unknown = f"Unknown {span}" if number == NO_LENS else f"Unknown ({number}) {span}"
-    _lens(reading, mirrorless or number, found or unknown)
+    _lens(reading, number, found or unknown)
 
 
 def _nikon(reading: Reading, m: Members) -> None:
@@ -84,20 +84,21 @@ def _sony(reading: Reading, _m: Members) -> None:
         return
     if number == OTHER_MOUNT and choosing.range_of(spec) is None:
         spec = _model(reading)  # spelt alike
-    names = numbers("minolta").get(str(number), ())
+    names, known = numbers("minolta").get(str(number), ()), False
     for name in ("LensType2", "LensType3"):
         mounted = reading.value("Sony", name)
         if isinstance(mounted, int) and mounted & 0x8000 and str(mounted) in numbers("sony_e"):
-            number, names = mounted, numbers("sony_e")[str(mounted)]
+            known, names = True, numbers("sony_e")[str(mounted)]
             break
-    if number == OTHER_MOUNT and re.search("NEX|ILCE", reading.text("IFD0", "Model")):
+    other = number == OTHER_MOUNT and not known
+    if other and re.search("NEX|ILCE", reading.text("IFD0", "Model")):
         names = _e_mount()
     if not names:
         return
     fitting = choosing.by_spec(names, spec) if len(names) > 1 else []
     if fitting:
         _lens(reading, number, " or ".join(choosing.by_model(fitting, _model(reading))))
-    elif number == OTHER_MOUNT:
+    elif other:
         # Without its specification it may be any lens of the other mount: only what the camera calls it.
         _lens(reading, number, _model(reading))
     else:

@@ -30,17 +30,16 @@ MAKERS = re.compile(
 FORMATS = "JPEG MPO PNG APNG HEIC HEIF AVIF CR3 JXL JP2 TIFF BTF CR2 NEF DNG ARW RW2 RAF PSD GIF BMP WEBP".split()  # noqa: SIM905
 
 
-def _asked(program: str, paths: list[Path], *options: str) -> dict[str, dict[str, Any]]:
-    command = [program, "-a", "-u", "-G1", "-j", "-struct", *options, "-@", "-"]
+def _asked(program: list[str], paths: list[Path], *options: str) -> dict[str, dict[str, Any]]:
+    command = [*program, "-a", "-u", "-G1", "-j", "-struct", *options, "-@", "-"]
     listed = "\n".join(map(str, paths)).encode()
     answer = subprocess.run(command, input=listed, capture_output=True, check=False)
     return {entry["SourceFile"]: entry for entry in json.loads(answer.stdout.decode("utf-8", "replace"))}
 
 
 @pytest.fixture(scope="module")
-def answers(photos: list[Path], program: Callable[[str], str]) -> list[tuple[str, dict[str, Any], dict[str, Any], Any]]:
+def answers(photos: list[Path], exiftool: list[str]) -> list[tuple[str, dict[str, Any], dict[str, Any], Any]]:
     """Name, ExifTool's print and values, and our reading of each file that both take for a picture."""
-    exiftool = program("exiftool")
     printed, values = _asked(exiftool, photos), _asked(exiftool, photos, "-n")
     found = []
     for path in photos:
@@ -126,7 +125,12 @@ def test_xmp_and_iptc(answers: list[Any], groups: str):
     assert min(found, equal, printed) >= 0.95
 
 
-def test_lens_and_serial_numbers(answers: list[Any]):
+def test_lens_and_serial_numbers(answers: list[Any], exiftool: list[str]):
+    version = subprocess.run([*exiftool, "-ver"], capture_output=True, text=True, check=True).stdout
+    if float(version) < 13:
+        pytest.skip(
+            f"ExifTool {version.strip()} is older than the lists of lenses: name a newer one in PIXELAMP_EXIFTOOL"
+        )
     found, equal, printed, total = _compare(answers, MAKERS)
     print(f"{total} tags: found {found:.2%}, values equal {equal:.2%}, prints equal {printed:.2%}")
     assert min(found, printed) >= 0.95
