@@ -6,16 +6,17 @@ The analysis is imported with the first image: a pod is ready before it has to k
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
+from functions.histogram import answers
+from functions.histogram.answers import MEDIA_TYPES, MIXED, Result
 from functions.histogram.counting import CHANNELS, LEVELS, MOST_LEVELS, Region, Share
 from functions.histogram.plots import scopes
 from functions.kit.http import jsontext, problems
-from functions.kit.http.function import HTML, JSON, Call, EventRoute, Function, Reply, Route, wants_page
+from functions.kit.http.function import HTML, Call, EventRoute, Function, Reply, Route, wants_page
 from functions.kit.http.options import Option, choice, flag, integer, names, numbers, parsed, text
 from functions.kit.http.problems import Problem
 from functions.kit.http.service import dispatch
@@ -28,17 +29,8 @@ if TYPE_CHECKING:
 
     from functions.histogram.result import Analysis
 
-MEDIA_TYPES = {
-    "json": JSON,
-    "png": "image/png",
-    "svg": "image/svg+xml",
-    "pdf": "application/pdf",
-    "csv": "text/csv",
-}
-MIXED = "multipart/mixed"
 _PERCENT = re.compile(r"\d{1,3}(\.\d{1,6})?%", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?(e[+-]?\d{1,2})?", re.ASCII)
-Result = bytes | str | Mapping[str, Any]
 # The plot's fills are blended by a style; a file opened from the function's own address has to be allowed that.
 _SVG_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
 
@@ -135,6 +127,7 @@ COMPARE = Option("compare", flag(), False, "with several files and JSON: compare
 LOOKS = (
     COMPARE,
     Option("format", choice(*MEDIA_TYPES), None, "answer as this, whatever the Accept header says"),
+    Option("table", choice("counts", "figures"), "counts", "of CSV: a line a bin, or a line a file with its figures"),
     Option("width", integer(32, 4096), 640, "of the plot, pixels"),
     Option("height", integer(32, 4096), 400, "of the plot, pixels"),
     Option(
@@ -166,7 +159,8 @@ def count(call: Call) -> Reply:
     several = len(uploads) > 1
     if not several:
         uploads = [the_image(uploads)]
-    mixed = mixed or (several and kind != "json")
+    one_body = kind in {"json", "ndjson"} or (kind == "csv" and options["table"] == "figures")
+    mixed = mixed or (several and not one_body)
     shape = MIXED if mixed else HTML if kind == "json" and wants_page(call.request) else MEDIA_TYPES[kind]
     tag = _tag(uploads, kind, shape, options)
     headers = {"ETag": f'"{tag}"', "Vary": "Accept"}
@@ -174,36 +168,34 @@ def count(call: Call) -> Reply:
     # `*` is any answer: whether these bytes have one at all is known when they have been counted.
     if not known.star_tag and known.contains_weak(tag):
         return Reply(b"", MEDIA_TYPES[kind], 304, headers)
+    if kind == "ndjson":
+        return Reply(_lines(call, uploads), MEDIA_TYPES[kind], headers=headers)
+    if kind == "csv" and options["table"] == "figures":
+        return Reply(
+            answers.figures(uploads, [_attempt(call, "json", upload) for upload in uploads]),
+            answers.content_type(kind),
+            headers=headers,
+        )
     if several:
         results = [_attempt(call, kind, upload) for upload in uploads]
         if mixed:
-            return _parts(kind, uploads, results, headers)
-        members = [{"name": upload.name, **_member(one)} for upload, one in zip(uploads, results, strict=True)]
+            return answers.parts(kind, uploads, results, headers)
+        members = [{"name": upload.name, **answers.member(one)} for upload, one in zip(uploads, results, strict=True)]
         if options["compare"]:
-            _compare(members, options)
+            answers.compare(members, options)
         return Reply({"results": members}, headers=headers)
     result = _result(call, kind, uploads[0])
     if mixed:
-        return _parts(kind, uploads, [result], headers)
+        return answers.parts(kind, uploads, [result], headers)
     if kind == "svg":
         headers["Content-Security-Policy"] = _SVG_POLICY
-    return Reply(result, _content_type(kind), headers=headers)
+    return Reply(result, answers.content_type(kind), headers=headers)
 
 
-def _compare(members: list[dict[str, Any]], options: Mapping[str, Any]) -> None:
-    """Add to each result how its luminance differs from the first one's.
-
-    Raises:
-        Problem: 400 for options that leave no counts to compare.
-    """
-    from functions.histogram.comparison import compare
-
-    if options["cumulative"] or options["normalize"]:
-        raise problems.bad_option("compare", "compare=1 is about counts: without cumulative and normalize")
-    first = members[0].get("histogram")
-    for member in members[1:]:
-        if first is not None and "histogram" in member:
-            member["compare"] = {"with": members[0]["name"], **compare(first, member["histogram"])}
+def _lines(call: Call, uploads: list[Upload]) -> Iterator[bytes]:
+    """A line of JSON for each file, as soon as it is counted; a file's problem is its line."""
+    for upload in uploads:
+        yield jsontext.encode({"name": upload.name, **answers.member(_attempt(call, "json", upload))}) + b"\n"
 
 
 def _kind(call: Call) -> tuple[str, bool]:
@@ -215,10 +207,6 @@ def _kind(call: Call) -> tuple[str, bool]:
         return "json", False
     accepted = call.accepts(*MEDIA_TYPES.values(), MIXED)
     return next((kind for kind, media_type in MEDIA_TYPES.items() if media_type == accepted), "json"), accepted == MIXED
-
-
-def _content_type(kind: str) -> str:
-    return "text/csv; charset=utf-8; header=present" if kind == "csv" else MEDIA_TYPES[kind]
 
 
 def _tag(uploads: list[Upload], kind: str, shape: str, options: Mapping[str, Any]) -> str:
@@ -296,46 +284,11 @@ def _scope(analysis: Analysis, kind: str, options: Mapping[str, Any]) -> bytes:
     return scopes.render(scopes.Scope(analysis.sample, options["kind"], *size, dark, options["title"]), kind)
 
 
-def _parts(kind: str, uploads: list[Upload], results: Sequence[Result | Problem], headers: Mapping[str, str]) -> Reply:
-    """One part for each file, in order; a file's problem stands where its result would."""
-    # Of the tag, which no client can choose: the same request has the same answer.
-    boundary = "part-" + headers["ETag"].strip('"')
-    parts = [_part(boundary, upload.name, kind, one) for upload, one in zip(uploads, results, strict=True)]
-    body = b"".join(parts) + f"--{boundary}--\r\n".encode()
-    return Reply(body, f"{MIXED}; boundary={boundary}", headers=headers)
-
-
 def _attempt(call: Call, kind: str, upload: Upload) -> Result | Problem:
     try:
         return _result(call, kind, the_image([upload]))
     except Problem as problem:
         return problem
-
-
-def _member(result: Result | Problem) -> Mapping[str, Any]:
-    if isinstance(result, Problem):
-        return {"problem": result.document()}
-    assert isinstance(result, Mapping)  # noqa: S101 - kind json
-    return result
-
-
-def _part(boundary: str, name: str | None, kind: str, result: Result | Problem) -> bytes:
-    """One part of a multipart/mixed answer."""
-    if isinstance(result, Problem):
-        content_type, body = problems.MEDIA_TYPE, result.encode()
-    else:
-        content_type = _content_type(kind)
-        body = (
-            jsontext.encode(result)
-            if isinstance(result, Mapping)
-            else result.encode()
-            if isinstance(result, str)
-            else result
-        )
-    head = f"--{boundary}\r\nContent-Type: {content_type}\r\n"
-    if name:
-        head += f"Content-Disposition: attachment; filename*=UTF-8''{quote(name, safe='')}\r\n"
-    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body + b"\r\n"
 
 
 def _of_event(data: bytes, settings: Settings) -> Mapping[str, Any]:

@@ -172,3 +172,31 @@ def test_options_reach_the_process_of_a_large_image(monkeypatch: pytest.MonkeyPa
 def test_zones_of_a_sensor_are_linear() -> None:
     assert struct.calcsize("<H") == 2
     assert comparison.zones([0, 0, 1, 0, 1], linear=True) == [50.0, 50.0, *[0.0] * 8]
+
+
+def test_a_line_of_json_for_each_file(client: FlaskClient) -> None:
+    import json
+
+    files = {"files": [(io.BytesIO(encoded(gradient())), "a.png"), (io.BytesIO(b"broken"), "b.png")]}
+    answer = client.post("/?format=ndjson", data=files)
+    assert answer.mimetype == "application/x-ndjson"
+    first, second = map(json.loads, answer.text.splitlines())
+    assert first == {"name": "a.png", **body(client, encoded(gradient()), "")}
+    assert (second["name"], second["problem"]["status"]) == ("b.png", 422)
+    one = client.post("/", data=encoded(gradient()), headers={"Accept": "application/x-ndjson"})
+    assert json.loads(one.text)["histogram"] == first["histogram"]
+
+
+def test_a_table_of_figures_has_a_row_for_each_file(client: FlaskClient) -> None:
+    import csv
+
+    pictures = [(encoded(gradient()), "=a.png"), (b"broken", "b.png"), (encoded(gradient("L")), "c.png")]
+    files = {"files": [(io.BytesIO(data), name) for data, name in pictures]}
+    answer = client.post("/?format=csv&table=figures", data=files)
+    assert answer.mimetype == "text/csv"
+    first, broken, last = csv.DictReader(io.StringIO(answer.text))
+    assert first["name"] == "'=a.png"
+    assert float(first["red_mean"]) == body(client, encoded(gradient()), "")["figures"]["red"]["mean"]
+    assert "unrecognised" in broken["problem"]
+    assert (last["gray_median"], last["red_mean"], last["width"]) == (last["luminance_median"], "", "64")
+    assert len(list(csv.reader(io.StringIO(client.post("/?format=csv&table=figures", data=pictures[0][0]).text)))) == 2
