@@ -22,11 +22,13 @@ import requests
 
 from functions.stress.burn import Burn
 from functions.stress.plan import Plan
+from functions.stress.profiles import levels
 from tests.servers import FunctionServer
 from tools.bench.harness import Bench
 
 SECONDS = 10.0
 LOADS = (10, 30, 50, 75)
+LEVELS, PROFILE_BOUND = "5x2s,30x2s,10..25x3s", 0.5
 SHARED_LOADS = (10, 20, 30)
 HUNGRY = ["nice", "-n", "10", "sh", "-c", "while :; do :; done"]
 
@@ -69,6 +71,26 @@ def _others() -> Iterator[None]:
         for process in running:
             process.kill()
             process.wait()
+
+
+def _profile(bench: Bench) -> None:
+    """The worst error of any second of a profile."""
+    curve, peak, seconds = levels(LEVELS)
+    plan = Plan(seconds, peak, "core", 1, peak / 100, nice=0, curve=curve, profile=LEVELS)
+    used = [0.0]
+    with Burn(plan) as burn:
+        for second in range(1, int(seconds)):
+            time.sleep(max(0.0, burn.left - (seconds - second)))
+            used.append(burn.used())
+        time.sleep(max(0.0, burn.left))
+        burn.finish()
+    used.append(burn.used())
+    goals = [plan.share * curve.used_by(second) for second in range(int(seconds) + 1)]
+    errors = [
+        100 * abs((after - before) - (due - earlier))
+        for before, after, earlier, due in zip(used[:-1], used[1:], goals[:-1], goals[1:], strict=True)
+    ]
+    bench.figure(f"profile {LEVELS}: worst second off by", max(errors), PROFILE_BOUND, "points")
 
 
 def _shared(bench: Bench) -> None:
@@ -208,6 +230,7 @@ def run(bench: Bench) -> None:
             note=f"achieved {achieved:.3f} %, waited for the core {waited:.1f} % of the time"
             + ("" if available else ": it was not available"),
         )
+    _profile(bench)
     _shared(bench)
     _in_a_cgroup(bench)
     _health(bench)
