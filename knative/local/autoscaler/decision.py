@@ -139,7 +139,7 @@ class Autoscaler:
 
     Args:
         spec: how the revision scales.
-        ready: pods ready at the start; None if nobody knows yet, which is no pod. With more than one it starts
+        ready: pods ready at the start; None if unknown, which counts as no pod. With more than one it starts
             in panic, so that an autoscaler which lost its history does not shrink what it finds.
         now: seconds.
     """

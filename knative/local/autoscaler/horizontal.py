@@ -25,7 +25,7 @@ class HorizontalSpec:
     Attributes:
         metric: `cpu` (per cent of the request) or `memory` (MiB a pod).
         target: In the metric's unit.
-        minimum, maximum: Pods; a maximum of 0 is none.
+        minimum, maximum: Pods; a maximum of 0 is no limit.
         window: Stabilization window of both directions, seconds; None for Kubernetes' defaults.
     """
 

@@ -64,7 +64,7 @@ def active_condition(*, want: int, ready: int, minimum: int, current: Condition)
 
 
 def bounded(pods: int, minimum: int, maximum: int) -> int:
-    """`pods` within [minimum, maximum]; a maximum of 0 is none."""
+    """`pods` within [minimum, maximum]; a maximum of 0 is no limit."""
     if pods < minimum:
         return minimum
     return min(pods, maximum) if maximum else pods

@@ -44,7 +44,7 @@ def resolve_metric_target(
 
     Args:
         metric: `concurrency` (requests in flight) or `rps` (requests/s).
-        container_concurrency: hard limit of requests at once in one pod; 0 is none.
+        container_concurrency: hard limit of concurrent requests in one pod; 0 for no limit.
         target: the annotation `target`, in the metric's unit; None if unset.
         utilization: the annotation `target-utilization-percentage` as a fraction; None if unset.
         config: the cluster's defaults.

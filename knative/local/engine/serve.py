@@ -200,7 +200,7 @@ async def _serve(options: argparse.Namespace, paths: Sequence[Path], manifests: 
         eventing.mount(engine, options.state)
     try:
         engine.apply(manifests, fingerprint.fingerprint(directory))
-        seen = _state(engine, paths)  # before anybody is told that it is up: what they change then is a change
+        seen = _state(engine, paths)  # before the greeting: what changes after it is a change
         await engine.start(sock)
         for line in greeting(engine):
             printer.say(line)

@@ -205,7 +205,7 @@ class _Streams:
                 self._changed.clear()
                 data = json.dumps(snapshot(self._engine, history), separators=(",", ":"))
                 await response.write(f"event: status\ndata: {data}\n\n".encode())
-                # What came before is told once; a second that fell between two snapshots is told with the next.
+                # The history is sent once; a second between two snapshots is sent with the next.
                 history = min(history, _OVERLAP_SECONDS)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._changed.wait(), _STREAM_SECONDS)

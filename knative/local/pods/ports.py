@@ -17,7 +17,7 @@ def free_port() -> Iterator[int]:
     """A port on which nothing listens, and which no other pod of this engine is given meanwhile.
 
     Raises:
-        OSError: There is none.
+        OSError: No port is free.
     """
     port = next((port for port in random.sample(_PORTS, len(_PORTS)) if port not in _taken and _is_free(port)), None)
     if port is None:

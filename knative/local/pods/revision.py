@@ -62,7 +62,7 @@ class Revision:
     Attributes:
         reachable: Whether traffic leads to it.
         desired: Pods the autoscaler wants, as Knative's status says it; -1 while it knows nothing.
-        replicas: Pods it was told to run.
+        replicas: Pods that are to run.
         decision: The last decision with its numbers, or None.
         step: What came of it: bounds, steps to zero, the activator's place.
         decisions: The last scaling decisions: time, pods and explanation.
@@ -392,7 +392,7 @@ class Revision:
         self._reconcile()
 
     def _share(self, spec: HorizontalSpec, before: Usage | None, after: Usage, seconds: float) -> float | None:
-        """The use of a pod in the unit of the metric; None where it cannot be told."""
+        """The use of a pod in the unit of the metric; None where it is unknown."""
         if spec.metric == "memory":
             return after.memory_bytes / 2**20
         request = self.spec.container.cpu_request

@@ -60,7 +60,7 @@ class Service:
         self._targets: list[Mapping[str, Any]] = []
         self._plan: list[tuple[Revision, int, str | None]] = []
         self._unready: Mapping[str, Any] | None = None
-        self._told = ""
+        self._announced = ""
         self._rollouts: dict[str, Rollout] = {}
         self._rollout_seconds = 0.0
         self._step: asyncio.TimerHandle | None = None
@@ -200,10 +200,10 @@ class Service:
     def _tell_unready(self) -> None:
         """Log once that traffic names a revision that cannot take it."""
         name = str((self._unready or {}).get("revisionName") or "")
-        if name and name != self._told:
+        if name and name != self._announced:
             stays = "the traffic stays as it was" if self.traffic else "there is no traffic yet"
             self._say(f"{self.name}: {conditions.of_route(self.name, self._target(name), None, False).words}: {stays}")
-        self._told = name
+        self._announced = name
 
     def _target(self, name: str) -> conditions.Target:
         revision = self.revision(name)

@@ -1,7 +1,7 @@
-"""The way of a request to a pod of its revision: through the activator, or past it.
+"""The path of a request to a pod of its revision: through the activator, or past it.
 
-The activator holds requests while no pod has room for them and wakes a revision that is at zero. It stands in the
-path as long as the autoscaler finds too little spare capacity for a burst; past it, requests go straight to the pods,
+The activator holds requests while no pod has room for them and wakes a revision that is at zero. It stays in the
+path while the autoscaler finds too little spare capacity for a burst; past it, requests go straight to the pods,
 whose own queues then take what is too much. Source: knative/serving pkg/activator/net/throttler.go.
 """
 
@@ -81,7 +81,7 @@ class Activator:
         return self.stats.in_flight
 
     def take(self, exchange: Exchange) -> None:
-        """Bring a request to a pod, now or when one has room; 503 if too many wait already."""
+        """Send a request to a pod, now or when one has room; answer 503 if too many wait."""
         if self._closed is not None:
             exchange.answer(503, self._closed)
             return
@@ -108,7 +108,7 @@ class Activator:
         self._pump()
 
     def returned(self, exchange: Exchange) -> None:
-        """Find another pod for a request that its first one never saw; it goes before those that came later."""
+        """Requeue a request that its pod never received, ahead of those that came later."""
         if exchange.done:
             return
         if not exchange.proxied:
@@ -165,7 +165,7 @@ class Activator:
                 del self._tracked[pod]
 
     def _over(self, exchange: Exchange) -> None:
-        """A request is answered, or its client is gone."""
+        """Release what a request held: it is answered, or its client has disconnected."""
         if exchange in self._queue:
             del self._queue[exchange]
             self._room.taken -= 1

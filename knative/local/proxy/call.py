@@ -49,13 +49,13 @@ class Call:
         self._headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
 
     def data(self, exchange: Exchange, chunk: bytes) -> None:
-        """Take a piece of it, unless it is too much already."""
+        """Keep a piece of the body, up to the limit."""
         self._size += len(chunk)
         if self._size <= self.limit:
             self._body.append(chunk)
 
     def end(self, exchange: Exchange) -> None:
-        """It is whole."""
+        """Hand the response over."""
         if self.done.done():
             return
         if self._size > self.limit:
@@ -64,22 +64,22 @@ class Call:
             self.done.set_result(Response(self._status, self._headers, b"".join(self._body)))
 
     def abort(self, exchange: Exchange) -> None:
-        """It broke off."""
+        """Report that the response broke off."""
         if not self.done.done():
             self.done.set_exception(CallError("the answer broke off"))
 
     def tunnel(self, exchange: Exchange, reason: bytes, headers: Headers) -> None:
-        """Nobody inside the engine switches protocols."""
+        """Break off: calls from inside the engine do not switch protocols."""
         self.abort(exchange)
 
     def informational(self, exchange: Exchange, status: int, reason: bytes, headers: Headers) -> None:
         """Interim answers are dropped."""
 
     def flush(self) -> None:
-        """Nothing is written."""
+        """Do nothing: there is no connection."""
 
     def pause_body(self) -> None:
-        """The whole body is here already."""
+        """Do nothing: the whole body is here."""
 
     def resume_body(self) -> None:
-        """The whole body is here already."""
+        """Do nothing: the whole body is here."""

@@ -23,7 +23,7 @@ TARGET_BYTES = 16 * 1024
 PIPELINED = 100  # requests that wait for the one before them
 HEAD_SECONDS = 10.0  # a head that takes longer is a slow loris
 IDLE_SECONDS = 120.0  # longer than the 90 s for which proxies reuse an idle connection
-LINGER_BYTES = 1 << 20  # of a body nobody wants, read so that the answer reaches its sender
+LINGER_BYTES = 1 << 20  # of an unread body, so that the answer reaches its sender
 LINGER_SECONDS = 2.0
 # Half-closing and leaving look the same to a server. An answer that comes this soon still goes out.
 HALF_CLOSED_SECONDS = 0.5
@@ -78,7 +78,7 @@ class DownstreamConnection(asyncio.Protocol):
     # The connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember who it is."""
+        """Record the connection and its peer."""
         self._transport = transport  # type: ignore[assignment]
         peer = transport.get_extra_info("peername")
         if peer:
@@ -86,7 +86,7 @@ class DownstreamConnection(asyncio.Protocol):
         self._dispatcher.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client went away: so do its requests."""
+        """Cancel the requests of a client that has disconnected."""
         self._dispatcher.connections.discard(self)
         self._phase = Phase.LINGERING
         current, self._current = self._current, None
@@ -97,7 +97,7 @@ class DownstreamConnection(asyncio.Protocol):
             exchange.client_gone()
 
     def eof_received(self) -> bool:
-        """Half-closed, or gone: a short while shows which."""
+        """Wait a moment: the client has half-closed the connection or has disconnected."""
         if self._current is None:
             return False
         self._half_closed = True

@@ -85,7 +85,7 @@ class Upstream(Protocol):
         """The client takes the answer again."""
 
     def cancel(self) -> None:
-        """Nobody waits for the answer any more."""
+        """Cancel: the answer is not needed any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +192,7 @@ class Exchange:
         self.bytes_out = 0
         self.begun = 0.0
         self.done = False
-        # Set by whoever holds a slot or a place in a queue for this exchange; called once, at its end.
+        # Callbacks of what holds a slot or a place in a queue for this exchange; called once, at its end.
         self.at_pod: Callable[[Exchange], None] | None = None
         self.at_activator: Callable[[Exchange], None] | None = None
         self.at_end: Callable[[Exchange], None] | None = None
@@ -268,13 +268,13 @@ class Exchange:
             self.client.abort(self)
 
     def client_gone(self) -> None:
-        """The client went away: free the slot, tell the pod."""
+        """Release the slot and disconnect from the pod: the client has disconnected."""
         if not self.done:
             self.drop_upstream()
             self.complete()
 
     def drop_upstream(self) -> None:
-        """Let go of the pod, which then sees its client disconnect."""
+        """Disconnect from the pod."""
         upstream, self.upstream = self.upstream, None
         if upstream is not None:
             upstream.cancel()

@@ -1,7 +1,7 @@
-"""What stands before a pod's process: it counts requests, holds back those above the limit, and sends the others on.
+"""The queue-proxy of a pod: it counts requests, queues those above the limit, and forwards the others.
 
-On a cluster a sidecar; here a part of the engine, which spares each request a hop. It knows nothing of how the process
-lives: the pod tells it where the process listens and when it is gone, and is told when it refuses a connection.
+On a cluster it is a sidecar; here it is a part of the engine, which spares each request a hop. It does not depend on
+how the process is run: the pod sets the port, aborts it at the end of the process, and is notified of refusals.
 """
 
 from __future__ import annotations

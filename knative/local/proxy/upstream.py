@@ -29,7 +29,7 @@ async def connect_tcp(pool: Pool, host: str, port: int) -> UpstreamConnection:
     """Open a connection to a TCP server.
 
     Raises:
-        OSError: Nobody listens there.
+        OSError: Nothing listens there.
     """
     loop = asyncio.get_running_loop()
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
@@ -160,7 +160,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._transport.write(last_chunk(exchange.request_trailers))
 
     def cancel(self) -> None:
-        """Close at once: nobody waits for the response, and the server sees its client disconnect."""
+        """Close at once: the response is not needed, and the server sees its client disconnect."""
         self._exchange = None
         self._state = State.CLOSED
         self._transport.abort()
