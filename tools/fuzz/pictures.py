@@ -278,6 +278,8 @@ FORMS = {
 
 def _coded(data: bytes) -> Iterator[bytes]:
     """The parts of a file that its form says are coded pixels."""
+    if data[:2] == b"\xff\x0a":  # a codestream of JPEG XL alone
+        yield data
     if data[:2] == b"\xff\xd8":
         yield from re.findall(rb"(?s)\xff\xda(.*?)(?:\xff[\xc0-\xcf\xd8-\xd9\xdb-\xfe]|$)", data)
         return

@@ -8,7 +8,7 @@ from struct import unpack_from
 from typing import Any
 
 from functions.exif.blocks import Scan
-from functions.exif.values import binary, shorten, text_of
+from functions.exif.values import binary, real, shorten, text_of
 
 Row = tuple[str, Any, Any]
 Reader = Callable[[bytes], Iterable[Row]]
@@ -193,14 +193,14 @@ def _print_scale(body: bytes) -> Iterable[Row]:
     style, x, y, scale = unpack_from(">Hfff", body)
     names = ("Centered", "Size to Fit", "User Defined")
     yield "PrintStyle", style, names[style] if style < 3 else f"Unknown ({style})"
-    position = f"{x:.15g} {y:.15g}"
+    position = f"{real(x)} {real(y)}"
     yield "PrintPosition", position, position
-    yield "PrintScale", shorten(f"{scale:.15g}"), shorten(f"{scale:.15g}")
+    yield "PrintScale", real(scale), real(scale)
 
 
 def _pixels(body: bytes) -> Iterable[Row]:
     if len(body) >= 12:
-        value = shorten(f"{unpack_from('>d', body, 4)[0]:.15g}")
+        value = real(unpack_from(">d", body, 4)[0])
         yield "PixelAspectRatio", value, value
 
 

@@ -112,6 +112,7 @@ def test_short_records_give_what_they_hold(size: int) -> None:
 
     for number in (*resources._READERS, *resources.NUMBERS, *resources.OPAQUE):
         resources.add(Scan("JPEG", "image/jpeg"), number, bytes(size))
+        resources.add(Scan("JPEG", "image/jpeg"), number, b"\xff" * size)
     tracks.movie(Scan("AVIF", "image/avif"), b"\1" + bytes(size))
 
 
