@@ -17,7 +17,7 @@ from functions.client.responses import EXIT_REFUSED, EXIT_UNREACHABLE, Unreachab
 Shown = TypeVar("Shown")
 FORMS = ("text", "json", "ndjson", "csv")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 Rows = Callable[[Mapping[str, Any]], Iterable[Mapping[str, Any]]]
 
 

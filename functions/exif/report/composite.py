@@ -24,7 +24,7 @@ FULL_FRAME = math.hypot(36, 24)
 _FIRST = ("File", "PNG", "RIFF", "GIF", "Photoshop", "IFD0", "ExifIFD", "IFD1", "SubIFD")
 _LAST = re.compile(r"IFD\d|SubIFD\d|MPImage|ICC|Track|Composite|JFIF|MPF")
 _MILLIMETRES = {"cm": 10, "mm": 1, "um": 0.001, 3: 10, 4: 1, 5: 0.001}
-_FLOAT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[Ee][+-]?\d+)?")
+_FLOAT = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[Ee][+-]?\d+)?")
 Shown = tuple[Any, Any]
 
 
