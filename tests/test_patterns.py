@@ -31,7 +31,7 @@ MANY = 16  # a repetition of fewer cannot hurt
 # Those that take longer, and why no stranger can make them.
 BOUNDED = {
     # Verbose: the blanks between its alternatives are no part of it.
-    r"(?P<space>[ \t\r\n]+)": "tokens of a CESQL expression: `other` matches any character, so that no token is tried twice",
+    r"(?P<space>[ \t\r\n]+)": "tokens of a CESQL expression: any character matches `other`, so none is tried twice",
     r"(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?\s*mm.*?": "names of lenses, of at most 200 characters",
     r"(?s)(.*?\s*)([0-9a-fA-F]*)(\d{2})": "Fujifilm's serial numbers, of at most 256 characters",
 }
