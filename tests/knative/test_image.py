@@ -422,7 +422,7 @@ def test_images_are_built_by_name(capsys):
     wanted = [*images.FUNCTIONS, "loadtest"]
     assert built == [f"dev.local/pixelamp-{name}:0.1.0" for name in wanted]
     assert images.run(parser.parse_args(["images", "sepia"]), run) == 2
-    assert "no image sepia" in capsys.readouterr().err
+    assert "unknown image sepia" in capsys.readouterr().err
 
 
 def test_nothing_but_the_sources_of_an_image_is_sent_to_a_builder():

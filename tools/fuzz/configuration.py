@@ -51,11 +51,11 @@ def plans(data: bytes) -> None:
             return
         raise
     assert 0 <= plan.seconds <= 60
-    assert 0 <= plan.hold <= 60
+    assert 0 <= plan.pressure.hold <= 60
     assert 0 <= plan.wait <= 60
     assert 1 <= plan.cores <= 2
     assert 0 <= plan.share <= 1
-    assert plan.memory <= 2**29
+    assert plan.pressure.memory <= 2**29
 
 
 def queries() -> Iterator[bytes]:

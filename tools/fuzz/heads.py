@@ -1,8 +1,8 @@
 """HTTP through the local route: whatever a client sends, a pod must read the very messages that the route passed on.
 
-The oracle is gunicorn's own parser, which is what reads the pod's side: each exchange that the route forwards, written
-anew by `Outbound`, is one message to it, of the same method, target and length, with nothing behind. That is what a
-smuggled request would break.
+The oracle is gunicorn's own parser, which is what reads the pod's side: each exchange that the route forwards, as an
+`UpstreamConnection` writes it, is one message to it, of the same method, target and length, with nothing behind. That
+is what a smuggled request would break.
 """
 
 from __future__ import annotations
@@ -71,13 +71,13 @@ class Pods:
 
     def dispatch(self, exchange: Any) -> None:
         """As `Route.dispatch` does for a Service: pass it on."""
-        from knative.local.proxy.upstream import Outbound
+        from knative.local.proxy.upstream import UpstreamConnection
 
         wire = Wire()
-        outbound = Outbound(self, _socket())  # type: ignore[arg-type]
-        outbound.connection_made(wire)
-        self.taken.append((exchange, outbound, wire))
-        outbound.send(exchange)
+        upstream = UpstreamConnection(self, _socket())  # type: ignore[arg-type]
+        upstream.connection_made(wire)
+        self.taken.append((exchange, upstream, wire))
+        upstream.send(exchange)
 
     def opened(self, connection: Any) -> None:
         """Nothing to keep."""
@@ -87,6 +87,9 @@ class Pods:
 
     def release(self, connection: Any) -> None:
         """Nothing to keep."""
+
+    def log(self, text: str) -> None:
+        """Nobody reads it."""
 
 
 @functools.cache
@@ -116,20 +119,20 @@ def conversation(data: bytes) -> None:
 
 
 async def _converse(data: bytes) -> None:
-    from knative.local.proxy.downstream import Inbound
+    from knative.local.proxy.downstream import DownstreamConnection
 
     pods = Pods()
-    inbound, wire = Inbound(pods), Wire()
-    inbound.connection_made(wire)
+    downstream, wire = DownstreamConnection(pods), Wire()
+    downstream.connection_made(wire)
     cut = 1 + (data[0] if data else 0)
     pieces = [piece for piece in (data[1:cut], data[cut:]) if piece]
     while not wire.closed:
         waiting = [
-            (exchange, outbound) for exchange, outbound, _ in pods.taken if exchange.body_done and not exchange.done
+            (exchange, upstream) for exchange, upstream, _ in pods.taken if exchange.body_done and not exchange.done
         ]
         if pieces and not wire.paused:
-            inbound.data_received(pieces.pop(0))
-        elif waiting and waiting[0][0].upgrade is None:
+            downstream.data_received(pieces.pop(0))
+        elif waiting and waiting[0][0].request.upgrade is None:
             waiting[0][1].data_received(OK)
         else:
             break
@@ -137,9 +140,9 @@ async def _converse(data: bytes) -> None:
     assert set(answers) <= REFUSALS | {200}, f"answered {answers}"
     assert answers.count(200) <= len(pods.taken)
     for exchange, _, passed in pods.taken:
-        if exchange.body_done and exchange.upgrade is None:
+        if exchange.body_done and exchange.request.upgrade is None:
             _agrees(exchange, bytes(passed.written))
-    inbound.connection_lost(None)
+    downstream.connection_lost(None)
 
 
 def _agrees(exchange: Any, passed: bytes) -> None:
@@ -155,8 +158,8 @@ def _agrees(exchange: Any, passed: bytes) -> None:
         raise AssertionError(f"the pod waits for more than it was sent: {passed!r}") from error
     except ParseException:
         return
-    assert message.method.encode() == exchange.method
-    assert message.uri.encode("latin-1") == exchange.target
+    assert message.method.encode() == exchange.request.method
+    assert message.uri.encode("latin-1") == exchange.request.target
     assert len(body) == exchange.bytes_in, f"the pod reads {len(body)} bytes of a body of {exchange.bytes_in}"
     rest = message.unreader.buf.getvalue()
     assert not rest, f"the pod would read another request: {rest!r}"

@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -92,10 +93,23 @@ class Log:
 
 @cache
 def project_version() -> str:
-    """The version of the installed distribution."""
-    from importlib.metadata import version
+    """The version of the installed distribution, or of the sources where only their requirements are installed."""
+    from importlib.metadata import PackageNotFoundError, version
 
-    return version("pixelamp")
+    try:
+        return version("pixelamp")
+    except PackageNotFoundError:
+        return _source_version()
+
+
+def _source_version() -> str:
+    import tomllib
+
+    try:
+        text = (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
+    except OSError:
+        return "unknown"
+    return str(tomllib.loads(text)["project"]["version"])
 
 
 class Metrics:

@@ -148,7 +148,10 @@ EQUAL, EQUAL_RAW = 0.99, 0.995
 
 @pytest.mark.timeout(1800)
 def test_every_family_and_maker(photos: list[Path], exiftool: list[str]):
-    """Found and equal rows by family, and by maker for their notes."""
+    """Found and equal rows by family, and by maker for their notes.
+
+    The notes of a body that this ExifTool is too old to know are left out: it reads them by another body's table.
+    """
     printed = _by_family(exiftool, photos)
     values = _by_family(exiftool, photos, "-n")
     counts: dict[str, Counter[str]] = {}
@@ -159,8 +162,11 @@ def test_every_family_and_maker(photos: list[Path], exiftool: list[str]):
             continue
         reading = examine(path.read_bytes())
         ours, raw = (flat(reading), flat(reading, raw=True)) if reading is not None else ({}, {})
+        unknown = str(theirs.get("MakerNotes:Sony:SonyModelID", "")).startswith("Unknown")
         for key, value in theirs.items():
             family, _, rest = key.partition(":")
+            if unknown and family in ("MakerNotes", "Composite"):
+                continue
             # A group that is named as its family is written once.
             tag = rest if ":" in rest else key
             if not rest or NOT_THE_FILE.match(key):

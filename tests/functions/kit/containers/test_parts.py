@@ -133,7 +133,7 @@ def test_dropped_parts_are_gone_and_pixels_are_as_they_were(name: str):
     assert not blocks(copy)
     try:
         before = Image.open(io.BytesIO(data)).convert("RGBA")
-    except (OSError, SyntaxError):
+    except (OSError, SyntaxError, RuntimeError):  # the last from the plug-in for JPEG XL, once a test has loaded it
         return
     assert Image.open(io.BytesIO(written)).convert("RGBA").tobytes() == before.tobytes()
 

@@ -1,12 +1,12 @@
 import io
 import json
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.kit.telemetry.reporting import Identity, Log, Metrics, Timing, request_id, trace_id
+from functions.kit.telemetry.reporting import Identity, Log, Metrics, Timing, project_version, request_id, trace_id
 
 IDENTITY = Identity("demo", "demo-00001-abcde", "demo-00001")
 
@@ -79,3 +79,16 @@ def test_server_timing_names_its_phases():
     timing.add("read", 0.0015)
     timing.add("read", 0.0005)
     assert timing.header().startswith("read;dur=2.00, total;dur=")
+
+
+def test_sources_without_an_installed_distribution_have_the_version_of_their_project(monkeypatch: pytest.MonkeyPatch):
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    project_version.cache_clear()
+    monkeypatch.setattr("importlib.metadata.version", missing)
+    try:
+        found = project_version()
+    finally:
+        project_version.cache_clear()
+    assert found == version("pixelamp")
