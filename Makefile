@@ -10,7 +10,7 @@ SCENARIO ?=
 REGISTRY ?= dev.local
 TAG ?= 0.1.0
 
-.PHONY: help serve test test-all check format bench fuzz soak chaos loadtest locust simulate images deploy undeploy status lock clean
+.PHONY: help serve test test-functions test-platform test-all check format bench fuzz soak chaos loadtest locust simulate images deploy undeploy status lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -18,8 +18,20 @@ help:  ## list the targets
 serve: $(VENV)/.serve  ## three functions on http://127.0.0.1:$(PORT), from the manifests a cluster takes
 	@exec $(BIN)/python -m knative serve --port $(PORT)
 
-test: $(VENV)/.dev  ## the tests, without the slow ones
+test: $(VENV)/.dev  ## the tests, without the slow ones, in two halves at once
+ifeq ($(strip $(ARGS)),)
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-functions test-platform
+else
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+endif
+
+# The two halves of `make test`, about as long as each other; they run at the same time.
+FUNCTION_TESTS := tests/functions tests/contract
+test-functions: $(VENV)/.dev
+	MAKEFLAGS= $(BIN)/python -m pytest -q -m "not slow" $(FUNCTION_TESTS)
+
+test-platform: $(VENV)/.dev
+	MAKEFLAGS= $(BIN)/python -m pytest -q -m "not slow" $(FUNCTION_TESTS:%=--ignore=%) tests
 
 test-all: $(VENV)/.dev  ## every test; run before an issue is called done
 	$(BIN)/python -m pytest $(ARGS)

@@ -20,6 +20,7 @@ import urllib.error
 import urllib.request
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from knative import images
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = "docker.io/library/python:3.13-slim"
+METADATA = f"pixelamp-{version('pixelamp')}.dist-info"
 STORE = Path(os.environ.get("PIXELAMP_IMAGE_STORE", "/var/tmp/pixelamp-images"))
 LIMITS = {"stress": 25, "exif": 50, "histogram": 200, "loadtest": 300}  # MB over the base, bytecode included
 PNG = bytes.fromhex(
@@ -168,7 +170,8 @@ def test_it_holds_its_function_and_little_else(image):
 
 
 def kept_in_app(function):
-    return ["functions", "matplotlib"] if function == "histogram" else ["functions"]
+    plots = ["matplotlib"] if function == "histogram" else []
+    return ["functions", *plots, METADATA]
 
 
 @builds
@@ -176,7 +179,7 @@ def kept_in_app(function):
 def test_the_load_test_holds_no_function(image):
     _, root, _ = image
     held = sorted(path.name for path in (root / "app").iterdir())
-    assert held == ["knative", "loadtest", "matplotlib", "pyproject.toml"]
+    assert held == ["knative", "loadtest", "matplotlib", METADATA, "pyproject.toml"]
     parts = sorted(path.name for path in (root / "app/knative").iterdir())
     assert [name for name in parts if name != "__pycache__"] == ["__init__.py", "local"]
 
