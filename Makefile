@@ -20,12 +20,16 @@ serve: $(VENV)/.serve  ## three functions on http://127.0.0.1:$(PORT), from the 
 
 test: $(VENV)/.dev  ## the tests, without the slow ones, in two halves at once
 ifeq ($(strip $(ARGS)),)
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-functions test-platform
+	@mkdir -p out; $(MAKE) --no-print-directory test-functions >out/test-functions.txt 2>&1 & functions=$$!; \
+	trap 'kill $$functions 2>/dev/null' EXIT; \
+	$(MAKE) --no-print-directory test-platform; platform=$$?; \
+	wait $$functions; status=$$?; trap - EXIT; cat out/test-functions.txt; \
+	[ $$platform = 0 ] && [ $$status = 0 ]
 else
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
 endif
 
-# The two halves of `make test`, about as long as each other; they run at the same time.
+# The two halves of `make test`, about as long as each other, run at the same time; the output of the first comes last.
 FUNCTION_TESTS := tests/functions tests/contract
 test-functions: $(VENV)/.dev
 	MAKEFLAGS= $(BIN)/python -m pytest -q -m "not slow" $(FUNCTION_TESTS)

@@ -510,9 +510,9 @@ def test_traffic_for_a_revision_that_is_not_there_leaves_the_routing_as_it_was(s
     nowhere = [{"latestRevision": True, "percent": 90}, {"revisionName": "hello-00009", "percent": 10, "tag": "old"}]
     engine = start(service(annotations={"min-scale": "1"}), service("fresh", traffic=nowhere))
     engine.wait_pods(1)
-    assert engine.get("/fresh")[0] == 503
     nothing = 'fresh: RevisionMissing: Revision "hello-00009" referenced in traffic not found.: there is no traffic yet'
     engine.wait(lambda: nothing in engine.output, "the reason")
+    engine.wait(lambda: engine.get("/fresh")[0] == 503, "refusal")
     engine.write(service(annotations={"min-scale": "1"}, environment={"A": "B"}, traffic=nowhere), service("fresh"))
     engine.process.send_signal(signal.SIGHUP)
     engine.wait(lambda: "hello-00002 is ready" in engine.output, "second revision")
@@ -533,7 +533,9 @@ def test_a_template_that_has_changed_under_its_name_is_refused_and_nothing_is_ap
     def named(revision: str, value: str) -> dict[str, Any]:
         return service(annotations={"min-scale": "1"}, revision=revision, environment={"A": value})
 
+    ready = "hello-one is ready and gets 100 % of the traffic"
     engine = start(named("hello-one", "1"))
+    engine.wait(lambda: ready in engine.output, "first revision")
     engine.write(named("hello-one", "2"), service("other"))
     engine.process.send_signal(signal.SIGHUP)
     words = "not applied: Service hello: Saw the following changes without a name change (-old +new): "
@@ -548,7 +550,6 @@ def test_a_template_that_has_changed_under_its_name_is_refused_and_nothing_is_ap
     engine.wait(lambda: 'revisions.serving.knative.dev "hello-one" already exists' in engine.output, "refusal")
     engine.write(named("hello-one", "1"))  # back to what it was
     engine.process.send_signal(signal.SIGHUP)
-    ready = "hello-one is ready and gets 100 % of the traffic"
     engine.wait(lambda: engine.output.count(ready) == 2, "first revision again")
     assert json.loads(engine.get()[1])["environment"]["A"] == "1"
 
