@@ -22,7 +22,6 @@ MOST_MODULES = 14
 UNLIMITED = {
     "functions/kit/containers",
     "functions/exif/makernotes",
-    "functions/exif",  # temporary, until its modules are in packages
 }
 HEAVY = {"numpy", "matplotlib", "PIL", "requests", "pi_heif", "piexif"}
 

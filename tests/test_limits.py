@@ -8,7 +8,8 @@ import re
 import pytest
 from gunicorn.config import Config
 
-from functions.exif import blocks, ifd, rdf
+from functions.exif.blocks import ifd, rdf
+from functions.exif.scan import result as blocks
 from functions.kit.http import uploads
 from functions.kit.http.settings import Settings
 from functions.kit.server import application, gunicorn_worker

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Iterator
 from struct import Struct
 
-from functions.exif.blocks import Block
-from functions.exif.entries import ASCII, OFFSET, SIZE, TYPE, UNDEFINED, UTF8, VALUE, Entry, Ifd, Ifds
-from functions.exif.gaps import gaps
-from functions.exif.ifd import MAX_ENTRIES
+from functions.exif.blocks.entries import ASCII, OFFSET, SIZE, TYPE, UNDEFINED, UTF8, VALUE, Entry, Ifd, Ifds
+from functions.exif.blocks.gaps import gaps
+from functions.exif.blocks.ifd import MAX_ENTRIES
 from functions.exif.rows import Reading
-from functions.exif.scan import scan
+from functions.exif.scan.files import scan
+from functions.exif.scan.result import Block
 from functions.exif.tags import table
 
 # Offsets and sizes of what directories point to: strips, tiles, JPEG pictures, planes of JPEG XR.

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
-from functions.exif.entries import (
+from functions.exif.blocks.entries import (
     ASCII,
     DOUBLE,
     FLOAT,
@@ -20,12 +20,12 @@ from functions.exif.entries import (
     VALUE,
     Entry,
 )
+from functions.exif.blocks.values import Scalar, number_or_text
 from functions.exif.reading import read
 from functions.exif.report import privacy, summary
 from functions.exif.report.location import location
 from functions.exif.rows import Embedded, Reading, Row
-from functions.exif.scan import scan
-from functions.exif.values import Scalar, number_or_text
+from functions.exif.scan.files import scan
 from functions.kit.containers import Source
 from functions.kit.http import csvtext
 

@@ -19,7 +19,7 @@ from functions.exif.edit.fields import Fields
 from functions.exif.edit.names import DEFAULT_KEEP
 from functions.exif.edit.strip import FORMATS, Stripped, strip
 from functions.exif.media import SUFFIXES, ZIP
-from functions.exif.scan import scan
+from functions.exif.scan.files import scan
 from functions.kit.http import problems
 from functions.kit.http.function import Call, Reply
 from functions.kit.http.problems import Problem

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from functions.exif import movie
 from functions.exif.accounting import PLAIN
-from functions.exif.blocks import BEYOND_READING, Inner, Scan
-from functions.exif.heif import exif_item
 from functions.exif.rows import Embedded, Reading
-from functions.exif.scan import scan
+from functions.exif.scan import movie
+from functions.exif.scan.files import scan
+from functions.exif.scan.heif import exif_item
+from functions.exif.scan.result import BEYOND_READING, Inner, Scan
 
 MAX_PREVIEWS = 16
 

@@ -65,7 +65,7 @@ def _examined(data: bytes | Source, *, exif_only: bool = False) -> Reading:
     reading = examine(data, exif_only=exif_only)
     if reading is not None:
         return reading
-    from functions.exif.scan import FORMATS
+    from functions.exif.scan.files import FORMATS
     from functions.kit.images import formats
 
     first = first_bytes(data)

@@ -11,9 +11,9 @@ from functools import partial
 from struct import unpack_from
 from typing import Any
 
-from functions.exif import accounting, headers
-from functions.exif.blocks import BEYOND_READING, BROKEN, Block, Scan
-from functions.exif.entries import (
+from functions.exif import accounting
+from functions.exif.blocks import headers
+from functions.exif.blocks.entries import (
     EMBEDDED,
     ICC_PROFILE,
     IPTC_RECORDS,
@@ -28,12 +28,13 @@ from functions.exif.entries import (
     Ifd,
     Ifds,
 )
+from functions.exif.blocks.ifd import POINTERS, walk
+from functions.exif.blocks.values import binary, plain
 from functions.exif.fields import file, printim
-from functions.exif.ifd import POINTERS, walk
 from functions.exif.printing import show
 from functions.exif.rows import MakerNote, Preview, Reading, Row
+from functions.exif.scan.result import BEYOND_READING, BROKEN, Block, Scan
 from functions.exif.tags import table
-from functions.exif.values import binary, plain
 from functions.kit.containers.source import held, is_sparse
 
 # What in a directory is an offset from the block's start: shown as an offset in the file, as ExifTool does.
@@ -150,7 +151,7 @@ def _other(reading: Reading, kind: str, data: bytes, block: Block) -> None:
         reading.miss(kind, f"{where} {place}", offset + start if offset >= 0 else -1, size)
 
     if kind == "xmp":
-        from functions.exif import xmp
+        from functions.exif.blocks import xmp
 
         def lost(what: str, size: int) -> None:
             whole = what in ("xmp", "limit")
@@ -160,11 +161,11 @@ def _other(reading: Reading, kind: str, data: bytes, block: Block) -> None:
         reading.unsided |= extras.unsided
         reading.encoded.update(extras.encoded)
     elif kind == "iptc":
-        from functions.exif import iptc
+        from functions.exif.blocks import iptc
 
         iptc.read(data, partial(reading.add, f"IPTC{reading.turn('iptc')}"), reading.warnings.append, miss)
     elif kind == "icc":
-        from functions.exif import icc
+        from functions.exif.blocks import icc
 
         icc.read(data, reading.turn("icc"), reading.add, reading.warnings.append, miss)
     elif kind == "mpf":
@@ -275,7 +276,7 @@ def _directories(reading: Reading, block: Block, ifds: Ifds) -> None:  # noqa: C
 
 def _jpeg_from_raw(reading: Reading, block: Block, entry: Entry) -> None:
     """Panasonic's RW2: a whole JPEG, whose Exif and maker note are the raw's."""
-    from functions.exif.scan import scan
+    from functions.exif.scan.files import scan
 
     start = max(block.offset, 0) + entry[OFFSET]
     inner = scan(block.data[entry[OFFSET] : entry[OFFSET] + entry[SIZE]], whole=not reading.exif_only)
@@ -353,7 +354,7 @@ def _embedded(reading: Reading, block: Block, ifds: Ifds, number: int, entry: En
     elif number == ICC_PROFILE:
         _other(reading, "icc", data, inside)
     elif number == RESOURCES:
-        from functions.exif import photoshop
+        from functions.exif.scan import photoshop
 
         found = Scan("", "")
         photoshop.resources(found, data, -1, "8BIM")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from functions.exif.blocks import Inner, Scan
-from functions.exif.entries import Entry
+from functions.exif.blocks.entries import Entry
+from functions.exif.scan.result import Inner, Scan
 from functions.kit.containers.source import held
 
 # Printed values may be lists and structures in XMP and IPTC.

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from functions.exif.scan import scan
+from functions.exif.scan.files import scan
 from tests.servers import ROOT
 from tools.fuzz.mutation import mutants
 from tools.fuzz.targets import TARGETS

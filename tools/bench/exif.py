@@ -20,8 +20,8 @@ import piexif
 from PIL import Image
 
 from functions.exif.answer import document, examine, flat
-from functions.exif.ifd import walk
-from functions.exif.scan import scan
+from functions.exif.blocks.ifd import walk
+from functions.exif.scan.files import scan
 from functions.kit.http.jsontext import encode
 from tests.images import encoded, gradient
 from tests.servers import FunctionServer, Server, free_port

@@ -35,7 +35,7 @@ def files() -> Iterator[bytes]:
 
 def exif_blocks() -> Iterator[bytes]:
     """Exif blocks out of the files, a BigTIFF's among them, and two written by hand, one in each byte order."""
-    from functions.exif.scan import scan
+    from functions.exif.scan.files import scan
 
     for data in containers():
         found = scan(data)
@@ -55,7 +55,7 @@ def notes() -> Iterator[bytes]:
 def examine(data: bytes) -> None:
     """Scan a file and read its metadata into every form of answer; nothing in it may be beyond what was foreseen."""
     from functions.exif import answer
-    from functions.exif.blocks import BROKEN
+    from functions.exif.scan.result import BROKEN
 
     reading = answer.examine(data)
     if reading is not None:
@@ -90,7 +90,7 @@ def parts(data: bytes) -> None:
 
 def walk(data: bytes) -> None:
     """Walk the directories of an Exif block."""
-    from functions.exif.ifd import walk as walk_block
+    from functions.exif.blocks.ifd import walk as walk_block
 
     walk_block(data)
 
@@ -108,8 +108,9 @@ def packets() -> Iterator[bytes]:
 
 def packet(data: bytes) -> None:
     """Read a packet of one of the languages that are not Exif."""
-    from functions.exif import icc, iptc, photoshop, xmp
-    from functions.exif.blocks import Scan
+    from functions.exif.blocks import icc, iptc, xmp
+    from functions.exif.scan import photoshop
+    from functions.exif.scan.result import Scan
 
     def put(*row: object) -> None:
         assert row[0]

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from functions.exif.blocks import Block, Scan
+from functions.exif.blocks.entries import COUNT, MAKER_NOTE, OFFSET, SIZE, TYPE, VALUE, Entry, Ifds
+from functions.exif.blocks.ifd import POINTERS, walk
 from functions.exif.edit.errors import Broken
 from functions.exif.edit.fields import FRACTIONS_AND_OFFSETS, Fields
-from functions.exif.entries import COUNT, MAKER_NOTE, OFFSET, SIZE, TYPE, VALUE, Entry, Ifds
-from functions.exif.ifd import POINTERS, walk
 from functions.exif.reading import read
 from functions.exif.rows import Reading
-from functions.exif.scan import scan
+from functions.exif.scan.files import scan
+from functions.exif.scan.result import Block, Scan
 from functions.kit import containers
 from functions.kit.containers import Document, Kind
 

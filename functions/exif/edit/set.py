@@ -20,7 +20,7 @@ from functions.exif.edit.graft import graft
 from functions.exif.edit.readback import confirm
 from functions.exif.reading import read as read_metadata
 from functions.exif.rows import Reading
-from functions.exif.scan import scan
+from functions.exif.scan.files import scan
 from functions.kit import containers
 from functions.kit.containers import ContainerError, Document, Kind, Part
 

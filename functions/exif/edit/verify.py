@@ -1,6 +1,6 @@
 """Verification of a clean copy by the reader of `/exif`, independent of the editor.
 
-The container scanner of `functions.exif.scan` finds the blocks again, knowing nothing of how they were edited, each
+The scanner of `functions.exif.scan` finds the blocks again, knowing nothing of how they were edited, each
 is decided about once more, and texts that identified somebody in the source are looked for in all the bytes.
 """
 
@@ -10,15 +10,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from functions.exif.blocks import Block
+from functions.exif.blocks.entries import ASCII, UTF8
+from functions.exif.blocks.ifd import walk
 from functions.exif.edit.blocks import icc
 from functions.exif.edit.blocks.exif import GEO_TAGS, KEPT_TAGS, wanted
 from functions.exif.edit.decide import GAIN_MAP, Edit
 from functions.exif.edit.errors import NotClean
 from functions.exif.edit.tiff import PROFILE
-from functions.exif.entries import ASCII, UTF8
-from functions.exif.ifd import walk
-from functions.exif.scan import scan
+from functions.exif.scan.files import scan
+from functions.exif.scan.result import Block
 from functions.kit import containers
 from functions.kit.containers import Kind
 from functions.kit.containers.tiff import PICTURE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from functions.exif.blocks import Scan
+from functions.exif.scan.result import Scan
 
 Put = Callable[[str, str, Any, Any], None]
 # ExifTool's type, the end of names, and media type, by the name of the scan's format, where they differ from it.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from functions.exif.blocks import Scan
-from functions.exif.values import binary
+from functions.exif.blocks.values import binary
+from functions.exif.scan.result import Scan
 
 Labels = dict[int, str]
 BRANDS = {

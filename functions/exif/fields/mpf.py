@@ -6,7 +6,7 @@ from collections.abc import Callable
 from struct import unpack_from
 from typing import Any
 
-from functions.exif.values import binary
+from functions.exif.blocks.values import binary
 
 Put = Callable[[str, str, Any, Any], None]
 VERSION, NUMBER, LIST, ORIENTATION = 0xB000, 0xB001, 0xB002, 0xB201

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from functions.exif.blocks import Scan
-from functions.exif.values import binary, shorten
+from functions.exif.blocks.values import binary, shorten
+from functions.exif.scan.result import Scan
 
 Row = tuple[str, Any, Any]
 _INTENTS = ("Perceptual", "Relative Colorimetric", "Saturation", "Absolute Colorimetric")

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from struct import unpack_from
 from typing import Any
 
-from functions.exif.blocks import Scan
-from functions.exif.values import binary, real, shorten, text_of
+from functions.exif.blocks.values import binary, real, shorten, text_of
+from functions.exif.scan.result import Scan
 
 Row = tuple[str, Any, Any]
 Reader = Callable[[bytes], Iterable[Row]]

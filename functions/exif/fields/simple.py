@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from struct import unpack_from
 from typing import Any
 
-from functions.exif.blocks import Scan
-from functions.exif.values import shorten
+from functions.exif.blocks.values import shorten
+from functions.exif.scan.result import Scan
 
 Row = tuple[str, Any, Any]
 _VERSIONS = (

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from struct import unpack_from
 from typing import Any
 
-from functions.exif.blocks import Scan
-from functions.exif.boxes import Boxes, label
-from functions.exif.values import binary, shorten
+from functions.exif.blocks.values import binary, shorten
+from functions.exif.scan.boxes import Boxes, label
+from functions.exif.scan.result import Scan
 
 Row = tuple[str, Any, Any]
 _EPOCH = datetime(1904, 1, 1, tzinfo=UTC)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from functions.exif.entries import COUNT, OFFSET, SIZE, TAG, TYPE, Entry, Ifd
-from functions.exif.ifd import walk_directory
+from functions.exif.blocks.entries import COUNT, OFFSET, SIZE, TAG, TYPE, Entry, Ifd
+from functions.exif.blocks.ifd import walk_directory
 from functions.exif.makernotes.reader import follow
 from functions.exif.makernotes.records import FORMATS, MAX_NUMBERS, NAMES, value
 from functions.exif.makernotes.walk import Place, Walk, absolute, named

@@ -11,10 +11,10 @@ from functools import lru_cache
 from struct import pack, unpack_from
 from typing import Any
 
+from functions.exif.blocks.values import real
 from functions.exif.makernotes.records import FORMATS, value
 from functions.exif.makernotes.walk import Place, Walk, item, named
 from functions.exif.tags.tables import Field, Table
-from functions.exif.values import real
 
 MAX_NOTE, MAX_INFLATED, MAX_DEPTH = 2**20, 4 * 2**20, 12
 _SEED, _FACTOR, _WORD = 0x2515606B4A7791CD, 0x2545F4914F6CDD1D, 2**64 - 1

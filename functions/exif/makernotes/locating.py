@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from struct import iter_unpack, unpack_from
 
-from functions.exif.entries import SIZES
+from functions.exif.blocks.entries import SIZES
 from functions.exif.makernotes.walk import Place
 
 # The directory begins in the first bytes of a note.

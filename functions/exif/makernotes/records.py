@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from functions.exif.values import binary, fraction, real
+from functions.exif.blocks.values import binary, fraction, real
 
 # Bytes and the code of `struct`; a rational is a pair of numbers.
 FORMATS: dict[str, tuple[int, str]] = {

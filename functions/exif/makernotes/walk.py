@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from functions.exif.entries import MAKER_NOTE, Entry
+from functions.exif.blocks.entries import MAKER_NOTE, Entry
+from functions.exif.blocks.values import binary
 from functions.exif.rows import Reading, Row
 from functions.exif.tags.formulas import UNFIT, Members, expression
 from functions.exif.tags.tables import Field, Table
-from functions.exif.values import binary
 
 MAX_DIRECTORIES = 400
 MAX_ROWS = 20_000

@@ -13,10 +13,10 @@ from bisect import bisect_left
 from dataclasses import replace
 from typing import Any
 
-from functions.exif.entries import COUNT, OFFSET, SIZE, TYPE, UNDEFINED, VALUE, Entry
+from functions.exif.blocks.entries import COUNT, OFFSET, SIZE, TYPE, UNDEFINED, VALUE, Entry
+from functions.exif.blocks.values import Scalar, Shown, binary, byte_text, large, plain, shorten, text_of, whole
 from functions.exif.printing import photography, places, structures
 from functions.exif.tags import Rule, Tag
-from functions.exif.values import Scalar, Shown, binary, byte_text, large, plain, shorten, text_of, whole
 
 _UNSIGNED = frozenset((1, 3, 4, 13, 16, 18))
 _WHOLE = frozenset((1, 3, 4, 6, 8, 9, 16, 17))

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from functions.exif.values import binary as _binary
-from functions.exif.values import number_of as _number
-from functions.exif.values import settled as _settled
+from functions.exif.blocks.values import binary as _binary
+from functions.exif.blocks.values import number_of as _number
+from functions.exif.blocks.values import settled as _settled
 
 _PIECE = re.compile(r"%%|%[-+ 0#]{0,5}\d{0,4}(?:\.\d{1,4})?([a-zA-Z])")
 _CODE = re.compile(r"([a-zA-Z])(\d+|\*)?")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from struct import unpack_from
 
-from functions.exif.entries import RATIONAL, TYPE, VALUE, Entry
+from functions.exif.blocks.entries import RATIONAL, TYPE, VALUE, Entry
+from functions.exif.blocks.values import Scalar, Shown, fraction, is_number, plain, shorten
 from functions.exif.printing.functions import compensation, exposure_time, f_number, lens_range
 from functions.exif.tags import Rule, Tag
-from functions.exif.values import Scalar, Shown, fraction, is_number, plain, shorten
 
 
 def _exposure(entry: Entry, _tag: Tag, _order: str) -> Shown:

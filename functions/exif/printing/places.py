@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from functions.exif.entries import VALUE, Entry
+from functions.exif.blocks.entries import VALUE, Entry
+from functions.exif.blocks.values import Shown, is_number, plain, shorten, text_of
 from functions.exif.tags import Rule, Tag
-from functions.exif.values import Shown, is_number, plain, shorten, text_of
 
 
 def _degrees(entry: Entry, _tag: Tag, _order: str) -> Shown:

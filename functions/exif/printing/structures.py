@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from struct import unpack_from
 
-from functions.exif.entries import VALUE, Entry, Value
+from functions.exif.blocks.entries import VALUE, Entry, Value
+from functions.exif.blocks.values import Shown, binary, byte_text, fraction, plain, text_of
 from functions.exif.tags import Rule, Tag
-from functions.exif.values import Shown, binary, byte_text, fraction, plain, text_of
 
 _COMPONENTS = {"0": "-", "1": "Y", "2": "Cb", "3": "Cr", "4": "R", "5": "G", "6": "B"}
 

@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from functions.exif.entries import VALUE
+from functions.exif.blocks.entries import VALUE
+from functions.exif.blocks.values import is_number, shorten
 from functions.exif.fields.tracks import duration
 from functions.exif.printing.functions import exposure_time, f_number
 from functions.exif.printing.places import sexagesimal
-from functions.exif.values import is_number, shorten
 
 if TYPE_CHECKING:
     from functions.exif.rows import Reading

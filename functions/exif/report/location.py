@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from functions.exif.blocks.values import number_or_text
 from functions.exif.printing.places import sexagesimal
 from functions.exif.report.moments import moment
 from functions.exif.rows import Reading
-from functions.exif.values import number_or_text
 
 # What a receiver writes that has no position, in Exif's `GPSStatus`.
 VOID = "V"

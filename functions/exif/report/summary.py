@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from functions.exif.blocks import Scan
 from functions.exif.report.moments import moment
 from functions.exif.rows import Reading
+from functions.exif.scan.result import Scan
 
 MONTHS = (
     "January",

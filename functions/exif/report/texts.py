@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from functions.exif.entries import ASCII, EMBEDDED, TYPE, UNDEFINED, UTF8, VALUE
+from functions.exif.blocks.entries import ASCII, EMBEDDED, TYPE, UNDEFINED, UTF8, VALUE
 from functions.exif.report.rules import EMPTY, is_standard_profile
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from functions.exif.entries import Entry
+from functions.exif.blocks.entries import Entry
+from functions.exif.blocks.values import Shown
 from functions.exif.tags.tables import Field
 from functions.exif.tags.tables import table as read_table
-from functions.exif.values import Shown
 
 # The standard's directories, in the order in which a number is looked up.
 DIRECTORIES = ("IFD0", "ExifIFD", "GPS", "InteropIFD")

@@ -16,7 +16,7 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
-from functions.exif.values import number_of
+from functions.exif.blocks.values import number_of
 
 Formula = Callable[[Any, "Members"], Any]
 # What a formula may raise on a value that it does not fit.

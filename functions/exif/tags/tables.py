@@ -13,8 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from functions.exif.blocks.values import Scalar, binary, is_number, number_of, settled, text_of, whole
 from functions.exif.tags.formulas import UNFIT, Formula, Members, expression, run, steps
-from functions.exif.values import Scalar, binary, is_number, number_of, settled, text_of, whole
 
 FOLDER = Path(__file__).parent
 COLUMNS = ("id", "name", "format", "when", "value", "print", "labels", "sub", "flags", "grade")

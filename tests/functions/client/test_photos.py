@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from functions.client import exif, histogram, photos
-from functions.exif.scan import FORMATS
-from functions.exif.scan import scan as exif_scan
+from functions.exif.scan.files import FORMATS
+from functions.exif.scan.files import scan as exif_scan
 
 ROOT = Path(__file__).parents[3]
 PHOTOS = os.environ.get("PIXELAMP_PHOTOS")

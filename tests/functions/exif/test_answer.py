@@ -10,8 +10,8 @@ import pytest
 from flask.testing import FlaskClient
 from functions_framework import create_app
 
-from functions.exif import iptc
 from functions.exif.answer import document, examine, flat, selected, table
+from functions.exif.blocks import iptc
 from functions.exif.printing import nikon, sony, various
 from functions.exif.report.summary import spoken
 from tests.functions.exif import made

@@ -8,7 +8,7 @@ import pytest
 
 from functions.exif.answer import document, examine, flat
 from functions.exif.report.privacy import report
-from functions.exif.scan import identify
+from functions.exif.scan.files import identify
 from tests.functions.exif import cases
 from tests.functions.exif.test_schemas import check
 

@@ -18,7 +18,7 @@ from functions.kit.http import openapi
 from functions.kit.http.settings import Settings
 from tests.functions.exif import made
 from tests.functions.exif.containers import CONTAINERS
-from tests.functions.exif.test_lenses import canon, nikon_note
+from tests.functions.exif.lenses.test_lenses import canon, nikon_note
 from tests.images import encoded, gradient
 from tests.servers import FunctionServer
 

@@ -5,9 +5,9 @@ Numbers of tags from ExifTool 13.58 (Panasonic: Location, Country, State, City, 
 
 from __future__ import annotations
 
+from functions.exif.blocks.entries import OFFSET, SIZE
+from functions.exif.blocks.ifd import walk_directory
 from functions.exif.edit.blocks.layout import Span
-from functions.exif.entries import OFFSET, SIZE
-from functions.exif.ifd import walk_directory
 
 PANASONIC = frozenset((0x67, 0x69, 0x6B, 0x6D, 0x6F, 0x80))
 NIKON = frozenset((0x39,))

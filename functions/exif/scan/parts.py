@@ -5,9 +5,9 @@ Containers are read in `functions.kit.containers`; here it is decided what their
 
 from __future__ import annotations
 
-from functions.exif import heif, photoshop, trailer
-from functions.exif.blocks import Scan
 from functions.exif.fields import png, resources, simple
+from functions.exif.scan import heif, photoshop, trailer
+from functions.exif.scan.result import Scan
 from functions.kit.containers import METADATA, Document, Kind, Packing, Part, jpeg
 
 # Blocks that a JPEG's reader puts first and last: Exif, and what may span several segments.

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from functions.exif import rdf
-from functions.exif.namespaces import Name
-from functions.exif.properties import Property, coordinate, described, field
-from functions.exif.values import binary
+from functions.exif.blocks import rdf
+from functions.exif.blocks.namespaces import Name
+from functions.exif.blocks.properties import Property, coordinate, described, field
+from functions.exif.blocks.values import binary
 
 Put = Callable[[str, str, Any, Any], None]
 

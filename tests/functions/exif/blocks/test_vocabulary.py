@@ -13,8 +13,8 @@ import pytest
 from PIL import PngImagePlugin
 
 from functions.exif.answer import examine, flat
-from functions.exif.namespaces import _NAMESPACES
-from functions.exif.vocabulary import LABELS
+from functions.exif.blocks.namespaces import _NAMESPACES
+from functions.exif.blocks.vocabulary import LABELS
 from tests.images import encoded, gradient
 
 URIS = {prefix: uri for uri, prefix in reversed(_NAMESPACES.items()) if prefix not in ("x", "rdf")}

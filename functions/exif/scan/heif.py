@@ -5,10 +5,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from struct import unpack_from
 
-from functions.exif import movie
-from functions.exif.blocks import Scan
-from functions.exif.boxes import Boxes
 from functions.exif.fields import heif as fields
+from functions.exif.scan import movie
+from functions.exif.scan.boxes import Boxes
+from functions.exif.scan.result import Scan
 from functions.kit.containers import Document, Kind, Part
 from functions.kit.containers.items import Item, Items
 

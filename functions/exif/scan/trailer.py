@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from struct import iter_unpack, unpack_from
 
-from functions.exif.blocks import Scan
+from functions.exif.scan.result import Scan
 
 # Padding says nothing: zeros, blanks, fill bytes that begin no JPEG.
 PADDING = re.compile(rb"(?:[\0 \r\n\t]|\xff(?!\xd8))*")

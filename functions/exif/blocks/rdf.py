@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 from xml.parsers import expat
 
-from functions.exif.namespaces import Name, Names, table, usual
+from functions.exif.blocks.namespaces import Name, Names, table, usual
 
 MAX_PACKET = 8 * 2**20
 MAX_NODES = 20_000

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.exif import icc, iptc, namespaces, properties, rdf, xmp
+from functions.exif.blocks import icc, iptc, namespaces, properties, rdf, xmp
 from tests.functions.exif import made
 
 RDF = (

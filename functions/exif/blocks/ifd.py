@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Container
 from struct import Struct
 
-from functions.exif.entries import (
+from functions.exif.blocks.entries import (
     ASCII,
     BYTE,
     EMBEDDED,

@@ -108,7 +108,7 @@ def test_a_printim_record_may_have_the_other_byte_order() -> None:
 
 @pytest.mark.parametrize("size", range(0, 40, 3))
 def test_short_records_give_what_they_hold(size: int) -> None:
-    from functions.exif.blocks import Scan
+    from functions.exif.scan.result import Scan
 
     for number in (*resources._READERS, *resources.NUMBERS, *resources.OPAQUE):
         resources.add(Scan("JPEG", "image/jpeg"), number, bytes(size))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from struct import unpack_from
 
-from functions.exif.blocks import Scan
-from functions.exif.boxes import Boxes, label
 from functions.exif.fields import tracks
-from functions.exif.uuids import uuid
+from functions.exif.scan.boxes import Boxes, label
+from functions.exif.scan.result import Scan
+from functions.exif.scan.uuids import uuid
 
 CANON = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 # Handlers of tracks that are pictures or sound, not metadata.

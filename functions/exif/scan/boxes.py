@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from struct import Struct, unpack_from
 
-from functions.exif.blocks import Scan
+from functions.exif.scan.result import Scan
 
 MAX_BOXES = 20_000
 _HEAD = Struct(">I4s")

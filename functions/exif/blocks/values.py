@@ -10,7 +10,7 @@ import re
 from operator import itemgetter
 from typing import Any
 
-from functions.exif.entries import (
+from functions.exif.blocks.entries import (
     ASCII,
     BYTE,
     COUNT,

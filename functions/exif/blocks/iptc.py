@@ -7,8 +7,8 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Any
 
-from functions.exif.values import text_of
-from functions.exif.vocabulary import URGENCY
+from functions.exif.blocks.values import text_of
+from functions.exif.blocks.vocabulary import URGENCY
 
 Put = Callable[[str, Any, Any], None]
 Warn = Callable[[str], None]

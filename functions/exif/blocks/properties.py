@@ -9,13 +9,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from functions.exif.entries import ASCII
-from functions.exif.namespaces import Name, field_name
-from functions.exif.printing import show
-from functions.exif.printing.places import sexagesimal
-from functions.exif.tags import Tag, all_tags
-from functions.exif.values import is_number, whole
-from functions.exif.vocabulary import (
+from functions.exif.blocks.entries import ASCII
+from functions.exif.blocks.namespaces import Name, field_name
+from functions.exif.blocks.values import is_number, whole
+from functions.exif.blocks.vocabulary import (
     DATES,
     ENCODED,
     FRACTION_FIELDS,
@@ -26,6 +23,9 @@ from functions.exif.vocabulary import (
     NO_DATES,
     PLUS_VOCABULARY,
 )
+from functions.exif.printing import show
+from functions.exif.printing.places import sexagesimal
+from functions.exif.tags import Tag, all_tags
 
 _VERBATIM = frozenset(("x", "rdf"))
 _DATE_NAMES = re.compile(r"Date|When|Time$|Timestamp")

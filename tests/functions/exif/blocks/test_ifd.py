@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.exif.entries import COUNT, MAX_WARNINGS, OFFSET, SIZE, TYPE, VALUE
-from functions.exif.ifd import MAX_DIRECTORIES, MAX_ENTRIES, MAX_NUMBERS, walk, walk_directory
+from functions.exif.blocks.entries import COUNT, MAX_WARNINGS, OFFSET, SIZE, TYPE, VALUE
+from functions.exif.blocks.ifd import MAX_DIRECTORIES, MAX_ENTRIES, MAX_NUMBERS, walk, walk_directory
 from tests.functions.exif.tiffs import ascii_field, directory, long, rational, short, tiff
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from struct import unpack_from
 
-from functions.exif.blocks import Scan
 from functions.exif.fields import resources as fields
+from functions.exif.scan.result import Scan
 
 # Image resources that are metadata of their own kind.
 KINDS = {0x0404: "iptc", 0x040F: "icc", 0x0422: "exif", 0x0423: "exif", 0x0424: "xmp"}

@@ -76,7 +76,7 @@ class Scan:
     """A container's header and its metadata, undecoded.
 
     Args:
-        format: `JPEG`, `PNG`, … as in `functions.exif.scan.FORMATS`.
+        format: `JPEG`, `PNG`, … as in `functions.exif.scan.files.FORMATS`.
         media_type: of the file, such as `image/jpeg`.
         width: of the first full picture in pixels, before any rotation; None where the header does not tell.
         height: as width.

@@ -8,8 +8,8 @@ from functools import partial
 from struct import Struct, unpack_from
 from typing import Any
 
-from functions.exif.gaps import gaps
-from functions.exif.values import binary, shorten
+from functions.exif.blocks.gaps import gaps
+from functions.exif.blocks.values import binary, shorten
 
 Put = Callable[[str, str, Any, Any], None]
 Keep = Callable[[str, Any, Any], None]

@@ -6,8 +6,8 @@ before the bytes for it are there, and never raises: what is broken becomes a wa
 
 from __future__ import annotations
 
-from functions.exif import parts
-from functions.exif.blocks import BEYOND_READING, BROKEN, Block, Scan
+from functions.exif.scan import parts
+from functions.exif.scan.result import BEYOND_READING, BROKEN, Block, Scan
 from functions.kit.containers import Buffer, Source, read, sniff
 
 __all__ = ["FORMATS", "Block", "Scan", "identify", "scan"]

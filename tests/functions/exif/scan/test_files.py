@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from functions.exif.answer import document, examine
-from functions.exif.blocks import MAX_INFLATED
-from functions.exif.scan import FORMATS, identify, scan
+from functions.exif.scan.files import FORMATS, identify, scan
+from functions.exif.scan.result import MAX_INFLATED
 from tests.functions.exif import made
 from tests.functions.exif.containers import BOMBS, CONTAINERS, EXIF, MAKE, chunk, heic, png, tiled_heic
 from tests.functions.exif.tiffs import jpeg_of

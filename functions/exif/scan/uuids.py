@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functions.exif.blocks import Scan
+from functions.exif.scan.result import Scan
 
 ADOBE_XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 JP2_EXIF = b"JpgTiffExif->JP2"

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.exif.entries import TYPE_NAMES
+from functions.exif.blocks.entries import TYPE_NAMES
+from functions.exif.blocks.values import binary, number_or_text, text_of
 from functions.exif.printing import RULES, show
 from functions.exif.printing.functions import compensation, exposure_time
 from functions.exif.printing.places import sexagesimal
 from functions.exif.printing.structures import comment
 from functions.exif.tags import DIRECTORIES, all_tags, table, tag
-from functions.exif.values import binary, number_or_text, text_of
 
 
 def shown(directory: str, number: int, kind: int, value: object) -> tuple[object, object]:

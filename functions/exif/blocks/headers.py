@@ -7,11 +7,11 @@ from collections.abc import Callable
 from struct import unpack_from
 from typing import Any
 
-from functions.exif.blocks import Block, Scan
-from functions.exif.movie import position
+from functions.exif.blocks.values import binary, text_of
 from functions.exif.printing.places import sexagesimal
 from functions.exif.rows import Preview, Reading
-from functions.exif.values import binary, text_of
+from functions.exif.scan.movie import position
+from functions.exif.scan.result import Block, Scan
 
 Put = Callable[[str, str, Any, Any], None]
 
