@@ -15,11 +15,26 @@ import flask
 
 from functions.kit.http import problems
 from functions.kit.http.function import Call, EventRoute, Function, Reply, Route
-from functions.kit.http.options import Option, choice, flag, integer, number, parse_options, text
+from functions.kit.http.options import Option, choice, parse_options
 from functions.kit.http.service import Service, dispatch, start
-from functions.stress.plan import CORE, MEBI, NICE, NICEST, QUOTA, StressSettings
-from functions.stress.presence import left_by, never
-from functions.stress.profiles import NAMES
+from functions.stress.plan import CORE, MEBI, StressSettings
+from functions.stress.request import (
+    AUTOSCALE_GO,
+    CODE,
+    FAULTS,
+    FORMAT,
+    JSON,
+    MEDIA_TYPES,
+    NDJSON,
+    PARAMETERS,
+    SSE,
+    STATUSES,
+    STREAM_SECONDS,
+    TARGET_POD,
+    UNREADY_SECONDS,
+    left_by,
+    never,
+)
 
 if TYPE_CHECKING:
     from functions.kit.telemetry.usage import Container, Meter, Usage
@@ -27,48 +42,6 @@ if TYPE_CHECKING:
     from functions.stress.faults import Faults
     from functions.stress.plan import Plan
     from functions.stress.session import Session
-
-JSON = "application/json"
-NDJSON = "application/x-ndjson"
-SSE = "text/event-stream"
-MEDIA_TYPES = {"json": JSON, "ndjson": NDJSON, "sse": SSE}
-
-PARAMETERS = (
-    Option("seconds", number(0, 600), help="length of the burn; 10, or 0 for sleep or memory without a load"),
-    Option("load", number(0, 100), help="percent to use of each core, or of the quota; 100"),
-    Option("cores", integer(1, 1024), help="processes that burn; 1, or as many as the quota has where relative to it"),
-    Option("relative_to", choice(CORE, QUOTA), CORE, help="what the load is a percentage of"),
-    Option("profile", choice(*NAMES), help="load over time, up to the load: constant, ramp, sine, steps or burst"),
-    Option("low", number(0, 100), help="lowest load of a profile, percent; 0"),
-    Option("period", number(0.1, 600), help="seconds of one sine or burst; the whole burn"),
-    Option("steps", integer(1, 500), help="steps from low to load; 4"),
-    Option("on", number(0, 100), help="percent of each period that a burst lasts; 20"),
-    Option("levels", text(8000), help="loads and durations: 10x5s,80x10s, or from one to another: 20..80x10s"),
-    Option("memory_mb", integer(0, 2**20), help="MiB of memory to fill and hold"),
-    Option("hold", number(0, 600), help="seconds to hold memory, disk or network load; as long as the burn"),
-    Option("leak_mb_s", number(0, 2**20), help="MiB a second by which the memory grows, up to memory_mb"),
-    Option("touch", flag(), False, "write to every page again each second"),
-    Option("disk_mb_s", number(0, 10_000), help="MiB a second to write to a temporary file"),
-    Option("network_mb_s", number(0, 10_000), help="MiB a second to send over a loopback connection"),
-    Option("sleep_ms", number(0, 600_000), help="milliseconds to wait first, without using CPU"),
-    Option("jitter_ms", number(0, 600_000), help="up to so many milliseconds more, at random"),
-    Option("seed", integer(-(2**63), 2**63 - 1), help="makes the jitter repeatable"),
-    Option("nice", integer(0, NICEST), NICE, help="niceness of the burners, added to the server's own"),
-)
-FAULTS = (
-    Option("fail", number(0, 100), help="percent of requests that fail; needs STRESS_FAULTS=1"),
-    Option("status", integer(400, 599), 500, help="status of a failure"),
-)
-CODE = Option("code", integer(0, 255), 1, help="exit code")
-UNREADY_SECONDS = Option("seconds", number(0, 600), 10.0, help="how long readiness is false; 0 ends it")
-AUTOSCALE_GO = (
-    Option("sleep", number(0, 600_000), help="milliseconds to wait"),
-    Option("prime", integer(0, 10_000_000), help="look for the largest prime below this"),
-    Option("bloat", integer(0, 2**20), help="MiB to hold meanwhile"),
-)
-STATUSES = tuple(f"/status/{code}" for code in range(200, 600))
-FORMAT = Option("format", choice(*MEDIA_TYPES), help="json, or samples while it burns: ndjson, sse; else by Accept")
-STREAM_SECONDS = Option("seconds", number(0.25, 600), 10.0, help="length of the stream")
 
 # PixelScan's button: `stress --cpu 1 --timeout 10`, which its page does not wait for.
 BACKGROUND = {"seconds": "10", "load": "100", "cores": "1"}
@@ -105,6 +78,7 @@ def state(settings: StressSettings) -> State:
 
 def burn(call: Call[StressSettings]) -> Reply | Mapping[str, Any]:
     """`POST /`: burn, and answer what was done; or report samples meanwhile."""
+    _check_pod(call)
     given = [*call.request.args.items(multi=True), *_texts(call.json())]
     options = parse_options((*PARAMETERS, *FAULTS, FORMAT), given)
     if options["fail"] is not None:
@@ -144,6 +118,7 @@ def status(call: Call[StressSettings]) -> Reply | Mapping[str, Any]:
 
 def panic(call: Call[StressSettings]) -> Mapping[str, Any]:
     """`POST /panic?code=3`: the pod exits with that code, without an answer."""
+    _check_pod(call)
     now = _faults(call.settings, "panic")
     now.panic(call.options["code"])
     return {}
@@ -151,6 +126,7 @@ def panic(call: Call[StressSettings]) -> Mapping[str, Any]:
 
 def unready(call: Call[StressSettings]) -> Mapping[str, Any]:
     """`POST /unready?seconds=10`: readiness is false for so long."""
+    _check_pod(call)
     now = _faults(call.settings, "unreadiness")
     now.be_unready(call.options["seconds"])
     return {**_identity(), "unready_seconds": call.options["seconds"]}
@@ -188,6 +164,7 @@ def exit_code(settings: StressSettings) -> int | None:
 
 def cpu(call: Call[StressSettings]) -> Mapping[str, Any]:
     """`GET /cpu`: one sample, over the last quarter second."""
+    _check_pod(call)
     usage = state(call.settings).meter.sample()
     return {"cpu": round(min(100.0, usage.cpu_percent), 2), **_sample(usage, call.settings)}
 
@@ -196,6 +173,7 @@ def cpu_stream(call: Call[StressSettings]) -> Reply:
     """`GET /cpu/stream`: samples for some seconds."""
     from functions.stress.plan import Plan
 
+    _check_pod(call)
     seconds = call.options["seconds"]
     limit = call.settings.max_seconds
     if seconds > limit:
@@ -212,6 +190,7 @@ def start_cpu_burn(call: Call[StressSettings]) -> Mapping[str, Any]:
     """`POST /start-cpu-burn`: one core for ten seconds, answered at once."""
     from functions.stress.plan import decide
 
+    _check_pod(call)
     now = state(call.settings)
     with now.lock:
         if now.background is not None and now.background.is_alive():
@@ -321,6 +300,24 @@ def _sample(usage: Usage, settings: StressSettings) -> dict[str, Any]:
 def _identity() -> dict[str, Any]:
     identity = _service().identity
     return {"pod": identity.pod, "revision": identity.revision}
+
+
+def _check_pod(call: Call[StressSettings]) -> None:
+    """Refuse a request for another pod: the platform did not route it by its header.
+
+    Raises:
+        Problem: 421 with the name of this pod.
+    """
+    wanted, here = call.request.headers.get(TARGET_POD), _service().identity.pod
+    if wanted and wanted != here:
+        raise problems.Problem(
+            421,
+            "other-pod",
+            "Another pod",
+            f"{TARGET_POD} names {wanted[:260]}, and this pod is {here}: this platform does not route requests to one "
+            "pod (the local engine does)",
+            pod=here,
+        )
 
 
 def _room(container: Container) -> Any:

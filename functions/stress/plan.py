@@ -149,7 +149,7 @@ def decide(options: Mapping[str, Any], room: Room, settings: StressSettings) -> 
     """The plan for a request.
 
     Args:
-        options: the parameters by name, see `functions.stress.main.PARAMETERS`. None where not given.
+        options: the parameters by name, see `functions.stress.request.PARAMETERS`. None where not given.
         room: what the container may use.
         settings: the caps.
 

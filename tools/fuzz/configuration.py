@@ -38,8 +38,8 @@ def plans(data: bytes) -> None:
     """Parse the parameters of a burn and decide; no plan is beyond the caps."""
     from functions.kit.http.options import parse_options
     from functions.kit.http.settings import load
-    from functions.stress.main import PARAMETERS
     from functions.stress.plan import Room, StressSettings, decide
+    from functions.stress.request import PARAMETERS
 
     limits = load(StressSettings, "stress", {})
     pairs = [part.partition("=") for part in data.decode("utf-8", "replace").split("&") if part]

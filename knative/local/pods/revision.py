@@ -22,6 +22,7 @@ from knative.local.pods.runtimes.usage import Usage, of_trees
 from knative.local.pods.stats import Tally
 from knative.local.pods.template import Template
 from knative.local.proxy.activator import Activator, WaitingRoom
+from knative.local.proxy.breaker import QUEUE_FULL
 from knative.local.proxy.exchange import Exchange
 from knative.local.tasks import TaskSet
 
@@ -125,8 +126,8 @@ class Revision:
 
     # Requests
 
-    def take(self, exchange: Exchange) -> None:
-        """Bring a request to a pod. It is answered within the revision's timeout, whatever happens."""
+    def take(self, exchange: Exchange, pod: Pod | None = None) -> None:
+        """Bring a request to a pod, one in particular if given. It is answered within the revision's timeout."""
         loop = asyncio.get_running_loop()
         exchange.begun = self._clock()
         if (failure := self.failure) is not None:
@@ -140,7 +141,10 @@ class Revision:
         if template.idle_timeout is not None:
             exchange.timers.append(loop.call_later(template.idle_timeout, self._idle, exchange, template.idle_timeout))
         exchange.at_end = self.tally.ended
-        self.activator.take(exchange)
+        if pod is None:
+            self.activator.take(exchange)
+        elif not pod.proxy.admit(exchange):
+            exchange.answer(503, QUEUE_FULL)
 
     def _timed_out(self, exchange: Exchange) -> None:
         exchange.answer(504, REQUEST_TIMEOUT if exchange.proxied else DIRECT_TIMEOUT)

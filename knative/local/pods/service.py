@@ -14,6 +14,7 @@ from knative.local.pods.template import Template, TemplateError, differences
 from knative.local.proxy.exchange import Exchange
 from knative.local.tasks import TaskSet
 
+TARGET_POD = b"x-target-pod"  # the one pod that a request is for, by name; only this engine routes by it
 _KEPT = 5  # revisions without traffic that stay in sight
 
 
@@ -241,8 +242,13 @@ class Service:
     def take(self, exchange: Exchange, tag: str | None) -> None:
         """Bring a request to one of the revisions: the tag's, or one by chance in proportion to the percents.
 
-        Before any traffic is assigned a request waits for the revisions that are to get it.
+        Before any traffic is assigned a request waits for the revisions that are to get it. One that names a pod in
+        X-Target-Pod goes to that pod and no other.
         """
+        wanted = next((value for name, value in exchange.headers if name == TARGET_POD), None)
+        if wanted is not None:
+            self._take_to(exchange, wanted.decode("latin-1"))
+            return
         traffic = self.traffic or self._plan
         revision = _choose(traffic, tag) or _choose(self._plan, tag)
         if revision is None:
@@ -251,6 +257,20 @@ class Service:
         if tag is not None:
             exchange.headers.append((b"knative-serving-tag", tag.encode()))
         revision.take(exchange)
+
+    def _take_to(self, exchange: Exchange, wanted: str) -> None:
+        """Bring a request to the pod of a name, or answer why it cannot go there."""
+        exchange.pinned = True
+        pods = [(revision, pod) for revision in self.revisions for pod in revision.pods]
+        revision, pod = next(((one, pod) for one, pod in pods if pod.name == wanted), (None, None))
+        if revision is None or pod is None:
+            ready = ", ".join(sorted(pod.name for _, pod in pods if pod.ready)) or "none"
+            exchange.answer(404, f"X-Target-Pod: no pod {wanted[:260]} of {self.name}; ready pods: {ready}")
+        elif not pod.ready:
+            text = f"X-Target-Pod: {pod.name} is not ready ({pod.state.value})"
+            exchange.answer(503, text, [(b"retry-after", b"1")])
+        else:
+            revision.take(exchange, pod)
 
     async def stop(self, reason: str, within: float | None = None) -> None:
         """Stop every revision; may be asked again with less time. See `Revision.stop`."""

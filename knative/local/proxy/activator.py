@@ -18,6 +18,7 @@ from knative.local.proxy.breaker import ACTIVATOR_QUEUE, QUEUE_FULL
 from knative.local.proxy.exchange import HELD_BYTES, Exchange
 from knative.local.proxy.queue_proxy import QueueProxy
 
+POD_GONE = "the pod of X-Target-Pod takes no more requests"
 _OWN_DESCRIPTORS = 128
 _FIRST_AVAILABLE_MAX = 3  # containerConcurrency up to which the first pod with room is taken
 
@@ -110,6 +111,9 @@ class Activator:
     def returned(self, exchange: Exchange) -> None:
         """Requeue a request that its pod never received, ahead of those that came later."""
         if exchange.done:
+            return
+        if exchange.pinned:
+            exchange.answer(503, POD_GONE)
             return
         if not exchange.proxied:
             self.take(exchange)

@@ -138,6 +138,7 @@ class Exchange:
     Attributes:
         headers: What goes to the pod: the request's headers, and those added on the way.
         refusal: The answer to a request that is not passed on, until its turn comes.
+        pinned: Whether its client named the one pod that may answer.
         request_trailers, trailers: Of the request's body and of the answer's.
         status: 0 until an answer has begun.
         touched: When the last piece of the answer came, or the request went to a pod, by the loop's clock; 0 before.
@@ -160,6 +161,7 @@ class Exchange:
         "keep_alive",
         "pending",
         "pending_bytes",
+        "pinned",
         "proxied",
         "refusal",
         "request",
@@ -180,6 +182,7 @@ class Exchange:
         self.refusal: Refusal | None = None
         self.request_trailers: Headers = []
         self.trailers: Headers = []
+        self.pinned = False
         self.proxied = False
         self.retried = False
         self.pending: list[bytes] = []

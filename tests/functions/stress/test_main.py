@@ -81,6 +81,22 @@ def held(result: dict[str, Any]) -> None:
     assert (result["shortfall"] is not None) is short
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/?seconds=0"), ("GET", "/cpu"), ("GET", "/cpu/stream?seconds=0.25"), ("POST", "/panic")],
+)
+def test_a_request_for_another_pod_is_refused_with_this_pods_name(
+    server: FunctionServer, method: str, path: str
+) -> None:
+    here = server.get("/cpu").json()["pod"]
+    other = requests.request(method, server.url + path, headers={"X-Target-Pod": "another"}, timeout=10)
+    assert (other.status_code, other.json()["pod"]) == (421, here)
+    assert other.json()["detail"].startswith(f"X-Target-Pod names another, and this pod is {here}: this platform does")
+    if path != "/panic":
+        own = requests.request(method, server.url + path, headers={"X-Target-Pod": here}, timeout=10)
+        assert own.status_code == 200
+
+
 def test_asked_and_achieved(server: FunctionServer) -> None:
     answer = server.post("/stress?seconds=1&load=30")
     result = answer.json()

@@ -15,6 +15,8 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.browser import no_serious_violation, no_sideways_scrolling, picture, visit
 from tests.servers import Engine, FunctionServer
 
+ELSEWHERE = {"x-target-pod": "stress-00001-deployment-another"}
+
 
 def until(page: Page, condition: Callable[[], bool], seconds: float = 30.0) -> None:
     """Wait for something on the page; its policy forbids the browser to evaluate a condition by itself."""
@@ -145,6 +147,29 @@ def test_all_pods_are_found_by_repeated_samples(
         no_sideways_scrolling(page)
         no_serious_violation(page)
         picture(page, f"stress-all-pods-{size}-{theme}")
+
+
+def test_a_pod_chosen_by_name_gets_the_requests_and_a_cluster_says_that_it_cannot(
+    browser: Browser, servers: Callable[..., FunctionServer]
+) -> None:
+    server = servers("stress")
+    with visit(browser, f"{server.url}/stress", permissions=["clipboard-read", "clipboard-write"]) as page:
+        page.check("#all")
+        expect(page.locator("[name=pod] option")).to_have_count(2, timeout=15_000)
+        page.uncheck("#all")
+        name = page.locator("[name=pod] option").nth(1).inner_text()
+        page.select_option("[name=pod]", name)
+        page.click("#curl")
+        expect(page.locator("#said")).to_have_text("Copied.")
+        assert f"-H 'X-Target-Pod: {name}'" in page.evaluate("navigator.clipboard.readText()")
+        for field, value in (("requests", "1"), ("seconds", "1"), ("load", "5")):
+            page.fill(f"[name={field}]", value)
+        page.click("#start")
+        expect(page.locator("#results tr")).to_have_count(2)
+        expect(page.locator("#failure")).to_be_hidden()
+        page.route("**/?seconds=*", lambda route: route.continue_(headers=route.request.headers | ELSEWHERE))
+        page.click("#start")
+        expect(page.locator("#failure")).to_contain_text("this platform does not route requests to one pod")
 
 
 def test_by_keyboard_alone_and_a_refusal_is_shown(browser: Browser, servers: Callable[..., FunctionServer]) -> None:

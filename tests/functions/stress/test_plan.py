@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from functions.kit.http.options import parse_options
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import load
-from functions.stress.main import PARAMETERS
 from functions.stress.plan import MEBI, Plan, Room, StressSettings, decide
+from functions.stress.request import PARAMETERS
 
 NOTHING: dict[str, Any] = parse_options(PARAMETERS, [])
 SETTINGS = load(StressSettings, "stress", {})

@@ -14,8 +14,8 @@ from functions.kit.http.problems import Problem
 from functions.kit.http.settings import load
 from functions.stress import profiles
 from functions.stress.curve import Curve, constant, parse
-from functions.stress.main import PARAMETERS
 from functions.stress.plan import MEBI, Plan, Room, StressSettings, decide
+from functions.stress.request import PARAMETERS
 
 SETTINGS = load(StressSettings, "stress", {})
 

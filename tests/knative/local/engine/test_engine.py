@@ -18,6 +18,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import requests
 import yaml
 
 from knative.local.engine import serve as serving
@@ -123,6 +124,32 @@ def test_a_burst_from_zero_is_answered_whole(start: Start, tmp_path: Path) -> No
     answers = run_async(burst())
     assert answers == [(200, f"r{number}") for number in range(200)]
     assert sorted(ledger.read_text().split()) == sorted(f"r{number}" for number in range(200))
+
+
+def to_pod(engine: EngineProcess, name: str) -> requests.Response:
+    return requests.get(f"{engine.url}/hello", headers={"X-Target-Pod": name}, timeout=30)
+
+
+def test_a_request_that_names_a_pod_goes_to_that_pod_alone(start: Start) -> None:
+    engine = start(service(annotations={"min-scale": "3"}, environment={}))
+    engine.wait(lambda: len([pod for pod in engine.pods() if pod["state"] == "ready"]) == 3, "three pods", 20)
+    names = sorted(pod["name"] for pod in engine.pods())
+    for name in names:
+        answers = [to_pod(engine, name).json()["pod"] for _ in range(8)]
+        assert answers == [name] * 8
+    refused = to_pod(engine, "hello-00001-deployment-elsewhere")
+    assert refused.status_code == 404
+    ready = f"ready pods: {', '.join(names)}"
+    assert refused.text.strip() == f"X-Target-Pod: no pod hello-00001-deployment-elsewhere of hello; {ready}"
+
+
+def test_a_pod_named_that_is_not_ready_is_not_replaced_by_another(start: Start) -> None:
+    engine = start(service(annotations={"min-scale": "1"}, environment={"START_SECONDS": "60"}))
+    engine.wait(lambda: bool(engine.revision()["pods"]), "a pod", 20)
+    (pod,) = engine.revision()["pods"]
+    refused = to_pod(engine, pod["name"])
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert refused.text.strip() == f"X-Target-Pod: {pod['name']} is not ready (pending)"
 
 
 def test_a_request_that_waits_costs_little(start: Start) -> None:
