@@ -91,6 +91,7 @@ def document(
         "resolution": summary.resolution(reading),
         "thumbnail": preview(reading, thumbnail),
         "maker_note": reading.note._asdict() if reading.note else None,
+        "content_credentials": _credentials(reading),
         "embedded": [inside(embedded, raw) for embedded in reading.embedded],
     }
     answer.update((name, part) for name, part in parts.items() if part)
@@ -99,6 +100,14 @@ def document(
     }
     answer["warnings"] = reading.warnings
     return answer
+
+
+def _credentials(reading: Reading) -> dict[str, Any] | None:
+    if not reading.credentials:
+        return None
+    from functions.exif.report.credentials import credentials
+
+    return credentials(reading)
 
 
 def inside(embedded: Embedded, raw: bool = False) -> dict[str, Any]:
@@ -166,7 +175,11 @@ def _family(reading: Reading, group: str) -> str:
     if reading.note and group == reading.note.maker:
         return "makernotes"
     family = group.partition("-")[0].rstrip("0123456789").lower()
-    return "icc_profile" if family == "icc" else family
+    return _FAMILIES.get(family, family)
+
+
+# Families that are not named as their groups.
+_FAMILIES = {"icc": "icc_profile", "cbor": "jumbf", "json": "jumbf"}
 
 
 def member(row: Row, raw: bool = False) -> dict[str, Any]:

@@ -170,10 +170,31 @@ def _other(reading: Reading, kind: str, data: bytes, block: Block) -> None:
         icc.read(data, reading.turn("icc"), reading.add, reading.warnings.append, miss)
     elif kind == "mpf":
         _multi_picture(reading, block)
+    elif kind == "jumbf":
+        _boxes(reading, block)
     elif kind == "app":
         reading.miss("segment", f"{where} {block.name}".strip(), offset, len(data))
     elif kind != "photoshop":
         headers.block(block, reading)
+
+
+def _boxes(reading: Reading, block: Block) -> None:
+    """JUMBF boxes: content credentials, and the pictures in them."""
+    from functions.exif.blocks import jumbf
+
+    def place(at: int) -> int:
+        return block.offset + at if block.offset >= 0 else -1
+
+    def grade(group: str, name: str, grade: str) -> None:
+        reading.grades[group, name] = grade
+
+    reading.credentials += jumbf.read(
+        block.data,
+        reading.add,
+        grade,
+        lambda kind, where, at, size: reading.miss(kind, f"{block.where} {where}", place(at), size),
+        lambda where, at, data: reading.scan.hold("picture", f"{block.where} {where}", place(at), data),
+    )
 
 
 def _multi_picture(reading: Reading, block: Block) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from functions.exif.blocks.entries import Entry
 from functions.exif.scan.result import Inner, Scan
 from functions.kit.containers.source import held
+
+if TYPE_CHECKING:
+    from functions.exif.blocks.jumbf import Box
 
 # Printed values may be lists and structures in XMP and IPTC.
 Printed = Any
@@ -43,6 +46,7 @@ class Reading:
         unsided: group and name of XMP's coordinates that state no hemisphere.
         repeated: values of tags that have a row already, which shows another value.
         embedded: the files inside the file, with what was read of each.
+        credentials: superboxes of JUMBF, with what content credentials state.
     """
 
     scan: Scan
@@ -59,6 +63,7 @@ class Reading:
     encoded: dict[tuple[str, str], str] = field(default_factory=dict)
     repeated: list[tuple[str, Row]] = field(default_factory=list)
     embedded: list[Embedded] = field(default_factory=list)
+    credentials: list[Box] = field(default_factory=list)
 
     def text(self, group: str, name: str) -> str:
         """A row's print as text; empty where there is none."""

@@ -132,11 +132,9 @@ def block(found: Block, reading: Reading) -> None:
         put("Adobe", "ColorTransform", transform, words[transform] if transform < 3 else f"Unknown ({transform})")
         known = 7
     else:
-        if kind == "jumbf":
-            put("JUMBF", "C2PA" if b"c2pa" in data[:256] else "Box", True, f"present, {len(data)} bytes")
         known = 0
     offset = found.offset + known if found.offset >= 0 else -1
-    reading.miss("content credentials" if kind == "jumbf" else kind, found.where, offset, len(data) - known)
+    reading.miss(kind, found.where, offset, len(data) - known)
 
 
 def _bits(flags: int) -> list[int]:
