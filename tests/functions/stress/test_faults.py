@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -23,15 +22,6 @@ def faulty() -> Iterator[FunctionServer]:
     running = FunctionServer("stress", {"STRESS_FAULTS": "1", "STRESS_CONCURRENCY": "4"})
     yield running
     running.stop()
-
-
-def within(seconds: float, condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def test_the_load_scripts_of_autoscale_go_work_unchanged(server: FunctionServer) -> None:

@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from tests.servers import FunctionServer
+from tests.waiting import eventually
 
 Servers = Callable[..., FunctionServer]
 
@@ -55,15 +56,6 @@ def burners(server: FunctionServer) -> list[int]:
         if int(fields[2]) == server.process.pid and fields[0] not in "ZX" and b"stress.burner" in command:
             found.append(int(process.name))
     return found
-
-
-def within(seconds: float, condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def ask(server: FunctionServer, query: str, path: str = "/stress") -> socket.socket:
@@ -133,7 +125,7 @@ def test_a_load_that_is_not_reached_is_short(own_server: Callable[..., FunctionS
     url, headers = f"{server.url}/?seconds=4&load=100&nice=0", {"Accept": media}
     thread = threading.Thread(target=lambda: answers.append(requests.post(url, headers=headers, timeout=60)))
     thread.start()
-    assert within(30, lambda: len(burners(server)) == 1)
+    assert eventually(lambda: len(burners(server)) == 1)
     (burner,) = burners(server)
     os.kill(burner, signal.SIGSTOP)
     time.sleep(2)
@@ -176,7 +168,7 @@ def test_niceness_is_an_option(own_server: Callable[..., FunctionServer]) -> Non
     server = own_server()
     own = os.getpriority(os.PRIO_PROCESS, server.process.pid)
     client = ask(server, "seconds=30&load=1&nice=3")
-    assert within(30, lambda: [os.getpriority(os.PRIO_PROCESS, pid) for pid in burners(server)] == [min(own + 3, 19)])
+    assert eventually(lambda: [os.getpriority(os.PRIO_PROCESS, pid) for pid in burners(server)] == [min(own + 3, 19)])
     client.close()
     assert server.post("/?nice=20").status_code == server.post("/?nice=-1").status_code == 400
 
@@ -256,13 +248,11 @@ def test_memory_is_seen_in_the_samples(server: FunctionServer) -> None:
 
 
 def test_cpu_is_one_sample_in_percent(server: FunctionServer) -> None:
-    client = ask(server, "seconds=3&load=80")
-    time.sleep(0.5)
-    sample = server.get("/stress/cpu").json()
+    client = ask(server, "seconds=50&load=80")
+    assert eventually(lambda: 0.02 < server.get("/stress/cpu").json()["cores"] < 1.5)
+    assert 0 < server.get("/stress/cpu").json()["cpu"] <= 100
     client.close()
-    assert 0 < sample["cpu"] <= 100
-    assert 0.02 < sample["cores"] < 1.5
-    assert within(5, lambda: server.get("/cpu").json()["cpu"] < 10), "what is over is not shown for long"
+    assert eventually(lambda: server.get("/cpu").json()["cpu"] < 10), "what is over is not shown for long"
 
 
 def test_cpu_stream_is_bounded_in_length_and_number(server: FunctionServer) -> None:
@@ -276,15 +266,15 @@ def test_cpu_stream_is_bounded_in_length_and_number(server: FunctionServer) -> N
     assert 1 <= int(refused.headers["Retry-After"]) <= 20
     for stream in streams:
         stream.close()
-    assert within(5, lambda: server.get("/cpu/stream?seconds=0.25").status_code == 200)
+    assert eventually(lambda: server.get("/cpu/stream?seconds=0.25").status_code == 200)
 
 
 def test_pixelscans_button(own_server: Callable[..., FunctionServer]) -> None:
     server = own_server()
     assert server.post("/start-cpu-burn").json()["status"] == "CPU burn started"
     assert server.post("/start-cpu-burn").json()["status"] == "CPU burn already running"
-    assert within(5, lambda: len(burners(server)) == 1)
-    assert within(5, lambda: server.get("/cpu").json()["cores"] > 0.05)
+    assert eventually(lambda: len(burners(server)) == 1)
+    assert eventually(lambda: server.get("/cpu").json()["cores"] > 0.05)
     assert server.stop() == 0
     assert burners(server) == [], "nobody waits for it when the server stops"
 
@@ -292,36 +282,39 @@ def test_pixelscans_button(own_server: Callable[..., FunctionServer]) -> None:
 def test_burns_at_once_are_bounded(own_server: Callable[..., FunctionServer]) -> None:
     server = own_server(STRESS_BURNS="1")
     client = ask(server, "seconds=20&load=1")
-    assert within(5, lambda: len(burners(server)) == 1)
+    assert eventually(lambda: len(burners(server)) == 1)
     refused = server.post("/?seconds=1&load=1")
     assert refused.status_code == 429
     assert 1 <= int(refused.headers["Retry-After"]) <= 20
     assert "STRESS_BURNS" in refused.json()["detail"]
     client.close()
-    assert within(5, lambda: server.post("/?seconds=0.1&load=1").status_code == 200)
+    assert eventually(lambda: server.post("/?seconds=0.1&load=1").status_code == 200)
 
 
 def test_cpu_seconds_a_minute_are_bounded(own_server: Callable[..., FunctionServer]) -> None:
     server = own_server(STRESS_CPU_SECONDS_PER_MINUTE="1")
-    assert server.post("/?seconds=0.9&load=100").status_code == 200
+    client = ask(server, "seconds=50&load=1.8")  # takes 0.9 CPU seconds when it is admitted, used or not
+    assert eventually(lambda: burners(server) != [])
     refused = server.post("/?seconds=0.9&load=100")
     assert refused.status_code == 429
     assert 1 <= int(refused.headers["Retry-After"]) <= 60
     assert server.post("/?seconds=2&load=100").status_code == 400
+    client.close()
+    assert eventually(lambda: server.post("/?seconds=0.2&load=100").status_code == 200), "what was not used comes back"
 
 
-@pytest.mark.parametrize("query", ["seconds=30&load=1", "seconds=30&load=1&format=ndjson", "memory_mb=8&hold=30"])
+@pytest.mark.parametrize("query", ["seconds=50&load=1", "seconds=50&load=1&format=ndjson", "memory_mb=8&hold=50"])
 @pytest.mark.parametrize("way", ["close", "half close", "after more bytes"])
 def test_a_client_that_leaves_takes_its_burn_along(server: FunctionServer, query: str, way: str) -> None:
     client = ask(server, query)
-    assert within(5, lambda: len(burners(server)) == 1)
+    assert eventually(lambda: len(burners(server)) == 1)
     if way == "after more bytes":
         client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
     if way == "half close":
         client.shutdown(socket.SHUT_WR)
     else:
         client.close()
-    assert within(3, lambda: burners(server) == [])
+    assert eventually(lambda: burners(server) == [])
     client.close()
 
 
@@ -338,10 +331,10 @@ def framework() -> list[str]:
 def test_under_the_frameworks_own_cli_too(own_server: Callable[..., FunctionServer]) -> None:
     server = own_server(command=framework())
     held(server.post("/stress?seconds=0.3&load=50").json())
-    client = ask(server, "seconds=30&load=1")
-    assert within(5, lambda: len(burners(server)) == 1)
+    client = ask(server, "seconds=50&load=1")
+    assert eventually(lambda: len(burners(server)) == 1)
     client.close()
-    assert within(3, lambda: burners(server) == [])
+    assert eventually(lambda: burners(server) == [])
 
 
 def test_sigterm_ends_the_burn_and_answers_what_was_done(own_server: Callable[..., FunctionServer]) -> None:
@@ -351,14 +344,14 @@ def test_sigterm_ends_the_burn_and_answers_what_was_done(own_server: Callable[..
         target=lambda: answers.append(requests.post(f"{server.url}/?seconds=50&load=20", timeout=60))
     )
     thread.start()
-    assert within(5, lambda: len(burners(server)) == 1)
+    assert eventually(lambda: len(burners(server)) == 1)
     server.process.terminate()
     thread.join(60)
     assert answers[0].status_code == 200
     result = answers[0].json()
     assert result["ended"] == "server stopped"
     assert result["achieved"]["seconds"] < result["asked"]["seconds"]
-    assert 0 < answers[0].json()["achieved"]["seconds"] < 10
+    assert result["achieved"]["seconds"] > 0
     assert server.process.wait(15) == 0
     assert burners(server) == []
 
@@ -368,22 +361,22 @@ def test_sigkill_leaves_no_burner(own_server: Callable[..., FunctionServer], vic
     server = own_server()
     arbiter = server.process.pid
     clients = [ask(server, "seconds=50&load=1&cores=2&memory_mb=8") for _ in range(2)]
-    assert within(5, lambda: len(burners(server)) == 6)
+    assert eventually(lambda: len(burners(server)) == 6)
     (worker,) = map(int, Path(f"/proc/{arbiter}/task/{arbiter}/children").read_text().split())
     os.kill(worker if victim == "worker" else arbiter, signal.SIGKILL)
-    assert within(5, lambda: burners(server) == [])
+    assert eventually(lambda: burners(server) == [])
     for client in clients:
         client.close()
 
 
 def test_health_answers_while_all_places_burn(server: FunctionServer) -> None:
     clients = [ask(server, "seconds=20&load=1") for _ in range(8)]
-    assert within(5, lambda: len(burners(server)) == 8)
+    assert eventually(lambda: len(burners(server)) == 8)
     assert server.get("/healthz").status_code == 200
     assert server.get("/readyz").status_code == 200
     for client in clients:
         client.close()
-    assert within(5, lambda: burners(server) == [])
+    assert eventually(lambda: burners(server) == [])
 
 
 EVENT = {
@@ -458,7 +451,7 @@ def test_two_hundred_requests_with_aborts_and_kills_leave_nothing(own_server: Ca
         for thread in threads:
             thread.join()
     killer.join()
-    assert within(10, lambda: burners(server) == [])
+    assert eventually(lambda: burners(server) == [])
     assert set(statuses) <= {0, 200, 429}
     assert {0, 200} <= set(statuses)
     held(server.post("/?seconds=0.1&load=10").json())
@@ -467,9 +460,9 @@ def test_two_hundred_requests_with_aborts_and_kills_leave_nothing(own_server: Ca
     for kind in (signal.SIGTERM, signal.SIGKILL) * 3:
         other = own_server()
         clients = [ask(other, "seconds=30&load=1&cores=2&memory_mb=8") for _ in range(4)]
-        assert within(10, lambda server=other: burners(server) != [])
+        assert eventually(lambda server=other: burners(server) != [])
         time.sleep(chance.uniform(0, 0.3))
         other.process.send_signal(kind)
-        assert within(15, lambda server=other: server.process.poll() is not None and burners(server) == [])
+        assert eventually(lambda server=other: server.process.poll() is not None and burners(server) == [])
         for client in clients:
             client.close()
