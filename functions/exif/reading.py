@@ -116,7 +116,12 @@ def _block(reading: Reading, block: Block) -> None:
 
 def _lens(reading: Reading) -> None:
     """What ExifTool calls the lens where no number says so: the model, if it reads like one."""
-    if "Composite" in reading.groups or ("XMP-aux" in reading.groups and "LensID" in reading.groups["XMP-aux"]):
+    if "Composite" in reading.groups:
+        return
+    if "XMP-aux" in reading.groups and "LensID" in reading.groups["XMP-aux"]:
+        from functions.exif.lenses import mounts
+
+        mounts.from_xmp(reading)
         return
     for group, name in (("ExifIFD", "LensModel"), ("XMP-exifEX", "LensModel"), ("XMP-aux", "Lens")):
         rows = reading.groups.get(group)

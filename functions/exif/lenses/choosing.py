@@ -111,6 +111,13 @@ def by_spec(names: tuple[str, ...], spec: str) -> list[str]:
     return found
 
 
+def by_lengths(names: tuple[str, ...], short: float, long: float) -> list[str]:
+    """Those of several lenses with the focal lengths stated."""
+    return [
+        name for name, own in _ranges(names) if abs(own.short - short) <= NEAR_MM and abs(own.long - long) <= NEAR_MM
+    ]
+
+
 def by_picture(names: tuple[str, ...], focal: float | None, aperture: float | None, model: str) -> str:
     """The lens of a camera that tells nothing but the picture's own focal length, and the largest aperture at it.
 

@@ -55,18 +55,24 @@ def _canon(reading: Reading, _m: Members) -> None:
     short, long = _positive(reading, "Canon", "MinFocalLength"), _positive(reading, "Canon", "MaxFocalLength")
     if not isinstance(number, int) or not short or not long:
         return
-    names = numbers("canon").get(str(number), ()) if number != NO_LENS else ()
     model = _model(reading) or reading.text("Canon", "LensModel").strip()
     mirrorless = reading.value("Canon", "RFLensType")
-    if isinstance(mirrorless, int) and mirrorless:
-        names = numbers("canon_rf").get(str(mirrorless), names)
-    if names:
-        found = choosing.by_range(names, short, long, _positive(reading, "Canon", "MaxAperture"), model)
+    own = numbers("canon_rf").get(str(mirrorless), ()) if isinstance(mirrorless, int) and mirrorless else ()
+    _lens(reading, number, _canon_name(number, own, (short, long), _positive(reading, "Canon", "MaxAperture"), model))
+
+
+def _canon_name(
+    number: int, names: tuple[str, ...], lengths: tuple[float, float], aperture: float | None, model: str
+) -> str:
+    """The name by a number, focal lengths, aperture and model; what is known where none fits."""
+    names = names or (numbers("canon").get(str(number), ()) if number != NO_LENS else ())
+    short, long = lengths
+    if names and names != ("n/a",):
+        found = choosing.by_range(names, short, long, aperture, model)
     else:
         found = f"Canon {model}" if any(map(str.isdigit, model)) else ""
     span = f"{int(short)}-{int(long)}mm" if long != short else f"{int(short)}mm"
-    unknown = f"Unknown {span}" if number == NO_LENS else f"Unknown ({number}) {span}"
-    _lens(reading, number, found or unknown)
+    return found or (f"Unknown {span}" if number == NO_LENS else f"Unknown ({number}) {span}")
 
 
 def _nikon(reading: Reading, m: Members) -> None:
@@ -99,8 +105,12 @@ def _sony(reading: Reading, _m: Members) -> None:
     if fitting:
         _lens(reading, number, " or ".join(choosing.by_model(fitting, _model(reading))))
     elif other:
-        # Without its specification it may be any lens of the other mount: only what the camera calls it.
-        _lens(reading, number, _model(reading))
+        # Without its specification: what the camera calls it, else what fits focal length and aperture.
+        model = _model(reading).strip("- ")
+        if model:
+            _lens(reading, number, model)
+        elif _positive(reading, "ExifIFD", "FocalLength"):
+            _pictured(reading, number, names)
     else:
         _pictured(reading, number, names)
 
@@ -112,8 +122,9 @@ def _e_mount() -> tuple[str, ...]:
     return tuple(dict.fromkeys(known))
 
 
-def _pictured(reading: Reading, number: int | str, names: tuple[str, ...]) -> None:
+def _pictured(reading: Reading, number: int | str, names: tuple[str, ...], maker: str = "") -> None:
     focal, aperture = _positive(reading, "ExifIFD", "FocalLength"), _positive(reading, "ExifIFD", "MaxApertureValue")
+    aperture = _positive(reading, maker, "MaxAperture") or aperture
     _lens(reading, number, choosing.by_picture(names, focal, aperture, _model(reading)))
 
 
@@ -128,7 +139,7 @@ def _pentax(reading: Reading, _m: Members) -> None:
     number = str(reading.value("Pentax", "LensType"))
     names = numbers("pentax").get(number.replace(" ", "-"), ())
     if names:
-        _pictured(reading, number, names)
+        _pictured(reading, number, names, "Pentax")
 
 
 def _olympus(reading: Reading, _m: Members) -> None:
@@ -156,3 +167,46 @@ _RULES: dict[str, Callable[[Reading, Members], None]] = {
     "Pentax": _pentax,
     "Sony": _sony,
 }
+
+
+def from_xmp(reading: Reading) -> None:
+    """Add the row of the lens by the number that Adobe's programs keep of a maker's note."""
+    make, number = reading.text("IFD0", "Make") or reading.text("XMP-tiff", "Make"), reading.value("XMP-aux", "LensID")
+    if not make or not str(number).isdigit() or len(str(number)) > 20:
+        return
+    known = int(str(number))
+    for maker, names in _OF_NUMBER.items():
+        if maker in make.upper():
+            lengths = _LENGTHS.match(str(reading.value("XMP-aux", "LensInfo") or ""))
+            _lens(reading, known, _stated(reading, known, names(known), lengths, maker))
+            return
+
+
+_LENGTHS = re.compile(r"(\d+(?:\.\d+)?) (\d+(?:\.\d+)?) ")
+_OF_NUMBER: dict[str, Callable[[int], tuple[str, ...]]] = {
+    "CANON": lambda number: numbers("canon").get(str(number), ()),
+    "NIKON": nikon.beginning,
+    "PENTAX": lambda number: numbers("pentax").get(f"{number >> 8}-{number & 0xFF}", ()),
+    "RICOH": lambda number: numbers("pentax").get(f"{number >> 8}-{number & 0xFF}", ()),
+    "SONY": lambda number: numbers("sony_e").get(str(number)) or numbers("minolta").get(str(number), ()),
+}
+
+
+def _stated(reading: Reading, number: int, names: tuple[str, ...], lengths: re.Match[str] | None, maker: str) -> str:
+    """The name by what XMP states of focal lengths and aperture."""
+    focal = _positive(reading, "ExifIFD", "FocalLength") or _positive(reading, "XMP-exif", "FocalLength")
+    aperture = _positive(reading, "ExifIFD", "MaxApertureValue") or _positive(reading, "XMP-exif", "MaxApertureValue")
+    if maker == "CANON" and lengths:
+        span = (float(lengths[1]), float(lengths[2]))
+        return _canon_name(number, names, span, None, _model(reading))
+    if not names:
+        code = (
+            nikon.spaced(f"{number:02X}" if len(f"{number:X}") % 2 == 0 else f"0{number:X}")
+            if maker == "NIKON"
+            else number
+        )
+        span_text = f" {int(float(lengths[1]))}-{int(float(lengths[2]))}mm" if lengths else ""
+        return f"Unknown ({code}){span_text}"
+    if lengths and len(names) > 1:
+        names = tuple(choosing.by_lengths(names, float(lengths[1]), float(lengths[2]))) or names
+    return choosing.by_picture(names, focal, aperture, _model(reading))

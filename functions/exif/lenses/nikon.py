@@ -31,3 +31,16 @@ def name(lens: str) -> str:
 def spaced(lens: str) -> str:
     """A lens's key, a space between its bytes."""
     return bytes.fromhex(lens).hex(" ").upper()
+
+
+def key(number: int) -> str:
+    """A number's bytes as the digits of a key."""
+    digits = f"{number:X}"
+    return digits.zfill(len(digits) + len(digits) % 2)
+
+
+def beginning(number: int) -> tuple[str, ...]:
+    """The names of all lenses whose key begins with a number's bytes: Adobe's programs keep the first ones."""
+    first = key(number)
+    found = (name for lens, names in numbers("nikon").items() if lens.startswith(first) for name in names)
+    return tuple(dict.fromkeys(found))

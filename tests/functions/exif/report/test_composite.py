@@ -14,6 +14,8 @@ import pytest
 
 from functions.exif.answer import examine, flat
 from functions.exif.fields.tracks import duration
+from functions.exif.report.composite import makers
+from functions.exif.report.composite.lookup import Found, Tags
 from tests.functions.exif import cases
 from tests.functions.exif.tiffs import Field, ascii_field, directory, rational, short
 
@@ -110,3 +112,56 @@ def test_a_structure_where_a_number_is_due_derives_nothing() -> None:
     assert reading is not None
     assert reading.warnings == []
     assert "GPSLatitudeRef" not in reading.groups["Composite"]
+
+
+class _Reading:
+    """Rows alone, as derived tags need them."""
+
+    def __init__(self, **groups: dict[str, tuple[object, object]]) -> None:
+        self.groups = {
+            group: {name: (name, value, printed, -1, None) for name, (value, printed) in rows.items()}
+            for group, rows in groups.items()
+        }
+
+
+@pytest.mark.parametrize(
+    ("derive", "groups", "shown"),
+    [
+        (
+            makers.nikon_lens,
+            {"Nikon": {"Lens": ("70 200 2.8 2.8", "70-200mm f/2.8"), "LensType": (14, "G VR")}},
+            ("70 200 2.8 2.8 14", "70-200mm f/2.8 G VR"),
+        ),
+        (makers.auto_focus, {"Nikon": {"FocusMode": ("AF-C  ", "AF-C")}}, (1, "On")),
+        (makers.auto_focus, {"Nikon": {"FocusMode": ("Manual", "Manual")}}, (0, "Off")),
+        (
+            makers.phase_detection,
+            {"Nikon": {"FocusPointSchema": (7, "153-point"), "AFDetectionMethod": (0, "Phase Detect")}},
+            (7, "On (153-point)"),
+        ),
+        (
+            makers.contrast_detection,
+            {"Nikon": {"FocusMode": ("AF-S", "AF-S"), "AFDetectionMethod": (1, "Contrast Detect")}},
+            (1, "On"),
+        ),
+        (
+            makers.sony_distance_2,
+            {"Sony": {"FocusPosition2": (160, 160)}, "ExifIFD": {"FocalLengthIn35mmFormat": (75, "75 mm")}},
+            (2.475, "2.475 m"),
+        ),
+        (
+            makers.sony_distance_2,
+            {"Sony": {"FocusPosition2": (255, 255)}, "ExifIFD": {"FocalLengthIn35mmFormat": (75, "75 mm")}},
+            ("inf", "inf"),
+        ),
+    ],
+)
+def test_what_makers_notes_give(derive: Any, groups: Any, shown: tuple[object, object]):
+    assert derive(Tags(_Reading(**groups))) == shown  # type: ignore[arg-type]
+
+
+def test_the_camera_iso_yields_to_exif():
+    reading = _Reading(ExifIFD={"ISO": (80, 80), "FNumber": (2.8, 2.8), "ExposureTime": (0.02, "1/50")})
+    tags = Tags(reading)  # type: ignore[arg-type]
+    tags.derived["ISO"] = Found(75, "75")
+    assert tags.find("ISO") == Found(80, 80)

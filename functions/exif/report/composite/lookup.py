@@ -1,0 +1,90 @@
+"""The rows of a reading by name alone, for what is derived of them."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from functions.exif.blocks.values import shorten
+
+if TYPE_CHECKING:
+    from functions.exif.rows import Reading, Row
+
+_FIRST = ("File", "PNG", "RIFF", "GIF", "Photoshop", "IFD0", "ExifIFD", "IFD1", "SubIFD")
+
+
+_LAST = re.compile(r"IFD\d|SubIFD\d|MPImage|ICC|Track|Composite|JFIF|MPF")
+
+
+FLOAT = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[Ee][+-]?\d+)?")
+
+
+# Derived tags that yield to others of their name.
+_YIELDING = frozenset(("ISO", "GPSPosition"))
+Shown = tuple[Any, Any]
+
+
+class Found(NamedTuple):
+    """A tag's value and print."""
+
+    value: Any
+    printed: Any
+
+
+class Tags:
+    """The rows of a reading by name alone, the one that counts where several groups have it."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        groups = reading.groups
+        first = [group for group in _FIRST if group in groups]
+        xmp = [group for group in groups if group.startswith("XMP")]
+        last = [group for group in groups if _LAST.match(group) and group not in first]
+        rest = [group for group in groups if group not in first and group not in xmp and group not in last]
+        # One look-up a name: each group overrides what comes after it.
+        self.rows: dict[str, Row] = {}
+        for group in reversed((*first, *rest, *xmp, *last)):
+            self.rows.update(groups[group])
+        self.derived: dict[str, Found] = {}
+
+    def find(self, name: str) -> Found | None:
+        """A tag of any group, `Group:Name` for one of a group; derived ones first."""
+        found = self.derived.get(name)
+        if found is not None and name not in _YIELDING:
+            return found
+        row = self.rows.get(name)
+        if row is None and ":" in name:
+            group, _, local = name.partition(":")
+            if group == "Composite":
+                return self.derived.get(local)
+            row = self.reading.groups.get(group, {}).get(local)
+        return Found(row[1], row[2]) if row is not None else found
+
+    def number(self, name: str) -> float | None:
+        """A tag's value as a number; None where there is none."""
+        found = self.find(name)
+        match = FLOAT.match(str(found.value).strip()) if found is not None else None
+        return float(match[0]) if match else None
+
+    def text(self, name: str) -> str:
+        """A tag's value as text; empty where there is none."""
+        found = self.find(name)
+        return "" if found is None else str(found.value)
+
+
+def number(value: Any) -> Any:
+    """A number as the shortest text of its value stands for."""
+    return shorten(f"{value:.15g}") if isinstance(value, float) and math.isfinite(value) else value
+
+
+def plain(value: float) -> str:
+    """A number as text."""
+    return str(number(float(value)))
+
+
+def needs(tags: Tags, *names: str) -> list[float] | None:
+    """Values of tags that must all be there; those that are no numbers count as 0."""
+    if any(tags.find(name) is None for name in names):
+        return None
+    return [tags.number(name) or 0.0 for name in names]
