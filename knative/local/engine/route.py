@@ -18,9 +18,10 @@ from aiohttp import web
 from knative.local.engine.hosts import AllowedHosts, absolute, bare, by_host, by_path, names_a_service
 from knative.local.pods.service import Service
 from knative.local.proxy.call import Call, Response
-from knative.local.proxy.downstream import DownstreamConnection
+from knative.local.proxy.dispatching import Connection
 from knative.local.proxy.exchange import Exchange, Request
 from knative.local.proxy.headers import AUTHORITY
+from knative.local.proxy.opening import OpeningConnection
 from knative.local.proxy.pool import Pool
 from knative.local.proxy.upstream import UpstreamConnection
 
@@ -55,7 +56,7 @@ class Route:
 
     def __init__(self, app: web.Application) -> None:
         self.services: dict[tuple[str, str], Service] = {}
-        self.connections: set[DownstreamConnection] = set()
+        self.connections: set[Connection] = set()
         self.allowed = AllowedHosts("127.0.0.1")
         self.mappings: Mapping[str, tuple[str, str]] = {}
         self._hosts: dict[bytes, _Found] = {}
@@ -70,7 +71,7 @@ class Route:
         """Listen on a bound socket."""
         loop = asyncio.get_running_loop()
         await self._runner.setup()
-        self._server = await loop.create_server(lambda: DownstreamConnection(self), sock=sock, backlog=_BACKLOG)
+        self._server = await loop.create_server(lambda: OpeningConnection(self), sock=sock, backlog=_BACKLOG)
         self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
 
     def _sweep(self) -> None:

@@ -96,6 +96,7 @@ class Pod:
             returned=returned,
             log=lambda line: write(name, line.encode()),
             clock=clock,
+            http2=spec.container.http2,
         )
         self.restarts = 0
         self.exit: Exit | None = None

@@ -20,6 +20,7 @@ class Container:
         command, args: In place of the image's entrypoint and command; empty for those of the image.
         working_dir: In place of the image's.
         port: containerPort.
+        http2: Whether the program speaks HTTP/2 there: the port is named h2c.
         cpu_request: Cores, of which the class hpa scales by a share; None where nothing is requested or limited.
         user, group: runAsUser and runAsGroup.
         non_root: runAsNonRoot.
@@ -36,6 +37,7 @@ class Container:
     args: tuple[str, ...] = ()
     working_dir: str | None = None
     port: int = 8080
+    http2: bool = False
     cpu_request: float | None = None
     user: int | None = None
     group: int | None = None

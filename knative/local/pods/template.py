@@ -150,8 +150,6 @@ def template(
         problem = missing_image(container["image"], "--runtime process runs no image, and there is no command")
     namespace = metadata.get("namespace") or "default"
     ports = container.get("ports") or [{}]
-    if ports[0].get("name") == "h2c":
-        problem = Problem("ResourcesAvailable", "UnsupportedProtocol", "port h2c (HTTP/2) is not served here; http1 is")
     timeout = float(spec.get("timeoutSeconds") or defaults.revision_timeout_seconds)
     start = float(spec.get("responseStartTimeoutSeconds") or defaults.revision_response_start_timeout_seconds)
     idle = float(spec.get("idleTimeoutSeconds") or defaults.revision_idle_timeout_seconds)
@@ -208,6 +206,7 @@ def _container(data: Mapping[str, Any]) -> Container:
         args=tuple(data.get("args") or ()),
         working_dir=data.get("workingDir"),
         port=int(ports[0].get("containerPort") or _CONTAINER_PORT),
+        http2=ports[0].get("name") == "h2c",
         cpu_request=_cpu_request(data.get("resources") or {}),
         user=context.get("runAsUser"),
         group=context.get("runAsGroup"),

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections import deque
-from email.utils import formatdate
-from typing import Any, Protocol
+from typing import Any
 
 import httptools
 
+from knative.local.proxy.dispatching import Dispatcher
 from knative.local.proxy.exchange import Exchange, Headers, Refusal, Request, Upstream
-from knative.local.proxy.headers import HEAD_BYTES, RefusedError, last_chunk, read_request, trailers_of
+from knative.local.proxy.headers import HEAD_BYTES, RefusedError, read_request, trailers_of
+from knative.local.proxy.writing import ResponseWriter
 
 HEAD_FIELDS = 200
 TARGET_BYTES = 16 * 1024
@@ -39,25 +40,21 @@ class Phase(enum.Enum):
     LINGERING = "lingering"  # nothing more: what comes is dropped
 
 
-class Dispatcher(Protocol):
-    """Who answers the requests, and who sees the connections."""
-
-    connections: set[DownstreamConnection]
-
-    def dispatch(self, exchange: Exchange) -> None:
-        """Answer the exchange, now or later."""
-
-
 class DownstreamConnection(asyncio.Protocol):
-    """One connection of one client. Requests that come pipelined wait for the one before them."""
+    """One connection of one client. Requests that come pipelined wait for the one before them.
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    Args:
+        dispatcher: Answers the requests.
+        peer: The client's address.
+    """
+
+    def __init__(self, dispatcher: Dispatcher, peer: str) -> None:
         self._dispatcher = dispatcher
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport = None  # type: ignore[assignment]
         self._parser: Any = httptools.HttpRequestParser(self)
-        self._peer = "127.0.0.1"
-        self._out: list[bytes] = []
+        self._peer = peer
+        self._writer = ResponseWriter()
         self._current: Exchange | None = None
         self._receiving: Exchange | None = None
         self._backlog: deque[Exchange] = deque()
@@ -72,17 +69,13 @@ class DownstreamConnection(asyncio.Protocol):
         self._head_bytes = 0
         self._between = 0  # bytes since the last piece of a body: chunk extensions and trailers
         self._linger = 0
-        self._chunked_out = False
         self.deadline = self._loop.time() + HEAD_SECONDS
 
     # The connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Record the connection and its peer."""
+        """Record the connection."""
         self._transport = transport  # type: ignore[assignment]
-        peer = transport.get_extra_info("peername")
-        if peer:
-            self._peer = peer[0]
         self._dispatcher.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -269,50 +262,21 @@ class DownstreamConnection(asyncio.Protocol):
 
     def head(self, exchange: Exchange, status: int, reason: bytes, headers: Headers, length: int | None) -> None:
         """Write the answer's head."""
-        out = [b"HTTP/1.1 %d %s\r\n" % (status, reason)]
-        dated = False
-        for name, value in headers:
-            out.append(b"%s: %s\r\n" % (name, value))
-            dated = dated or name == b"date"
-        if not dated:
-            out.append(b"date: %s\r\n" % formatdate(usegmt=True).encode())
-        bodiless = exchange.request.method == b"HEAD" or status in (204, 304)
-        self._chunked_out = False
-        if length is not None and status != 204:
-            out.append(b"content-length: %d\r\n" % length)
-        elif length is None and not bodiless:
-            if exchange.request.version == "1.1":
-                self._chunked_out = True
-                out.append(b"transfer-encoding: chunked\r\n")
-            else:
-                exchange.keep_alive = False
         if not exchange.body_done and (status >= 400 or self._phase is Phase.LINGERING):
             exchange.keep_alive = False
-        if not exchange.keep_alive:
-            out.append(b"connection: close\r\n")
-        elif exchange.request.version == "1.0":
-            out.append(b"connection: keep-alive\r\n")
-        out.append(b"\r\n")
-        self._out.append(b"".join(out))
+        self._writer.head(exchange, status, reason, headers, length)
 
     def informational(self, exchange: Exchange, status: int, reason: bytes, headers: Headers) -> None:
-        """Write an interim answer; HTTP/1.0 has none."""
-        if exchange.request.version != "1.0":
-            lines = b"".join(b"%s: %s\r\n" % header for header in headers)
-            self._out.append(b"HTTP/1.1 %d %s\r\n%s\r\n" % (status, reason, lines))
+        """Write an interim answer."""
+        self._writer.informational(exchange, status, reason, headers)
 
     def data(self, exchange: Exchange, chunk: bytes) -> None:
         """Write a piece of the answer."""
-        if self._chunked_out:
-            self._out.append(b"%x\r\n%s\r\n" % (len(chunk), chunk))
-        else:
-            self._out.append(chunk)
+        self._writer.data(chunk)
 
     def end(self, exchange: Exchange) -> None:
         """Write the answer's end, and turn to the next request."""
-        if self._chunked_out:
-            self._out.append(last_chunk(exchange.trailers))
-        self._chunked_out = False
+        self._writer.end(exchange.trailers)
         self.flush()
         self._after(exchange)
 
@@ -362,18 +326,15 @@ class DownstreamConnection(asyncio.Protocol):
 
     def tunnel(self, exchange: Exchange, reason: bytes, headers: Headers) -> None:
         """Answer 101; from here on bytes pass as they are."""
-        lines = b"".join(b"%s: %s\r\n" % header for header in headers)
-        self._out.append(b"HTTP/1.1 101 %s\r\nconnection: Upgrade\r\n%s\r\n" % (reason, lines))
+        self._writer.switch(reason, headers)
         self._tunnel = exchange.upstream
         self._phase = Phase.TUNNEL
-        self._chunked_out = False
 
     def flush(self) -> None:
         """Write what has gathered in one call."""
-        out = self._out
+        out = self._writer.take()
         if out:
-            self._out = []
-            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+            self._transport.write(out)
 
     # Flow control
 
@@ -403,11 +364,6 @@ class DownstreamConnection(asyncio.Protocol):
             upstream.resume()
 
     # The dispatcher's calls
-
-    @property
-    def idle(self) -> bool:
-        """No request is under way."""
-        return self._current is None
 
     def expire(self) -> None:
         """The deadline is over: an idle connection is closed, a slow head is answered 408."""

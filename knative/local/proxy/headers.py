@@ -162,8 +162,3 @@ def _passed_on(name: bytes, value: bytes) -> Headers:
 def trailers_of(lines: Headers) -> Headers:
     """The trailers that go on: none that frame, route or authenticate a message (RFC 9110, 6.5.1)."""
     return [(name, value) for name, value in lines if name not in _NOT_A_TRAILER]
-
-
-def last_chunk(trailers: Headers) -> bytes:
-    """The end of a chunked body."""
-    return b"0\r\n%s\r\n" % b"".join(b"%s: %s\r\n" % trailer for trailer in trailers)

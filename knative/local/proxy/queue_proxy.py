@@ -9,12 +9,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 from knative.local.autoscaler.metrics import RequestStats
 from knative.local.proxy.breaker import Breaker, Entry
 from knative.local.proxy.exchange import Exchange
 from knative.local.proxy.pool import Pool
 from knative.local.proxy.upstream import connect_tcp
+
+
+class Requests(Protocol):
+    """The connections to a process, whichever protocol it speaks."""
+
+    def send(self, exchange: Exchange) -> None:
+        """Send a request."""
+
+    def close(self) -> None:
+        """Close idle connections; those in use go on."""
+
+    def abort(self) -> None:
+        """Break off everything: the process is dead."""
 
 
 class QueueProxy:
@@ -26,6 +40,7 @@ class QueueProxy:
         refused: Called when the process does not take a connection.
         returned: Takes back a request that the process has not seen.
         log: Takes a line about the process, without the pod's name.
+        http2: Whether the process speaks HTTP/2 (a port named h2c).
         clock: Seconds since the epoch.
 
     Attributes:
@@ -43,6 +58,7 @@ class QueueProxy:
         returned: Callable[[Exchange], None],
         log: Callable[[str], None],
         clock: Callable[[], float],
+        http2: bool = False,
     ) -> None:
         self.stats = RequestStats(clock())
         self.direct = 0
@@ -54,7 +70,8 @@ class QueueProxy:
         self._log = log
         self._clock = clock
         self._held: set[Exchange] = set()
-        self._pool: Pool | None = None
+        self._http2 = http2
+        self._pool: Requests | None = None
         self._draining = False
         self._drained = asyncio.Event()
 
@@ -126,7 +143,12 @@ class QueueProxy:
 
     def forward_to(self, port: int) -> None:
         """Send requests to a process that has just been started, and listens on this port once it is ready."""
-        self._pool = Pool(partial(connect_tcp, host="127.0.0.1", port=port), self._unseen, self._name, self._log)
+        if self._http2:
+            from knative.local.proxy.http2.upstream import Http2Pool
+
+            self._pool = Http2Pool(port, self._unseen, self._name)
+        else:
+            self._pool = Pool(partial(connect_tcp, host="127.0.0.1", port=port), self._unseen, self._name, self._log)
 
     def give_back(self) -> None:
         """Hand the requests that are held back to other pods."""

@@ -13,8 +13,9 @@ from typing import Any
 
 import httptools
 
+from knative.local.proxy import writing
 from knative.local.proxy.exchange import Exchange, Headers
-from knative.local.proxy.headers import last_chunk, read_answer, trailers_of
+from knative.local.proxy.headers import read_answer, trailers_of
 from knative.local.proxy.pool import Pool
 
 HEAD_BYTES = 256 * 1024
@@ -122,22 +123,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._trailers = []
         exchange.upstream = self
         exchange.touched = self._loop.time()
-        request = exchange.request
-        out = [b"%s %s HTTP/1.1\r\nhost: %s\r\n" % (request.method, request.target, request.host)]
-        out += [b"%s: %s\r\n" % header for header in exchange.headers]
-        if request.chunked:
-            out.append(b"transfer-encoding: chunked\r\n")
-        elif request.length is not None:
-            out.append(b"content-length: %d\r\n" % request.length)
-        if request.upgrade is not None:
-            out.append(b"connection: Upgrade\r\nupgrade: %s\r\n" % request.upgrade)
-        out.append(b"\r\n")
-        if request.upgrade is None:
-            for chunk in exchange.take_pending():
-                out.append(b"%x\r\n%s\r\n" % (len(chunk), chunk) if request.chunked else chunk)
-            if exchange.body_done and request.chunked:
-                out.append(last_chunk(exchange.request_trailers))
-        self._transport.write(b"".join(out))
+        self._transport.write(writing.request(exchange))
 
     def body(self, chunk: bytes) -> None:
         """Send a piece of the body, or of the tunnel."""
@@ -149,7 +135,7 @@ class UpstreamConnection(asyncio.Protocol):
         elif exchange.request.upgrade is not None:
             exchange.hold(chunk)  # until the server has agreed to switch
         elif exchange.request.chunked:
-            self._transport.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+            self._transport.write(writing.chunk(chunk))
         else:
             self._transport.write(chunk)
 
@@ -157,7 +143,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Send the end of the body, with its trailers."""
         exchange = self._exchange
         if exchange is not None and exchange.request.chunked:
-            self._transport.write(last_chunk(exchange.request_trailers))
+            self._transport.write(writing.last_chunk(exchange.request_trailers))
 
     def cancel(self) -> None:
         """Close at once: the response is not needed, and the server sees its client disconnect."""

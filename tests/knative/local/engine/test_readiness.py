@@ -210,13 +210,3 @@ def test_a_probe_of_another_port_asks_that_port(start: Start, tmp_path: Path, pr
     go.touch()
     engine.wait_pods(1)
     assert engine.get("/hello?brief=1")[0] == 200
-
-
-def test_a_service_of_http2_says_why_it_is_not_ready_and_stops_no_other(start: Start) -> None:
-    http2 = service("grpc", container={"ports": [{"name": "h2c", "containerPort": 8080}]})
-    engine = start(http2, service("good"))
-    message = "port h2c (HTTP/2) is not served here; http1 is"
-    assert conditions(engine.revision("grpc"))["Ready"] == ("False", "UnsupportedProtocol", message)
-    status, body = engine.get("/grpc")
-    assert (status, b"UnsupportedProtocol" in body) == (503, True)
-    assert engine.get("/good?brief=1")[0] == 200

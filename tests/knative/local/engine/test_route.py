@@ -354,7 +354,6 @@ def test_a_pod_that_switches_protocols_unasked_is_a_bad_gateway(engine: EnginePr
         (b"GET /hello HTTP/1.1\nHost: a\n\n", 400),
         (b"GET /hello HTTP/9.9\r\nHost: a\r\n\r\n", 400),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
-        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
         (b"CONNECT example.com:443 HTTP/1.1\r\nHost: a\r\n\r\n", 405),
         (b"GET /hello HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 70_000 + b"\r\n\r\n", 431),
         (b"GET /hello HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 300 + b"\r\n", 431),

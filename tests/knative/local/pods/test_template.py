@@ -171,9 +171,8 @@ def test_what_cannot_run_here_is_said(tmp_path: Path) -> None:
     generated["metadata"] = {"generateName": "hello-"}
     with pytest.raises(TemplateError, match="Service hello-: generateName"):
         read(generated)
-    http2 = read(service(container={"ports": [{"name": "h2c", "containerPort": 8080}]})).problem
-    assert http2 is not None
-    assert http2.reason == "UnsupportedProtocol"
+    http2 = read(service(container={"ports": [{"name": "h2c", "containerPort": 8080}]}))
+    assert (http2.problem, http2.container.http2) == (None, True)
     assert read(service(container={"workingDir": "/not/here"}), str(tmp_path)).ignored == (
         "workingDir /not/here, which is not on this machine",
     )

@@ -226,8 +226,8 @@ def test_bodies_of_a_client_that_is_gone_are_let_go_with_those_of_the_requests_i
 
     async def drive() -> int:
         bench = Bench(0, 0)
-        client = DownstreamConnection(Mock(connections=set(), dispatch=bench.activator.take))
-        client.connection_made(Mock(get_extra_info=lambda _: ("127.0.0.1", 1)))
+        client = DownstreamConnection(Mock(connections=set(), dispatch=bench.activator.take), "127.0.0.1")
+        client.connection_made(Mock())
         client.data_received((b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n" + b"x" * 1000) * 3)
         held = Exchange.held - before
         client.connection_lost(None)
