@@ -78,6 +78,8 @@ def _strips(reading: Reading, data: bytes, ifds: Ifds) -> None:
 def _hidden(data: bytes, directory: str, number: int, entry: Entry) -> bool:
     """Whether a value is beyond the walk's limits, or text that its type declares to be numbers."""
     kind, size, value = entry[TYPE], entry[SIZE], entry[VALUE]
+    if size < 6 and kind not in _TEXTS:
+        return False
     if value is None:
         return kind in _TEXTS
     if isinstance(value, bytes) and (kind == ASCII or number in CODED_TEXTS):
@@ -104,8 +106,12 @@ def _claims(data: bytes, ifds: Ifds) -> Iterator[tuple[int, int]]:
         yield ifd.offset, at
         if end == at + count * step:
             yield end, end + pointer
+        tags = [tag for (tag,) in tag_of.iter_unpack(data[at:end])]
         unread = dict.fromkeys(ifd.entries)
-        for (tag,) in tag_of.iter_unpack(data[at:end]):
+        if not ifds.big and len(tags) == len(unread) and unread.keys() == set(tags):
+            yield at, end
+            tags = []
+        for tag in tags:
             if tag in unread:
                 del unread[tag]
                 # A wide slot has room for more than a short value.
@@ -113,13 +119,16 @@ def _claims(data: bytes, ifds: Ifds) -> Iterator[tuple[int, int]]:
                 yield at, at + (step - 8 if inline else step)
             at += step
         for value in ifd.entries.values():
-            yield value[OFFSET], value[OFFSET] + value[SIZE]
+            if ifds.big or value[SIZE] > 4:
+                yield value[OFFSET], value[OFFSET] + value[SIZE]
         yield from _pointed(ifd)
 
 
 def _pointed(ifd: Ifd, ranges: Iterable[tuple[int, int]] = RANGES) -> Iterator[tuple[int, int]]:
     """The ranges that a directory points to."""
     for start_tag, size_tag in ranges:
+        if start_tag not in ifd.entries:
+            continue
         starts, sizes = _numbers(ifd, start_tag), _numbers(ifd, size_tag)
         yield from ((start, start + size) for start, size in zip(starts, sizes, strict=False))
 

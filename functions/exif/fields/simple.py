@@ -54,7 +54,7 @@ def add(scan: Scan, reader: str, head: bytes) -> None:
         reader: of the container.
         head: the file's first `HEAD` bytes.
     """
-    found = _READERS.get(reader)
+    found = READERS.get(reader)
     if found is not None:
         group, rows = found
         for row in rows(scan, head):
@@ -179,7 +179,7 @@ _BITMAP_SPACES = {
     "sRGB": "sRGB",
     "Win ": "Windows Color Space",
 }
-_READERS: dict[str, tuple[str, Any]] = {
+READERS: dict[str, tuple[str, Any]] = {
     "bmp": ("File", _bmp),
     "gif": ("GIF", _gif),
     "webp": ("RIFF", _webp),

@@ -27,7 +27,8 @@ MAX_GROUPS, MAX_NAMES, MAX_REMEMBERED = 64, 256, 80
 
 _BY_REASON = {rule.why: rule for rule in RULES}
 _RANKED = sorted(RULES, key=lambda rule: (GRADES.index(rule.grade), SUBJECTS.index(rule.subject)))
-Found = dict[str, list[dict[str, str]]]
+# Tags with their printed values, by the reason why they count, and by name and value.
+Found = dict[str, dict[tuple[str, str], dict[str, str]]]
 
 
 def report(reading: Reading) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def report(reading: Reading) -> dict[str, Any]:
         for one in (reading, *inner):
             for tag, text in unexplained(one, _explained):
                 _keep(found, rules.TEXT, tag, _shown(text))
-    findings = [_finding(rule, found[rule.why]) for rule in _RANKED if rule.why in found]
+    findings = [_finding(rule, list(found[rule.why].values())) for rule in _RANKED if rule.why in found]
     grades = [finding["grade"] for finding in findings] + ["unknown"] * bool(not_read) + ["nothing"]
     return {
         "grade": min(grades, key=GRADES.index),
@@ -78,11 +79,9 @@ def _finding(rule: Rule, tags: list[dict[str, str]]) -> dict[str, Any]:
 
 def _keep(found: Found, why: str, tag: str, value: str) -> None:
     """Keep a tag with a finding, unless one of its name says the same already."""
-    tags, name = found.setdefault(why, []), tag.rpartition(":")[2]
-    if len(tags) <= MAX_FIELDS and not any(
-        one["value"] == value and one["tag"].rpartition(":")[2] == name for one in tags[-4 * MAX_TAGS :]
-    ):
-        tags.append({"tag": tag, "value": value})
+    tags = found.setdefault(why, {})
+    if len(tags) <= MAX_FIELDS:
+        tags.setdefault((tag.rpartition(":")[2], value), {"tag": tag, "value": value})
 
 
 class _Findings:
@@ -112,7 +111,9 @@ class _Findings:
     def row(self, reading: Reading, reasons: _Reasons, group: str, row: Row) -> None:
         """One row: by the name of its tag, by its value, or by the fields of its structure."""
         name, _, printed, _, _ = row
-        why = reasons[name] or rules.BY_GRADE.get(reading.grades.get((group, name), ""), "")
+        why = reasons[name]
+        if not why and reading.grades:
+            why = rules.BY_GRADE.get(reading.grades.get((group, name), ""), "")
         if isinstance(printed, str) and len(printed) > 20 and GENERATED.search(printed):
             why = rules.PROMPT
         if not why and isinstance(printed, dict | list):

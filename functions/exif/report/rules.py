@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 # From the worst to none. `unknown` is a report's alone: a part that may hold metadata was not read.
@@ -227,5 +228,14 @@ PROFILE_WORDS = re.compile(
 
 def is_standard_profile(text: str) -> bool:
     """Whether a text of a colour profile has only words that copies of standard profiles share."""
+    return _standard(text) if len(text) <= MAX_REMEMBERED else _is_standard(text)
+
+
+def _is_standard(text: str) -> bool:
     words = [word for word in re.findall(r"[^\W\d_]{3,}", text) if not PROFILE_WORDS.fullmatch(word)]
     return not words and not re.search(r"\d{5,}", text.replace("61966", ""))
+
+
+# Profiles are copies of a few standard ones, with the same texts; characters of the longest that is remembered.
+MAX_REMEMBERED = 120
+_standard = lru_cache(maxsize=512)(_is_standard)

@@ -65,15 +65,15 @@ def scan(data: bytes | Source, *, whole: bool = True) -> Scan | None:
         The scan, or None where the bytes are no image of a known format.
     """
     source = data if isinstance(data, Source) else Source(data)
-    reader = identify(source.data)
-    if not reader:
+    found = sniff(source.data)
+    if found is None or not found.reader:
         return None
     try:
-        document = read(source, whole=bool(source.holes) or (whole and reader != "tiff"))
+        document = read(source, whole=bool(source.holes) or (whole and found.reader != "tiff"), found=found)
         return None if document is None else parts.scan(document, whole=whole)
     except BEYOND_READING as error:
         # The readers check what they read; this is for what they overlook, so that no file is lost with a 500.
-        result = Scan(reader.upper(), "application/octet-stream")
+        result = Scan(found.reader.upper(), "application/octet-stream")
         result.warn(f"the file is {BROKEN}: {type(error).__name__}")
         result.miss("file", "the whole file", 0, source.size)
         return result

@@ -7,7 +7,9 @@ the functions may import this one; it imports nothing of the project but its own
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
+from types import ModuleType
 
 from functions.kit.containers.packing import ContainerError, Packing
 from functions.kit.containers.parts import METADATA, Changes, Document, Kind, Part
@@ -44,19 +46,20 @@ WRITERS = READERS - {"bmp", "crw", "mrw", "raf", "x3f"}
 """Those that write one."""
 
 
-def read(source: Source | Buffer, *, whole: bool = True) -> Document | None:
+def read(source: Source | Buffer, *, whole: bool = True, found: Format | None = None) -> Document | None:
     """Divide a file into parts; None where it is no picture of a format that has a reader.
 
     Args:
         source: the file; its bytes decide the format.
         whole: divide all of it; else what follows the header may be one part, and the parts of a TIFF may be left out.
+        found: its format, where it is known already.
     """
     if not isinstance(source, Source):
         source = Source(source)
-    found = sniff(source.data)
+    found = found or sniff(source.data)
     if found is None or found.reader not in READERS:
         return None
-    module = import_module(f"functions.kit.containers.{found.reader}")
+    module = _module(found.reader)
     document: Document = module.read(source, whole=whole) if found.reader in _PARTIAL else module.read(source)
     document.reader = found.reader
     return document
@@ -79,6 +82,10 @@ def write(document: Document, changes: Changes, added: Mapping[Kind, bytes] | No
         raise ContainerError(f"{document.format} is not written")
     if not changes and not added:
         return document.source.read(0, document.source.size)
-    writer = import_module(f"functions.kit.containers.{document.reader}")
-    result: bytes = writer.write(document, changes, added or {})
+    result: bytes = _module(document.reader).write(document, changes, added or {})
     return result
+
+
+@cache
+def _module(reader: str) -> ModuleType:
+    return import_module(f"functions.kit.containers.{reader}")

@@ -83,7 +83,10 @@ class Directory:
 
     def find(self, tag: int) -> Entry | None:
         """The first entry of a tag whose value is inside the data."""
-        return next((entry for entry in self.entries if entry.tag == tag and entry.start >= 0), None)
+        for entry in self.entries:
+            if entry.tag == tag and entry.start >= 0:
+                return entry
+        return None
 
 
 class Directories:

@@ -8,7 +8,7 @@ from struct import pack, unpack_from
 from typing import Any
 
 from functions.kit.containers import mpo
-from functions.kit.containers.packing import ContainerError
+from functions.kit.containers.packing import ContainerError, Packing
 from functions.kit.containers.parts import Changes, Document, Kind, Part, Splices
 from functions.kit.containers.source import Source
 
@@ -98,7 +98,7 @@ class _Reader:
 
     def _step(self, kind: Kind, end: int, name: str = "", key: int | None = None) -> None:
         if end > self.at:
-            self.document.parts.append(Part(kind, self.at, end, "", name, key=key))
+            self.document.parts.append(Part(kind, self.at, end, "", name, -1, -1, Packing.PLAIN, -1, key))
             self.at = end
 
     def _segments(self, *, whole: bool) -> int:
@@ -173,10 +173,11 @@ class _Reader:
         elif 0xE0 <= marker <= 0xEF:
             kind, name, skipped = self._application(marker - 0xE0, data[start : min(start + 128, stop)])
             body = min(start + skipped, stop)
-            part = document.add(kind, at, stop, f"APP{marker - 0xE0}", name, body=body, stop=stop, key=marker)
+            part = Part(kind, at, stop, f"APP{marker - 0xE0}", name, body, stop, Packing.PLAIN, -1, marker)
+            document.parts.append(part)
             self._spanning(part, start)
             return
-        document.add(Kind.STRUCTURE, at, stop, body=start, stop=stop, key=marker)
+        document.parts.append(Part(Kind.STRUCTURE, at, stop, "", "", start, stop, Packing.PLAIN, -1, marker))
 
     def _application(self, number: int, head: bytes) -> tuple[Kind, str, int]:
         """Kind, name and length of the identifier of an APPn segment."""
