@@ -108,7 +108,9 @@ def _claims(data: bytes, ifds: Ifds) -> Iterator[tuple[int, int]]:
             yield end, end + pointer
         tags = [tag for (tag,) in tag_of.iter_unpack(data[at:end])]
         unread = dict.fromkeys(ifd.entries)
-        if not ifds.big and len(tags) == len(unread) and unread.keys() == set(tags):
+        # Most directories have been read whole, with the values that stand in them.
+        whole = not ifds.big and len(tags) == len(unread) and unread.keys() == set(tags)
+        if whole:
             yield at, end
             tags = []
         for tag in tags:
@@ -119,7 +121,7 @@ def _claims(data: bytes, ifds: Ifds) -> Iterator[tuple[int, int]]:
                 yield at, at + (step - 8 if inline else step)
             at += step
         for value in ifd.entries.values():
-            if ifds.big or value[SIZE] > 4:
+            if not whole or value[SIZE] > 4:
                 yield value[OFFSET], value[OFFSET] + value[SIZE]
         yield from _pointed(ifd)
 

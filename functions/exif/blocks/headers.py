@@ -15,6 +15,8 @@ from functions.exif.scan.result import Block, Scan
 
 Put = Callable[[str, str, Any, Any], None]
 
+# Groups of previews by the part of the container, where they are none of Photoshop's.
+_PREVIEWS = (("THMB", "Canon"), ("record", "CanonRaw"), ("IMA", "SigmaRaw"))
 _UNITS = ("None", "inches", "cm")
 _PNG_COLOURS = {0: "Grayscale", 2: "RGB", 3: "Palette", 4: "Grayscale with Alpha", 6: "RGB with Alpha"}
 _PNG_NAMES = {"Creation Time": "CreationTime", "create-date": "CreateDate", "modify-date": "ModDate"}
@@ -111,7 +113,7 @@ def block(found: Block, reading: Reading) -> None:
         _samsung(found, put)
     elif kind == "preview":
         text = binary(len(data))
-        group = "Canon" if found.where == "THMB" else "Photoshop"
+        group = next((group for where, group in _PREVIEWS if found.where.startswith(where)), "Photoshop")
         put(group, found.name, text, text)
         reading.previews.append(Preview(group, found.name, data, 0, len(data)))
     elif kind == "jfif" and len(data) >= 7:

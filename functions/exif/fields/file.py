@@ -8,29 +8,29 @@ from typing import Any
 from functions.exif.scan.result import Scan
 
 Put = Callable[[str, str, Any, Any], None]
-# ExifTool's type, the end of names, and media type, by the name of the scan's format, where they differ from it.
-TYPES = {
-    "JPEG": ("JPEG", "jpg", "image/jpeg"),
-    "MPO": ("JPEG", "jpg", "image/jpeg"),
-    "WebP": ("WEBP", "webp", "image/webp"),
-    "TIFF": ("TIFF", "tif", "image/tiff"),
-    "BigTIFF": ("BTF", "btf", "image/x-tiff-big"),
-    "J2C": ("J2C", "j2c", "image/x-j2c"),
-    "JPM": ("JPM", "jpm", "image/jpm"),
-    "RAF": ("RAF", "raf", "image/x-fujifilm-raf"),
-    "PSD": ("PSD", "psd", "application/vnd.adobe.photoshop"),
-    "PSB": ("PSB", "psb", "application/vnd.adobe.photoshop"),
-}
-# Types that the first brand of a file of boxes stands for.
+# ExifTool's type where it is not the name of the scan's format, and those that the first brand of a file of boxes has.
+TYPES = {"MPO": "JPEG", "WebP": "WEBP", "BigTIFF": "BTF", "PostScript": "PS"}
 BRANDS = {
-    "heic": ("HEIC", "heic", "image/heic"),
-    "heix": ("HEIC", "heic", "image/heic"),
-    "hevc": ("HEICS", "heics", "image/heic-sequence"),
-    "mif1": ("HEIF", "heif", "image/heif"),
-    "msf1": ("HEIFS", "heifs", "image/heif-sequence"),
-    "avif": ("AVIF", "avif", "image/avif"),
-    "avis": ("AVIF", "avif", "image/avif"),
-    "crx": ("CR3", "cr3", "image/x-canon-cr3"),
+    "heic": "HEIC",
+    "heix": "HEIC",
+    "hevc": "HEICS",
+    "mif1": "HEIF",
+    "msf1": "HEIFS",
+    "avif": "AVIF",
+    "avis": "AVIF",
+    "crx": "CR3",
+}
+# The end of names by type, where it is not the type in small letters, and ExifTool's own media types.
+SUFFIXES = {"JPEG": "jpg", "TIFF": "tif", "Extended WEBP": "webp"}
+MEDIA_TYPES = {
+    "JPEG": "image/jpeg",
+    "BTF": "image/x-tiff-big",
+    "J2C": "image/x-j2c",
+    "RAF": "image/x-fujifilm-raf",
+    "PSD": "application/vnd.adobe.photoshop",
+    "PSB": "application/vnd.adobe.photoshop",
+    "HEIF": "image/heif",
+    "HEIFS": "image/heif-sequence",
 }
 _ORDERS = {"<": ("II", "Little-endian (Intel, II)"), ">": ("MM", "Big-endian (Motorola, MM)")}
 
@@ -43,12 +43,12 @@ def add(scan: Scan, order: str, put: Put) -> None:
         order: of its first Exif block, `<` or `>`; empty without one.
         put: called with group, name, value and print of each row.
     """
-    name, suffix, media = TYPES.get(scan.format) or (scan.format, scan.format.lower(), scan.media_type)
+    name = TYPES.get(scan.format, scan.format)
     if scan.format == "WebP" and "flags" in scan.details:
         name = "Extended WEBP"
-    brand = BRANDS.get(str(scan.details.get("brand", "")))
-    if brand is not None and scan.format in ("HEIC", "HEIF", "AVIF", "CR3"):
-        name, suffix, media = brand
+    elif scan.format in ("HEIC", "HEIF", "AVIF", "CR3"):
+        name = BRANDS.get(str(scan.details.get("brand", "")), name)
+    suffix, media = SUFFIXES.get(name, name.lower()), MEDIA_TYPES.get(name, scan.media_type)
     put("File", "FileType", name, name)
     put("File", "FileTypeExtension", suffix.upper(), suffix)
     put("File", "MIMEType", media, media)

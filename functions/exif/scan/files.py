@@ -14,44 +14,16 @@ __all__ = ["FORMATS", "Block", "Scan", "identify", "scan"]
 
 # What `scan` reads, as it names it.
 FORMATS = (
-    "JPEG",
-    "EXV",
-    "MPO",
-    "PNG",
-    "APNG",
-    "WebP",
-    "HEIC",
-    "HEIF",
-    "AVIF",
-    "CR3",
-    "JP2",
-    "JPX",
-    "JPM",
-    "J2C",
-    "JXL",
-    "TIFF",
-    "BigTIFF",
-    "CR2",
-    "NEF",
-    "DNG",
-    "ARW",
-    "RW2",
-    "ORF",
-    "PEF",
-    "JXR",
-    "RAF",
-    "MRW",
-    "PSD",
-    "PSB",
-    "GIF",
-    "BMP",
+    *("JPEG", "EXV", "MPO", "PNG", "APNG", "WebP", "HEIC", "HEIF", "AVIF", "CR3", "JP2", "JPX", "JPM", "J2C", "JXL"),
+    *("TIFF", "BigTIFF", "CR2", "NEF", "DNG", "ARW", "RW2", "ORF", "PEF", "JXR", "RAF", "MRW", "CRW", "X3F"),
+    *("PSD", "PSB", "GIF", "BMP", "EPS", "PostScript", "PDF", "SVG"),
 )
 
 
 def identify(data: Buffer) -> str:
     """The reader for a file, by its first bytes: `jpeg`, `png`, …; empty where none of ours."""
     found = sniff(data)
-    return found.reader if found is not None and found.reader not in _NOT_READ else ""
+    return found.reader if found is not None else ""
 
 
 def scan(data: bytes | Source, *, whole: bool = True) -> Scan | None:
@@ -77,6 +49,3 @@ def scan(data: bytes | Source, *, whole: bool = True) -> Scan | None:
         result.warn(f"the file is {BROKEN}: {type(error).__name__}")
         result.miss("file", "the whole file", 0, source.size)
         return result
-
-
-_NOT_READ = frozenset(("crw", "x3f"))

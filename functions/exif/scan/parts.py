@@ -14,6 +14,8 @@ from functions.kit.containers import METADATA, Document, Kind, Packing, Part, jp
 _FIRST, _LAST = -1, 1
 MAX_EXTENDED_XMP = 8 * 2**20
 RAW_PROFILE = "Raw profile type "
+# Blocks of raws with a form of their own, by reader: Canon's CRW, Sigma's X3F.
+_RECORDS = {"crw": "ciff", "x3f": "x3f"}
 _HELD = frozenset((Kind.TRAILER, Kind.PICTURE, Kind.VIDEO))
 
 
@@ -90,8 +92,20 @@ class _Reader:
         if document.reader == "webp" and any("ends inside chunk" in warning for warning in document.warnings):
             last = document.parts[-1]
             result.miss("chunk", last.label or "the last chunk", last.start, last.end - last.start)
+        if document.reader in _RECORDS:
+            if document.broken:
+                result.miss("picture", document.broken, 0, self.source.size)
+            others = [part for part in others if not self._record(part)]
         remains.account(document, result, others)
         self._end(behind)
+
+    def _record(self, part: Part) -> bool:
+        """Add a record of a raw's own form, or a preview in it, as a block; whether the part is one."""
+        if part.kind not in (Kind.TAG, Kind.PREVIEW, Kind.THUMBNAIL) or not self.source.held(part.start, part.end):
+            return False
+        kind = _RECORDS[self.document.reader] if part.kind is Kind.TAG else "preview"
+        self.result.add(kind, part.body, self.document.raw(part), part.label, part.name)
+        return True
 
     def _end(self, behind: int) -> None:
         """What a broken end hides, and what follows the end of the picture."""

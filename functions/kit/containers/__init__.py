@@ -38,11 +38,14 @@ __all__ = [
 
 
 READERS = frozenset(
-    ("bmp", "crw", "gif", "isobmff", "jp2", "jpeg", "jxl", "mrw", "png", "psd", "raf", "tiff", "webp", "x3f")
+    (
+        *("bmp", "crw", "gif", "isobmff", "jp2", "jpeg", "jxl", "mrw", "packets", "png", "psd", "raf", "tiff", "webp"),
+        "x3f",
+    )
 )
 """The modules that read a format, by their names."""
 _PARTIAL = frozenset(("jpeg", "tiff"))
-WRITERS = READERS - {"bmp", "crw", "mrw", "raf", "x3f"}
+WRITERS = READERS - {"bmp", "crw", "mrw", "packets", "raf", "x3f"}
 """Those that write one."""
 
 
@@ -60,8 +63,9 @@ def read(source: Source | Buffer, *, whole: bool = True, found: Format | None = 
     if found is None or found.reader not in READERS:
         return None
     module = _module(found.reader)
-    document: Document = module.read(source, whole=whole) if found.reader in _PARTIAL else module.read(source)
-    document.reader = found.reader
+    document: Document | None = module.read(source, whole=whole) if found.reader in _PARTIAL else module.read(source)
+    if document is not None:
+        document.reader = found.reader
     return document
 
 

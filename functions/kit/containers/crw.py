@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from struct import unpack_from
 
+from functions.kit.containers import packets
 from functions.kit.containers.parts import Claims, Document, Kind, Part
 from functions.kit.containers.source import Source, Span
 
 MAX_RECORDS = 20_000
 MAX_DEPTH = 8
+HEADER = 26
+OPTIONAL, MAX_OPTIONAL = b"CANON OPTIONAL DATA\0", 2**20
 RAW, JPG_FROM_RAW, THUMBNAIL, IMAGE = 0x2005, 0x2007, 0x2008, 0x1810
 KINDS = {RAW: Kind.PIXELS, JPG_FROM_RAW: Kind.PREVIEW, THUMBNAIL: Kind.THUMBNAIL}
+NAMES = {JPG_FROM_RAW: "JpgFromRaw", THUMBNAIL: "ThumbnailImage"}
 
 
 def read(source: Source) -> Document:
@@ -19,12 +23,17 @@ def read(source: Source) -> Document:
     order = ">" if source.startswith(b"MM", 0) else "<"
     (first,) = unpack_from(order + "I", source.read(2, 6).ljust(4, b"\0"))
     claims = Claims(document, 0, end)
-    claims.claim(Part(Kind.STRUCTURE, 0, min(max(first, 14), end), "header"))
+    claims.claim(Part(Kind.STRUCTURE, 0, min(max(first, 14), HEADER, end), "header"))
     heaps, left = [(Span(first, end), 0)], MAX_RECORDS
     while heaps:
         heap, depth = heaps.pop()
         inner, left = _heap(document, claims, order, heap, left)
         heaps += [(one, depth + 1) for one in inner if depth < MAX_DEPTH]
+    # What no heap names may hold a packet, as ExifTool and others write it.
+    tail = max(end - MAX_OPTIONAL, 0)
+    optional = source.data.find(OPTIONAL, tail) if source.has(tail, end) else -1
+    for packet in packets.find(source, optional, end) if optional >= 0 else ():
+        claims.claim(Part(Kind.XMP, *packet, "optional data", "", *packet))
     document.parts = claims.finish()
     if document.width is None:
         document.broken = "no picture in it"
@@ -49,7 +58,9 @@ def _heap(document: Document, claims: Claims, order: str, heap: Span, left: int)
         label = f"record {number:#06x}"
         # Either the value of eight bytes stands in the entry, or its place.
         inside = tag & 0xC000 == 0x4000
-        claims.claim(Part(Kind.TAG if inside else Kind.STRUCTURE, place, place + 10, label, key=number))
+        body = place + 2 if inside else place + 10
+        kind = Kind.TAG if inside else Kind.STRUCTURE
+        claims.claim(Part(kind, place, place + 10, label, "", body, place + 10, key=number))
         start, stop = heap.start + offset, heap.start + offset + size
         if inside or stop > heap.end or not size:
             continue
@@ -60,6 +71,7 @@ def _heap(document: Document, claims: Claims, order: str, heap: Span, left: int)
             document.width, document.height = unpack_from(order + "II", source.read(start, start + 8).ljust(8, b"\0"))
         if number == JPG_FROM_RAW:
             document.previews.append(Span(start, stop))
-        claims.claim(Part(KINDS.get(number, Kind.TAG), start, stop, label, "", start, stop, key=number))
+        name = NAMES.get(number, "")
+        claims.claim(Part(KINDS.get(number, Kind.TAG), start, stop, label, name, start, stop, key=number))
     claims.claim(Part(Kind.STRUCTURE, heap.end - 4, heap.end, "directory"))
     return heaps, left - count

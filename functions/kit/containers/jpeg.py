@@ -9,8 +9,8 @@ from typing import Any
 
 from functions.kit.containers import mpo
 from functions.kit.containers.packing import ContainerError, Packing
-from functions.kit.containers.parts import Changes, Document, Kind, Part, Splices
-from functions.kit.containers.source import Source
+from functions.kit.containers.parts import Changes, Claims, Document, Kind, Part, Splices
+from functions.kit.containers.source import Source, Span
 
 EXV_SIGNATURE = b"\xff\x01Exiv2"
 # In any case, behind up to four bytes, and the byte after its zero may be anything: Ricoh and others write so.
@@ -50,6 +50,17 @@ def read(source: Source, start: int = 0, end: int = -1, *, whole: bool = True) -
     if reader.at < reader.end:
         mpo.trailer(document, reader.at, reader.end, lambda start, end: _end(source, start, end))
     return document
+
+
+def within(document: Document, claims: Claims, span: Span) -> Document:
+    """Claim the parts of a whole JPEG inside another file, whose metadata are that file's; return it."""
+    inner = read(document.source, *span)
+    for part in inner.parts:
+        claims.claim(part._replace(label=f"JPEG {part.label}".strip()))
+    document.groups.update(inner.groups)
+    for warning in inner.warnings:
+        document.warn(warning)
+    return inner
 
 
 def end(data: bytes, start: int) -> int:

@@ -25,14 +25,9 @@ def read(source: Source) -> Document:
     claims.claim(Part(Kind.STRUCTURE, 0, min(108, offset or 108, end), "header"))
     if 108 <= offset < end - 4:
         stop = min(offset + length, end)
-        inner = jpeg.read(source, offset, stop)
         document.previews.append(Span(offset, stop))
+        inner = jpeg.within(document, claims, Span(offset, stop))
         document.width, document.height = inner.width, inner.height
-        for part in inner.parts:
-            claims.claim(part._replace(label=f"JPEG {part.label}".strip()))
-        document.groups.update(inner.groups)
-        for warning in inner.warnings:
-            document.warn(warning)
     claims.claim(Part(Kind.STRUCTURE, table, min(table + table_length, end), "table"))
     _size(document, table, min(table + table_length, end))
     claims.claim(Part(Kind.PIXELS, raw, min(raw + raw_length, end), "raw"))

@@ -51,9 +51,9 @@ _PREFIXES = (
     (b"\xff\x4f\xff\x51", Format("JPEG 2000", "jp2")),
     (b"\0\0\0\x0cjP  \r\n\x87\n", Format("JPEG 2000", "jp2")),
     (b"\0\0\x01\0", Format("ICO")),
-    (b"%PDF-", Format("PDF")),
-    (b"%!PS", Format("PostScript")),
-    (b"\xc5\xd0\xd3\xc6", Format("EPS")),
+    (b"%PDF-", Format("PDF", "packets")),
+    (b"%!PS", Format("PostScript", "packets")),
+    (b"\xc5\xd0\xd3\xc6", Format("EPS", "packets")),
     (b"v/1\x01", Format("OpenEXR")),
     (b"#?RADIANCE", Format("Radiance HDR")),
     (b"qoif", Format("QOI")),
@@ -171,7 +171,7 @@ def _weaker(head: bytes) -> Format | None:
     # A cursor holds at least one; with none this is how a Targa begins, whose only mark stands at its end.
     if head[:4] == b"\0\0\2\0" and any(head[4:6]):
         return Format("Windows cursor")
-    return Format("SVG") if _SVG.match(head) else None
+    return Format("SVG", "packets") if _SVG.match(head) else None
 
 
 def _last(data: Buffer) -> Format | None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from struct import unpack_from
 
+from functions.kit.containers import jpeg
 from functions.kit.containers.parts import Claims, Document, Kind, Part
 from functions.kit.containers.source import Source, Span
 
 MAX_SECTIONS = 256
 HEADER, IMAGE_HEADER = 40, 28
+# Behind the header: white balance, from version 2.3 on the scene, and numbers and values of adjustments.
+EXTENSIONS = (((4, 0), 0), ((2, 3), 32 + 32 + 160), ((2, 1), 32 + 160), ((0, 0), 0))
+# The section of the full picture, whose metadata are the file's: its version, type and format.
+JPG_FROM_RAW = bytes.fromhex("53454369 00000200 02000000 12000000")
 
 
 def read(source: Source) -> Document:
@@ -18,7 +23,10 @@ def read(source: Source) -> Document:
     header = source.read(0, HEADER).ljust(HEADER, b"\0")
     document.width, document.height = unpack_from("<II", header, 28)
     (at,) = unpack_from("<I", source.read(end - 4, end).rjust(4, b"\0"))
-    claims.claim(Part(Kind.STRUCTURE, 0, min(HEADER, end), "header"))
+    minor, major = unpack_from("<HH", header, 4)
+    extension = next(size for version, size in EXTENSIONS if (major, minor) >= version)
+    first = min(HEADER + extension, end)
+    claims.claim(Part(Kind.TAG, 0, first, "header", "", 0, first))
     table = source.read(at, min(at + 12, end))
     if table[:4] == b"SECd" and len(table) == 12:
         count = min(unpack_from("<I", table, 8)[0], MAX_SECTIONS, (end - 4 - at - 12) // 12)
@@ -35,9 +43,15 @@ def read(source: Source) -> Document:
 def _section(document: Document, claims: Claims, span: Span, kind: bytes) -> None:
     label, source = kind.decode("latin-1"), document.source
     if kind in (b"IMAG", b"IMA2"):
-        jpeg = source.startswith(b"\xff\xd8\xff", span.start + IMAGE_HEADER)
-        if jpeg:
-            document.previews.append(Span(span.start + IMAGE_HEADER, span.end))
-        claims.claim(Part(Kind.PREVIEW if jpeg else Kind.PIXELS, *span, label, "", span.start + IMAGE_HEADER, span.end))
+        start = min(span.start + IMAGE_HEADER, span.end)
+        if not source.startswith(b"\xff\xd8\xff", start):
+            claims.claim(Part(Kind.PIXELS, *span, label, "", start, span.end))
+            return
+        document.previews.append(Span(start, span.end))
+        if source.startswith(JPG_FROM_RAW, span.start) and not document.groups:
+            claims.claim(Part(Kind.STRUCTURE, span.start, start, label))
+            jpeg.within(document, claims, Span(start, span.end))
+        else:
+            claims.claim(Part(Kind.PREVIEW, *span, label, "PreviewImage", start, span.end))
     else:
-        claims.claim(Part(Kind.TAG if kind == b"PROP" else Kind.UNKNOWN, *span, label))
+        claims.claim(Part(Kind.TAG if kind == b"PROP" else Kind.UNKNOWN, *span, label, "", *span))

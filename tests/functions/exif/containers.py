@@ -128,6 +128,45 @@ def raw_tiff(magic: bytes) -> bytes:
 
 
 EXIF = b"Exif\0\0" + MAKE
+
+
+def heap(*records: tuple[int, bytes]) -> bytes:
+    """A heap of a CRW: values, then its directory; a tag of 0x4000 on holds its value of eight bytes in the entry."""
+    body, entries = b"", b""
+    for tag, value in records:
+        inside = tag & 0xC000 == 0x4000
+        entries += struct.pack("<H", tag) + (
+            value.ljust(8)[:8] if inside else struct.pack("<II", len(value), len(body))
+        )
+        body += b"" if inside else value
+    return body + struct.pack("<H", len(records)) + entries + struct.pack("<I", len(body))
+
+
+def crw(*records: tuple[int, bytes], preview: bytes = b"\xff\xd8\xff\xd9", optional: bytes = b"") -> bytes:
+    """A CRW of 7 × 5 pixels with some records of its camera."""
+    inner = heap((0x1810, struct.pack("<IIIIIII", 7, 5, 0, 0, 0, 0, 0)), *records)
+    outer = heap((0x2005, b"sensor"), (0x2007, preview), (0x300A, inner))
+    if optional:
+        trailer = b"CANON OPTIONAL DATA\0\0\1\0\0" + optional
+        outer = outer[:-4] + trailer + outer[-4:]
+    return b"II\x1a\0\0\0HEAPCCDR" + bytes(12) + outer
+
+
+def x3f(picture: bytes) -> bytes:
+    """An X3F of version 2.3 and 7 × 5 pixels, with a large JPEG, a list of properties and the sensor's data."""
+    head = b"FOVb" + struct.pack("<HH", 3, 2) + b"uniqueidentifier" + struct.pack("<IIII", 0, 7, 5, 0) + bytes(224)
+    sections = (
+        (b"IMA2", bytes.fromhex("53454369 00000200 02000000 12000000") + bytes(12) + picture),
+        (b"PROP", b"SECp" + bytes(20) + "CAMNAME\0DP2\0".encode("utf-16-le")),
+        (b"IMAG", b"SECi" + bytes(24) + b"sensor"),
+    )
+    data, entries = head, b""
+    for kind, body in sections:
+        entries += struct.pack("<II", len(data), len(body)) + kind
+        data += body
+    return data + b"SECd" + struct.pack("<II", 0x20000, len(sections)) + entries + struct.pack("<I", len(data))
+
+
 CONTAINERS = {
     "JPEG": lambda: encoded(gradient(), "JPEG", exif=EXIF),
     "EXV": lambda: b"\xff\x01Exiv2" + jpeg_of(MAKE)[2:],

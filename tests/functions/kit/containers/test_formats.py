@@ -11,7 +11,7 @@ from PIL import Image
 
 from functions.kit.containers import ContainerError, Document, Kind, Part, read, write
 from tests.functions.exif import made
-from tests.functions.exif.containers import MAKE, box, jxl, psd, raf
+from tests.functions.exif.containers import MAKE, box, crw, jxl, psd, raf, x3f
 from tests.functions.exif.tiffs import ascii_field, jpeg_of, long, short, tiff
 from tests.images import encoded, gradient
 
@@ -102,19 +102,9 @@ def test_a_raf_holds_a_whole_jpeg():
     assert document.content(one(document, Kind.EXIF)) == MAKE
 
 
-def heap(*records: tuple[int, bytes]) -> bytes:
-    body, entries = b"", b""
-    for tag, value in records:
-        entries += struct.pack("<HII", tag, len(value), len(body))
-        body += value
-    return body + struct.pack("<H", len(records)) + entries + struct.pack("<I", len(body))
-
-
 def test_a_crw_is_heaps_of_records():
-    inner = heap((0x1810, struct.pack("<IIIIIII", 7, 5, 0, 0, 0, 0, 0)), (0x080A, b"Canon\0EOS\0"))
     picture = encoded(gradient(), "JPEG")
-    data = b"II\x1a\0\0\0HEAPCCDR" + bytes(12) + heap((0x2005, b"sensor"), (0x2007, picture), (0x300A, inner))
-    document = parts(data)
+    document = parts(crw((0x080A, b"Canon\0EOS\0"), preview=picture))
     assert (document.format, document.width, document.height, document.broken) == ("CRW", 7, 5, "")
     assert document.source.read(*document.previews[0]) == picture
     assert [document.raw(part) for part in document.parts if part.key == 0x080A and part.kind is Kind.TAG] == [
@@ -122,6 +112,27 @@ def test_a_crw_is_heaps_of_records():
     ]
     with pytest.raises(ContainerError, match="CRW is not written"):
         write(document, {})
+
+
+def test_a_crw_has_a_packet_in_its_optional_data():
+    document = parts(crw(optional=made.XMP))
+    assert document.content(one(document, Kind.XMP)) == made.XMP.strip()
+
+
+def test_the_large_jpeg_of_an_x3f_holds_the_metadata_of_the_file():
+    document = parts(x3f(jpeg_of(MAKE)))
+    assert (document.format, document.width, document.height) == ("X3F", 7, 5)
+    assert document.source.read(*document.previews[0]) == jpeg_of(MAKE)
+    assert document.content(one(document, Kind.EXIF)) == MAKE
+
+
+@pytest.mark.parametrize(
+    ("start", "name"), [(b"%PDF-1.4\n", "PDF"), (b"%!PS-Adobe-3.0 EPSF-3.0\n", "EPS"), (b"<svg><metadata>", "SVG")]
+)
+def test_packets_of_a_document_are_found(start: bytes, name: str):
+    document = parts(start + made.XMP + b" between " + made.XMP + b" after")
+    assert document.format == name
+    assert [document.content(part) for part in document.parts if part.kind is Kind.XMP] == [made.XMP.strip()] * 2
 
 
 def test_a_tiff_loses_entries_and_keeps_its_pixels():

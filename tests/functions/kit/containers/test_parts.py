@@ -25,7 +25,8 @@ from functions.kit.containers import (
     write,
 )
 from tests.functions.exif import made
-from tests.functions.exif.containers import BOMBS, CONTAINERS, MAKE
+from tests.functions.exif.containers import BOMBS, CONTAINERS, MAKE, crw, x3f
+from tests.functions.exif.tiffs import jpeg_of
 from tests.images import encoded, gradient
 from tools.fuzz.mutation import mutants
 
@@ -34,6 +35,12 @@ SAMPLES = {
 }
 SAMPLES |= {
     f"full {name}": data for name, data in made.all_of_them().items() if (f := sniff(data)) and f.reader in READERS
+}
+SAMPLES |= {
+    "CRW": crw((0x080A, b"Canon\0EOS\0"), (0x4810, b"inline!!")),
+    "X3F": x3f(jpeg_of(MAKE)),
+    "EPS": b"%!PS-Adobe-3.0 EPSF-3.0\n%%Title: (x)\n" + made.XMP + b"\nshowpage",
+    "SVG": b"<svg xmlns='http://www.w3.org/2000/svg'><metadata>" + made.XMP + b"</metadata></svg>",
 }
 PHOTOS = os.environ.get("PIXELAMP_PHOTOS")
 

@@ -32,13 +32,13 @@ def test_what_pillow_writes_is_known(form: str):
     [
         (b"II\x1a\0\0\0HEAPCCDR" + bytes(20) + b"\xff\xd8\xff", "Canon raw", "crw"),
         (b"FOVb" + bytes(40) + b"\xff\xd8\xff", "Sigma raw", "x3f"),
-        (b"\xc5\xd0\xd3\xc6" + bytes(40) + b"\xff\xd8\xff", "EPS", ""),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n\xff\xd8\xff", "PostScript", ""),
+        (b"\xc5\xd0\xd3\xc6" + bytes(40) + b"\xff\xd8\xff", "EPS", "packets"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n\xff\xd8\xff", "PostScript", "packets"),
         (b"II*\0\x10\0\0\0CR\2\0", "Canon raw", "tiff"),
         (b"\0\0\0\x14ftypmif3avif", "AVIF", "isobmff"),
         (b"\0\0\0\x18ftypmif1\0\0\0\0heic", "HEIC", "isobmff"),
         (b"\0\0\0\x18ftypisom\0\0\0\0mp42", "ISO media of brand 'isom'", ""),
-        (b'<?xml version="1.0"?>\n<svg xmlns="x"/>', "SVG", ""),
+        (b'<?xml version="1.0"?>\n<svg xmlns="x"/>', "SVG", "packets"),
         (b"\0\1\2\3" * 4 + b"\xff\xd8\xff\xe0" + b"\xf0" * 64, "JPEG", "jpeg"),
     ],
 )

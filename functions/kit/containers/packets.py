@@ -1,0 +1,57 @@
+"""EPS, PostScript, PDF and SVG: documents of which the XMP packets alone are told apart (XMP part 3, 2.1).
+
+A packet is found by its first and last characters wherever it stands; all else is one part of unknown content between
+two packets. Packets inside compressed streams are not seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from functions.kit.containers.parts import Document, Kind
+from functions.kit.containers.sniff import sniff
+from functions.kit.containers.source import Source, Span
+
+MAX_PACKETS = 256
+MEDIA_TYPES = {
+    "EPS": "application/postscript",
+    "PostScript": "application/postscript",
+    "PDF": "application/pdf",
+    "SVG": "image/svg+xml",
+}
+_BEGIN = re.compile(rb"<(?:\?xpacket begin=|x:xmpmeta|rdf:RDF)")
+_ENDS = {
+    b"<?xpacket begin=": re.compile(rb"<\?xpacket end=[^>]{0,40}>"),
+    b"<x:xmpmeta": re.compile(rb"</x:xmpmeta\s{0,40}>"),
+    b"<rdf:RDF": re.compile(rb"</rdf:RDF\s{0,40}>"),
+}
+
+
+def read(source: Source) -> Document | None:
+    """Read the packets of a document; None where it has none: nothing else of it is read."""
+    found = sniff(source.data)
+    name = found.name if found is not None else "PDF"
+    if name == "PostScript" and b"EPSF" in source.read(0, min(64, source.size)):
+        name = "EPS"
+    document, at, end = Document(source, name, MEDIA_TYPES.get(name, "application/pdf")), 0, source.size
+    document.broken = "a document and no picture"
+    for packet in find(source, 0, end):
+        if packet.start > at:
+            document.add(Kind.UNKNOWN, at, packet.start, "document")
+        document.add(Kind.XMP, *packet, "packet", body=packet.start, stop=packet.end)
+        at = packet.end
+    if at < end:
+        document.add(Kind.UNKNOWN, at, end, "document")
+    return document if at else None
+
+
+def find(source: Source, start: int, end: int) -> Iterator[Span]:
+    """The packets between two positions."""
+    for _ in range(MAX_PACKETS):
+        begin = source.search(_BEGIN, start, end)
+        stop = source.search(_ENDS[begin[0]], begin.end(), end) if begin is not None else None
+        if begin is None or stop is None:
+            return
+        yield Span(begin.start(), stop.end())
+        start = stop.end()
