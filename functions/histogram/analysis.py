@@ -6,16 +6,18 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from functions.histogram import colours, counting
-from functions.histogram.counting import LEVELS, NotCountable, Region, Share
+from functions.histogram import colours
+from functions.histogram.counting import plain, spaces
+from functions.histogram.counting.model import LEVELS, NotCountable, Region, Share, check_region
 from functions.histogram.plots import scopes
 from functions.kit.http import problems
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
 from functions.kit.http.spool import mapped
 from functions.kit.images import raws
+from functions.kit.images.colour import orientation
 from functions.kit.images.formats import labels
 from functions.kit.images.large import Large, Strips
 from functions.kit.images.metering import HeaderLimitError
@@ -24,6 +26,8 @@ from functions.kit.images.sample_types import Samples
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from functions.histogram.counting.spaces import Tone
 
 
 from functions.histogram.result import APPROXIMATION_ERROR, Analysis, Choices, restored
@@ -84,9 +88,9 @@ def analyse_here(data: bytes, settings: Settings, choices: Choices, large: Large
     with open_pixels(data, settings, choices.frame, choices.approximate, large) as pixels:
         try:
             if isinstance(pixels, Samples):
-                analysis = _deep(pixels, choices)
+                analysis = _deep(pixels, data, choices)
             elif isinstance(pixels, Strips):
-                analysis = _stripwise(pixels, choices)
+                analysis = _stripwise(pixels, data, choices)
             else:
                 analysis = _plain(pixels, data, choices)
         except NotCountable as error:
@@ -95,7 +99,7 @@ def analyse_here(data: bytes, settings: Settings, choices: Choices, large: Large
         low, high = map(int, choices.value_range)
         if high > LEVELS - 1 or low < 0:
             raise problems.bad_option("range", f"range={low},{high} is not within the values of 8 bits, 0,255")
-        analysis = replace(analysis, histogram=counting.ranged(analysis.histogram, low, high))
+        analysis = replace(analysis, histogram=plain.ranged(analysis.histogram, low, high))
     missing = [name for name in choices.channels if name not in {"luminance", *analysis.histogram.channels}]
     if missing:
         present = ", ".join(["luminance", *analysis.histogram.channels])
@@ -142,32 +146,41 @@ def _preview(data: bytes, camera: str, settings: Settings, choices: Choices, lar
 
 def _sensor(data: bytes, camera: str | None, choices: Choices) -> Analysis:
     """The values of a camera raw's sensor."""
-    from functions.histogram import sensor
+    from functions.histogram.counting import sensor
 
     if camera is None:
         raise problems.bad_option("raw", "raw=1 counts the sensor's values of a camera raw; this file is none")
     if choices.region is not None or choices.value_range or choices.approximate or choices.frame:
         raise problems.bad_option("raw", "raw=1 counts the whole sensor: without region, range, approximate and frame")
+    if (choices.space, choices.luminance) != (Choices.space, Choices.luminance):
+        raise problems.bad_option("raw", "raw=1 counts the sensor's own values: without space and luminance")
     histogram, facts = sensor.count(data, max(LEVELS, choices.bins))
     width, height = histogram.width, histogram.height
     raw = {"name": camera, "size": [width, height], **facts}
-    return Analysis(choices, histogram, camera, width, height, [], source="sensor", raw=raw)
+    return Analysis(choices, histogram, camera, width, height, [], source="sensor", raw=raw, linear=True)
 
 
-def _deep(samples: Samples, choices: Choices) -> Analysis:
+def _tone(data: bytes, form: str, choices: Choices) -> Tone:
+    return spaces.tone(data, form, choices.space, choices.luminance, choices.frame)
+
+
+def _deep(samples: Samples, data: bytes, choices: Choices) -> Analysis:
     """A picture of more than 8 bits a sample."""
-    from functions.histogram import deep
+    from functions.histogram.counting import deep
+
+    tone = _tone(data, spaces.form(samples), choices)
+    if tone.used == "display":
+        samples = spaces.displayed(samples, tone)
 
     levels = max(LEVELS, choices.bins)
-    region = choices.region
-    if isinstance(region, Share):
-        region = region.of((samples.width, samples.height))
+    region, turned = _area(choices, data, samples.format, (samples.width, samples.height))
     histogram, preview = deep.count(
         samples,
         value_range=choices.value_range,
         region=region,
         ignore_transparent=choices.ignore_transparent,
         levels=levels,
+        tone=tone,
     )
     if not histogram.width * histogram.height:
         raise problems.unreadable_image("the data of this picture end before the region")
@@ -184,19 +197,39 @@ def _deep(samples: Samples, choices: Choices) -> Analysis:
         complete=share == 1,
         decoded=round(share, 6),
         warnings=_incomplete(samples.rows, samples.height) if share < 1 else (),
+        area=region,
+        orientation=turned,
+        space=tone.facts(),
+        linear=tone.light or samples.kind == "float",
         sample=sample,
     )
 
 
-def _stripwise(strips: Strips, choices: Choices) -> Analysis:
+def _stripwise(strips: Strips, data: bytes, choices: Choices) -> Analysis:
     """A picture of at most 8 bits a sample, in strips."""
     _refuse_levels(choices, strips.mode)
-    region = choices.region
-    if isinstance(region, Share):
-        region = region.of((strips.width, strips.height))
-    histogram, sample = counting.count_strips(strips, region=region, ignore_transparent=choices.ignore_transparent)
+    region, turned = _area(choices, data, strips.format, (strips.width, strips.height))
+    tone = _tone(data, strips.mode, choices)
+    histogram, sample = plain.count_strips(
+        strips, region=region, ignore_transparent=choices.ignore_transparent, tone=tone
+    )
     found = colours.dominant(sample, choices.colours) if choices.colours else []
-    return Analysis(choices, histogram, strips.format, strips.width, strips.height, found)
+    facts, size = tone.facts(), (strips.width, strips.height)
+    how: dict[str, Any] = {"area": region, "orientation": turned, "space": facts, "linear": tone.light}
+    return Analysis(choices, histogram, strips.format, *size, found, **how)
+
+
+def _area(choices: Choices, data: bytes, name: str, size: tuple[int, int]) -> tuple[Region | None, int | None]:
+    """The region in stored pixels, and the orientation where it was given in the displayed picture."""
+    region = choices.region
+    if region is None or choices.orientation == "stored":
+        return (region.of(size) if isinstance(region, Share) else region), None
+    turned = orientation(data, name, choices.frame)
+    shown = size if turned < 5 else (size[1], size[0])
+    if isinstance(region, Share):
+        region = region.of(shown)
+    check_region(region, shown)
+    return region.stored(size, turned), turned
 
 
 def _refuse_levels(choices: Choices, mode: str) -> None:
@@ -212,9 +245,10 @@ def _plain(image: Image.Image, data: bytes, choices: Choices) -> Analysis:
     _refuse_levels(choices, image.mode)
     if image.format == "PNG":
         _level_transparency(image, data)
-    chosen = choices.region
-    if isinstance(chosen, Share):
-        chosen = chosen.of((width, height))
+    tone = _tone(data, image.mode, choices)
+    if tone.convert is not None:
+        image = tone.convert(image)
+    chosen, turned = _area(choices, data, image.format or "", (width, height))
     region = _scaled(chosen, (width, height), image.size)
     warnings: tuple[str, ...] = ()
     complete, decoded = True, 1.0
@@ -224,7 +258,7 @@ def _plain(image: Image.Image, data: bytes, choices: Choices) -> Analysis:
         decoded = (extent.bottom - extent.top) / image.height
         complete = decoded == 1 and extent.known
         warnings = _incomplete(extent.bottom - extent.top, image.height, extent.known)
-    histogram = counting.count(image, region=region, ignore_transparent=choices.ignore_transparent)
+    histogram = plain.count(image, region=region, ignore_transparent=choices.ignore_transparent, tone=tone)
     shown = image if extent is None else image.crop((0, extent.top, image.width, extent.bottom))
     found = colours.dominant(shown, choices.colours) if choices.colours else []
     # Small images are decoded at less than the fraction asked for, and only JPEG has fractions at all.
@@ -232,7 +266,9 @@ def _plain(image: Image.Image, data: bytes, choices: Choices) -> Analysis:
     sample = scopes.sample(shown) if choices.scope else None
     share = None if extent is not None and not extent.known else round(decoded, 6)
     name = image.format or ""
-    return Analysis(choices, histogram, name, width, height, found, scale, complete, share, warnings, sample=sample)
+    seen = (found, scale, complete, share, warnings)
+    how: dict[str, Any] = {"area": chosen, "orientation": turned, "space": tone.facts(), "linear": tone.light}
+    return Analysis(choices, histogram, name, width, height, *seen, sample=sample, **how)
 
 
 def _incomplete(rows: int, height: int, known: bool = True) -> tuple[str, ...]:
@@ -246,7 +282,7 @@ def _incomplete(rows: int, height: int, known: bool = True) -> tuple[str, ...]:
 def _inside(region: Region | None, top: int, bottom: int, size: tuple[int, int]) -> Region:
     """The part of the region whose rows were decoded."""
     if region is not None:
-        counting.check_region(region, size)
+        check_region(region, size)
     area = region or Region(0, 0, *size)
     first, last = max(area.y, top), min(area.y + area.height, bottom)
     if last <= first:
@@ -258,7 +294,7 @@ def _scaled(region: Region | None, full: tuple[int, int], decoded: tuple[int, in
     """The region in pixels of an image decoded at a fraction: every decoded pixel that it touches."""
     if region is None or full == decoded:
         return region
-    counting.check_region(region, full)
+    check_region(region, full)
     left, top = region.x * decoded[0] // full[0], region.y * decoded[1] // full[1]
     right = -(-(region.x + region.width) * decoded[0] // full[0])
     bottom = -(-(region.y + region.height) * decoded[1] // full[1])

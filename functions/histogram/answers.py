@@ -72,9 +72,10 @@ def compare(members: list[dict[str, Any]], options: Mapping[str, Any]) -> None:
     if options["cumulative"] or options["normalize"]:
         raise problems.bad_option("compare", "compare=1 is about counts: without cumulative and normalize")
     first = members[0].get("histogram")
+    linear = options["space"] == "linear" or options["luminance"] == "y"
     for each in members[1:]:
         if first is not None and "histogram" in each:
-            each["compare"] = {"with": members[0]["name"], **distances(first, each["histogram"])}
+            each["compare"] = {"with": members[0]["name"], **distances(first, each["histogram"], linear)}
 
 
 def figures(uploads: list[Upload], results: Sequence[Result | Problem]) -> str:

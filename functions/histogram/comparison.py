@@ -11,8 +11,13 @@ from math import log2
 ZONES = 10  # the last holds all that is darker
 
 
-def compare(first: Sequence[int], second: Sequence[int]) -> dict[str, float | None]:
+def compare(first: Sequence[int], second: Sequence[int], linear: bool = False) -> dict[str, float | None]:
     """Distances of two luminance histograms of the same levels, each as shares of its pixels.
+
+    Args:
+        first: counts by level.
+        second: counts by level.
+        linear: whether levels are proportional to light; else they are encoded as sRGB.
 
     Returns:
         `earth_movers`: mean distance, in levels, that pixels have to be moved; `chi_square`: half the sum of
@@ -25,7 +30,8 @@ def compare(first: Sequence[int], second: Sequence[int]) -> dict[str, float | No
     p, q = [count / total for count in first], [count / other for count in second]
     moved = sum(abs(a - b) for a, b in zip(accumulate(p), accumulate(q), strict=True))
     chi = sum((a - b) ** 2 / (a + b) for a, b in zip(p, q, strict=True) if a or b) / 2
-    light = [sum(share * level for share, level in zip(each, _linear(len(p)), strict=True)) for each in (p, q)]
+    scale = _light(len(p), linear)
+    light = [sum(share * level for share, level in zip(each, scale, strict=True)) for each in (p, q)]
     return {
         "earth_movers": round(moved, 4),
         "chi_square": round(chi, 6),
@@ -53,7 +59,7 @@ def zones(counts: Sequence[int], linear: bool = False) -> list[float]:
     pixels = sum(counts)
     found = [0] * ZONES
     size = len(counts)
-    light = [level / (size - 1) for level in range(size)] if linear else _linear(size)
+    light = _light(size, linear)
     for count, value in zip(counts, light, strict=True):
         if count:
             found[min(ZONES - 1, int(-log2(value))) if value > 0 else ZONES - 1] += count
@@ -61,7 +67,9 @@ def zones(counts: Sequence[int], linear: bool = False) -> list[float]:
 
 
 @lru_cache(maxsize=8)
-def _linear(size: int) -> tuple[float, ...]:
-    """The light, 0 to 1, of sRGB levels."""
+def _light(size: int, linear: bool) -> tuple[float, ...]:
+    """The light, 0 to 1, of levels: of sRGB, or proportional to it."""
+    if linear:
+        return tuple(level / (size - 1) for level in range(size))
     values = (level / (size - 1) for level in range(size))
     return tuple(value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in values)

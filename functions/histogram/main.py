@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from functions.histogram import answers
 from functions.histogram.answers import MEDIA_TYPES, MIXED, Result
-from functions.histogram.counting import CHANNELS, LEVELS, MOST_LEVELS, Region, Share
+from functions.histogram.counting.model import CHANNELS, LEVELS, LUMINANCES, MOST_LEVELS, SPACES, Region, Share
 from functions.histogram.plots import scopes
 from functions.kit.http import jsontext, problems
 from functions.kit.http.function import HTML, Call, EventRoute, Function, Reply, Route, wants_page
@@ -111,8 +111,9 @@ CHOICES = (
         "region",
         parsed(_region, r"^\d+,\d+,\d+,\d+$|^[\d.]+%,[\d.]+%,[\d.]+%,[\d.]+%$"),
         None,
-        "x,y,width,height in pixels of the stored image, or each in percent",
+        "x,y,width,height in pixels, or each in percent",
     ),
+    Option("orientation", choice("stored", "displayed"), "stored", "of the image that the region is of"),
     Option("range", parsed(_range, r"^-?[\d.e+-]+,-?[\d.e+-]+$"), None, "lowest and highest value that the bins cover"),
     Option("percentiles", parsed(_percentages, r"^[\d.,]*$"), (), "levels at these percentages of the pixels"),
     Option("ignore_transparent", flag(), False, "leave out pixels that are fully transparent"),
@@ -120,6 +121,13 @@ CHOICES = (
     Option("frame", integer(0, 100_000), 0, "frame or page, counted from 0"),
     Option("cumulative", flag(), False, "running totals instead of counts"),
     Option("normalize", flag(), False, "shares of the pixels instead of counts"),
+    Option(
+        "space",
+        choice(*SPACES),
+        "encoded",
+        "that is counted: values as they are, light (the curve of the profile or of sRGB undone), or sRGB of a display",
+    ),
+    Option("luminance", choice(*LUMINANCES), "601", "of red, green and blue: luma by Rec. 601 or 709, or Y of CIE"),
     Option("raw", flag(), False, "count the sensor's values of a camera raw, not its preview (extra histogram-raw)"),
     Option("colours", integer(0, 16), 6, "dominant colours at most; 0 for none"),
 )

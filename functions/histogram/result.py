@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from functions.histogram import colours, counting
+from functions.histogram import colours
 from functions.histogram.comparison import percentiles, zones
-from functions.histogram.counting import LEVELS, Histogram, Region, Share
+from functions.histogram.counting.model import LEVELS, Counts, Histogram, Region, Share
+from functions.histogram.counting.spaces import PLAIN
 from functions.histogram.figures import Figures, cumulate, figures, group, verdict
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ class Choices:
     Args:
         channels: names of channels and `luminance`; empty for every one present.
         bins: a power of two: 2…256, or up to 65536 for more than 8 bits a sample.
-        region: count inside this rectangle alone, in pixels or percent of the stored, unscaled image.
+        region: count inside this rectangle alone, in pixels or percent of the unscaled image.
+        orientation: of the image that the region is of: `stored` or `displayed`.
         value_range: values that the bins cover; None for the effective range.
         percentiles: levels wanted at these percentages of the pixels.
         ignore_transparent: leave out pixels whose alpha is 0.
@@ -38,12 +40,15 @@ class Choices:
         normalize: shares of the pixels counted instead of counts.
         colours: how many dominant colours at most; 0 for none.
         raw: count the sensor's values of a camera raw instead of its preview.
+        space: `encoded`, `linear` or `display`.
+        luminance: `601`, `709` or `y`.
         scope: keep a sample of the pixels, for a plot of their places or colours.
     """
 
     channels: tuple[str, ...] = ()
     bins: int = LEVELS
     region: Region | Share | None = None
+    orientation: str = "stored"
     value_range: tuple[float, float] | None = None
     percentiles: tuple[float, ...] = ()
     ignore_transparent: bool = False
@@ -53,6 +58,8 @@ class Choices:
     normalize: bool = False
     colours: int = 6
     raw: bool = False
+    space: str = "encoded"
+    luminance: str = "601"
     scope: bool = False
 
 
@@ -73,6 +80,10 @@ class Analysis:
         warnings: what is odd about the file or the answer.
         source: what was counted: `image`, the `preview` inside a camera raw, or the `sensor` of one.
         raw: of a camera raw its name, its size, and for `sensor` the figures of its channels.
+        area: the region in pixels of the stored image.
+        orientation: as Exif counts, where the region is one of the displayed image.
+        space: the space that was counted, and what was not possible: see `spaces.Tone.facts`.
+        linear: levels of the luminance are proportional to light.
         sample: a few of the pixels in RGB, where the choices ask for them and the picture is not too large.
     """
 
@@ -88,6 +99,10 @@ class Analysis:
     warnings: tuple[str, ...] = ()
     source: str = "image"
     raw: Mapping[str, Any] | None = None
+    area: Region | None = None
+    orientation: int | None = None
+    space: Mapping[str, Any] = field(default_factory=PLAIN.facts)
+    linear: bool = False
     sample: Image.Image | None = None
 
     def series(self) -> dict[str, Sequence[float]]:
@@ -116,6 +131,7 @@ class Analysis:
             "format": self.format,
             "source": self.source,
             "mode": self.histogram.mode,
+            "space": dict(self.space),
             "pixels": self.histogram.pixels,
             "visible": sum(self.histogram.seen.luminance),
             "bits": self.histogram.bits,
@@ -125,16 +141,17 @@ class Analysis:
             "decoded": self.decoded,
             "warnings": list(self.warnings),
             "verdict": self.verdict(measured),
-            "zones": zones(self.histogram.seen.luminance, self.histogram.floating or self.source == "sensor"),
+            "zones": zones(self.histogram.seen.luminance, self.linear),
             "figures": {name: vars(each) if each else None for name, each in measured.items()},
             "colours": [colour._asdict() for colour in self.colours],
             "ignored": self.histogram.ignored,
         }
         if self.raw is not None:
             body["raw"] = dict(self.raw)
-        if self.choices.region is not None:
-            region = self.choices.region
-            body["region"] = list(region.of((self.width, self.height)) if isinstance(region, Share) else region)
+        if self.area is not None:
+            body["region"] = list(self.area)
+        if self.orientation is not None:
+            body["orientation"] = self.orientation
         if self.choices.percentiles:
             wanted = self.choices.percentiles
             body["percentiles"] = {name: percentiles(counts, wanted) for name, counts in self._counts().items()}
@@ -152,14 +169,14 @@ class Analysis:
 
     def verdict(self, measured: Mapping[str, Figures | None]) -> str:
         """The exposure of the visible pixels in a sentence; more levels than 256 are judged as 256."""
-        histogram = self.histogram
-        if histogram.visible is None and len(histogram.luminance) == LEVELS:
+        histogram, linear = self.histogram, self.space["used"] == "linear"
+        if histogram.visible is None and len(histogram.luminance) == LEVELS and not self.linear:
             return verdict(measured["luminance"], measured)
         seen = histogram.seen
         if histogram.visible is not None and not any(seen.luminance):
             return "No visible pixel was counted."
-        judged = {name: figures(group(counts, LEVELS)) for name, counts in seen.channels.items() if name in measured}
-        return verdict(figures(group(seen.luminance, LEVELS)), judged)
+        judged = {name: _judged(counts, linear) for name, counts in seen.channels.items() if name in measured}
+        return verdict(_judged(seen.luminance, self.linear), judged)
 
     def chart(self, **how: Any) -> Chart:
         """The plot of the series; `how` are the fields of a `Chart` that are not data."""
@@ -212,17 +229,31 @@ class Analysis:
         return shaped
 
 
+def _judged(counts: Sequence[int], linear: bool) -> Figures | None:
+    """Figures for the verdict, whose levels are encoded ones: 256, light encoded as sRGB."""
+    if not linear:
+        return figures(group(counts, LEVELS))
+    levels = [0] * LEVELS
+    for level, count in enumerate(counts):
+        if count:
+            light = level / (len(counts) - 1)
+            value = 12.92 * light if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055
+            levels[min(LEVELS - 1, round(value * (LEVELS - 1)))] += count
+    return figures(levels)
+
+
 def restored(found: dict[str, Any], choices: Choices) -> Analysis:
     """The analysis that another process wrote as JSON."""
     histogram = found.pop("histogram")
     if histogram["visible"] is not None:
-        histogram["visible"] = counting.Counts(**histogram["visible"])
+        histogram["visible"] = Counts(**histogram["visible"])
     for key in ("value_range",):
         histogram[key] = tuple(histogram[key]) if histogram[key] is not None else None
     histogram["outside"] = {name: tuple(pair) for name, pair in histogram["outside"].items()}
     whole = Histogram(**histogram)
-    if "gray" in whole.channels:  # the same list, whose figures are computed once
+    if whole.luminance == whole.channels.get("gray"):  # the same list, whose figures are computed once
         whole = replace(whole, luminance=whole.channels["gray"])
     found["colours"] = [colours.Colour(*colour) for colour in found["colours"]]
     found["warnings"] = tuple(found["warnings"])
+    found["area"] = Region(*found["area"]) if found["area"] is not None else None
     return Analysis(choices=choices, histogram=whole, **found)

@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from functions.histogram.analysis import analyse_here
-from functions.histogram.counting import Region, Share
+from functions.histogram.counting.model import Region, Share
 from functions.histogram.result import Choices
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings

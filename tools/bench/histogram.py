@@ -74,7 +74,7 @@ def works(data: bytes) -> dict[str, Callable[[], object]]:
     """R, G, B and L of an image, each peer's way."""
 
     def ours() -> object:
-        from functions.histogram.counting import count
+        from functions.histogram.counting.plain import count
         from functions.kit.http.settings import Settings
         from functions.kit.images.opening import open_image
 

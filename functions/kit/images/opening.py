@@ -260,6 +260,10 @@ def _opened(source: bytes, entry: Format, settings: Settings, frame: int, draft:
     _check_pixels(image, settings)
     if frame:
         _seek(image, source, entry, settings, frame)
+    if entry.name == "TIFF":
+        # Pillow would turn it while it decodes; all other formats and decoders leave that to the reader.
+        image.getexif()[tiff.ORIENTATION] = 1
+        image._size = getattr(image, "_tile_size", image.size)  # noqa: SLF001 - it has no other switch
     if draft is not None:
         width, height = image.info[FULL_SIZE] = image.size
         image.draft(None, (max(1, width // draft), max(1, height // draft)))

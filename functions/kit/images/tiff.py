@@ -24,6 +24,7 @@ FILL_ORDER, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES, SUB_DIRECTORIES, 
     *(266, 322, 323, 324, 325, 330, 338, 339),
 )
 DNG_VERSION = 50706
+ORIENTATION, XMP, PROFILE = 274, 700, 34675
 _SENSOR = {32803, 34892}  # photometric interpretations: colour filter array, linear raw
 _RAW_TAGS = {33421, 33422, 0x8606}  # CFARepeatPatternDim, CFAPattern, Leaf's own block
 # Nikon, Sony, Samsung and Epson, Kodak, Pentax, lossy DNG.
@@ -73,6 +74,12 @@ class Directory:
         if kind != 2:
             return ""
         return self.data[at : at + min(count, 64)].split(b"\0")[0].decode("ascii", "replace").strip()
+
+    def content(self, tag: int) -> bytes | None:
+        """The bytes of a tag's values; None where it is absent or outside the file."""
+        kind, count, at = self.entries.get(tag, (0, 0, 0))
+        size = count * _SIZES.get(kind, 0)
+        return self.data[at : at + size] if size and at + size <= len(self.data) else None
 
     @cached_property
     def samples(self) -> int:

@@ -173,6 +173,8 @@ def _bytes_of(found: tiff.Directory, plane: int, each: int, present: int) -> Any
         tiff.PREDICTOR: None,
         tiff.PLANAR: None,
         tiff.SUB_DIRECTORIES: None,
+        tiff.ORIENTATION: None,  # Pillow would turn the rows of bytes
+        tiff.XMP: None,
     }
     if tiled:
         tile = found.value(tiff.TILE_WIDTH, 0) * each * bits // 8

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from functions.histogram import counting, deep
-from functions.histogram.counting import CHANNELS, Histogram, NotCountable, Region, luma
+from functions.histogram.counting import deep, plain
+from functions.histogram.counting.model import CHANNELS, Histogram, NotCountable, Region
+from functions.histogram.counting.plain import luma
 from functions.kit.images import samples
 from tests.functions.histogram import reference
 
@@ -40,7 +41,7 @@ BYTES_A_PIXEL = {
 def count(image: Image.Image, levels: int = 256, **options: object) -> Histogram:
     """Count as `analyse` does: by Pillow, or by numpy where there are more than 8 bits."""
     found = samples.of_image(image)
-    return counting.count(image, **options) if found is None else deep.count(found, levels=levels, **options)[0]
+    return plain.count(image, **options) if found is None else deep.count(found, levels=levels, **options)[0]
 
 
 @st.composite

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.histogram.colours import dominant
-from functions.histogram.counting import count
+from functions.histogram.counting.plain import count
 from functions.histogram.figures import cumulate, figures, group, verdict
 from tests.images import gradient
 

@@ -15,7 +15,7 @@ import tifffile
 from PIL import Image
 
 from functions.histogram.analysis import Analysis, Choices, analyse, restored
-from functions.histogram.counting import Region
+from functions.histogram.counting.model import Region
 from functions.histogram.main import HistogramSettings
 from functions.kit.http.problems import Problem
 from functions.kit.images import opening

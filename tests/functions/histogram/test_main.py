@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from functions.histogram.analysis import APPROXIMATION_ERROR, analyse
-from functions.histogram.counting import count
+from functions.histogram.counting.plain import count
 from functions.kit.http.settings import Settings
 from tests.images import encoded, gradient, png_of
 

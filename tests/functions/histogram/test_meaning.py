@@ -8,14 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from functions.histogram import comparison
 from functions.histogram.analysis import Choices, analyse
-from functions.histogram.counting import Region, Share
+from functions.histogram.counting.model import Region, Share
 from functions.kit.http.settings import Settings
 from tests.images import encoded, gradient, noise
 
@@ -200,3 +201,46 @@ def test_a_table_of_figures_has_a_row_for_each_file(client: FlaskClient) -> None
     assert "unrecognised" in broken["problem"]
     assert (last["gray_median"], last["red_mean"], last["width"]) == (last["luminance_median"], "", "64")
     assert len(list(csv.reader(io.StringIO(client.post("/?format=csv&table=figures", data=pictures[0][0]).text)))) == 2
+
+
+@pytest.mark.parametrize("turned", range(1, 9))
+@pytest.mark.parametrize("region", ["7,5,20,11", "10%,20%,30%,40%"])
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF"])
+def test_a_region_of_the_displayed_picture(client: FlaskClient, turned: int, region: str, form: str) -> None:
+    image = gradient("L", (64, 48))
+    exif = Image.Exif()
+    exif[0x0112] = turned
+    data = encoded(image, form, exif=exif)
+    with Image.open(io.BytesIO(data)) as stored:
+        shown = ImageOps.exif_transpose(stored)
+    if region.endswith("%"):
+        x, y, width, height = Share(10, 20, 30, 40).of(shown.size)
+    else:
+        x, y, width, height = map(int, region.split(","))
+    found = body(client, data, f"region={region}&orientation=displayed")
+    assert found["histogram"] == shown.crop((x, y, x + width, y + height)).histogram()
+    assert found["orientation"] == turned
+    x, y, width, height = found["region"]
+    assert body(client, data, f"region={x},{y},{width},{height}")["histogram"] == found["histogram"]
+
+
+def test_a_region_outside_the_displayed_picture(client: FlaskClient) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(gradient("L", (64, 48)), "JPEG", exif=exif)
+    assert client.post("/?region=0,0,64,48&orientation=displayed", data=data).get_json()["option"] == "region"
+    assert client.post("/?region=0,0,48,64&orientation=displayed", data=data).status_code == 200
+
+
+@pytest.mark.parametrize("turned", [2, 6, 7])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_region_of_a_stored_tiff_is_not_turned(client: FlaskClient, turned: int, bits: int) -> None:
+    values = np.arange(48 * 64, dtype="u1" if bits == 8 else "u2").reshape(48, 64)
+    out = io.BytesIO()
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="8"/></x:xmpmeta>'
+    tags = [(274, 3, 1, turned, True), (700, 1, len(xmp), xmp, True)]
+    tifffile.imwrite(out, values, photometric="minisblack", extratags=tags, metadata=None)
+    found = body(client, out.getvalue(), "region=3,5,20,11")
+    assert found["size"] == [64, 48]
+    cut = values[5:16, 3:23] >> (2 if bits == 16 else 0)  # ten bits are in use
+    assert found["histogram"] == np.bincount(cut.ravel(), minlength=256).tolist()

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from functions.histogram import sensor
 from functions.histogram.analysis import Choices, analyse
+from functions.histogram.counting import sensor
 from functions.histogram.main import HistogramSettings
 from functions.kit.http.problems import Problem
 from functions.kit.images import raws

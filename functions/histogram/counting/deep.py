@@ -1,27 +1,18 @@
 """Exact histograms of pictures of more than 8 bits a sample, by numpy, strip by strip.
 
-The levels of a histogram divide a range of values evenly. By default it is the effective range:
-
-==============  ==================================================================================================
-samples         effective range
-==============  ==================================================================================================
-unsigned        0 to 2^n - 1, n being the least of 8, 10, 12, 14, 16, 24, 32, 64 that holds every colour value; a
-                stated highest value (PNM) is the end of the range instead
-signed          as unsigned where no value is negative, else -2^(n-1) to 2^(n-1) - 1
-floating point  the least to the greatest finite value of the colours; infinities count at the ends, NaN not at all
-==============  ==================================================================================================
-
-More levels than such a range has values extend it, so that no level is narrower than a whole number. The luminance of
-RGB is Rec. 601 luma at full depth; of CMYK it is that of R = (top - C) (top - K) / top, G and B alike; of LAB it is L*.
+The levels of a histogram divide a range of values evenly; by default it is the effective range, see `ranges`. The
+luminance of RGB is Rec. 601 luma at full depth; of CMYK it is that of R = (top - C) (top - K) / top, G and B alike; of
+LAB it is L*.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from functions.histogram.counting import LEVELS, SAMPLE, Counts, Histogram, Region, check_region
+from functions.histogram.counting.model import LEVELS, SAMPLE, Counts, Histogram, Region, check_region
+from functions.histogram.counting.ranges import Seen, effective_bits, effective_range
+from functions.histogram.counting.spaces import PLAIN, Tone
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,21 +22,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-DEPTHS = (8, 10, 12, 14, 16, 24, 32, 64)
 _TABLE_BITS = 16  # up to this depth every value has a counter of its own
-
-
-@dataclass
-class _Seen:
-    """What a pass over the picture finds beside the counts."""
-
-    low: float = float("inf")
-    high: float = float("-inf")
-    bits: int = 0  # bitwise or of all values
-    replicated: bool = True  # every value is one byte, twice
-    undefined: int = 0
-    transparent: int = 0
-    rows: list[Array] = field(default_factory=list)
 
 
 def count(
@@ -55,6 +32,7 @@ def count(
     ignore_transparent: bool = False,
     levels: int = LEVELS,
     value_range: tuple[float, float] | None = None,
+    tone: Tone = PLAIN,
 ) -> tuple[Histogram, Image.Image | None]:
     """Histogram of a picture, and a few of its pixels in 8 bits for its dominant colours (None for gray).
 
@@ -64,14 +42,15 @@ def count(
         ignore_transparent: do not count pixels whose alpha is 0.
         levels: how many levels the range has.
         value_range: the range; None for the effective one.
+        tone: what is counted of the values; a conversion for display is made before.
 
     Raises:
         NotCountable: the region is not inside the picture.
     """
     if region is not None:
         check_region(region, (samples.width, samples.height))
-    area = _Area(samples, region)
-    seen = _Seen()
+    area = _Area(samples, region, tone)
+    seen = Seen()
     if samples.kind == "uint" and samples.bits <= _TABLE_BITS:
         tables = _tables(area, seen, ignore_transparent)
         low, high = value_range or effective_range(samples, seen.low, seen.high, levels)
@@ -92,7 +71,7 @@ def count(
         ignored,
         value_range=(low, high) if low <= high else None,
         bits=samples.bits,
-        effective_bits=_effective_bits(samples, seen),
+        effective_bits=effective_bits(samples, seen),
         floating=samples.kind == "float",
         visible=visible if seen.transparent and not ignore_transparent else None,
         outside=outside if value_range is not None else {},
@@ -103,8 +82,9 @@ def count(
 class _Area:
     """The part of a picture that is counted."""
 
-    def __init__(self, samples: Samples, region: Region | None) -> None:
-        self.samples = samples
+    def __init__(self, samples: Samples, region: Region | None, tone: Tone = PLAIN) -> None:
+        self.samples, self.tone = samples, tone
+        self.values = (samples.level or 2**samples.bits - 1) + 1  # how many there are of integers
         first = samples.height - samples.rows if samples.bottom_up else 0
         whole = Region(0, 0, samples.width, samples.height)
         self.left, top, self.width, height = region or whole
@@ -148,14 +128,21 @@ class _Area:
             if kind != "float":
                 colour = np.rint(colour)
         elif kind == "uint" and self.samples.bits <= _TABLE_BITS:
+            if self.tone.light:
+                return self.tone.luminous(np.minimum(pixels[:, :3], self.values - 1), self.values)
             red, green, blue = (pixels[:, band].astype(np.uint32) for band in range(3))
+            if self.tone.luminance == "709":
+                shares = red * np.uint32(2126) + green * np.uint32(7152) + blue * np.uint32(722)
+                return (shares + np.uint32(5000)) // np.uint32(10000)
             return red * np.uint32(19595) + green * np.uint32(38470) + blue * np.uint32(7471) + np.uint32(32768) >> 16
         else:
             colour = pixels[:, :3].astype(np.float64)
+            if self.tone.luminance != "601":
+                return colour @ np.array(self.tone.weights)
         return (colour[:, 0] * 19595 + colour[:, 1] * 38470 + colour[:, 2] * 7471) / 65536
 
 
-def _look(pixels: Array, area: _Area, seen: _Seen) -> None:
+def _look(pixels: Array, area: _Area, seen: Seen) -> None:
     """Note range, bits, undefined and transparent pixels, and a few rows."""
     import numpy as np
 
@@ -173,7 +160,7 @@ def _look(pixels: Array, area: _Area, seen: _Seen) -> None:
     _keep_rows(pixels, area, seen)
 
 
-def _keep_rows(pixels: Array, area: _Area, seen: _Seen) -> None:
+def _keep_rows(pixels: Array, area: _Area, seen: Seen) -> None:
     if area.colours > 1:
         width = area.width
         step, across = max(1, area.height // SAMPLE), max(1, width // SAMPLE)
@@ -183,7 +170,7 @@ def _keep_rows(pixels: Array, area: _Area, seen: _Seen) -> None:
 Tables = dict[str, "Array"]
 
 
-def _tables(area: _Area, seen: _Seen, ignore_transparent: bool) -> tuple[Tables, Tables]:
+def _tables(area: _Area, seen: Seen, ignore_transparent: bool) -> tuple[Tables, Tables]:
     """Counts of every value: of all pixels counted, and of the visible ones where some are not."""
     import numpy as np
 
@@ -201,12 +188,31 @@ def _tables(area: _Area, seen: _Seen, ignore_transparent: bool) -> tuple[Tables,
     if not ignore_transparent:
         for name in every:
             every[name] += hidden_counts[name]
-    colours = np.flatnonzero(sum(every[name] for name in names if name != "alpha"))
-    if colours.size:
-        seen.low, seen.high = float(colours[0]), float(colours[-1])
-        seen.bits = int(np.bitwise_or.reduce(colours))
-        seen.replicated = area.samples.bits == 16 and bool((colours >> 8 == colours & 255).all())
+    stored = np.flatnonzero(sum(every[name] for name in names if name != "alpha"))
+    if stored.size:
+        seen.bits = int(np.bitwise_or.reduce(stored))
+        seen.replicated = area.samples.bits == 16 and bool((stored >> 8 == stored & 255).all())
+    if area.tone.light:
+        every, visible = _lit(every, area), _lit(visible, area)
+    counted = np.flatnonzero(sum(every[name] for name in names if name != "alpha"))
+    if counted.size:
+        seen.low, seen.high = float(counted[0]), float(counted[-1])
     return every, visible
+
+
+def _lit(tables: Tables, area: _Area) -> Tables:
+    """Tables by light from those of encoded values, where these are to be counted so."""
+    import numpy as np
+
+    if not tables:
+        return tables
+    lit = dict(tables)
+    for index, name in enumerate(area.samples.names[: area.colours]):
+        levels, table = area.tone.levels(index, area.values), tables[name]
+        lit[name] = np.bincount(levels, weights=table[: area.values], minlength=len(table)).astype(np.int64)
+    if area.colours == 1:
+        lit["luminance"] = lit["gray"]
+    return lit if area.tone.used == "linear" else {**tables, "luminance": lit["luminance"]}
 
 
 def _tally(pixels: Array, area: _Area, into: Tables, size: int) -> None:
@@ -218,35 +224,6 @@ def _tally(pixels: Array, area: _Area, into: Tables, size: int) -> None:
         into["luminance"] = into["gray"]
     else:
         into["luminance"] += np.bincount(area.luminance(pixels).astype(np.int64), minlength=size)[:size]
-
-
-def effective_range(samples: Samples, low: float, high: float, levels: int = LEVELS) -> tuple[float, float]:
-    """The range of the values, see the head of this module."""
-    if samples.kind == "float":
-        return low, high
-    if samples.level is not None:
-        return 0, max(samples.level, levels - 1)
-    if low >= 0 or low > high:
-        bits = depth(int(high).bit_length() if low <= high and high > 0 else samples.bits)
-        return 0, max(2**bits, levels) - 1
-    bits = depth(max(int(high).bit_length(), int(-low - 1).bit_length()) + 1)
-    return -max(2 ** (bits - 1), levels // 2), max(2 ** (bits - 1), levels // 2) - 1
-
-
-def depth(bits: int) -> int:
-    """The least of the usual depths that holds so many bits."""
-    return next((each for each in DEPTHS if each >= bits), DEPTHS[-1])
-
-
-def _effective_bits(samples: Samples, seen: _Seen) -> int | None:
-    if samples.kind == "float":
-        return None
-    if not seen.bits:
-        return 1
-    if samples.bits == 16 and seen.replicated and seen.bits.bit_length() > 8:
-        return 8
-    used = seen.bits.bit_length() - (seen.bits & -seen.bits).bit_length() + 1
-    return used + (seen.low < 0)
 
 
 def _reduced(tables: Tables, low: float, high: float, levels: int) -> tuple[Counts, dict[str, tuple[int, int]]]:
@@ -325,7 +302,7 @@ def _counts(tables: Mapping[str, Array]) -> Counts:
     return Counts(lists.pop("luminance"), lists)
 
 
-def _preview(samples: Samples, seen: _Seen, low: float, high: float) -> Image.Image | None:
+def _preview(samples: Samples, seen: Seen, low: float, high: float) -> Image.Image | None:
     """A few pixels in 8 bits; None for gray and LAB."""
     if not seen.rows or samples.names[0] not in {"red", "cyan"} or not high > low:
         return None

@@ -24,127 +24,42 @@ straight alpha. A colour hidden under full transparency is counted, unless trans
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from operator import add
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from functions.histogram.counting.model import (
+    LEVELS,
+    NAMES,
+    SAMPLE,
+    Counts,
+    Histogram,
+    NotCountable,
+    Region,
+    check_region,
+)
+from functions.histogram.counting.spaces import PLAIN, Tone
+from functions.kit.images.sample_types import strip_rows
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from functions.kit.images.large import Strips
 
-LEVELS = 256
-SAMPLE = 32  # rows and columns of the pixels that dominant colours are taken from
-MOST_LEVELS = 65536
 
-_NAMES = {
-    "1": ("gray",),
-    "L": ("gray",),
-    "LA": ("gray", "alpha"),
-    "RGB": ("red", "green", "blue"),
-    "RGBX": ("red", "green", "blue"),
-    "RGBA": ("red", "green", "blue", "alpha"),
-    "CMYK": ("cyan", "magenta", "yellow", "black"),
-    "YCbCr": ("y", "cb", "cr"),
-    "LAB": ("lightness", "a", "b"),
-    "HSV": ("hue", "saturation", "value"),
-}
 _STRAIGHT = {"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}
-CHANNELS = (*dict.fromkeys(name for names in _NAMES.values() for name in names), "green1", "green2")
 
 
-class Region(NamedTuple):
-    """A rectangle in pixels of the image as it is stored, its origin at the top left."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Counts by level of the luminance and of each channel."""
-
-    luminance: list[int]
-    channels: dict[str, list[int]]
-
-
-@dataclass(frozen=True)
-class Histogram:
-    """Counts of one image.
-
-    Args:
-        mode: Pillow's mode of the image as decoded, or a name in its manner for more bits.
-        width: pixels counted across.
-        height: pixels counted down.
-        luminance: counts by level: 256, or as many as were asked for of a picture of more than 8 bits.
-        channels: counts for each channel present, by name.
-        ignored: pixels not counted: fully transparent ones where asked for, and NaN. The sum of every list of counts
-            plus this and `outside` is width × height.
-        value_range: values that the first and the last level stand for; None where a level is a value of 8 bits.
-        bits: of a sample.
-        effective_bits: bits that the values use: of 12-bit data in 16 bits, 12. None for floating point.
-        floating: the values are floating point numbers.
-        visible: counts of the pixels that are not fully transparent; None where those are all that were counted.
-        outside: pixels below and above the range that was asked for, by channel; empty where none was.
-    """
-
-    mode: str
-    width: int
-    height: int
-    luminance: list[int]
-    channels: dict[str, list[int]]
-    ignored: int = 0
-    value_range: tuple[float, float] | None = None
-    bits: int = 8
-    effective_bits: int | None = 8
-    floating: bool = False
-    visible: Counts | None = None
-    outside: dict[str, tuple[int, int]] = field(default_factory=dict)
-
-    @property
-    def pixels(self) -> int:
-        """Pixels counted."""
-        return self.width * self.height - self.ignored
-
-    @property
-    def seen(self) -> Counts:
-        """Counts of the visible pixels, by which exposure and clipping are judged."""
-        return self.visible or Counts(self.luminance, self.channels)
-
-
-class Share(NamedTuple):
-    """A rectangle in percent of the image as it is stored."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-
-    def of(self, size: tuple[int, int]) -> Region:
-        """In pixels of an image: every pixel that it touches."""
-        left, top = int(self.x * size[0] / 100), int(self.y * size[1] / 100)
-        right = -int(-(self.x + self.width) * size[0] // 100)
-        bottom = -int(-(self.y + self.height) * size[1] // 100)
-        return Region(left, top, max(1, right - left), max(1, bottom - top))
-
-
-class NotCountable(ValueError):
-    """An option does not fit this image, or (option None) its mode cannot be counted; the message says why."""
-
-    def __init__(self, option: str | None, message: str) -> None:
-        super().__init__(message)
-        self.option = option
-
-
-def count(image: Image.Image, *, region: Region | None = None, ignore_transparent: bool = False) -> Histogram:
+def count(
+    image: Image.Image, *, region: Region | None = None, ignore_transparent: bool = False, tone: Tone = PLAIN
+) -> Histogram:
     """Histogram of a decoded image of at most 8 bits a sample.
 
     Args:
         image: decoded image of any mode of the table above.
         region: count inside this rectangle alone.
         ignore_transparent: do not count pixels whose alpha is 0.
+        tone: what is counted of the values; a conversion for display is made before.
 
     Raises:
         NotCountable: the region is not inside the image, or a mode that is not in the table.
@@ -152,18 +67,22 @@ def count(image: Image.Image, *, region: Region | None = None, ignore_transparen
     if region is not None:
         image = _crop(image, region)
     if image.mode in _STRAIGHT:
-        return _restore(image, count(image.convert(_STRAIGHT[image.mode]), ignore_transparent=ignore_transparent))
+        straight = image.convert(_STRAIGHT[image.mode])
+        return _restore(image, count(straight, ignore_transparent=ignore_transparent, tone=tone))
+    if not tone.plain and image.mode in {"P", "YCbCr"}:
+        colours = image.convert("RGBA" if "transparency" in image.info else "RGB")
+        return _restore(image, count(colours, ignore_transparent=ignore_transparent, tone=tone))
     if image.mode == "P":
         return _count_palette(image, ignore_transparent)
-    if image.mode not in _NAMES:
+    if image.mode not in NAMES:
         raise NotCountable(None, f"images of mode {image.mode} cannot be counted")
     mask = _mask(image)
-    counts = _count(image, mask if ignore_transparent else None)
+    counts = _count(image, mask if ignore_transparent else None, tone)
     total = image.width * image.height
     ignored = total - sum(counts.luminance)
     visible = None
     if mask is not None and not ignore_transparent and _has_transparent(mask, counts):
-        visible = _count(image, mask)
+        visible = _count(image, mask, tone)
     bits = 1 if image.mode == "1" else 8
     return Histogram(
         image.mode,
@@ -179,7 +98,7 @@ def count(image: Image.Image, *, region: Region | None = None, ignore_transparen
 
 
 def count_strips(
-    strips: Strips, *, region: Region | None = None, ignore_transparent: bool = False
+    strips: Strips, *, region: Region | None = None, ignore_transparent: bool = False, tone: Tone = PLAIN
 ) -> tuple[Histogram, Image.Image]:
     """Histogram of a picture in strips, and a few of its pixels for its dominant colours.
 
@@ -191,10 +110,12 @@ def count_strips(
     if region is not None:
         check_region(region, (strips.width, strips.height))
     area = region or Region(0, 0, strips.width, strips.height)
-    sample = Image.new(strips.mode, (SAMPLE, SAMPLE))
+    sample: Image.Image | None = None
     total: Histogram | None = None
     top = 0
-    for strip in strips.read():
+    for read in strips.read():
+        strip = read if tone.convert is None else tone.convert(read)
+        sample = sample or Image.new(strip.mode, (SAMPLE, SAMPLE))
         first, last = max(area.y - top, 0), min(area.y + area.height - top, strip.height)
         for row in range(SAMPLE):
             at = (2 * row + 1) * strips.height // (2 * SAMPLE) - top
@@ -204,9 +125,9 @@ def count_strips(
         top += strip.height
         if last > first:
             part = strip if region is None else strip.crop((area.x, first, area.x + area.width, last))
-            counted = count(part, ignore_transparent=ignore_transparent)
+            counted = count(part, ignore_transparent=ignore_transparent, tone=tone)
             total = counted if total is None else _joined(total, counted)
-    if total is None:
+    if total is None or sample is None:
         raise NotCountable(None, "the picture has no rows")
     return total, sample
 
@@ -228,7 +149,7 @@ def _joined(first: Histogram, second: Histogram) -> Histogram:
 
 def _sum(first: Counts, second: Counts) -> Counts:
     channels = {name: list(map(add, counts, second.channels[name])) for name, counts in first.channels.items()}
-    if "gray" in channels:
+    if first.luminance is first.channels.get("gray"):
         return Counts(channels["gray"], channels)
     return Counts(list(map(add, first.luminance, second.luminance)), channels)
 
@@ -238,13 +159,48 @@ def _has_transparent(mask: Image.Image, counts: Counts) -> bool:
     return alpha[0] > 0
 
 
-def _count(image: Image.Image, mask: Image.Image | None) -> Counts:
-    names = _NAMES[image.mode]
+def _count(image: Image.Image, mask: Image.Image | None, tone: Tone) -> Counts:
+    names = NAMES[image.mode]
     counts = image.histogram(mask)
     channels = {name: counts[LEVELS * index : LEVELS * (index + 1)] for index, name in enumerate(names)}
     if image.mode in {"1", "L", "LA", "YCbCr", "LAB"}:
-        return Counts(channels[names[0]], channels)
-    return Counts(image.convert("L").histogram(mask), channels)
+        luminance = channels[names[0]]
+        if not tone.plain and tone.light:
+            luminance = _lit(luminance, tone, 0)
+            channels = {**channels, **({"gray": luminance} if tone.used == "linear" else {})}
+        return Counts(luminance, channels)
+    if tone.plain:
+        return Counts(image.convert("L").histogram(mask), channels)
+    if tone.used == "linear":
+        lit = {name: _lit(channels[name], tone, index) for index, name in enumerate(names[:3])}
+        channels = {**channels, **lit}
+    return Counts(_luminance(image, tone).histogram(mask), channels)
+
+
+def _lit(counts: list[int], tone: Tone, index: int) -> list[int]:
+    """Counts by level of light from counts of encoded values."""
+    lit = [0] * LEVELS
+    for level, count in zip(tone.levels(index, LEVELS).tolist(), counts, strict=True):
+        lit[level] += count
+    return lit
+
+
+def _luminance(image: Image.Image, tone: Tone) -> Image.Image:
+    """The luminance of red, green and blue that is not Pillow's own, as a gray image."""
+    from PIL import Image
+
+    image = image if image.mode == "RGB" else image.convert("RGB")
+    if not tone.light:
+        # A little more than nothing: halves are rounded up, exactly, whatever single precision makes of the sum.
+        return image.convert("L", (*tone.weights, 5e-5))
+    import numpy as np
+
+    made = Image.new("L", image.size)
+    rows = strip_rows(image.width)
+    for top in range(0, image.height, rows):
+        strip = np.asarray(image.crop((0, top, image.width, min(top + rows, image.height))))
+        made.paste(Image.fromarray(tone.luminous(strip, LEVELS)), (0, top))
+    return made
 
 
 def ranged(histogram: Histogram, low: int, high: int) -> Histogram:
@@ -267,7 +223,7 @@ def ranged(histogram: Histogram, low: int, high: int) -> Histogram:
     def every(counts: Counts) -> Counts:
         luminance = reduced("luminance", counts.luminance)
         channels = {name: reduced(name, each) for name, each in counts.channels.items()}
-        return Counts(channels.get("gray", luminance), channels)
+        return Counts(channels["gray"] if counts.luminance is counts.channels.get("gray") else luminance, channels)
 
     visible = every(histogram.visible) if histogram.visible is not None else None
     whole = every(Counts(histogram.luminance, histogram.channels))
@@ -292,19 +248,6 @@ def _crop(image: Image.Image, region: Region) -> Image.Image:
     if (width, height) == image.size:
         return image
     return image.crop((x, y, x + width, y + height))
-
-
-def check_region(region: Region, size: tuple[int, int]) -> None:
-    """Refuses a region that is not inside an image of that width and height.
-
-    Raises:
-        NotCountable: it is not.
-    """
-    x, y, width, height = region
-    if width < 1 or height < 1 or x < 0 or y < 0 or x + width > size[0] or y + height > size[1]:
-        raise NotCountable(
-            "region", f"the region {x},{y},{width},{height} is not inside the image of {size[0]} × {size[1]} pixels"
-        )
 
 
 def _mask(image: Image.Image) -> Image.Image | None:

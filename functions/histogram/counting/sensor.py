@@ -6,8 +6,8 @@ from io import BytesIO
 from math import log2
 from typing import Any
 
-from functions.histogram.counting import LEVELS, Histogram
-from functions.histogram.deep import depth
+from functions.histogram.counting.model import LEVELS, Histogram
+from functions.histogram.counting.ranges import depth
 from functions.kit.http import problems
 from functions.kit.http.problems import Problem
 from functions.kit.images import tiff
