@@ -22,7 +22,7 @@ from functions.kit.images.formats import labels
 from functions.kit.images.large import Large, Strips
 from functions.kit.images.metering import HeaderLimitError
 from functions.kit.images.opening import EXTENT, FULL_SIZE, LargeImageError, open_pixels
-from functions.kit.images.sample_types import Samples
+from functions.kit.images.samples.model import Samples
 
 if TYPE_CHECKING:
     from PIL import Image

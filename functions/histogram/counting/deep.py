@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-    from functions.kit.images.sample_types import Samples
+    from functions.kit.images.samples.model import Samples
 
     Array = np.ndarray[Any, Any]
 

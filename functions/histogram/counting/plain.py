@@ -39,7 +39,7 @@ from functions.histogram.counting.model import (
     check_region,
 )
 from functions.histogram.counting.spaces import PLAIN, Tone
-from functions.kit.images.sample_types import strip_rows
+from functions.kit.images.samples.model import strip_rows
 
 if TYPE_CHECKING:
     from PIL import Image

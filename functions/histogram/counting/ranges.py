@@ -22,7 +22,7 @@ from functions.histogram.counting.model import LEVELS
 if TYPE_CHECKING:
     import numpy as np
 
-    from functions.kit.images.sample_types import Samples
+    from functions.kit.images.samples.model import Samples
 
     Array = np.ndarray[Any, Any]
 

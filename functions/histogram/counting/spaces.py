@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from functions.histogram.counting.profiles import Curve, Profile, ProfileError, bt709, power, srgb
 from functions.kit.images.colour import Colour, colour
 from functions.kit.images.metering import HeaderLimitError
-from functions.kit.images.sample_types import GRAY, RGB, Samples
+from functions.kit.images.samples.model import GRAY, RGB, Samples
 
 if TYPE_CHECKING:
     import numpy as np

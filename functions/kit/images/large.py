@@ -15,13 +15,13 @@ from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
 from functions.kit.images import jpeg, png, tiff
 from functions.kit.images.formats import Format
-from functions.kit.images.plain_samples import PNM
-from functions.kit.images.sample_types import Samples, strip_rows
+from functions.kit.images.samples.model import Samples, strip_rows
+from functions.kit.images.samples.plain import PNM
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from functions.kit.images.sample_types import Array
+    from functions.kit.images.samples.model import Array
 
 STRIP_BYTES = 32 * 2**20  # of a strip or tile of a TIFF, which libtiff holds decoded
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}

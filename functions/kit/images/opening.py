@@ -19,17 +19,18 @@ from typing import TYPE_CHECKING, Any
 from functions.kit.http import problems
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
-from functions.kit.images import jpeg, partial, png, samples, tiff
+from functions.kit.images import jpeg, partial, png, tiff
 from functions.kit.images.formats import ACCEPTED, Format, labels, refusal, sniff
 from functions.kit.images.large import Large, Strips
 from functions.kit.images.metering import HeaderLimitError, MeteredFile
-from functions.kit.images.sample_types import SampleFormatError, Samples
+from functions.kit.images.samples import finding
+from functions.kit.images.samples.model import SampleFormatError, Samples
 from functions.kit.telemetry.usage import Container
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
 
-    from functions.kit.images.sample_types import Array
+    from functions.kit.images.samples.model import Array
 
 FULL_SIZE = "full_size"  # key of `info`: (width, height) of an image that was decoded at a fraction of it
 EXTENT = "extent"  # key of `info`: the `partial.Extent` of an image whose data end early
@@ -124,7 +125,7 @@ def _pixels(
 ) -> Image.Image | Samples | Strips:
     if entry.name == "TIFF":
         _refuse_raw(data)
-    found = samples.find(data, entry.name, frame)
+    found = finding.find(data, entry.name, frame)
     if found is not None:
         found = _checked(data, found, entry, settings)
         if found.width * found.height > LARGE_PIXELS:
@@ -140,7 +141,7 @@ def _pixels(
             return _guarded(strips, entry, settings)
         large.check(data, entry, _opened(data, entry, settings, frame, draft))
         image = _decode(data, entry, settings, frame, draft)
-    return samples.of_image(image) or image
+    return finding.of_image(image) or image
 
 
 def _guarded(strips: Strips, entry: Format, settings: Settings) -> Strips:

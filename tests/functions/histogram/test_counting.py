@@ -12,7 +12,7 @@ from PIL import Image
 from functions.histogram.counting import deep, plain
 from functions.histogram.counting.model import CHANNELS, Histogram, NotCountable, Region
 from functions.histogram.counting.plain import luma
-from functions.kit.images import samples
+from functions.kit.images.samples import finding
 from tests.functions.histogram import reference
 
 BYTES_A_PIXEL = {
@@ -40,7 +40,7 @@ BYTES_A_PIXEL = {
 
 def count(image: Image.Image, levels: int = 256, **options: object) -> Histogram:
     """Count as `analyse` does: by Pillow, or by numpy where there are more than 8 bits."""
-    found = samples.of_image(image)
+    found = finding.of_image(image)
     return plain.count(image, **options) if found is None else deep.count(found, levels=levels, **options)[0]
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
 from functions.kit.images.opening import EXTENT, open_image, open_pixels
-from functions.kit.images.sample_types import Samples
+from functions.kit.images.samples.model import Samples
 from tests.images import encoded, noise
 
 SETTINGS = Settings()

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from functions.kit.images.sample_types import GRAY, RGB, Samples, strip_rows
+from functions.kit.images.samples.model import GRAY, RGB, Samples, strip_rows
 
 if TYPE_CHECKING:
-    from functions.kit.images.sample_types import Array
+    from functions.kit.images.samples.model import Array
 
 PNM = re.compile(rb"P([56])" + rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,10})" * 3 + rb"\s")
 _PFM = re.compile(rb"P([fF])\s+(\d{1,10})\s+(\d{1,10})\s+([-+.eE\d]{1,40})\s")

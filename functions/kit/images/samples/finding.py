@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from functions.kit.images import plain_samples, png, tiff, tiff_samples
-from functions.kit.images.sample_types import GRAY, RGB, Samples, strip_rows
+from functions.kit.images import png, tiff
+from functions.kit.images.samples import plain, tiff_rows
+from functions.kit.images.samples.model import GRAY, RGB, Samples, strip_rows
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from functions.kit.images.sample_types import Array
+    from functions.kit.images.samples.model import Array
 
 
 def find(data: bytes, name: str, frame: int) -> Samples | None:
@@ -27,13 +28,13 @@ def find(data: bytes, name: str, frame: int) -> Samples | None:
     """
     if name == "TIFF":
         found = tiff.page(data, frame)
-        return tiff_samples.find(found) if found is not None else None
+        return tiff_rows.find(found) if found is not None else None
     if name == "PNG" and not frame:
         return _png(data)
     if name == "FITS":
-        return plain_samples.fits(data)
+        return plain.fits(data)
     if name == "PPM":
-        return plain_samples.pnm(data)
+        return plain.pnm(data)
     return None
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from functions.kit.images import tiff
 from functions.kit.images.metering import MeteredFile
-from functions.kit.images.sample_types import (
+from functions.kit.images.samples.model import (
     FLOAT,
     FORMAT_NAMES,
     GRAY,
@@ -21,7 +21,7 @@ from functions.kit.images.sample_types import (
 )
 
 if TYPE_CHECKING:
-    from functions.kit.images.sample_types import Array
+    from functions.kit.images.samples.model import Array
 
 # What libtiff undoes whatever the bytes mean; the others are codecs of pixels and know their own depth.
 _BYTE_COMPRESSIONS = {1, 5, 8, 32773, 32946, 34925, 50000}
