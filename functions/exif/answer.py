@@ -43,7 +43,7 @@ def examine(data: bytes | Source, *, exif_only: bool = False) -> Reading | None:
         data: the whole file.
         exif_only: leave out what is no Exif, see `functions.exif.reading.read`.
     """
-    found = scan(data)
+    found = scan(data, whole=not exif_only)
     return None if found is None else read(found, exif_only=exif_only)
 
 

@@ -5,6 +5,7 @@ Nothing here raises on what a file may hold: bytes that are no text, rationals w
 
 from __future__ import annotations
 
+import codecs
 import math
 import re
 from operator import itemgetter
@@ -102,16 +103,17 @@ def _mend(data: bytes) -> str:
     if len(data) > LONG_TEXT:
         # So long a value is no text at all: one question mark for a run, in one pass.
         return data.decode("utf-8", "replace").replace("\ufffd", "?")
-    parts = []
-    while data:
-        try:
-            parts.append(data.decode("utf-8"))
-            break
-        except UnicodeDecodeError as error:
-            parts.append(data[: error.start].decode("utf-8"))
-            parts.append("?" * (error.end - error.start))
-            data = data[error.end :]
-    return "".join(parts)
+    return data.decode("utf-8", "question marks")
+
+
+def _question_marks(error: UnicodeError) -> tuple[str, int]:
+    """A question mark for each byte that is no UTF-8."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return "?" * (error.end - error.start), error.end
+
+
+codecs.register_error("question marks", _question_marks)
 
 
 def fraction(numerator: int, denominator: int) -> Scalar:
@@ -179,8 +181,10 @@ _LEADING = re.compile(r"\s*([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)")
 
 def number_of(v: Any) -> int | float:
     """The number that a text begins with; 0 where it begins with none."""
-    if not isinstance(v, str):
-        return v  # type: ignore[no-any-return]
+    if type(v) is int or not isinstance(v, str):
+        return v
+    if v.isdecimal() and v.isascii():
+        return int(v)
     match = _LEADING.match(v)
     if match is None:
         return 0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from functions.exif.makernotes.reader import follow
-from functions.exif.makernotes.records import FORMATS, value
+from functions.exif.makernotes.records import FORMATS, SINGLE, value
 from functions.exif.makernotes.walk import Place, Walk, absolute, counted
 from functions.exif.tags.formulas import UNFIT, expression
-from functions.exif.tags.tables import Field, Table
+from functions.exif.tags.tables import Field, Table, table
 
 # First bytes of a value that conditions may look at.
 HEAD = 128
@@ -107,14 +108,15 @@ def read_records(walk: Walk, tags: Table, place: Place) -> None:
     outer, m.seen = m.seen, {}
     m["size"] = size
     record = _Record(walk, tags, place, size, tags.attributes.get("format", "int8u"))
-    step = FORMATS[record.usual][0]
-    for index, alternatives in tags.rows.items():
-        at = int(index) * step + record.moved
+    data, start, seen, put = place.data, place.start, m.seen, walk.put
+    singles = SINGLE[place.order]
+    for index, first, alternatives, only in _plan(tags, FORMATS[record.usual][0]):
+        at = first + record.moved
         if at < 0:
             at += size
         if at < 0:
             continue
-        row = record.choose(index, alternatives, at)
+        row = only or record.choose(index, alternatives, at)
         if row is None:
             continue
         if at >= size:
@@ -122,5 +124,33 @@ def read_records(walk: Walk, tags: Table, place: Place) -> None:
         if walk.rows <= 0:
             walk.warn("the maker note has more tags than are read")
             break
-        record.read(index, row, at)
+        single = singles.get(row.format or record.usual) if row.plain else None
+        if single is None or single[0] > size - at or not single[2]:
+            record.read(index, row, at)
+            continue
+        # The common case: one whole number.
+        (v,) = single[1](data, start + at)
+        if row.mask:
+            v = (v & row.mask) >> row.shift
+        seen[index] = v
+        put(row, v)
     m.seen = outer
+
+
+# The rows of a table: id, place before anything moves it, alternatives, and the row itself where there is but one.
+Plan = list[tuple[Any, int, tuple[Field, ...], Field | None]]
+
+
+@lru_cache(maxsize=1024)
+def _planned(name: str, step: int) -> Plan:
+    found: Plan = []
+    for index, alternatives in table(name).rows.items():
+        only = alternatives[0] if len(alternatives) == 1 and not alternatives[0].conditional else None
+        if only is not None and not only.ready:
+            only.prepare()
+        found.append((index, int(index) * step, alternatives, only))
+    return found
+
+
+def _plan(tags: Table, step: int) -> Plan:
+    return _planned(tags.name, step)

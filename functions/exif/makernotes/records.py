@@ -61,11 +61,18 @@ MAX_BYTES, MAX_NUMBERS = 65536, 20000
 # Fixed-point numbers: the value of 1, and decimal places that they are rounded to.
 _SCALE = {"fixed16s": (256, 3), "fixed32u": (65536, 5), "fixed32s": (65536, 5)}
 _OTHER = {"<": ">", ">": "<"}
-_SINGLE = {
-    (order, name): struct.Struct(order + code)
+# Of formats of one number, by byte order: bytes, what unpacks them, and whether they are a whole number as they are.
+SINGLE: dict[str, dict[str, tuple[int, Any, bool]]] = {
+    order: {
+        name: (
+            size,
+            struct.Struct((_OTHER[order] if name.endswith("Rev") else order) + code).unpack_from,
+            code not in "fd" and name not in _SCALE,
+        )
+        for name, (size, code) in FORMATS.items()
+        if len(code) == 1
+    }
     for order in "<>"
-    for name, (_, code) in FORMATS.items()
-    if len(code) == 1
 }
 
 
@@ -83,14 +90,17 @@ def value(data: bytes, at: int, shape: str, count: int, order: str, room: int) -
     Returns:
         The value; None where not one number fits, or the format is unknown.
     """
+    if count == 1 and at >= 0:
+        single = SINGLE[order].get(shape)
+        if single is not None and single[0] <= room:
+            (number,) = single[1](data, at)
+            return number if single[2] else _number(number, shape)
     found = FORMATS.get(shape)
     if found is None or at < 0:
         return None
     size, code = found
     if shape.endswith("Rev"):
         order = _OTHER[order]
-    if count == 1 and len(code) == 1 and size <= room:
-        return _number(_SINGLE[order, shape].unpack_from(data, at)[0], shape)
     if size * count > room:
         count = room // size
         if count < 1:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from functions.exif.blocks.entries import MAKER_NOTE, Entry
 from functions.exif.blocks.values import binary
 from functions.exif.rows import Reading, Row
 from functions.exif.tags.formulas import UNFIT, Members, expression
-from functions.exif.tags.tables import Field, Table
+from functions.exif.tags.tables import Field, Table, table
 
 MAX_DIRECTORIES = 400
 MAX_ROWS = 20_000
 # Bytes that binary records may span in all: they overlap only in broken files.
 MAX_SPAN = 16 * 2**20
+# Characters of a name that no table has, up to which it is remembered.
+MAX_REMEMBERED = 64
 
 
 class Place(NamedTuple):
@@ -130,8 +133,15 @@ def item(walk: Walk, tags: Table, number: int | str, v: Any, count: int = 1, *, 
 def named(walk: Walk, tags: Table, name: str, v: Any, *, whole: bool = False) -> None:
     """A value that no row describes."""
     if v is not None:
-        printed = "" if whole else "shortened(v)"
-        walk.put(Field(tags, ["", name, "", "", "", tags.attributes.get("print") or printed]), v)
+        make = _unnamed if len(name) <= MAX_REMEMBERED else _unnamed.__wrapped__
+        walk.put(make(tags.name, name, whole), v)
+
+
+@lru_cache(maxsize=4096)
+def _unnamed(table_name: str, name: str, whole: bool) -> Field:
+    tags = table(table_name)
+    printed = "" if whole else "shortened(v)"
+    return Field(tags, ["", name, "", "", "", tags.attributes.get("print") or printed])
 
 
 def absolute(v: Any, place: Place, row: Field, m: Members) -> Any:

@@ -56,9 +56,14 @@ def text(v: Any) -> str:
     return " ".join(str(_settled(item)) for item in v) if isinstance(v, list) else str(_settled(v))
 
 
+_NUMERIC = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?").fullmatch
+# Characters of a word or text whose meaning is remembered.
+_SHORT = 48
+
+
 def is_number(v: Any) -> bool:
     """Whether a value is a number or its text."""
-    return not isinstance(v, str) or bool(re.fullmatch(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?", v))
+    return type(v) is not str or bool(_NUMERIC(v))
 
 
 def is_whole(v: Any) -> bool:
@@ -95,13 +100,17 @@ def _pattern(pattern: str) -> re.Pattern[str]:
 
 def has(pattern: str, v: Any) -> re.Match[str] | None:
     """A pattern's first match in a value."""
-    if v is None:
-        v = ""
-    elif isinstance(v, bytes):
-        v = v.decode("latin-1")
-    elif not isinstance(v, str):
-        v = text(v)
+    if type(v) is not str:
+        v = "" if v is None else v.decode("latin-1") if isinstance(v, bytes) else text(v)
+    if len(v) < _SHORT:
+        return _found(pattern, v)
     return _pattern(pattern).search(v[:MAX_SEARCHED])
+
+
+@lru_cache(maxsize=4096)
+def _found(pattern: str, v: str) -> re.Match[str] | None:
+    """The same of a short text, as a model is, which hundreds of rows ask for."""
+    return _pattern(pattern).search(v)
 
 
 def group(pattern: str, v: Any, index: int = 1) -> str | None:
@@ -123,7 +132,17 @@ def join(separator: str, *values: Any) -> str:
 
 def words(v: Any) -> list[Any]:
     """The numbers or words of a text."""
-    return [_number(word) if is_number(word) else word for word in text(v).split()]
+    if type(v) is int:
+        return [v]
+    return [_word(word) if len(word) < _SHORT else _meant(word) for word in (v if type(v) is str else text(v)).split()]
+
+
+def _meant(word: str) -> Any:
+    """A word as the number that it is, if it is one."""
+    return _number(word) if _NUMERIC(word) else word
+
+
+_word = lru_cache(maxsize=4096)(_meant)
 
 
 def word(v: Any, index: int) -> Any:

@@ -36,7 +36,7 @@ def scan(document: Document, *, whole: bool = True) -> Scan:
             heif.brands(document, result, "Jpeg2000")
         if whole:
             _fields(document, result)
-        _Reader(document, result).run()
+        _Reader(document, result).run(whole=whole)
     for warning in document.warnings:
         result.warn(warning)
     for kind, where, size in document.lost:
@@ -67,8 +67,8 @@ class _Reader:
     def __init__(self, document: Document, result: Scan) -> None:
         self.document, self.result, self.source = document, result, document.source
 
-    def run(self) -> None:
-        """All parts."""
+    def run(self, *, whole: bool) -> None:
+        """All parts, or the blocks of metadata alone."""
         document, result = self.document, self.result
         if document.reader == "tiff":
             result.add("exif", 0, document.source.data, "TIFF")  # type: ignore[arg-type]
@@ -89,6 +89,8 @@ class _Reader:
             blocks.sort(key=_order)
         for part in blocks:
             self._block(part)
+        if not whole:
+            return
         if document.reader == "webp" and any("ends inside chunk" in warning for warning in document.warnings):
             last = document.parts[-1]
             result.miss("chunk", last.label or "the last chunk", last.start, last.end - last.start)

@@ -79,6 +79,7 @@ class Field:
     __slots__ = (
         "_printed",
         "_raw",
+        "_simple",
         "_value",
         "_values",
         "_when",
@@ -93,6 +94,7 @@ class Field:
         "mask",
         "name",
         "number",
+        "plain",
         "prints",
         "ready",
         "shift",
@@ -143,6 +145,8 @@ class Field:
             printed = printed or self.table.attributes.get("print", "") * (not labels)
             self.labels = self.table.labels(labels) if labels else None
             self.prints = expression(printed) if printed else None
+        self.plain = not self.sub and self.count is None and self.flags.keys().isdisjoint(("move", "offset"))
+        self._simple = self._printed is None and self._values is None and "binary" not in self.flags
         self.ready = True
 
     def applies(self, m: Members) -> bool:
@@ -173,6 +177,17 @@ class Field:
             v = _attempt(self._value, v, m)
             if v is None:
                 return None
+        if type(v) is int and self._simple:
+            # Most values are a whole number, with labels or without.
+            labels = self.labels
+            if labels is None:
+                if self.prints is None:
+                    return v, v
+            else:
+                found = labels.exact.get(v)
+                if found is not None:
+                    return v, found
+            return v, self._one(v, labels, self.prints, m)
         parts: list[Any] | None = None
         if self._printed is not None or self._values is not None:
             parts = self._parts(v, m)

@@ -20,7 +20,10 @@ def add(reading: Reading) -> None:
     """Add the tags that the rows of a reading give."""
     tags = Tags(reading)
     rows = reading.groups.get("Composite", {})
-    for name, derive in DERIVED:
+    present = set(tags.rows)
+    for name, derive, needed in DERIVED:
+        if not needed <= present:
+            continue
         if name in rows:
             tags.derived[name] = Found(rows[name][1], rows[name][2])
             continue
@@ -32,66 +35,77 @@ def add(reading: Reading) -> None:
             value, printed = shown
             value = number(value)
             tags.derived[name] = Found(value, printed)
+            present.add(name)
             reading.add("Composite", name, value, printed)
 
 
-# In the order of need: what others are made of comes first.
-DERIVED: tuple[tuple[str, Callable[[Tags], Shown | None]], ...] = (
-    ("ImageSize", optics.image_size),
-    ("Megapixels", optics.megapixels),
-    ("ISO", makers.canon_iso),
-    ("DigitalZoom", makers.digital_zoom),
-    ("ShutterSpeed", optics.shutter_speed),
-    ("Aperture", optics.aperture),
-    ("LightValue", optics.light_value),
-    ("FocusDistance", makers.sony_distance),
-    ("ScaleFactor35efl", optics.scale_factor),
-    ("FocalLength35efl", optics.focal_length),
-    ("CircleOfConfusion", optics.circle),
-    ("HyperfocalDistance", optics.hyperfocal),
-    ("DOF", optics.depth_of_field),
-    ("FOV", optics.field_of_view),
-    ("SubSecDateTimeOriginal", moments.moment("DateTimeOriginal", "SubSecTimeOriginal", "OffsetTimeOriginal")),
-    ("SubSecCreateDate", moments.moment("CreateDate", "SubSecTimeDigitized", "OffsetTimeDigitized")),
-    ("SubSecModifyDate", moments.moment("ModifyDate", "SubSecTime", "OffsetTime")),
-    ("DateTimeCreated", moments.joined("IPTC", "DateCreated", "TimeCreated")),
-    ("DigitalCreationDateTime", moments.joined("IPTC", "DigitalCreationDate", "DigitalCreationTime")),
-    ("DateTimeOriginal", moments.original),
-    ("GPSDateTime", moments.satellites),
-    ("GPSLatitude", places.coordinate("GPSLatitude", "NS")),
-    ("GPSLongitude", places.coordinate("GPSLongitude", "EW")),
-    ("GPSDestLatitude", places.coordinate("GPSDestLatitude", "NS")),
-    ("GPSDestLongitude", places.coordinate("GPSDestLongitude", "EW")),
-    ("GPSAltitude", places.altitude),
-    ("GPSPosition", places.position),
-    ("GPSLatitudeRef", places.from_xmp("GPSLatitude", "NS", ("North", "South"))),
-    ("GPSLongitudeRef", places.from_xmp("GPSLongitude", "EW", ("East", "West"))),
-    ("CFAPattern", colours.pattern),
-    ("Flash", colours.flash),
-    ("WB_RGGBLevels", makers.canon_levels),
-    ("RedBalance", colours.balance(False)),
-    ("BlueBalance", colours.balance(True)),
-    ("DriveMode", makers.drive_mode),
-    ("Lens", makers.lens),
-    ("Lens35efl", makers.lens_equivalent),
-    ("ShootingMode", makers.shooting_mode),
-    ("FlashType", makers.flash_type),
-    ("RedEyeReduction", makers.red_eye),
-    ("ConditionalFEC", makers.flash_compensation),
-    ("ShutterCurtainHack", makers.curtain),
-    ("FileNumber", makers.file_number),
-    ("RunTimeSincePowerUp", makers.run_time),
-    ("ExtenderStatus", makers.extender),
-    ("LensSpec", makers.nikon_lens),
-    ("AutoFocus", makers.auto_focus),
-    ("PhaseDetectAF", makers.phase_detection),
-    ("ContrastDetectAF", makers.contrast_detection),
-    ("FocusDistance2", makers.sony_distance_2),
-    ("DateCreated", makers.kodak_date),
-    ("PreviewImageSize", makers.preview_size),
+Derive = Callable[[Tags], Shown | None]
+# In the order of need: what others are made of comes first. Each with the tags without which there is none.
+_DERIVED: tuple[tuple[str, Derive, str], ...] = (
+    ("ImageSize", optics.image_size, ""),
+    ("Megapixels", optics.megapixels, "ImageSize"),
+    ("ISO", makers.canon_iso, ""),
+    ("DigitalZoom", makers.digital_zoom, "ZoomSourceWidth ZoomTargetWidth DigitalZoom"),
+    ("ShutterSpeed", optics.shutter_speed, ""),
+    ("Aperture", optics.aperture, ""),
+    ("LightValue", optics.light_value, "Aperture ShutterSpeed ISO"),
+    ("FocusDistance", makers.sony_distance, "FocusPosition FocalLength"),
+    ("ScaleFactor35efl", optics.scale_factor, ""),
+    ("FocalLength35efl", optics.focal_length, "FocalLength"),
+    ("CircleOfConfusion", optics.circle, "ScaleFactor35efl"),
+    ("HyperfocalDistance", optics.hyperfocal, "FocalLength Aperture CircleOfConfusion"),
+    ("DOF", optics.depth_of_field, "FocalLength Aperture CircleOfConfusion"),
+    ("FOV", optics.field_of_view, "FocalLength ScaleFactor35efl"),
+    (
+        "SubSecDateTimeOriginal",
+        moments.moment("DateTimeOriginal", "SubSecTimeOriginal", "OffsetTimeOriginal"),
+        "DateTimeOriginal",
+    ),
+    ("SubSecCreateDate", moments.moment("CreateDate", "SubSecTimeDigitized", "OffsetTimeDigitized"), "CreateDate"),
+    ("SubSecModifyDate", moments.moment("ModifyDate", "SubSecTime", "OffsetTime"), "ModifyDate"),
+    ("DateTimeCreated", moments.joined("IPTC", "DateCreated", "TimeCreated"), "DateCreated TimeCreated"),
+    (
+        "DigitalCreationDateTime",
+        moments.joined("IPTC", "DigitalCreationDate", "DigitalCreationTime"),
+        "DigitalCreationDate DigitalCreationTime",
+    ),
+    ("DateTimeOriginal", moments.original, "DateCreated TimeCreated"),
+    ("GPSDateTime", moments.satellites, "GPSDateStamp GPSTimeStamp"),
+    ("GPSLatitude", places.coordinate("GPSLatitude", "NS"), "GPSLatitude GPSLatitudeRef"),
+    ("GPSLongitude", places.coordinate("GPSLongitude", "EW"), "GPSLongitude GPSLongitudeRef"),
+    ("GPSDestLatitude", places.coordinate("GPSDestLatitude", "NS"), "GPSDestLatitude GPSDestLatitudeRef"),
+    ("GPSDestLongitude", places.coordinate("GPSDestLongitude", "EW"), "GPSDestLongitude GPSDestLongitudeRef"),
+    ("GPSAltitude", places.altitude, "GPSAltitude GPSAltitudeRef"),
+    ("GPSPosition", places.position, "GPSLatitude GPSLongitude"),
+    ("GPSLatitudeRef", places.from_xmp("GPSLatitude", "NS", ("North", "South")), "GPSLatitude"),
+    ("GPSLongitudeRef", places.from_xmp("GPSLongitude", "EW", ("East", "West")), "GPSLongitude"),
+    ("CFAPattern", colours.pattern, "CFARepeatPatternDim CFAPattern2"),
+    ("Flash", colours.flash, "Flash"),
+    ("WB_RGGBLevels", makers.canon_levels, "WhiteBalance"),
+    ("RedBalance", colours.balance(False), ""),
+    ("BlueBalance", colours.balance(True), ""),
+    ("DriveMode", makers.drive_mode, "ContinuousDrive SelfTimer"),
+    ("Lens", makers.lens, "MinFocalLength MaxFocalLength"),
+    ("Lens35efl", makers.lens_equivalent, "Lens MinFocalLength MaxFocalLength"),
+    ("ShootingMode", makers.shooting_mode, "CanonExposureMode EasyMode"),
+    ("FlashType", makers.flash_type, "FlashBits"),
+    ("RedEyeReduction", makers.red_eye, "CanonFlashMode FlashBits"),
+    ("ConditionalFEC", makers.flash_compensation, "FlashExposureComp FlashBits"),
+    ("ShutterCurtainHack", makers.curtain, "FlashBits"),
+    ("FileNumber", makers.file_number, "DirectoryIndex FileIndex"),
+    ("RunTimeSincePowerUp", makers.run_time, "RunTimeValue RunTimeScale"),
+    ("ExtenderStatus", makers.extender, "Extender LensType MaxApertureValue"),
+    ("LensSpec", makers.nikon_lens, "Lens LensType"),
+    ("AutoFocus", makers.auto_focus, "FocusMode"),
+    ("PhaseDetectAF", makers.phase_detection, "FocusPointSchema AFDetectionMethod"),
+    ("ContrastDetectAF", makers.contrast_detection, "FocusMode AFDetectionMethod"),
+    ("FocusDistance2", makers.sony_distance_2, "FocusPosition2 FocalLengthIn35mmFormat"),
+    ("DateCreated", makers.kodak_date, "YearCreated MonthDayCreated"),
+    ("PreviewImageSize", makers.preview_size, "PreviewImageWidth PreviewImageHeight"),
 )
+DERIVED = tuple((name, derive, frozenset(needed.split())) for name, derive, needed in _DERIVED)
 
 
 def names() -> Iterator[str]:
     """The tags that may be added."""
-    yield from (name for name, _ in DERIVED)
+    yield from (name for name, _, _ in DERIVED)

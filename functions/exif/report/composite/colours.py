@@ -21,10 +21,15 @@ _LEVELS = (
 )
 
 
+_NAMED = frozenset(name for name, _ in _LEVELS) | {"WBBlueLevel", "WBRedLevel"}
+
+
 def balance(blue: bool) -> Callable[[Tags], Shown | None]:
     """Red or blue over green of the white balance."""
 
     def derive(tags: Tags) -> Shown | None:
+        if not tags.any(_NAMED) and "WB_RGGBLevels" not in tags.derived:
+            return None
         value = _level(tags, blue)
         if value is None:
             level, green = tags.number("WBBlueLevel" if blue else "WBRedLevel"), tags.number("WBGreenLevel")

@@ -64,8 +64,17 @@ class Tags:
     def number(self, name: str) -> float | None:
         """A tag's value as a number; None where there is none."""
         found = self.find(name)
-        match = FLOAT.match(str(found.value).strip()) if found is not None else None
+        if found is None:
+            return None
+        value = found.value
+        if type(value) is int or type(value) is float:
+            return float(value)
+        match = FLOAT.match(str(value).strip())
         return float(match[0]) if match else None
+
+    def any(self, names: frozenset[str]) -> bool:
+        """Whether one of the names is there."""
+        return not names.isdisjoint(self.rows)
 
     def text(self, name: str) -> str:
         """A tag's value as text; empty where there is none."""

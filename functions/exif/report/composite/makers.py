@@ -106,6 +106,8 @@ def canon_levels(tags: Tags) -> Shown | None:
 
 def canon_iso(tags: Tags) -> Shown | None:
     """Canon's sensitivity where Exif has none."""
+    if "Canon" not in tags.reading.groups:
+        return None
     own = tags.find("Canon:CameraISO")
     if own is not None and str(own.value).isdigit() and own.value not in (0, "0"):
         return own.value, f"{float(own.value):.0f}"

@@ -75,7 +75,17 @@ def scale_factor(tags: Tags) -> Shown | None:
     return None if value is None else (value, f"{value:.1f}")
 
 
+_SCALING = frozenset(
+    (
+        *("FocalLengthIn35mmFormat", "FocalPlaneDiagonal", "SensorSize", "FocalPlaneXSize"),
+        *("FocalPlaneXResolution", "FocalPlaneYResolution"),
+    )
+)
+
+
 def _scale(tags: Tags) -> float | None:
+    if not tags.any(_SCALING):
+        return None
     focal, equivalent = tags.number("FocalLength"), tags.number("FocalLengthIn35mmFormat")
     if focal and equivalent:
         return equivalent / focal
