@@ -16,7 +16,7 @@ from functions.kit.http import problems
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
 from functions.kit.http.spool import mapped
-from functions.kit.images import raws
+from functions.kit.images import partial, raws
 from functions.kit.images.colour import orientation
 from functions.kit.images.formats import labels
 from functions.kit.images.large import Large, Strips
@@ -100,6 +100,8 @@ def analyse_here(data: bytes, settings: Settings, choices: Choices, large: Large
         if high > LEVELS - 1 or low < 0:
             raise problems.bad_option("range", f"range={low},{high} is not within the values of 8 bits, 0,255")
         analysis = replace(analysis, histogram=plain.ranged(analysis.histogram, low, high))
+    if analysis.complete and not analysis.warnings and not partial.ended(data, analysis.format):
+        analysis = replace(analysis, warnings=_incomplete(analysis.height, analysis.height))
     missing = [name for name in choices.channels if name not in {"luminance", *analysis.histogram.channels}]
     if missing:
         present = ", ".join(["luminance", *analysis.histogram.channels])
@@ -210,12 +212,15 @@ def _stripwise(strips: Strips, data: bytes, choices: Choices) -> Analysis:
     _refuse_levels(choices, strips.mode)
     region, turned = _area(choices, data, strips.format, (strips.width, strips.height))
     tone = _tone(data, strips.mode, choices)
-    histogram, sample = plain.count_strips(
+    histogram, sample, rows = plain.count_strips(
         strips, region=region, ignore_transparent=choices.ignore_transparent, tone=tone
     )
     found = colours.dominant(sample, choices.colours) if choices.colours else []
     facts, size = tone.facts(), (strips.width, strips.height)
     how: dict[str, Any] = {"area": region, "orientation": turned, "space": facts, "linear": tone.light}
+    if rows < strips.height:
+        how |= {"complete": False, "decoded": round(rows / strips.height, 6)}
+        how["warnings"] = _incomplete(rows, strips.height)
     return Analysis(choices, histogram, strips.format, *size, found, **how)
 
 

@@ -99,8 +99,8 @@ def count(
 
 def count_strips(
     strips: Strips, *, region: Region | None = None, ignore_transparent: bool = False, tone: Tone = PLAIN
-) -> tuple[Histogram, Image.Image]:
-    """Histogram of a picture in strips, and a few of its pixels for its dominant colours.
+) -> tuple[Histogram, Image.Image, int]:
+    """Histogram of a picture in strips, a few of its pixels for its dominant colours, and how many rows there were.
 
     Raises:
         NotCountable: as `count`.
@@ -112,7 +112,7 @@ def count_strips(
     area = region or Region(0, 0, strips.width, strips.height)
     sample: Image.Image | None = None
     total: Histogram | None = None
-    top = 0
+    top = strips.top
     for read in strips.read():
         strip = read if tone.convert is None else tone.convert(read)
         sample = sample or Image.new(strip.mode, (SAMPLE, SAMPLE))
@@ -128,8 +128,8 @@ def count_strips(
             counted = count(part, ignore_transparent=ignore_transparent, tone=tone)
             total = counted if total is None else _joined(total, counted)
     if total is None or sample is None:
-        raise NotCountable(None, "the picture has no rows")
-    return total, sample
+        raise NotCountable(None, "the data of this picture end before the region")
+    return total, sample, top - strips.top
 
 
 def _joined(first: Histogram, second: Histogram) -> Histogram:

@@ -174,9 +174,23 @@ def _weaker(head: bytes) -> Format | None:
     return Format("SVG", "packets") if _SVG.match(head) else None
 
 
+def _targa(head: Buffer) -> bool:
+    """Whether a header without a mark is that of a Targa: type, colour map, depth and descriptor agree."""
+    if len(head) < 18:
+        return False
+    colour_map, kind, bits, descriptor = head[1], head[2], head[16], head[17]
+    first, length, depth = int.from_bytes(head[3:5], "little"), int.from_bytes(head[5:7], "little"), head[7]
+    if kind in {1, 9}:
+        agree = colour_map == 1 and 0 < length <= 256 and depth in {15, 16, 24, 32} and bits == 8
+    else:
+        depths = {2: {15, 16, 24, 32}, 10: {15, 16, 24, 32}, 3: {8, 16}, 11: {8, 16}}.get(kind, set())
+        agree = colour_map == first == length == depth == 0 and bits in depths
+    return agree and descriptor & 0xC0 == 0 and descriptor & 15 <= 8 and any(head[12:14]) and any(head[14:16])
+
+
 def _last(data: Buffer) -> Format | None:
-    """A Targa by its end, or a JPEG behind junk, which is no text."""
-    if data[-18:] == b"TRUEVISION-XFILE.\0":
+    """A Targa by its end or by fields that agree, or a JPEG behind junk, which is no text."""
+    if data[-18:] == b"TRUEVISION-XFILE.\0" or _targa(data[:18]):
         return Format("Targa")
     if (
         data[:4] != b"\0\0\2\0"

@@ -29,6 +29,8 @@ _COMPRESSIONS = {1, 5, 8, 32773, 32946}  # that the libtiff of the libvips wheel
 # Estimated bytes a pixel of a whole decode: the image, what the decoder holds beside it, and its luminance.
 _WHOLE = {"JPEG": 9, "PNG": 9, "WEBP": 13, "HEIF": 15, "AVIF": 15, "GIF": 6, "TIFF": 9, "JPEG2000": 21, "JXL": 25}
 _WHOLE_OTHER = 9
+_EVERY = 2**31
+_EARLY = ("premature end", "read error", "truncated", "unexpected end")  # what libvips says of data that end
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Strips:
         mode: Pillow's mode of the strips.
         width: in pixels.
         height: in pixels.
-        read: the strips in order, from the top.
+        read: the strips in order, from the top; they end early where the data of the picture do.
+        top: rows that are missing before the first strip.
     """
 
     format: str
@@ -48,6 +51,7 @@ class Strips:
     width: int
     height: int
     read: Callable[[], Iterator[Image.Image]]
+    top: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,9 +76,10 @@ class Large:
         """
         if name in {"BMP", "PPM"}:
             return _raw(data, _bmp(data) if name == "BMP" else _pnm(data), name, settings)
-        options = _in_strips(data, name, frame)
-        if options is None:
+        found = _in_strips(data, name, frame)
+        if found is None:
             return None
+        options, rows = found
         image = self._open(name, **options)
         if image.width * image.height > settings.max_pixels:
             raise problems.too_many_pixels(
@@ -87,7 +92,7 @@ class Large:
         def read() -> Iterator[Image.Image]:
             from PIL import Image
 
-            for count, pixels in _fetched(self._open(name, **options)):
+            for count, pixels in _fetched(lambda: self._open(name, **options), rows):
                 yield Image.frombuffer(mode, (image.width, count), pixels, "raw", mode, 0, 1)
 
         return Strips(name, mode, image.width, image.height, read)
@@ -109,7 +114,7 @@ class Large:
                 from functions.kit.images.vips import DTYPES
 
                 image = self._open("TIFF", page=frame)
-                for count, pixels in _fetched(image, rows):
+                for count, pixels in _fetched(lambda: image, rows):
                     values = np.frombuffer(pixels, DTYPES[image.format])
                     yield values.reshape(count, image.width, image.bands)[..., : len(found.names)]
 
@@ -130,7 +135,7 @@ class Large:
         if entry.name == "JPEG" and jpeg.buffered(data):
             kind = "progressive JPEG"
         elif entry.name == "PNG":
-            kind = "interlaced PNG"
+            kind = "interlaced or cut PNG"
         self._refuse(image.width, image.height, size, f"{kind}, decoded whole")
 
     def _refuse(self, width: int, height: int, size: int, kind: str) -> None:
@@ -153,15 +158,48 @@ class Large:
         return getattr(library().Image, loader)(self.path, access="sequential", fail_on="truncated", **options)
 
 
-def _fetched(image: Any, rows: int | None = None) -> Iterator[tuple[int, bytes]]:
-    """Strips of rows: how many, and their bytes."""
-    from functions.kit.images.vips import fetcher
+def _fetched(load: Callable[[], Any], rows: int) -> Iterator[tuple[int, bytes]]:
+    """Strips of rows: how many, and their bytes. Where the data end early, the last one is shorter.
 
-    height = min(image.height, rows or image.height)
+    Raises:
+        Exception: of libvips, where not even one row is decoded.
+    """
+    from functions.kit.images.vips import fetcher, library
+
+    image = load()
+    height = min(image.height, rows)
     step, fetch = strip_rows(image.width), fetcher(image)
     for top in range(0, height, step):
         count = min(step, height - top)
-        yield count, fetch(top, count)
+        try:
+            pixels = fetch(top, count)
+        except library().Error as error:
+            if not any(text in str(error).lower() for text in _EARLY):
+                raise
+            known = _before_the_end(load, top, count)
+            if not top and not known:
+                raise
+            if known:
+                yield len(known), b"".join(known)
+            return
+        yield count, pixels
+
+
+def _before_the_end(load: Callable[[], Any], top: int, count: int) -> list[bytes]:
+    """The rows of a strip that a second decode yields one by one before the data end."""
+    from functions.kit.images.vips import fetcher, library
+
+    image = load()
+    step, fetch = strip_rows(image.width), fetcher(image)
+    known: list[bytes] = []
+    try:
+        for first in range(0, top, step):
+            fetch(first, step)
+        while len(known) < count:
+            known.append(fetch(top + len(known), 1))
+    except library().Error:
+        pass
+    return known
 
 
 class _Layout(NamedTuple):
@@ -196,10 +234,13 @@ def _pnm(data: bytes) -> _Layout | None:
 
 
 def _raw(data: bytes, layout: _Layout | None, name: str, settings: Settings) -> Strips | None:
-    """Strips of rows as they are in the file; None where not all of them are."""
-    if layout is None or layout.offset + layout.stride * layout.height > len(data):
+    """Strips of rows as they are in the file; None where none is."""
+    if layout is None:
         return None
     width, height = layout.width, layout.height
+    rows = min(height, (len(data) - layout.offset) // layout.stride)
+    if rows < 1:
+        return None
     if width * height > settings.max_pixels:
         raise problems.too_many_pixels(settings.max_pixels, width, height, settings.variable("max_pixels"))
 
@@ -207,33 +248,33 @@ def _raw(data: bytes, layout: _Layout | None, name: str, settings: Settings) -> 
         from PIL import Image
 
         step = strip_rows(width)
-        for top in range(0, height, step):
-            count = min(step, height - top)
-            first = height - top - count if layout.bottom_up else top
+        for top in range(0, rows, step):
+            count = min(step, rows - top)
+            first = rows - top - count if layout.bottom_up else top
             part = memoryview(data)[layout.offset + first * layout.stride :][: count * layout.stride]
             direction = -1 if layout.bottom_up else 1
             yield Image.frombuffer(
                 layout.mode, (width, count), cast(bytes, part), "raw", layout.raw, layout.stride, direction
             )
 
-    return Strips(name, layout.mode, width, height, read)
+    return Strips(name, layout.mode, width, height, read, height - rows if layout.bottom_up else 0)
 
 
-def _in_strips(data: bytes, name: str, frame: int) -> dict[str, int] | None:
-    """Options of libvips' loader where a picture is read in strips as Pillow reads it whole; else None."""
+def _in_strips(data: bytes, name: str, frame: int) -> tuple[dict[str, int], int] | None:
+    """Options of libvips' loader and how many rows may be there, where a picture is read in strips; else None."""
     if name == "TIFF":
         directory = tiff.page(data, frame)
         if directory is None or set(directory.bits) != {8} or directory.value(tiff.PHOTOMETRIC, 1) not in {0, 1, 2, 5}:
             return None
-        present = tiff.rows_present(directory) == directory.value(tiff.HEIGHT, 0)
-        return {"page": frame} if present and _tiff_strips(directory) else None
+        present = tiff.rows_present(directory)
+        return ({"page": frame}, present) if present and _tiff_strips(directory) else None
     if frame:
         return None
     if name == "JPEG":
-        return {} if not jpeg.buffered(data) and jpeg.components(data) in {1, 3} else None
+        return ({}, _EVERY) if not jpeg.buffered(data) and jpeg.components(data) in {1, 3} else None
     if name == "PNG":
         head = png.header(data)
-        return {} if head is not None and not head.interlaced else None
+        return ({}, _EVERY) if head is not None and not head.interlaced else None
     return None
 
 

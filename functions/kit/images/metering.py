@@ -18,6 +18,14 @@ BYTES_PER_READ = 256  # pixel data in smaller pieces than this on average are re
 class HeaderLimitError(Exception):
     """Parsing a header exceeds a limit; the text names it."""
 
+    part = "header"
+
+
+class PixelLimitError(HeaderLimitError):
+    """Reading the pixels exceeds a limit."""
+
+    part = "pixel data"
+
 
 class MeteredFile(io.BytesIO):
     """A file in memory that raises `HeaderLimitError` once it was read too often.
@@ -34,10 +42,16 @@ class MeteredFile(io.BytesIO):
         self.bytes = 0
         self.most_reads = READS + READS_PER_FRAME * frame
         self.most_bytes = self.size + BYTES_BESIDE_FILE
+        self.error = HeaderLimitError
 
-    def decode(self) -> None:
-        """Allow what decoding needs: the pixels once more, in pieces of a reasonable size."""
-        self.most_reads = self.reads + READS + self.size // BYTES_PER_READ
+    def decode(self, bytewise: bool = False) -> None:
+        """Allow what decoding needs: the pixels once more, in pieces of a reasonable size.
+
+        Args:
+            bytewise: the decoder reads byte by byte.
+        """
+        self.error = PixelLimitError
+        self.most_reads = self.reads + READS + self.size // (1 if bytewise else BYTES_PER_READ)
         self.most_bytes = self.bytes + 2 * self.size + BYTES_BESIDE_FILE
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -50,7 +64,7 @@ class MeteredFile(io.BytesIO):
         self.reads += 1
         self.bytes += len(data)
         if self.reads > self.most_reads:
-            raise HeaderLimitError(f"it is in more than {self.most_reads:,} pieces")
+            raise self.error(f"it is in more than {self.most_reads:,} pieces")
         if self.bytes > self.most_bytes:
-            raise HeaderLimitError(f"its parts overlap: more than {self.most_bytes:,} bytes are read")
+            raise self.error(f"its parts overlap: more than {self.most_bytes:,} bytes are read")
         return data

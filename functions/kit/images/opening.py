@@ -36,6 +36,8 @@ FULL_SIZE = "full_size"  # key of `info`: (width, height) of an image that was d
 EXTENT = "extent"  # key of `info`: the `partial.Extent` of an image whose data end early
 # Above, a decode runs in a process of its own, in strips where the format allows: here it would take 256 MB.
 LARGE_PIXELS = 50_000_000
+# The same for decoders in Python, of a microsecond or two a pixel: BMP with run lengths, QOI, DDS without compression.
+SLOW_PIXELS = 2**20
 ARENA_BLOCK = 16 * 2**20  # bytes; Pillow's own block size
 ARENA_BLOCKS_PER_DECODE = 8  # a 24 megapixel RGB image (six blocks) and its luminance (two)
 
@@ -127,12 +129,14 @@ def _pixels(
         _refuse_raw(data)
     found = finding.find(data, entry.name, frame)
     if found is not None:
-        found = _checked(data, found, entry, settings)
-        if found.width * found.height > LARGE_PIXELS:
-            if large is None:
-                raise LargeImageError
-            found = large.samples(data, found, frame)
-        return found
+        if found.width * found.height > settings.max_pixels:
+            size = (found.width, found.height)
+            raise problems.too_many_pixels(settings.max_pixels, *size, settings.variable("max_pixels"))
+        if found.width * found.height <= LARGE_PIXELS:
+            return _checked(data, found, entry, settings, None)
+        if large is None:
+            raise LargeImageError
+        return large.samples(data, _checked(data, found, entry, settings, large), frame)
     if large is None:
         image = _decode(data, entry, settings, frame, draft, LARGE_PIXELS)
     else:
@@ -190,7 +194,9 @@ def _problems(entry: Format, settings: Settings) -> Iterator[None]:
     except (Problem, LargeImageError):
         raise
     except HeaderLimitError as error:
-        raise problems.unreadable_image(f"the header of this {entry.label} image is too large: {error}") from error
+        raise problems.unreadable_image(
+            f"the {error.part} of this {entry.label} image is too large: {error}"
+        ) from error
     except SampleFormatError as error:
         raise problems.unsupported_format(str(error), labels()) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -221,7 +227,7 @@ def _decode(
         found = tiff.page(data, frame)
         if found is not None and found.big and found.order == ">":
             source, frame = tiff.rewritten(found, {}), 0  # Pillow takes it for a classic TIFF
-    if entry.name in {"HEIF", "AVIF"} and (missing := partial.missing_bytes(data)):
+    if entry.name in {"HEIF", "AVIF", "WEBP"} and (missing := partial.missing_bytes(data)):
         raise problems.unreadable_image(
             f"the {entry.label} file ends {problems.quantity(missing, 'bytes')} before the end of its picture data"
         )
@@ -230,8 +236,10 @@ def _decode(
     elif entry.name == "JPEG" and not frame:
         source = jpeg.lean(data)
     image = _opened(source, entry, settings, frame, draft)
-    if most is not None and image.width * image.height > most:
-        raise LargeImageError
+    if most is not None:
+        slow = _bytewise(image) and max(image.width * image.height, len(data)) > SLOW_PIXELS
+        if slow or image.width * image.height > most:
+            raise LargeImageError
     if entry.name in partial.FORMATS:
         partial.load(image, lambda: _opened(source, entry, settings, frame, draft), source, EXTENT)
     else:
@@ -268,8 +276,15 @@ def _opened(source: bytes, entry: Format, settings: Settings, frame: int, draft:
     if draft is not None:
         width, height = image.info[FULL_SIZE] = image.size
         image.draft(None, (max(1, width // draft), max(1, height // draft)))
-    file.decode()
+    file.decode(_bytewise(image))
     return image
+
+
+def _bytewise(image: ImageFile.ImageFile) -> bool:
+    """Whether the decoder is one in Python, which reads byte by byte."""
+    from PIL import Image
+
+    return any(tile[0] in Image.DECODERS for tile in image.tile)
 
 
 def _parse(data: bytes, entry: Format, frame: int) -> tuple[ImageFile.ImageFile, MeteredFile]:
@@ -293,13 +308,13 @@ def _refuse_raw(data: bytes) -> None:
         raise problems.unsupported_format(name, labels())
 
 
-def _checked(data: bytes, found: Samples, entry: Format, settings: Settings) -> Samples:
-    """Samples within the limits, whose rows raise problems alone."""
-    if found.width * found.height > settings.max_pixels:
-        raise problems.too_many_pixels(settings.max_pixels, found.width, found.height, settings.variable("max_pixels"))
+def _checked(data: bytes, found: Samples, entry: Format, settings: Settings, large: Large | None) -> Samples:
+    """Samples of the rows that are there, which raise problems alone."""
     if entry.name == "PNG" and not png.whole(data):
         lean = png.lean(data)
         with _opened(lean, entry, settings, 0, None) as image:
+            if large is not None:
+                large.check(data, entry, image)
             extent = partial.load(image, lambda: _opened(lean, entry, settings, 0, None), lean, EXTENT)
         if extent is not None:
             found = replace(found, rows=extent.bottom)

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from functions.kit.images import jpeg, tiff
+from functions.kit.containers import read
+from functions.kit.images import jpeg, png, tiff
 from functions.kit.images.metering import HeaderLimitError
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
 
-# Their decoders write whole rows into the image. Those of GIF, WebP, AVIF, HEIC, JPEG 2000 and ICO do not, or prepare
-# it themselves.
-FORMATS = {"JPEG", "PNG", "BMP", "TIFF", "PPM"}
+# Their decoders write whole rows into the image. Those of WebP, AVIF, HEIC, JPEG 2000 and JPEG XL do not.
+FORMATS = {"JPEG", "PNG", "BMP", "TIFF", "PPM", "GIF", "TGA", "PCX", "DDS", "FITS", "QOI", "PSD"}
 _EARLY = ("truncated", "not enough image data", "buffer is not large enough")
 _STRIP = 2**20
 _OTHER_BITS = b"\x5a\xa5" * 32  # as entropy-coded data they decode to something
@@ -75,6 +75,8 @@ def _extent(
 
     white = Image.new(second.mode, second.size, _white(second))
     second.im = white.im
+    if image.format == "GIF":
+        second._frame_transparency = None  # type: ignore[attr-defined]  # noqa: SLF001 - it would fill both images
     try:
         second.load()
     except (OSError, ValueError):
@@ -140,14 +142,26 @@ def _ended(image: ImageFile.ImageFile, rest: bytes, half: bool) -> ImageFile.Ima
     return image
 
 
-def missing_bytes(data: bytes) -> int:
-    """How many bytes of the picture data of an HEIC or AVIF lie beyond the end of the file.
+def ended(data: bytes, name: str) -> bool:
+    """Whether a PNG or GIF has its end marker; other formats have none, or their decoders miss it."""
+    if name == "PNG":
+        return png.whole(data)
+    if name == "GIF":
+        document = read(data)
+        return document is None or "the file ends early" not in document.warnings
+    return True
 
-    Decoders fill the tiles of a cut file with black, without a word.
+
+def missing_bytes(data: bytes) -> int:
+    """How many bytes of the picture data of an HEIC, AVIF or WebP lie beyond the end of the file.
+
+    Decoders fill the tiles of a cut HEIC or AVIF with black, and give no reason for a cut WebP.
 
     Raises:
         HeaderLimitError: too many boxes.
     """
+    if data[:4] == b"RIFF":
+        return max(0, int.from_bytes(data[4:8], "little") + 8 - len(data))
     at = 0
     for _ in range(MOST_BOXES):
         if at + 8 > len(data):

@@ -210,3 +210,46 @@ def test_the_result_survives_its_way_from_the_child() -> None:
         Choices(),
     )
     assert found.histogram.luminance is found.histogram.channels["gray"]
+
+
+CUT = {
+    "JPEG": lambda image: encoded(image, "JPEG"),
+    "PNG": encoded,
+    "BMP": lambda image: encoded(image, "BMP"),
+    "PPM": lambda image: encoded(image, "PPM"),
+    "TIFF strips": lambda image: tiff_of(np.asarray(image), photometric="rgb", rowsperstrip=9),
+    "TIFF tiles": lambda image: tiff_of(np.asarray(image), photometric="rgb", tile=(64, 64)),
+}
+
+
+@pytest.mark.parametrize("form", CUT)
+@pytest.mark.parametrize("share", [0.3, 0.7])
+def test_rows_before_the_data_end(form: str, share: float) -> None:
+    data = CUT[form](noise((700, 2000)))
+    found = analyse(data[: int(len(data) * share)], SETTINGS, Choices(colours=0)).document()
+    assert found["complete"] is False
+    assert found["decoded"] == pytest.approx(share, abs=0.05)
+    rows = round(found["decoded"] * 2000)
+    assert found["pixels"] == rows * 700
+    with Image.open(io.BytesIO(data)) as whole:
+        top = 2000 - rows if form == "BMP" else 0  # its rows are stored from the bottom up
+        part = whole.convert("RGB").crop((0, top, 700, top + rows))
+    assert found["channels"]["green"] == part.getchannel("G").histogram()
+
+
+@pytest.mark.parametrize("form", CUT)
+def test_a_region_behind_the_end_of_the_data(form: str) -> None:
+    data = CUT[form](noise((700, 2000)))
+    region = Region(0, 0, 10, 10) if form == "BMP" else Region(0, 1990, 10, 10)
+    with pytest.raises(Problem) as caught:
+        analyse(data[: len(data) // 2], SETTINGS, Choices(region=region))
+    assert caught.value.status == 422
+
+
+@pytest.mark.parametrize("form", ["PNG", "GIF"])
+def test_an_end_marker_that_is_missing(form: str) -> None:
+    data = encoded(PICTURE.convert("P"), form)
+    found = analyse(data[:-1], SETTINGS, Choices(colours=0)).document()
+    assert found["complete"] is True
+    assert found["warnings"] == ["the file lacks its end marker; all rows were decoded"]
+    assert analyse(data, SETTINGS, Choices(colours=0)).document()["warnings"] == []

@@ -10,7 +10,7 @@ from PIL import Image
 
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
-from functions.kit.images.opening import EXTENT, open_image, open_pixels
+from functions.kit.images.opening import EXTENT, LargeImageError, open_image, open_pixels
 from functions.kit.images.samples.model import Samples
 from tests.images import encoded, noise
 
@@ -23,8 +23,13 @@ FORMS = {
     "BMP": {},
     "TIFF": {},
     "PPM": {},
+    "GIF": {"interlace": 0},
+    "TGA": {},
+    "PCX": {},
+    "QOI": {},
+    "DDS": {},
 }
-UNKNOWN = ("WEBP", "AVIF", "GIF", "JPEG2000")
+UNKNOWN = ("WEBP", "AVIF", "JPEG2000")
 
 
 def rows_of(image: Image.Image, top: int, bottom: int) -> bytes:
@@ -34,7 +39,7 @@ def rows_of(image: Image.Image, top: int, bottom: int) -> bytes:
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
 @pytest.mark.parametrize("form", FORMS)
 def test_the_rows_that_are_known_are_those_of_the_whole_picture(form: str, share: float) -> None:
-    data = encoded(PICTURE, form, **FORMS[form])
+    data = encoded(PICTURE.convert("P") if form == "GIF" else PICTURE, form, **FORMS[form])
     whole = Image.open(io.BytesIO(data))
     whole.load()
     with open_image(data[: int(len(data) * share)], SETTINGS) as image:
@@ -144,3 +149,38 @@ def test_tiles_that_are_missing_are_not_black(name: str) -> None:
     with pytest.raises(Problem, match=f"ends {size // 2:,} bytes before") as caught, open_image(cut, SETTINGS):
         pass
     assert caught.value.status == 422
+
+
+def test_rows_of_a_gif_with_transparency() -> None:
+    data = encoded(PICTURE.quantize(200), "GIF", interlace=0, transparency=3)
+    with Image.open(io.BytesIO(data)) as whole:
+        whole.load()
+        with open_image(data[: len(data) // 2], SETTINGS) as image:
+            extent = image.info[EXTENT]
+            assert 80 < extent.bottom < 120
+            assert rows_of(image, 0, extent.bottom) == rows_of(whole, 0, extent.bottom)
+
+
+def test_an_interlaced_gif_that_ends_early_is_refused() -> None:
+    data = encoded(PICTURE.convert("P"), "GIF", interlace=1)
+    with pytest.raises(Problem) as caught, open_image(data[: len(data) // 2], SETTINGS):
+        pass
+    assert caught.value.status == 422
+
+
+def test_decoders_in_python_read_what_they_need_and_no_more() -> None:
+    """A BMP with run lengths, a QOI and a DDS of many pieces are decoded; the largest in a process of their own."""
+    for form in ("QOI", "DDS"):
+        with open_image(encoded(noise((300, 300)), form), SETTINGS) as image:
+            assert image.size == (300, 300)
+        with pytest.raises(LargeImageError), open_pixels(encoded(noise((1100, 1000)), form), SETTINGS):
+            pass
+
+
+def test_a_targa_without_its_mark() -> None:
+    for mode in ("RGB", "L", "P", "RGBA"):
+        picture = PICTURE.convert(mode)
+        data = encoded(picture, "TGA").removesuffix(bytes(8) + b"TRUEVISION-XFILE.\0")
+        with open_image(data, SETTINGS) as image:
+            assert image.format == "TGA"
+            assert image.convert("RGBA").tobytes() == picture.convert("RGBA").tobytes()
