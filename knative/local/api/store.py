@@ -32,6 +32,11 @@ ADDED, MODIFIED, DELETED = "ADDED", "MODIFIED", "DELETED"
 _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # of generated names, as Kubernetes spells them
 _SUFFIX_LENGTH = 5
 _LONGEST_PREFIX = 58
+_GRACEFUL = frozenset({"pods"})
+_KEPT_IN_UPDATES = (
+    *("uid", "creationTimestamp", "generation", "resourceVersion", "generateName"),
+    *("deletionTimestamp", "deletionGracePeriodSeconds"),
+)
 _WITHOUT_GENERATION = frozenset({"configmaps", "secrets", "namespaces", "events"})
 
 
@@ -138,9 +143,8 @@ class Store:
             merged = {name: value for name, value in obj.items() if name != "status"}
             if "status" in stored:
                 merged["status"] = stored["status"]
-            fixed = ("uid", "creationTimestamp", "generation", "resourceVersion", "generateName")
-            metadata = {key: value for key, value in given.items() if key not in (*fixed, "deletionTimestamp")}
-            metadata |= {key: kept[key] for key in fixed if key in kept}
+            metadata = {key: value for key, value in given.items() if key not in _KEPT_IN_UPDATES}
+            metadata |= {key: kept[key] for key in _KEPT_IN_UPDATES if key in kept}
         if {**merged, "metadata": metadata} == stored:
             return stored
         if "generation" in metadata and _specified(merged) != _specified(stored):
@@ -157,9 +161,12 @@ class Store:
         uid: str = "",
         resource_version: str = "",
         orphan: bool = False,
+        now: bool = False,
         dry_run: bool = False,
     ) -> Object:
         """Remove an object, with what it owns and, of a namespace, what is in it.
+
+        A Pod gets a `deletionTimestamp` alone: it is removed once it has ended.
 
         Args:
             resource: Whose object it is.
@@ -168,6 +175,7 @@ class Store:
             uid: A precondition, where not empty.
             resource_version: Another.
             orphan: Keep what it owns; those objects lose the reference.
+            now: Remove a Pod, too.
             dry_run: Only check.
 
         Returns:
@@ -182,6 +190,8 @@ class Store:
         if dry_run:
             return stored
         metadata = stored["metadata"]
+        if resource in _GRACEFUL and not now:
+            return self._terminate(resource, stored)
         self._forget(resource, (namespace, name), stored)
         del self._objects[resource][namespace, name]
         removed = self._record(resource, DELETED, {**stored, "metadata": dict(metadata)})
@@ -194,6 +204,15 @@ class Store:
                 if held.get("namespace") == name and (name, held["name"]) in self._objects[inside]:
                     self.delete(inside, name, held["name"])
         return removed
+
+    def _terminate(self, resource: str, stored: Object) -> Object:
+        metadata = stored["metadata"]
+        if "deletionTimestamp" in metadata:
+            return stored
+        grace = (stored.get("spec") or {}).get("terminationGracePeriodSeconds", 30)
+        leaving = {**metadata, "deletionTimestamp": self.timestamp(), "deletionGracePeriodSeconds": grace}
+        key = (metadata.get("namespace", ""), metadata["name"])
+        return self._put(resource, key, {**stored, "metadata": leaving}, MODIFIED, dry_run=False)
 
     def restore(self, resource: str, obj: Object) -> None:
         """Add an object of an earlier run as it was; no change is recorded."""

@@ -195,6 +195,12 @@ class PodAutoscaler:
         self._initialized = False
         self._proxied_since: float | None = now
 
+    def resume(self, *, active: bool) -> None:
+        """Go on as a revision that has had its first scale; without traffic it is at zero."""
+        self._initialized = True
+        if not active:
+            self._condition = Condition.INACTIVE
+
     @property
     def condition(self) -> Condition:
         """The Active condition."""

@@ -30,7 +30,7 @@ Rules = Callable[[Mapping[str, Any], Cluster], Iterator[Finding]]
 
 
 def _config_map(data: Mapping[str, Any], cluster: Cluster) -> Iterator[Finding]:
-    del cluster  # which this ConfigMap may be a part of: `_cluster` has checked its values
+    del cluster  # which this ConfigMap may be a part of: `cluster_of` has checked its values
     return named(data)
 
 
@@ -85,7 +85,7 @@ def read(paths: Iterable[str | FilePath]) -> Manifests:
     resources: list[Resource] = []
     for document in _documents([FilePath(path) for path in paths], files, findings):
         resources += _resources(document, findings)
-    cluster = _cluster(resources, findings)
+    cluster = cluster_of(resources, findings)
     checked = [_checked(resource, cluster, findings) for resource in resources]
     kept = _without_twins(checked, findings)
     return Manifests(tuple(kept), cluster, tuple(files), tuple(findings))
@@ -145,7 +145,7 @@ def _without_twins(resources: Sequence[Resource], findings: list[Finding]) -> li
     return list(kept.values())
 
 
-def _cluster(resources: Sequence[Resource], findings: list[Finding]) -> Cluster:
+def cluster_of(resources: Sequence[Resource], findings: list[Finding]) -> Cluster:
     """The cluster's configuration from the ConfigMaps among the manifests; the first of a name counts."""
     values: dict[str, Any] = {}
     for resource in resources:

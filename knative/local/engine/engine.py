@@ -1,4 +1,4 @@
-"""The engine: the Services of manifests, run on this machine as Knative would run them.
+"""The engine: the objects of a store, run on this machine as Knative would run them.
 
     engine = Engine(directory)
     engine.apply(manifests.load(paths))       # again whenever they change
@@ -14,7 +14,9 @@ Other parts join it before `start`, as the broker does in `mount(engine)`:
     engine.environment["NAME"] = "value"                 # for every pod that is started from now on
     response = await engine.route.call("exif.default", "POST", "/", headers, body)   # wakes it from zero
 
-`engine.manifests` is what was applied last, `engine.origin` the route's address, `engine.clock()` the time.
+`engine.store` holds all objects: `apply` brings those of files into it, and whatever else changes it is reconciled too.
+`engine.manifests` is what people wrote of it as it runs, `engine.origin` the route's address, `engine.clock()` the
+time.
 """
 
 from __future__ import annotations
@@ -25,25 +27,44 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 from prometheus_client.core import Metric
 
+from knative.local.api.admission import AdmissionError, Operation, admission
+from knative.local.api.errors import AlreadyExistsError
+from knative.local.api.store import Store
 from knative.local.autoscaler.spec import PREFIX, ScalingSpec, panic_window
+from knative.local.check.admission import cluster_of
+from knative.local.controllers.files import Files, ensure_namespace
+from knative.local.controllers.objects import (
+    CONFIGURATION_LABEL,
+    MADE,
+    NAMESPACES,
+    REVISIONS,
+    SERVICE_LABEL,
+    SERVICES,
+    find,
+    place_of,
+)
+from knative.local.controllers.reconciler import Reconciler
+from knative.local.controllers.reconciler import Surroundings as ReconcilerSurroundings
 from knative.local.engine import hosts
 from knative.local.engine.gaps import left_out
 from knative.local.engine.logs import Logs
 from knative.local.engine.route import Route
 from knative.local.manifests import grammar
-from knative.local.manifests.cluster import Cluster
-from knative.local.manifests.resources import Manifests
+from knative.local.manifests.cluster import EVENTING_NAMESPACE, SERVING_NAMESPACE, Cluster
+from knative.local.manifests.resources import Manifests, Resource
+from knative.local.manifests.source import Document
 from knative.local.pods import limits
 from knative.local.pods.revision import Revision, Surroundings
 from knative.local.pods.runtimes.process import Warden
 from knative.local.pods.runtimes.selection import Mode, Runtimes
 from knative.local.pods.service import Service
-from knative.local.pods.template import Template, template
+from knative.local.pods.template import Template, TemplateError, template
 from knative.local.proxy.activator import WaitingRoom
 from knative.local.tasks import TaskSet
 
@@ -64,6 +85,8 @@ class Overrides:
         initial_scale: Pods a new revision starts with.
         min_scale, max_scale: Bounds.
         target_burst_capacity: Spare requests below which the activator stays in the path.
+        reports_first: Let a decision see the reports of its own second. On a cluster the phases of both are chance; it
+            matters where the panic window is one bucket, which is empty from the turn of a second to its first report.
     """
 
     window: float | None = None
@@ -73,6 +96,7 @@ class Overrides:
     min_scale: int | None = None
     max_scale: int | None = None
     target_burst_capacity: float | None = None
+    reports_first: bool = False
 
     def apply(self, spec: ScalingSpec, annotations: Mapping[str, str]) -> ScalingSpec:
         """The spec with these values in place of the manifest's."""
@@ -103,6 +127,13 @@ def steady_clock() -> Callable[[], float]:
     return lambda: epoch + time.monotonic()
 
 
+def _admit(cluster: Cluster, obj: dict[str, Any], old: dict[str, Any] | None) -> dict[str, Any]:
+    try:
+        return admission(cluster, obj, old, Operation.CREATE if old is None else Operation.UPDATE)
+    except AdmissionError as error:
+        raise TemplateError(f"{obj.get('kind')} {obj['metadata']['name']}: {error}") from None
+
+
 NOTHING = Manifests((), Cluster(), ())
 
 
@@ -115,10 +146,9 @@ class Engine:
         write: Takes each line of a pod's output under the pod's name.
         say: Takes each line of the engine's own.
         clock: Seconds since the epoch.
-        reports_first: Let a decision see the reports of its own second. On a cluster the phases of both are chance; it
-            matters where the panic window is one bucket, which is empty from the turn of a second to its first report.
         mode: Whether pods are processes, containers, or whichever the manifest allows.
         allow_hosts: Names a request may give as its host, beside those of this machine and of the manifests' domains.
+        state: The store and its files of an earlier run.
 
     Attributes:
         app: Answers what is for no Service; handlers may be added until `start`.
@@ -131,6 +161,10 @@ class Engine:
         on_apply, on_change, on_stop: See the module's first lines; `on_change` is called after any change of a
             Service, a pod or a decision.
         started: When, by the clock.
+        store: All objects.
+        files: Which of them files have brought.
+        sources: The files that were read last.
+        reconciler: Keeps what runs in line with the store.
         logs: The last lines of each pod.
         host, port: Of URLs that lead to the route, once `bound`.
     """
@@ -143,11 +177,10 @@ class Engine:
         write: Callable[[str, bytes], None] | None = None,
         say: Callable[[str], None] = print,
         clock: Callable[[], float] | None = None,
-        reports_first: bool = False,
         allow_hosts: Sequence[str] = (),
         mode: Mode = Mode.AUTO,
+        state: tuple[Store, Files] | None = None,
     ) -> None:
-        self._reports_first = reports_first
         self._allow_hosts = tuple(allow_hosts)
         self._mode = mode
         self.app = web.Application(client_max_size=64 * 2**20)
@@ -181,9 +214,31 @@ class Engine:
             clock=self.clock,
             write=self.logs,
         )
-        self._leaving: set[Service] = set()  # removed, and not all of their requests are answered yet
+        self._leaving: set[Revision] = set()  # removed, and not all of their requests are answered yet
         self._loop_task: asyncio.Task[None] | None = None
         self._said: set[str] = set()
+        self._explained: tuple[Manifests, frozenset[tuple[str, str]]] | None = None
+        self.store, self.files = state or (Store(clock=self.clock), Files())
+        self.sources: tuple[Path, ...] = ()
+        self._not_run: tuple[Resource, ...] = ()
+        self._objects: Mapping[tuple[str, str, str], Mapping[str, Any]] = {}
+        for namespace in ("default", SERVING_NAMESPACE, EVENTING_NAMESPACE):
+            ensure_namespace(self.store, namespace)
+        self.reconciler = Reconciler(
+            self.store,
+            ReconcilerSurroundings(
+                services=self.route.services,
+                gather=self._gather,
+                template=self._template,
+                make=self._make,
+                leave=self._leave,
+                say=self.say,
+                changed=self._reconciled,
+                port=lambda: self.port,
+                cluster=lambda: self.manifests.cluster,
+                clock=self.clock,
+            ),
+        )
 
     # Services
 
@@ -193,60 +248,125 @@ class Engine:
         return list(self.route.services.values())
 
     def apply(self, manifests: Manifests, code: str = "") -> list[str]:
-        """Take manifests: new Services begin, changed ones get a new revision, those that are gone are stopped.
+        """Bring the objects of files into the store, and what runs into line with it.
 
         Args:
-            manifests: All of them; what is not there is removed.
+            manifests: All files; what none of them names any more is removed if files brought it.
             code: A fingerprint of the code that pods run; another one makes new revisions.
 
         Returns:
             What was done, a line each.
 
         Raises:
-            TemplateError: A Service cannot run here; nothing was applied then.
+            TemplateError: Knative refuses an object, or it cannot run here; nothing was applied then.
         """
+        placed = [(place_of(one.api_version, one.kind, one.metadata), one) for one in manifests.resources]
+        objects = [(place, one.data) for place, one in placed if place[0] not in MADE or place[0] == NAMESPACES]
+        for (_, _, name), data in objects:
+            if not name:
+                generated = data.get("metadata", {}).get("generateName") or ""
+                kind = data.get("kind")
+                raise TemplateError(f"{kind} {generated}: generateName: an object of a file needs its name")
+        plan = self.files.plan(self.store, objects, lambda obj, old: _admit(manifests.cluster, obj, old))
+        for (resource, _, _), _, made in plan.writes:
+            if resource == SERVICES:
+                self._verify(made, manifests)
+        self.sources = manifests.files
+        self._not_run = tuple(one for place, one in placed if place[0] in MADE and place[0] != NAMESPACES)
+        self.files.commit(self.store, plan)
+        if code != self.reconciler.code:
+            self.reconciler.code = code
+            self.reconciler.touch_all()
+        return self.reconciler.run()
+
+    def _verify(self, made: Mapping[str, Any], manifests: Manifests) -> None:
+        """Read every value of a Service before anything is written, and the name of its revision.
+
+        Raises:
+            TemplateError: The name belongs to another revision, which a cluster would say in a condition alone.
+        """
+        read = template(made, self.directory, manifests.defaults, {}, self._mode)
+        self._scaling(read, manifests)
+        taken = find(self.store, REVISIONS, read.namespace, read.name) if read.name else None
+        if taken is None:
+            return
+        candidate = Manifests((Resource(made, Document(made, ""), checked=True),), manifests.cluster, ())
+        others = (one for one in self._written().resources if one.kind == "SinkBinding")
+        candidate = replace(candidate, resources=(*candidate.resources, *others))
+        for change in self.before_apply:
+            candidate = change(candidate)
+        if candidate.services[0].data["spec"]["template"]["spec"] != taken["spec"]:
+            raise TemplateError(
+                f"Service {read.service}: {AlreadyExistsError(REVISIONS, read.name or '')}, and differs"
+            )
+
+    # What the reconciliation needs of the engine
+
+    def _gather(self) -> dict[tuple[str, str], Mapping[str, Any]]:
+        """Take the objects that people wrote; returns the template of each Service as it runs here."""
+        manifests = self._written()
         for change in self.before_apply:
             manifests = change(manifests)
-        objects = {
-            (resource.kind, resource.namespace, resource.name): resource.data
-            for kind in ("ConfigMap", "Secret")
-            for resource in manifests.of(kind, "")
-        }
-        templates = [
-            (resource.data, template(resource.data, self.directory, manifests.defaults, code, objects, self._mode))
-            for resource in manifests.services
-        ]
-        for _, made in templates:
-            self._scaling(made, manifests)  # nothing is changed before every value has been read
-            if (service := self.route.services.get((made.namespace, made.service))) is not None:
-                service.verify(made)
         self._join(manifests)
         self.manifests = manifests
+        self._objects = {
+            (one.kind, one.namespace, one.name): one.data
+            for kind in ("ConfigMap", "Secret")
+            for one in manifests.of(kind, "")
+        }
         self._allow()
-        done = []
-        for data, made in templates:
-            for ignored in made.ignored:
-                self.say_once(f"Left out: {made.service}: {ignored}")
-            if made.imaged and made.container.command and self._mode is Mode.AUTO:
-                program = made.container.command[0]
-                self.say_once(f"{made.service}: the program {program} is not on this machine: its pods are containers")
-            done += self._apply_service(data, made)
-        imaged = frozenset((made.namespace, made.service) for _, made in templates if made.imaged)
-        for line in left_out(manifests, imaged):
-            self.say_once(f"Left out: {line}")
-        present = {(made.namespace, made.service) for _, made in templates}
-        for key in [key for key in self.route.services if key not in present]:
-            service = self.route.services.pop(key)
-            done.append(f"{service.name}: removed")
-            self._leaving.add(service)
-            self._tasks.spawn(self._remove(service))
-        for service in self.services:
-            # A changed config-autoscaler holds for revisions that run, too.
-            for revision in service.revisions:
-                if revision.rescale(self._scaling(revision.template, manifests)):
-                    done.append(f"{service.name}: scaling of {revision.name}")
+        # A changed config-autoscaler holds for revisions that run, too.
+        for revision in self.reconciler.running.values():
+            if revision.rescale(self._scaling(revision.template, manifests)):
+                self.say(f"{revision.template.service}: scaling of {revision.name}")
+        return {(one.namespace, one.name): one.data["spec"]["template"] for one in manifests.services}
+
+    def _written(self) -> Manifests:
+        """Return the objects of the store that people write."""
+        resources = tuple(
+            Resource(obj, Document(obj, ""), checked=True)
+            for resource, obj in self.store.everything()
+            if resource not in MADE and not obj["metadata"].get("ownerReferences")
+        )
+        return Manifests((*resources, *self._not_run), cluster_of(resources, []), self.sources)
+
+    def _template(self, revision: Mapping[str, Any]) -> Template:
+        """Read a Revision."""
+        metadata = revision["metadata"]
+        labels = metadata.get("labels") or {}
+        service, configuration = labels.get(SERVICE_LABEL, ""), labels.get(CONFIGURATION_LABEL, "")
+        own = {"name": metadata["name"], "annotations": metadata.get("annotations") or {}}
+        data = {
+            "metadata": {"name": service or configuration, "namespace": metadata["namespace"]},
+            "spec": {"template": {"metadata": own, "spec": revision["spec"]}},
+        }
+        made = template(data, self.directory, self.manifests.defaults, self._objects, self._mode)
+        for ignored in made.ignored:
+            self.say_once(f"Left out: {made.service}: {ignored}")
+        if made.imaged and made.container.command and self._mode is Mode.AUTO:
+            program = made.container.command[0]
+            self.say_once(f"{made.service}: the program {program} is not on this machine: its pods are containers")
+        return replace(made, service=service, configuration=configuration)
+
+    def _reconciled(self) -> None:
+        """Name what the manifests ask for and this engine does not do, and let others see the change."""
+        running = self.reconciler.running.values()
+        imaged = frozenset((one.template.namespace, one.template.service) for one in running if one.template.imaged)
+        if self._explained != (self.manifests, imaged):
+            self._explained = (self.manifests, imaged)
+            for line in left_out(self.manifests, imaged):
+                self.say_once(f"Left out: {line}")
         self._changed()
-        return done
+
+    def _leave(self, revision: Revision, reason: str, ended: Callable[[], None]) -> None:
+        self._leaving.add(revision)
+
+        async def leave() -> None:
+            await revision.stop(reason)
+            self._leaving.discard(revision)
+            ended()
+
+        self._tasks.spawn(leave())
 
     def _join(self, manifests: Manifests) -> None:
         """Pass manifests to what has joined the engine; on an error all of it gets the previous ones back.
@@ -260,24 +380,6 @@ class Engine:
             for take in self.on_apply:
                 take(self.manifests)
             raise
-
-    def _apply_service(self, data: Mapping[str, Any], made: Template) -> list[str]:
-        key = (made.namespace, made.service)
-        service = self.route.services.get(key)
-        if service is None:
-            service = Service(made.service, made.namespace, make=self._make, say=self.say, changed=self._changed)
-            self.route.services[key] = service
-        before = service.latest_created
-        if not service.apply(data, made):
-            return []
-        created = service.latest_created
-        if created is not None and created is not before:
-            return [f"{service.name}: revision {created.name}"]
-        return [f"{service.name}: traffic"]
-
-    async def _remove(self, service: Service) -> None:
-        await service.stop(f"the Service {service.name} was removed")
-        self._leaving.discard(service)
 
     def _allow(self) -> None:
         self.route.allowed = hosts.AllowedHosts(self._address, (*self._allow_hosts, *self.manifests.domains))
@@ -297,8 +399,12 @@ class Engine:
             made,
             self._scaling(made, self.manifests),
             around=self._around,
-            changed=self._changed,
+            changed=lambda: self._revision_changed((made.namespace, made.configuration)),
         )
+
+    def _revision_changed(self, configuration: tuple[str, str]) -> None:
+        self.reconciler.touch(configuration)
+        self._changed()
 
     def say_once(self, text: str) -> None:
         """Say something that is true for as long as the engine runs."""
@@ -338,14 +444,13 @@ class Engine:
             await asyncio.sleep(max(0.0, second + 1 + _AFTER_THE_TURN - self.clock()))
             # After a suspended machine or a changed clock, go on from the present second.
             second = max(second + 1, int(self.clock()))
-            for service in self.services:
-                for revision in service.revisions:
-                    decide = second % TICK_EVERY == 0
-                    if decide and not self._reports_first:
-                        revision.tick()
-                    revision.scrape()
-                    if decide and self._reports_first:
-                        revision.tick()
+            for revision in tuple(self.reconciler.running.values()):
+                decide = second % TICK_EVERY == 0
+                if decide and not self.overrides.reports_first:
+                    revision.tick()
+                revision.scrape()
+                if decide and self.overrides.reports_first:
+                    revision.tick()
 
     async def stop(self, within: float = 9.0) -> None:
         """End everything: requests under way get a part of the time, then pods are stopped, then killed.
@@ -354,10 +459,12 @@ class Engine:
         """
         if self._loop_task is not None:
             self._loop_task.cancel()
+        self.reconciler.close()
         # Begun before the Services are stopped, so that what is refused from then on is known to be refused for that.
         joined = asyncio.gather(*(end(within * 0.5) for end in self.on_stop), return_exceptions=True)
         closing = asyncio.get_running_loop().create_task(self.route.close(within * 0.5))
-        ending = [service.stop("the engine is stopping", within * 0.7) for service in (*self.services, *self._leaving)]
+        revisions = (*self.reconciler.running.values(), *self._leaving)
+        ending = [revision.stop("the engine is stopping", within * 0.7) for revision in revisions]
         ended = await asyncio.gather(*ending, return_exceptions=True)
         ended += await joined
         closing.cancel()

@@ -27,12 +27,13 @@ from functions.kit.cloudevents import binding
 from functions.kit.cloudevents.binding import Event
 from functions.kit.http import problems
 from functions.kit.http.problems import Problem
+from knative.local.controllers.eventing import write_status
 from knative.local.engine.responses import problem_response
 from knative.local.eventing import event_history
 from knative.local.eventing.broker import Answer, Broker
 from knative.local.eventing.event_log import EventLog
 from knative.local.eventing.sources import EVENT_GROUPS, Pinger, bind_sinks
-from knative.local.eventing.topology import Destination
+from knative.local.eventing.topology import Destination, Topology
 from knative.local.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Eventing:
         self._session: aiohttp.ClientSession | None = None
         self._running = False
         self._failure = ""
+        self._unbound: dict[str, str] = {}
         self._pinger = Pinger(engine.clock)
         self._streams = 0
         self._stopping = asyncio.Event()
@@ -107,9 +109,9 @@ class Eventing:
     # Life
 
     def _bind(self, manifests: Manifests) -> Manifests:
-        bound, unbound = bind_sinks(manifests, self._origin)
-        for name, reason in unbound.items():
-            self._engine.say(f"{name} does not run: {reason}")
+        bound, self._unbound = bind_sinks(manifests, self._origin)
+        for name, reason in self._unbound.items():
+            self._engine.say_once(f"{name} does not run: {reason}")
         return bound
 
     def _apply(self, manifests: Manifests) -> None:
@@ -123,6 +125,11 @@ class Eventing:
                     f"{prefix}_DATAREF_HOSTS": self._origin,
                     f"{prefix}_EVENT_BYTES": str(BODY_BYTES),
                 }
+        self._run(manifests)
+        topology = self.broker.ingress.topology if self.broker is not None else Topology()
+        write_status(self._engine.store, topology, self._unbound, self._failure)
+
+    def _run(self, manifests: Manifests) -> None:
         flows = [one for one in manifests.resources if one.group in EVENT_GROUPS]
         if self.broker is None and flows:
             try:
@@ -139,7 +146,7 @@ class Eventing:
             self.broker.apply(manifests.resources)
             self._pinger.apply(self.broker)
             for name, reason in self.broker.ingress.topology.unready.items():
-                self._engine.say(f"{name} does not run: {reason}")
+                self._engine.say_once(f"{name} does not run: {reason}")
 
     async def _start(self, _app: web.Application) -> None:
         self._running = True

@@ -111,7 +111,6 @@ GAPS = (
     Gap(f'{_ANNOTATION}queue.sidecar.serving.knative.dev/resource-percentage"', "queue-proxy is in the engine"),
     Gap(f'{_ANNOTATION}queue.sidecar.serving.knative.dev/resourcePercentage"', "queue-proxy is in the engine"),
     Gap(f'{_ANNOTATION}features.knative.dev/queueproxy-podinfo"', "queue-proxy is in the engine"),
-    Gap(f'{_ANNOTATION}serving.knative.dev/no-gc"', "five revisions without traffic are kept"),
     *(
         Gap(f'metadata.annotations."{key}"', effect)
         for key, effect in (
@@ -132,7 +131,10 @@ GAPS = (
 RUN = frozenset(
     {
         (SERVING, "Service"),
+        (SERVING, "Configuration"),
+        (SERVING, "Route"),
         (SERVING, "DomainMapping"),
+        ("", "Namespace"),
         ("", "ConfigMap"),
         ("", "Secret"),
         (EVENTING, "Broker"),
@@ -141,7 +143,7 @@ RUN = frozenset(
         (FLOWS, "Parallel"),
     }
 )
-CONFIGURATIONS = frozenset({"config-autoscaler", "config-defaults", "config-domain"})
+CONFIGURATIONS = frozenset({"config-autoscaler", "config-defaults", "config-domain", "config-gc"})
 
 
 def left_out(manifests: Manifests, containers: frozenset[tuple[str, str]]) -> Iterator[str]:

@@ -20,6 +20,8 @@ from knative.local.manifests.resources import is_part_of_project
 from knative.local.pods.template import TemplateError
 
 if TYPE_CHECKING:
+    from knative.local.api.store import Store
+    from knative.local.controllers.files import Files
     from knative.local.engine.engine import Engine, Overrides
     from knative.local.manifests.resources import Manifests, Resource
 
@@ -48,7 +50,10 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--workdir", type=Path, help="where commands run (default: the current directory)")
     parser.add_argument(
-        "--state", type=Path, help="folder of the event log (default: .pixelamp/PORT; none is kept with --port 0)"
+        "--state",
+        type=Path,
+        help="folder that is kept from run to run: all objects, revisions included, and the event log (default: none of"
+        " the objects, and the event log in .pixelamp/PORT unless the port is 0)",
     )
     parser.add_argument(
         "--runtime",
@@ -92,6 +97,7 @@ def add_parser(subparsers: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Serve until a signal; returns the exit status."""
     from knative.local.check.admission import load
+    from knative.local.controllers.state import NAME, StateError, read
 
     paths = options.paths or default_paths()
     if options.window is not None and options.window < SHORTEST_WINDOW:
@@ -105,8 +111,9 @@ def run(options: argparse.Namespace) -> int:
         if not manifests.services:
             print(f"no Knative Service in {', '.join(map(str, paths)) or 'the project'}", file=sys.stderr)
             return EXIT_MISTAKE
+        kept = read(options.state / NAME) if options.state is not None else None
         sock = listen(options.host, options.port)
-    except ManifestError as error:
+    except (ManifestError, StateError) as error:
         print(error, file=sys.stderr)
         return EXIT_MISTAKE
     except (OSError, OverflowError) as error:
@@ -116,7 +123,7 @@ def run(options: argparse.Namespace) -> int:
     _allow_many_connections()
     import uvloop
 
-    return int(uvloop.run(_serve(options, paths, manifests, sock)))
+    return int(uvloop.run(_serve(options, paths, manifests, sock, kept)))
 
 
 def default_paths() -> list[Path]:
@@ -156,6 +163,7 @@ def _overrides(options: argparse.Namespace) -> Overrides:
         min_scale=options.min_scale,
         max_scale=options.max_scale,
         target_burst_capacity=options.target_burst_capacity,
+        reports_first=options.reports_first,
     )
 
 
@@ -167,7 +175,14 @@ def _allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-async def _serve(options: argparse.Namespace, paths: Sequence[Path], manifests: Manifests, sock: socket.socket) -> int:
+async def _serve(
+    options: argparse.Namespace,
+    paths: Sequence[Path],
+    manifests: Manifests,
+    sock: socket.socket,
+    kept: tuple[Store, Files] | None,
+) -> int:
+    from knative.local.controllers.state import NAME, StateFile
     from knative.local.engine import console, eventing, fingerprint, metrics, status
     from knative.local.engine.engine import Engine
     from knative.local.pods.runtimes.selection import Mode
@@ -185,10 +200,13 @@ async def _serve(options: argparse.Namespace, paths: Sequence[Path], manifests: 
         overrides=_overrides(options),
         write=printer,
         say=printer.say,
-        reports_first=options.reports_first,
         allow_hosts=options.allow_host,
         mode=Mode(options.runtime),
+        state=kept,
     )
+    if options.state is not None:
+        state = StateFile(options.state / NAME, engine.store, engine.files, printer.say)
+        engine.on_stop.append(state.close)
     engine.before_apply.append(lambda found: with_settings(found, os.environ, engine.say_once))
     status.mount(engine)
     metrics.mount(engine)
@@ -255,7 +273,7 @@ def _state(engine: Engine, paths: Sequence[Path]) -> tuple[object, ...]:
 
     folders = [fingerprint.fingerprint(str(path), SUFFIXES) for path in paths if path.is_dir()]
     files = []
-    for path in engine.manifests.files:
+    for path in engine.sources:
         try:
             found = os.stat(path)  # noqa: PTH116
             files.append((str(path), found.st_mtime_ns, found.st_size))

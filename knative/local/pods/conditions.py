@@ -27,6 +27,17 @@ class Condition:
     status: Status
     reason: str = ""
     message: str = ""
+    severity: str = ""  # empty for one that Ready depends on
+
+    @property
+    def true(self) -> bool:
+        """Whether it holds."""
+        return self.status is Status.TRUE
+
+    @property
+    def false(self) -> bool:
+        """Whether it does not hold."""
+        return self.status is Status.FALSE
 
     def as_dict(self) -> dict[str, str]:
         """The condition as Kubernetes prints it, without empty fields."""
@@ -145,27 +156,32 @@ def _resources(name: str, seen: Observed) -> Condition:
 
 
 def _active(seen: Observed) -> Condition:
+    status, reason, message = _activity(seen)
+    return Condition("Active", status, reason, message, "Info")
+
+
+def _activity(seen: Observed) -> tuple[Status, str, str]:
     if seen.problem is not None:
-        return Condition("Active", Status.UNKNOWN, "Deploying")
+        return Status.UNKNOWN, "Deploying", ""
     if seen.activity is Activity.ACTIVE:
-        return Condition("Active", Status.TRUE)
+        return Status.TRUE, "", ""
     if seen.activity is Activity.ACTIVATING:
         message = "Requests to the target are being buffered as resources are provisioned."
-        return Condition("Active", Status.UNKNOWN, "Queued", message)
+        return Status.UNKNOWN, "Queued", message
     if seen.timed_out:
-        return Condition("Active", Status.FALSE, "TimedOut", "The target could not be activated.")
-    return Condition("Active", Status.FALSE, "NoTraffic", "The target is not receiving traffic.")
+        return Status.FALSE, "TimedOut", "The target could not be activated."
+    return Status.FALSE, "NoTraffic", "The target is not receiving traffic."
 
 
 def of_configuration(created: str | None, ready: Condition | None, latest_ready: str | None) -> Condition:
-    """Whether a Service's configuration is ready.
+    """Return the Ready condition of a Configuration.
 
     Args:
         created: The revision that was created last.
         ready: Its Ready condition.
         latest_ready: The newest revision that has been ready.
     """
-    kind = "ConfigurationsReady"
+    kind = "Ready"
     if created is None or ready is None:
         return Condition(kind, Status.UNKNOWN)
     if ready.status is Status.FALSE:
@@ -173,39 +189,3 @@ def of_configuration(created: str | None, ready: Condition | None, latest_ready:
             kind, Status.FALSE, "RevisionFailed", f'Revision "{created}" failed with message: {ready.message}.'
         )
     return Condition(kind, Status.TRUE if created == latest_ready else Status.UNKNOWN)
-
-
-@dataclass(frozen=True)
-class Target:
-    """A revision that traffic names and that cannot take it: of no such name, not ready yet, or failed."""
-
-    revision: str
-    exists: bool
-    failed: bool
-
-
-def of_route(service: str, unready: Target | None, latest: Status | None, rolling_out: bool) -> Condition:
-    """Whether a Service's traffic is assigned.
-
-    Args:
-        service: Its name.
-        unready: A revision that traffic names and that cannot take it.
-        latest: The Ready status of the configuration where traffic goes to the latest ready revision and there is none.
-        rolling_out: Whether a gradual rollout is in progress.
-    """
-    kind, reason = "RoutesReady", "RevisionMissing"
-    if unready is not None and not unready.exists:
-        return Condition(kind, Status.FALSE, reason, f'Revision "{unready.revision}" referenced in traffic not found.')
-    if unready is not None and unready.failed:
-        return Condition(kind, Status.FALSE, reason, f'Revision "{unready.revision}" failed to become ready.')
-    if unready is not None:
-        return Condition(kind, Status.UNKNOWN, reason, f'Revision "{unready.revision}" is not yet ready.')
-    if latest is Status.FALSE:
-        return Condition(kind, Status.FALSE, reason, f'Configuration "{service}" does not have any ready Revision.')
-    if latest is not None:
-        message = f'Configuration "{service}" is waiting for a Revision to become ready.'
-        return Condition(kind, Status.UNKNOWN, reason, message)
-    if rolling_out:
-        message = "A gradual rollout of the latest revision(s) is in progress."
-        return Condition(kind, Status.UNKNOWN, "RolloutInProgress", message)
-    return Condition(kind, Status.TRUE)

@@ -122,6 +122,7 @@ class Revision:
         self._overdue = False
         self._given_up = False
         self._failure: str | None = None
+        self._at_zero = False
         self.was_ready = asyncio.Event()
 
     # Requests
@@ -214,7 +215,7 @@ class Revision:
         return self.conditions[0] if crashing or self.problem is not None or self._overdue else None
 
     def refresh(self, template: Template) -> bool:
-        """Use another template of the same fingerprint for pods from now on: its variables or problem may differ.
+        """Use the template read again for pods from now on: its variables or problem may differ.
 
         Returns:
             Whether it differs.
@@ -231,6 +232,17 @@ class Revision:
         if mended:
             self.start()
         return True
+
+    def resume(self, *, active: bool) -> None:
+        """Go on as a revision that was ready in an earlier run of the engine.
+
+        Args:
+            active: Whether it is to have its initial scale; else it is at zero until a request comes.
+        """
+        self.was_ready.set()
+        self._scaler.resume(active=active)
+        self._at_zero = not active
+        self.start()
 
     def start(self) -> None:
         """Begin as a new revision does on a cluster: with its initial scale."""
@@ -261,6 +273,10 @@ class Revision:
             self._begin()
 
     def _begin(self) -> None:
+        if self._at_zero:
+            self._at_zero = False
+            self.tick()
+            return
         floor = self.scaling.min_scale
         self._resize(bounded(max(self.scaling.initial_scale, floor), floor, self.scaling.max_scale))
         self._reconcile()
@@ -313,6 +329,14 @@ class Revision:
         await pod.stop()
         self.pods.remove(pod)
         self._changed()
+
+    def remove(self, name: str) -> None:
+        """Stop one pod after its requests; the scale stays, so that another takes its place."""
+        for pod in self.running:
+            if pod.name == name:
+                self._tasks.spawn(self._retire(pod))
+                # After the pod has begun to drain.
+                asyncio.get_running_loop().call_soon(lambda: self._resize(self.replicas))
 
     def _pod_changed(self) -> None:
         if not self._stopped:

@@ -5,14 +5,11 @@ Takes the plain data of a Service that validation has accepted, and gives it Kna
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +39,9 @@ class Template:
     """What a revision is made from.
 
     Attributes:
-        service, namespace: Whose it is.
-        fingerprint: Differs where a new revision is due.
+        service, namespace: Whose it is; no service for a Configuration without one.
+        configuration: Whose revision it makes; the service's where empty.
         name: The revision's name if the manifest gives one.
-        data: The template as plain data.
         annotations: The template's.
         concurrency: containerConcurrency, 0 for no limit.
         timeout: Seconds from a request's arrival to the end of its answer.
@@ -62,9 +58,7 @@ class Template:
 
     service: str
     namespace: str
-    fingerprint: str
     name: str | None
-    data: Mapping[str, Any]
     annotations: Mapping[str, str]
     concurrency: int
     timeout: float
@@ -77,6 +71,7 @@ class Template:
     startup: Probe | None
     liveness: Probe | None
     limits: Limits
+    configuration: str = ""
     imaged: bool = False
     container: Container = field(default_factory=Container)
     volumes: tuple[Volume, ...] = ()
@@ -85,7 +80,8 @@ class Template:
 
     def pod_spec(self, revision: str, extra: Mapping[str, str]) -> PodSpec:
         """The pods of one revision; `extra` is added to the environment and yields to the manifest's own."""
-        identity = {"K_SERVICE": self.service, "K_CONFIGURATION": self.service, "K_REVISION": revision}
+        configuration = self.configuration or self.service
+        identity = {"K_SERVICE": self.service, "K_CONFIGURATION": configuration, "K_REVISION": revision}
         machine = {} if self.imaged else base_environment()
         return PodSpec(
             revision=revision,
@@ -117,7 +113,6 @@ def template(
     service: Mapping[str, Any],
     directory: str,
     defaults: Defaults,
-    code: str = "",
     objects: Objects | None = None,
     mode: Mode = Mode.AUTO,
 ) -> Template:
@@ -127,7 +122,6 @@ def template(
         service: The Service as plain data.
         directory: Where its container runs.
         defaults: The cluster's config-defaults.
-        code: A fingerprint of the code it runs; a change makes a new revision.
         objects: ConfigMaps and Secrets.
         mode: How pods are to run.
 
@@ -168,9 +162,7 @@ def template(
     return Template(
         service=metadata["name"],
         namespace=namespace,
-        fingerprint=_fingerprint(template, directory, code),
         name=(template.get("metadata") or {}).get("name"),
-        data=template,
         annotations=(template.get("metadata") or {}).get("annotations") or {},
         concurrency=defaults.container_concurrency if concurrency is None else int(concurrency),
         timeout=timeout,
@@ -228,26 +220,9 @@ def _cpu_request(resources: Mapping[str, Any]) -> float | None:
     return None
 
 
-def differences(old: Any, new: Any, path: str = "spec.template") -> Iterator[str]:
-    """Where two values of plain data differ, a line each: the path, -the old value, +the new one."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in dict.fromkeys([*old, *new]):
-            yield from differences(old.get(key), new.get(key), f"{path}.{key}")
-    elif isinstance(old, list) and isinstance(new, list):
-        for index, (one, other) in enumerate(zip_longest(old, new)):
-            yield from differences(one, other, f"{path}[{index}]")
-    elif old != new:
-        sides = [f"{sign}{json.dumps(value)}" for sign, value in (("-", old), ("+", new)) if value is not None]
-        yield f"{path}: {' '.join(sides)}"
-
-
 def _quantity(text: object, default: Fraction | None) -> float | None:
     value = default if text is None else parse_quantity(str(text))
     return None if value is None else float(value)
-
-
-def _fingerprint(*parts: object) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _probe(data: Mapping[str, Any] | None, own: Mapping[str, Any]) -> Probe | None:

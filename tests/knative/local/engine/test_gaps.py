@@ -64,6 +64,7 @@ HONOURED_ANNOTATIONS = {
     "serving.knative.dev/creator",
     "serving.knative.dev/lastModifier",
     "serving.knative.dev/forceUpgrade",
+    "serving.knative.dev/no-gc",
 }
 
 
@@ -128,18 +129,17 @@ def test_what_asks_for_what_happens_anyway_is_not_said(tmp_path: Path) -> None:
 
 
 def test_objects_that_are_not_run_are_said_one_by_one(tmp_path: Path) -> None:
-    mapping = {"apiVersion": "serving.knative.dev/v1", "kind": "Route", "metadata": {"name": "r"}}
-    mapping["spec"] = {"traffic": [{"percent": 100, "configurationName": "c"}]}
+    mapping = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "r"}, "spec": {}}
     other = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {}}
     config = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": "config-gc", "namespace": "knative-serving"},
+        "metadata": {"name": "config-tracing", "namespace": "knative-serving"},
     }
     lines = of(service(), mapping, other, {**config, "data": {}}, folder=tmp_path)
-    assert "Route/r: Route objects are not run on this machine" in lines
+    assert "Ingress/r: Ingress objects are not run on this machine" in lines
     assert "Deployment/d: Deployment objects are not run on this machine" in lines
-    assert "ConfigMap/config-gc: this configuration is not read" in lines
+    assert "ConfigMap/config-tracing: this configuration is not read" in lines
 
 
 def test_serve_prints_a_line_for_each(tmp_path: Path) -> None:

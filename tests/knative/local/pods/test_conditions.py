@@ -13,11 +13,9 @@ from knative.local.pods.conditions import (
     Observed,
     Problem,
     Status,
-    Target,
     missing_image,
     of_configuration,
     of_revision,
-    of_route,
     ready_of,
 )
 
@@ -130,43 +128,7 @@ def test_a_configuration(
     arguments: tuple[str | None, Condition | None, str | None], expected: tuple[Status, str, str]
 ) -> None:
     found = of_configuration(*arguments)
-    assert (found.type, found.status, found.reason, found.message) == ("ConfigurationsReady", *expected)
-
-
-@pytest.mark.parametrize(
-    ("unready", "latest", "expected"),
-    [
-        (None, None, (Status.TRUE, "", "")),
-        (
-            Target("a-9", exists=False, failed=False),
-            None,
-            (Status.FALSE, "RevisionMissing", 'Revision "a-9" referenced in traffic not found.'),
-        ),
-        (
-            Target("a-2", exists=True, failed=True),
-            None,
-            (Status.FALSE, "RevisionMissing", 'Revision "a-2" failed to become ready.'),
-        ),
-        (
-            Target("a-2", exists=True, failed=False),
-            None,
-            (Status.UNKNOWN, "RevisionMissing", 'Revision "a-2" is not yet ready.'),
-        ),
-        (
-            None,
-            Status.UNKNOWN,
-            (Status.UNKNOWN, "RevisionMissing", 'Configuration "a" is waiting for a Revision to become ready.'),
-        ),
-        (
-            None,
-            Status.FALSE,
-            (Status.FALSE, "RevisionMissing", 'Configuration "a" does not have any ready Revision.'),
-        ),
-    ],
-)
-def test_a_route(unready: Target | None, latest: Status | None, expected: tuple[Status, str, str]) -> None:
-    found = of_route("a", unready, latest, rolling_out=False)
-    assert (found.type, found.status, found.reason, found.message) == ("RoutesReady", *expected)
+    assert (found.type, found.status, found.reason, found.message) == ("Ready", *expected)
 
 
 def test_ready_is_the_worst_of_its_dependents() -> None:

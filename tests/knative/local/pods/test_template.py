@@ -143,14 +143,6 @@ def test_what_identifies_a_pod_cannot_be_overridden_and_the_manifest_beats_the_e
     assert spec.environment["K_REVISION"] == "hello-00001"
 
 
-def test_a_revision_is_due_after_a_change_of_template_code_or_reference() -> None:
-    first = read(service()).fingerprint
-    assert read(service()).fingerprint == first
-    assert read(service(environment={"A": "b"})).fingerprint != first
-    assert read(service(), code="changed").fingerprint != first
-    assert read(service(labels={"a": "b"})).fingerprint == first
-
-
 @pytest.mark.parametrize(
     ("word", "expanded"),
     [("$(A)", "1"), ("x$(A)y$(A)", "x1y1"), ("$$(A)", "$(A)"), ("$(B)", "$(B)"), ("$A $", "$A $"), ("$(A", "$(A")],

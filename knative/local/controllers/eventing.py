@@ -1,0 +1,246 @@
+"""The status of Brokers, Triggers, channels, flows and sources, from the graph that the engine runs.
+
+Follows knative/eventing, pkg/apis/*/v1/*_lifecycle.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from knative.local.api.history import Object
+from knative.local.api.store import Store
+from knative.local.controllers.objects import conditions, key_of, set_status
+from knative.local.eventing.topology import Destination, Subscription, Topology
+from knative.local.manifests.kinds import EVENTING, FLOWS, MESSAGING, SOURCES
+from knative.local.pods.conditions import Condition, Status, ready_of
+
+_NO_SINK = Condition(
+    "DeadLetterSinkResolved", Status.TRUE, "DeadLetterSinkNotConfigured", "No dead letter sink is configured."
+)
+_NO_OIDC = 'Feature "authentication-oidc" must be enabled to support Authorization'
+_OIDC = Condition("OIDCIdentityCreated", Status.TRUE, "authentication-oidc feature disabled")
+_POLICIES = Condition("EventPoliciesReady", Status.TRUE, "OIDCDisabled", _NO_OIDC)
+_CHANNEL = "http://{name}-kn-channel.{namespace}.svc.cluster.local"
+_ADDRESSES = {
+    "broker": "http://broker-ingress.knative-eventing.svc.cluster.local/{namespace}/{name}",
+    "channel": _CHANNEL,
+    "sequence": _CHANNEL.format(name="{name}-kn-sequence-0", namespace="{namespace}"),
+    "parallel": _CHANNEL.format(name="{name}-kn-parallel", namespace="{namespace}"),
+}
+_NODES = {
+    "Broker": "broker",
+    "Channel": "channel",
+    "InMemoryChannel": "channel",
+    "Sequence": "sequence",
+    "Parallel": "parallel",
+}
+# By group and kind: the conditions, and the one that is False where the object cannot run, with its reason.
+_CONDITIONS: Mapping[tuple[str, str], tuple[tuple[str, ...], str, str]] = {
+    (EVENTING, "Broker"): (
+        (
+            "Addressable",
+            "DeadLetterSinkResolved",
+            "EventPoliciesReady",
+            "FilterReady",
+            "IngressReady",
+            "TriggerChannelReady",
+        ),
+        "IngressReady",
+        "IngressUnavailable",
+    ),
+    (EVENTING, "Trigger"): (
+        (
+            "BrokerReady",
+            "DeadLetterSinkResolved",
+            "DependencyReady",
+            "OIDCIdentityCreated",
+            "SubscriberResolved",
+            "SubscriptionReady",
+        ),
+        "SubscriberResolved",
+        "Unable to get the Subscriber's URI",
+    ),
+    (MESSAGING, "Channel"): (
+        ("Addressable", "BackingChannelReady", "DeadLetterSinkResolved", "EventPoliciesReady"),
+        "BackingChannelReady",
+        "BackingChannelNotConfigured",
+    ),
+    (MESSAGING, "InMemoryChannel"): (
+        (
+            "Addressable",
+            "ChannelServiceReady",
+            "DeadLetterSinkResolved",
+            "DispatcherReady",
+            "EndpointsReady",
+            "EventPoliciesReady",
+            "ServiceReady",
+        ),
+        "DispatcherReady",
+        "DispatcherNotReady",
+    ),
+    (MESSAGING, "Subscription"): (
+        ("AddedToChannel", "ChannelReady", "OIDCIdentityCreated", "ReferencesResolved"),
+        "ReferencesResolved",
+        "SubscriberResolveFailed",
+    ),
+    (FLOWS, "Sequence"): (
+        ("Addressable", "ChannelsReady", "EventPoliciesReady", "SubscriptionsReady"),
+        "SubscriptionsReady",
+        "SubscriptionsNotReady",
+    ),
+    (FLOWS, "Parallel"): (
+        ("Addressable", "ChannelsReady", "EventPoliciesReady", "SubscriptionsReady"),
+        "SubscriptionsReady",
+        "SubscriptionsNotReady",
+    ),
+    (SOURCES, "PingSource"): (("Deployed", "OIDCIdentityCreated", "SinkProvided"), "SinkProvided", "NotFound"),
+    (SOURCES, "SinkBinding"): (
+        ("Available", "OIDCIdentityCreated", "OIDCTokenSecretCreated", "SinkProvided", "TrustBundlePropagated"),
+        "Available",
+        "SubjectMissing",
+    ),
+}
+RESOURCES: Mapping[str, tuple[str, str]] = {f"{kind.lower()}s.{group}": (group, kind) for group, kind in _CONDITIONS}
+
+
+def write_status(store: Store, topology: Topology, problems: Mapping[str, str], everywhere: str = "") -> None:
+    """Write the status of all objects of Eventing.
+
+    Args:
+        store: Holds the objects.
+        topology: What the engine runs.
+        problems: Further objects that do not run, with the reason, by their name in the topology.
+        everywhere: Why nothing of Eventing runs, or empty.
+    """
+    unready = {**topology.unready, **problems}
+    now = store.timestamp()
+    for resource, kind in RESOURCES.items():
+        for obj in store.list(resource):
+            namespace, name = key_of(obj)
+            problem = everywhere or unready.get(f"{kind[1]} {namespace}/{name}", "")
+            set_status(store, resource, obj, _status(kind, obj, topology, problem, now))
+
+
+def _status(kind: tuple[str, str], obj: Object, topology: Topology, problem: str, now: str) -> Object:
+    names, failing, reason = _CONDITIONS[kind]
+    if kind[1] == "Trigger" and "Broker" in problem and "there is no" in problem:
+        failing, reason = "BrokerReady", "BrokerDoesNotExist"
+    if kind[1] == "Subscription" and "Channel" in problem:
+        reason = "ChannelReferenceFetchFailed"
+    known = {one.type: one for one in (_NO_SINK, _OIDC, _POLICIES)}
+    details = {} if problem else _DETAILS.get(kind[1], _nothing)(obj, topology)
+    if details.get("deadLetterSinkUri"):
+        known["DeadLetterSinkResolved"] = Condition("DeadLetterSinkResolved", Status.TRUE)
+    found = [known.get(name, Condition(name, Status.TRUE)) for name in names]
+    if problem:
+        found = [Condition(failing, Status.FALSE, reason, problem) if one.type == failing else one for one in found]
+    return {
+        "observedGeneration": obj["metadata"]["generation"],
+        "conditions": conditions(obj.get("status") or {}, [ready_of(*found), *found], now),
+        **details,
+    }
+
+
+def uri(destination: Destination | None) -> str:
+    """Return the address of a destination as a cluster would give it."""
+    if destination is None:
+        return ""
+    if destination.node:
+        kind, namespace, name = destination.node.split("/")[:3]
+        return _ADDRESSES[kind].format(namespace=namespace, name=name) if kind in _ADDRESSES else ""
+    return str(destination).removesuffix("/") if destination.host else destination.url
+
+
+def _address(obj: Object, kind: str) -> Object:
+    namespace, name = key_of(obj)
+    url = _ADDRESSES[kind].format(namespace=namespace, name=name)
+    return {"address": {"name": "http", "url": url}}
+
+
+def _nothing(_obj: Object, _topology: Topology) -> Object:
+    return {}
+
+
+def _broker(obj: Object, _topology: Topology) -> Object:
+    namespace, name = key_of(obj)
+    channel = {"namespace": namespace, "name": f"{name}-kne-trigger"}
+    annotations = {
+        "knative.dev/channelAPIVersion": "messaging.knative.dev/v1",
+        "knative.dev/channelAddress": _CHANNEL.format(**channel),
+        "knative.dev/channelKind": "InMemoryChannel",
+        "knative.dev/channelName": channel["name"],
+    }
+    return {**_address(obj, "broker"), "annotations": annotations, **_dead_letters(obj)}
+
+
+def _dead_letters(obj: Object) -> Object:
+    delivery = ((obj.get("spec") or {}).get("delivery") or {}).get("deadLetterSink")
+    if not delivery:
+        return {}
+    return {"deadLetterSinkUri": _resolved(delivery, key_of(obj)[0])}
+
+
+def _resolved(destination: Mapping[str, Any], namespace: str) -> str:
+    """The address of a destination that an object names."""
+    reference, path = destination.get("ref"), str(destination.get("uri") or "")
+    if not reference:
+        return path
+    place, name = reference.get("namespace") or namespace, reference["name"]
+    node = _NODES.get(reference["kind"])
+    if node is not None:
+        return _ADDRESSES[node].format(namespace=place, name=name)
+    return uri(Destination(host=f"{name}.{place}", path=f"/{path.lstrip('/')}"))
+
+
+def _of(kind: str) -> Callable[[Object, Topology], Object]:
+    def details(obj: Object, _topology: Topology) -> Object:
+        return {**_address(obj, kind), **_dead_letters(obj)}
+
+    return details
+
+
+def _subscription(obj: Object, topology: Topology, kind: str) -> Subscription | None:
+    namespace, name = key_of(obj)
+    return topology.subscription(f"{kind} {namespace}/{name}")
+
+
+def _trigger(obj: Object, topology: Topology) -> Object:
+    found = _subscription(obj, topology, "Trigger")
+    if found is None:
+        return {}
+    sink = {"deadLetterSinkUri": uri(found.dead_letters)} if found.dead_letters else {}
+    return {"subscriberUri": uri(found.subscriber), **sink}
+
+
+def _channel_subscription(obj: Object, topology: Topology) -> Object:
+    found = _subscription(obj, topology, "Subscription")
+    if found is None:
+        return {}
+    ends = {"subscriberUri": found.subscriber, "replyUri": found.reply, "deadLetterSinkUri": found.dead_letters}
+    return {"physicalSubscription": {name: uri(end) for name, end in ends.items() if end is not None}}
+
+
+def _ping(obj: Object, topology: Topology) -> Object:
+    found = _subscription(obj, topology, "PingSource")
+    namespace, name = key_of(obj)
+    source = f"/apis/v1/namespaces/{namespace}/pingsources/{name}"
+    attributes = [{"type": "dev.knative.sources.ping", "source": source}]
+    return {"sinkUri": uri(found.subscriber) if found is not None else "", "ceAttributes": attributes}
+
+
+def _binding(obj: Object, _topology: Topology) -> Object:
+    return {"sinkUri": _resolved(obj["spec"].get("sink") or {}, key_of(obj)[0])}
+
+
+_DETAILS: Mapping[str, Callable[[Object, Topology], Object]] = {
+    "Broker": _broker,
+    "Channel": _of("channel"),
+    "InMemoryChannel": _of("channel"),
+    "Sequence": _of("sequence"),
+    "Parallel": _of("parallel"),
+    "Trigger": _trigger,
+    "Subscription": _channel_subscription,
+    "PingSource": _ping,
+    "SinkBinding": _binding,
+}

@@ -1,0 +1,418 @@
+"""Reconciliation of Knative Serving: from the objects of the store to what runs, and back into their status."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from knative.local.api.errors import AlreadyExistsError
+from knative.local.api.history import Object
+from knative.local.api.store import DELETED, Store
+from knative.local.controllers import serving
+from knative.local.controllers.collection import superfluous
+from knative.local.controllers.events import Events
+from knative.local.controllers.objects import (
+    CONFIGURATION_LABEL,
+    CONFIGURATIONS,
+    DEPLOYMENTS,
+    EVENTS,
+    NAMESPACES,
+    PODS,
+    REVISIONS,
+    ROUTES,
+    SERVICE_LABEL,
+    SERVICES,
+    condition,
+    controlled_by,
+    ensure,
+    find,
+    key_of,
+    labels_of,
+    set_status,
+)
+from knative.local.controllers.traffic import Around, Key, Traffic
+from knative.local.controllers.workloads import Workloads, revision_status
+from knative.local.manifests.cluster import Cluster
+from knative.local.pods.conditions import Status
+from knative.local.pods.revision import Revision
+from knative.local.pods.service import Service
+from knative.local.pods.template import Template
+
+_QUIET_SECONDS = 0.02  # changes of pods that come in a swarm are written once
+_SERVING = frozenset({SERVICES, CONFIGURATIONS, ROUTES, REVISIONS})
+_OF_THE_ENGINE = frozenset({DEPLOYMENTS, EVENTS, NAMESPACES})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What the engine gives the reconciliation.
+
+    Attributes:
+        services: What hosts lead to, by namespace and name.
+        gather: Takes the objects that people write; returns the template of each Service by namespace and name.
+        template: Reads a Revision.
+        make: Makes what runs a Revision, of its name and template.
+        leave: Stops what runs, for a reason, and calls back once it has ended.
+        say: Takes each line for the log.
+        changed: Called after each turn.
+        port: Of the engine's route.
+        cluster: The cluster's configuration.
+        clock: Seconds since the epoch.
+    """
+
+    services: dict[Key, Service]
+    gather: Callable[[], Mapping[Key, Mapping[str, Any]]]
+    template: Callable[[Object], Template]
+    make: Callable[[str, Template], Revision]
+    leave: Callable[[Revision, str, Callable[[], None]], None]
+    say: Callable[[str], None]
+    changed: Callable[[], None]
+    port: Callable[[], int]
+    cluster: Callable[[], Cluster]
+    clock: Callable[[], float]
+
+
+class Reconciler:
+    """Keeps what runs in line with the store.
+
+    Args:
+        store: Holds all objects; those that are in it already are taken up at the first turn.
+        around: See `Surroundings`.
+
+    Attributes:
+        running: Revisions that run.
+        code: A fingerprint of the code that processes run.
+    """
+
+    def __init__(self, store: Store, around: Surroundings) -> None:
+        self.running: dict[Key, Revision] = {}
+        self.code = ""
+        self._store = store
+        self._around = around
+        self._events = Events(store, around.clock)
+        self._workloads = Workloads(store, self._events)
+        self._traffic = Traffic(
+            Around(
+                store=store,
+                services=around.services,
+                running=self.running,
+                owned=self._owned,
+                say=around.say,
+                port=around.port,
+                rollout=lambda: float(around.cluster().network.rollout_duration),
+                touch=self.touch,
+            )
+        )
+        self._templates: Mapping[Key, Mapping[str, Any]] = {}
+        self._by_configuration: dict[Key, set[str]] = defaultdict(set)
+        self._dirty: dict[Key, None] = {}
+        self._gathered = False
+        self._refresh = False
+        self._writing = self._closed = False
+        self._turn_due: asyncio.Handle | None = None
+        self._lines: list[str] = []
+        for resource, obj in store.everything():
+            self._index(resource, "", obj)
+        self.touch_all()
+        store.on_change.append(self._heard)
+
+    # Turns
+
+    def touch(self, key: Key) -> None:
+        """Look at what a key names once more, soon: what runs there has changed."""
+        self._dirty[key] = None
+        if self._turn_due is None and not self._closed:
+            self._turn_due = asyncio.get_running_loop().call_later(_QUIET_SECONDS, self._turn)
+
+    def touch_all(self) -> None:
+        """Look at everything at the next turn: the code or the engine's own settings have changed."""
+        self._gathered = False
+        for resource in (SERVICES, CONFIGURATIONS, ROUTES):
+            self._dirty.update(dict.fromkeys(map(key_of, self._store.list(resource))))
+
+    def close(self) -> None:
+        """Take no more turns."""
+        self._closed = True
+        self._store.on_change.remove(self._heard)
+        if self._turn_due is not None:
+            self._turn_due.cancel()
+
+    def run(self) -> list[str]:
+        """Bring all that has changed into line; returns what was done, a line each."""
+        if self._turn_due is not None:
+            self._turn_due.cancel()
+            self._turn_due = None
+        with self._own():
+            if not self._gathered:
+                self._gathered = True
+                self._gather()
+            while self._dirty:
+                key = next(iter(self._dirty))
+                del self._dirty[key]
+                self._reconcile(key)
+            self._refresh = False
+        lines, self._lines = self._lines, []
+        self._around.changed()
+        return lines
+
+    def _turn(self) -> None:
+        self._turn_due = None
+        try:
+            lines = self.run()
+        except Exception as error:  # noqa: BLE001 - an internal error: the next change is to be seen all the same
+            lines = [f"not applied: {type(error).__name__}: {error}"]
+        for line in lines:
+            self._around.say(line)
+
+    def _gather(self) -> None:
+        templates = self._around.gather()
+        for key in templates.keys() | self._templates.keys():
+            if templates.get(key) != self._templates.get(key):
+                self._dirty[key] = None
+        self._templates = templates
+
+    @contextmanager
+    def _own(self) -> Iterator[None]:
+        """Changes within are the reconciliation's own."""
+        self._writing = True
+        try:
+            yield
+        finally:
+            self._writing = False
+
+    # Changes of the store
+
+    def _heard(self, resource: str, type_: str, obj: Object) -> None:
+        self._index(resource, type_, obj)
+        if self._writing or resource in _OF_THE_ENGINE:
+            return
+        if resource == PODS:
+            if "deletionTimestamp" in obj["metadata"]:
+                self._remove_pod(obj)
+            return
+        if resource in _SERVING:
+            for key in self._keys(resource, obj):
+                self._dirty[key] = None
+        if resource not in _SERVING or resource == SERVICES:
+            self._gathered = False
+        if resource in ("configmaps", "secrets"):
+            self._refresh = True
+            self.touch_all()
+        if self._turn_due is not None:
+            self._turn_due.cancel()
+        self._turn_due = asyncio.get_running_loop().call_soon(self._turn)
+
+    def _keys(self, resource: str, obj: Object) -> list[Key]:
+        namespace, name = key_of(obj)
+        own = (namespace, name)
+        if resource == REVISIONS:
+            return [(namespace, labels_of(obj).get(CONFIGURATION_LABEL, "")), *self._traffic.followers(own)]
+        return [own, *self._traffic.followers(own)]
+
+    def _index(self, resource: str, type_: str, obj: Object) -> None:
+        key = key_of(obj)
+        if resource == REVISIONS:
+            names = self._by_configuration[key[0], labels_of(obj).get(CONFIGURATION_LABEL, "")]
+            if type_ == DELETED:
+                names.discard(key[1])
+                self._end(obj)
+            else:
+                names.add(key[1])
+        elif resource == ROUTES and type_ == DELETED:
+            with self._own():
+                self._traffic.remove(obj)
+        elif resource == SERVICES and type_ == DELETED:
+            self._lines.append(f"{key[1]}: removed")
+
+    def _remove_pod(self, obj: Object) -> None:
+        running = self.running.get((obj["metadata"]["namespace"], labels_of(obj).get(_REVISION, "")))
+        if running is not None:
+            running.remove(obj["metadata"]["name"])
+
+    def _end(self, obj: Object) -> None:
+        """Stop what runs a Revision that was removed."""
+        key = key_of(obj)
+        running = self.running.pop(key, None)
+        if running is None:
+            return
+        service = labels_of(obj).get(SERVICE_LABEL, "")
+        gone = bool(service) and find(self._store, SERVICES, key[0], service) is None
+        reason = f"the Service {service} was removed" if gone else f"the Revision {key[1]} was removed"
+        with self._own():
+            self._workloads.leave(key)
+        self._around.leave(running, reason, lambda: self._forget(key))
+
+    def _forget(self, key: Key) -> None:
+        if not self._closed:
+            with self._own():
+                self._workloads.forget(key)
+
+    # One name
+
+    def _owned(self, key: Key) -> list[Object]:
+        """The Revisions of a Configuration, the oldest generation first."""
+        names = self._by_configuration.get(key, ())
+        found = [one for name in names if (one := find(self._store, REVISIONS, key[0], name)) is not None]
+        return sorted(found, key=lambda one: (serving.generation_of(one), one["metadata"]["name"]))
+
+    def _reconcile(self, key: Key) -> None:
+        """Bring the Service, the Configuration and the Route of a name into line."""
+        service = find(self._store, SERVICES, *key)
+        if service is not None and not self._children(service):
+            return
+        configuration = find(self._store, CONFIGURATIONS, *key)
+        if configuration is not None:
+            self._configuration(configuration)
+        route = find(self._store, ROUTES, *key)
+        if route is not None:
+            self._traffic.reconcile(route)
+        if configuration is not None:
+            self._collect(configuration)
+        for follower in self._traffic.followers(key):
+            if follower != key:
+                self._dirty[follower] = None
+        if service is not None:
+            self._service_status(service)
+        elif route is not None:
+            self._show(route, ("Ready", "AllTrafficAssigned", "IngressReady"))
+
+    def _children(self, service: Object) -> bool:
+        """Give a Service its Configuration and its Route; returns whether they are its own."""
+        key = key_of(service)
+        template = self._templates.get(key, service["spec"]["template"])
+        existing = find(self._store, CONFIGURATIONS, *key)
+        configuration = serving.make_configuration(service, template, existing, self.code)
+        if existing is not None and self.code != existing["metadata"].get("annotations", {}).get(
+            serving.CODE, self.code
+        ):
+            self._say_named(service, template)
+        for resource, desired in ((CONFIGURATIONS, configuration), (ROUTES, serving.make_route(service))):
+            before = find(self._store, resource, *key)
+            if before is not None and not controlled_by(before, service):
+                status = serving.not_owned(service, resource, self._store.timestamp())
+                set_status(self._store, SERVICES, service, status)
+                return False
+            after = ensure(self._store, resource, desired)
+            kind = desired["kind"]
+            if before is None:
+                message = f'Created {kind} "{key[1]}"'
+                self._events.record(service, "Created", message, component="service-controller")
+            elif resource == ROUTES and after["spec"] != before["spec"]:
+                self._lines.append(f"{key[1]}: traffic")
+        return True
+
+    def _say_named(self, service: Object, template: Mapping[str, Any]) -> None:
+        name = (template.get("metadata") or {}).get("name")
+        if name:
+            text = f"the code has changed, and {name} keeps its own: rename the revision"
+            self._around.say(f"{service['metadata']['name']}: {text}")
+
+    def _configuration(self, configuration: Object) -> None:
+        key = key_of(configuration)
+        problem, created = "", None
+        try:
+            created = serving.latest_created(self._store, configuration, self._owned(key))
+            if created is None:
+                created = self._create_revision(configuration)
+        except AlreadyExistsError as error:
+            problem = str(error)
+            if problem not in (condition(configuration).message):
+                self._around.say(f"{key[1]}: {problem}")
+        for revision in self._owned(key):
+            self._revision(revision)
+        if created is not None:
+            created = find(self._store, REVISIONS, *key_of(created))
+        ready = self._latest_ready(configuration, created)
+        now = self._store.timestamp()
+        status = serving.configuration_status(configuration, created, ready, problem, now)
+        before = (configuration.get("status") or {}).get("latestReadyRevisionName")
+        after = set_status(self._store, CONFIGURATIONS, configuration, status)
+        if ready and ready != before:
+            message = f'LatestReadyRevisionName updated to "{ready}"'
+            self._events.record(after, "LatestReadyUpdate", message, component="configuration-controller")
+
+    def _create_revision(self, configuration: Object) -> Object:
+        created = self._store.create(REVISIONS, serving.make_revision(configuration, self._store.timestamp()))
+        name = created["metadata"]["name"]
+        self._lines.append(f"{configuration['metadata']['name']}: revision {name}")
+        message = f'Created Revision "{name}"'
+        self._events.record(configuration, "Created", message, component="configuration-controller")
+        return created
+
+    def _revision(self, revision: Object) -> None:
+        key = key_of(revision)
+        running = self.running.get(key)
+        if running is None:
+            running = self._begin(revision)
+        elif self._refresh and running.refresh(self._around.template(revision)):
+            name = labels_of(revision).get(CONFIGURATION_LABEL, "")
+            text = f"pods of {running.name} that start from now on have the changed variables"
+            self._around.say(f"{name}: {text}")
+        before = condition(revision)
+        after = set_status(
+            self._store, REVISIONS, revision, revision_status(revision, running, self._store.timestamp())
+        )
+        ready = condition(after)
+        if ready.status is not before.status and ready.status is not Status.UNKNOWN:
+            message = "Revision becomes ready upon all resources being ready" if ready.true else ready.words
+            reason = "RevisionReady" if ready.true else "RevisionFailed"
+            self._events.record(after, reason, message, component="revision-controller", warning=not ready.true)
+        self._workloads.reconcile(after, running)
+
+    def _begin(self, revision: Object) -> Revision:
+        """Run a Revision: a new one with its initial scale, one of an earlier run as it was."""
+        running = self._around.make(revision["metadata"]["name"], self._around.template(revision))
+        self.running[key_of(revision)] = running
+        if condition(revision).true:
+            routed = labels_of(revision).get("serving.knative.dev/routingState") != "reserve"
+            running.reachable = routed
+            running.resume(active=routed)
+        else:
+            running.start()
+        return running
+
+    def _latest_ready(self, configuration: Object, created: Object | None) -> str:
+        """The newest revision that has been ready, of those that are as new as the latest ready one so far."""
+        key = key_of(configuration)
+        revisions = self._owned(key)
+        before = str((configuration.get("status") or {}).get("latestReadyRevisionName") or "")
+        oldest = next((serving.generation_of(one) for one in revisions if one["metadata"]["name"] == before), 0)
+        candidates: list[str] = [
+            one["metadata"]["name"] for one in reversed(revisions) if serving.generation_of(one) >= oldest
+        ]
+        if created is not None and configuration["spec"]["template"].get("metadata", {}).get("name"):
+            candidates.insert(0, created["metadata"]["name"])  # a revision of a given name may be an older one
+        for name in candidates:
+            running = self.running.get((key[0], name))
+            if running is not None and running.was_ready.is_set():
+                return name
+        return ""
+
+    def _collect(self, configuration: Object) -> None:
+        key = key_of(configuration)
+        configuration = self._store.get(CONFIGURATIONS, *key)
+        ready = (configuration.get("status") or {}).get("latestReadyRevisionName", "")
+        config = self._around.cluster().garbage_collection
+        for name in superfluous(self._owned(key), ready, config, self._around.clock()):
+            self._store.delete(REVISIONS, key[0], name)
+            self._lines.append(f"{key[1]}: {name} was removed by the rules of config-gc")
+
+    def _service_status(self, service: Object) -> None:
+        key = key_of(service)
+        configuration, route = (self._store.get(resource, *key) for resource in (CONFIGURATIONS, ROUTES))
+        status = serving.service_status(service, configuration, route, self._store.timestamp())
+        self._show(set_status(self._store, SERVICES, service, status), ("Ready", "ConfigurationsReady", "RoutesReady"))
+
+    def _show(self, obj: Object, kinds: tuple[str, ...]) -> None:
+        shown = self._around.services.get(key_of(obj))
+        if shown is not None:
+            obj = find(self._store, ROUTES, *key_of(obj)) or obj if obj["kind"] == "Route" else obj
+            shown.manifest = obj
+            shown.conditions = [condition(obj, kind) for kind in kinds]
+
+
+_REVISION = "serving.knative.dev/revision"

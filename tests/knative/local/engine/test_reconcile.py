@@ -1,0 +1,461 @@
+"""What runs follows the objects of the store, and their status follows what runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from knative.local.api.errors import ConflictError
+from knative.local.api.frozen import thaw
+from knative.local.api.history import Watch
+from knative.local.check.admission import load
+from knative.local.controllers.objects import (
+    CONFIGURATIONS,
+    DEPLOYMENTS,
+    EVENTS,
+    PODS,
+    REVISIONS,
+    ROUTES,
+    SERVICES,
+    find,
+)
+from knative.local.controllers.state import StateFile, read
+from knative.local.engine import eventing
+from knative.local.engine.engine import Engine, Overrides
+from knative.local.pods.template import TemplateError
+from tests.engines import run_async, service
+
+GC = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "config-gc", "namespace": "knative-serving"}}
+Work = Callable[["Running"], Awaitable[None]]
+
+
+class Running:
+    """An engine inside the test's own loop."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self.engine = engine
+        self.store = engine.store
+        self.folder = folder
+
+    def apply(self, *objects: Mapping[str, Any], code: str = "") -> list[str]:
+        path = self.folder / "objects.yaml"
+        path.write_text(yaml.safe_dump_all([dict(one) for one in objects]))
+        return self.engine.apply(load([path]), code)
+
+    def change(self, resource: str, name: str, change: Callable[[Any], Any]) -> None:
+        """Change an object as a client does."""
+        obj = thaw(self.store.get(resource, "default", name))
+        change(obj)
+        self.store.update(resource, obj)
+
+    def get(self, resource: str, name: str) -> dict[str, Any]:
+        return self.store.get(resource, "default", name)
+
+    def names(self, resource: str) -> list[str]:
+        return [one["metadata"]["name"] for one in self.store.list(resource)]
+
+    def conditions(self, resource: str, name: str) -> dict[str, tuple[str, str]]:
+        obj = find(self.store, resource, "default", name) or {}
+        listed = (obj.get("status") or {}).get("conditions", ())
+        return {one["type"]: (one["status"], one.get("reason", "")) for one in listed}
+
+    async def until(self, condition: Callable[[], Any], what: str, seconds: float = 30) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                while not condition():
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            raise AssertionError(f"no {what} within {seconds} s") from None
+
+    async def ready(self, name: str = "hello", resource: str = SERVICES) -> None:
+        def is_ready() -> bool:
+            obj = find(self.store, resource, "default", name)
+            if obj is None or (obj.get("status") or {}).get("observedGeneration") != obj["metadata"]["generation"]:
+                return False
+            return self.conditions(resource, name)["Ready"] == ("True", "")
+
+        await self.until(is_ready, f"ready {name}")
+
+    async def ask(self, host: str = "hello.default", path: str = "/?brief=0") -> tuple[int, Any]:
+        response = await self.engine.route.call(host, "GET", path, {}, b"")
+        return response.status, json.loads(response.body) if response.status == 200 else response.body
+
+    async def revision(self, host: str = "hello.default") -> str:
+        _, answered = await self.ask(host, "/")
+        return str(answered["environment"]["K_REVISION"])
+
+
+@asynccontextmanager
+async def running(folder: Path, *, state: Path | None = None, **overrides: Any) -> AsyncIterator[Running]:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        sock.setblocking(False)
+        said: list[str] = []
+        engine = Engine(
+            str(folder),
+            overrides=Overrides(**overrides),
+            say=said.append,
+            state=read(state) if state is not None else None,
+        )
+        if state is not None:
+            engine.on_stop.append(StateFile(state, engine.store, engine.files, said.append).close)
+        engine.bound(sock)
+        eventing.stateless(engine)
+        await engine.start(sock)
+        try:
+            yield Running(engine, folder)
+        finally:
+            await engine.stop(5)
+
+
+def in_engine(folder: Path, work: Work, **options: Any) -> None:
+    async def run() -> None:
+        async with running(folder, **options) as engine:
+            await work(engine)
+
+    run_async(run())
+
+
+def test_a_service_has_what_knative_gives_it(tmp_path: Path) -> None:
+    async def work(engine: Running) -> None:
+        assert engine.apply(service()) == ["hello: revision hello-00001"]
+        await engine.ready()
+        made = engine.get(SERVICES, "hello")
+        port = engine.engine.port
+        assert made["status"] | {"conditions": []} == {
+            "observedGeneration": 1,
+            "conditions": [],
+            "latestCreatedRevisionName": "hello-00001",
+            "latestReadyRevisionName": "hello-00001",
+            "url": f"http://hello.default.localhost:{port}",
+            "address": {"url": "http://hello.default.svc.cluster.local"},
+            "traffic": [{"latestRevision": True, "percent": 100, "revisionName": "hello-00001"}],
+        }
+        assert [one["type"] for one in made["status"]["conditions"]] == ["ConfigurationsReady", "Ready", "RoutesReady"]
+        assert all("lastTransitionTime" in one for one in made["status"]["conditions"])
+        uids = {resource: engine.get(resource, "hello")["metadata"]["uid"] for resource in (SERVICES, CONFIGURATIONS)}
+        revision = engine.get(REVISIONS, "hello-00001")
+        assert revision["metadata"]["labels"] == {
+            "serving.knative.dev/configuration": "hello",
+            "serving.knative.dev/configurationGeneration": "1",
+            "serving.knative.dev/configurationUID": uids[CONFIGURATIONS],
+            "serving.knative.dev/routingState": "active",
+            "serving.knative.dev/service": "hello",
+            "serving.knative.dev/serviceUID": uids[SERVICES],
+        }
+        (owner,) = revision["metadata"]["ownerReferences"]
+        assert (owner["kind"], owner["uid"], owner["controller"]) == ("Configuration", uids[CONFIGURATIONS], True)
+        assert set(revision["metadata"]["annotations"]) == {
+            "serving.knative.dev/creator",
+            "serving.knative.dev/routes",
+            "serving.knative.dev/routingStateModified",
+        }
+        active = revision["status"]["conditions"][0]
+        assert (active["type"], active["severity"], active["status"]) == ("Active", "Info", "True")
+        assert revision["status"]["actualReplicas"] == 1
+        assert engine.conditions(ROUTES, "hello")["CertificateProvisioned"] == ("True", "TLSNotEnabled")
+        (pod,) = engine.store.list(PODS)
+        assert pod["status"]["phase"] == "Running"
+        assert pod["status"]["containerStatuses"][0]["ready"] is True
+        assert {"name": "K_REVISION", "value": "hello-00001"} in pod["spec"]["containers"][0]["env"]
+        deployment = engine.get(DEPLOYMENTS, "hello-00001-deployment")
+        assert (deployment["spec"]["replicas"], deployment["status"]["readyReplicas"]) == (1, 1)
+        messages = {one["message"] for one in engine.store.list(EVENTS)}
+        assert {'Created Configuration "hello"', 'Created Route "hello"', 'Created Revision "hello-00001"'} <= messages
+
+    in_engine(tmp_path, work)
+
+
+def test_a_change_of_the_template_is_a_revision_and_any_other_is_not(tmp_path: Path) -> None:
+    async def work(engine: Running) -> None:
+        engine.apply(service())
+        await engine.ready()
+        container = lambda obj: obj["spec"]["template"]["spec"]["containers"][0]  # noqa: E731
+        engine.change(SERVICES, "hello", lambda obj: container(obj).update(env=[{"name": "A", "value": "c"}]))
+        await engine.ready()
+        assert await engine.revision() == "hello-00002"
+        engine.change(SERVICES, "hello", lambda obj: obj["metadata"].update(labels={"team": "a"}))
+        await engine.until(lambda: engine.get(ROUTES, "hello")["metadata"]["labels"].get("team"), "label")
+        assert engine.names(REVISIONS) == ["hello-00001", "hello-00002"]
+        states = {
+            one["metadata"]["name"]: one["metadata"]["labels"]["serving.knative.dev/routingState"]
+            for one in engine.store.list(REVISIONS)
+        }
+        assert states == {"hello-00001": "reserve", "hello-00002": "active"}
+
+    in_engine(tmp_path, work)
+
+
+def test_an_old_revision_gets_a_share_and_a_tag(tmp_path: Path) -> None:
+    async def work(engine: Running) -> None:
+        engine.apply(service())
+        await engine.ready()
+        engine.apply(service(environment={"A": "b"}))
+        await engine.ready()
+        traffic = [
+            {"revisionName": "hello-00001", "tag": "stable", "percent": 90, "latestRevision": False},
+            {"latestRevision": True, "percent": 10},
+        ]
+        engine.change(SERVICES, "hello", lambda obj: obj["spec"].update(traffic=traffic))
+        await engine.until(lambda: "tag" in engine.get(SERVICES, "hello")["status"]["traffic"][0], "tag")
+        listed = engine.get(SERVICES, "hello")["status"]["traffic"]
+        assert listed == [
+            {
+                "revisionName": "hello-00001",
+                "percent": 90,
+                "latestRevision": False,
+                "tag": "stable",
+                "url": f"http://stable-hello.default.localhost:{engine.engine.port}",
+            },
+            {"revisionName": "hello-00002", "percent": 10, "latestRevision": True},
+        ]
+        assert await engine.revision("stable-hello.default") == "hello-00001"
+        assert {await engine.revision() for _ in range(60)} == {"hello-00001", "hello-00002"}
+
+    in_engine(tmp_path, work)
+
+
+def test_a_removed_service_leaves_nothing_and_its_requests_end(tmp_path: Path) -> None:
+    async def work(engine: Running) -> None:
+        engine.apply(service(), service("other"))
+        await engine.ready()
+        slow = asyncio.ensure_future(engine.ask(path="/?sleep=1"))
+        await engine.until(lambda: engine.engine.reconciler.running["default", "hello-00001"].activator.in_flight, "it")
+        engine.store.delete(SERVICES, "default", "hello")
+        for resource in (SERVICES, CONFIGURATIONS, ROUTES):
+            assert engine.names(resource) == ["other"]
+        assert engine.names(REVISIONS) == ["other-00001"]
+        with pytest.raises(LookupError):
+            await engine.ask()
+        ending = [one for one in engine.store.list(PODS) if one["metadata"]["name"].startswith("hello")]
+        assert ["deletionTimestamp" in one["metadata"] for one in ending] == [True]
+        assert (await slow)[0] == 200
+        await engine.until(lambda: all(name.startswith("other") for name in engine.names(PODS)), "end of the pod")
+
+    in_engine(tmp_path, work)
+
+
+def test_a_removed_pod_ends_after_its_requests_and_is_replaced(tmp_path: Path) -> None:
+    async def work(engine: Running) -> None:
+        engine.apply(service(annotations={"min-scale": "1"}))
+        await engine.ready()
+        (name,) = engine.names(PODS)
+        slow = asyncio.ensure_future(engine.ask(path="/?sleep=1"))
+        await asyncio.sleep(0.3)
+        engine.store.delete(PODS, "default", name)
+        await engine.until(lambda: len(engine.names(PODS)) == 2, "another pod")
+        assert "deletionTimestamp" in engine.get(PODS, name)["metadata"]
+        assert (await slow)[0] == 200
+        await engine.until(lambda: name not in engine.names(PODS), "end of the pod")
+        assert len(engine.names(PODS)) == 1
+        assert (await engine.ask())[0] == 200
+
+    in_engine(tmp_path, work)
+
+
+def test_a_removed_revision_is_made_anew_only_where_it_is_the_latest(tmp_path: Path) -> None:
+    async def work(engine: Running) -> None:
+        engine.apply(service())
+        await engine.ready()
+        engine.apply(service(environment={"A": "b"}))
+        await engine.ready()
+        engine.store.delete(REVISIONS, "default", "hello-00001")
+        uid = engine.get(REVISIONS, "hello-00002")["metadata"]["uid"]
+        engine.store.delete(REVISIONS, "default", "hello-00002")
+        await engine.until(lambda: engine.names(REVISIONS) == ["hello-00002"], "the latest again")
+        assert engine.get(REVISIONS, "hello-00002")["metadata"]["uid"] != uid
+        await engine.ready()
+        assert await engine.revision() == "hello-00002"
+
+    in_engine(tmp_path, work)
+
+
+def test_a_configuration_and_a_route_of_their_own(tmp_path: Path) -> None:
+    async def work(engine: Running) -> None:
+        spec = {"template": service()["spec"]["template"]}
+        head = {"apiVersion": "serving.knative.dev/v1", "metadata": {"name": "alone"}}
+        configuration = {**head, "kind": "Configuration", "spec": spec}
+        traffic = [{"configurationName": "alone", "percent": 100, "tag": "now"}]
+        route = {**head, "kind": "Route", "metadata": {"name": "way"}, "spec": {"traffic": traffic}}
+        engine.apply(route)
+        assert engine.conditions(ROUTES, "way")["AllTrafficAssigned"] == ("False", "ConfigurationMissing")
+        engine.apply(route, configuration)
+        await engine.ready("way", ROUTES)
+        _, answered = await engine.ask("way.default", "/")
+        names = {key: answered["environment"][key] for key in ("K_REVISION", "K_CONFIGURATION", "K_SERVICE")}
+        assert names == {"K_REVISION": "alone-00001", "K_CONFIGURATION": "alone", "K_SERVICE": ""}
+        assert await engine.revision("now-way.default") == "alone-00001"
+        engine.apply(configuration)
+        labels = engine.get(REVISIONS, "alone-00001")["metadata"]["labels"]
+        assert labels["serving.knative.dev/routingState"] == "reserve"
+        with pytest.raises(LookupError):
+            await engine.ask("way.default")
+
+    in_engine(tmp_path, work)
+
+
+def test_a_route_of_a_service_s_name_that_is_another_s_is_left_alone(tmp_path: Path) -> None:
+    async def work(engine: Running) -> None:
+        traffic = [{"configurationName": "other", "percent": 100}]
+        route = {"apiVersion": "serving.knative.dev/v1", "kind": "Route", "metadata": {"name": "hello"}}
+        engine.apply({**route, "spec": {"traffic": traffic}}, service())
+        assert engine.conditions(SERVICES, "hello")["RoutesReady"] == ("False", "NotOwned")
+        assert engine.get(ROUTES, "hello")["spec"]["traffic"][0]["configurationName"] == "other"
+
+    in_engine(tmp_path, work)
+
+
+def test_revisions_are_collected_by_config_gc(tmp_path: Path) -> None:
+    rules = {
+        "min-non-active-revisions": "1",
+        "max-non-active-revisions": "2",
+        "retain-since-create-time": "disabled",
+        "retain-since-last-active-time": "disabled",
+    }
+
+    async def work(engine: Running) -> None:
+        for number in range(6):
+            kept = {"serving.knative.dev/no-gc": "true"} if number == 1 else {}
+            made = service(environment={"NUMBER": str(number)})
+            made["spec"]["template"]["metadata"].setdefault("annotations", {}).update(kept)
+            engine.apply(made, {**GC, "data": rules})
+            await engine.ready()
+        assert engine.names(REVISIONS) == [f"hello-0000{number}" for number in (2, 4, 5, 6)]
+
+    in_engine(tmp_path, work, initial_scale=0)
+
+
+def test_all_or_nothing_of_the_files_is_applied(tmp_path: Path) -> None:
+    async def work(engine: Running) -> None:
+        engine.apply(service(revision="hello-one"))
+        version = engine.store.version
+        with pytest.raises(TemplateError, match="without a name change"):
+            engine.apply(service("new"), service(revision="hello-one", environment={"A": "b"}))
+        assert engine.store.version == version
+        assert engine.names(SERVICES) == ["hello"]
+
+    in_engine(tmp_path, work, initial_scale=0)
+
+
+def test_a_later_run_goes_on_from_the_state(tmp_path: Path) -> None:
+    state = tmp_path / "state" / "objects.json"
+
+    async def first(engine: Running) -> None:
+        engine.apply(service(environment={"A": "1"}), service("gone"), code="a")
+        await engine.ready()
+        engine.apply(service(environment={"A": "2"}), service("gone"), code="a")
+        await engine.ready()
+        pinned = [{"revisionName": "hello-00001", "percent": 100}]
+        engine.change(SERVICES, "hello", lambda obj: obj["spec"].update(traffic=pinned))
+        engine.store.create(SERVICES, {**service("made"), "metadata": {"name": "made", "namespace": "default"}})
+        await engine.ready("made")
+
+    async def second(engine: Running) -> None:
+        version = engine.store.version
+        engine.apply(service(environment={"A": "2"}), code="a")
+        assert engine.names(SERVICES) == ["hello", "made"]
+        assert await engine.revision() == "hello-00001"
+        assert (await engine.ask("made.default"))[0] == 200
+        engine.apply(service(environment={"A": "3"}), code="a")
+        await engine.until(lambda: "hello-00003" in engine.names(REVISIONS), "the third revision")
+        assert engine.store.version > version
+        engine.apply(service(environment={"A": "3"}), code="b")
+        await engine.until(lambda: "hello-00004" in engine.names(REVISIONS), "a revision of the changed code")
+
+    in_engine(tmp_path, first, state=state)
+    in_engine(tmp_path, second, state=state)
+
+
+def test_what_runs_in_eventing_is_ready_and_what_does_not_says_why(tmp_path: Path) -> None:
+    broker = {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "metadata": {"name": "images"}, "spec": {}}
+
+    def trigger(name: str, to: str) -> dict[str, Any]:
+        ref = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": to}
+        spec = {"broker": "images", "subscriber": {"ref": ref}}
+        return {"apiVersion": "eventing.knative.dev/v1", "kind": "Trigger", "metadata": {"name": name}, "spec": spec}
+
+    async def work(engine: Running) -> None:
+        engine.apply(service(), broker, trigger("good", "hello"), trigger("bad", "nobody"))
+        brokers, triggers = "brokers.eventing.knative.dev", "triggers.eventing.knative.dev"
+        address = engine.get(brokers, "images")["status"]["address"]["url"]
+        assert address == "http://broker-ingress.knative-eventing.svc.cluster.local/default/images"
+        assert engine.conditions(triggers, "good") == {
+            "BrokerReady": ("True", ""),
+            "DeadLetterSinkResolved": ("True", "DeadLetterSinkNotConfigured"),
+            "DependencyReady": ("True", ""),
+            "OIDCIdentityCreated": ("True", "authentication-oidc feature disabled"),
+            "Ready": ("True", ""),
+            "SubscriberResolved": ("True", ""),
+            "SubscriptionReady": ("True", ""),
+        }
+        assert engine.get(triggers, "good")["status"]["subscriberUri"] == "http://hello.default.svc.cluster.local"
+        assert engine.conditions(triggers, "bad")["Ready"] == ("False", "Unable to get the Subscriber's URI")
+        engine.store.create(SERVICES, {**service("nobody"), "metadata": {"name": "nobody", "namespace": "default"}})
+        await engine.until(lambda: engine.conditions(triggers, "bad")["Ready"] == ("True", ""), "a subscriber")
+        engine.store.delete(triggers, "default", "bad")
+        engine.store.delete(brokers, "default", "images")
+        await engine.until(lambda: engine.conditions(triggers, "good")["Ready"][0] == "False", "the lost broker")
+        assert engine.conditions(triggers, "good")["BrokerReady"] == ("False", "BrokerDoesNotExist")
+
+    in_engine(tmp_path, work, initial_scale=0)
+
+
+def test_hundreds_of_services_many_writers_and_watches(tmp_path: Path) -> None:
+    """Each accepted update is one generation and one revision, each watch sees all in order, and then all is quiet."""
+    services, writers, watches, rounds = 200, 50, 100, 3
+
+    async def write(engine: Running, number: int) -> None:
+        for turn in range(rounds):
+            while True:
+                obj = thaw(engine.get(SERVICES, f"s{number % 5}"))
+                await asyncio.sleep(0)
+                environment = [{"name": "BY", "value": f"{number}.{turn}"}]
+                obj["spec"]["template"]["spec"]["containers"][0]["env"] = environment
+                try:
+                    engine.store.update(SERVICES, obj)
+                except ConflictError:
+                    continue
+                break
+
+    async def follow(watch: Watch, until: int) -> int:
+        seen, last = 0, 0
+        while watch.version < until:
+            change = await anext(watch)
+            assert change.version > last
+            last, seen = change.version, seen + (change.type == "ADDED")
+        return seen
+
+    async def work(engine: Running) -> None:
+        engine.apply(*(service(f"s{number}") for number in range(services)))
+        assert len(engine.names(REVISIONS)) == services
+        await engine.until(
+            lambda: all(engine.conditions(SERVICES, f"s{n}")["Ready"][0] == "True" for n in range(5)), ""
+        )
+        await asyncio.sleep(0.2)
+        begun = engine.store.version
+        following = [engine.store.watch(REVISIONS) for _ in range(watches)]
+        await asyncio.gather(*(write(engine, number) for number in range(writers)))
+        generations = [engine.get(SERVICES, f"s{number}")["metadata"]["generation"] for number in range(5)]
+        assert sum(generations) == 5 + writers * rounds
+        await asyncio.sleep(0.5)
+        quiet = engine.store.version
+        assert quiet > begun
+        await asyncio.sleep(0.5)
+        assert engine.store.version == quiet
+        counts = await asyncio.gather(*(follow(watch, quiet) for watch in following))
+        assert set(counts) == {len(engine.names(REVISIONS)) - services}
+        for number in range(5):
+            configuration = engine.get(CONFIGURATIONS, f"s{number}")
+            created = configuration["status"]["latestCreatedRevisionName"]
+            labels = engine.get(REVISIONS, created)["metadata"]["labels"]
+            generation = configuration["metadata"]["generation"]
+            assert labels["serving.knative.dev/configurationGeneration"] == str(generation)
+
+    in_engine(tmp_path, work, initial_scale=0)
