@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 LONGEST = 2000
 
 
-def _strip(call: Call) -> Reply | Mapping[str, Any]:
+def _strip(call: Call[Any]) -> Reply | Mapping[str, Any]:
     from functions.exif import editing
 
     return editing.strip_files(call)
 
 
-def _set(call: Call) -> Reply:
+def _set(call: Call[Any]) -> Reply:
     from functions.exif import editing
 
     return editing.set_fields(call)

@@ -5,12 +5,11 @@ Imported with the first request for one; `functions.exif.copies` has its routes.
 
 from __future__ import annotations
 
-import io
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from functions.exif.edit import set as setting
@@ -20,10 +19,16 @@ from functions.exif.edit.names import DEFAULT_KEEP
 from functions.exif.edit.strip import FORMATS, Stripped, strip
 from functions.exif.media import SUFFIXES, ZIP
 from functions.exif.scan.files import scan
+from functions.kit.containers.source import Buffer, Mapped, pieces
 from functions.kit.http import problems
 from functions.kit.http.function import Call, Reply
 from functions.kit.http.problems import Problem
+from functions.kit.http.spool import Store
 from functions.kit.http.uploads import Upload, the_image
+
+if TYPE_CHECKING:
+    from functions.exif.main import ExifSettings
+    from functions.kit.http.settings import Settings
 
 _UNSAFE_NAME = re.compile(r"[^\w.\-() ]+")
 MAX_NAME = 120  # characters
@@ -66,19 +71,27 @@ def _refused(data: bytes, why: str, accepted: tuple[str, ...]) -> Problem:
     return refusal(data, list(accepted))
 
 
-def strip_files(call: Call) -> Reply | Mapping[str, Any]:
+def strip_files(call: Call[ExifSettings]) -> Reply | Mapping[str, Any]:
     """`POST /strip`: a clean copy, several in a ZIP archive, or a report of what went."""
-    options, uploads = call.options, call.uploads()
+    options, uploads = call.options, call.uploads(call.settings.edits)
     if len(uploads) == 1:
         upload = the_image(uploads)
         result = clean(upload.data, options["keep"], options["remove"])
         if options["report"]:
             return report(upload, result)
-        return Reply(result.data, result.media_type, headers=_headers(upload, result))
+        return _sent(result.data, result.media_type, _headers(upload, result))
     attempts = [(upload, _attempt(upload, options)) for upload in uploads]
     if options["report"]:
         return {"results": [_reported(upload, outcome) for upload, outcome in attempts]}
-    return Reply(_archive(attempts), ZIP, headers={"Content-Disposition": 'attachment; filename="clean.zip"'})
+    archive = _archive(attempts, call.settings)
+    return _sent(archive, ZIP, {"Content-Disposition": 'attachment; filename="clean.zip"'})
+
+
+def _sent(data: Buffer, media_type: str, headers: dict[str, str]) -> Reply:
+    """The reply with a file: one in the spool is sent in pieces."""
+    if not isinstance(data, Mapped):
+        return Reply(data, media_type, headers=headers)
+    return Reply(pieces(data, 0, len(data)), media_type, headers=headers | {"Content-Length": str(len(data))})
 
 
 def _attempt(upload: Upload, options: Mapping[str, Any]) -> Stripped | Problem:
@@ -146,14 +159,14 @@ def _attached(upload: Upload, media_type: str, nameless: str) -> str:
     return said if fallback == name else f"{said}; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def _archive(attempts: list[tuple[Upload, Stripped | Problem]]) -> bytes:
+def _archive(attempts: list[tuple[Upload, Stripped | Problem]], settings: Settings) -> bytes:
     """The clean copies in a ZIP archive, and `problems.txt` of the files that have none; no two names alike."""
     import zipfile
 
-    out = io.BytesIO()
+    out = Store(settings, 0)
     taken: set[str] = {"problems.txt"}
     failures = []
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:  # type: ignore[call-overload]
         for number, (upload, outcome) in enumerate(attempts, 1):
             if isinstance(outcome, Problem):
                 failures.append(f"{upload.name or f'file {number}'}: {outcome.detail}\n")
@@ -165,7 +178,7 @@ def _archive(attempts: list[tuple[Upload, Stripped | Problem]]) -> bytes:
             archive.writestr(zipfile.ZipInfo(own, (1980, 1, 1, 0, 0, 0)), outcome.data)
         if failures:
             archive.writestr(zipfile.ZipInfo("problems.txt", (1980, 1, 1, 0, 0, 0)), "".join(failures))
-    return out.getvalue()
+    return out.filled()
 
 
 def _numbered(name: str) -> Iterator[str]:
@@ -173,7 +186,7 @@ def _numbered(name: str) -> Iterator[str]:
     yield from (f"{number}-{name}" for number in count(2))
 
 
-def set_fields(call: Call) -> Reply:
+def set_fields(call: Call[ExifSettings]) -> Reply:
     """`POST /set`: the same picture with fields of its Exif written."""
     options = call.options
     fields = Fields(
@@ -188,7 +201,7 @@ def set_fields(call: Call) -> Reply:
         raise problems.malformed(
             "there is nothing to set: give artist, copyright, description, date, orientation or gps"
         )
-    upload = call.upload()
+    upload = call.upload(call.settings.edits)
     try:
         result = setting.write(upload.data, fields)
     except Unsupported as error:
@@ -198,4 +211,4 @@ def set_fields(call: Call) -> Reply:
     headers = {"Content-Disposition": _attached(upload, result.media_type, "picture")}
     if result.warnings:
         headers["X-Warning"] = "; ".join(result.warnings)
-    return Reply(result.data, result.media_type, headers=headers)
+    return _sent(result.data, result.media_type, headers)

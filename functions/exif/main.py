@@ -17,8 +17,8 @@ from functions.kit.http.options import Option, choice, flag, names
 from functions.kit.http.problems import Problem
 from functions.kit.http.service import dispatch
 from functions.kit.http.settings import MEBI, Settings, setting
+from functions.kit.http.uploads import Limit, Upload, first_bytes, the_image
 from functions.kit.http.uploads import Reading as Windows
-from functions.kit.http.uploads import Upload, first_bytes, the_image
 
 if TYPE_CHECKING:
     from flask import Request, Response
@@ -31,7 +31,7 @@ CSV = "text/csv; charset=utf-8"
 
 @dataclass(frozen=True, kw_only=True)
 class ExifSettings(Settings):
-    """What the exif function can be told by its environment."""
+    """Settings of the exif function."""
 
     timeout_seconds: int = setting(
         600,
@@ -47,6 +47,18 @@ class ExifSettings(Settings):
         16 * MEBI, minimum=4096, maximum=2**30, unit="bytes", help="held at the beginning of a larger file"
     )
     tail_bytes: int = setting(4 * MEBI, minimum=4096, maximum=2**30, unit="bytes", help="held at its end")
+
+    edit_bytes: int = setting(
+        256 * MEBI, minimum=1, maximum=2**31, unit="bytes", help="largest body that is cleaned or has fields set"
+    )
+    spool_bytes: int = setting(
+        1024 * MEBI, minimum=0, maximum=2**40, unit="bytes", help="budget on disk for such bodies and their copies"
+    )
+
+    @property
+    def edits(self) -> Limit:
+        """The largest body of which a copy is made."""
+        return Limit(self.edit_bytes, self.variable("edit_bytes"))
 
     @property
     def windows(self) -> Windows:

@@ -33,7 +33,7 @@ from functions.exif.blocks.entries import (
     Ifds,
     Value,
 )
-from functions.kit.containers.source import held, is_sparse
+from functions.kit.containers.source import Buffer, held, is_sparse
 
 MAX_ENTRIES = 4096
 MAX_DIRECTORIES = 128
@@ -81,7 +81,7 @@ POINTERS = {0x14A: "SubIFD", 0x190: "GlobParamIFD", 0x8769: "ExifIFD", 0x8825: "
 MAX_SUB_IFDS = 10
 
 
-def walk(block: bytes, name: str = "IFD0", wanted: Container[int] | None = None) -> Ifds:
+def walk(block: Buffer, name: str = "IFD0", wanted: Container[int] | None = None) -> Ifds:
     """Walk all directories of a TIFF structure.
 
     Args:
@@ -114,7 +114,7 @@ def walk(block: bytes, name: str = "IFD0", wanted: Container[int] | None = None)
 
 
 def walk_directory(
-    block: bytes, offset: int, order: str, name: str, base: int = 0, wanted: Container[int] | None = None
+    block: Buffer, offset: int, order: str, name: str, base: int = 0, wanted: Container[int] | None = None
 ) -> Ifds:
     """Walk one directory that has no TIFF header, as maker notes do.
 
@@ -134,7 +134,7 @@ def walk_directory(
 class _Walk:
     def __init__(
         self,
-        block: bytes,
+        block: Buffer,
         result: Ifds,
         base: int = 0,
         *,

@@ -13,44 +13,48 @@ from functions.kit.containers import Document, Kind, Source
 from functions.kit.containers import jp2 as jp2s
 from functions.kit.containers import jpeg as jpegs
 from functions.kit.containers import webp as webps
+from functions.kit.containers.source import Mapped, blank, zero
 
 BOXES = (b"\0\0\0\x0cjP  ", b"\0\0\0\x0cJXL ")
 STAYS = frozenset((Kind.STRUCTURE, Kind.PIXELS, Kind.JFIF, Kind.ADOBE, Kind.PADDING, Kind.ESSENTIAL))
 REPORTED = {Kind.EXIF: "exif", Kind.XMP: "xmp", Kind.COMMENT: "comment", Kind.ICC: "icc", Kind.PHOTOSHOP: "photoshop"}
 
 
-def clear(out: bytearray, span: Span, edit: Edit) -> None:
+def clear(out: bytearray | Mapped, span: Span, edit: Edit) -> None:
     """Overwrite the metadata of the compressed stream in a span of a file.
 
     Raises:
         Broken: a container whose metadata cannot be told from its picture.
     """
-    data = bytes(out[span[0] : span[1]])
     where = f"strip at byte {span[0]:,}"
-    if data.startswith(BOXES):
+    first = bytes(out[span[0] : min(span[0] + 12, span[1])])
+    if first.startswith(BOXES):
         raise Broken(f"the {where} holds a file of boxes, whose metadata cannot be overwritten in place")
-    # Readers pass over junk before the first marker.
-    skipped = max(data.find(b"\xff\xd8\xff"), 0) if data[:4] not in (b"RIFF", b"\xff\x4f\xff\x51") else 0
-    start_of_stream = span[0] + skipped
-    data = data[skipped:]
-    document, head = _document(data)
-    for part in document.parts if document is not None else ():
+    found = _document(out, span, first)
+    if found is None:
+        return
+    document, base, head = found
+    for part in document.parts:
         if part.kind in STAYS:
             continue
         # Marker and length of a segment, or type and length of a chunk, stay.
-        start = part.start + head if part.body >= 0 else part.start
-        stop = part.stop if part.stop >= 0 else part.end
-        if data[start:stop].strip(b"\0"):
+        start = base + (part.start + head if part.body >= 0 else part.start)
+        stop = base + (part.stop if part.stop >= 0 else part.end)
+        if not blank(out, start, stop):
             edit.gone(REPORTED.get(part.kind, "app"), where, stop - start, f"{part.label or part.kind} inside a strip")
-            out[start_of_stream + start : start_of_stream + stop] = bytes(stop - start)
+            zero(out, start, stop)
 
 
-def _document(data: bytes) -> tuple[Document | None, int]:
-    """The stream as parts, and the length of what stands in front of a part's own bytes."""
-    if data.startswith(b"\xff\xd8"):
-        return jpegs.read(Source(data)), 4
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return webps.read(Source(data)), 8
-    if data.startswith(jp2s.CODESTREAM):
-        return jp2s.read(Source(data)), 4
-    return None, 0
+def _document(out: bytearray | Mapped, span: Span, first: bytes) -> tuple[Document, int, int] | None:
+    """The stream as parts, where their places count from, and the length of what stands before a part's own bytes."""
+    if first[:4] == b"RIFF" and first[8:12] == b"WEBP":
+        return webps.read(Source(bytes(out[span[0] : span[1]]))), span[0], 8
+    if first.startswith(jp2s.CODESTREAM):
+        return jp2s.read(Source(bytes(out[span[0] : span[1]]))), span[0], 4
+    # Readers pass over junk before the first marker.
+    start = max(out.find(b"\xff\xd8\xff", *span), span[0])
+    if out[start : start + 2] != b"\xff\xd8":
+        return None
+    if isinstance(out, Mapped):
+        return jpegs.read(Source(out), start, span[1]), 0, 4
+    return jpegs.read(Source(bytes(out[start : span[1]]))), start, 4

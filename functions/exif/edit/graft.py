@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from struct import pack, pack_into
+from typing import Any
 
 from functions.exif.edit.blocks.exif import Values
 from functions.exif.edit.blocks.layout import (
@@ -19,13 +20,14 @@ from functions.exif.edit.blocks.layout import (
     wipe,
 )
 from functions.exif.edit.errors import Broken
+from functions.kit.containers.source import Buffer, Mapped, editable, finished
 from functions.kit.containers.tiff import pixels
 
 # Bytes of one number of each TIFF type, for a change of byte order: rationals are two of four.
 UNITS = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 
 
-def graft(data: bytes, addition: bytes, new_place: bool, stale: Collection[int] = ()) -> bytes:
+def graft(data: Buffer, addition: bytes, new_place: bool, stale: Collection[int] = ()) -> bytes:
     """Add the entries of one TIFF structure to another, or replace those of the same tags.
 
     Args:
@@ -46,7 +48,7 @@ def graft(data: bytes, addition: bytes, new_place: bool, stale: Collection[int] 
     if sum(entry.tag == EXIF for entry in first.entries) > 1:
         raise Broken("it has several Exif directories")
     values = {directory.kind: _values(new, directory, layout.order) for directory in new.walk()}
-    out = bytearray(data)
+    out: Any = editable(data)
     gone: list[Span] = []
     # Grown at an even place, as TIFF asks for.
     out += bytes(len(out) & 1)
@@ -68,17 +70,17 @@ def graft(data: bytes, addition: bytes, new_place: bool, stale: Collection[int] 
     pack_into(layout.order + layout.offset_format, out, layout.header - layout.offset_size, place)
     _pin(layout, out)
     # The new structure's parts stay; the replaced parts of the old one become zero.
-    final = Layout(bytes(out))
+    final = Layout(out)
     kept: list[Span] = [(0, final.header)]
     for directory in final.walk():
         kept += [(directory.position, directory.end), *_outer(directory)]
         if directory.kind == "image":
             kept += pixels(final, directory)[0]
     wipe(out, gone, kept)
-    return bytes(out)
+    return finished(out)
 
 
-def _pin(layout: Layout, out: bytearray) -> None:
+def _pin(layout: Layout, out: bytearray | Mapped) -> None:
     """Keep what lies outside the data outside: an offset behind the old end may be inside the longer data."""
     for directory in layout.walk():
         for entry in directory.entries:

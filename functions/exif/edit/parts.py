@@ -49,7 +49,7 @@ class _Cleaner:
         self.changes: dict[Part, Content] = {}
         self.done: set[int] = set()  # starts of parts that are decided about
         self.renamed: dict[bytes, bytes] = {}  # digests of extended XMP
-        self.spans = makers.samsung(bytes(document.source.data)) if edit.location_only else None
+        self.spans = makers.samsung(document.source.data) if edit.location_only else None
         edit.has_exif = False
         self.handlers: dict[Kind, Callable[[Part, bytes], Content]] = {
             Kind.EXIF: self._exif,
@@ -77,12 +77,16 @@ class _Cleaner:
                 self._decide(part)
         if not self.edit.location_only and any(part.label == "layers" and part.kind is Kind.PIXELS for part in order):
             self.edit.warn("layers stay as they are, with their names and dates")
+        if self.document.reader == "gif":
+            self._end()
         result = write(self.document, self.changes)
-        if self.document.reader == "gif" and not result.endswith(b";"):
-            # What followed the last frame was no block, and is gone.
-            cut = any(part.kind is Kind.TRAILER for part in self.changes)
-            return result + b";" if cut else result
         return self._indexed(result) if self.document.reader == "jpeg" else result
+
+    def _end(self) -> None:
+        """End a GIF whose last frame was followed by no block: what followed it goes."""
+        for part in self.document.parts[-1:]:
+            if self.changes.get(part, b"") is None and self.document.source.read(part.start - 1, part.start) != b";":
+                self.changes[part] = b";"
 
     def _decide(self, part: Part) -> None:
         rule = TYPES.get(part.key, RULES[part.kind])

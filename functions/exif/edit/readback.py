@@ -6,6 +6,7 @@ The reader of `/exif` walks both files; it shares no code with the graft.
 from __future__ import annotations
 
 from collections.abc import Collection
+from hashlib import blake2b
 
 from functions.exif.blocks.entries import COUNT, MAKER_NOTE, OFFSET, SIZE, TYPE, VALUE, Entry, Ifds
 from functions.exif.blocks.ifd import POINTERS, walk
@@ -16,7 +17,8 @@ from functions.exif.rows import Reading
 from functions.exif.scan.files import scan
 from functions.exif.scan.result import Block, Scan
 from functions.kit import containers
-from functions.kit.containers import Document, Kind
+from functions.kit.containers import Document, Kind, Part
+from functions.kit.containers.source import PIECE, pieces
 
 Named = dict[tuple[str, int], Entry]
 """Entries by directory and tag."""
@@ -126,14 +128,24 @@ _MOVED = frozenset((Kind.STRUCTURE, Kind.EXIF, Kind.MPF, Kind.PADDING, Kind.FREE
 
 
 def _parts(document: Document) -> list[tuple[str, bytes]]:
-    """Picture, trailers and blocks of other kinds, as they are in the file."""
+    """Picture, trailers and blocks of other kinds, as they are in the file: kind, and content or its digest."""
     # Blocks in the directories of a TIFF are entries, which are compared one by one.
     pictures = (Kind.PIXELS, Kind.PREVIEW)
     return [
-        (part.kind, document.raw(part))
+        (part.kind, _mark(document, part))
         for part in document.parts
         if (part.kind in pictures if document.reader == "tiff" else part.kind not in _MOVED)
     ]
+
+
+def _mark(document: Document, part: Part) -> bytes:
+    start, end = part.start if part.body < 0 else part.body, part.end if part.stop < 0 else part.stop
+    if end - start <= PIECE:
+        return document.raw(part)
+    digest = blake2b()
+    for piece in pieces(document.source.data, start, end):
+        digest.update(piece)
+    return digest.digest()
 
 
 def _rows(old: Reading, new: Reading) -> None:

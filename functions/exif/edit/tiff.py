@@ -27,6 +27,7 @@ from functions.exif.edit.blocks.layout import (
 )
 from functions.exif.edit.decide import LOST_PROFILE, Edit
 from functions.exif.edit.errors import Broken, Unsupported
+from functions.kit.containers.source import Buffer, Mapped, again, blank, editable, finished
 from functions.kit.containers.tiff import PICTURE, pixels
 
 PROFILE, XMP, IPTC, RESOURCES = 0x8773, 0x02BC, 0x83BB, 0x8649
@@ -65,7 +66,7 @@ class _Cleaner:
         self.layout, self.edit = layout, edit
         self.directories = list(layout.walk())
         self.plan = {id(directory): _kept(layout, directory, edit) for directory in self.directories}
-        self.out = bytearray(layout.data)
+        self.out = editable(layout.data)
         self.kept: list[Span] = [(0, layout.header)]
         self.gone: list[Span] = []
         self.sized = True
@@ -108,7 +109,7 @@ class _Cleaner:
                 edit.warn(LOST_PROFILE)
 
 
-def _compressed(layout: Layout, out: bytearray, directories: Iterable[Directory], edit: Edit) -> None:
+def _compressed(layout: Layout, out: bytearray | Mapped, directories: Iterable[Directory], edit: Edit) -> None:
     """Overwrite the metadata inside compressed strips, tiles, thumbnails and tables."""
     seen: set[tuple[int, int]] = set()
     for directory in directories:
@@ -123,18 +124,18 @@ def _compressed(layout: Layout, out: bytearray, directories: Iterable[Directory]
                 embedded.clear(out, span, edit)
 
 
-def _finish(out: bytearray, kept: list[Span], gone: list[Span], sized: bool, edit: Edit) -> bytes:
+def _finish(out: bytearray | Mapped, kept: list[Span], gone: list[Span], sized: bool, edit: Edit) -> bytes:
     if not sized:
         edit.warn("the file does not state the size of its picture's data: bytes between its parts stay")
         wipe(out, gone, kept)
-        return bytes(out)
+        return finished(out)
     size = len(out)
-    stray = [(start, end) for start, end in outside([*kept, *gone], size) if out[start:end].strip(b"\0")]
+    stray = [span for span in outside([*kept, *gone], size) if not blank(out, *span)]
     if stray:
         total = sum(end - start for start, end in stray)
         edit.gone("junk", "between the parts", total, "bytes that belong to nothing")
     wipe(out, [(0, size)], kept)
-    return bytes(out[: min(merged(kept)[-1][1], size)])
+    return finished(out, min(merged(kept)[-1][1], size))
 
 
 def refuse_raw(layout: Layout) -> None:
@@ -156,11 +157,11 @@ def refuse_raw(layout: Layout) -> None:
                 raise Unsupported("a camera's raw file cannot be developed without its maker notes")
 
 
-def _without_location(data: bytes, edit: Edit) -> bytes:
+def _without_location(data: Buffer, edit: Edit) -> bytes:
     result, fields = without_location(data)
     if fields:
         edit.gone("gps", "TIFF", fields, f"{fields} fields of the location")
-    out = bytearray(result)
+    out = again(result)
     layout = Layout(result)
     _compressed(layout, out, layout.walk(), edit)
     for directory in layout.walk():
@@ -176,7 +177,7 @@ def _without_location(data: bytes, edit: Edit) -> bytes:
             out[entry.start : entry.start + entry.size] = (edited or b"").ljust(
                 entry.size, b" " if entry.tag == XMP else b"\0"
             )
-    return bytes(out)
+    return finished(out)
 
 
 def _kept(layout: Layout, directory: Directory, edit: Edit) -> list[Entry]:

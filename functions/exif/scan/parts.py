@@ -9,6 +9,7 @@ from functions.exif.fields import png, resources, simple
 from functions.exif.scan import heif, photoshop, remains, trailer
 from functions.exif.scan.result import Scan
 from functions.kit.containers import METADATA, Document, Kind, Packing, Part, jpeg
+from functions.kit.containers.source import finished
 
 # Blocks that a JPEG's reader puts first and last: Exif, and what may span several segments.
 _FIRST, _LAST = -1, 1
@@ -122,7 +123,7 @@ class _Reader:
         elif document.reader in ("jxl", "jp2"):
             result.miss("trailer", "after the last box", behind, end - behind)
         else:
-            trailer.after(result, document.source.read(0, end), behind, jpeg.end)
+            trailer.after(result, finished(self.source.data), behind, jpeg.end)
 
     def _held_behind(self) -> None:
         """What is held of the files and bytes behind the picture."""

@@ -14,7 +14,7 @@ from types import ModuleType
 from functions.kit.containers.packing import ContainerError, Packing
 from functions.kit.containers.parts import METADATA, Changes, Document, Kind, Part
 from functions.kit.containers.sniff import Format, sniff
-from functions.kit.containers.source import Buffer, Source, Span, sparse
+from functions.kit.containers.source import Buffer, Source, Span, finished, sparse
 
 __all__ = [
     "METADATA",
@@ -85,7 +85,7 @@ def write(document: Document, changes: Changes, added: Mapping[Kind, bytes] | No
     if document.reader not in WRITERS:
         raise ContainerError(f"{document.format} is not written")
     if not changes and not added:
-        return document.source.read(0, document.source.size)
+        return finished(document.source.data)
     result: bytes = _module(document.reader).write(document, changes, added or {})
     return result
 

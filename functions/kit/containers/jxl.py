@@ -111,7 +111,8 @@ def write(document: Document, changes: Changes, added: Mapping[Kind, bytes]) -> 
     )
     if new and source.startswith(b"\xff\x0a", 0):
         head = encode(b"JXL ", b"\r\n\x87\n") + encode(b"ftyp", b"jxl " + bytes(4) + b"jxl ")
-        return head + new + encode(b"jxlc", source.read(0, source.size))
+        edits[0, 0] = head + new + (source.size + 8).to_bytes(4, "big") + b"jxlc"
+        return Splices(source, edits).join()
     if new:
         first = next(part for part in document.parts if part.kind is Kind.PIXELS)
         edits[first.start, first.start] = new

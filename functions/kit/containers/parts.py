@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
 from typing import Any, NamedTuple
 
 from functions.kit.containers.packing import ContainerError, Packing, unpack
-from functions.kit.containers.source import Source, Span
+from functions.kit.containers.source import Mapped, Source, Span, blank, pieces
 
 MAX_PARTS = 200_000
 MAX_WARNINGS = 64
@@ -241,8 +242,7 @@ def _start(part: Part) -> int:
 def filler(source: Source, start: int, end: int, other: Kind) -> Kind:
     """`PADDING` where there are but zeros or fill bytes, else the other kind."""
     if source.has(start, end) and not source.read(start, min(start + 4096, end)).strip(b"\0\xff"):
-        blank = all(not source.read(at, min(at + 2**20, end)).strip(b"\0\xff") for at in range(start, end, 2**20))
-        return Kind.PADDING if blank else other
+        return Kind.PADDING if blank(source.data, start, end, b"\0\xff") else other
     return other
 
 
@@ -285,13 +285,17 @@ class Splices:
                 return
         self.edits[start, start + len(data)] = data
 
-    def join(self) -> bytes:
-        """The file with its edits."""
-        pieces, at = [], 0
+    def join(self, tail: bytes = b"") -> bytes:
+        """The file with its edits and a tail, stored as the source is."""
+        data, made = self.source.data, chain(self._pieces(), (tail,))
+        return data.written(made) if isinstance(data, Mapped) else b"".join(made)
+
+    def _pieces(self) -> Iterator[bytes]:
+        data, at = self.source.data, 0
         for (start, end), new in sorted(self.edits.items()):
             if start < at:
                 raise ContainerError(f"two changes overlap at byte {start:,}")
-            pieces += [self.source.read(at, start), new]
+            yield from pieces(data, at, start)
+            yield new
             at = end
-        pieces.append(self.source.read(at, self.source.size))
-        return b"".join(pieces)
+        yield from pieces(data, at, self.source.size)

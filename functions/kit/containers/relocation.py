@@ -141,7 +141,7 @@ def _moved(
         moved = [splices.moved(place) for place in numbers(source.data, box, width, 4)]
         splices.patch(box.body + 8, pack(f">{len(moved)}{'Q' if width == 8 else 'I'}", *moved))
     resize(splices, model.outer, explicit=bool(tail.data))
-    return splices.join() + tail.data
+    return splices.join(tail.data)
 
 
 def _zeros(row: items.Row) -> items.Row:

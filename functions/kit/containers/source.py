@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 
@@ -15,10 +15,48 @@ class Span(NamedTuple):
     end: int
 
 
-class Sparse(mmap.mmap):
-    """A file of which some windows are held; the rest of it takes no memory and reads as zeros.
+class Mapped(mmap.mmap):
+    """A file in a memory map, with what readers and writers of bytes use of them."""
 
-    It has what readers of bytes use of them.
+    def startswith(self, prefix: bytes | tuple[bytes, ...], start: int = 0, end: int | None = None) -> bool:
+        """As `bytes.startswith`."""
+        longest = max(map(len, prefix)) if isinstance(prefix, tuple) else len(prefix)
+        stop = start + longest if end is None else min(start + longest, end)
+        return self[start:stop].startswith(prefix)
+
+    def endswith(self, suffix: bytes) -> bool:
+        """As `bytes.endswith`."""
+        return self[max(len(self) - len(suffix), 0) :] == suffix
+
+    def count(self, text: bytes) -> int:
+        """As `bytes.count`."""
+        found, at = 0, self.find(text, 0)
+        while at >= 0:
+            found, at = found + 1, self.find(text, at + len(text))
+        return found
+
+    def written(self, pieces: Iterable[bytes]) -> bytes:
+        """A new file of some pieces, stored as this one is."""
+        return b"".join(pieces)
+
+    def editable(self) -> bytearray | Mapped:
+        """A copy that can be changed, stored as this one is."""
+        return bytearray(self[:])
+
+    def __iadd__(self, more: bytes) -> Mapped:
+        """Append bytes to an editable copy."""
+        size = len(self)
+        self.resize(size + len(more))
+        self[size:] = more
+        return self
+
+    def cut(self, size: int) -> bytes:
+        """The first bytes as a file; an editable copy is not changed any more."""
+        return self[:size]
+
+
+class Sparse(Mapped):
+    """A file of which some windows are held; the rest of it takes no memory and reads as zeros.
 
     Attributes:
         holes: what is not held, in order.
@@ -32,18 +70,55 @@ class Sparse(mmap.mmap):
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
         return cls(-1, max(size, 1), flags=flags)
 
-    def startswith(self, prefix: bytes | tuple[bytes, ...], start: int = 0, end: int | None = None) -> bool:
-        """As `bytes.startswith`."""
-        longest = max(map(len, prefix)) if isinstance(prefix, tuple) else len(prefix)
-        stop = start + longest if end is None else min(start + longest, end)
-        return self[start:stop].startswith(prefix)
-
     def held(self, start: int, end: int) -> bool:
         """Whether all bytes between two positions are there."""
         return end <= len(self) and not any(start < hole.end and hole.start < end for hole in self.holes)
 
 
-Buffer = bytes | Sparse
+Buffer = bytes | Mapped
+# Bytes that are copied at once from one file to another.
+PIECE = 2**20
+
+
+def pieces(data: Buffer, start: int, end: int) -> Iterator[bytes]:
+    """The bytes between two positions: at once, or in pieces of a file in a map."""
+    step = PIECE if isinstance(data, Mapped) else max(end - start, 1)
+    for at in range(start, end, step):
+        yield data[at : min(at + step, end)]
+
+
+def editable(data: Buffer | bytearray) -> bytearray | Mapped:
+    """A copy that can be changed, in memory or stored as the file is."""
+    return data.editable() if isinstance(data, Mapped) else bytearray(data)
+
+
+def again(data: Buffer) -> bytearray | Mapped:
+    """An editable copy that was finished, to be changed further."""
+    return data if isinstance(data, Mapped) else bytearray(data)
+
+
+def finished(out: Buffer | bytearray, size: int = -1) -> bytes:
+    """A file out of an editable copy, or a file as it is.
+
+    Args:
+        out: the copy, which is not changed any more.
+        size: bytes of it; -1 for all.
+    """
+    if isinstance(out, Mapped):
+        return out.cut(len(out) if size < 0 else min(size, len(out)))
+    return bytes(out if size < 0 else out[:size])
+
+
+def zero(out: bytearray | Mapped, start: int, end: int) -> None:
+    """Overwrite the bytes between two positions by zeros."""
+    for at in range(start, end, PIECE):
+        stop = min(at + PIECE, end)
+        out[at:stop] = bytes(stop - at)
+
+
+def blank(data: Buffer | bytearray, start: int, end: int, fill: bytes = b"\0") -> bool:
+    """Whether there are fill bytes alone between two positions."""
+    return all(not data[at : min(at + PIECE, end)].strip(fill) for at in range(start, end, PIECE))
 
 
 def held(data: object, start: int, end: int) -> bool:

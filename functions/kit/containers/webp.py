@@ -129,13 +129,13 @@ def write(document: Document, changes: Changes, added: Mapping[Kind, bytes]) -> 
             grown = splices.moved(stop) - splices.moved(part.start) - (stop - part.start)
             if grown:
                 splices.patch(part.start + 4, pack("<I", max(size + grown, 0)))
-    result = splices.join()
     behind = 0
     for part in reversed(document.parts):
         if part.kind not in (Kind.TRAILER, Kind.PADDING):
             break
         behind += len(changes.get(part, b"") or b"") if part in changes else part.end - part.start
-    return result[:4] + pack("<I", len(result) - behind - 8) + result[8:]
+    splices.patch(4, pack("<I", splices.moved(document.source.size) - behind - 8))
+    return splices.join()
 
 
 def _encode(kind: bytes, body: bytes) -> bytes:

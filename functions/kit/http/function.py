@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 from functions.kit.http import problems
 from functions.kit.http.options import Option, parse_options
 from functions.kit.http.settings import Settings
-from functions.kit.http.uploads import Body, Reading, Upload, boundary_of, read_uploads, the_image
+from functions.kit.http.uploads import Body, Limit, Reading, Upload, boundary_of, read_uploads, the_image
 from functions.kit.telemetry.reporting import Timing
 
 if TYPE_CHECKING:
@@ -183,12 +183,17 @@ class Call(Generic[S]):
         """
         return parse_options(self.route.options, self.request.args.items(multi=True))
 
-    def uploads(self) -> list[Upload]:
+    def uploads(self, limit: Limit | None = None) -> list[Upload]:
         """All files of the request, in order.
+
+        Args:
+            limit: of the body, where it is not that of every body.
 
         Raises:
             Problem: 400, 408 or 413, see `functions.kit.http.uploads`.
         """
+        if limit is not None:
+            self.body.limit = limit
         before = self.timing.elapsed()
         options = {option.name for option in self.route.options}
         content_type = self.request.headers.get("Content-Type", "")
@@ -208,13 +213,16 @@ class Call(Generic[S]):
         self.body.windows = windows
         return self.uploads()
 
-    def upload(self) -> Upload:
+    def upload(self, limit: Limit | None = None) -> Upload:
         """The one image of the request.
+
+        Args:
+            limit: of the body, where it is not that of every body.
 
         Raises:
             Problem: as `uploads`, and 400 if several files have no distinguishing name.
         """
-        return the_image(self.uploads())
+        return the_image(self.uploads(limit))
 
     def json(self) -> dict[str, Any]:
         """The body as a JSON object; an empty body or a form's is an empty object.

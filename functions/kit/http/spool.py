@@ -11,8 +11,11 @@ import mmap
 import tempfile
 import threading
 import weakref
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
+
+from functions.kit.containers import source
 
 if TYPE_CHECKING:
     from functions.kit.http.settings import Settings
@@ -22,10 +25,56 @@ _lock = threading.Lock()
 _used = 0
 
 
-class Mapped(mmap.mmap):
-    """A spooled body; `file` is where it is stored."""
+class Mapped(source.Mapped):
+    """A spooled body.
+
+    Attributes:
+        file: where it is stored.
+        settings: of the spool.
+        share: of the budget.
+    """
 
     file: IO[bytes]
+    settings: Settings
+    share: _Share
+
+    def written(self, pieces: Iterable[bytes]) -> bytes:
+        """A new file of some pieces in the spool.
+
+        Raises:
+            Problem: 503 where the spool has no room for it.
+        """
+        store = Store(self.settings, len(self), room=0)
+        for piece in pieces:
+            store.write(piece)
+        return store.filled()
+
+    def editable(self) -> Mapped:
+        """A copy in the spool that can be changed.
+
+        Raises:
+            Problem: 503 where the spool has no room for it.
+        """
+        store = Store(self.settings, len(self), room=0)
+        for piece in source.pieces(self, 0, len(self)):
+            store.write(piece)
+        return store.mapped(writable=True)
+
+    def __iadd__(self, more: bytes) -> Mapped:
+        """Append bytes to an editable copy.
+
+        Raises:
+            Problem: 503 where the spool has no room for them.
+        """
+        self.share.grow(len(self) + len(more), self.settings)
+        super().__iadd__(more)
+        return self
+
+    def cut(self, size: int) -> bytes:
+        """The first bytes as a file; an editable copy is not changed any more."""
+        if size < len(self):
+            self.resize(size)
+        return cast(bytes, self)
 
 
 def used() -> int:
@@ -70,22 +119,31 @@ class Store:
     Args:
         settings: `spool_bytes`; 0 keeps all of them in memory.
         size: of the file, as far as it is known.
+        room: bytes of it that may stay in memory.
     """
 
-    def __init__(self, settings: Settings, size: int) -> None:
+    def __init__(self, settings: Settings, size: int, room: int = IN_MEMORY) -> None:
         self._settings = settings
+        self._room = room
         self._file: IO[bytes] | None = None
         self._share = _Share()
         weakref.finalize(self, self._share.release)
-        if settings.spool_bytes and size > IN_MEMORY:
+        if settings.spool_bytes and size > room:
             self._share.grow(size, settings)
             self._file = self._share.file = _new_file(settings)
         # The bytes object has no other owner, so BytesIO writes into it and `filled` hands it out without a copy.
         self._buffer = io.BytesIO(b"" if self._file else bytes(size))
 
     def tell(self) -> int:
-        """Bytes written."""
+        """Bytes written; after `seek`, the position."""
         return (self._file or self._buffer).tell()
+
+    def seek(self, position: int) -> int:
+        """Go to a position, to write what stands there again; the last position is the end of the file."""
+        return (self._file or self._buffer).seek(position)
+
+    def flush(self) -> None:
+        """Nothing to do: what was written is there."""
 
     def write(self, data: bytes) -> None:
         """Append bytes.
@@ -93,7 +151,7 @@ class Store:
         Raises:
             Problem: 503 where the spool has no room for them.
         """
-        if self._file is None and self._settings.spool_bytes and self._buffer.tell() + len(data) > IN_MEMORY:
+        if self._file is None and self._settings.spool_bytes and self._buffer.tell() + len(data) > self._room:
             self._share.grow(self._buffer.tell(), self._settings)
             self._file = self._share.file = _new_file(self._settings)
             self._append(self._buffer.getbuffer()[: self._buffer.tell()])
@@ -116,13 +174,18 @@ class Store:
 
     def filled(self) -> bytes:
         """What was written: bytes, or a `Mapped`, which has their length and slices. The store takes no more."""
-        if self._file is None:
+        if self._file is None or not self._file.tell():
             self._buffer.truncate()
             return self._buffer.getvalue()
-        whole = Mapped(self._file.fileno(), 0, access=mmap.ACCESS_READ)
-        whole.file = self._file
-        weakref.finalize(whole, self._share.handed().release)
-        return cast(bytes, whole)
+        return cast(bytes, self.mapped())
+
+    def mapped(self, *, writable: bool = False) -> Mapped:
+        """What was written, which is in the spool."""
+        assert self._file is not None  # noqa: S101 - the callers'
+        whole = Mapped(self._file.fileno(), 0, access=mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ)
+        whole.file, whole.settings, whole.share = self._file, self._settings, self._share.handed()
+        weakref.finalize(whole, whole.share.release)
+        return whole
 
 
 def mapped(data: object) -> Mapped | None:

@@ -16,7 +16,7 @@ from typing import IO, NamedTuple, cast
 from functions.kit.containers.source import Source
 from functions.kit.http.problems import Problem, bad_option, malformed, no_image, quantity, too_many_bytes
 from functions.kit.http.settings import Settings
-from functions.kit.http.spool import Store
+from functions.kit.http.spool import IN_MEMORY, Store
 from functions.kit.server.deadlines import limit
 
 # As much as gunicorn receives at once: smaller reads make it copy the rest each time.
@@ -39,6 +39,13 @@ class Upload:
     name: str | None = None
     content_type: str | None = None
     field: str | None = None
+
+
+class Limit(NamedTuple):
+    """The largest body of an operation, and the setting of that limit."""
+
+    most: int
+    variable: str
 
 
 class Reading(NamedTuple):
@@ -80,18 +87,9 @@ class Body:
         self._connection = connection
         self._ended = False
         self.bytes_read = 0
+        self.limit = Limit(settings.max_bytes, settings.variable("max_bytes"))
         # Files are held in windows, and the body may be as large as that allows.
         self.windows: Reading | None = None
-
-    def _limit(self) -> tuple[int, str]:
-        """The largest body, and the variable that sets it."""
-        if self.windows is not None:
-            return self.windows.most, self.windows.variable
-        return self._settings.max_bytes, self._settings.variable("max_bytes")
-
-    def memory_limit(self) -> tuple[int, str]:
-        """The bytes of all files that are held, and the variable that sets it."""
-        return self._settings.max_bytes, self._settings.variable("max_bytes")
 
     def _deadline(self, start: float) -> float:
         """When the body must have arrived, by what has: a time for it to begin, and a rate from then on."""
@@ -105,7 +103,7 @@ class Body:
         Raises:
             Problem: 413 above the limit, 408 after the deadline, 400 for a truncated body.
         """
-        most, variable = self._limit()
+        most, variable = self.windows[:2] if self.windows is not None else self.limit
         if self._length is not None and self._length > most:
             raise too_many_bytes(most, self._length, variable)
         start = time.monotonic()
@@ -142,7 +140,8 @@ class Body:
         windows = self.windows
         if windows is not None and (self._length is None or size > windows.head + windows.tail):
             return Held(size or windows.most, windows.head, windows.tail)
-        return Store(self._settings, min(size, self._settings.max_bytes))
+        # All files of a body have the room in memory of one.
+        return Store(self._settings, min(size, self.limit.most), max(IN_MEMORY - self.bytes_read, 0))
 
     def _read(self, deadline: float) -> bytes:
         try:
@@ -313,7 +312,7 @@ def _check_held(body: Body, files: list[Upload], data: bytes) -> None:
     Raises:
         Problem: 413.
     """
-    most, variable = body.memory_limit()
+    most, variable = body.limit
     total = sum(held_bytes(upload.data) for upload in files) + held_bytes(data)
     if body.windows is not None and files and total > most:
         raise too_many_bytes(most, total, variable)

@@ -10,6 +10,7 @@ from functions.exif.edit.blocks import notes, xmp
 from functions.exif.edit.blocks.layout import EXIF, GPS, INTEROP, Directory, Layout, Span, compact, wipe
 from functions.exif.edit.errors import Broken
 from functions.kit.containers import Kind, Source, jpeg
+from functions.kit.containers.source import Buffer, Mapped, editable, finished, zero
 
 # Tags by the name that keeps them: (directory, tag). CIPA DC-008, tables 3, 4 and 5.
 KEPT_TAGS: dict[str, dict[str, tuple[int, ...]]] = {
@@ -135,7 +136,7 @@ def _directory(order: str, values: Values, at: int) -> bytes:
     return b"".join(head) + bytes(4) + tail
 
 
-def without_location(block: bytes) -> tuple[bytes, int]:
+def without_location(block: Buffer) -> tuple[bytes, int]:
     """Remove the GPS directory, the tags that place pixels on the earth, and place names of maker notes from a block.
 
     Nothing moves and the length stays, so that maker notes with offsets of their own stay readable.
@@ -149,7 +150,7 @@ def without_location(block: bytes) -> tuple[bytes, int]:
     layout = Layout(block)
     if not layout.images:
         raise Broken("no directory")
-    out = bytearray(block)
+    out = editable(block)
     gone: list[Span] = []
     kept: list[Span] = [(0, layout.header)]
     fields = 0
@@ -176,10 +177,10 @@ def without_location(block: bytes) -> tuple[bytes, int]:
             fields += _clear_thumbnail(out, start, end)
         note = directory.find(MAKER_NOTE)
         for start, end in notes.places(block, *note.span, layout.order) if note is not None else ():
-            out[start:end] = bytes(end - start)
+            zero(out, start, end)
             fields += 1
     wipe(out, gone, kept)
-    return bytes(out), fields
+    return finished(out), fields
 
 
 def _thumbnails(layout: Layout, directory: Directory) -> list[Span]:
@@ -188,7 +189,7 @@ def _thumbnails(layout: Layout, directory: Directory) -> list[Span]:
     return [(at, min(at + size, len(layout.data))) for at, size in zip(places, lengths, strict=False)]
 
 
-def _clear_thumbnail(out: bytearray, start: int, end: int) -> int:
+def _clear_thumbnail(out: bytearray | Mapped, start: int, end: int) -> int:
     """Remove the location from the Exif and XMP of a thumbnail, in place; return the number of fields."""
     data, fields = bytes(out[start:end]), 0
     if not data.startswith(b"\xff\xd8\xff"):

@@ -17,7 +17,7 @@ from functions.kit.containers.directories import (
     Directory,
     Entry,
 )
-from functions.kit.containers.source import Source
+from functions.kit.containers.source import Buffer, Mapped, Source, zero
 
 __all__ = ["EXIF", "GPS", "INTEROP", "MAX_ENTRIES", "POINTERS", "SIZES", "Directory", "Entry", "Layout", "Span"]
 Span = tuple[int, int]
@@ -34,8 +34,8 @@ class Layout(Directories):
         Broken: no TIFF header, or more directories and values than any real file holds.
     """
 
-    def __init__(self, data: bytes | bytearray, *, chain: bool = True) -> None:
-        super().__init__(Source(bytes(data)), chain=chain)
+    def __init__(self, data: Buffer | bytearray, *, chain: bool = True) -> None:
+        super().__init__(Source(bytes(data) if isinstance(data, bytearray) else data), chain=chain)
         self._raise()
         self.nowhere = 2 ** (8 * self.offset_size) - 1
 
@@ -78,7 +78,7 @@ def outside(spans: Iterable[Span], size: int) -> list[Span]:
     return [gap for gap in gaps if gap[0] < gap[1]]
 
 
-def wipe(data: bytearray, spans: Iterable[Span], keep: Iterable[Span]) -> None:
+def wipe(data: bytearray | Mapped, spans: Iterable[Span], keep: Iterable[Span]) -> None:
     """Zero the bytes of `spans` that no span of `keep` covers."""
     kept, size = merged(keep), len(data)
     free = outside(kept, size)
@@ -89,11 +89,11 @@ def wipe(data: bytearray, spans: Iterable[Span], keep: Iterable[Span]) -> None:
         index = at
         while index < len(free) and free[index][0] < end:
             low, high = max(start, free[index][0]), min(end, free[index][1])
-            data[low:high] = bytes(high - low)
+            zero(data, low, high)
             index += 1
 
 
-def compact(layout: Layout, out: bytearray, directory: Directory, keep: list[Entry]) -> Span:
+def compact(layout: Layout, out: bytearray | Mapped, directory: Directory, keep: list[Entry]) -> Span:
     """Write a directory again in its own place with the entries to keep; return what it covers now.
 
     The order stays, so a sorted directory stays sorted; values stay where they are, the freed bytes become zero.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from struct import error, pack_into, unpack_from
 
 from functions.exif.edit.blocks.layout import Span
+from functions.kit.containers.source import Buffer
 
 # FLIR: record types of the FFF format, a directory of 32 bytes an entry.
 FFF_GPS, FFF_ENTRY = 0x2B, 32
@@ -39,7 +40,7 @@ def flir(record: bytes) -> tuple[bytes, int] | None:
     return bytes(out), cleared
 
 
-def samsung(data: bytes) -> list[Span] | None:
+def samsung(data: Buffer) -> list[Span] | None:
     """Places of location records in a Samsung trailer at the end of a file; None where there is no such trailer."""
     if data[-4:] != b"SEFT" or len(data) < 24:
         return None

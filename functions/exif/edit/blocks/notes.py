@@ -8,6 +8,7 @@ from __future__ import annotations
 from functions.exif.blocks.entries import OFFSET, SIZE
 from functions.exif.blocks.ifd import walk_directory
 from functions.exif.edit.blocks.layout import Span
+from functions.kit.containers.source import Buffer
 
 PANASONIC = frozenset((0x67, 0x69, 0x6B, 0x6D, 0x6F, 0x80))
 NIKON = frozenset((0x39,))
@@ -19,7 +20,7 @@ NOTES = (
 )
 
 
-def places(block: bytes, start: int, end: int, order: str) -> list[Span]:
+def places(block: Buffer, start: int, end: int, order: str) -> list[Span]:
     """Values of a maker note that name a place.
 
     Args:
