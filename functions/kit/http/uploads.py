@@ -11,13 +11,16 @@ import threading
 import time
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
-from typing import IO, NamedTuple, cast
+from mmap import mmap
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
-from functions.kit.containers.source import Source
 from functions.kit.http.problems import Problem, bad_option, malformed, no_image, quantity, too_many_bytes
 from functions.kit.http.settings import Settings
 from functions.kit.http.spool import IN_MEMORY, Store
 from functions.kit.server.deadlines import limit
+
+if TYPE_CHECKING:
+    from functions.kit.containers.source import Source
 
 # As much as gunicorn receives at once: smaller reads make it copy the rest each time.
 CHUNK = 2**20
@@ -320,16 +323,16 @@ def _check_held(body: Body, files: list[Upload], data: bytes) -> None:
 
 def first_bytes(data: bytes | Source) -> bytes:
     """The file, or its first bytes where it is held in part."""
-    if isinstance(data, Source):
-        return data.read(0, data.holes[0].start if data.holes else data.size)
-    return data
+    if isinstance(data, bytes | mmap):
+        return data
+    return data.read(0, data.holes[0].start if data.holes else data.size)
 
 
 def held_bytes(data: bytes | Source) -> int:
     """How many bytes of a file are held."""
-    if isinstance(data, Source):
-        return data.size - sum(hole.end - hole.start for hole in data.holes)
-    return len(data)
+    if isinstance(data, bytes | mmap):
+        return len(data)
+    return data.size - sum(hole.end - hole.start for hole in data.holes)
 
 
 def _misplaced(option: str) -> Problem:

@@ -16,6 +16,7 @@ from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from functions.kit.deferred import deferred
 from functions.kit.http import problems
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
@@ -54,7 +55,8 @@ def _keep_arena(decodes: int) -> None:
     It releases each 16 MiB block of an image to the system and faults it in again for the next: keeping them saves a
     third of the time of a 24 megapixel image.
     """
-    from PIL import Image
+    with deferred("PIL.ExifTags"):  # a third of the import, for what is read elsewhere
+        from PIL import Image
 
     Image.core.set_blocks_max(arena_blocks(decodes, Container().memory_limit()))  # type: ignore[attr-defined]
 
@@ -232,7 +234,7 @@ def _decode(
             f"the {entry.label} file ends {problems.quantity(missing, 'bytes')} before the end of its picture data"
         )
     if entry.name == "PNG":
-        source = png.lean(data)
+        source = png.inflated(png.lean(data), settings.max_pixels)
     elif entry.name == "JPEG" and not frame:
         source = jpeg.lean(data)
     image = _opened(source, entry, settings, frame, draft)

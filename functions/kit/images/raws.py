@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from functions.kit.containers import Kind, read
 from functions.kit.images import jpeg, tiff
 from functions.kit.images.metering import HeaderLimitError
 
@@ -19,7 +18,6 @@ _PREFIXES = (
     (b"II\x1a\0\0\0HEAPCCDR", "Canon raw"),
 )
 _START = b"\xff\xd8\xff"
-_KINDS = {Kind.PREVIEW, Kind.THUMBNAIL, Kind.PIXELS, Kind.PICTURE}
 _LEAD = 64  # bytes of a box's own fields before a preview
 _MOST_CANDIDATES = 64
 _FUJI_PREVIEW = 84  # where a RAF states its JPEG's position and length
@@ -52,6 +50,9 @@ def name(data: bytes) -> str | None:
 
 def preview(data: bytes) -> Preview | None:
     """The JPEG of the most pixels inside a raw; None where there is none that decodes as a photograph."""
+    # Imported here: a cold start with another picture needs no container.
+    from functions.kit.containers import read
+
     document = read(data)
     stated = (document.width, document.height) if document is not None else (None, None)
     size = (int(stated[0]), int(stated[1])) if stated[0] and stated[1] else None
@@ -65,9 +66,11 @@ def preview(data: bytes) -> Preview | None:
 
 def _candidates(data: bytes, document: object) -> list[tuple[int, int]]:
     """Spans that may be JPEGs: parts that begin like one, else all places that do."""
+    from functions.kit.containers import Kind
+
     spans = []
     for part in getattr(document, "parts", ()):
-        if part.kind in _KINDS:
+        if part.kind in {Kind.PREVIEW, Kind.THUMBNAIL, Kind.PIXELS, Kind.PICTURE}:
             at = data.find(_START, part.start, min(part.start + _LEAD, part.end))
             if at >= 0:
                 spans.append((at, part.end))

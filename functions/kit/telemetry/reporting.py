@@ -18,6 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from functions.kit.deferred import deferred
+
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
@@ -93,13 +95,14 @@ class Log:
 
 @cache
 def project_version() -> str:
-    """The version of the installed distribution, or of the sources where only their requirements are installed."""
-    from importlib.metadata import PackageNotFoundError, version
+    """The version of the installed distribution, or of the sources where only their requirements are installed.
 
-    try:
-        return version("pixelamp")
-    except PackageNotFoundError:
-        return _source_version()
+    It is part of the name of a directory: importlib.metadata would be a twentieth of a cold start.
+    """
+    for entry in sys.path:
+        for directory in Path(entry).glob("pixelamp-*.dist-info"):
+            return directory.name.removesuffix(".dist-info").partition("-")[2]
+    return _source_version()
 
 
 def _source_version() -> str:
@@ -130,7 +133,9 @@ class Metrics:
         with self._lock:
             if self._registry is not None:
                 return
-            from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+            # Its exposition has an HTTP server and client, which take longer to import than all the rest of it.
+            with deferred("prometheus_client.exposition"):
+                from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
             registry = CollectorRegistry()
             labels = ["function"]
@@ -184,7 +189,8 @@ class Metrics:
     def exposition(self) -> tuple[bytes, str]:
         """The metrics in Prometheus' text format, and its media type."""
         self._load()
-        from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+        from prometheus_client import CollectorRegistry
+        from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
         registry = self._registry
         if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
