@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from functions.exif import copies
 from functions.kit.http import problems
+from functions.kit.http.byteranges import is_ranged, joined, pieces
 from functions.kit.http.function import JSON, Call, EventRoute, Function, Reply, Route, wants_page
-from functions.kit.http.options import Option, choice, flag, names
+from functions.kit.http.options import Option, choice, flag, names, text
 from functions.kit.http.problems import Problem
 from functions.kit.http.service import dispatch
 from functions.kit.http.settings import MEBI, Settings, setting
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from flask import Request, Response
 
     from functions.exif.rows import Reading
+    from functions.kit.cloudevents.ranged import Fetched
     from functions.kit.containers import Source
 
 CSV = "text/csv; charset=utf-8"
@@ -61,9 +63,14 @@ class ExifSettings(Settings):
         return Limit(self.edit_bytes, self.variable("edit_bytes"))
 
     @property
+    def reads(self) -> Limit:
+        """The largest file whose metadata are read."""
+        return Limit(self.read_bytes, self.variable("read_bytes"))
+
+    @property
     def windows(self) -> Windows:
         """What is held of a file whose metadata are read."""
-        return Windows(self.read_bytes, self.variable("read_bytes"), self.head_bytes, self.tail_bytes)
+        return Windows(*self.reads, self.head_bytes, self.tail_bytes)
 
 
 def _examined(data: bytes | Source, *, exif_only: bool = False) -> Reading:
@@ -90,11 +97,11 @@ def _examined(data: bytes | Source, *, exif_only: bool = False) -> Reading:
 def show(call: Call[ExifSettings]) -> Reply | Mapping[str, Any]:
     """`POST /`: what the file says, or each of several files."""
     kind = _kind(call)
-    content_range, content_type = (
-        call.request.headers.get("Content-Range"),
-        call.request.headers.get("Content-Type", ""),
-    )
-    if content_range or content_type.lower().startswith("multipart/byteranges"):
+    headers = call.request.headers
+    content_range, content_type = headers.get("Content-Range"), headers.get("Content-Type", "")
+    if call.options["url"] is not None:
+        return _remote(call, kind)
+    if is_ranged(content_range, content_type):
         return _ranged(call, kind, content_range, content_type)
     uploads = call.files(call.settings.windows)
     if len(uploads) == 1:
@@ -112,12 +119,38 @@ def _ranged(call: Call[ExifSettings], kind: str, content_range: str | None, cont
 
     if kind != "json" or call.options["flat"]:
         raise ranges.unsupported("a table" if kind != "thumbnail" else "a thumbnail")
-    settings = call.settings
-    source = ranges.received(
-        call.body.read(), content_range, content_type, settings.read_bytes, settings.variable("read_bytes")
-    )
+    source = joined(pieces(call.body.read(), content_range, content_type), *call.settings.reads)
     answer = _table(call.options, _examined(source), Upload(b""))
     return {**answer, "ranges": ranges.report(source)}
+
+
+def _remote(call: Call[ExifSettings], kind: str) -> Reply | Mapping[str, Any]:
+    """The metadata of a file behind a URL, of which only the ranges that hold them are read."""
+    url = call.options["url"]
+    if call.body.read():
+        raise problems.bad_option("url", "a request with url has no body")
+    before = call.timing.elapsed()
+    found = _fetched(url, call.settings)
+    call.timing.add("fetch", call.timing.elapsed() - before)
+    name = url.partition("?")[0].rpartition("/")[2]
+    answer = _shown(call, kind, Upload(cast(bytes, found.source), name or None))
+    if isinstance(answer, Reply) or call.options["flat"]:
+        return answer
+    return {**answer, "fetched": found.document()}
+
+
+def _fetched(url: str, settings: ExifSettings) -> Fetched:
+    """The ranges of a file that hold its metadata.
+
+    Raises:
+        Problem: 422 for a URL that is not allowed or a permanent error, 413 above a limit, 503 for another error.
+    """
+    from functions.exif.ranges import FIRST, needed
+    from functions.kit.cloudevents import dataref, ranged
+
+    allowed, variable = dataref.Allowed.parse(settings.dataref_hosts), settings.variable("dataref_hosts")
+    target = dataref.pin(url, allowed, seconds=settings.body_seconds, variable=variable)
+    return ranged.fetch(target, FIRST, needed, settings.reads, settings.max_bytes)
 
 
 def _kind(call: Call[ExifSettings]) -> str:
@@ -192,11 +225,13 @@ def _attempt(call: Call[ExifSettings], upload: Upload) -> Mapping[str, Any]:
         return {"name": upload.name, "problem": problem.document()}
 
 
-def _of_event(data: bytes, _settings: Settings) -> Mapping[str, Any]:
-    """An event's image to the result that its reply holds."""
+def _of_event(data: bytes | Fetched, _settings: Settings) -> Mapping[str, Any]:
+    """An event's image, or what was read of its dataref, to the result that its reply holds."""
     from functions.exif.answer import document
 
-    return document(_examined(data))
+    if isinstance(data, bytes):
+        return document(_examined(data))
+    return {**document(_examined(data.source)), "fetched": data.document()}
 
 
 FUNCTION = Function(
@@ -215,6 +250,9 @@ FUNCTION = Function(
                 Option("raw", flag(), False, "long raw values, counts and offsets too; flat and CSV as `exiftool -n`"),
                 Option("flat", flag(), False, "one object, `Group:Tag` to its value, as `exiftool -G1 -j -struct`"),
                 Option("format", choice("json", "csv"), None, "answer as this, whatever the Accept header says"),
+                Option(
+                    "url", text(2000), None, "read the file there, by ranges, in place of a body; hosts must be allowed"
+                ),
                 Option("thumbnail", choice("0", "1", "inline"), "0", "1: the thumbnail itself; inline: as a data URI"),
             ),
             takes="images",
@@ -232,6 +270,7 @@ FUNCTION = Function(
             takes="image",
             handler=_of_event,
             result="exif",
+            fetch=_fetched,
         ),
         *copies.EVENTS,
     ),

@@ -6,87 +6,18 @@ the answer asked for. Nothing is kept between the two.
 
 from __future__ import annotations
 
-import re
-from typing import NamedTuple
+from functions.kit.containers import METADATA, Kind, Source, Span, read
+from functions.kit.http.byteranges import MAX_RANGES
+from functions.kit.http.problems import Problem, malformed
 
-from functions.kit.containers import METADATA, Kind, Source, Span, read, sparse
-from functions.kit.http.problems import Problem, malformed, too_many_bytes
-from functions.kit.http.uploads import parameter_of
-
-MAX_RANGES = 16
+# What is requested of the file's start, which holds the metadata of most formats.
+FIRST = 480 * 2**10
 # What is asked for in all, and of the end of a file whose elements follow one another.
 MAX_NEEDED, TAIL = 448 * 2**10, 64 * 2**10
 # A directory is asked for with what usually follows it; ranges that are nearer than this are one.
 AROUND, NEAR = 32 * 2**10, 4096
 _WANTED = METADATA | {Kind.TAG, Kind.TIME}
 _SEQUENCES = frozenset(("jpeg", "png", "webp", "gif", "jxl", "jp2", "isobmff"))
-_CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})")
-
-
-class Piece(NamedTuple):
-    """One range of a file of a size."""
-
-    start: int
-    data: bytes
-    size: int
-
-
-def received(body: bytes, content_range: str | None, content_type: str, most: int, variable: str) -> Source:
-    """The file of a request, of which its ranges are held.
-
-    Args:
-        body: of the request.
-        content_range: its header `Content-Range`.
-        content_type: its header `Content-Type`.
-        most: bytes of the largest file.
-        variable: the setting of that limit.
-
-    Raises:
-        Problem: 400 for ranges that do not fit together, 413 for a file that is too large.
-    """
-    pieces = [_piece(content_range, body)] if content_range else list(_parts(body, content_type))
-    sizes = {piece.size for piece in pieces}
-    if len(sizes) != 1:
-        raise malformed(f"the ranges are of files of {len(sizes)} sizes; expected one")
-    size = sizes.pop()
-    if size > most:
-        raise too_many_bytes(most, size, variable)
-    return sparse(size, [(piece.start, piece.data) for piece in pieces])
-
-
-def _piece(content_range: str, data: bytes) -> Piece:
-    matched = _CONTENT_RANGE.fullmatch(content_range.strip())
-    if matched is None:
-        raise malformed(f"Content-Range: {content_range[:80]!r}; expected bytes FIRST-LAST/SIZE")
-    first, last, size = (int(number) for number in matched.groups())
-    if not first <= last < size:
-        raise malformed(f"Content-Range: {content_range[:80]}; FIRST, LAST and SIZE must ascend")
-    if last - first + 1 != len(data):
-        raise malformed(
-            f"Content-Range: {content_range[:80]} is {last - first + 1:,} bytes; the body has {len(data):,}"
-        )
-    return Piece(first, data, size)
-
-
-def _parts(body: bytes, content_type: str) -> list[Piece]:
-    """The parts of a body of several ranges."""
-    boundary = parameter_of(content_type, "boundary")
-    if not boundary:
-        raise malformed("multipart/byteranges without a boundary")
-    line = b"\r\n--" + boundary.encode("latin-1", "replace")
-    # The first delimiter has no line before it.
-    chunks = (b"\r\n" + body).split(line, MAX_RANGES + 2)
-    if len(chunks) < 3 or not chunks[-1].startswith(b"--"):
-        raise malformed(f"multipart/byteranges of no part, without an end, or of more than {MAX_RANGES} ranges")
-    pieces = []
-    for chunk in chunks[1:-1]:
-        head, separator, data = chunk.partition(b"\r\n\r\n")
-        lines = [line.partition(":") for line in head.decode("latin-1").split("\r\n")]
-        fields = {name.strip().lower(): value.strip() for name, _, value in lines}
-        if not separator or "content-range" not in fields:
-            raise malformed("a part of multipart/byteranges has no Content-Range")
-        pieces.append(_piece(fields["content-range"], data))
-    return pieces
 
 
 def needed(source: Source) -> list[Span]:

@@ -38,7 +38,8 @@ CARRIED = ("subject", "traceparent", "tracestate", "knativebrokerttl", "partitio
 # A dead letter keeps 1,024 base64 characters of an error body.
 ERROR_BYTES = 767
 
-Fetch = Callable[[str], bytes]
+# Returns the bytes of a dataref, or what was read of it by ranges (`ranged.Fetched`).
+Fetch = Callable[[str], Any]
 
 
 @dataclass(frozen=True)
@@ -209,14 +210,20 @@ def _document(document: Mapping[str, object], dataref: str, route: EventRoute[An
         omitted = f": {image['omitted']}" if isinstance(image.get("omitted"), str) else ""
         raise _nothing(f"the event has no image{omitted}")
     identity = _identity(data, content_type)
-    if image.get("sha256", identity["sha256"]) != identity["sha256"]:
+    # Of an image that was not read whole, the earlier results' word is passed on.
+    if "sha256" not in identity and isinstance(image.get("sha256"), str):
+        identity["sha256"] = image["sha256"]
+    if image.get("sha256", identity.get("sha256")) != identity.get("sha256"):
         raise _nothing("the sha256 of the image differs from that of the earlier results")
     return Carried(data, {**known, **identity}, inline=not known, results=results)
 
 
-def _identity(data: bytes, content_type: str) -> dict[str, object]:
+def _identity(data: Any, content_type: str) -> dict[str, object]:
+    """Digest and size of an image; without a digest where it was not read whole."""
     known = {"contenttype": content_type} if content_type else {}
-    return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), **known}
+    size = len(data) if isinstance(data, bytes) else data.source.size
+    whole = data if isinstance(data, bytes) else data.data
+    return {**({} if whole is None else {"sha256": hashlib.sha256(whole).hexdigest()}), "bytes": size, **known}
 
 
 def _object(data: bytes) -> dict[str, object]:

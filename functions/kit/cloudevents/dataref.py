@@ -13,7 +13,8 @@ import ipaddress
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import SplitResult, urlsplit
@@ -119,26 +120,135 @@ def fetch(
         Problem: 422 for a refused URL or a permanent error of the store, 413 above the limit, 503 (retried) if the
             store does not answer, is overloaded or disconnects.
     """
+    target = pin(url, allowed, seconds=seconds, variable=variable, resolver=resolver, context=context)
+    with target.get() as response:
+        check_status(response.status, target)
+        return read(response, limit)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A URL that is allowed, and the address that every connection for it is made to.
+
+    Args:
+        parts: of the URL.
+        address: that was checked.
+        deadline: of all requests, on the monotonic clock.
+        context: TLS settings; None for the system's trust store.
+    """
+
+    parts: SplitResult
+    address: str
+    deadline: float
+    context: ssl.SSLContext | None = None
+
+    def __str__(self) -> str:
+        """The origin alone: paths and queries of stores contain signatures."""
+        return f"{self.parts.scheme}://{self.parts.netloc[:100]}"
+
+    @contextmanager
+    def get(self, headers: Mapping[str, str] | None = None) -> Iterator[http.client.HTTPResponse]:
+        """The response to a GET, whose body is read before the end of the context.
+
+        Args:
+            headers: further ones of the request.
+
+        Raises:
+            Problem: 422 for an untrusted certificate, 503 if the store does not answer or disconnects.
+        """
+        scheme, host, port = _origin(self.parts)
+        try:
+            connection = socket.create_connection((self.address, port), timeout=_left(self.deadline))
+            try:
+                if scheme == "https":
+                    connection.settimeout(_left(self.deadline))
+                    context = self.context or ssl.create_default_context()
+                    connection = context.wrap_socket(connection, server_hostname=host)
+                yield self._exchange(connection, headers or {})
+            finally:
+                connection.close()
+        except ssl.SSLCertVerificationError as error:
+            raise _refused(f"the certificate of {self} is not trusted: {error.verify_message[:80]}") from None
+        except (OSError, http.client.HTTPException) as error:
+            raise busy(f"the dataref at {self} failed: {type(error).__name__}", RETRY_SECONDS) from None
+
+    def _exchange(self, connection: socket.socket, headers: Mapping[str, str]) -> http.client.HTTPResponse:
+        parts = self.parts
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        further = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        connection.settimeout(_left(self.deadline))
+        connection.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept: */*\r\nAccept-Encoding: identity\r\n{further}"
+            "Connection: close\r\n\r\n".encode()
+        )
+        response = http.client.HTTPResponse(_Timed(connection, self.deadline), method="GET")  # type: ignore[arg-type]
+        response.begin()
+        return response
+
+
+def pin(
+    url: str,
+    allowed: Allowed,
+    *,
+    seconds: float,
+    variable: str = "dataref_hosts",
+    resolver: Resolver = resolve,
+    context: ssl.SSLContext | None = None,
+) -> Target:
+    """Check a URL and resolve it, once for all requests.
+
+    Args:
+        url: absolute http or https URL.
+        allowed: the allowed targets.
+        seconds: deadline of all requests; the name look-up counts but cannot be interrupted.
+        variable: the setting that an error names.
+        resolver: returns the addresses of a host and port.
+        context: TLS settings; None for the system's trust store.
+
+    Raises:
+        Problem: 422 for a refused URL, 503 for a host without an address.
+    """
     deadline = time.monotonic() + seconds
     parts = _split(url)
     if not allowed.admits(parts):
         raise _refused(f"the dataref's origin {_shown(parts)} is not allowed ({variable})")
-    scheme, host, port = _origin(parts)
-    address = _pinned(host, port, allowed, resolver)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    try:
-        connection = socket.create_connection((address, port), timeout=_left(deadline))
-        try:
-            if scheme == "https":
-                connection.settimeout(_left(deadline))
-                connection = (context or ssl.create_default_context()).wrap_socket(connection, server_hostname=host)
-            return _exchange(connection, parts, target, deadline, limit)
-        finally:
-            connection.close()
-    except ssl.SSLCertVerificationError as error:
-        raise _refused(f"the certificate of {_shown(parts)} is not trusted: {error.verify_message[:80]}") from None
-    except (OSError, http.client.HTTPException) as error:
-        raise busy(f"the dataref at {_shown(parts)} failed: {type(error).__name__}", RETRY_SECONDS) from None
+    _, host, port = _origin(parts)
+    return Target(parts, _pinned(host, port, allowed, resolver), deadline, context)
+
+
+def read(response: http.client.HTTPResponse, limit: int) -> bytes:
+    """The body of a response.
+
+    Raises:
+        Problem: 413 above the limit.
+        HTTPException: the body ends early.
+    """
+    if response.length is not None and response.length > limit:
+        raise _too_large(limit, response.length)
+    chunks: list[bytes] = []
+    size = 0
+    while chunk := response.read1(CHUNK):
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit, None)
+        chunks.append(chunk)
+    if response.length:
+        raise http.client.IncompleteRead(b"", response.length)
+    return b"".join(chunks)
+
+
+def check_status(status: int, target: Target, accepted: int = 200) -> None:
+    """Refuse a response of another status.
+
+    Raises:
+        Problem: 503 for a status that says to try again, 422 for any other.
+    """
+    if status == accepted:
+        return
+    if status in (408, 425, 429) or status >= 500:
+        raise busy(f"the dataref at {target} answered {status}", RETRY_SECONDS)
+    hint = "; redirects are not followed" if 300 <= status < 400 else ""
+    raise _refused(f"the dataref at {target} answered {status}{hint}")
 
 
 def _split(url: str) -> SplitResult:
@@ -169,38 +279,6 @@ def _pinned(host: str, port: int, allowed: Allowed, resolver: Resolver) -> str:
         if address and allowed.reaches(address):
             return text
     raise _refused(f"the dataref's host {host[:100]!r} has no public or listed address")
-
-
-def _exchange(connection: socket.socket, parts: SplitResult, target: str, deadline: float, limit: int) -> bytes:
-    connection.settimeout(_left(deadline))
-    connection.sendall(
-        f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"
-        "Connection: close\r\n\r\n".encode()
-    )
-    response = http.client.HTTPResponse(_Timed(connection, deadline), method="GET")  # type: ignore[arg-type]
-    response.begin()
-    _check_status(response.status, parts)
-    if response.length is not None and response.length > limit:
-        raise _too_large(limit, response.length)
-    chunks: list[bytes] = []
-    size = 0
-    while chunk := response.read1(CHUNK):
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(limit, None)
-        chunks.append(chunk)
-    if response.length:
-        raise http.client.IncompleteRead(b"", response.length)
-    return b"".join(chunks)
-
-
-def _check_status(status: int, parts: SplitResult) -> None:
-    if status == 200:
-        return
-    if status in (408, 425, 429) or status >= 500:
-        raise busy(f"the dataref at {_shown(parts)} answered {status}", RETRY_SECONDS)
-    hint = "; redirects are not followed" if 300 <= status < 400 else ""
-    raise _refused(f"the dataref at {_shown(parts)} answered {status}{hint}")
 
 
 class _Timed:

@@ -70,7 +70,8 @@ def _reply(function: AnyFunction, settings: Settings, call: Call, event: Event) 
 
     route = chain.route_of(function.events, event)
     before = call.timing.elapsed()
-    came = chain.carried(event, route, lambda url: _fetch(url, settings))
+    fetch = route.fetch or _fetch
+    came = chain.carried(event, route, lambda url: fetch(url, settings))
     call.timing.add("data", call.timing.elapsed() - before)
     if route.result is not None and route.result in came.results:
         return None

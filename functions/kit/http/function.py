@@ -96,6 +96,7 @@ class EventRoute(Generic[S]):
         reply: type of the reply.
         takes: `image` (handler gets the bytes) or `json` (handler gets the parsed data).
         handler: from the data and the settings to the reply's data: a mapping, or bytes with their media type.
+        fetch: reads the image of a dataref by ranges, from its URL and the settings; None reads all of it.
         result: key of the mapping in the reply's `results`; None if the reply is the result.
         example: data of a cheap event, for a route that takes JSON.
     """
@@ -106,6 +107,7 @@ class EventRoute(Generic[S]):
     handler: Callable[[Any, S], Mapping[str, object] | tuple[bytes, str]]
     result: str | None = None
     example: Mapping[str, object] = field(default_factory=dict)
+    fetch: Callable[[str, S], Any] | None = None
 
 
 @dataclass(frozen=True)

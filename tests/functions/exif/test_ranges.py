@@ -14,11 +14,13 @@ from functions_framework import create_app
 
 from functions.exif import ranges
 from functions.exif.answer import document, examine
+from functions.kit.http.byteranges import MAX_RANGES, joined, pieces
 from functions.kit.http.problems import Problem
 from tests.functions.exif import made
 from tests.functions.exif.containers import CONTAINERS, EXIF, MAKE, chunk, heic, png
 from tests.functions.exif.test_schemas import check
 from tests.functions.exif.tiffs import ascii_field, long, tiff
+from tests.functions.kit.cloudevents.test_ranged import serving
 from tests.images import encoded, gradient
 from tests.servers import ROOT
 
@@ -33,7 +35,7 @@ def noise(size: int) -> bytes:
 
 
 def answer(body: bytes, content_range: str | None, content_type: str = "") -> dict[str, Any]:
-    source = ranges.received(body, content_range, content_type, MOST, "EXIF_READ_BYTES")
+    source = joined(pieces(body, content_range, content_type), MOST, "EXIF_READ_BYTES")
     reading = examine(source)
     assert reading is not None
     return {**document(reading), "ranges": ranges.report(source)}
@@ -55,7 +57,7 @@ def second(data: bytes, needs: list[dict[str, int]], size: int = FIRST) -> dict[
 def complete(data: bytes, size: int = FIRST) -> tuple[dict[str, Any], int]:
     """The answer of the second request, and the bytes that both took."""
     needs = first(data, size)["ranges"]["needs"]
-    assert len(needs) < ranges.MAX_RANGES
+    assert len(needs) < MAX_RANGES
     sent = min(size, len(data)) * (2 if needs else 1) + sum(need["bytes"] for need in needs)
     return (second(data, needs, size) if needs else first(data, size)), sent
 
@@ -113,7 +115,7 @@ def test_every_prefix_is_answered(name: str):
     data = made.all_of_them()[name[5:]] if name.startswith("full ") else CONTAINERS[name]()
     for size in (16, 64, 200, 1000, len(data) // 2, len(data) - 1, len(data)):
         if 16 <= size <= len(data):
-            source = ranges.received(data[:size], f"bytes 0-{size - 1}/{len(data)}", "", MOST, "")
+            source = joined(pieces(data[:size], f"bytes 0-{size - 1}/{len(data)}", ""), MOST, "")
             reading = examine(source)
             if reading is not None:
                 needs = ranges.needed(source)
@@ -142,7 +144,7 @@ def test_a_file_that_claims_two_gigabytes_takes_no_memory():
     ]
     for claim in claims:
         tracemalloc.start()
-        source = ranges.received(claim, f"bytes 0-{len(claim) - 1}/{size}", "", MOST, "")
+        source = joined(pieces(claim, f"bytes 0-{len(claim) - 1}/{size}", ""), MOST, "")
         reading = examine(source)
         assert reading is not None
         document(reading)
@@ -163,7 +165,7 @@ def test_a_file_that_claims_two_gigabytes_takes_no_memory():
 )
 def test_ranges_that_do_not_fit_are_refused(content_range: str, words: str):
     with pytest.raises(Problem, match=words) as caught:
-        ranges.received(bytes(10), content_range, "", MOST, "EXIF_READ_BYTES")
+        joined(pieces(bytes(10), content_range, ""), MOST, "EXIF_READ_BYTES")
     assert caught.value.status == 400
 
 
@@ -173,13 +175,13 @@ def test_ranges_that_do_not_fit_are_refused(content_range: str, words: str):
 )
 def test_broken_multipart_ranges_are_refused(body: bytes):
     with pytest.raises(Problem) as caught:
-        ranges.received(body, None, "multipart/byteranges; boundary=B", MOST, "EXIF_READ_BYTES")
+        joined(pieces(body, None, "multipart/byteranges; boundary=B"), MOST, "EXIF_READ_BYTES")
     assert caught.value.status == 400
 
 
 def test_a_file_above_the_limit_is_refused():
     with pytest.raises(Problem) as caught:
-        ranges.received(b"ab", "bytes 0-1/100", "", 50, "EXIF_READ_BYTES")
+        joined(pieces(b"ab", "bytes 0-1/100", ""), 50, "EXIF_READ_BYTES")
     assert caught.value.status == 413
 
 
@@ -231,3 +233,62 @@ def test_photographs_in_ranges_have_the_tags_of_the_whole():
         }
         named = {part["place"] for part in result["privacy"]["not_read"] if part["kind"] == "not received"}
         assert all(any(place.startswith(group) for place in named) for group, _ in lost), (path.name, sorted(lost))
+
+
+@pytest.fixture(scope="module")
+def raw() -> bytes:
+    """A raw of 120 MB: its first directory at the beginning, another one and a packet at the end."""
+    size, pixels = 120_000_000, 119_900_000
+    first = tiff([ascii_field(0x010F, "Canon Incorporated"), (0xC612, 1, 4, b"\1\4\0\0"), long(0x02BC, 0)])
+    packet = made.XMP
+    entry = struct.pack("<HHII", 0x02BC, 1, len(packet), pixels)
+    at = first.index(struct.pack("<H", 0x02BC))
+    data = bytearray(first[:at] + entry + first[at + 12 :])
+    data += bytes(pixels - len(data)) + packet
+    return bytes(data.ljust(size, b"\0"))
+
+
+def client() -> Any:
+    app = create_app("exif", str(ROOT / "functions/exif/main.py"), "http")
+    return app.test_client()
+
+
+def test_a_raw_behind_a_url_costs_two_requests_and_less_than_a_megabyte(raw: bytes, monkeypatch: pytest.MonkeyPatch):
+    with serving(data=raw) as store:
+        origin = f"http://127.0.0.1:{store.server_address[1]}"
+        monkeypatch.setenv("EXIF_DATAREF_HOSTS", origin)
+        response = client().post(f"/exif?url={origin}/photos/a.dng")
+        result = response.get_json()
+    assert response.status_code == 200
+    assert result["name"] == "a.dng"
+    assert result["groups"]["IFD0"]["Make"]["value"] == "Canon Incorporated"
+    assert any(group.startswith("XMP-") for group in result["groups"])
+    assert result["fetched"] == {"bytes": len(raw), "fetched": store.sent, "requests": len(store.seen)}
+    assert store.sent <= 1_500_000
+    assert len(store.seen) == 2
+    check("Metadata", result)
+
+
+def test_a_dataref_is_read_by_ranges(raw: bytes, monkeypatch: pytest.MonkeyPatch):
+    with serving(data=raw) as store:
+        origin = f"http://127.0.0.1:{store.server_address[1]}"
+        monkeypatch.setenv("EXIF_DATAREF_HOSTS", origin)
+        headers = {
+            "ce-id": "1",
+            "ce-specversion": "1.0",
+            "ce-source": "/test",
+            "ce-type": "dev.pixelamp.image.uploaded",
+        }
+        response = client().post("/exif", headers={**headers, "ce-dataref": f"{origin}/a.dng"})
+        reply = response.get_json()
+    assert reply["image"] == {"dataref": f"{origin}/a.dng", "bytes": len(raw)}
+    assert reply["results"]["exif"]["fetched"]["fetched"] == store.sent <= 1_500_000
+    assert reply["results"]["exif"]["groups"]["IFD0"]["Make"]["value"] == "Canon Incorporated"
+
+
+def test_a_url_is_refused_unless_its_host_is_allowed():
+    response = client().post("/exif?url=http://127.0.0.1:9/a.jpg")
+    assert response.status_code == 422
+    assert "EXIF_DATAREF_HOSTS" in response.get_json()["detail"]
+    response = client().post("/exif?url=https://store.example/a.jpg", data=b"body")
+    assert response.status_code == 400
