@@ -19,8 +19,6 @@ PODS = "pods"
 DEPLOYMENTS = "deployments.apps"
 EVENTS = "events"
 NAMESPACES = "namespaces"
-MADE = frozenset({REVISIONS, PODS, DEPLOYMENTS, EVENTS, NAMESPACES})
-"""Resources whose objects the engine makes, and nobody writes."""
 
 PREFIX = "serving.knative.dev/"
 SERVICE_LABEL = f"{PREFIX}service"

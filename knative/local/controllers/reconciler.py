@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from knative.local.api.errors import AlreadyExistsError
 from knative.local.api.history import Object
 from knative.local.api.store import DELETED, Store
-from knative.local.controllers import serving
-from knative.local.controllers.collection import superfluous
+from knative.local.controllers import domains, serving
+from knative.local.controllers.configurations import Configurations, Needs
 from knative.local.controllers.events import Events
 from knative.local.controllers.objects import (
     CONFIGURATION_LABEL,
@@ -35,9 +34,8 @@ from knative.local.controllers.objects import (
     set_status,
 )
 from knative.local.controllers.traffic import Around, Key, Traffic
-from knative.local.controllers.workloads import Workloads, revision_status
+from knative.local.controllers.workloads import Workloads
 from knative.local.manifests.cluster import Cluster
-from knative.local.pods.conditions import Status
 from knative.local.pods.revision import Revision
 from knative.local.pods.service import Service
 from knative.local.pods.template import Template
@@ -95,6 +93,21 @@ class Reconciler:
         self._around = around
         self._events = Events(store, around.clock)
         self._workloads = Workloads(store, self._events)
+        self._configurations = Configurations(
+            Needs(
+                store=store,
+                running=self.running,
+                owned=self._owned,
+                events=self._events,
+                workloads=self._workloads,
+                template=around.template,
+                make=around.make,
+                say=around.say,
+                done=self._done,
+                cluster=around.cluster,
+                clock=around.clock,
+            )
+        )
         self._traffic = Traffic(
             Around(
                 store=store,
@@ -111,7 +124,6 @@ class Reconciler:
         self._by_configuration: dict[Key, set[str]] = defaultdict(set)
         self._dirty: dict[Key, None] = {}
         self._gathered = False
-        self._refresh = False
         self._writing = self._closed = False
         self._turn_due: asyncio.Handle | None = None
         self._lines: list[str] = []
@@ -147,14 +159,16 @@ class Reconciler:
             self._turn_due.cancel()
             self._turn_due = None
         with self._own():
-            if not self._gathered:
-                self._gathered = True
+            gathered, self._gathered = self._gathered, True
+            if not gathered:
                 self._gather()
             while self._dirty:
                 key = next(iter(self._dirty))
                 del self._dirty[key]
                 self._reconcile(key)
-            self._refresh = False
+            self._configurations.reread = False
+            if not gathered:
+                domains.write_status(self._store)
         lines, self._lines = self._lines, []
         self._around.changed()
         return lines
@@ -191,16 +205,16 @@ class Reconciler:
         if self._writing or resource in _OF_THE_ENGINE:
             return
         if resource == PODS:
-            if "deletionTimestamp" in obj["metadata"]:
+            if type_ == DELETED or "deletionTimestamp" in obj["metadata"]:
                 self._remove_pod(obj)
             return
         if resource in _SERVING:
             for key in self._keys(resource, obj):
                 self._dirty[key] = None
-        if resource not in _SERVING or resource == SERVICES:
+        if resource not in _SERVING or resource in (SERVICES, ROUTES):
             self._gathered = False
         if resource in ("configmaps", "secrets"):
-            self._refresh = True
+            self._configurations.reread = True
             self.touch_all()
         if self._turn_due is not None:
             self._turn_due.cancel()
@@ -251,6 +265,9 @@ class Reconciler:
             with self._own():
                 self._workloads.forget(key)
 
+    def _done(self, line: str) -> None:
+        self._lines.append(line)
+
     # One name
 
     def _owned(self, key: Key) -> list[Object]:
@@ -266,12 +283,12 @@ class Reconciler:
             return
         configuration = find(self._store, CONFIGURATIONS, *key)
         if configuration is not None:
-            self._configuration(configuration)
+            self._configurations.reconcile(configuration)
         route = find(self._store, ROUTES, *key)
         if route is not None:
             self._traffic.reconcile(route)
         if configuration is not None:
-            self._collect(configuration)
+            self._configurations.collect(configuration)
         for follower in self._traffic.followers(key):
             if follower != key:
                 self._dirty[follower] = None
@@ -310,96 +327,6 @@ class Reconciler:
         if name:
             text = f"the code has changed, and {name} keeps its own: rename the revision"
             self._around.say(f"{service['metadata']['name']}: {text}")
-
-    def _configuration(self, configuration: Object) -> None:
-        key = key_of(configuration)
-        problem, created = "", None
-        try:
-            created = serving.latest_created(self._store, configuration, self._owned(key))
-            if created is None:
-                created = self._create_revision(configuration)
-        except AlreadyExistsError as error:
-            problem = str(error)
-            if problem not in (condition(configuration).message):
-                self._around.say(f"{key[1]}: {problem}")
-        for revision in self._owned(key):
-            self._revision(revision)
-        if created is not None:
-            created = find(self._store, REVISIONS, *key_of(created))
-        ready = self._latest_ready(configuration, created)
-        now = self._store.timestamp()
-        status = serving.configuration_status(configuration, created, ready, problem, now)
-        before = (configuration.get("status") or {}).get("latestReadyRevisionName")
-        after = set_status(self._store, CONFIGURATIONS, configuration, status)
-        if ready and ready != before:
-            message = f'LatestReadyRevisionName updated to "{ready}"'
-            self._events.record(after, "LatestReadyUpdate", message, component="configuration-controller")
-
-    def _create_revision(self, configuration: Object) -> Object:
-        created = self._store.create(REVISIONS, serving.make_revision(configuration, self._store.timestamp()))
-        name = created["metadata"]["name"]
-        self._lines.append(f"{configuration['metadata']['name']}: revision {name}")
-        message = f'Created Revision "{name}"'
-        self._events.record(configuration, "Created", message, component="configuration-controller")
-        return created
-
-    def _revision(self, revision: Object) -> None:
-        key = key_of(revision)
-        running = self.running.get(key)
-        if running is None:
-            running = self._begin(revision)
-        elif self._refresh and running.refresh(self._around.template(revision)):
-            name = labels_of(revision).get(CONFIGURATION_LABEL, "")
-            text = f"pods of {running.name} that start from now on have the changed variables"
-            self._around.say(f"{name}: {text}")
-        before = condition(revision)
-        after = set_status(
-            self._store, REVISIONS, revision, revision_status(revision, running, self._store.timestamp())
-        )
-        ready = condition(after)
-        if ready.status is not before.status and ready.status is not Status.UNKNOWN:
-            message = "Revision becomes ready upon all resources being ready" if ready.true else ready.words
-            reason = "RevisionReady" if ready.true else "RevisionFailed"
-            self._events.record(after, reason, message, component="revision-controller", warning=not ready.true)
-        self._workloads.reconcile(after, running)
-
-    def _begin(self, revision: Object) -> Revision:
-        """Run a Revision: a new one with its initial scale, one of an earlier run as it was."""
-        running = self._around.make(revision["metadata"]["name"], self._around.template(revision))
-        self.running[key_of(revision)] = running
-        if condition(revision).true:
-            routed = labels_of(revision).get("serving.knative.dev/routingState") != "reserve"
-            running.reachable = routed
-            running.resume(active=routed)
-        else:
-            running.start()
-        return running
-
-    def _latest_ready(self, configuration: Object, created: Object | None) -> str:
-        """The newest revision that has been ready, of those that are as new as the latest ready one so far."""
-        key = key_of(configuration)
-        revisions = self._owned(key)
-        before = str((configuration.get("status") or {}).get("latestReadyRevisionName") or "")
-        oldest = next((serving.generation_of(one) for one in revisions if one["metadata"]["name"] == before), 0)
-        candidates: list[str] = [
-            one["metadata"]["name"] for one in reversed(revisions) if serving.generation_of(one) >= oldest
-        ]
-        if created is not None and configuration["spec"]["template"].get("metadata", {}).get("name"):
-            candidates.insert(0, created["metadata"]["name"])  # a revision of a given name may be an older one
-        for name in candidates:
-            running = self.running.get((key[0], name))
-            if running is not None and running.was_ready.is_set():
-                return name
-        return ""
-
-    def _collect(self, configuration: Object) -> None:
-        key = key_of(configuration)
-        configuration = self._store.get(CONFIGURATIONS, *key)
-        ready = (configuration.get("status") or {}).get("latestReadyRevisionName", "")
-        config = self._around.cluster().garbage_collection
-        for name in superfluous(self._owned(key), ready, config, self._around.clock()):
-            self._store.delete(REVISIONS, key[0], name)
-            self._lines.append(f"{key[1]}: {name} was removed by the rules of config-gc")
 
     def _service_status(self, service: Object) -> None:
         key = key_of(service)

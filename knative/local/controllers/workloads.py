@@ -267,7 +267,8 @@ class Workloads:
         set_status(self._store, DEPLOYMENTS, made, desired["status"])
         known = self._pods.setdefault(key, set())
         for one in running.pods:
-            self._pod(revision, one, now)
+            if one.name not in known or find(self._store, PODS, key[0], one.name) is not None:
+                self._pod(revision, one, now)  # one that a client removed by force is not shown again while it ends
             known.add(one.name)
         for name in known - {one.name for one in running.pods}:
             self._remove(key, name)

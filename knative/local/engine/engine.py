@@ -26,39 +26,34 @@ import socket
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 from prometheus_client.core import Metric
 
-from knative.local.api.admission import AdmissionError, Operation, admission
 from knative.local.api.errors import AlreadyExistsError
 from knative.local.api.store import Store
-from knative.local.autoscaler.spec import PREFIX, ScalingSpec, panic_window
-from knative.local.check.admission import cluster_of
+from knative.local.autoscaler.spec import ScalingSpec
 from knative.local.controllers.files import Files, ensure_namespace
 from knative.local.controllers.objects import (
     CONFIGURATION_LABEL,
-    MADE,
-    NAMESPACES,
     REVISIONS,
     SERVICE_LABEL,
     SERVICES,
     find,
-    place_of,
+    labels_of,
 )
 from knative.local.controllers.reconciler import Reconciler
 from knative.local.controllers.reconciler import Surroundings as ReconcilerSurroundings
+from knative.local.controllers.written import Written, as_resource, as_service
 from knative.local.engine import hosts
 from knative.local.engine.gaps import left_out
 from knative.local.engine.logs import Logs
+from knative.local.engine.overrides import Overrides
 from knative.local.engine.route import Route
-from knative.local.manifests import grammar
 from knative.local.manifests.cluster import EVENTING_NAMESPACE, SERVING_NAMESPACE, Cluster
 from knative.local.manifests.resources import Manifests, Resource
-from knative.local.manifests.source import Document
 from knative.local.pods import limits
 from knative.local.pods.revision import Revision, Surroundings
 from knative.local.pods.runtimes.process import Warden
@@ -74,50 +69,6 @@ TICK_EVERY = 2  # seconds of the loop
 _AFTER_THE_TURN = 0.02
 
 
-@dataclass(frozen=True, kw_only=True)
-class Overrides:
-    """What a demonstration may set for all revisions without editing manifests; None keeps the manifest's.
-
-    Attributes:
-        window: Stable window, seconds.
-        grace: scale-to-zero-grace-period, seconds.
-        retention: scale-to-zero-pod-retention-period, seconds.
-        initial_scale: Pods a new revision starts with.
-        min_scale, max_scale: Bounds.
-        target_burst_capacity: Spare requests below which the activator stays in the path.
-        reports_first: Let a decision see the reports of its own second. On a cluster the phases of both are chance; it
-            matters where the panic window is one bucket, which is empty from the turn of a second to its first report.
-    """
-
-    window: float | None = None
-    grace: float | None = None
-    retention: float | None = None
-    initial_scale: int | None = None
-    min_scale: int | None = None
-    max_scale: int | None = None
-    target_burst_capacity: float | None = None
-    reports_first: bool = False
-
-    def apply(self, spec: ScalingSpec, annotations: Mapping[str, str]) -> ScalingSpec:
-        """The spec with these values in place of the manifest's."""
-        changes: dict[str, Any] = {
-            name: value
-            for name, value in (
-                ("grace_period", self.grace),
-                ("pod_retention", self.retention),
-                ("initial_scale", self.initial_scale),
-                ("min_scale", self.min_scale),
-                ("max_scale", self.max_scale),
-                ("target_burst_capacity", self.target_burst_capacity),
-            )
-            if value is not None
-        }
-        if self.window is not None:
-            percentage = grammar.parse_float(annotations.get(PREFIX + "panic-window-percentage") or "10")
-            changes |= {"stable_window": self.window, "panic_window": panic_window(self.window, percentage)}
-        return replace(spec, **changes)
-
-
 def steady_clock() -> Callable[[], float]:
     """Seconds since the epoch that never jump: the time of day now, carried on by the monotonic clock.
 
@@ -127,11 +78,14 @@ def steady_clock() -> Callable[[], float]:
     return lambda: epoch + time.monotonic()
 
 
-def _admit(cluster: Cluster, obj: dict[str, Any], old: dict[str, Any] | None) -> dict[str, Any]:
-    try:
-        return admission(cluster, obj, old, Operation.CREATE if old is None else Operation.UPDATE)
-    except AdmissionError as error:
-        raise TemplateError(f"{obj.get('kind')} {obj['metadata']['name']}: {error}") from None
+def _identity(resource: Resource) -> tuple[str, ...]:
+    return resource.group, resource.kind, resource.namespace, resource.name
+
+
+def _content(resource: Resource) -> object:
+    """What people write of an object, as far as it differs where that does."""
+    metadata = resource.metadata
+    return metadata.get("uid"), metadata.get("generation"), metadata.get("annotations")
 
 
 NOTHING = Manifests((), Cluster(), ())
@@ -162,8 +116,7 @@ class Engine:
             Service, a pod or a decision.
         started: When, by the clock.
         store: All objects.
-        files: Which of them files have brought.
-        sources: The files that were read last.
+        written: Those that people write, and the files they came from.
         reconciler: Keeps what runs in line with the store.
         logs: The last lines of each pod.
         host, port: Of URLs that lead to the route, once `bound`.
@@ -217,10 +170,9 @@ class Engine:
         self._leaving: set[Revision] = set()  # removed, and not all of their requests are answered yet
         self._loop_task: asyncio.Task[None] | None = None
         self._said: set[str] = set()
-        self._explained: tuple[Manifests, frozenset[tuple[str, str]]] | None = None
-        self.store, self.files = state or (Store(clock=self.clock), Files())
-        self.sources: tuple[Path, ...] = ()
-        self._not_run: tuple[Resource, ...] = ()
+        self._explained: dict[tuple[str, ...], object] = {}
+        self.store, files = state or (Store(clock=self.clock), Files())
+        self.written = Written(self.store, files)
         self._objects: Mapping[tuple[str, str, str], Mapping[str, Any]] = {}
         for namespace in ("default", SERVING_NAMESPACE, EVENTING_NAMESPACE):
             ensure_namespace(self.store, namespace)
@@ -260,20 +212,11 @@ class Engine:
         Raises:
             TemplateError: Knative refuses an object, or it cannot run here; nothing was applied then.
         """
-        placed = [(place_of(one.api_version, one.kind, one.metadata), one) for one in manifests.resources]
-        objects = [(place, one.data) for place, one in placed if place[0] not in MADE or place[0] == NAMESPACES]
-        for (_, _, name), data in objects:
-            if not name:
-                generated = data.get("metadata", {}).get("generateName") or ""
-                kind = data.get("kind")
-                raise TemplateError(f"{kind} {generated}: generateName: an object of a file needs its name")
-        plan = self.files.plan(self.store, objects, lambda obj, old: _admit(manifests.cluster, obj, old))
+        plan = self.written.plan(manifests)
         for (resource, _, _), _, made in plan.writes:
             if resource == SERVICES:
                 self._verify(made, manifests)
-        self.sources = manifests.files
-        self._not_run = tuple(one for place, one in placed if place[0] in MADE and place[0] != NAMESPACES)
-        self.files.commit(self.store, plan)
+        self.written.commit(manifests, plan)
         if code != self.reconciler.code:
             self.reconciler.code = code
             self.reconciler.touch_all()
@@ -290,9 +233,8 @@ class Engine:
         taken = find(self.store, REVISIONS, read.namespace, read.name) if read.name else None
         if taken is None:
             return
-        candidate = Manifests((Resource(made, Document(made, ""), checked=True),), manifests.cluster, ())
-        others = (one for one in self._written().resources if one.kind == "SinkBinding")
-        candidate = replace(candidate, resources=(*candidate.resources, *others))
+        bindings = (one for one in self.written.manifests().resources if one.kind == "SinkBinding")
+        candidate = Manifests((as_resource(made), *bindings), manifests.cluster, ())
         for change in self.before_apply:
             candidate = change(candidate)
         if candidate.services[0].data["spec"]["template"]["spec"] != taken["spec"]:
@@ -304,57 +246,43 @@ class Engine:
 
     def _gather(self) -> dict[tuple[str, str], Mapping[str, Any]]:
         """Take the objects that people wrote; returns the template of each Service as it runs here."""
-        manifests = self._written()
+        manifests = self.written.manifests()
         for change in self.before_apply:
             manifests = change(manifests)
         self._join(manifests)
-        self.manifests = manifests
+        before, self.manifests = self.manifests, manifests
         self._objects = {
             (one.kind, one.namespace, one.name): one.data
             for kind in ("ConfigMap", "Secret")
             for one in manifests.of(kind, "")
         }
         self._allow()
-        # A changed config-autoscaler holds for revisions that run, too.
-        for revision in self.reconciler.running.values():
-            if revision.rescale(self._scaling(revision.template, manifests)):
-                self.say(f"{revision.template.service}: scaling of {revision.name}")
+        if manifests.autoscaler != before.autoscaler:  # it holds for revisions that run, too
+            for revision in self.reconciler.running.values():
+                if revision.rescale(self._scaling(revision.template, manifests)):
+                    self.say(f"{revision.template.service}: scaling of {revision.name}")
         return {(one.namespace, one.name): one.data["spec"]["template"] for one in manifests.services}
 
-    def _written(self) -> Manifests:
-        """Return the objects of the store that people write."""
-        resources = tuple(
-            Resource(obj, Document(obj, ""), checked=True)
-            for resource, obj in self.store.everything()
-            if resource not in MADE and not obj["metadata"].get("ownerReferences")
-        )
-        return Manifests((*resources, *self._not_run), cluster_of(resources, []), self.sources)
-
-    def _template(self, revision: Mapping[str, Any]) -> Template:
+    def _template(self, revision: dict[str, Any]) -> Template:
         """Read a Revision."""
-        metadata = revision["metadata"]
-        labels = metadata.get("labels") or {}
-        service, configuration = labels.get(SERVICE_LABEL, ""), labels.get(CONFIGURATION_LABEL, "")
-        own = {"name": metadata["name"], "annotations": metadata.get("annotations") or {}}
-        data = {
-            "metadata": {"name": service or configuration, "namespace": metadata["namespace"]},
-            "spec": {"template": {"metadata": own, "spec": revision["spec"]}},
-        }
-        made = template(data, self.directory, self.manifests.defaults, self._objects, self._mode)
+        made = template(as_service(revision), self.directory, self.manifests.defaults, self._objects, self._mode)
         for ignored in made.ignored:
             self.say_once(f"Left out: {made.service}: {ignored}")
         if made.imaged and made.container.command and self._mode is Mode.AUTO:
             program = made.container.command[0]
             self.say_once(f"{made.service}: the program {program} is not on this machine: its pods are containers")
-        return replace(made, service=service, configuration=configuration)
+        labels = labels_of(revision)
+        configuration = labels.get(CONFIGURATION_LABEL, "")
+        return replace(made, service=labels.get(SERVICE_LABEL, ""), configuration=configuration)
 
     def _reconciled(self) -> None:
         """Name what the manifests ask for and this engine does not do, and let others see the change."""
         running = self.reconciler.running.values()
         imaged = frozenset((one.template.namespace, one.template.service) for one in running if one.template.imaged)
-        if self._explained != (self.manifests, imaged):
-            self._explained = (self.manifests, imaged)
-            for line in left_out(self.manifests, imaged):
+        changed = [one for one in self.manifests.resources if self._explained.get(_identity(one)) != _content(one)]
+        if changed:
+            self._explained |= {_identity(one): _content(one) for one in changed}
+            for line in left_out(replace(self.manifests, resources=tuple(changed)), imaged):
                 self.say_once(f"Left out: {line}")
         self._changed()
 

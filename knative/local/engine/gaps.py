@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from knative.local.manifests.kinds import EVENTING, FLOWS, SERVING
+from knative.local.manifests.kinds import EVENTING, FLOWS, MESSAGING, SERVING, SOURCES
 from knative.local.manifests.resources import Manifests, Resource
 
 
@@ -141,6 +141,11 @@ RUN = frozenset(
         (EVENTING, "Trigger"),
         (FLOWS, "Sequence"),
         (FLOWS, "Parallel"),
+        (MESSAGING, "Channel"),
+        (MESSAGING, "InMemoryChannel"),
+        (MESSAGING, "Subscription"),
+        (SOURCES, "PingSource"),
+        (SOURCES, "SinkBinding"),
     }
 )
 CONFIGURATIONS = frozenset({"config-autoscaler", "config-defaults", "config-domain", "config-gc"})

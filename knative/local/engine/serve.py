@@ -22,7 +22,8 @@ from knative.local.pods.template import TemplateError
 if TYPE_CHECKING:
     from knative.local.api.store import Store
     from knative.local.controllers.files import Files
-    from knative.local.engine.engine import Engine, Overrides
+    from knative.local.engine.engine import Engine
+    from knative.local.engine.overrides import Overrides
     from knative.local.manifests.resources import Manifests, Resource
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -153,7 +154,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _overrides(options: argparse.Namespace) -> Overrides:
-    from knative.local.engine.engine import Overrides
+    from knative.local.engine.overrides import Overrides
 
     return Overrides(
         window=options.window,
@@ -205,7 +206,7 @@ async def _serve(
         state=kept,
     )
     if options.state is not None:
-        state = StateFile(options.state / NAME, engine.store, engine.files, printer.say)
+        state = StateFile(options.state / NAME, engine.store, engine.written.files, printer.say)
         engine.on_stop.append(state.close)
     engine.before_apply.append(lambda found: with_settings(found, os.environ, engine.say_once))
     status.mount(engine)
@@ -273,7 +274,7 @@ def _state(engine: Engine, paths: Sequence[Path]) -> tuple[object, ...]:
 
     folders = [fingerprint.fingerprint(str(path), SUFFIXES) for path in paths if path.is_dir()]
     files = []
-    for path in engine.sources:
+    for path in engine.written.sources:
         try:
             found = os.stat(path)  # noqa: PTH116
             files.append((str(path), found.st_mtime_ns, found.st_size))

@@ -131,11 +131,13 @@ class Manifests:
 
     @property
     def mappings(self) -> Mapping[str, tuple[str, str]]:
-        """Namespace and name of the Service of each host of a DomainMapping."""
+        """Namespace and name of the Service or Route of each host of a DomainMapping."""
         found = {}
         for resource in self.of("DomainMapping", SERVING):
             reference = resource.data.get("spec", {}).get("ref", {})
-            if reference.get("kind") == "Service" and str(reference.get("apiVersion", "")).startswith(SERVING):
+            if reference.get("kind") in ("Service", "Route") and str(reference.get("apiVersion", "")).startswith(
+                SERVING
+            ):
                 found[resource.name] = (reference.get("namespace") or resource.namespace, reference["name"])
         return found
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -29,9 +32,10 @@ from knative.local.controllers.objects import (
 )
 from knative.local.controllers.state import StateFile, read
 from knative.local.engine import eventing
-from knative.local.engine.engine import Engine, Overrides
+from knative.local.engine.engine import Engine
+from knative.local.engine.overrides import Overrides
 from knative.local.pods.template import TemplateError
-from tests.engines import run_async, service
+from tests.engines import ROOT, EngineProcess, clean_environment, run_async, service
 
 GC = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "config-gc", "namespace": "knative-serving"}}
 Work = Callable[["Running"], Awaitable[None]]
@@ -105,7 +109,7 @@ async def running(folder: Path, *, state: Path | None = None, **overrides: Any) 
             state=read(state) if state is not None else None,
         )
         if state is not None:
-            engine.on_stop.append(StateFile(state, engine.store, engine.files, said.append).close)
+            engine.on_stop.append(StateFile(state, engine.store, engine.written.files, said.append).close)
         engine.bound(sock)
         eventing.stateless(engine)
         await engine.start(sock)
@@ -312,6 +316,50 @@ def test_a_route_of_a_service_s_name_that_is_another_s_is_left_alone(tmp_path: P
     in_engine(tmp_path, work)
 
 
+def test_a_domain_leads_to_a_service_and_to_a_route(tmp_path: Path) -> None:
+    def mapping(name: str, kind: str, to: str) -> dict[str, Any]:
+        spec = {"ref": {"apiVersion": "serving.knative.dev/v1", "kind": kind, "name": to}}
+        head = {"apiVersion": "serving.knative.dev/v1beta1", "kind": "DomainMapping", "metadata": {"name": name}}
+        return {**head, "spec": spec}
+
+    async def work(engine: Running) -> None:
+        mappings = "domainmappings.serving.knative.dev"
+        named = {"photos.example.com": "Service", "ways.example.com": "Route"}
+        engine.apply(*(mapping(name, kind, "hello") for name, kind in named.items()))
+        assert engine.conditions(mappings, "photos.example.com")["ReferenceResolved"] == ("False", "ResolveFailed")
+        engine.apply(service(), *(mapping(name, kind, "hello") for name, kind in named.items()))
+        await engine.ready()
+        for name in named:
+            assert engine.conditions(mappings, name) == {
+                "CertificateProvisioned": ("True", "TLSNotEnabled"),
+                "DomainClaimed": ("True", ""),
+                "IngressReady": ("True", ""),
+                "Ready": ("True", ""),
+                "ReferenceResolved": ("True", ""),
+            }
+            assert engine.get(mappings, name)["status"]["url"] == f"http://{name}"
+            assert engine.engine.route.mappings[name] == ("default", "hello")
+
+    in_engine(tmp_path, work)
+
+
+def test_a_pod_removed_by_force_ends_too_and_is_not_shown_again(tmp_path: Path) -> None:
+    async def work(engine: Running) -> None:
+        engine.apply(service(annotations={"min-scale": "1"}))
+        await engine.ready()
+        (name,) = engine.names(PODS)
+        slow = asyncio.ensure_future(engine.ask(path="/?sleep=1"))
+        await asyncio.sleep(0.3)
+        engine.store.delete(PODS, "default", name, now=True)
+        await engine.until(lambda: engine.names(PODS) not in ([], [name]), "another pod")
+        assert name not in engine.names(PODS)
+        assert (await slow)[0] == 200
+        pods = engine.engine.reconciler.running["default", "hello-00001"].pods
+        await engine.until(lambda: [pod.name for pod in pods] == engine.names(PODS), "end of the pod")
+
+    in_engine(tmp_path, work)
+
+
 def test_revisions_are_collected_by_config_gc(tmp_path: Path) -> None:
     rules = {
         "min-non-active-revisions": "1",
@@ -459,3 +507,36 @@ def test_hundreds_of_services_many_writers_and_watches(tmp_path: Path) -> None:
             assert labels["serving.knative.dev/configurationGeneration"] == str(generation)
 
     in_engine(tmp_path, work, initial_scale=0)
+
+
+def test_a_killed_engine_goes_on_where_it_was(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    engine = EngineProcess(tmp_path, service(), arguments=("--state", str(state)))
+    engine.wait_pods(1)
+    engine.write(service(environment={"A": "2"}))
+    engine.process.send_signal(signal.SIGHUP)
+    engine.wait(lambda: "hello-00002 is ready" in engine.output, "second revision")
+    kept = state / "objects.json"
+    engine.wait(lambda: kept.exists() and b'"latestReadyRevisionName":"hello-00002"' in kept.read_bytes(), "state")
+    engine.stop(signal.SIGKILL)
+    again = EngineProcess(tmp_path, service(environment={"A": "3"}), arguments=("--state", str(state)))
+    try:
+        again.wait(lambda: "hello-00003 is ready and gets 100 % of the traffic" in again.output, "third revision")
+        names = [one["name"] for one in again.status()["services"][0]["revisions"]]
+        assert names == ["hello-00001", "hello-00002", "hello-00003"]
+    finally:
+        assert again.stop() == 0
+
+
+def test_a_damaged_state_is_one_line(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "objects.json").write_text('{"format":1')
+    manifest = tmp_path / "service.yaml"
+    manifest.write_text(yaml.safe_dump(service()))
+    command = [sys.executable, "-m", "knative", "serve", str(manifest), "--port", "0", "--state", str(state)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, env=clean_environment(), cwd=ROOT)
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"{state}/objects.json is damaged (JSONDecodeError: ")
+    assert line.endswith("): move it away to start without its objects")
