@@ -198,7 +198,7 @@ def _deep(samples: Samples, data: bytes, choices: Choices) -> Analysis:
         found,
         complete=share == 1,
         decoded=round(share, 6),
-        warnings=_incomplete(samples.rows, samples.height) if share < 1 else (),
+        warnings=(*samples.notes, *(_incomplete(samples.rows, samples.height) if share < 1 else ())),
         area=region,
         orientation=turned,
         space=tone.facts(),

@@ -37,11 +37,13 @@ ACCEPTED = {
         Format("PCX", "PIL.PcxImagePlugin", "PCX"),
         Format("DDS", "PIL.DdsImagePlugin", "DDS"),
         Format("FITS", "PIL.FitsImagePlugin", "FITS"),
+        Format("EXR", "OpenEXR", "OpenEXR"),  # by `samples.exr`, not by Pillow
         Format("QOI", "PIL.QoiImagePlugin", "QOI"),
     )
 }
 
-_NAMES = {entry.label: entry.name for entry in ACCEPTED.values()} | {"HEIF": "HEIF"}
+_NAMES = {entry.label: entry.name for entry in ACCEPTED.values()}
+_NAMES |= {"HEIF": "HEIF", "Photoshop of large size (PSB)": "PSD"}
 
 
 def labels() -> list[str]:

@@ -103,7 +103,7 @@ class Large:
         Raises:
             Problem: 413 where a whole decode takes too much memory.
         """
-        if found.format in {"PNG", "PPM"}:
+        if found.format in {"PNG", "PPM", "EXR", "PSD", "BMP", "FITS"}:
             return found
         directory = tiff.page(data, frame)
         if directory is not None and found.bits in {16, 32} and found.names[-1] != "alpha" and _tiff_strips(directory):

@@ -7,16 +7,13 @@ imported with the first image, not with the module: a cold start pays for what i
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from functions.kit.deferred import deferred
 from functions.kit.http import problems
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
@@ -26,7 +23,7 @@ from functions.kit.images.large import Large, Strips
 from functions.kit.images.metering import HeaderLimitError, MeteredFile
 from functions.kit.images.samples import finding
 from functions.kit.images.samples.model import SampleFormatError, Samples
-from functions.kit.telemetry.usage import Container
+from functions.kit.images.slots import slot
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
@@ -39,32 +36,8 @@ EXTENT = "extent"  # key of `info`: the `partial.Extent` of an image whose data 
 LARGE_PIXELS = 50_000_000
 # The same for decoders in Python, of a microsecond or two a pixel: BMP with run lengths, QOI, DDS without compression.
 SLOW_PIXELS = 2**20
-ARENA_BLOCK = 16 * 2**20  # bytes; Pillow's own block size
-ARENA_BLOCKS_PER_DECODE = 8  # a 24 megapixel RGB image (six blocks) and its luminance (two)
-
-
-@lru_cache(maxsize=64)
-def _gate(slots: int) -> threading.BoundedSemaphore:
-    return threading.BoundedSemaphore(slots)
-
-
-@lru_cache(maxsize=64)
-def _keep_arena(decodes: int) -> None:
-    """Make Pillow keep its memory between images.
-
-    It releases each 16 MiB block of an image to the system and faults it in again for the next: keeping them saves a
-    third of the time of a 24 megapixel image.
-    """
-    with deferred("PIL.ExifTags"):  # a third of the import, for what is read elsewhere
-        from PIL import Image
-
-    Image.core.set_blocks_max(arena_blocks(decodes, Container().memory_limit()))  # type: ignore[attr-defined]
-
-
-def arena_blocks(decodes: int, memory_limit: int | None) -> int:
-    """Blocks of the arena to keep: enough for every concurrent decode, in a quarter of the memory limit (bytes)."""
-    blocks = ARENA_BLOCKS_PER_DECODE * decodes
-    return blocks if memory_limit is None else min(blocks, memory_limit // 4 // ARENA_BLOCK)
+# Formats whose decoder prints to standard error, and is not to take a pod with it where it crashes.
+_APART = {"EXR"}
 
 
 @contextmanager
@@ -86,6 +59,8 @@ def open_image(data: bytes, settings: Settings, frame: int = 0, draft: int | Non
             frame, too large a header, truncated without known rows or corrupt, 503 no slot became free in time.
     """
     with _slot(data, settings) as entry:
+        if entry.name in _APART:
+            raise problems.unsupported_format(f"{entry.label} at 8 bits", labels())
         with _problems(entry, settings):
             image = _decode(data, entry, settings, frame, draft)
         with image:
@@ -129,6 +104,8 @@ def _pixels(
 ) -> Image.Image | Samples | Strips:
     if entry.name == "TIFF":
         _refuse_raw(data)
+    if entry.name in _APART and large is None:
+        raise LargeImageError
     found = finding.find(data, entry.name, frame)
     if found is not None:
         if found.width * found.height > settings.max_pixels:
@@ -166,18 +143,8 @@ def _slot(data: bytes, settings: Settings) -> Iterator[Format]:
     name = sniff(data)
     if name is None:
         raise refusal(data, labels())
-    _keep_arena(settings.decodes)
-    gate = _gate(settings.decodes)
-    if not gate.acquire(timeout=settings.timeout_seconds):
-        raise problems.busy(
-            f"no decode slot became free within {settings.timeout_seconds} s (limit {settings.decodes}, "
-            f"{settings.variable('decodes')})",
-            retry_after=1,
-        )
-    try:
+    with slot(settings):
         yield ACCEPTED[name]
-    finally:
-        gate.release()
 
 
 @contextmanager

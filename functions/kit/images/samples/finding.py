@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from functions.kit.images import png, tiff
-from functions.kit.images.samples import plain, tiff_rows
+from functions.kit.images.samples import bmp, exr, plain, psd, tiff_rows
 from functions.kit.images.samples.model import GRAY, RGB, Samples, strip_rows
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def find(data: bytes, name: str, frame: int) -> Samples | None:
     Raises:
         SampleFormatError: samples in a form that is not read.
         HeaderLimitError: the header exceeds a limit.
+        ValueError: a broken header.
     """
     if name == "TIFF":
         found = tiff.page(data, frame)
@@ -33,6 +34,12 @@ def find(data: bytes, name: str, frame: int) -> Samples | None:
         return _png(data)
     if name == "FITS":
         return plain.fits(data)
+    if name == "PSD":
+        return psd.find(data)
+    if name == "BMP" and not frame:
+        return bmp.find(data)
+    if name == "EXR":
+        return exr.find(data)
     if name == "PPM":
         return plain.pnm(data)
     return None

@@ -46,6 +46,7 @@ class Samples:
         key: the one value of a gray picture that is transparent.
         info: what Pillow read beside the pixels.
         bottom_up: the rows that are in the file are the last ones.
+        notes: what of the picture is not among the channels.
         level: highest value of an unsigned sample, where the file states another than 2^bits - 1.
     """
 
@@ -59,6 +60,7 @@ class Samples:
     kind: str
     read: Callable[[int], Iterator[Array]]
     masked: bool = False
+    notes: tuple[str, ...] = ()
     level: int | None = None
     bottom_up: bool = False
     key: int | None = None

@@ -16,7 +16,8 @@ from PIL import Image
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
 from functions.kit.images.formats import ACCEPTED, sniff
-from functions.kit.images.opening import ARENA_BLOCK, FULL_SIZE, arena_blocks, open_image
+from functions.kit.images.opening import FULL_SIZE, open_image
+from functions.kit.images.slots import ARENA_BLOCK, arena_blocks
 from tests.images import encoded, gradient, png_bomb
 
 SETTINGS = Settings()
@@ -54,7 +55,7 @@ def test_heic_is_decoded(photos: list[Path]) -> None:
 
 
 def test_the_list_of_formats_is_the_tests() -> None:
-    assert set(ACCEPTED) == {*SAVED, "HEIF", "JXL", "FITS", "PSD"}
+    assert set(ACCEPTED) == {*SAVED, "HEIF", "JXL", "FITS", "PSD", "EXR"}
 
 
 def test_a_name_or_a_type_has_no_say() -> None:
@@ -65,8 +66,7 @@ def test_a_name_or_a_type_has_no_say() -> None:
     ("data", "name"),
     [
         (b"%PDF-1.7\n", "PDF"),
-        (b"8BPS\0\x02", "Photoshop of large size"),
-        (b"v/1\x01\x02\0\0\0", "OpenEXR"),
+        (b"#?RADIANCE\n", "Radiance HDR"),
         (b"II*\0\x10\0\0\0CR\x02\0", "Canon raw"),
         (b"\0\0\0\x18ftypcrx \0\0\0\x01", "Canon raw"),
         (b"II\x1a\0\0\0HEAPCCDR\x02\0\x01\0", "Canon raw"),
@@ -83,12 +83,17 @@ def test_a_known_format_that_is_not_accepted(data: bytes, name: str) -> None:
     assert "JPEG, PNG, WebP, HEIC, AVIF" in problem.detail
 
 
-TGA = bytes((0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 24, 0)) + b"rgb"  # as of 1984: nothing names it
+def test_a_targa_of_1984_is_known_by_its_fields() -> None:
+    data = bytes((0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 24, 0)) + b"rgb"
+    with open_image(data, SETTINGS) as image:
+        assert (image.format, image.getpixel((0, 0))) == ("TGA", tuple(b"bgr"))
+    for at, value in ((1, 2), (2, 7), (3, 1), (7, 24), (16, 12), (17, 0xC0), (12, 0)):
+        assert refused(data[:at] + bytes([value]) + data[at + 1 :]).status == 422
 
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"\0", b"BM but no bitmap", b"P5 no", b"GIF", b"\xff\xd8", b"<?xml version='1.0'?><html/>", bytes(4096), TGA],
+    [b"", b"\0", b"BM but no bitmap", b"P5 no", b"GIF", b"\xff\xd8", b"<?xml version='1.0'?><html/>", bytes(4096)],
 )
 def test_bytes_that_are_no_image(data: bytes) -> None:
     assert refused(data).status == 422
@@ -161,6 +166,7 @@ STARTS = {
     "PSD": b"8BPS\0\x01\0\0\0\0\0\0\0\x03\0\0\0\x08\0\0\0\x08\0\x08\0\x03",
     "FITS": b"SIMPLE  =                    T",
     "DDS": b"DDS |\0\0\0",
+    "EXR": b"v/1\x01\x02\0\0\0",
     "QOI": b"qoif\0\0\0\x08\0\0\0\x08\x03\0",
 }
 
