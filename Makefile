@@ -10,7 +10,7 @@ SCENARIO ?=
 REGISTRY ?= dev.local
 TAG ?= 0.1.0
 
-.PHONY: help serve test test-functions test-platform test-all check format bench fuzz soak chaos loadtest locust simulate images deploy undeploy status lock clean
+.PHONY: help serve test test-all check format bench fuzz soak chaos loadtest locust simulate images deploy undeploy status lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -18,24 +18,9 @@ help:  ## list the targets
 serve: $(VENV)/.serve  ## three functions on http://127.0.0.1:$(PORT), from the manifests a cluster takes
 	@exec $(BIN)/python -m knative serve --port $(PORT)
 
-test: $(VENV)/.dev  ## the tests, without the slow ones, in two halves at once
-ifeq ($(strip $(ARGS)),)
-	@mkdir -p out; $(MAKE) --no-print-directory test-functions >out/test-functions.txt 2>&1 & functions=$$!; \
-	trap 'kill $$functions 2>/dev/null' EXIT; \
-	$(MAKE) --no-print-directory test-platform; platform=$$?; \
-	wait $$functions; status=$$?; trap - EXIT; cat out/test-functions.txt; \
-	[ $$platform = 0 ] && [ $$status = 0 ]
-else
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
-endif
-
-# The two halves of `make test`, about as long as each other, run at the same time; the output of the first comes last.
-FUNCTION_TESTS := tests/functions tests/contract
-test-functions: $(VENV)/.dev
-	MAKEFLAGS= $(BIN)/python -m pytest -q -m "not slow" $(FUNCTION_TESTS)
-
-test-platform: $(VENV)/.dev
-	MAKEFLAGS= $(BIN)/python -m pytest -q -m "not slow" $(FUNCTION_TESTS:%=--ignore=%) tests
+# Three files at a time: many tests wait for processes. Each file stays whole, since its tests share servers.
+test: $(VENV)/.dev  ## the tests, without the slow ones; ARGS='tests/contract -k exif' for some of them
+	$(BIN)/python -m pytest -q -m "not slow" -n 3 --dist loadfile $(ARGS)
 
 test-all: $(VENV)/.dev  ## every test; run before an issue is called done
 	$(BIN)/python -m pytest $(ARGS)

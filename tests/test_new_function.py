@@ -86,6 +86,8 @@ def test_the_manifests_are_checked(copy: Path):
     assert "0 errors, 0 warnings" in run(copy, "knative", "check", "knative")
 
 
+@pytest.mark.slow  # CI runs it beside the soak
+@pytest.mark.timeout(300)
 def test_the_tests_of_the_tree_the_manifests_and_the_documents_pass(copy: Path):
     tests = ["test_architecture.py", "test_limits.py", "test_readme.py", "knative/test_services.py"]
     tests += ["knative/test_observability.py"]
