@@ -23,7 +23,6 @@ def required(function: str) -> set[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_an_extra_alone_serves_its_function(function: str, tmp_path: Path):
     venv.create(tmp_path / "venv", with_pip=True)

@@ -74,7 +74,6 @@ def test_the_engine_serves_it(copy: Path):
 
 
 @pytest.mark.slow  # CI runs it beside the soak
-@pytest.mark.timeout(300)
 def test_the_contract_holds(copy: Path):
     printed = run(copy, "pytest", "-q", "-x", "-p", "no:cacheprovider", "tests/contract", "-k", "invert")
     passed = re.search(r"(\d+) passed", printed)
@@ -87,7 +86,6 @@ def test_the_manifests_are_checked(copy: Path):
 
 
 @pytest.mark.slow  # CI runs it beside the soak
-@pytest.mark.timeout(300)
 def test_the_tests_of_the_tree_the_manifests_and_the_documents_pass(copy: Path):
     tests = ["test_architecture.py", "test_limits.py", "test_readme.py", "knative/test_services.py"]
     tests += ["knative/test_observability.py"]

@@ -13,7 +13,6 @@ from tools.chaos.traffic import Outcome, Traffic
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(200)
 @pytest.mark.parametrize("name", FAULTS)
 def test_fault(tmp_path: Path, name: str) -> None:
     try:

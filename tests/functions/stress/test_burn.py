@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -32,8 +33,11 @@ def servers_of_other_tests() -> None:
 
 def children() -> list[int]:
     """The children of this process that came since the test began."""
-    tasks = Path("/proc/self/task").iterdir()
-    return [int(pid) for task in tasks for pid in (task / "children").read_text().split() if int(pid) not in others]
+    found = []
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended since
+            found += map(int, (task / "children").read_text().split())
+    return [pid for pid in found if pid not in others]
 
 
 def carry_out(plan: Plan) -> Burn:

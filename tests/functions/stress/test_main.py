@@ -410,7 +410,6 @@ def rss(pid: int) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_two_hundred_requests_with_aborts_and_kills_leave_nothing(own_server: Callable[..., FunctionServer]) -> None:
     chance = random.Random(6)
     server = own_server(STRESS_CPU_SECONDS_PER_MINUTE="100000")

@@ -212,7 +212,6 @@ def burners() -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
 def test_several_pods_rise_and_fall(browser: Browser, engine: Engine) -> None:
     with visit(browser, f"{engine.url}/stress") as page:
         page.fill("[name=requests]", "5")

@@ -17,7 +17,7 @@ from tests.engines import EngineProcess, service
 from tests.knative.local import containers
 
 REASON = containers.unavailable()
-pytestmark = [pytest.mark.skipif(bool(REASON), reason=f"no containers: {REASON}"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.skipif(bool(REASON), reason=f"no containers: {REASON}")]
 RUN = uuid.uuid4().hex[:6]
 IMAGE = f"localhost/pixelamp-test-{RUN}:1"
 AS_USER = f"localhost/pixelamp-test-{RUN}:user"
