@@ -78,13 +78,10 @@ GAPS = (
         Gap(f"{_CONTAINER}{probe}.{field}", effect)
         for probe in ("readinessProbe", "livenessProbe", "startupProbe")
         for field, effect in (
-            ("grpc", "the port is probed by TCP"),
             ("httpGet.host", "127.0.0.1 is probed"),
-            ("httpGet.scheme", "the probe speaks HTTP"),
             ("tcpSocket.host", "127.0.0.1 is probed"),
         )
     ),
-    Gap(f"{_SPEC}initContainers", "init containers are not run"),
     Gap(f"{_SPEC}automountServiceAccountToken", "there is no token: no cluster could check it", same=(False,)),
     Gap(f"{_SPEC}serviceAccountName", "there is no token: no cluster could check it"),
     Gap(f"{_SPEC}enableServiceLinks", "variables of other Services are not set", same=(False,)),

@@ -1,41 +1,29 @@
-"""A pod: one process of a revision with a port of its own, from its start to its end, restarts included.
+"""A pod: the programs of a revision that start, serve and end together.
 
-What the kubelet does on a cluster: it starts the process, asks the probes, restarts what ends, and stops it with grace.
-Requests are the queue-proxy's.
+Init containers run first, each to its end; then the program that serves and its sidecars. Requests are the
+queue-proxy's.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import random
-import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from knative.local.pods.conditions import Exit
-from knative.local.pods.podspec import PodSpec
-from knative.local.pods.ports import free_port
-from knative.local.pods.probes import Probe, ask
-from knative.local.pods.runtimes.base import Launch, Running, Runtime
+from knative.local.pods.podspec import PodSpec, Program
+from knative.local.pods.runtimes.base import Runtime
+from knative.local.pods.supervisor import State, Supervisor
 from knative.local.proxy.exchange import Exchange
 from knative.local.proxy.queue_proxy import QueueProxy
 
 # Kubernetes' alphabet for generated names: no vowels, so no words.
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-_EAGER_SECONDS = 0.02  # Knative asks every 50 ms; a request may be waiting
-_COMMAND_SECONDS = 1.0
-_PERIOD_SECONDS = 10.0  # the kubelet's, where a manifest names none
-_LISTENING_SECONDS = 0.005
-_LOOK_ELSEWHERE = 80  # looks at its own port between two at the others that it may listen on
-_BACK_OFF_SECONDS = 1.0
-_BACK_OFF_MAX_SECONDS = 60.0
-_START_FAILED = 128  # the exit code of a container that could not be started
-_SIGNALLED = 128
-_LAST_LINE_BYTES = 1024
-_STEADY_SECONDS = 60.0  # ready for that long, a pod's earlier crashes are forgotten
+_LOOK_SECONDS = 0.02  # between two looks at whether the container whose network is joined has begun
+_KILLED_SECONDS = 10.0  # for sidecars to end after SIGKILL
 
 
 class PodState(StrEnum):
@@ -58,20 +46,18 @@ class Pod:
     Args:
         spec: What it runs.
         name: Its name, also its HOSTNAME.
-        runtime: Starts its program.
+        runtime: Starts its programs.
         changed: Called after each change of its state.
         returned: Takes back a request that it has not seen.
-        write: Takes each line of its output, under its name.
+        write: Takes each line of its output: of the program that serves under the pod's name, of another under
+            `pod/container`.
+        clock: Seconds since the epoch.
+        variables: Added to the environment of each of its programs, below the manifest's own.
 
     Attributes:
         state: See `PodState`.
-        reason: Why it is not ready, in words.
         proxy: What requests pass on their way to its process.
-        restarts: How often its process was started again.
-        exit: How its process ended the last time; None once it has been ready since.
-        fixed_port: The port it listens on instead of PORT, where it is served.
-        ignores_port: What to do about a program that ignores PORT, or None.
-        backing_off: Whether it waits longer each time before its process is started again.
+        supervisors: Of its programs that have been started, by the container's name.
     """
 
     def __init__(
@@ -84,11 +70,10 @@ class Pod:
         returned: Callable[[Exchange], None],
         write: Callable[[str, bytes], None],
         clock: Callable[[], float] = time.time,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
-        self.spec = spec
         self.name = name
         self.state = PodState.PENDING
-        self.reason = "starting"
         self.proxy = QueueProxy(
             name,
             spec.concurrency,
@@ -96,253 +81,178 @@ class Pod:
             returned=returned,
             log=lambda line: write(name, line.encode()),
             clock=clock,
-            http2=spec.container.http2,
+            http2=spec.program.container.http2,
         )
-        self.restarts = 0
-        self.exit: Exit | None = None
-        self.backing_off = False
-        self.fixed_port: int | None = None
-        self.ignores_port: str | None = None
         self.created = clock()
-        self.ready_at: float | None = None
-        self.port = 0
+        self.supervisors: dict[str, Supervisor] = {}
+        self._main: Supervisor | None = None
         self._changed = changed
         self._write = write
         self._clock = clock
         self._runtime = runtime
-        self._process: Running | None = None
-        self._exited = asyncio.Event()
+        self._variables = variables or {}
+        self._spec = spec.with_variables(self._variables)
         self._stopping = False
-        self._last_line = ""
-        self._suspect = asyncio.Event()
-        self._task = asyncio.get_running_loop().create_task(self._supervise())
+        self._progress = asyncio.Event()
+        self._task = asyncio.get_running_loop().create_task(self._begin())
 
     @property
-    def pid(self) -> int | None:
-        """Its process, while it has one."""
-        return self._process.pid if self._process is not None and self._process.code is None else None
+    def spec(self) -> PodSpec:
+        """What it runs; a replaced one is used from the next start of a program on."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: PodSpec) -> None:
+        self._spec = spec.with_variables(self._variables)
+        for supervisor in self.supervisors.values():
+            supervisor.spec = self._spec
+
+    # What its programs are doing
 
     @property
-    def main_pid(self) -> int:
-        """The first process of its program; 0 while it has none or it is unknown."""
-        return self._process.main_pid if self.pid is not None and self._process is not None else 0
+    def _others(self) -> list[Supervisor]:
+        return [one for one in self.supervisors.values() if one is not self._main]
+
+    @property
+    def _sidecars(self) -> list[Supervisor]:
+        names = {program.name for program in self.spec.beside}
+        return [one for one in self._others if one.name in names]
+
+    @property
+    def reason(self) -> str:
+        """Why it is not ready, in words."""
+        return "" if self.state is PodState.DRAINING else self._derived()[1]
 
     @property
     def ready(self) -> bool:
         """Whether it takes requests."""
         return self.state is PodState.READY
 
-    def _enter(self, state: PodState, reason: str = "") -> None:
-        self.state = state
-        self.reason = reason
+    @property
+    def port(self) -> int:
+        """The port of this machine that leads to the program that serves."""
+        return self._main.port if self._main is not None else 0
+
+    @property
+    def pid(self) -> int | None:
+        """The process of the program that serves, while it has one."""
+        return self._main.pid if self._main is not None else None
+
+    @property
+    def main_pid(self) -> int:
+        """Its first process; 0 while it has none or it is unknown."""
+        return self._main.main_pid if self._main is not None else 0
+
+    @property
+    def restarts(self) -> int:
+        """How often its programs were started again, all together."""
+        return sum(one.restarts for one in self.supervisors.values())
+
+    @property
+    def exit(self) -> Exit | None:
+        """How a program ended the last time, the one that serves before others; None once it has been ready since."""
+        mains = [self._main] if self._main is not None else []
+        return next((one.exit for one in (*mains, *self._others) if one.exit and one.state is not State.DONE), None)
+
+    @property
+    def backing_off(self) -> bool:
+        """Whether one of its programs waits longer each time before it is started again."""
+        return any(one.backing_off for one in self.supervisors.values())
+
+    @property
+    def fixed_port(self) -> int | None:
+        """The port that the program listens on instead of PORT, where it is served."""
+        return self._main.fixed_port if self._main is not None else None
+
+    @property
+    def ignores_port(self) -> str | None:
+        """What to do about a program that ignores PORT, or None."""
+        return self._main.ignores_port if self._main is not None else None
+
+    @property
+    def ready_at(self) -> float | None:
+        """When the last of its programs became ready after its last start."""
+        times = [one.ready_at for one in self.supervisors.values() if one.state is not State.DONE]
+        return max((at for at in times if at is not None), default=None)
+
+    # From the beginning on
+
+    async def _begin(self) -> None:
+        """Run the init containers, then start the rest."""
+        for program in self.spec.before:
+            initial = self._supervise(program)
+            while initial.state is not State.DONE:
+                self._progress.clear()
+                await self._progress.wait()
+        self._main = self._supervise(self.spec.program)
+        for program in self.spec.beside:
+            self._supervise(program)
+
+    def _supervise(self, program: Program) -> Supervisor:
+        supervisor = Supervisor(self.spec, program.name, self.name, self._runtime, owner=self, clock=self._clock)
+        self.supervisors[program.name] = supervisor
+        return supervisor
+
+    # What a supervisor calls
+
+    def write(self, supervisor: Supervisor, line: bytes) -> None:
+        """Pass on a line, named by the container unless that is the one that serves."""
+        serves = supervisor.name == self.spec.program.name
+        self._write(self.name if serves else f"{self.name}/{supervisor.name}", line)
+
+    def serve_at(self, port: int) -> None:
+        """Send requests to a port of this machine."""
+        self.proxy.forward_to(port)
+
+    async def gate(self, supervisor: Supervisor) -> None:
+        """Hold a start back until the network that containers share is there."""
+        if not self._runtime.joined or any(supervisor.name == one.name for one in self.spec.before):
+            return
+        if supervisor.name == self.spec.program.name:
+            await self._end_joined(supervisor)
+        else:
+            while not (self._main and self._main.begun):
+                await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _end_joined(self, main: Supervisor) -> None:
+        """End what still uses the network of a container that has ended, and remove the container."""
+        if not main.restarts:
+            return
+        for sidecar in self._sidecars:
+            sidecar.kill()
+        deadline = asyncio.get_running_loop().time() + _KILLED_SECONDS
+        while any(one.pid for one in self._sidecars) and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(_LOOK_SECONDS)
+        await self._runtime.clear(self.spec, self.name)
+
+    def noticed(self, supervisor: Supervisor) -> None:
+        """Follow a change of one program."""
+        self._progress.set()
+        if self._stopping:
+            return
+        was_ready = self.ready
+        self.state = self._derived()[0]
         self._changed()
-
-    def _down(self, reason: str) -> None:
-        self._enter(PodState.PENDING, reason)
-        self.proxy.give_back()
-
-    def _refused(self) -> None:
-        if self.state is PodState.READY:
-            self._down("it refuses connections")
-            self._suspect.set()
-
-    async def _supervise(self) -> None:
-        crashes = 0
-        while True:
-            began = self._clock()
-            try:
-                with free_port() as self.port:
-                    reason = await self._run_once()
-            except (OSError, ValueError) as error:  # ValueError: a null byte in an argument or a variable
-                reason = f"cannot start: {getattr(error, 'strerror', None) or error}"
-                self.exit = Exit(_START_FAILED, reason)
-            if self._stopping:
-                self.proxy.abort()
-                return
-            if self.ready_at is not None and self._clock() - max(began, self.ready_at) > _STEADY_SECONDS:
-                crashes = 0
-            # A pod that was up is back at once; one that falls again and again is not.
-            delay = 0.0 if not crashes else min(_BACK_OFF_SECONDS * 2 ** (crashes - 1), _BACK_OFF_MAX_SECONDS)
-            crashes += 1
-            self.backing_off = bool(delay)
-            if delay:
-                reason += f", next try in {delay:g} s"
-            self._enter(PodState.FAILED, reason)
+        if was_ready and not self.ready:
+            self.proxy.give_back()
+        if supervisor is self._main and supervisor.state is State.DOWN:
             self.proxy.give_back()
             self.proxy.abort()
-            self._write(self.name, f"{reason}; restart {self.restarts + 1}".encode())
-            await asyncio.sleep(delay)
-            self.restarts += 1
-            self.backing_off = False
-            self._enter(PodState.PENDING, "starting again")
 
-    async def _run_once(self) -> str:
-        """Run the process from start to end; says how it ended."""
-        self.ready_at = None
-        self._last_line = ""
-        self._exited.clear()
-        inside = self._runtime.port_inside(self.spec, self.port)
-        environment = {**self.spec.environment, "PORT": str(inside), "HOSTNAME": self.name}
-        self.proxy.forward_to(self.port)
-        self._process = process = self._runtime.start(
-            Launch(
-                spec=self.spec,
-                name=self.name,
-                port=self.port,
-                environment=environment,
-                line=self._line,
-                exited=lambda _code: self._exited.set(),
-            )
-        )
-        watch = asyncio.get_running_loop().create_task(self._watch())
-        try:
-            await self._exited.wait()
-        except asyncio.CancelledError:
-            process.kill()
-            raise
-        finally:
-            watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watch
-            process.close()
-        code = process.code or 0
-        self.exit = Exit(code if code >= 0 else _SIGNALLED - code, self._last_line)
-        if code < 0:
-            return f"killed by {signal.Signals(-code).name}"
-        return f"exited with {code}"
+    def _derived(self) -> tuple[PodState, str]:
+        ended = [one for one in self.supervisors.values() if one.state is State.DOWN]
+        waiting = [one for one in self.supervisors.values() if one.state not in (State.READY, State.DONE)]
+        for one in (*ended, *waiting):
+            state = PodState.FAILED if one.state is State.DOWN else PodState.PENDING
+            return state, one.reason if one is self._main else f"{one.name}: {one.reason}"
+        whole = self._main is not None and len(self.supervisors) == len(self.spec.programs)
+        return (PodState.READY, "") if whole else (PodState.PENDING, "starting")
 
-    def _line(self, line: bytes) -> None:
-        self._last_line = line[:_LAST_LINE_BYTES].decode(errors="replace").strip() or self._last_line
-        self._write(self.name, line)
+    def _refused(self) -> None:
+        if self._main is not None:
+            self._main.refused()
 
-    async def _watch(self) -> None:
-        """Ask the probes for as long as the process runs."""
-        spec = self.spec
-        if spec.startup is not None and not await self._starts(spec.startup):
-            return
-        alive = None
-        if spec.liveness is not None:
-            alive = asyncio.get_running_loop().create_task(self._stay_alive(spec.liveness))
-        try:
-            while True:
-                await self._until_good(spec.readiness)
-                if self._stopping:
-                    return
-                self.ready_at = self.ready_at or self._clock()
-                self._suspect.clear()
-                self.exit = None
-                self._enter(PodState.READY)
-                reason = await self._until_bad(spec.readiness)
-                if self.state is PodState.READY:
-                    self._down(f"no longer ready: {reason}")
-        finally:
-            if alive is not None:
-                alive.cancel()
-
-    async def _starts(self, probe: Probe) -> bool:
-        """Give the process failureThreshold times periodSeconds to start; kill it after that."""
-        allowed = probe.failure_threshold * (probe.period or _PERIOD_SECONDS)
-        if await self._until_good(probe, allowed):
-            return True
-        self._fail(f"startup probe failed for {allowed:g} s: {self.reason}")
-        return False
-
-    def _fail(self, reason: str) -> None:
-        self._write(self.name, f"{reason}; killed".encode())
-        if self._process is not None:
-            self._process.kill()
-
-    async def _until_good(self, probe: Probe, allowed: float = math.inf) -> bool:
-        """Ask until the answer is good, or until it was bad for the seconds allowed and failureThreshold times.
-
-        The kubelet only counts, and each attempt has timeoutSeconds to succeed: one that is under way when the time is
-        over is not cut off. Here attempts come more often than there, so that the count alone would end it too soon.
-        """
-        if probe.initial_delay and self.ready_at is None:
-            await asyncio.sleep(probe.initial_delay)
-        time_of = asyncio.get_running_loop().time
-        deadline = time_of() + allowed
-        good = bad = 0
-        while not probe.command and probe.port is None and not self._listens():
-            if not self._stopping:
-                self.reason = self.ignores_port or "not listening yet"
-            bad += 1
-            await asyncio.sleep(_LISTENING_SECONDS)
-            if bad % _LOOK_ELSEWHERE == 0:
-                self._look_elsewhere()
-            if bad >= probe.failure_threshold and time_of() >= deadline:
-                return False
-        # A command is a process each time.
-        pause = min(probe.period or _PERIOD_SECONDS, _COMMAND_SECONDS) if probe.command else _EAGER_SECONDS
-        while True:
-            wrong = await self._ask(probe)
-            good, bad = (good + 1, 0) if wrong is None else (0, bad + 1)
-            if good >= probe.success_threshold:
-                return True
-            if wrong is not None and not self._stopping:
-                self.reason = wrong
-            await asyncio.sleep(pause)
-            if bad >= probe.failure_threshold and time_of() >= deadline:
-                return False
-
-    def _look_elsewhere(self) -> None:
-        """Find the port of a program that ignores PORT; one that has the ports of this machine is served there."""
-        process, spec = self._process, self.spec
-        if process is None or not (found := process.other_ports()):
-            return
-        given = self._runtime.port_inside(spec, self.port)
-        port = spec.container.port if spec.container.port in found else min(found)
-        text = f"listens on {port} and not on PORT={given}"
-        remedy = "make it listen on $PORT"
-        if self._runtime.shares_ports and (len(found) == 1 or port == spec.container.port):
-            self.fixed_port = self.port = port
-            self.proxy.forward_to(port)
-            text += ": it is served there while it is the only pod"
-        else:
-            remedy += " or name the port as containerPort"
-        if self.ignores_port is None:
-            self._write(self.name, f"{text}; {remedy}".encode())
-        self.ignores_port = f"{text}; {remedy}"
-        self.reason = self.ignores_port
-
-    def _listens(self) -> bool:
-        return self._process is not None and self._process.listens(self.port)
-
-    async def _ask(self, probe: Probe) -> str | None:
-        """Ask a probe once; None if the answer is good."""
-        process = self._process
-        assert process is not None  # noqa: S101 - probes run while it does
-        port = self.port if probe.port is None else process.reach(probe.port)
-        if port is None:
-            return f"nothing listens on port {probe.port}"
-        return await ask(probe, port, process.command)
-
-    async def _until_bad(self, probe: Probe) -> str:
-        """Watch a ready pod; a period of 0 means that only a refused connection makes it unready."""
-        bad = 0
-        while True:
-            try:
-                await asyncio.wait_for(self._suspect.wait(), probe.period or None)
-            except TimeoutError:
-                pass
-            else:
-                self._suspect.clear()
-                return "it refuses connections"
-            wrong = await self._ask(probe)
-            bad = 0 if wrong is None else bad + 1
-            if wrong is not None and bad >= probe.failure_threshold:
-                return wrong
-
-    async def _stay_alive(self, probe: Probe) -> None:
-        await asyncio.sleep(probe.initial_delay)
-        bad = 0
-        while True:
-            await asyncio.sleep(probe.period or _PERIOD_SECONDS)
-            wrong = await self._ask(probe)
-            bad = 0 if wrong is None else bad + 1
-            if wrong is not None and bad >= probe.failure_threshold:
-                self._fail(f"liveness probe failed {bad} times: {wrong}")
-                return
+    # To its end
 
     async def stop(self, within: float | None = None) -> None:
         """Take no more requests, let those under way finish, then SIGTERM, then SIGKILL.
@@ -354,25 +264,22 @@ class Pod:
         """
         grace = self.spec.grace if within is None else within
         deadline = asyncio.get_running_loop().time() + grace
+        failed = self.state is PodState.FAILED
         self._stopping = True
-        if self.state is not PodState.FAILED:
-            self._enter(PodState.DRAINING)
+        for supervisor in self.supervisors.values():
+            supervisor.stopping()
+        if not failed:
+            self.state = PodState.DRAINING
+            self._changed()
             self.proxy.give_back()
         with contextlib.suppress(TimeoutError):
             # A quarter of the time is kept for the process's own end.
             await asyncio.wait_for(self.proxy.drain(), grace * 0.75)
-        process = self._process
-        if process is not None and process.code is None:
-            process.signal(signal.SIGTERM)
-            left = max(0.1, deadline - asyncio.get_running_loop().time())
-            try:
-                await asyncio.wait_for(self._exited.wait(), left)
-            except TimeoutError:
-                process.kill()
-                await self._exited.wait()
-        # After its process the task ends by itself; a second cancellation would leave a probe's command behind.
-        if process is None or self.state is PodState.FAILED:
-            self._task.cancel()
+        self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
+        left = max(0.1, deadline - asyncio.get_running_loop().time())
+        await asyncio.gather(*(supervisor.stop(left) for supervisor in self.supervisors.values()))
+        await self._runtime.clear(self.spec, self.name)
+        self._runtime.forget(self.name)
         self.proxy.abort()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from knative.local.pods.limits import Limits
-from knative.local.pods.probes import Probe
+from knative.local.pods.probes.probe import Probe
 from knative.local.pods.volumes import Mount, Volume
 
 
@@ -51,31 +51,70 @@ class Container:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Program:
+    """One container of a pod, as a process or as a container.
+
+    Attributes:
+        name: Of the container in the manifest.
+        argv: Command and arguments; `$(NAME)` stands for a variable of the environment.
+        environment: Variables; the pod adds HOSTNAME, and PORT to the one that serves.
+        directory: Where it runs.
+        readiness, startup, liveness: Probes, or None.
+        limits: CPU and memory.
+        container: The rest of what the manifest says of the container.
+    """
+
+    name: str = "user-container"
+    argv: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    directory: str = "/"
+    readiness: Probe | None = None
+    startup: Probe | None = None
+    liveness: Probe | None = None
+    limits: Limits = field(default_factory=Limits)
+    container: Container = field(default_factory=Container)
+
+    def with_variables(self, below: Mapping[str, str], above: Mapping[str, str] | None = None) -> Program:
+        """The same with more variables; its own override `below`, and `above` overrides its own."""
+        return replace(self, environment={**below, **self.environment, **(above or {})})
+
+
+@dataclass(frozen=True, kw_only=True)
 class PodSpec:
     """What every pod of a revision has in common.
 
     Attributes:
         revision: The revision's name, from which pods get theirs.
-        argv: Command and arguments; `$(NAME)` stands for a variable of the environment.
-        environment: Variables; the pod adds PORT and HOSTNAME.
-        directory: Where it runs.
+        program: The one that serves.
+        before: Init containers, each run to its end before the next.
+        beside: Sidecars.
         concurrency: containerConcurrency; 0 for no limit.
-        readiness, startup, liveness: Probes; readiness is TCP where the manifest declares none.
         grace: Seconds from SIGTERM to SIGKILL, and for requests to finish before.
-        limits: CPU and memory.
-        container: The rest of what the manifest says of the container.
-        volumes: What its mounts refer to.
+        volumes: What the mounts of its programs refer to.
     """
 
     revision: str
-    argv: tuple[str, ...]
-    environment: Mapping[str, str]
-    directory: str
+    program: Program
+    before: tuple[Program, ...] = ()
+    beside: tuple[Program, ...] = ()
     concurrency: int = 0
-    readiness: Probe = field(default_factory=Probe)
-    startup: Probe | None = None
-    liveness: Probe | None = None
     grace: float = 300.0
-    limits: Limits = field(default_factory=Limits)
-    container: Container = field(default_factory=Container)
     volumes: tuple[Volume, ...] = ()
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        """All of them, the one that serves first."""
+        return (self.program, *self.beside, *self.before)
+
+    def named(self, name: str) -> Program:
+        """The program of a container's name."""
+        return next(one for one in self.programs if one.name == name)
+
+    def with_variables(self, below: Mapping[str, str]) -> PodSpec:
+        """The same with more variables for each program, whose own override them."""
+        return replace(
+            self,
+            program=self.program.with_variables(below),
+            before=tuple(one.with_variables(below) for one in self.before),
+            beside=tuple(one.with_variables(below) for one in self.beside),
+        )

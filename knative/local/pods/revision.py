@@ -220,7 +220,7 @@ class Revision:
         Returns:
             Whether it differs.
         """
-        if (template.environment, template.problem) == (self.template.environment, self.template.problem):
+        if (template.environments, template.problem) == (self.template.environments, self.template.problem):
             return False
         if template.problem is not None and self._runtime is not None:
             return False  # what runs keeps its values
@@ -423,7 +423,7 @@ class Revision:
         """The use of a pod in the unit of the metric; None where it is unknown."""
         if spec.metric == "memory":
             return after.memory_bytes / 2**20
-        request = self.spec.container.cpu_request
+        request = self.spec.program.container.cpu_request
         if spec.metric != "cpu" or before is None or not request or seconds <= 0:
             return None
         return max(0.0, after.cpu_seconds - before.cpu_seconds) / seconds / request * 100

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from knative.local.manifests.grammar import Image, parse_quantity
 from knative.local.pods.conditions import Problem, missing_image
 from knative.local.pods.environment import Objects, environment
 from knative.local.pods.limits import Limits
-from knative.local.pods.podspec import Container, PodSpec
-from knative.local.pods.probes import Probe
+from knative.local.pods.podspec import Container, PodSpec, Program
+from knative.local.pods.probes.probe import Probe
 from knative.local.pods.runtimes.selection import Mode, needs_container
 from knative.local.pods.volumes import Volume, mounts, volumes
 
@@ -47,11 +47,10 @@ class Template:
         timeout: Seconds from a request's arrival to the end of its answer.
         response_start_timeout: Seconds to the answer's first byte; None unless smaller than `timeout`.
         idle_timeout: Seconds without a byte of the answer; None where off.
-        argv, environment: Of the container.
-        directory: Where it runs.
+        program: The container that serves.
+        before, beside: Init containers and sidecars.
         imaged: Whether its pods are containers; else they are processes.
-        container: What the manifest says of the container beside its command.
-        volumes: What its mounts refer to.
+        volumes: What the mounts of its containers refer to.
         problem: Why its pods cannot be started, or None.
         ignored: What this machine leaves out, in words.
     """
@@ -64,37 +63,42 @@ class Template:
     timeout: float
     response_start_timeout: float | None
     idle_timeout: float | None
-    argv: tuple[str, ...]
-    environment: Mapping[str, str]
-    directory: str
-    readiness: Probe
-    startup: Probe | None
-    liveness: Probe | None
-    limits: Limits
+    program: Program
+    before: tuple[Program, ...] = ()
+    beside: tuple[Program, ...] = ()
     configuration: str = ""
     imaged: bool = False
-    container: Container = field(default_factory=Container)
     volumes: tuple[Volume, ...] = ()
     problem: Problem | None = None
     ignored: tuple[str, ...] = field(default=())
+
+    @property
+    def container(self) -> Container:
+        """What the manifest says of the container that serves, beside its command."""
+        return self.program.container
+
+    @property
+    def limits(self) -> Limits:
+        """CPU and memory of the container that serves."""
+        return self.program.limits
+
+    @property
+    def environments(self) -> list[Mapping[str, str]]:
+        """The variables of all containers."""
+        return [one.environment for one in (self.program, *self.beside, *self.before)]
 
     def pod_spec(self, revision: str, extra: Mapping[str, str]) -> PodSpec:
         """The pods of one revision; `extra` is added to the environment and yields to the manifest's own."""
         configuration = self.configuration or self.service
         identity = {"K_SERVICE": self.service, "K_CONFIGURATION": configuration, "K_REVISION": revision}
-        machine = {} if self.imaged else base_environment()
+        below = {**({} if self.imaged else base_environment()), **extra}
         return PodSpec(
             revision=revision,
-            argv=self.argv,
-            environment={**machine, **extra, **self.environment, **identity},
-            directory=self.directory,
+            program=self.program.with_variables(below, identity),
+            before=tuple(one.with_variables(below, identity) for one in self.before),
+            beside=tuple(one.with_variables(below, identity) for one in self.beside),
             concurrency=self.concurrency,
-            readiness=self.readiness,
-            startup=self.startup,
-            liveness=self.liveness,
             grace=self.timeout,
-            limits=self.limits,
-            container=self.container,
             volumes=self.volumes,
         )
 
@@ -134,31 +138,30 @@ def template(
         raise TemplateError(f"Service {generated}: generateName: on this machine a Service needs its name")
     template = service["spec"]["template"]
     spec = template["spec"]
-    containers = spec["containers"]
-    container = containers[0] if len(containers) == 1 else next(c for c in containers if c.get("ports"))
-    argv = tuple(container.get("command") or ()) + tuple(container.get("args") or ())
-    problem = None
+    started = [*spec["containers"], *(spec.get("initContainers") or ())]
     path = base_environment()["PATH"]
-    imaged = needs_container(mode, container.get("command") or (), directory, path)
-    if not argv and not imaged:
-        problem = missing_image(container["image"], "--runtime process runs no image, and there is no command")
+    # The containers of a pod share a network, so that all of them are containers or none is.
+    imaged = any(needs_container(mode, one.get("command") or (), directory, path) for one in started)
+    problem = None if imaged else _without_command(started)
     namespace = metadata.get("namespace") or "default"
-    ports = container.get("ports") or [{}]
     timeout = float(spec.get("timeoutSeconds") or defaults.revision_timeout_seconds)
     start = float(spec.get("responseStartTimeoutSeconds") or defaults.revision_response_start_timeout_seconds)
     idle = float(spec.get("idleTimeoutSeconds") or defaults.revision_idle_timeout_seconds)
     concurrency = spec.get("containerConcurrency")
     try:
-        variables = environment(container, namespace, objects or {})
+        variables = [environment(one, namespace, objects or {}) for one in started]
         held = volumes(spec, namespace, objects or {})
     except ValueError as error:
-        variables, held = {}, ()
+        variables, held = [{} for _ in started], ()
         problem = Problem("ResourcesAvailable", "CreateContainerConfigError", str(error))
-    ignored = [f"container {c.get('name') or c['image']}" for c in containers if c is not container]
-    limits = (container.get("resources") or {}).get("limits") or {}
-    working = Path(directory, container.get("workingDir") or "")
-    if not working.is_dir() and not imaged:
-        ignored.append(f"workingDir {working}, which is not on this machine")
+    ignored: list[str] = []
+    programs = [
+        _program(one, index, own, directory if not imaged else "", defaults, ignored)
+        for index, (one, own) in enumerate(zip(started, variables, strict=True))
+    ]
+    many = len(spec["containers"])
+    serving = next((index for index in range(many) if started[index].get("ports")), 0)
+    program = programs[serving]
     return Template(
         service=metadata["name"],
         namespace=namespace,
@@ -168,21 +171,60 @@ def template(
         timeout=timeout,
         response_start_timeout=start if 0 < start < timeout else None,
         idle_timeout=idle or None,
-        argv=argv,
+        program=replace(program, readiness=program.readiness or Probe()),
+        beside=tuple(one for index, one in enumerate(programs[:many]) if index != serving),
+        before=tuple(programs[many:]),
+        imaged=imaged,
+        volumes=held,
+        problem=problem,
+        ignored=tuple(ignored),
+    )
+
+
+def _without_command(containers: Sequence[Mapping[str, Any]]) -> Problem | None:
+    """Why processes cannot run containers, one of which names no command."""
+    for one in containers:
+        if not one.get("command") and not one.get("args"):
+            return missing_image(one["image"], "--runtime process runs no image, and there is no command")
+    return None
+
+
+def _program(
+    data: Mapping[str, Any],
+    index: int,
+    variables: Mapping[str, str],
+    directory: str,
+    defaults: Defaults,
+    ignored: list[str],
+) -> Program:
+    """Read a container.
+
+    Args:
+        data: The container as plain data.
+        index: Among those of the pod, for a name where it has none.
+        variables: Its own.
+        directory: Where processes run; empty for a container.
+        defaults: The cluster's config-defaults.
+        ignored: What this machine leaves out, in words, is added to it.
+    """
+    working = Path(directory, data.get("workingDir") or "")
+    if directory and not working.is_dir():
+        ignored.append(f"workingDir {working}, which is not on this machine")
+    port = (data.get("ports") or [{}])[0]
+    limits = (data.get("resources") or {}).get("limits") or {}
+    return Program(
+        name=data.get("name") or f"user-container-{index}",
+        argv=(*(data.get("command") or ()), *(data.get("args") or ())),
         environment=variables,
-        directory=str(working if working.is_dir() else directory),
-        readiness=_probe(container.get("readinessProbe"), ports[0]) or Probe(),
-        startup=_probe(container.get("startupProbe"), ports[0]),
-        liveness=_probe(container.get("livenessProbe"), ports[0]),
+        directory=str(working) if directory and working.is_dir() else directory or "/",
+        readiness=_probe(data.get("readinessProbe"), port),
+        startup=_probe(data.get("startupProbe"), port),
+        liveness=_probe(data.get("livenessProbe"), port),
         limits=Limits(
             cpu=_quantity(limits.get("cpu"), defaults.revision_cpu_limit),
             memory=_quantity(limits.get("memory"), defaults.revision_memory_limit),
         ),
-        imaged=imaged,
-        container=_container(container),
-        volumes=held,
-        problem=problem,
-        ignored=tuple(ignored),
+        container=_container(data),
     )
 
 
@@ -249,10 +291,13 @@ def _probe(data: Mapping[str, Any] | None, own: Mapping[str, Any]) -> Probe | No
         return Probe(
             path=path if path.startswith("/") else f"/{path}",
             headers=tuple((header["name"], header.get("value", "")) for header in headers),
+            tls=str(get.get("scheme") or "").upper() == "HTTPS",
             **timing,
         )
     if (command := (data.get("exec") or {}).get("command")) is not None:
         return Probe(command=tuple(command), **timing)
+    if (grpc := data.get("grpc")) is not None:
+        return Probe(grpc=grpc.get("service") or "", **timing)
     return Probe(**timing)
 
 

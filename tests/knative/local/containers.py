@@ -18,6 +18,8 @@ scratch) echo kept >/scratch/file && /bin/busybox cat /scratch/file ;;
 config) /bin/busybox cat /etc/config/key /etc/secret/key /etc/all/renamed ;;
 caps) /bin/busybox grep -E 'CapEff|NoNewPrivs' /proc/self/status ;;
 arguments) echo "$ARGUMENTS in $DIRECTORY" ;;
+beside) /bin/busybox wget -qO- "http://127.0.0.1:9200/cgi-bin/answer?env" ;;
+shared) /bin/busybox sort /shared/* ;;
 slow) /bin/busybox sleep 1; echo slept ;;
 *) echo "hello from $HOSTNAME" ;;
 esac

@@ -6,28 +6,45 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from knative.local.pods.podspec import PodSpec
+from knative.local.pods.podspec import PodSpec, Program
 
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """One start of a pod's program.
+    """One start of a program of a pod.
 
     Attributes:
-        spec: What to run.
-        name: The pod's name.
-        port: A free port of this machine.
+        spec: The pod's.
+        program: What to run.
+        pod: The pod's name.
+        port: A free port of this machine for the one that serves; 0 for the others.
         environment: Variables, PORT and HOSTNAME among them.
         line: Takes each line of output.
         exited: Called once with the exit status.
     """
 
     spec: PodSpec
-    name: str
+    program: Program
+    pod: str
     port: int
     environment: Mapping[str, str]
     line: Callable[[bytes], None]
     exited: Callable[[int], None]
+
+    @property
+    def name(self) -> str:
+        """A name of its own: the pod's for the program that serves, followed by the container's for another."""
+        return self.pod if self.serves else f"{self.pod}-{self.program.name}"
+
+    @property
+    def serves(self) -> bool:
+        """Whether it is the program that requests go to."""
+        return self.program.name == self.spec.program.name
+
+    @property
+    def initial(self) -> bool:
+        """Whether it is an init container."""
+        return any(self.program.name == one.name for one in self.spec.before)
 
 
 class Running(Protocol):
@@ -40,6 +57,10 @@ class Running(Protocol):
     @property
     def main_pid(self) -> int:
         """The program's first process as this machine sees it; 0 while unknown."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether the program itself runs, as far as it is known."""
 
     @property
     def code(self) -> int | None:
@@ -72,9 +93,11 @@ class Runtime(Protocol):
 
     Attributes:
         shares_ports: Whether programs listen on ports of this machine directly.
+        joined: Whether sidecars run in the network of the program that serves, and end with it.
     """
 
     shares_ports: bool
+    joined: bool
 
     def port_inside(self, spec: PodSpec, port: int) -> int:
         """The value of PORT for a program whose port on this machine is `port`."""
@@ -86,3 +109,9 @@ class Runtime(Protocol):
             OSError: It cannot be started.
             ValueError: A null byte in an argument or a variable.
         """
+
+    async def clear(self, spec: PodSpec, pod: str) -> None:
+        """Remove what is left of the program that serves before it is started again, and at the end of a pod."""
+
+    def forget(self, pod: str) -> None:
+        """Release what is held for a pod that has ended."""

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from knative.local.pods.environment import expand
 from knative.local.pods.limits import limit
-from knative.local.pods.podspec import PodSpec
-from knative.local.pods.probes import listening
+from knative.local.pods.podspec import PodSpec, Program
+from knative.local.pods.probes.probe import listening
 from knative.local.pods.runtimes import sockets, warden
 from knative.local.pods.runtimes.base import Launch
 
@@ -187,6 +187,11 @@ class LocalProcess:
         return self._process.pid
 
     @property
+    def begun(self) -> bool:
+        """Whether it runs."""
+        return self.code is None
+
+    @property
     def code(self) -> int | None:
         """Its exit status; None while it runs."""
         return self._process.code
@@ -218,39 +223,46 @@ class LocalProcess:
 
     def command(self, words: Sequence[str]) -> tuple[list[str], Mapping[str, str], str]:
         """A command beside it, in its directory and with its variables."""
-        return list(words), self._launch.environment, self._launch.spec.directory
+        return list(words), self._launch.environment, self._launch.program.directory
 
 
 class ProcessRuntime:
     """Runs the command of a manifest on this machine, as the engine's user or, as root, as the manifest's."""
 
     shares_ports = True
+    joined = False
 
     def port_inside(self, spec: PodSpec, port: int) -> int:
         """A process shares the ports of the machine: PORT is a free one."""
         return port
 
     def start(self, launch: Launch) -> LocalProcess:
-        """Start the command of a pod."""
-        spec = launch.spec
+        """Start the command of a program."""
+        program = launch.program
         process = Process.start(
-            [expand(word, launch.environment) for word in spec.argv],
+            [expand(word, launch.environment) for word in program.argv],
             launch.environment,
-            spec.directory,
+            program.directory,
             launch.line,
             launch.exited,
-            _credentials(spec),
+            _credentials(program),
         )
         limits = contextlib.ExitStack()
-        limits.enter_context(limit(launch.name, process.pid, spec.limits))
+        limits.enter_context(limit(launch.name, process.pid, program.limits))
         return LocalProcess(process, launch, limits)
 
+    async def clear(self, spec: PodSpec, pod: str) -> None:
+        """Do nothing: a process leaves nothing."""
 
-def _credentials(spec: PodSpec) -> list[str]:
+    def forget(self, pod: str) -> None:
+        """Do nothing: a process has no volumes."""
+
+
+def _credentials(program: Program) -> list[str]:
     """The options of setpriv for the privileges of a manifest, and for its user and group, which only root can take."""
     if _SETPRIV is None:
         return []
-    container = spec.container
+    container = program.container
     options = ["--no-new-privs"] if container.no_new_privileges else []
     if os.geteuid() != 0 or (container.user is None and container.group is None):
         return options

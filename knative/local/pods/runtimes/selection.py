@@ -11,16 +11,9 @@ from pathlib import Path
 from knative.local.pods.conditions import Problem, missing_image
 from knative.local.pods.podspec import PodSpec
 from knative.local.pods.runtimes.base import Runtime
-from knative.local.pods.runtimes.container import (
-    ContainerRuntime,
-    Engine,
-    State,
-    UnavailableError,
-    find_engine,
-    non_root_problem,
-    sweep,
-    sweep_abandoned,
-)
+from knative.local.pods.runtimes.container import ContainerRuntime, non_root_problem
+from knative.local.pods.runtimes.engines import Engine, UnavailableError, find_engine
+from knative.local.pods.runtimes.leftovers import State, sweep, sweep_abandoned
 from knative.local.pods.runtimes.process import ProcessRuntime
 
 
@@ -72,19 +65,23 @@ class Runtimes:
                 self._say(f"removed {removed} containers that a killed engine has left behind")
 
     async def prepare(self, spec: PodSpec) -> Runtime | Problem:
-        """A runtime for the containers of a revision, with their image, or why there is none."""
+        """A runtime for the containers of a revision, with their images, or why there is none."""
         if self._finding is None:
             self._finding = asyncio.get_running_loop().create_task(find_engine())
         try:
             engine = await asyncio.shield(self._finding)
         except UnavailableError as error:
-            return missing_image(spec.container.image, f"no container can run on this machine: {error}")
+            return missing_image(spec.program.container.image, f"no container can run on this machine: {error}")
         self._state.open(engine)
-        image = await engine.image(spec.container)
-        if isinstance(image, Problem):
-            return image
-        problem = non_root_problem(spec.container, image)
-        return problem or ContainerRuntime(engine, self._state, image, self._state.folder / "volumes")
+        images = {}
+        for program in spec.programs:
+            image = await engine.image(program.container)
+            if isinstance(image, Problem):
+                return image
+            if (problem := non_root_problem(program.container, image)) is not None:
+                return problem
+            images[program.name] = image
+        return ContainerRuntime(engine, self._state, images)
 
     async def close(self) -> None:
         """Remove what is left of this engine's containers."""

@@ -46,6 +46,30 @@ def held(kind: str, name: str, **data: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, field: data}
 
 
+FEATURES = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "config-features", "namespace": "knative-serving"},
+    "data": {"kubernetes.podspec-init-containers": "enabled", "multi-container-probing": "enabled"},
+}
+
+
+def several() -> dict[str, Any]:
+    """A Service of three containers that share a network and two directories, one of them in memory."""
+    mounts = [{"name": "shared", "mountPath": "/shared"}, {"name": "memory", "mountPath": "/scratch"}]
+    made = imaged("several", container={"ports": [{"containerPort": 8080}], "volumeMounts": mounts})
+    spec = made["spec"]["template"]["spec"]
+    script = "echo side $SIDE >/shared/side; exec /bin/busybox httpd -f -p 9200 -h /www"
+    side = {"name": "side", "image": IMAGE, "command": ["/bin/busybox", "sh", "-c", script], "volumeMounts": mounts}
+    side |= {"env": [{"name": "SIDE", "value": "beside"}], "readinessProbe": {"tcpSocket": {"port": 9200}}}
+    script = "echo before >>/shared/before; echo memory >/scratch/file"
+    before = {"name": "first", "image": IMAGE, "command": ["/bin/busybox", "sh", "-c", script], "volumeMounts": mounts}
+    spec["containers"] = [side, *spec["containers"]]
+    spec["initContainers"] = [before]
+    spec["volumes"] = [{"name": "shared", "emptyDir": {}}, {"name": "memory", "emptyDir": {"medium": "Memory"}}]
+    return made
+
+
 VOLUMES = [
     {"name": "config", "configMap": {"name": "c"}},
     {"name": "secret", "secret": {"secretName": "s"}},
@@ -92,6 +116,8 @@ SERVICES = [
     imaged("root", container={"securityContext": {"runAsNonRoot": True}}),
     imaged("missing", f"localhost/pixelamp-test-{RUN}:none", container={"imagePullPolicy": "Never"}),
     imaged("crash", environment={"CRASH": "1"}),
+    several(),
+    FEATURES,
     imaged("stray", environment={"FIXED": "7000"}),
     service("process", annotations={"min-scale": "1"}),
     held("ConfigMap", "c", key="of the ConfigMap"),
@@ -234,3 +260,25 @@ def test_ten_services_of_both_kinds_lose_no_request_of_a_burst_from_zero(tmp_pat
     finally:
         assert engine.stop(signal.SIGTERM) == 0
     assert containers.running(f"image-.-{RUN}") == []
+
+
+def test_containers_of_a_pod_share_network_and_volumes(engine: EngineProcess) -> None:
+    engine.wait_pods(1, f"several-{RUN}", 60)
+    assert "SIDE=beside" in ask(engine, "several", "beside").splitlines()
+    assert ask(engine, "several", "shared").splitlines() == ["before", "side beside"]
+
+
+def test_a_sidecar_that_is_killed_is_restarted_alone_and_a_program_with_its_sidecars(engine: EngineProcess) -> None:
+    name = f"several-{RUN}"
+    engine.wait_pods(1, name, 60)
+    pod = engine.pods("ready", name)[0]["name"]
+    containers.kill(f"{pod}-side")
+    engine.wait(lambda: f"[{pod}/side] exited with 137; restart 1" in engine.output, "the sidecar's restart", 60)
+    engine.wait_pods(1, name, 60)
+    assert f"[{pod}] exited" not in engine.output
+    containers.kill(pod)
+    engine.wait(lambda: f"[{pod}] exited with 137; restart 1" in engine.output, "the program's restart", 60)
+    engine.wait_pods(1, name, 90)
+    assert "SIDE=beside" in ask(engine, "several", "beside").splitlines()
+    assert ask(engine, "several", "shared").splitlines() == ["before", "side beside"], "init containers run once"
+    assert "dependent containers" not in engine.output

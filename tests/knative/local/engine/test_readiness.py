@@ -192,7 +192,7 @@ def test_a_process_runs_as_the_manifest_s_user_without_new_privileges(start: Sta
         engine.wait(lambda words=words: any(line.endswith(f"] {words}") for line in engine.lines), words)
 
 
-@pytest.mark.parametrize("probe", ["tcpSocket", "httpGet", "grpc"])
+@pytest.mark.parametrize("probe", ["tcpSocket", "httpGet"])
 def test_a_probe_of_another_port_asks_that_port(start: Start, tmp_path: Path, probe: str) -> None:
     port = free_port()
     go = tmp_path / "go"

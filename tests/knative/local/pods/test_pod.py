@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from knative.local.pods.pod import Pod
-from knative.local.pods.podspec import PodSpec
-from knative.local.pods.probes import Probe
+from knative.local.pods.podspec import PodSpec, Program
+from knative.local.pods.probes.probe import Probe
 from knative.local.pods.runtimes.process import ProcessRuntime
 from tests.engines import POD_SERVER, run_async
 
@@ -26,10 +26,13 @@ def until(folder: Path, startup: Probe, done: Callable[[Pod, list[str]], bool], 
         lines: list[str] = []
         spec = PodSpec(
             revision="hello-00001",
-            argv=(sys.executable, "-S", str(POD_SERVER)),
-            environment={"PATH": "/usr/bin:/bin", **environment},
-            directory=str(folder),
-            startup=startup,
+            program=Program(
+                argv=(sys.executable, "-S", str(POD_SERVER)),
+                environment={"PATH": "/usr/bin:/bin", **environment},
+                directory=str(folder),
+                readiness=Probe(),
+                startup=startup,
+            ),
         )
         pod = Pod(
             spec,

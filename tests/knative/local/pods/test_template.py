@@ -11,7 +11,7 @@ from knative.local.manifests.cluster_config import parse_defaults
 from knative.local.pods.conditions import Problem
 from knative.local.pods.environment import expand
 from knative.local.pods.limits import Limits
-from knative.local.pods.probes import Probe
+from knative.local.pods.probes.probe import Probe
 from knative.local.pods.runtimes.selection import Mode
 from knative.local.pods.template import Template, TemplateError, template
 from tests.engines import service
@@ -29,7 +29,7 @@ def test_silence_means_the_cluster_s_defaults() -> None:
     made = read(manifest)
     assert (made.timeout, made.concurrency, made.idle_timeout) == (300.0, 0, None)
     assert made.response_start_timeout is None
-    assert made.readiness == Probe()
+    assert made.program.readiness == Probe()
     assert made.limits == Limits()
     changed = parse_defaults({"revision-timeout-seconds": "20", "container-concurrency": "7"})
     assert (read(manifest, defaults=changed).timeout, read(manifest, defaults=changed).concurrency) == (20.0, 7)
@@ -52,8 +52,8 @@ def test_probes_keep_their_timing() -> None:
         "successThreshold": 2,
     }
     made = read(service(container={"readinessProbe": probe, "livenessProbe": {"exec": {"command": ["true"]}}}))
-    assert made.readiness == Probe(path="/ready", headers=(("X-A", "b"),), period=5.0, success_threshold=2)
-    assert made.liveness == Probe(command=("true",))
+    assert made.program.readiness == Probe(path="/ready", headers=(("X-A", "b"),), period=5.0, success_threshold=2)
+    assert made.program.liveness == Probe(command=("true",))
 
 
 def held(kind: str, name: str, **fields: Any) -> dict[tuple[str, str, str], dict[str, Any]]:
@@ -83,7 +83,7 @@ def test_variables_come_from_config_maps_and_secrets() -> None:
             {"name": "E"},
         ],
     )
-    environment = read(manifest, objects=objects).environment
+    environment = read(manifest, objects=objects).program.environment
     assert environment == {"P_A": "1", "P_B": "2", "A": "2", "S": "x", "T": "z", "E": ""}
     assert read(manifest).problem == cannot_configure("there is no ConfigMap c among the manifests")
 
@@ -101,7 +101,7 @@ def test_a_variable_sees_those_before_it_as_kubernetes_expands_them() -> None:
             {"name": "A", "value": "$(A)2"},
         ],
     )
-    environment = read(manifest, objects=objects).environment
+    environment = read(manifest, objects=objects).program.environment
     assert environment == {
         "FROM": "f",
         "RAW": "$(FROM)",
@@ -128,7 +128,7 @@ def test_a_variable_sees_those_before_it_as_kubernetes_expands_them() -> None:
 )
 def test_a_secret_has_to_make_sense_only_to_a_container_that_refers_to_it(secret: dict[str, Any], words: str) -> None:
     objects = held("Secret", "s", **secret)
-    assert read(service(), objects=objects).environment == {}
+    assert read(service(), objects=objects).program.environment == {}
     manifest = with_container(env=[{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "key"}}}])
     assert read(manifest, objects=objects).problem == cannot_configure(words)
     if secret:
@@ -138,9 +138,9 @@ def test_a_secret_has_to_make_sense_only_to_a_container_that_refers_to_it(secret
 
 def test_what_identifies_a_pod_cannot_be_overridden_and_the_manifest_beats_the_engine() -> None:
     spec = read(service(environment={"A": "manifest"})).pod_spec("hello-00001", {"A": "engine", "B": "engine"})
-    assert spec.environment["A"] == "manifest"
-    assert spec.environment["B"] == "engine"
-    assert spec.environment["K_REVISION"] == "hello-00001"
+    assert spec.program.environment["A"] == "manifest"
+    assert spec.program.environment["B"] == "engine"
+    assert spec.program.environment["K_REVISION"] == "hello-00001"
 
 
 @pytest.mark.parametrize(

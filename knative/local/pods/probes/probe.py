@@ -1,10 +1,11 @@
-"""Asking a pod whether it is ready, or alive, in the ways a manifest can declare: HTTP, TCP, or a command."""
+"""A probe as a manifest declares it, and one attempt: HTTP, TCP, gRPC, or a command."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
 import socket
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -14,12 +15,14 @@ ANSWER_BYTES = 64 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """How to ask. Without path and command it is the TCP probe, Knative's default.
+    """How to ask. Without path, grpc and command it is the TCP probe, Knative's default.
 
     Attributes:
         port: The port to ask, as the program listens on it; None for its own, where requests go.
         path: Path of an HTTP GET that must be answered 200–399.
+        tls: Whether that request is made over TLS; the certificate is not verified, as the kubelet does not.
         headers: Headers of that request.
+        grpc: The service whose health is asked by gRPC, empty for the server's; None for no gRPC.
         command: A command that must exit with 0, run beside the pod with its environment.
         initial_delay, period, timeout: Seconds. A period of 0 is Knative's: eagerly until the first success.
         success_threshold, failure_threshold: Answers in a row that change the verdict.
@@ -27,6 +30,8 @@ class Probe:
 
     port: int | None = None
     path: str | None = None
+    tls: bool = False
+    grpc: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     command: tuple[str, ...] = ()
     initial_delay: float = 0.0
@@ -68,8 +73,12 @@ async def ask(probe: Probe, port: int, beside: Beside) -> str | None:
         async with asyncio.timeout(probe.timeout):
             if probe.command:
                 return await _run(probe.command, *beside(probe.command))
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=_unverified() if probe.tls else None)
             try:
+                if probe.grpc is not None:
+                    from knative.local.pods.probes import grpc
+
+                    return await grpc.check(probe.grpc, port, reader, writer)
                 if probe.path is None:
                     return None
                 return await _get(probe, port, reader, writer)
@@ -79,6 +88,13 @@ async def ask(probe: Probe, port: int, beside: Beside) -> str | None:
         return f"no answer within {probe.timeout:g} s"
     except OSError as error:
         return error.strerror or type(error).__name__
+
+
+def _unverified() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 async def _get(probe: Probe, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str | None:
