@@ -54,6 +54,7 @@ from knative.local.engine.overrides import Overrides
 from knative.local.engine.route import Route
 from knative.local.manifests.cluster import EVENTING_NAMESPACE, SERVING_NAMESPACE, Cluster
 from knative.local.manifests.resources import Manifests, Resource
+from knative.local.mesh.mesh import Mesh
 from knative.local.pods import limits
 from knative.local.pods.revision import Revision, Surroundings
 from knative.local.pods.runtimes.process import Warden
@@ -158,11 +159,13 @@ class Engine:
         name, _, value = self._token.partition("=")
         self.environment[name] = value
         self._warden = Warden(self._token)
-        self._runtimes = Runtimes(self.say)
+        self.mesh = Mesh(self.route)
+        self._runtimes = Runtimes(self.say_once, self.mesh)
         self._tasks = TaskSet()
         self._around = Surroundings(
             room=WaitingRoom(),
             runtimes=self._runtimes,
+            mesh=self.mesh,
             environment=lambda *key: {**self.environment, **self.variables.get(key, {})},
             clock=self.clock,
             write=self.logs,
@@ -356,12 +359,14 @@ class Engine:
         """Know the address of the route before it is served: what joins the engine may tell it to pods."""
         self._address, self.port = sock.getsockname()[:2]
         self.host = hosts.reached(self._address)
+        self.mesh.bind()
         self._allow()
 
     async def start(self, sock: socket.socket) -> None:
         """Listen, and begin to decide."""
         self.bound(sock)
         await self.route.start(sock)
+        await self.mesh.start()
         self._tasks.spawn(self._runtimes.sweep())
         self._loop_task = asyncio.get_running_loop().create_task(self._decide())
 
@@ -402,6 +407,7 @@ class Engine:
             if isinstance(error, Exception):
                 self.say(f"while stopping: {type(error).__name__}: {error}")
         try:
+            await self.mesh.close()
             await self.route.stop()
         finally:
             limits.close()

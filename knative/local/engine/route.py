@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from enum import Enum
 from typing import Literal, TypeAlias
@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias
 from aiohttp import web
 
 from knative.local.engine.hosts import AllowedHosts, absolute, bare, by_host, by_path, names_a_service
+from knative.local.pods.runtimes.sockets import addresses
 from knative.local.pods.service import Service
 from knative.local.proxy.call import Call, Response
 from knative.local.proxy.dispatching import Connection
@@ -162,6 +163,38 @@ class Route:
         if mapped is not None:
             return mapped, None
         return by_host(self.services, bare(host).decode("latin-1"), outside=True)
+
+    # Calls of pods
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a Service, or a tag of one, of a name and namespace with a dot between them."""
+        return by_host(self.services, name, outside=False) is not None
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        """Name and namespace of each Service, and of each tag of its traffic."""
+        for service in self.services.values():
+            yield service.name, service.namespace
+            yield from ((f"{tag}-{service.name}", service.namespace) for tag in service.tags)
+
+    def namespace_at(self, address: str) -> str | None:
+        """The namespace of the container that has an address of its own, or None."""
+        for service in self.services.values():
+            for revision in service.revisions:
+                if any(pod.main_pid and address in addresses(pod.main_pid) for pod in revision.pods):
+                    return service.namespace
+        return None
+
+    def from_pod(self, exchange: Exchange, name: str) -> None:
+        """Answer a request of a pod, cluster-local Services included."""
+        found = by_host(self.services, name, outside=False)
+        if found is None:
+            exchange.answer(404, "no such service")
+        else:
+            self._forward(exchange, *found)
+
+    def own(self, exchange: Exchange) -> None:
+        """Answer a request for the engine's own pages."""
+        self._own.send(exchange)
 
     def _forward(self, exchange: Exchange, service: Service, tag: str | None) -> None:
         headers = exchange.headers

@@ -14,6 +14,7 @@ from knative.local.autoscaler.metrics import Report, RevisionMetrics, extrapolat
 from knative.local.autoscaler.scaler import UNKNOWN, PodAutoscaler, Step, bounded
 from knative.local.autoscaler.scaler import Condition as Activity
 from knative.local.autoscaler.spec import ACTIVATION_TIMEOUT_BUFFER_SECONDS, ScalingSpec
+from knative.local.mesh.mesh import Mesh
 from knative.local.pods.conditions import Condition, Observed, Problem, Status, of_revision
 from knative.local.pods.pod import Pod, PodState, suffix
 from knative.local.pods.runtimes.base import Runtime
@@ -38,6 +39,7 @@ class Surroundings:
     Attributes:
         room: Where requests wait.
         runtimes: Start pods.
+        mesh: The calls of pods to Services.
         environment: What the engine adds to the environment of the pods of a namespace and name.
         clock: Seconds since the epoch.
         write: Takes each line of a pod's output under the pod's name.
@@ -45,6 +47,7 @@ class Surroundings:
 
     room: WaitingRoom
     runtimes: Runtimes
+    mesh: Mesh
     environment: Callable[[str, str], Mapping[str, str]]
     clock: Callable[[], float]
     write: Callable[[str, bytes], None]
@@ -116,6 +119,7 @@ class Revision:
         self._stopped = False
         self._extra = around.environment
         self._runtimes = around.runtimes
+        self._mesh = around.mesh
         self._runtime: Runtime | None = None
         self.problem = template.problem
         self._deadline: asyncio.TimerHandle | None = None
@@ -263,7 +267,7 @@ class Revision:
 
     async def _prepare(self) -> None:
         """Find what runs containers, and the image, before the first pod."""
-        prepared = await self._runtimes.prepare(self.spec)
+        prepared = await self._runtimes.prepare(self.spec, self.template.namespace)
         if isinstance(prepared, Problem):
             self.problem = prepared
             self._report()
@@ -306,18 +310,7 @@ class Revision:
             replicas = min(replicas, 1)  # a second one could not listen on the same port
         self.replicas = replicas
         if replicas > len(running):
-            for _ in range(replicas - len(running)):
-                self.pods.append(
-                    Pod(
-                        self.spec,
-                        f"{self.name}-deployment-{self._hash}-{suffix(5)}",
-                        self._runtime,
-                        changed=self._pod_changed,
-                        returned=self.activator.returned,
-                        write=self._write,
-                        clock=self._clock,
-                    )
-                )
+            self.pods += [self._new_pod(self._runtime) for _ in range(replicas - len(running))]
         elif replicas < len(running):
             # As a ReplicaSet chooses: those that are not ready first, then those ready for the shortest time.
             running.sort(key=lambda pod: (pod.fixed_port is not None, pod.ready, -(pod.ready_at or 0.0)))
@@ -325,8 +318,23 @@ class Revision:
                 self._tasks.spawn(self._retire(pod))
         self._changed()
 
+    def _new_pod(self, runtime: Runtime) -> Pod:
+        name = f"{self.name}-deployment-{self._hash}-{suffix(5)}"
+        reachable = runtime.shares_ports or runtime.gateway is not None
+        return Pod(
+            self.spec,
+            name,
+            runtime,
+            changed=self._pod_changed,
+            returned=self.activator.returned,
+            write=self._write,
+            clock=self._clock,
+            variables=self._mesh.variables(name, self.template.namespace, runtime.gateway) if reachable else {},
+        )
+
     async def _retire(self, pod: Pod) -> None:
         await pod.stop()
+        self._mesh.dismiss(pod.name)
         self.pods.remove(pod)
         self._changed()
 

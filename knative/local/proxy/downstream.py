@@ -231,6 +231,7 @@ class DownstreamConnection(asyncio.Protocol):
             chunked=head.chunked,
             upgrade=head.upgrade,
             peer=self._peer,
+            credentials=head.credentials,
         )
         return Exchange(self, request, keep_alive=keep_alive and not self._half_closed)
 

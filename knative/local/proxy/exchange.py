@@ -101,6 +101,7 @@ class Request:
         chunked: Whether the last chunk is the end of the body.
         upgrade: The protocol the client asks to switch to (`websocket`), or None.
         peer: The client's address.
+        credentials: For a proxy (Proxy-Authorization), which does not pass them on; or None.
     """
 
     method: bytes
@@ -112,6 +113,7 @@ class Request:
     chunked: bool = False
     upgrade: bytes | None = None
     peer: str = "127.0.0.1"
+    credentials: bytes | None = None
 
     @property
     def has_body(self) -> bool:

@@ -16,6 +16,7 @@ AUTHORITY = re.compile(rb"[a-z0-9\-._~!$&'()*+,;=%:\[\]]*")
 _NOT_A_TRAILER = (
     HOP_BY_HOP | RESERVED | {b"content-length", b"host", b"authorization", b"content-encoding", b"set-cookie"}
 )
+_NOTED = frozenset({b"content-length", b"upgrade", b"proxy-authorization"})
 _NOT_A_HEADER = frozenset({b"close", b"keep-alive", b"upgrade", b"te", b"trailer", b""})
 
 
@@ -38,6 +39,7 @@ class RequestHead:
         length: Content-Length in bytes, or None.
         chunked: Whether the body ends with its last chunk.
         upgrade: `websocket` if that is asked for; no other protocol is passed on.
+        credentials: Those for a proxy, or None.
     """
 
     headers: Headers
@@ -45,6 +47,7 @@ class RequestHead:
     length: int | None
     chunked: bool
     upgrade: bytes | None
+    credentials: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +76,8 @@ def read_request(method: bytes, lines: Headers, version: str, size: int = 0) -> 
         raise RefusedError(505, "HTTP version not supported")
     host = b""
     hosts = 0
-    length: int | None = None
     chunked = False
-    upgrade = b""
+    noted: dict[bytes, bytes] = {}
     options: set[bytes] = set()
     headers: Headers = []
     for name, value in lines:
@@ -84,14 +86,12 @@ def read_request(method: bytes, lines: Headers, version: str, size: int = 0) -> 
         if key == b"host":
             host = value.strip().lower()
             hosts += 1
-        elif key == b"content-length":
-            length = int(value)
+        elif key in _NOTED:
+            noted[key] = value
         elif key == b"transfer-encoding":
             if value.strip().lower() != b"chunked" or version == "1.0":
                 raise RefusedError(501, "transfer coding not supported")
             chunked = True
-        elif key == b"upgrade":
-            upgrade = value.strip().lower()
         elif key == b"connection":
             options |= _options(value)
         elif key not in RESERVED:
@@ -101,12 +101,15 @@ def read_request(method: bytes, lines: Headers, version: str, size: int = 0) -> 
     _check_host(host, hosts, version)
     if method == b"CONNECT":
         raise RefusedError(405, "method not allowed")
+    length = noted.get(b"content-length")
+    upgrade = noted.get(b"upgrade", b"").strip().lower()
     return RequestHead(
         headers=_without(headers, options),
         host=host,
-        length=length,
+        length=None if length is None else int(length),
         chunked=chunked,
         upgrade=upgrade if upgrade == b"websocket" and b"upgrade" in options else None,
+        credentials=noted.get(b"proxy-authorization"),
     )
 
 

@@ -19,6 +19,8 @@ config) /bin/busybox cat /etc/config/key /etc/secret/key /etc/all/renamed ;;
 caps) /bin/busybox grep -E 'CapEff|NoNewPrivs' /proc/self/status ;;
 arguments) echo "$ARGUMENTS in $DIRECTORY" ;;
 beside) /bin/busybox wget -qO- "http://127.0.0.1:9200/cgi-bin/answer?env" ;;
+call=*) /bin/busybox wget -qO- "http://${QUERY_STRING#call=}/cgi-bin/answer" 2>&1 ;;
+hosts) /bin/busybox cat /etc/hosts; echo "proxy $http_proxy" ;;
 shared) /bin/busybox sort /shared/* ;;
 slow) /bin/busybox sleep 1; echo slept ;;
 *) echo "hello from $HOSTNAME" ;;

@@ -93,10 +93,13 @@ class Runtime(Protocol):
 
     Attributes:
         shares_ports: Whether programs listen on ports of this machine directly.
+        gateway: The engine's address in the network of the programs, where that is one of their own; None where it is
+            the machine's, or the engine cannot be reached from it.
         joined: Whether sidecars run in the network of the program that serves, and end with it.
     """
 
     shares_ports: bool
+    gateway: str | None
     joined: bool
 
     def port_inside(self, spec: PodSpec, port: int) -> int:

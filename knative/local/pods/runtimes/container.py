@@ -146,9 +146,14 @@ class ContainerRuntime:
         engine: The client.
         state: Where the engine's folders are.
         images: The image of each program, by the container's name.
+        hosts: Addresses by name that containers with a network of their own get.
     """
 
-    def __init__(self, engine: Engine, state: State, images: Mapping[str, Image]) -> None:
+    def __init__(
+        self, engine: Engine, state: State, images: Mapping[str, Image], hosts: Callable[[], Mapping[str, str]]
+    ) -> None:
+        self._hosts = hosts
+        self.gateway = engine.network[0] if engine.network else None
         self._engine = engine
         self._state = state
         self._images = images
@@ -223,6 +228,7 @@ class ContainerRuntime:
         if not launch.serves and not launch.initial:
             return [*(one for one in options if not one.startswith("--network")), f"--network=container:{launch.pod}"]
         out = [*options, "--hostname", launch.pod]
+        out += [f"--add-host={name}:{address}" for name, address in self._hosts().items()]
         if launch.serves:
             out += ["--publish", f"127.0.0.1:{launch.port}:{launch.program.container.port}"]
             for inside, outside in published.items():

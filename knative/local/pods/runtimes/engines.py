@@ -45,6 +45,9 @@ class Engine:
         options: Global options that this machine needs.
         run_options: Options of `run` that this machine needs.
         host_network: Whether containers share the machine's network since there is no other.
+
+    Attributes:
+        network: The machine's address in the network of the containers and that network, where it can be reached there.
     """
 
     def __init__(self, program: str, options: Sequence[str], run_options: Sequence[str], host_network: bool) -> None:
@@ -52,6 +55,7 @@ class Engine:
         self.command = [program, *options]
         self.run_options = list(run_options)
         self.host_network = host_network
+        self.network: tuple[str, str] | None = None
 
     async def call(self, *arguments: str) -> tuple[int, str, str]:
         """Run the client; exit status, output and errors."""
@@ -129,7 +133,25 @@ async def _podman(program: str) -> Engine:
     if not host["security"]["rootless"] and host.get("networkBackend") == "cni" and not _has_bridge():
         host_network = shutil.which("slirp4netns") is None
         run.append("--network=host" if host_network else "--network=slirp4netns")
-    return Engine(program, options, run, host_network)
+    engine = Engine(program, options, run, host_network)
+    if not host["security"]["rootless"] and not any(option.startswith("--network") for option in run):
+        engine.network = await _network(engine, "podman")
+    return engine
+
+
+async def _network(engine: Engine, name: str) -> tuple[str, str] | None:
+    """The gateway and the subnet of a bridge."""
+    code, out, _ = await engine.call("network", "inspect", name)
+    try:
+        found = json.loads(out)[0] if not code else {}
+        subnets = found.get("subnets") or (found.get("IPAM") or {}).get("Config") or ()
+        for one in subnets:
+            gateway, subnet = one.get("gateway") or one.get("Gateway"), one.get("subnet") or one.get("Subnet")
+            if gateway and "." in gateway:
+                return gateway, subnet
+    except (ValueError, IndexError, AttributeError):
+        pass
+    return None
 
 
 def _has_bridge() -> bool:
@@ -141,4 +163,5 @@ async def _docker(program: str) -> Engine:
     code, _, errors = await engine.call("version", "--format", "{{.Server.Version}}")
     if code:
         raise UnavailableError(f"docker: {_last_line(errors)}")
+    engine.network = await _network(engine, "bridge")
     return engine

@@ -230,6 +230,7 @@ class ProcessRuntime:
     """Runs the command of a manifest on this machine, as the engine's user or, as root, as the manifest's."""
 
     shares_ports = True
+    gateway: str | None = None
     joined = False
 
     def port_inside(self, spec: PodSpec, port: int) -> int:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
+from knative.local.mesh.mesh import Mesh
 from knative.local.pods.conditions import Problem, missing_image
 from knative.local.pods.podspec import PodSpec
 from knative.local.pods.runtimes.base import Runtime
@@ -48,10 +50,12 @@ class Runtimes:
     """The runtimes of an engine; podman or docker are looked for when the first container is to run.
 
     Args:
-        say: Prints a line of the engine.
+        say: Prints a line of the engine, once.
+        mesh: The calls of pods to Services.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], mesh: Mesh) -> None:
+        self._mesh = mesh
         self.process = ProcessRuntime()
         self._say = say
         self._state = State()
@@ -64,8 +68,8 @@ class Runtimes:
             if removed:
                 self._say(f"removed {removed} containers that a killed engine has left behind")
 
-    async def prepare(self, spec: PodSpec) -> Runtime | Problem:
-        """A runtime for the containers of a revision, with their images, or why there is none."""
+    async def prepare(self, spec: PodSpec, namespace: str) -> Runtime | Problem:
+        """A runtime for the containers of a revision of a namespace, with their images, or why there is none."""
         if self._finding is None:
             self._finding = asyncio.get_running_loop().create_task(find_engine())
         try:
@@ -81,7 +85,17 @@ class Runtimes:
             if (problem := non_root_problem(program.container, image)) is not None:
                 return problem
             images[program.name] = image
-        return ContainerRuntime(engine, self._state, images)
+        return ContainerRuntime(engine, self._state, images, await self._hosts(engine, namespace))
+
+    async def _hosts(self, engine: Engine, namespace: str) -> Callable[[], Mapping[str, str]]:
+        """Open the way from containers to Services; the host entries that lead there."""
+        if engine.network is None:
+            if not engine.host_network:
+                self._say("containers cannot call Services by name: their network does not reach this engine")
+            return dict
+        gateway, subnet = engine.network
+        await self._mesh.open_gateway(gateway, subnet)
+        return partial(self._mesh.host_entries, namespace, gateway)
 
     async def close(self) -> None:
         """Remove what is left of this engine's containers."""

@@ -26,6 +26,19 @@ def of_namespace(pid: int) -> set[int]:
     return {port for port, _ in _listeners(pid)}
 
 
+def addresses(pid: int) -> set[str]:
+    """The IPv4 addresses of the network namespace of a process, the loopback's among them."""
+    found: set[str] = set()
+    with contextlib.suppress(OSError):
+        last = ""
+        for line in Path(f"/proc/{pid}/net/fib_trie").read_text().splitlines():
+            if "|--" in line:
+                last = line.rpartition(" ")[2]
+            elif "/32 host LOCAL" in line:
+                found.add(last)
+    return found
+
+
 def of_session(session: int) -> set[int]:
     """The ports that the processes of a session listen on."""
     inodes = {inode for pid in _members(session) for inode in _sockets(pid)}

@@ -49,6 +49,7 @@ def request_of(block: Headers, *, ended: bool, peer: str) -> Request:
         length=head.length,
         chunked=head.length is None and not ended,
         peer=peer,
+        credentials=head.credentials,
     )
 
 

@@ -117,6 +117,7 @@ SERVICES = [
     imaged("missing", f"localhost/pixelamp-test-{RUN}:none", container={"imagePullPolicy": "Never"}),
     imaged("crash", environment={"CRASH": "1"}),
     several(),
+    imaged("hidden", labels={"networking.knative.dev/visibility": "cluster-local"}, annotations={"window": "6s"}),
     FEATURES,
     imaged("stray", environment={"FIXED": "7000"}),
     service("process", annotations={"min-scale": "1"}),
@@ -282,3 +283,15 @@ def test_a_sidecar_that_is_killed_is_restarted_alone_and_a_program_with_its_side
     assert "SIDE=beside" in ask(engine, "several", "beside").splitlines()
     assert ask(engine, "several", "shared").splitlines() == ["before", "side beside"], "init containers run once"
     assert "dependent containers" not in engine.output
+
+
+def test_a_container_calls_services_by_name(engine: EngineProcess) -> None:
+    """By its host entries, or by the proxy where the engine may not listen on port 80."""
+    known = ask(engine, "plain", "hosts")
+    if known.endswith("proxy ") and f"hidden-{RUN}" not in known:
+        pytest.skip("the network of the containers does not reach the engine")
+    for ending in ("", ".default", ".default.svc", ".default.svc.cluster.local"):
+        name = f"hidden-{RUN}{ending}"
+        assert ask(engine, "plain", f"call={name}").startswith(f"hello from hidden-{RUN}-00001-deployment-"), name
+    answer = ask(engine, "plain", f"call=none-{RUN}.default.svc.cluster.local")
+    assert "bad address" in answer or "404" in answer

@@ -1,0 +1,4 @@
+"""Calls from pods to Services by their names inside the cluster, and who may make them.
+
+The engine imports it.
+"""

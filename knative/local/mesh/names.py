@@ -1,0 +1,49 @@
+"""Names inside the cluster, as a pod writes them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from knative.local.manifests.grammar import CLUSTER_SUFFIXES
+
+_BROKER_INGRESS = "broker-ingress.knative-eventing"
+_CHANNEL_SUFFIX = "-kn-channel"
+
+
+def inside(host: str, namespace: str, exists: Callable[[str], bool]) -> str | None:
+    """The name and namespace, with a dot between them, that a host means to a pod.
+
+    Args:
+        host: Lower case, without a port.
+        namespace: The pod's, to which a name without a dot belongs.
+        exists: Whether there is such a Service. What ends like a cluster's name is one even where there is none; any
+            other host with a dot is a cluster's only if there is such a Service, since `shop.example` may be both.
+
+    Returns:
+        None for a name outside the cluster.
+    """
+    host = host.rstrip(".")
+    for suffix in CLUSTER_SUFFIXES:
+        if host.endswith(suffix):
+            return host.removesuffix(suffix)
+    name = host if "." in host else f"{host}.{namespace}"
+    return name if name.count(".") == 1 and exists(name) else None
+
+
+def spellings(name: str, namespace: str, caller: str) -> Iterator[str]:
+    """Every host by which a pod in the namespace `caller` may call a Service."""
+    if namespace == caller:
+        yield name
+    yield f"{name}.{namespace}"
+    for suffix in reversed(CLUSTER_SUFFIXES):
+        yield f"{name}.{namespace}{suffix}"
+
+
+def own_path(name: str, target: bytes) -> bytes | None:
+    """The engine's own path for an address of a Broker or a Channel; None for any other name."""
+    if name == _BROKER_INGRESS:
+        return b"/_knative/broker" + target
+    short, _, namespace = name.partition(".")
+    if short.endswith(_CHANNEL_SUFFIX):
+        return f"/_knative/channel/{namespace}/{short.removesuffix(_CHANNEL_SUFFIX)}".encode()
+    return None
