@@ -31,6 +31,7 @@ HONOURED = [
     "spec.template.spec.timeoutSeconds",
     "spec.template.spec.responseStartTimeoutSeconds",
     "spec.template.spec.idleTimeoutSeconds",
+    "spec.template.spec.initContainers",
     "spec.template.spec.containers[].name",
     "spec.template.spec.containers[].command",
     "spec.template.spec.containers[].args",
