@@ -13,8 +13,12 @@ from knative.local.controllers.events import Events
 from knative.local.controllers.objects import (
     CONFIGURATION_LABEL,
     DEPLOYMENTS,
+    NO_COLLECTION,
     PODS,
     PREFIX,
+    ROUTES_ANNOTATION,
+    ROUTING_MODIFIED,
+    ROUTING_STATE,
     SERVICE_LABEL,
     annotations_of,
     condition,
@@ -32,8 +36,11 @@ from knative.local.pods.pod import Pod, PodState
 from knative.local.pods.revision import Revision
 
 _USER_PORT = "user-port"
-_OWN_LABELS = ("routingState",)
+_OWN = frozenset(
+    {ROUTING_STATE, ROUTING_MODIFIED, ROUTES_ANNOTATION, NO_COLLECTION, f"{PREFIX}route"}
+)  # a Revision's alone
 _ADDRESS = "127.0.0.1"
+_ON_PODS = {"lastProbeTime": None, "observedGeneration": 1}  # in each condition of a Pod
 _DIED = 128  # exit codes from here on are signals
 
 
@@ -57,18 +64,21 @@ def revision_status(revision: Object, running: Revision, now: str) -> Object:
 
 
 def pod_labels(revision: Object) -> dict[str, str]:
-    """Return the labels of a Revision's pods."""
+    """Return the labels of a Revision's Deployment and pods."""
     name = revision["metadata"]["name"]
-    kept = {key: value for key, value in labels_of(revision).items() if key.removeprefix(PREFIX) not in _OWN_LABELS}
-    return {**kept, "app": name, f"{PREFIX}revision": name, f"{PREFIX}revisionUID": revision["metadata"]["uid"]}
+    kept = {key: value for key, value in labels_of(revision).items() if key not in _OWN}
+    return {"app": name, **kept, f"{PREFIX}revision": name, f"{PREFIX}revisionUID": revision["metadata"]["uid"]}
 
 
-def pod_annotations(revision: Object) -> dict[str, str]:
-    """Return the annotations of a Revision's pods."""
-    own = ("routes", "routingStateModified")
-    kept = {key: value for key, value in annotations_of(revision).items() if key.removeprefix(PREFIX) not in own}
-    name = container_of(revision["spec"]).get("name", "user-container")
-    return {**kept, "kubectl.kubernetes.io/default-container": name}
+def _annotations(revision: Object) -> dict[str, str]:
+    found = annotations_of(revision).items()
+    return {key: value for key, value in found if key not in _OWN and not key.startswith("autoscaling.knative.dev")}
+
+
+def _pod_annotations(revision: Object) -> dict[str, str]:
+    name = container_of(revision["spec"]).get("name")
+    named = {"kubectl.kubernetes.io/default-container": name} if name else {}
+    return {**_annotations(revision), **named}
 
 
 def pod_spec(revision: Object) -> Object:
@@ -128,14 +138,14 @@ def deployment(revision: Object, running: Revision, before: Object | None, now: 
             "name": f"{revision['metadata']['name']}-deployment",
             "namespace": revision["metadata"]["namespace"],
             "labels": labels,
-            "annotations": {**pod_annotations(revision), "deployment.kubernetes.io/revision": "1"},
+            "annotations": {**_annotations(revision), "deployment.kubernetes.io/revision": "1"},
             "ownerReferences": [reference(revision)],
         },
         "spec": {
             "replicas": replicas,
             "selector": {"matchLabels": {f"{PREFIX}revisionUID": revision["metadata"]["uid"]}},
             "template": {
-                "metadata": {"labels": labels, "annotations": pod_annotations(revision)},
+                "metadata": {"labels": labels, "annotations": _pod_annotations(revision)},
                 "spec": pod_spec(revision),
             },
         },
@@ -158,7 +168,7 @@ def pod(revision: Object, running: Pod, before: Object | None, now: str) -> Obje
         "generateName": f"{group}-",
         "namespace": revision["metadata"]["namespace"],
         "labels": {**pod_labels(revision), "pod-template-hash": group.rpartition("-")[2]},
-        "annotations": pod_annotations(revision),
+        "annotations": _pod_annotations(revision),
         "ownerReferences": [
             {
                 "apiVersion": "apps/v1",
@@ -184,17 +194,18 @@ def pod(revision: Object, running: Pod, before: Object | None, now: str) -> Obje
 def _pod_status(spec: Object, running: Pod, before: Object, now: str) -> Object:
     ready = Status.TRUE if running.ready else Status.FALSE
     reason = ("", "") if running.ready else ("ContainersNotReady", running.reason)
+    started = running.pid is not None
     found = [
+        Condition("PodReadyToStartContainers", Status.TRUE if started else Status.FALSE),
         Condition("PodScheduled", Status.TRUE),
         Condition("Initialized", Status.TRUE),
         Condition("ContainersReady", ready, *reason),
         Condition("Ready", ready, *reason),
     ]
-    started = running.pid is not None
     return {
         "observedGeneration": 1,
         "phase": "Running" if started or running.restarts or running.exit else "Pending",
-        "conditions": [{**one, "lastProbeTime": None} for one in _plain(before, found, now)],
+        "conditions": [{**one, **_ON_PODS} for one in _plain(before, found, now)],
         "hostIP": _ADDRESS,
         "hostIPs": [{"ip": _ADDRESS}],
         "podIP": _ADDRESS,
@@ -206,7 +217,7 @@ def _pod_status(spec: Object, running: Pod, before: Object, now: str) -> Object:
 
 
 def _plain(before: Object, found: Sequence[Condition], now: str) -> list[Object]:
-    old = [{key: value for key, value in one.items() if key != "lastProbeTime"} for one in before.get("conditions", ())]
+    old = [{key: value for key, value in one.items() if key not in _ON_PODS} for one in before.get("conditions", ())]
     return conditions({"conditions": old}, found, now)
 
 
