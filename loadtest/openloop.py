@@ -7,7 +7,7 @@ the intended time all the same: that is what a user would have waited. The laten
 beside it, as closed-loop tools report it. A run in which the generator itself was late, or had no CPU left, is INVALID.
 
 Exit status: 0, 1 where an objective was missed, 2 for a mistake in the arguments, 3 if the run is INVALID, 4 where no
-connection could be made, 5 where the figures could not be written.
+connection could be made, 5 where the figures could not be written, 6 where a process of the generator ended.
 """
 
 from __future__ import annotations
@@ -22,15 +22,17 @@ from pathlib import Path
 from knative.local.arguments import EXIT_MISTAKE
 from loadtest import outputs
 from loadtest.generators.latency import milliseconds
-from loadtest.generators.open_loop import Plan, Result
+from loadtest.generators.plan import Plan
 from loadtest.generators.processes import ProcessError, run
+from loadtest.generators.result import Result
 from loadtest.generators.schedule import constant, requests, stages
 from loadtest.generators.wire import UNVERIFIED, Target, multipart, target
 from loadtest.objectives import Objective, complete, parse, shortest
 from loadtest.targets import read
 
-EXIT_FAILED, EXIT_INVALID, EXIT_UNREACHABLE, EXIT_OUTPUT = 1, 3, 4, 5
+EXIT_FAILED, EXIT_INVALID, EXIT_UNREACHABLE, EXIT_OUTPUT, EXIT_PROCESS = 1, 3, 4, 5, 6
 MOST_PROCESSES = 64
+MOST_STREAMS = 1000
 MOST_REQUESTS = 50_000_000  # the intended time of each is in memory from the start
 
 
@@ -51,11 +53,14 @@ def report(plan: Plan, result: Result, objectives: Sequence[Objective] = ()) -> 
     """The run for people: both spectra, the outcomes, the objectives that were missed, and whether the figures hold."""
     gaps = "Poisson" if plan.poisson else "even"
     load = f"at {plan.rate:g}/s" if len(plan.load.segments) == 1 else f"in {len(plan.load.segments)} stages"
+    connections = f"{plan.connections} connections"
+    if plan.streams:
+        connections += f" of HTTP/2 with {plan.streams} stream{'' if plan.streams == 1 else 's'} each"
     rate = result.answered / max(result.seconds, 1e-9)
     statuses = dict(sorted(result.statuses.items()))
     unanswered = f"; without an answer {dict(result.errors)}" if result.errors else ""
     lines = [
-        f"{result.meant} requests in {plan.load.duration:g} s {load} ({gaps}), {plan.connections} connections",
+        f"{result.meant} requests in {plan.load.duration:g} s {load} ({gaps}), {connections}",
         f"answered {result.answered} in {result.seconds:.1f} s ({rate:.1f}/s); statuses {statuses}{unanswered}",
         "",
         f"{'':8}{'from the intended time':>24}{'from the sending':>20}{'send lag':>14}",
@@ -85,7 +90,15 @@ def parser() -> argparse.ArgumentParser:
     load.add_argument("--rate", type=float, metavar="N", help="requests/s")
     load.add_argument("--stages", metavar="STAGES", help="requests/s over time: 0:100x30s,100x2m, or csv:FILE")
     add("--duration", type=float, default=60.0, metavar="S", help="seconds at --rate (default: 60)")
-    add("--connections", type=int, default=100, metavar="N", help="requests at once (default: 100)")
+    add(
+        "--connections",
+        type=int,
+        default=100,
+        metavar="N",
+        help="each with one request at a time (default: 100)",
+    )
+    add("--http2", action="store_true", help="HTTP/2: by ALPN over https, without an upgrade over http")
+    add("--streams", type=int, metavar="N", help="requests at once on each connection, over HTTP/2 (default: 1)")
     add("--processes", type=int, default=1, metavar="N", help="processes that share the load (default: 1)")
     add("--targets", type=Path, metavar="FILE", help="a JSON object a line: method, url, headers, body, weight")
     add("--file", type=Path, help="send this file; without one the request is a GET")
@@ -146,6 +159,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
         targets=targets,
         weights=weights,
         reuse=not options.no_reuse,
+        streams=(options.streams or 1) if options.http2 else 0,
     )
 
 
@@ -156,6 +170,10 @@ def _check_numbers(options: argparse.Namespace) -> None:
             raise ValueError(f"--{name} must be a number above 0")
     if options.processes > min(MOST_PROCESSES, options.connections):
         raise ValueError(f"--processes is at most {MOST_PROCESSES}, and at most the {options.connections} connections")
+    if options.streams is not None and (not options.http2 or not 0 < options.streams <= MOST_STREAMS):
+        raise ValueError(f"--streams is a number from 1 to {MOST_STREAMS}, with --http2")
+    if options.no_reuse and (options.streams or 1) > 1:
+        raise ValueError("--no-reuse makes a connection for each request: --streams can only be 1")
     for name in ("json", "csv"):
         path = getattr(options, name)
         if path and str(path) != "-" and (path.is_dir() or not path.parent.is_dir()):
@@ -212,8 +230,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     tick = (lambda second: print(live(second), file=sys.stderr, flush=True)) if shown else None
     try:
         result = run(plan, options.processes, tick)
-    except (OSError, ProcessError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    except ProcessError as error:
+        print(f"openloop: {error}; the figures of the others are incomplete and not shown", file=sys.stderr)
+        return EXIT_PROCESS
+    except OSError as error:
+        reason = error.strerror or error
         print(f"openloop: no connection to {plan.target.host}:{plan.target.port}: {reason}", file=sys.stderr)
         return EXIT_UNREACHABLE
     missed = failures(result, objectives)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from loadtest.generators.latency import QUANTILES
-from loadtest.generators.open_loop import Result
+from loadtest.generators.result import Result
 
 COLUMNS = ("t", "rate", "in_flight", "waiting", "p99", "cpu")
 PREFIX = "pixelamp_loadtest"

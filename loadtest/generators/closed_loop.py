@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from knative.local.tasks import TaskSet
-from loadtest.generators.wire import Link, Target, connect, header
+from loadtest.generators.wire import Lane, Link, Target, connect, header
 
 _REFUSED_PAUSE_SECONDS = 0.1
 _TOO_MANY = 429
@@ -65,7 +65,7 @@ class Clients:
         self._running = 0
         self._ids = itertools.count()
         self._prefix = os.urandom(6).hex()
-        self._waiters: dict[Link, asyncio.Future[tuple[int, bytes]]] = {}
+        self._waiters: dict[Lane, asyncio.Future[tuple[int, bytes]]] = {}
         self._tasks = TaskSet()
 
     def set(self, count: int) -> None:
@@ -149,14 +149,14 @@ class Clients:
                 return
             link.send_more(whole[at : at + size])
 
-    def answered(self, link: Link, status: int, head: bytes) -> None:
+    def answered(self, lane: Lane, status: int, head: bytes) -> None:
         """An answer is complete."""
-        future = self._waiters.pop(link, None)
+        future = self._waiters.pop(lane, None)
         if future is not None and not future.done():
             future.set_result((status, head))
 
-    def lost(self, link: Link, reason: str) -> None:
+    def lost(self, lane: Lane, reason: str) -> None:
         """A connection is gone, perhaps with a request."""
-        future = self._waiters.pop(link, None)
+        future = self._waiters.pop(lane, None)
         if future is not None and not future.done():
             future.set_result((0, reason.encode()))

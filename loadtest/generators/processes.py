@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 
-from loadtest.generators.open_loop import Plan, Result, generate
+from loadtest.generators.open_loop import generate
+from loadtest.generators.plan import Plan
+from loadtest.generators.result import Result
 
 START_SECONDS = 2.0
 """From the start of the processes to the first request: interpreters start and connections are made meanwhile."""
 
 Tick = dict[str, float]
+_END_SECONDS = 5.0
 
 
 class ProcessError(RuntimeError):
@@ -49,17 +54,16 @@ def run(plan: Plan, processes: int, tick: Callable[[Tick], None] | None = None) 
         return generate(plan, tick)
     context = multiprocessing.get_context("spawn")
     begin = time.monotonic() + START_SECONDS
-    readers, started = [], []
+    readers: dict[Connection, BaseProcess] = {}
     for part in split(plan, processes, begin):
         reader, writer = context.Pipe(duplex=False)
-        started.append(context.Process(target=_work, args=(part, writer), daemon=True))
-        started[-1].start()
+        readers[reader] = context.Process(target=_work, args=(part, writer), daemon=True)
+        readers[reader].start()
         writer.close()
-        readers.append(reader)
     try:
         return _gather(readers, tick)
     finally:
-        for process in started:
+        for process in readers.values():
             process.terminate()
             process.join()
 
@@ -71,7 +75,7 @@ def _work(plan: Plan, writer: Connection) -> None:
         writer.send(OSError(str(error) or type(error).__name__))
 
 
-def _gather(readers: list[Connection], tick: Callable[[Tick], None] | None) -> Result:
+def _gather(readers: Mapping[Connection, BaseProcess], tick: Callable[[Tick], None] | None) -> Result:
     """Merge what the processes send: ticks of one second as they come, results at the end."""
     whole = Result()
     seconds: dict[int, list[Tick]] = {}
@@ -82,7 +86,7 @@ def _gather(readers: list[Connection], tick: Callable[[Tick], None] | None) -> R
             try:
                 found = reader.recv()
             except EOFError:
-                raise ProcessError("a process of the generator ended without a result") from None
+                raise ProcessError(_how_it_ended(readers[reader])) from None
             if isinstance(found, OSError):
                 raise found
             if isinstance(found, Result):
@@ -94,6 +98,13 @@ def _gather(readers: list[Connection], tick: Callable[[Tick], None] | None) -> R
                 if len(of_second) == len(readers):
                     tick(_together(of_second))
     return whole
+
+
+def _how_it_ended(process: BaseProcess) -> str:
+    process.join(_END_SECONDS)
+    code = process.exitcode
+    how = f"by {signal.Signals(-code).name}" if code is not None and code < 0 else f"with exit status {code}"
+    return f"process {process.pid} of the generator ended {how}, without a result"
 
 
 def _together(parts: list[Tick]) -> Tick:

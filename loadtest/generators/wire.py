@@ -10,10 +10,10 @@ import asyncio
 import mimetypes
 import ssl
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 _HEAD_LIMIT = 64 * 1024
@@ -109,14 +109,43 @@ def multipart(file: bytes, name: str, field: str = "file") -> tuple[bytes, str]:
     return b"%s%s\r\n--%s--\r\n" % (head.encode(), file, boundary.encode()), f"multipart/form-data; boundary={boundary}"
 
 
+@dataclass(frozen=True, eq=False)
+class Message:
+    """A request of HTTP/2: header fields and a body."""
+
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
+Request: TypeAlias = bytes | Message
+"""A request as a lane sends it: whole bytes over HTTP/1.1, fields and a body over HTTP/2."""
+
+
+class Lane(Protocol):
+    """What carries one request at a time: a connection of HTTP/1.1, or a stream's place on one of HTTP/2."""
+
+    busy: bool
+    closing: bool
+    token: object
+
+    def send(self, request: Request, token: object = None) -> None:
+        """Send a request; `token` stays on the lane until the response."""
+
+    def close(self) -> None:
+        """Drop it; a request on it is lost."""
+
+
+Connector: TypeAlias = Callable[[], Awaitable[Lane]]
+
+
 class Owner(Protocol):
     """The receiver of the outcome of each request."""
 
-    def answered(self, link: Link, status: int, head: bytes) -> None:
-        """The answer is complete; the link can carry the next request unless it is closing."""
+    def answered(self, lane: Lane, status: int, head: bytes) -> None:
+        """The response is complete; the lane can carry the next request unless it is closing."""
 
-    def lost(self, link: Link, reason: str) -> None:
-        """The connection is gone; `link.busy` says whether a request went with it."""
+    def lost(self, lane: Lane, reason: str) -> None:
+        """The lane is gone; `lane.busy` says whether a request went with it."""
 
 
 class Link(asyncio.Protocol):
@@ -155,8 +184,9 @@ class Link(asyncio.Protocol):
         """The connection is made."""
         self._transport = transport  # type: ignore[assignment]  # a TCP transport is one for reading and writing
 
-    def send(self, request: bytes, token: object = None) -> None:
+    def send(self, request: Request, token: object = None) -> None:
         """Write a request; `token` stays on the link until the answer."""
+        assert isinstance(request, bytes)  # noqa: S101 - a plan of HTTP/1.1 makes nothing else
         self.busy = True
         self.token = token
         self._bodiless = request.startswith(b"HEAD ")

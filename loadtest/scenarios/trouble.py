@@ -11,7 +11,9 @@ from pathlib import Path
 
 from loadtest import verdict
 from loadtest.generators.closed_loop import Request
-from loadtest.generators.open_loop import Generator, Plan, Result
+from loadtest.generators.open_loop import Generator
+from loadtest.generators.plan import Plan
+from loadtest.generators.result import Result
 from loadtest.lab import Lab, LabError, Run, service
 from loadtest.scenarios.terms import HELD, Bounds, judged, kinds_of
 from loadtest.verdict import Verdict

