@@ -268,7 +268,7 @@ def _plain(image: Image.Image, data: bytes, choices: Choices) -> Analysis:
     found = colours.dominant(shown, choices.colours) if choices.colours else []
     # Small images are decoded at less than the fraction asked for, and only JPEG has fractions at all.
     scale = next((n for n in APPROXIMATION_ERROR if -(-width // n) == image.width < width), None)
-    sample = scopes.sample(shown) if choices.scope else None
+    sample = scopes.sample(shown if region is None else image.crop(region.box)) if choices.scope else None
     share = None if extent is not None and not extent.known else round(decoded, 6)
     name = image.format or ""
     seen = (found, scale, complete, share, warnings)

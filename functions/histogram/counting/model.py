@@ -34,6 +34,11 @@ class Region(NamedTuple):
     width: int
     height: int
 
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom edge, as Pillow's crop takes them."""
+        return self.x, self.y, self.x + self.width, self.y + self.height
+
     def stored(self, size: tuple[int, int], orientation: int) -> Region:
         """The rectangle of the stored image that is this one of the displayed image.
 

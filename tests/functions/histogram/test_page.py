@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from functions.histogram.analysis import analyse
+from functions.histogram.analysis import Choices, analyse
+from functions.histogram.counting.model import Region
 from functions.kit.http.settings import Settings
 from tests.browser import hand_over, named, no_serious_violation, no_sideways_scrolling, picture, visit
 from tests.images import encoded, gradient
@@ -228,3 +230,90 @@ def test_clipped_pixels_do_not_press_the_others_flat(browser: Browser, address: 
         assert 0 < highest < 0.1  # of the plot's height
         no_sideways_scrolling(page)
         picture(page, f"histogram-clipped-{size}-{scheme}")
+
+
+def _answer(page: Page) -> dict[str, object]:
+    """The answer that the page shows now."""
+    return json.loads(page.locator("article pre").text_content())
+
+
+def test_a_region_is_drawn_with_the_mouse_and_cleared(browser: Browser, address: str) -> None:
+    with visit(browser, address) as page:
+        page.set_input_files("#file", named("photo.jpg", PHOTO))
+        box = page.locator(".shot img").bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 4)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * 3 / 4, steps=4)
+        page.mouse.up()
+        expect(page.locator("article")).to_contain_text("Region in stored pixels: ")
+        expect(page.locator(".box")).to_be_visible()
+        x, y, width, height = _answer(page)["region"]
+        assert [x, y, width, height] == [pytest.approx(each, abs=3) for each in (80, 50, 80, 100)]
+        region = Choices(region=Region(x, y, width, height))
+        assert _answer(page)["histogram"] == analyse(PHOTO, Settings(), region).document()["histogram"]
+        page.get_by_text("Region", exact=True).click()
+        no_serious_violation(page)
+        picture(page, "histogram-region")
+        page.get_by_role("button", name="Whole picture").click()
+        expect(page.locator(".box")).to_be_hidden()
+        expect(page.locator("article")).not_to_contain_text("Region in stored pixels")
+
+
+def test_a_region_by_keyboard(browser: Browser, address: str) -> None:
+    with visit(browser, address) as page:
+        page.set_input_files("#file", named("photo.jpg", PHOTO))
+        page.locator(".shot").focus()
+        for key in ("ArrowRight", "ArrowDown", "Shift+ArrowRight", "Shift+ArrowUp"):
+            page.keyboard.press(key)
+        # From 25 % of width and height on, 50 % of each; two percent a step.
+        expect(page.locator("article")).to_contain_text("Region in stored pixels: 86, 54, 167, 96")
+        page.keyboard.press("Escape")
+        expect(page.locator("article")).not_to_contain_text("Region in stored pixels")
+
+
+def test_a_region_in_pixels_of_the_stored_or_the_displayed_picture(browser: Browser, address: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = encoded(gradient(size=(320, 200)), "JPEG", exif=exif)
+    with visit(browser, address) as page:
+        page.set_input_files("#file", named("turned.jpg", turned))
+        page.get_by_text("Region", exact=True).click()
+        page.get_by_label("unit of the region").select_option("px")
+        for name, value in (("left", 10), ("top", 20), ("width", 30), ("height", 40)):
+            page.get_by_label(f"{name} of the region").fill(str(value))
+        page.get_by_role("button", name="Count region").click()
+        expect(page.locator("article")).to_contain_text("Region in stored pixels: 20, 160, 40, 30")
+        page.get_by_label("orientation of the region").select_option("stored")
+        page.get_by_role("button", name="Count region").click()
+        expect(page.locator("article")).to_contain_text("Region in stored pixels: 10, 20, 30, 40")
+        page.get_by_label("width of the region").fill("999")
+        page.get_by_role("button", name="Count region").click()
+        expect(page.locator("#failure")).to_contain_text("is not inside the image of 320 × 200 pixels")
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("wide", "light"), ("middle", "dark"), ("narrow", "dark")])
+def test_views_of_a_picture(browser: Browser, address: str, size: str, scheme: str) -> None:
+    with visit(browser, address, size, scheme) as page:
+        page.set_input_files("#file", named("photo.jpg", PHOTO))
+        for name in ("waveform", "vectorscope"):
+            page.locator("#view").select_option(name)
+            expect(page.locator("img.scope")).to_have_attribute("alt", f"{name} of photo.jpg")
+            expect(page.locator("canvas.plot")).to_be_hidden()
+            page.wait_for_function("document.querySelector('img.scope').naturalWidth === 960")
+            no_sideways_scrolling(page)
+            picture(page, f"histogram-{name}-{size}-{scheme}")
+        page.locator("#view").select_option("zones")
+        expect(page.locator("canvas.plot")).to_be_visible()
+        picture(page, f"histogram-zones-{size}-{scheme}")
+        no_serious_violation(page)
+
+
+def test_light_is_counted_and_stated(browser: Browser, address: str) -> None:
+    with visit(browser, address) as page:
+        page.set_input_files("#file", named("photo.jpg", PHOTO))
+        page.locator("#space").select_option("linear")
+        expect(page.locator("article")).to_contain_text("Counted: linear, luminance 601 (sRGB curve)")
+        page.locator("#luminance").select_option("y")
+        expect(page.locator("article")).to_contain_text("Counted: linear, luminance y (sRGB curve)")
+        wanted = analyse(PHOTO, Settings(), Choices(space="linear", luminance="y")).document()
+        assert _answer(page)["histogram"] == wanted["histogram"]
