@@ -88,6 +88,8 @@ class Watch:
         self._newest = newest
         self._history = history
         self._namespace = namespace
+        if since > newest():
+            raise GoneError(since, newest())  # given by an earlier run whose last changes were not kept
         self._next = history.after(since)
         self._seen = since
         self._closed = False

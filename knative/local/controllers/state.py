@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from knative.local.api.history import Object
 from knative.local.api.store import Store
@@ -18,20 +19,40 @@ NAME = "objects.json"
 """Of the file in the folder of the state."""
 _FORMAT = 1
 _QUIET_SECONDS = 0.5  # changes that come in a swarm are written once
+_LARGEST_SHARE = 0.1  # of the time that writing may take
+_LOST_VERSIONS = 10_000
+"""Versions that an engine may have given after it wrote the file for the last time: none is given twice."""
 _NOT_KEPT = frozenset({PODS, DEPLOYMENTS, EVENTS})  # of what runs, which ends with the engine
 _NEEDED = ("name", "uid", "resourceVersion", "creationTimestamp")
+
+
+class Kept(NamedTuple):
+    """What is kept of a store."""
+
+    version: int
+    objects: Sequence[tuple[str, Object]]
+    files: Sequence[tuple[str, str, str, str]]
 
 
 class StateError(ValueError):
     """The file cannot be read; the message says why and what to do."""
 
 
-def encode(store: Store, files: Files) -> bytes:
-    """Return all that is kept, as JSON."""
-    objects = [[resource, obj] for resource, obj in store.everything() if resource not in _NOT_KEPT]
-    brought = [[*place, uid] for place, uid in sorted(files.uids.items())]
-    data = {"format": _FORMAT, "version": store.version, "objects": objects, "files": brought}
-    return json.dumps(data, separators=(",", ":")).encode()
+def snapshot(store: Store, files: Files) -> Kept:
+    """Return all that is kept; objects cannot change, so that this is quick and may be encoded in a thread."""
+    objects = [(resource, obj) for resource, obj in store.everything() if resource not in _NOT_KEPT]
+    return Kept(store.version, objects, [(*place, uid) for place, uid in sorted(files.uids.items())])
+
+
+def encode(kept: Kept) -> bytes:
+    """Return what is kept as JSON, an object at a time: a thread that encodes holds nothing else up for long."""
+    objects = ",".join(_compact([resource, obj]) for resource, obj in kept.objects)
+    text = f'{{"format":{_FORMAT},"version":{kept.version},"files":{_compact(kept.files)},"objects":[{objects}]}}'
+    return text.encode()
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def write(path: Path, data: bytes) -> None:
@@ -61,7 +82,7 @@ def read(path: Path) -> tuple[Store, Files]:
         data = json.loads(text)
         if data["format"] != _FORMAT:
             raise ValueError(f"format {data['format']} is not {_FORMAT}")
-        store = Store(version=int(data["version"]))
+        store = Store(version=int(data["version"]) + _LOST_VERSIONS)
         for resource, obj in data["objects"]:
             _verify(obj)
             store.restore(str(resource), obj)
@@ -80,6 +101,10 @@ def _verify(obj: Any) -> None:
         raise ValueError(f"an object's {(missing or wrong or ['resourceVersion'])[0]} is no text of its kind")
 
 
+def _write(path: Path, kept: Kept) -> None:
+    write(path, encode(kept))
+
+
 class StateFile:
     """Keeps a file in line with a store.
 
@@ -96,30 +121,33 @@ class StateFile:
         self._files = files
         self._say = say
         self._failure = ""
+        self._quiet = _QUIET_SECONDS
         self._due: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
         store.on_change.append(self._heard)
 
     def _heard(self, resource: str, _type: str, _obj: Object) -> None:
         if resource not in _NOT_KEPT and self._due is None:
-            self._due = asyncio.get_running_loop().call_later(_QUIET_SECONDS, self._begin)
+            self._due = asyncio.get_running_loop().call_later(self._quiet, self._begin)
 
     def _begin(self) -> None:
         self._due = None
         if self._writing is not None and not self._writing.done():
-            self._due = asyncio.get_running_loop().call_later(_QUIET_SECONDS, self._begin)
+            self._due = asyncio.get_running_loop().call_later(self._quiet, self._begin)
             return
         self._writing = asyncio.get_running_loop().create_task(self._write())
 
     async def _write(self) -> None:
+        begun = time.monotonic()
         try:
-            await asyncio.to_thread(write, self._path, encode(self._store, self._files))
+            await asyncio.to_thread(_write, self._path, snapshot(self._store, self._files))
             self._failure = ""
         except OSError as error:
             failure = f"the state is not kept: {self._path}: {error.strerror}"
             if failure != self._failure:
                 self._say(failure)
             self._failure = failure
+        self._quiet = max(_QUIET_SECONDS, (time.monotonic() - begun) / _LARGEST_SHARE)
 
     async def close(self, _within: float = 0.0) -> None:
         """Write what has changed last."""

@@ -282,9 +282,10 @@ class Engine:
         """Name what the manifests ask for and this engine does not do, and let others see the change."""
         running = self.reconciler.running.values()
         imaged = frozenset((one.template.namespace, one.template.service) for one in running if one.template.imaged)
-        changed = [one for one in self.manifests.resources if self._explained.get(_identity(one)) != _content(one)]
+        before = self._explained
+        changed = [one for one in self.manifests.resources if before.get(_identity(one)) != _content(one)]
+        self._explained = {_identity(one): _content(one) for one in self.manifests.resources}
         if changed:
-            self._explained |= {_identity(one): _content(one) for one in changed}
             for line in left_out(replace(self.manifests, resources=tuple(changed)), imaged):
                 self.say_once(f"Left out: {line}")
         self._changed()

@@ -360,6 +360,14 @@ def test_changes_that_are_no_longer_kept_are_refused(monkeypatch: pytest.MonkeyP
     asyncio.run(run())
 
 
+def test_a_version_that_is_not_given_yet_is_refused() -> None:
+    store = Store()
+    store.create(SERVICES, made())
+    store.watch(SERVICES, since=1)
+    with pytest.raises(GoneError):
+        store.watch(SERVICES, since=2)
+
+
 def test_large_objects_shorten_the_history() -> None:
     store = Store()
     for number in range(10):

@@ -195,6 +195,22 @@ def test_a_removed_revision_is_made_anew_only_where_it_is_the_latest(tmp_path: P
     in_engine(tmp_path, work)
 
 
+def test_requests_to_a_revision_that_was_removed_are_refused(tmp_path: Path) -> None:
+    async def work(engine: Running) -> None:
+        engine.apply(service())
+        await engine.ready()
+        pinned = [{"revisionName": "hello-00001", "percent": 100}]
+        engine.apply(service(environment={"A": "b"}, traffic=pinned))
+        await engine.ready()
+        engine.store.delete(REVISIONS, "default", "hello-00001")
+        await engine.until(lambda: engine.conditions(SERVICES, "hello")["Ready"][0] == "False", "the reason")
+        assert engine.conditions(SERVICES, "hello")["RoutesReady"] == ("False", "RevisionMissing")
+        status, body = await engine.ask()
+        assert (status, body) == (503, b"the Revision hello-00001 was removed\n")
+
+    in_engine(tmp_path, work)
+
+
 def test_a_configuration_and_a_route_of_their_own(tmp_path: Path) -> None:
     async def work(engine: Running) -> None:
         spec = {"template": service()["spec"]["template"]}
