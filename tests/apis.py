@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 import orjson
 
-from knative.local.api.http import discovery
 from knative.local.api.http.access import make_access, write_private
 from knative.local.api.http.logs import LogReader
 from knative.local.api.http.server import Parts, Server
@@ -67,8 +66,6 @@ class Api:
         for name in ("default", "rec"):
             namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
             self.store.create("namespaces", {**namespace, "status": {"phase": "Active"}})
-        for resource, definition in discovery.definitions(self.store.timestamp()):
-            self.store.create(resource, definition)
 
     def stop(self) -> None:
         asyncio.run_coroutine_threadsafe(self._server.stop(), self.loop).result(10)

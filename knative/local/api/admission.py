@@ -80,12 +80,24 @@ def admission(cluster: Cluster, obj: Mapping[str, Any], old: Mapping[str, Any] |
     return data
 
 
+def warnings(obj: Mapping[str, Any]) -> list[str]:
+    """Return what Knative's webhook warns of in an object that it has accepted."""
+    from knative.local.check.lint import webhook_warnings
+
+    group, _ = group_of(str(obj.get("apiVersion", "")))
+    return _lines(webhook_warnings(group, str(obj.get("kind", "")), obj))
+
+
 def _denied(webhook: str, reason: str) -> str:
     return f'admission webhook "{webhook}.knative.dev" denied the request: {reason}'
 
 
 def _text(findings: Iterable[Finding]) -> str:
-    """Join findings as Knative does: those of one message are one line with all paths, in order."""
+    return "\n".join(_lines(findings))
+
+
+def _lines(findings: Iterable[Finding]) -> list[str]:
+    """Join findings as Knative does: those of one message are one with all paths, in order."""
     merged: dict[tuple[str, str], list[str]] = {}
     for finding in findings:
         paths = merged.setdefault((finding.message, finding.details), [])
@@ -94,7 +106,7 @@ def _text(findings: Iterable[Finding]) -> str:
     for (message, details), paths in sorted(merged.items()):
         line = f"{message}: {', '.join(sorted(paths))}"
         lines.append(f"{line}\n{details}" if details else line)
-    return "\n".join(lines)
+    return lines
 
 
 def _configuration(obj: Mapping[str, Any]) -> None:

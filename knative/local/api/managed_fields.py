@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 Object = dict[str, Any]
 Path = tuple[str, ...]
@@ -30,18 +30,26 @@ _UNMANAGED = frozenset(
 ) | {("f:apiVersion",), ("f:kind",), ("f:metadata",)}
 
 
+class Conflict(NamedTuple):
+    """A field of another manager that an apply would change."""
+
+    manager: str
+    field: str
+    path: Path
+
+
 class ApplyConflictError(ValueError):
     """Server-side apply would change fields of other managers.
 
     Attributes:
-        causes: the managers and the field of each conflict.
+        causes: each conflict.
     """
 
-    def __init__(self, causes: list[tuple[str, str]]) -> None:
+    def __init__(self, causes: list[Conflict]) -> None:
         self.causes = causes
         plural = "s" if len(causes) > 1 else ""
         grouped: dict[str, list[str]] = {}
-        for manager, field in causes:
+        for manager, field, _ in causes:
             grouped.setdefault(manager, []).append(field)
         if len(causes) == 1:
             text = f"conflict with {causes[0][0]}: {causes[0][1]}"
@@ -135,11 +143,11 @@ def apply(old: Mapping[str, Any] | None, applied: Object, manager: Manager, now:
         if merged["metadata"].get(field) == {}:
             del merged["metadata"][field]
     added, changed, _ = _compare(base, merged)
-    causes = []
+    causes: list[Conflict] = []
     for other, owned in sorted(managers.items()):
         disputed = owned.fields & fields & (changed | added)
         if other != manager and disputed:
-            causes += [(str(other), _shown(path)) for path in sorted(disputed)]
+            causes += [Conflict(str(other), _shown(path), path) for path in sorted(disputed)]
             managers[other] = _Owned(owned.fields - disputed, owned.time)
     if causes and not force:
         raise ApplyConflictError(causes)
@@ -147,6 +155,12 @@ def apply(old: Mapping[str, Any] | None, applied: Object, manager: Manager, now:
     managers[manager] = _Owned(fields, before.time if same else now)
     merged["metadata"]["managedFields"] = _write(managers)
     return merged
+
+
+def unchanged(stated: Object, obj: Mapping[str, Any]) -> Fields:
+    """Return the fields that a configuration states and an object still has."""
+    added, changed, removed = _compare(stated, dict(obj))
+    return frozenset(_fields(_part(stated, status=False))) - added - changed - removed
 
 
 # Sets of fields

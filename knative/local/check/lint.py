@@ -87,6 +87,18 @@ def lint(manifests: Manifests) -> Iterator[Finding]:
         yield from ordered
 
 
+def webhook_warnings(group: str, kind: str, data: Data) -> Iterator[Finding]:
+    """Yield what Knative's own webhook warns of when an object is written."""
+    if group != SERVING or kind not in ("Service", "Configuration"):
+        return
+    template = data.get("spec", {}).get("template", {})
+    for finding in _deprecated(template.get("metadata", {}).get("annotations", {})):
+        yield finding.below("spec", "template")
+    for index, container in enumerate(template.get("spec", {}).get("containers", [])):
+        for finding in _insecure(container):
+            yield finding.below("spec", "template", "spec", "containers", index)
+
+
 def _warn(rule: str, message: str, *paths: Path) -> Finding:
     return Finding(message, paths or ((),), level=Level.WARNING, rule=rule)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from knative.local.arguments import EXIT_MISTAKE, count, seconds
 from knative.local.engine.printer import LogFormat, Printer, coloured
-from knative.local.manifests.findings import ManifestError
+from knative.local.manifests.findings import Finding, ManifestError
 from knative.local.manifests.resources import is_part_of_project
 from knative.local.pods.template import TemplateError
 
@@ -71,6 +71,13 @@ def add_parser(subparsers: Any) -> None:
         metavar="NAME",
         help="answer requests for this host and those below it; others than this machine's get 421 (repeatable)",
     )
+    parser.add_argument(
+        "--api",
+        type=_api_port,
+        default=0,
+        metavar="off|PORT",
+        help="port of the Kubernetes API on 127.0.0.1, for kubectl and kn (default: any free one)",
+    )
     group = parser.add_argument_group("instead of the manifests' values, for demonstrations")
     group.add_argument("--window", type=seconds, metavar="6s", help="stable window of every revision")
     group.add_argument("--grace", type=seconds, metavar="5s", help="scale-to-zero-grace-period")
@@ -109,7 +116,7 @@ def run(options: argparse.Namespace) -> int:
         return EXIT_MISTAKE
     try:
         manifests = load(paths)
-        if not manifests.services:
+        if not manifests.services and options.api is None:
             print(f"no Knative Service in {', '.join(map(str, paths)) or 'the project'}", file=sys.stderr)
             return EXIT_MISTAKE
         kept = read(options.state / NAME) if options.state is not None else None
@@ -125,6 +132,16 @@ def run(options: argparse.Namespace) -> int:
     import uvloop
 
     return int(uvloop.run(_serve(options, paths, manifests, sock, kept)))
+
+
+def _api_port(text: str) -> int | None:
+    """Read the value of --api; None for off."""
+    if text == "off":
+        return None
+    port = int(text) if text.isdecimal() else -1
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither off nor a port")
+    return port
 
 
 def default_paths() -> list[Path]:
@@ -221,19 +238,43 @@ async def _serve(
         engine.apply(manifests, fingerprint.fingerprint(directory))
         seen = _state(engine, paths)  # before the greeting: what changes after it is a change
         await engine.start(sock)
-        for line in greeting(engine):
+        api = [await _serve_api(engine, options)] if options.api is not None else []
+        for line in (*greeting(engine), *api):
             printer.say(line)
         follower = loop.create_task(_follow(engine, paths, reload, seen, watch=options.watch))
         await stopping.wait()
         follower.cancel()
         printer.say("stopping")
-    except TemplateError as error:
+    except (ManifestError, TemplateError) as error:
         print(error, file=sys.stderr)
         return EXIT_MISTAKE
     finally:
         await engine.stop(STOP_SECONDS)
         printer.close()
     return 0
+
+
+async def _serve_api(engine: Engine, options: argparse.Namespace) -> str:
+    """Serve the Kubernetes API until the engine stops; returns how kubectl finds it."""
+    from knative.local.api.http.serving import serve
+
+    try:
+        sock = listen("127.0.0.1", options.api)
+    except OSError as error:
+        raise ManifestError([Finding(f"cannot listen on 127.0.0.1:{options.api}: {error.strerror}")]) from None
+    folder = options.state
+    if folder is None and options.port:
+        folder = Path(".pixelamp") / str(options.port)
+    api = await serve(
+        engine.store,
+        sock,
+        folder,
+        cluster=lambda: engine.manifests.cluster,
+        logs=engine.logs,
+        allowed=lambda host: host in engine.route.allowed,
+    )
+    engine.on_stop.append(api.stop)
+    return f"kubectl  export KUBECONFIG={api.kubeconfig}"
 
 
 async def _follow(

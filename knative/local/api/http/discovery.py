@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ Object = dict[str, Any]
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 MAJOR, MINOR = "1", "36"
-_DEFINITION = "customresourcedefinitions.apiextensions.k8s.io"
+DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 
 
 def version() -> Object:
@@ -119,9 +120,9 @@ def _aggregated(kind: Kind, of: str) -> Object:
     return found
 
 
-def definitions(created: str) -> list[tuple[str, Object]]:
-    """Return the custom resource definitions of Knative's kinds as objects of the store, each with its resource."""
-    return [(_DEFINITION, _definition(kind, created)) for kind in ALL if kind.custom]
+def definitions(created: str) -> list[Object]:
+    """Return the custom resource definitions of Knative's kinds, by name. Nothing stores them."""
+    return sorted((_definition(kind, created) for kind in ALL if kind.custom), key=lambda one: one["metadata"]["name"])
 
 
 def _definition(kind: Kind, created: str) -> Object:
@@ -150,7 +151,14 @@ def _definition(kind: Kind, created: str) -> Object:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": kind.resource, "labels": dict(labels)},
+        "metadata": {
+            "name": kind.resource,
+            "uid": str(uuid.uuid5(uuid.NAMESPACE_DNS, kind.resource)),
+            "resourceVersion": "1",
+            "generation": 1,
+            "creationTimestamp": created,
+            "labels": dict(labels),
+        },
         "spec": {"group": kind.group, "names": {**names, **more}, "scope": "Namespaced", "versions": served},
         "status": {
             "acceptedNames": {**names, **more},

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from knative.local.api.errors import NotFoundError
+from knative.local.api.http.discovery import DEFINITIONS, definitions
 from knative.local.api.http.request import Options, Target
 from knative.local.api.http.selectors import Matches, field_selector, label_selector
 from knative.local.api.http.status import StatusError, bad_request, expired, not_found
@@ -37,6 +38,10 @@ class Reads:
 
     store: Store
     _snapshots: OrderedDict[str, tuple[str, list[Object]]] = field(default_factory=OrderedDict)
+    _definitions: list[Object] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._definitions.extend(definitions(self.store.timestamp()))
 
     def get(self, at: Target) -> Object:
         """Return an object in the version of the path.
@@ -44,6 +49,10 @@ class Reads:
         Raises:
             StatusError: there is none.
         """
+        if at.kind.resource == DEFINITIONS:
+            for one in self._definitions:
+                if one["metadata"]["name"] == at.name:
+                    return one
         return versioned(stored(self.store, at), at)
 
     def select(self, at: Target, options: Options) -> Page:
@@ -56,6 +65,8 @@ class Reads:
             self._check_version(at, options)
             selected = selection(at, options)
             found = self.store.list(at.kind.resource, at.namespace)
+            if at.kind.resource == DEFINITIONS:
+                found = self._definitions
             version, items = str(self.store.version), [versioned(one, at) for one in found if selected(one)]
         metadata: Object = {"resourceVersion": version}
         if limit and len(items) > limit:

@@ -34,9 +34,9 @@ from knative.local.api.http.status import (
     too_large,
     unauthorized,
 )
-from knative.local.api.http.tables import partial, table
 from knative.local.api.http.writes import Done, Sent, Writes
 from knative.local.api.store import Store
+from knative.local.api.tables import partial, table
 
 Object = dict[str, Any]
 Log = Callable[[web.Request, Target, Options], Awaitable[web.StreamResponse]]

@@ -12,8 +12,8 @@ from knative.local.api.errors import GoneError
 from knative.local.api.http.reads import selection, versioned
 from knative.local.api.http.request import Form, Options, Target
 from knative.local.api.http.status import StatusError, expired
-from knative.local.api.http.tables import partial, table
 from knative.local.api.store import Store
+from knative.local.api.tables import partial, table
 
 Object = dict[str, Any]
 Event = tuple[str, Object]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-from knative.local.api import managed_fields, patches
+from knative.local.api import last_applied, managed_fields, patches
 from knative.local.api.admission import AdmissionError, Operation, admission
+from knative.local.api.admission import warnings as warnings_of
 from knative.local.api.errors import AlreadyExistsError, ConflictError, NotFoundError
 from knative.local.api.http.incoming import check_object, core_rules, identified, pruned
 from knative.local.api.http.reads import Page, selection, stored, versioned
@@ -65,12 +66,10 @@ class Writes:
     Attributes:
         store: the objects.
         cluster: returns the cluster's configuration at the time.
-        warnings: returns what admission warns of an object of a Knative kind.
     """
 
     store: Store
     cluster: Callable[[], Cluster]
-    warnings: Callable[[Object, Cluster], Iterable[str]] = lambda _obj, _cluster: ()
     # Writing
 
     def create(self, at: Target, options: Options, sent: Sent) -> Done:
@@ -97,7 +96,7 @@ class Writes:
             made = self.store.create(at.kind.resource, obj, dry_run=dry_run)
         except AlreadyExistsError:
             raise already_exists(at.kind, str(name)) from None
-        return Done(versioned(made, at), 201, [*warnings, *self._warned(at.kind, obj)])
+        return Done(versioned(made, at), 201, [*warnings, *warnings_of(obj)])
 
     def _exists(self, at: Target, name: str) -> bool:
         try:
@@ -133,7 +132,7 @@ class Writes:
             entries = obj["metadata"].get("managedFields")
             obj = self._admit(at, obj, old)
             obj["metadata"]["managedFields"] = entries
-            warnings = [*warnings, *self._warned(at.kind, obj)]
+            warnings = [*warnings, *warnings_of(obj)]
         if _unchanged(obj, old, status=status):
             return Done(versioned(old, at), 200, warnings)
         try:
@@ -196,7 +195,7 @@ class Writes:
         elif applied["metadata"].get("uid"):
             raise conflict(at.kind, at.name, f'uid mismatch: there is no {at.kind.resource} "{at.name}" of this uid')
         try:
-            merged = managed_fields.apply(old, applied, manager, self.store.timestamp(), force=options.flag("force"))
+            merged = last_applied.apply(old, applied, manager, self.store.timestamp(), force=options.flag("force"))
         except ApplyConflictError as error:
             raise _apply_conflict(at.kind, error) from None
         if old is not None:
@@ -261,9 +260,6 @@ class Writes:
         except AdmissionError as error:
             raise bad_request(str(error)) from None
 
-    def _warned(self, kind: Kind, obj: Object) -> Iterable[str]:
-        return self.warnings(obj, self.cluster()) if kind.custom else ()
-
     def _require_namespace(self, at: Target) -> None:
         if at.kind.namespaced:
             namespaces = next(kind for kind in ALL if kind.resource == "namespaces")
@@ -311,7 +307,7 @@ def _check_state(at: Target, applied: Object) -> None:
 def _apply_conflict(kind: Kind, error: ApplyConflictError) -> StatusError:
     causes = [
         {"reason": "FieldManagerConflict", "message": f"conflict with {manager}", "field": path}
-        for manager, path in error.causes
+        for manager, path, _ in error.causes
     ]
     del kind
     return StatusError(409, "Conflict", str(error), {"causes": causes})

@@ -761,7 +761,7 @@ def test_a_busy_port_is_one_line(start: Start) -> None:
 def test_a_bad_manifest_is_said_and_nothing_starts(tmp_path: Path, text: str, word: str) -> None:
     manifest = tmp_path / "services.yaml"
     manifest.write_text(text)
-    ended = serve(str(manifest), "--port", "0")
+    ended = serve(str(manifest), "--port", "0", "--api", "off")
     assert ended.returncode == 2
     assert word in ended.stderr
     assert "Traceback" not in ended.stderr
