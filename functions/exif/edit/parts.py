@@ -85,7 +85,9 @@ class _Cleaner:
     def _end(self) -> None:
         """End a GIF whose last frame was followed by no block: what followed it goes."""
         for part in self.document.parts[-1:]:
-            if self.changes.get(part, b"") is None and self.document.source.read(part.start - 1, part.start) != b";":
+            if part.kind is not Kind.TRAILER or self.changes.get(part, b"") is not None:
+                continue
+            if self.document.source.read(part.start - 1, part.start) != b";":
                 self.changes[part] = b";"
 
     def _decide(self, part: Part) -> None:

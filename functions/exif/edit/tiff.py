@@ -27,7 +27,7 @@ from functions.exif.edit.blocks.layout import (
 )
 from functions.exif.edit.decide import LOST_PROFILE, Edit
 from functions.exif.edit.errors import Broken, Unsupported
-from functions.kit.containers.source import Buffer, Mapped, again, blank, editable, finished
+from functions.kit.containers.source import Buffer, Mapped, again, blank, editable, finished, zero
 from functions.kit.containers.tiff import PICTURE, pixels
 
 PROFILE, XMP, IPTC, RESOURCES = 0x8773, 0x02BC, 0x83BB, 0x8649
@@ -177,7 +177,24 @@ def _without_location(data: Buffer, edit: Edit) -> bytes:
             out[entry.start : entry.start + entry.size] = (edited or b"").ljust(
                 entry.size, b" " if entry.tag == XMP else b"\0"
             )
+    _forgotten(layout, out, edit)
     return finished(out)
+
+
+def _forgotten(layout: Layout, out: bytearray | Mapped, edit: Edit) -> None:
+    """Overwrite copies of the position in bytes that belong to nothing, where programs leave old directories."""
+    kept: list[Span] = [(0, layout.header)]
+    for directory in layout.walk():
+        kept += [(directory.position, directory.end), *_values(directory.entries)]
+        if directory.kind == "image":
+            kept += pixels(layout, directory)[0]
+    for start, end in outside(kept, len(out)):
+        for secret in edit.secrets:
+            at = out.find(secret, start, end)
+            while at >= 0:
+                zero(out, at, at + len(secret))
+                edit.gone("gps", "between the parts", len(secret), "a copy of the position")
+                at = out.find(secret, at, end)
 
 
 def _kept(layout: Layout, directory: Directory, edit: Edit) -> list[Entry]:

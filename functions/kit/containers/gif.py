@@ -18,7 +18,7 @@ ICC_APPLICATION = b"ICCRGBG1012"
 ANIMATION = frozenset((b"NETSCAPE2.0", b"ANIMEXTS1.0"))
 # XMP in GIF ends with 1 and a ramp of 256 bytes, that lets readers of sub-blocks run out, and the end of the blocks
 # (XMP part 3, 1.1.2).
-MAGIC_TRAILER = 258
+TRAILER = b"\1" + bytes(range(255, -1, -1)) + b"\0"
 
 
 def read(source: Source) -> Document:
@@ -102,7 +102,7 @@ class _Reader:
         elif label == b"\xff" and application == XMP_APPLICATION:
             # The packet stands there as it is, not in sub-blocks: its own bytes pass for their lengths.
             kind, body = Kind.XMP, start + 12
-            last = max(stop - MAGIC_TRAILER, body) if stop - body >= MAGIC_TRAILER else body
+            last = max(stop - len(TRAILER), body) if stop - body >= len(TRAILER) else body
         elif label == b"\xff" and application == ICC_APPLICATION:
             kind, body, packing = Kind.ICC, min(start + 12, stop), Packing.BLOCKS
         elif label == b"\xff":
@@ -116,4 +116,10 @@ class _Reader:
 
 def write(document: Document, changes: Changes, added: Mapping[Kind, bytes]) -> bytes:
     """The file with new content in some extensions, and without others."""
-    return splice(document, changes, added).join()
+    splices = splice(document, changes, added)
+    for part, content in changes.items():
+        if part.kind is Kind.XMP and content is not None:
+            # Read as lengths, no byte of the packet may end the run: the trailer does, wherever one leads into it.
+            head = document.source.read(part.start, part.body)
+            splices.edits[part.start, part.end] = head + content.replace(b"\0", b" ") + TRAILER
+    return splices.join()

@@ -16,6 +16,7 @@ from PIL import Image
 
 import functions.exif.main
 from functions.exif.edit.blocks import video
+from functions.exif.edit.errors import Broken
 from functions.exif.edit.strip import strip
 from tests.functions.exif import made
 from tests.functions.exif.tiffs import ascii_field, directory, long
@@ -297,3 +298,37 @@ def test_a_text_of_a_png_that_states_a_position_goes() -> None:
     texts = made.chunk(b"tEXt", b"Comment\0GPS 48.137 N 11.575 E") + made.chunk(b"tEXt", b"Title\0Harbour")
     result = strip(data[:33] + texts + data[33:], remove=GPS).data
     assert (b"48.137" in result, b"Harbour" in result) == (False, True)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_copy_of_the_position_that_no_directory_names_goes(order: str) -> None:
+    position = struct.pack(order + "IIIIII", 48, 1, 8, 1, 1320, 100)
+    gps = directory([(1, 2, 2, b"N\0"), (2, 5, 3, position)], 200, order)
+    fields = [
+        *(long(0x100, 4, order=order), long(0x101, 4, order=order), long(0x111, 400, order=order)),
+        *(long(0x117, 16, order=order), long(0x8825, 200, order=order)),
+    ]
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8) + directory(fields, 8, order)
+    data = head.ljust(200, b"\0") + gps
+    data = data.ljust(300, b"\0") + position + bytes(400 - 300 - len(position)) + bytes(range(16))
+    assert data.count(position) == 2
+    result = strip(data, (), ("gps",))
+    assert position not in result.data
+    assert result.data[400:416] == bytes(range(16))
+    assert strip(result.data, (), ("gps",)).data == result.data
+
+
+def test_the_packet_of_a_gif_ends_where_its_trailer_says() -> None:
+    """Bytes of a packet pass for lengths of blocks: a packet of another length must end the run all the same."""
+    packet = made.XMP.replace(b"</rdf:RDF>", b"\xc3\xa9" * 60 + b"</rdf:RDF>")
+    whole = encoded(gradient(), "GIF")
+    for broken in range(0, 240, 7):
+        trailer = bytearray(b"\1" + bytes(range(255, -1, -1)) + b"\0")
+        trailer[broken + 1] ^= 0x55
+        data = whole[:-1] + b"!\xff\x0bXMP DataXMP" + packet + bytes(trailer) + b";"
+        try:
+            result = strip(data, (), ("gps",)).data
+        except Broken:
+            continue
+        assert strip(result, (), ("gps",)).data == result
+        assert Image.open(io.BytesIO(result)).tobytes() == Image.open(io.BytesIO(whole)).tobytes()
