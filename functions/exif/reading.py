@@ -43,6 +43,8 @@ OFFSETS = frozenset((0x111, 0x120, 0x144, 0x201, 0xA010, 0xBCC0, 0xBCC2))
 FIRST_COUNTS = frozenset((0x100, 0x101, 0x102, 0x103, 0x106, 0x10E, 0x112, 0x115, 0x116, 0x11A, 0x11B, 0x11C, 0x128))
 COMPRESSION, STRIP_OFFSETS, STRIP_BYTES, JPEG_OFFSET, JPEG_BYTES = 0x103, 0x111, 0x117, 0x201, 0x202
 JPEG_FROM_RAW = 0x2E
+# Blocks of raws of their own form.
+RECORDS = frozenset(("ciff", "x3f", "mrw", "raf"))
 
 
 def read(scan: Scan, *, exif_only: bool = False, inside: bool = False) -> Reading:
@@ -86,9 +88,14 @@ def _guarded_embedded(reading: Reading) -> None:
 
 
 def _rest(reading: Reading) -> None:
+    records: list[Block] = []
     for block in reading.scan.blocks:
-        if block.kind != "exif":
+        if block.kind in RECORDS:
+            records.append(block)
+        elif block.kind != "exif":
             _guarded(_block, reading, block)
+    if records:
+        _guarded(_records, reading, *records)
     file.add(reading.scan, reading.order, reading.add)
     headers.container(reading.scan, reading.add)
     for row in reading.scan.rows:
@@ -102,6 +109,12 @@ def _rest(reading: Reading) -> None:
         _guarded(_packet_note, reading)
     _lens(reading)
     _guarded(_composite, reading)
+
+
+def _records(reading: Reading, *blocks: Block) -> None:
+    from functions.exif.makernotes import raws
+
+    raws.read(reading, list(blocks))
 
 
 def _composite(reading: Reading) -> None:

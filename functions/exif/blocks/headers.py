@@ -59,7 +59,13 @@ def container(scan: Scan, put: Put) -> None:
         put("GIF", "ImageWidth", width, width)
         put("GIF", "ImageHeight", height, height)
         put("GIF", "BitsPerPixel", details["bits_per_sample"], details["bits_per_sample"])
-    elif width is not None:
+    elif "jpeg_width" in details:
+        put("File", "ImageWidth", details["jpeg_width"], details["jpeg_width"])
+        put("File", "ImageHeight", details["jpeg_height"], details["jpeg_height"])
+        text = binary(int(details["jpeg_bytes"]))
+        group, name = ("File", "PreviewImage") if scan.format == "RAF" else ("SigmaRaw", "JpgFromRaw")
+        put(group, name, text, text)
+    elif width is not None and scan.format != "MRW":
         put("File", "ImageWidth", width, width)
         put("File", "ImageHeight", height, height)
     if "process" in details:

@@ -158,6 +158,12 @@ def _panasonic(reading: Reading, _m: Members) -> None:
         _lens(reading, name, re.sub(r"(\d)/F", r"\1mm F", name, count=1))
 
 
+def _sigma(reading: Reading, _m: Members) -> None:
+    name = reading.text("SigmaRaw", "LensType")
+    if name and not name.startswith("Unknown"):
+        _lens(reading, reading.value("SigmaRaw", "LensType"), name)
+
+
 _RULES: dict[str, Callable[[Reading, Members], None]] = {
     "Canon": _canon,
     "Minolta": _minolta,
@@ -165,6 +171,7 @@ _RULES: dict[str, Callable[[Reading, Members], None]] = {
     "Olympus": _olympus,
     "Panasonic": _panasonic,
     "Pentax": _pentax,
+    "SigmaRaw": _sigma,
     "Sony": _sony,
 }
 

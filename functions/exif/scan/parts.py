@@ -14,9 +14,12 @@ from functions.kit.containers.source import finished
 # Blocks that a JPEG's reader puts first and last: Exif, and what may span several segments.
 _FIRST, _LAST = -1, 1
 MAX_EXTENDED_XMP = 8 * 2**20
+MAX_TABLE = 65536
 RAW_PROFILE = "Raw profile type "
 # Blocks of raws with a form of their own, by reader: Canon's CRW, Sigma's X3F.
-_RECORDS = {"crw": "ciff", "x3f": "x3f"}
+_RECORDS = {"crw": "ciff", "x3f": "x3f", "mrw": "mrw"}
+# Blocks of Minolta's raws that are records, whatever they are to a reader of the picture.
+_MINOLTA = frozenset(("PRD", "WBG", "RIF"))
 _HELD = frozenset((Kind.TRAILER, Kind.PICTURE, Kind.VIDEO))
 
 
@@ -56,12 +59,39 @@ def _fields(document: Document, result: Scan) -> None:
         for part in document.parts:
             if isinstance(part.key, bytes) and part.key in png.CHUNKS:
                 png.add(result, part.key, source.read(part.start + 8, min(part.end - 4, part.start + png.MAX_FIELD)))
+    elif document.reader == "raf":
+        _fujifilm(document, result)
     elif document.reader == "psd" and document.width:
         numbers = (document.details.get(name, 0) for name in ("channels", "bits_per_sample", "color_mode"))
         resources.header(result, *map(int, numbers))
         for part in document.parts:
             if part.label == "merged picture":
                 resources.compression(result, int.from_bytes(source.read(part.start, part.start + 2), "big"))
+
+
+_RECORD_KINDS = (Kind.TAG, Kind.PREVIEW, Kind.THUMBNAIL)
+_MINOLTA_KINDS = (Kind.STRUCTURE, Kind.UNKNOWN)
+
+
+def _fujifilm(document: Document, result: Scan) -> None:
+    """Fujifilm's header, and what it points to beside the JPEG and the sensor's data."""
+    source = document.source
+    head = source.read(0, min(source.size, 160))
+    picture = int.from_bytes(head[84:88], "big")
+    result.add("raf", 0, head, "header")
+    turn = 0
+    for at, name in ((0x48, "M-RAW"), (0x5C, "RAF"), (0x64, "FujiIFD"), (0x78, "RAF"), (0x80, "FujiIFD")):
+        if len(head) < at + 8 or (picture and at >= picture):
+            return
+        start, length = int.from_bytes(head[at : at + 4], "big"), int.from_bytes(head[at + 4 : at + 8], "big")
+        stop = min(start + min(length, MAX_TABLE), source.size)
+        if not 0 < start < stop or not source.held(start, stop):
+            continue
+        data = source.read(start, stop)
+        if name == "FujiIFD" and data[:4] not in (b"II*\0", b"MM\0*"):
+            continue
+        turn += name == "RAF"
+        result.add("raf", start, data, name, "2" if name == "RAF" and turn > 1 else "")
 
 
 class _Reader:
@@ -104,9 +134,11 @@ class _Reader:
 
     def _record(self, part: Part) -> bool:
         """Add a record of a raw's own form, or a preview in it, as a block; whether the part is one."""
-        if part.kind not in (Kind.TAG, Kind.PREVIEW, Kind.THUMBNAIL) or not self.source.held(part.start, part.end):
+        reader = self.document.reader
+        kinds = _RECORD_KINDS if reader != "mrw" else _MINOLTA_KINDS if part.label in _MINOLTA else ()
+        if part.kind not in kinds or not self.source.held(part.start, part.end):
             return False
-        kind = _RECORDS[self.document.reader] if part.kind is Kind.TAG else "preview"
+        kind = "preview" if part.kind in (Kind.PREVIEW, Kind.THUMBNAIL) else _RECORDS[reader]
         self.result.add(kind, part.body, self.document.raw(part), part.label, part.name)
         return True
 

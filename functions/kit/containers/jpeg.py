@@ -58,6 +58,9 @@ def within(document: Document, claims: Claims, span: Span) -> Document:
     for part in inner.parts:
         claims.claim(part._replace(label=f"JPEG {part.label}".strip()))
     document.groups.update(inner.groups)
+    document.details.update(inner.details)
+    if inner.width is not None and inner.height is not None:
+        document.details.update(jpeg_width=inner.width, jpeg_height=inner.height, jpeg_bytes=span.end - span.start)
     for warning in inner.warnings:
         document.warn(warning)
     return inner

@@ -15,6 +15,7 @@ def read(source: Source) -> Document:
     """Read the blocks."""
     document, end, data = Document(source, "MRW", "image/x-minolta-mrw"), source.size, source.data
     order = "<" if data[1:4] == b"MRI" else ">"
+    document.details["byte_order"] = order
     last = min(8 + unpack_from(order + "I", data, 4)[0], end) if end >= 8 else 0
     at = min(8, end)
     document.add(Kind.STRUCTURE, 0, at, "header")

@@ -19,8 +19,11 @@ _MILLIMETRES = {"cm": 10, "mm": 1, "um": 0.001, 3: 10, 4: 1, 5: 0.001}
 
 def image_size(tags: Tags) -> Shown | None:
     """Width and height of the picture."""
+    cropped = tags.find("RawImageCroppedSize")
+    if cropped is not None and cropped.value:
+        return cropped.value, str(cropped.value).replace(" ", "x")
     width, height = tags.find("ImageWidth"), tags.find("ImageHeight")
-    if tags.reading.scan.format == "CR2":
+    if tags.reading.scan.format in ("CR2", "IIQ"):
         width, height = tags.find("ExifImageWidth") or width, tags.find("ExifImageHeight") or height
     if width is None or height is None or not is_number(width.value) or not is_number(height.value):
         return None
