@@ -89,13 +89,18 @@ def _guarded_embedded(reading: Reading) -> None:
 
 def _rest(reading: Reading) -> None:
     records: list[Block] = []
+    thermal: list[Block] = []
     for block in reading.scan.blocks:
         if block.kind in RECORDS:
             records.append(block)
+        elif block.kind == "app" and block.data.startswith(b"FLIR\0"):
+            thermal.append(block)
         elif block.kind != "exif":
             _guarded(_block, reading, block)
     if records:
         _guarded(_records, reading, *records)
+    if thermal:
+        _guarded(_thermal, reading, *thermal)
     file.add(reading.scan, reading.order, reading.add)
     headers.container(reading.scan, reading.add)
     for row in reading.scan.rows:
@@ -115,6 +120,20 @@ def _records(reading: Reading, *blocks: Block) -> None:
     from functions.exif.makernotes import raws
 
     raws.read(reading, list(blocks))
+
+
+def _thermal(reading: Reading, *blocks: Block) -> None:
+    from functions.exif.makernotes import segments
+
+    _segment(reading, segments.flir(list(blocks)))
+
+
+def _segment(reading: Reading, block: Block) -> None:
+    """A segment of some maker or program: by a table, else it is not read."""
+    from functions.exif.makernotes import segments
+
+    if not segments.read(reading, block):
+        reading.miss("segment", f"{block.where} {block.name}".strip(), block.offset, len(block.data))
 
 
 def _composite(reading: Reading) -> None:
@@ -191,7 +210,7 @@ def _other(reading: Reading, kind: str, data: bytes, block: Block) -> None:
     elif kind == "jumbf":
         _boxes(reading, block)
     elif kind == "app":
-        reading.miss("segment", f"{where} {block.name}".strip(), offset, len(data))
+        _segment(reading, block)
     elif kind != "photoshop":
         headers.block(block, reading)
 

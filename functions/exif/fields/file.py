@@ -32,7 +32,7 @@ MEDIA_TYPES = {
     "HEIF": "image/heif",
     "HEIFS": "image/heif-sequence",
 }
-_ORDERS = {"<": ("II", "Little-endian (Intel, II)"), ">": ("MM", "Big-endian (Motorola, MM)")}
+ORDERS = {"<": ("II", "Little-endian (Intel, II)"), ">": ("MM", "Big-endian (Motorola, MM)")}
 
 
 def add(scan: Scan, order: str, put: Put) -> None:
@@ -53,4 +53,4 @@ def add(scan: Scan, order: str, put: Put) -> None:
     put("File", "FileTypeExtension", suffix.upper(), suffix)
     put("File", "MIMEType", media, media)
     if order:
-        put("File", "ExifByteOrder", *_ORDERS[order])
+        put("File", "ExifByteOrder", *ORDERS[order])

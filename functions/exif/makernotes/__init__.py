@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 
+from functions.exif.fields.file import ORDERS
 from functions.exif.lenses import mounts
 from functions.exif.makernotes import locating
 from functions.exif.makernotes.reader import byte_order
@@ -44,7 +45,10 @@ def read(reading: Reading) -> None:
     walk = Walk(reading, m)
     name, place = _place(note, row, m)
     read_table(walk, name, place)
-    group = table(name).group
+    tags = table(name)
+    group = tags.group
+    if tags.kind == "ifd" and reading.order and place.order != reading.order:
+        reading.add("File", "MakerNoteByteOrder", *ORDERS[place.order])
     reading.note = NoteSummary(group, note.size, walk.finish())
     mounts.identify(reading, group, m)
 
