@@ -12,7 +12,7 @@ Put = Callable[[str, str, Any, Any], None]
 TYPES = {"MPO": "JPEG", "WebP": "WEBP", "BigTIFF": "BTF", "PostScript": "PS"}
 BRANDS = {
     "heic": "HEIC",
-    "heix": "HEIC",
+    "heix": "HEIF",
     "hevc": "HEICS",
     "mif1": "HEIF",
     "msf1": "HEIFS",
@@ -21,7 +21,8 @@ BRANDS = {
     "crx": "CR3",
 }
 # The end of names by type, where it is not the type in small letters, and ExifTool's own media types.
-SUFFIXES = {"JPEG": "jpg", "TIFF": "tif", "Extended WEBP": "webp"}
+SUFFIXES = {"JPEG": "jpg", "TIFF": "tif", "Extended WEBP": "webp", "WEBP (lossless)": "webp", "APNG": "png"}
+SUFFIXES["Extended WEBP (lossless)"] = "webp"
 MEDIA_TYPES = {
     "JPEG": "image/jpeg",
     "BTF": "image/x-tiff-big",
@@ -46,7 +47,9 @@ def add(scan: Scan, order: str, put: Put) -> None:
     name = TYPES.get(scan.format, scan.format)
     if scan.format == "WebP" and "flags" in scan.details:
         name = "Extended WEBP"
-    elif scan.format in ("HEIC", "HEIF", "AVIF", "CR3"):
+    if scan.format == "WebP" and any(row[1] == "AlphaIsUsed" for row in scan.rows):
+        name = f"{name} (lossless)"
+    if scan.format in ("HEIC", "HEIF", "AVIF", "CR3"):
         name = BRANDS.get(str(scan.details.get("brand", "")), name)
     suffix, media = SUFFIXES.get(name, name.lower()), MEDIA_TYPES.get(name, scan.media_type)
     put("File", "FileType", name, name)

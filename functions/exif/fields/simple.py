@@ -7,6 +7,7 @@ from struct import unpack_from
 from typing import Any
 
 from functions.exif.blocks.values import shorten
+from functions.exif.fields.tracks import duration
 from functions.exif.scan.result import Scan
 
 Row = tuple[str, Any, Any]
@@ -80,26 +81,43 @@ def _gif(scan: Scan, head: bytes) -> Iterable[Row]:
         yield "AnimationIterations", scan.details["loops"], scan.details["loops"] or "Infinite"
     if scan.frames > 1:
         yield "FrameCount", scan.frames, scan.frames
+    if "transparent" in scan.details:
+        yield "TransparentColor", scan.details["transparent"], scan.details["transparent"]
+    if scan.details.get("duration"):
+        seconds = int(scan.details["duration"]) / 100
+        yield "Duration", shorten(f"{seconds:.15g}"), duration(seconds)
 
 
-def _webp(_scan: Scan, head: bytes) -> Iterable[Row]:
-    at = 12
-    while at + 8 <= len(head):
-        kind, size = unpack_from("<4sI", head, at)
-        body = head[at + 8 : at + 18]
-        if kind == b"VP8X" and len(body) >= 10:
-            flags = int.from_bytes(body[:4], "little")
-            names = [_FLAGS.get(bit, f"[{bit}]") for bit in range(32) if flags >> bit & 1]
-            yield "WebP_Flags", flags, ", ".join(names) or "(none)"
-        elif kind == b"ALPH" and body:
-            yield "AlphaPreprocessing", body[0] & 3, ("none", "Level Reduction")[body[0] & 1]
-            yield "AlphaFiltering", body[0] & 3, _FILTERS[body[0] & 3]
-            yield "AlphaCompression", body[0] & 3, ("none", "Lossless")[body[0] & 1]
-        elif kind == b"VP8 " and len(body) >= 10:
-            yield "VP8Version", body[0] >> 1 & 7, _named(_VERSIONS, body[0] >> 1 & 7)
-            yield "HorizontalScale", body[7] >> 6, body[7] >> 6
-            yield "VerticalScale", body[9] >> 6, body[9] >> 6
-        at += 8 + size + (size & 1)
+def webp_chunk(scan: Scan, kind: bytes, body: bytes) -> None:
+    """Add the rows of a chunk of a WebP."""
+    for row in _webp(kind, body):
+        scan.row("RIFF", *row)
+
+
+def shown(scan: Scan, seconds: float) -> None:
+    """Add the row of how long an animation takes."""
+    scan.row("RIFF", "Duration", shorten(f"{seconds:.15g}"), duration(seconds))
+
+
+def _webp(kind: bytes, body: bytes) -> Iterable[Row]:
+    if kind == b"VP8X" and len(body) >= 10:
+        flags = int.from_bytes(body[:4], "little")
+        names = [_FLAGS.get(bit, f"[{bit}]") for bit in range(32) if flags >> bit & 1]
+        yield "WebP_Flags", flags, ", ".join(names) or "(none)"
+    elif kind == b"ALPH" and body:
+        yield "AlphaPreprocessing", body[0] & 3, ("none", "Level Reduction")[body[0] & 1]
+        yield "AlphaFiltering", body[0] & 3, _FILTERS[body[0] & 3]
+        yield "AlphaCompression", body[0] & 3, ("none", "Lossless")[body[0] & 1]
+    elif kind == b"VP8 " and len(body) >= 10:
+        yield "VP8Version", body[0] >> 1 & 7, _named(_VERSIONS, body[0] >> 1 & 7)
+        yield "HorizontalScale", body[7] >> 6, body[7] >> 6
+        yield "VerticalScale", body[9] >> 6, body[9] >> 6
+    elif kind == b"VP8L" and len(body) >= 5:
+        yield "AlphaIsUsed", body[4] >> 4 & 1, ("No", "Yes")[body[4] >> 4 & 1]
+    elif kind == b"ANIM" and len(body) >= 6:
+        text = " ".join(map(str, body[:4]))
+        yield "BackgroundColor", text, text
+        yield "AnimationLoopCount", body[4], body[4] or "inf"
 
 
 def _jp2(_scan: Scan, head: bytes) -> Iterable[Row]:
@@ -124,64 +142,7 @@ def _jp2(_scan: Scan, head: bytes) -> Iterable[Row]:
             yield "ColorSpace", space, _SPACES.get(space, f"Unknown ({space})")
 
 
-def _bmp(_scan: Scan, head: bytes) -> Iterable[Row]:
-    if len(head) < 26:
-        return
-    (size,) = unpack_from("<I", head, 14)
-    names = {
-        12: "OS/2 V1",
-        40: "Windows V3",
-        64: "OS/2 V2",
-        68: "AVI BMP structure?",
-        108: "Windows V4",
-        124: "Windows V5",
-    }
-    yield "BMPVersion", size, names.get(size, f"Unknown ({size})")
-    at = 22 if size == 12 else 26
-    if len(head) < at + 4:
-        return
-    planes, depth = unpack_from("<HH", head, at)
-    yield "Planes", planes, planes
-    yield "BitDepth", depth, depth
-    if size < 40 or len(head) < 54:
-        return
-    compression, length, x, y, colours, important = unpack_from("<6I", head, 30)
-    yield "Compression", compression, _named(_BITMAPS, compression)
-    yield "ImageLength", length, length
-    yield "PixelsPerMeterX", x, x
-    yield "PixelsPerMeterY", y, y
-    yield "NumColors", colours, colours or "Use BitDepth"
-    yield "NumImportantColors", important, important or "All"
-    if size >= 108 and len(head) >= 74:
-        for index, name in enumerate(("RedMask", "GreenMask", "BlueMask", "AlphaMask")):
-            (mask,) = unpack_from("<I", head, 54 + 4 * index)
-            yield name, mask, f"0x{mask:08x}"
-        space = head[70:74]
-        value: Any = int.from_bytes(space, "little") if b"\0" in space else space[::-1].decode("latin-1")
-        yield "ColorSpace", value, _BITMAP_SPACES.get(value, f"Unknown ({value})")
-
-
-_BITMAP_VERSIONS = {
-    12: "OS/2 V1",
-    40: "Windows V3",
-    64: "OS/2 V2",
-    68: "AVI BMP structure?",
-    108: "Windows V4",
-    124: "Windows V5",
-}
-_BITMAPS = ("None", "8-Bit RLE", "4-Bit RLE", "Bitfields", "JPEG", "PNG")
-_BITMAP_SPACES = {
-    0: "Calibrated RGB",
-    1: "Device RGB",
-    2: "Device CMYK",
-    "LINK": "Linked Color Profile",
-    "MBED": "Embedded Color Profile",
-    "sRGB": "sRGB",
-    "Win ": "Windows Color Space",
-}
 READERS: dict[str, tuple[str, Any]] = {
-    "bmp": ("File", _bmp),
     "gif": ("GIF", _gif),
-    "webp": ("RIFF", _webp),
     "jp2": ("Jpeg2000", _jp2),
 }

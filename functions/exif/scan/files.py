@@ -16,7 +16,7 @@ __all__ = ["FORMATS", "Block", "Scan", "identify", "scan"]
 FORMATS = (
     *("JPEG", "EXV", "MPO", "PNG", "APNG", "WebP", "HEIC", "HEIF", "AVIF", "CR3", "JP2", "JPX", "JPM", "J2C", "JXL"),
     *("TIFF", "BigTIFF", "CR2", "NEF", "DNG", "ARW", "RW2", "ORF", "PEF", "JXR", "RAF", "MRW", "CRW", "X3F"),
-    *("PSD", "PSB", "GIF", "BMP", "EPS", "PostScript", "PDF", "SVG"),
+    *("PSD", "PSB", "GIF", "BMP", "EPS", "PostScript", "PDF", "SVG", "XMP", "C2PA"),
 )
 
 

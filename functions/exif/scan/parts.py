@@ -5,7 +5,7 @@ Containers are read in `functions.kit.containers`; here it is decided what their
 
 from __future__ import annotations
 
-from functions.exif.fields import png, resources, simple
+from functions.exif.fields import bmp, png, resources, simple
 from functions.exif.scan import heif, photoshop, remains, trailer
 from functions.exif.scan.result import Scan
 from functions.kit.containers import METADATA, Document, Kind, Packing, Part, jpeg
@@ -15,6 +15,8 @@ from functions.kit.containers.source import finished
 _FIRST, _LAST = -1, 1
 MAX_EXTENDED_XMP = 8 * 2**20
 MAX_TABLE = 65536
+# Rows of chunks, of which only the first of each name counts.
+MAX_CHUNK_ROWS = 32
 RAW_PROFILE = "Raw profile type "
 # Blocks of raws with a form of their own, by reader: Canon's CRW, Sigma's X3F.
 _RECORDS = {"crw": "ciff", "x3f": "x3f", "mrw": "mrw"}
@@ -59,6 +61,10 @@ def _fields(document: Document, result: Scan) -> None:
         for part in document.parts:
             if isinstance(part.key, bytes) and part.key in png.CHUNKS:
                 png.add(result, part.key, source.read(part.start + 8, min(part.end - 4, part.start + png.MAX_FIELD)))
+    elif document.reader == "bmp":
+        bmp.add(result, source.read(0, min(source.size, simple.HEAD)))
+    elif document.reader == "webp":
+        _webp(document, result)
     elif document.reader == "raf":
         _fujifilm(document, result)
     elif document.reader == "psd" and document.width:
@@ -71,6 +77,15 @@ def _fields(document: Document, result: Scan) -> None:
 
 _RECORD_KINDS = (Kind.TAG, Kind.PREVIEW, Kind.THUMBNAIL)
 _MINOLTA_KINDS = (Kind.STRUCTURE, Kind.UNKNOWN)
+
+
+def _webp(document: Document, result: Scan) -> None:
+    """The chunks of a WebP, those of the first frame among them."""
+    for part in document.parts:
+        if isinstance(part.key, bytes) and len(result.rows) < MAX_CHUNK_ROWS:
+            simple.webp_chunk(result, part.key, document.source.read(part.start + 8, min(part.end, part.start + 18)))
+    if result.details.get("duration"):
+        simple.shown(result, int(result.details["duration"]) / 1000)
 
 
 def _fujifilm(document: Document, result: Scan) -> None:

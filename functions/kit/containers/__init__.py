@@ -39,13 +39,13 @@ __all__ = [
 
 READERS = frozenset(
     (
-        *("bmp", "crw", "gif", "isobmff", "jp2", "jpeg", "jxl", "mrw", "packets", "png", "psd", "raf", "tiff", "webp"),
-        "x3f",
+        *("bmp", "crw", "gif", "isobmff", "jp2", "jpeg", "jumbf", "jxl", "mrw", "packets", "png", "psd", "raf"),
+        *("tiff", "webp", "x3f"),
     )
 )
 """The modules that read a format, by their names."""
 _PARTIAL = frozenset(("jpeg", "tiff"))
-WRITERS = READERS - {"bmp", "crw", "mrw", "packets", "raf", "x3f"}
+WRITERS = READERS - {"bmp", "crw", "jumbf", "mrw", "packets", "raf", "x3f"}
 """Those that write one."""
 
 

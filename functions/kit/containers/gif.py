@@ -97,6 +97,8 @@ class _Reader:
             kind, packing = Kind.COMMENT, Packing.BLOCKS
         elif label == b"\xf9" or (label == b"\xff" and application in ANIMATION):
             kind = Kind.STRUCTURE
+            if label == b"\xf9" and data[start : start + 1] == b"\4" and start + 5 <= self.end:
+                self._control(data[start + 1 : start + 5])
             if application == b"NETSCAPE2.0" and data[start + 12 : start + 14] == b"\3\1" and start + 16 <= self.end:
                 document.details["loops"] = unpack_from("<H", data, start + 14)[0]
         elif label == b"\xff" and application == XMP_APPLICATION:
@@ -112,6 +114,13 @@ class _Reader:
         where = {b"\xfe": "comment extension", b"\xff": "application extension"}.get(label, "extension")
         document.parts.append(Part(kind, at, stop, where, name, min(body, stop), min(last, stop), packing))
         return stop
+
+    def _control(self, body: bytes) -> None:
+        """How long a frame is shown, in hundredths of a second, and its transparent colour."""
+        details = self.document.details
+        details["duration"] = int(details.get("duration", 0)) + int.from_bytes(body[1:3], "little")
+        if body[0] & 1:
+            details.setdefault("transparent", body[3])
 
 
 def write(document: Document, changes: Changes, added: Mapping[Kind, bytes]) -> bytes:

@@ -1,4 +1,4 @@
-"""EPS, PostScript, PDF and SVG: documents of which the XMP packets alone are told apart (XMP part 3, 2.1).
+"""EPS, PostScript, PDF, SVG and sidecars of XMP: their XMP packets (XMP part 3, 2.1).
 
 A packet is found by its first and last characters wherever it stands; all else is one part of unknown content between
 two packets. Packets inside compressed streams are not seen.
@@ -14,15 +14,19 @@ from functions.kit.containers.sniff import sniff
 from functions.kit.containers.source import Source, Span
 
 MAX_PACKETS = 256
+MAX_DECLARATION = 512
+_DECLARATION = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>)?\s*")
 MEDIA_TYPES = {
     "EPS": "application/postscript",
     "PostScript": "application/postscript",
     "PDF": "application/pdf",
     "SVG": "image/svg+xml",
+    "XMP": "application/rdf+xml",
 }
-_BEGIN = re.compile(rb"<(?:\?xpacket begin=|x:xmpmeta|rdf:RDF)")
+_BEGIN = re.compile(rb"<(?:\?xpacket begin=|x:x[am]pmeta|rdf:RDF)")
 _ENDS = {
     b"<?xpacket begin=": re.compile(rb"<\?xpacket end=[^>]{0,40}>"),
+    b"<x:xapmeta": re.compile(rb"</x:xapmeta\s{0,40}>"),
     b"<x:xmpmeta": re.compile(rb"</x:xmpmeta\s{0,40}>"),
     b"<rdf:RDF": re.compile(rb"</rdf:RDF\s{0,40}>"),
 }
@@ -38,12 +42,18 @@ def read(source: Source) -> Document | None:
     document.broken = "a document and no picture"
     for packet in find(source, 0, end):
         if packet.start > at:
-            document.add(Kind.UNKNOWN, at, packet.start, "document")
+            document.add(_between(source, at, packet.start), at, packet.start, "document")
         document.add(Kind.XMP, *packet, "packet", body=packet.start, stop=packet.end)
         at = packet.end
     if at < end:
-        document.add(Kind.UNKNOWN, at, end, "document")
+        document.add(_between(source, at, end), at, end, "document")
     return document if at else None
+
+
+def _between(source: Source, start: int, end: int) -> Kind:
+    """What stands around a packet: a declaration of XML and blanks say nothing."""
+    bare = end - start < MAX_DECLARATION and _DECLARATION.fullmatch(source.read(start, end))
+    return Kind.STRUCTURE if bare else Kind.UNKNOWN
 
 
 def find(source: Source, start: int, end: int) -> Iterator[Span]:

@@ -114,6 +114,11 @@ _NAMES |= dict.fromkeys(("JP2", "JPX", "JPM"), Format("JPEG 2000", "jp2"))
 _MOVIES = frozenset((b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"))
 _BMP_HEADERS = frozenset((12, 16, 40, 52, 56, 64, 108, 124))
 _PCX_FORMS = {bytes((1, depth)) for depth in (1, 2, 4, 8)}  # run lengths, bits of a sample
+_XMP = re.compile(
+    rb"\s*+(?:\xef\xbb\xbf\s*+)?(?:<\?xml[^>]{0,200}>\s*+)?(?:<!--.{0,400}?-->\s*+)?"
+    rb"(?:<\?xpacket begin=|<x:x[am]pmeta|<rdf:RDF)",
+    re.DOTALL,
+)
 _SVG = re.compile(rb"\s*+(?:\xef\xbb\xbf\s*+)?(?:<svg|<\?xml.{0,900}<svg)", re.DOTALL)
 
 
@@ -171,6 +176,10 @@ def _weaker(head: bytes) -> Format | None:
     # A cursor holds at least one; with none this is how a Targa begins, whose only mark stands at its end.
     if head[:4] == b"\0\0\2\0" and any(head[4:6]):
         return Format("Windows cursor")
+    if head[4:8] == b"jumb" and head[12:16] == b"jumd":
+        return Format("content credentials (C2PA)", "jumbf", picture=False)
+    if _XMP.match(head):
+        return Format("XMP", "packets", picture=False)
     return Format("SVG", "packets") if _SVG.match(head) else None
 
 

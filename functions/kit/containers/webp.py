@@ -41,6 +41,8 @@ def read(source: Source) -> Document:
         following = min(stop + (length & 1), end)
         if kind == b"ANMF":
             frames += 1
+            shown = int.from_bytes(source.data[start + 12 : min(start + 15, stop)], "little")
+            document.details["duration"] = int(document.details.get("duration", 0)) + shown
             left = _frame(document, at, start, stop, following, left)
         else:
             _chunk(document, kind, at, start, stop, following)

@@ -122,3 +122,35 @@ def test_every_length_of_a_header_is_read() -> None:
         for size in range(4, 120):
             reading = examine(data[:size])
             assert reading is None or not any("beyond reading" in warning for warning in reading.warnings), size
+
+
+def test_how_long_an_animation_takes_and_its_transparent_colour():
+    screen = b"GIF89a\2\0\2\0\x80\0\0" + bytes(6)
+    control = b"!\xf9\4\1" + struct.pack("<H", 5) + b"\1\0"
+    image = b",\0\0\0\0\2\0\2\0\0\2\2\x44\1\0"
+    reading = examine(screen + (control + image) * 2 + b";")
+    assert reading is not None
+    found = flat(reading)
+    assert (found["GIF:Duration"], found["GIF:TransparentColor"]) == ("0.10 s", 1)
+
+
+def test_a_sidecar_of_xmp_is_read_to_its_end():
+    packet = cases.xmp("<dc:format>image/x-nikon-nef</dc:format>")
+    for data in (packet, b'<?xml version="1.0" encoding="UTF-8"?>\n' + packet + b"\n", b"\xef\xbb\xbf" + packet):
+        reading = examine(data)
+        assert reading is not None
+        assert (reading.scan.format, flat(reading)["XMP-dc:Format"]) == ("XMP", "image/x-nikon-nef")
+        assert not reading.scan.unread
+
+
+def test_the_colours_of_a_late_bitmap():
+    header = struct.pack("<IiiHHIIIIII", 124, 1, 1, 1, 24, 0, 4, 2835, 2835, 0, 0)
+    header += struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0) + bytes(4) + struct.pack("<9I", *[1 << 29] * 9)
+    header += struct.pack("<3I", 0x23333, 0x23333, 0x23333) + struct.pack("<4I", 4, 0, 0, 0)
+    data = struct.pack("<2sIxxxxI", b"BM", 14 + len(header) + 4, 14 + len(header)) + header + bytes(4)
+    reading = examine(data)
+    assert reading is not None
+    found = flat(reading)
+    assert found["File:RenderingIntent"] == "Picture (LCS_GM_IMAGES)"
+    assert found["File:RedEndpoint"] == "0.500000 0.500000 0.500000"
+    assert found["File:GammaRed"] == 2.2
