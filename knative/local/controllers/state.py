@@ -15,8 +15,8 @@ from knative.local.api.store import Store
 from knative.local.controllers.files import Files
 from knative.local.controllers.objects import DEPLOYMENTS, EVENTS, PODS
 
-NAME = "objects.json"
-"""Of the file in the folder of the state."""
+NAME = "objects.state"
+"""Of the file in the folder of the state: JSON, by a name that is not taken for code of a pod."""
 _FORMAT = 1
 _QUIET_SECONDS = 0.5  # changes that come in a swarm are written once
 _LARGEST_SHARE = 0.1  # of the time that writing may take

@@ -34,6 +34,7 @@ from knative.local.controllers.objects import (
 from knative.local.pods.conditions import Condition, Status
 from knative.local.pods.pod import Pod, PodState
 from knative.local.pods.revision import Revision
+from knative.local.pods.supervisor import State, Supervisor
 
 _USER_PORT = "user-port"
 _OWN = frozenset(
@@ -92,9 +93,9 @@ def pod_spec(revision: Object) -> Object:
         "K_SERVICE": labels.get(SERVICE_LABEL, ""),
     }
     containers = []
-    for one in spec["containers"]:
+    for index, one in enumerate(spec["containers"]):
         made = {key: value for key, value in one.items() if key not in ("readinessProbe", "startupProbe")}
-        made.setdefault("name", "user-container")
+        made.setdefault("name", f"user-container-{index}" if index else "user-container")
         if one is main:
             port = (one.get("ports") or [{}])[0].get("containerPort") or 8080
             made["ports"] = [{"name": _USER_PORT, "containerPort": port, "protocol": "TCP"}]
@@ -211,7 +212,11 @@ def _pod_status(spec: Object, running: Pod, before: Object, now: str) -> Object:
         "podIP": _ADDRESS,
         "podIPs": [{"ip": _ADDRESS}],
         "startTime": timestamp(running.created),
-        "containerStatuses": [_container_status(one, spec, running) for one in spec["containers"]],
+        **{
+            name: [_container_status(one, running.supervisors.get(one["name"])) for one in spec[kind]]
+            for kind, name in (("initContainers", "initContainerStatuses"), ("containers", "containerStatuses"))
+            if spec.get(kind)
+        },
         "qosClass": "Burstable" if any(one.get("resources") for one in spec["containers"]) else "BestEffort",
     }
 
@@ -221,33 +226,38 @@ def _plain(before: Object, found: Sequence[Condition], now: str) -> list[Object]
     return conditions({"conditions": old}, found, now)
 
 
-def _container_status(container: Mapping[str, Any], spec: Object, running: Pod) -> Object:
-    main = container is container_of(spec)
-    started = running.pid is not None
-    terminated = _terminated(running)
-    if started:
-        state: Object = {"running": {"startedAt": timestamp(running.ready_at or running.created)}}
-    elif running.backing_off or running.state is PodState.FAILED:
+def _container_status(container: Mapping[str, Any], running: Supervisor | None) -> Object:
+    terminated = _terminated(running) if running is not None else None
+    state: Object = {"waiting": {"reason": "ContainerCreating"}}
+    if running is not None and running.state is State.DONE and terminated:
+        state = {"terminated": terminated}
+    elif running is not None and running.pid is not None:
+        state = {"running": {"startedAt": timestamp(running.started_at)}}
+    elif running is not None and (running.state is State.DOWN or running.restarts):
         state = {"waiting": {"reason": "CrashLoopBackOff", "message": running.reason}}
-    else:
-        state = {"waiting": {"reason": "ContainerCreating"}}
     return {
         "name": container["name"],
         "image": container["image"],
         "imageID": "",
         "state": state,
-        "lastState": {"terminated": terminated} if terminated else {},
-        "ready": running.ready if main else started,
-        "started": started,
-        "restartCount": running.restarts,
+        "lastState": {"terminated": terminated} if terminated and "terminated" not in state else {},
+        "ready": running is not None and (running.ready or running.state is State.DONE),
+        "started": "running" in state,
+        "restartCount": running.restarts if running is not None else 0,
     }
 
 
-def _terminated(running: Pod) -> Object | None:
-    if running.exit is None:
+def _terminated(running: Supervisor) -> Object | None:
+    if running.exit is None or running.ended is None:
         return None
     code = running.exit.code
-    ended: Object = {"exitCode": code, "reason": "Completed" if code == 0 else "Error"}
+    begun, end = running.ended
+    ended: Object = {
+        "exitCode": code,
+        "reason": "Completed" if code == 0 else "Error",
+        "startedAt": timestamp(begun),
+        "finishedAt": timestamp(end),
+    }
     if code > _DIED:
         ended["signal"] = code - _DIED
     if running.exit.last_line:
@@ -321,4 +331,5 @@ class Workloads:
             self._events.record(after, "Killing", "Stopping container after its requests", component="kubelet")
         restarts = [one["restartCount"] for one in (before.get("status") or {}).get("containerStatuses", ())]
         if running.restarts and running.restarts > max(restarts, default=0):
-            self._events.record(after, "BackOff", running.reason, component="kubelet", warning=True)
+            message = f"Back-off restarting a failed container in pod {running.name}"
+            self._events.record(after, "BackOff", message, component="kubelet", warning=True)

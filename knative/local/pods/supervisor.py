@@ -73,6 +73,8 @@ class Supervisor:
         ignores_port: What to do about a program that ignores PORT, or None.
         backing_off: Whether it waits longer each time before it is started again.
         ready_at: When it became ready after its last start.
+        started_at: When it was started the last time.
+        ended: When its last run that has ended began and ended; None before.
     """
 
     def __init__(
@@ -95,6 +97,8 @@ class Supervisor:
         self.fixed_port: int | None = None
         self.ignores_port: str | None = None
         self.ready_at: float | None = None
+        self.started_at = clock()
+        self.ended: tuple[float, float] | None = None
         self.port = 0
         self._pod = pod
         self._runtime = runtime
@@ -185,6 +189,7 @@ class Supervisor:
     async def _run(self, port: int) -> str:
         """Run the program from start to end; says how it ended."""
         self.ready_at = None
+        self.started_at = self._clock()
         self._last_line = ""
         self._exited.clear()
         self.port = port
@@ -217,6 +222,7 @@ class Supervisor:
             process.close()
             self._running = False
         code = process.code or 0
+        self.ended = (self.started_at, self._clock())
         self.exit = Exit(code if code >= 0 else _SIGNALLED - code, self._last_line)
         if code < 0:
             return f"killed by {signal.Signals(-code).name}"

@@ -29,8 +29,8 @@ def filled() -> tuple[Store, Files]:
 
 def test_a_store_is_read_as_it_was_written_without_what_runs(tmp_path: Path) -> None:
     store, files = filled()
-    write(tmp_path / "new" / "objects.json", encode(snapshot(store, files)))
-    again, brought = read(tmp_path / "new" / "objects.json")
+    write(tmp_path / "new" / "objects.state", encode(snapshot(store, files)))
+    again, brought = read(tmp_path / "new" / "objects.state")
     kept = [(resource, one) for resource, one in store.everything() if resource in (SERVICES, REVISIONS)]
     assert list(again.everything()) == kept
     assert again.version > store.version, "versions given after the file was written are not given again"
@@ -40,15 +40,15 @@ def test_a_store_is_read_as_it_was_written_without_what_runs(tmp_path: Path) -> 
 
 
 def test_there_is_nothing_before_the_first_run(tmp_path: Path) -> None:
-    store, files = read(tmp_path / "objects.json")
+    store, files = read(tmp_path / "objects.state")
     assert (list(store.everything()), files) == ([], Files())
 
 
 def test_secrets_are_nobody_else_s_to_read(tmp_path: Path) -> None:
-    path = tmp_path / "objects.json"
+    path = tmp_path / "objects.state"
     write(path, encode(snapshot(*filled())))
     assert path.stat().st_mode & 0o777 == 0o600
-    assert [one.name for one in tmp_path.iterdir()] == ["objects.json"]
+    assert [one.name for one in tmp_path.iterdir()] == ["objects.state"]
 
 
 GOOD = encode(snapshot(*filled()))
@@ -57,9 +57,9 @@ GOOD = encode(snapshot(*filled()))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cut=st.integers(0, len(GOOD) - 1), junk=st.binary(max_size=4))
 def test_a_damaged_file_is_reported(tmp_path: Path, cut: int, junk: bytes) -> None:
-    path = tmp_path / "objects.json"
+    path = tmp_path / "objects.state"
     path.write_bytes(GOOD[:cut] + junk)
-    with pytest.raises(StateError, match=r"objects\.json is damaged .* move it away"):
+    with pytest.raises(StateError, match=r"objects\.state is damaged .* move it away"):
         read(path)
 
 
@@ -80,14 +80,14 @@ def test_a_damaged_file_is_reported(tmp_path: Path, cut: int, junk: bytes) -> No
     ],
 )
 def test_content_of_another_form_is_reported(tmp_path: Path, data: Any) -> None:
-    path = tmp_path / "objects.json"
+    path = tmp_path / "objects.state"
     path.write_text(json.dumps(data))
     with pytest.raises(StateError, match="is damaged"):
         read(path)
 
 
 def test_a_nest_of_brackets_is_reported(tmp_path: Path) -> None:
-    path = tmp_path / "objects.json"
+    path = tmp_path / "objects.state"
     path.write_text("[" * 100_000)
     with pytest.raises(StateError, match="is damaged"):
         read(path)
@@ -97,14 +97,14 @@ def test_changes_are_written_and_a_folder_that_cannot_be_written_is_said_once(tm
     async def run() -> None:
         said: list[str] = []
         store, files = filled()
-        path = tmp_path / "kept" / "objects.json"
+        path = tmp_path / "kept" / "objects.state"
         kept = StateFile(path, store, files, said.append)
         store.delete(SERVICES, "default", "exif")
         await kept.close()
         assert list(read(path)[0].everything()) == []
         blocked = tmp_path / "file"
         blocked.write_text("")
-        other = StateFile(blocked / "objects.json", store, files, said.append)
+        other = StateFile(blocked / "objects.state", store, files, said.append)
         await other.close()
         await other.close()
         assert len(said) == 1
@@ -114,7 +114,7 @@ def test_changes_are_written_and_a_folder_that_cannot_be_written_is_said_once(tm
 
 
 def test_a_file_is_whole_whenever_the_program_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "objects.json"
+    path = tmp_path / "objects.state"
     write(path, GOOD)
     monkeypatch.setattr(os, "fsync", lambda _fd: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space"):

@@ -178,6 +178,52 @@ def test_a_removed_pod_ends_after_its_requests_and_is_replaced(tmp_path: Path) -
     in_engine(tmp_path, work)
 
 
+def test_each_container_of_a_pod_has_its_status(tmp_path: Path) -> None:
+    async def work(engine: Running) -> None:
+        made = service(annotations={"min-scale": "1"})
+        (main,) = made["spec"]["template"]["spec"]["containers"]
+        main |= {"name": "main", "ports": [{"containerPort": 8080}]}
+        beside = {"name": "beside", "image": "dev.local/test:1", "command": ["sleep", "600"]}
+        made["spec"]["template"]["spec"]["containers"].append(beside)
+        engine.apply(made)
+        await engine.ready()
+        (pod,) = engine.store.list(PODS)
+        statuses = {one["name"]: one for one in pod["status"]["containerStatuses"]}
+        assert {name: (one["ready"], list(one["state"])) for name, one in statuses.items()} == {
+            "main": (True, ["running"]),
+            "beside": (True, ["running"]),
+        }
+        assert engine.get(REVISIONS, "hello-00001")["status"]["containerStatuses"] == [
+            {"name": "main"},
+            {"name": "beside"},
+        ]
+
+    in_engine(tmp_path, work)
+
+
+def test_a_pod_that_falls_again_and_again_says_how_it_ended(tmp_path: Path) -> None:
+    async def work(engine: Running) -> None:
+        engine.apply(service(command=["sh", "-c", "echo boom; exit 3"]))
+
+        def falling() -> bool:
+            (status,) = engine.store.list(PODS)[0]["status"]["containerStatuses"]
+            return status["restartCount"] >= 2 and "waiting" in status["state"]
+
+        await engine.until(falling, "two restarts")
+        (pod,) = engine.store.list(PODS)
+        (status,) = pod["status"]["containerStatuses"]
+        assert status["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+        ended = status["lastState"]["terminated"]
+        assert (ended["exitCode"], ended["reason"], ended["message"]) == (3, "Error", "boom")
+        assert ended["startedAt"] <= ended["finishedAt"]
+        assert (status["ready"], status["started"]) == (False, False)
+        assert engine.conditions(REVISIONS, "hello-00001")["Ready"] == ("False", "ExitCode3")
+        reasons = {(one["reason"], one["type"]) for one in engine.store.list(EVENTS)}
+        assert {("BackOff", "Warning"), ("RevisionFailed", "Warning")} <= reasons
+
+    in_engine(tmp_path, work)
+
+
 def test_a_removed_revision_is_made_anew_only_where_it_is_the_latest(tmp_path: Path) -> None:
     async def work(engine: Running) -> None:
         engine.apply(service())
@@ -323,7 +369,7 @@ def test_all_or_nothing_of_the_files_is_applied(tmp_path: Path) -> None:
 
 
 def test_a_later_run_goes_on_from_the_state(tmp_path: Path) -> None:
-    state = tmp_path / "state" / "objects.json"
+    state = tmp_path / "state" / "objects.state"
 
     async def first(engine: Running) -> None:
         engine.apply(service(environment={"A": "1"}), service("gone"), code="a")
@@ -446,7 +492,7 @@ def test_a_killed_engine_goes_on_where_it_was(tmp_path: Path) -> None:
     engine.write(service(environment={"A": "2"}))
     engine.process.send_signal(signal.SIGHUP)
     engine.wait(lambda: "hello-00002 is ready" in engine.output, "second revision")
-    kept = state / "objects.json"
+    kept = state / "objects.state"
     engine.wait(lambda: kept.exists() and b'"latestReadyRevisionName":"hello-00002"' in kept.read_bytes(), "state")
     engine.stop(signal.SIGKILL)
     again = EngineProcess(tmp_path, service(environment={"A": "3"}), arguments=("--state", str(state)))
@@ -461,12 +507,12 @@ def test_a_killed_engine_goes_on_where_it_was(tmp_path: Path) -> None:
 def test_a_damaged_state_is_one_line(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir()
-    (state / "objects.json").write_text('{"format":1')
+    (state / "objects.state").write_text('{"format":1')
     manifest = tmp_path / "service.yaml"
     manifest.write_text(yaml.safe_dump(service()))
     command = [sys.executable, "-m", "knative", "serve", str(manifest), "--port", "0", "--state", str(state)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, env=clean_environment(), cwd=ROOT)
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
-    assert line.startswith(f"{state}/objects.json is damaged (JSONDecodeError: ")
+    assert line.startswith(f"{state}/objects.state is damaged (JSONDecodeError: ")
     assert line.endswith("): move it away to start without its objects")
