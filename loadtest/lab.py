@@ -25,12 +25,14 @@ import yaml
 from loadtest.generators.closed_loop import Clients, Request
 from loadtest.generators.latency import Latencies
 from loadtest.generators.wire import Target, target
+from loadtest.observe.kubernetes import Access
 from loadtest.observe.pods import EngineSource, Observer, Sample
 from loadtest.verdict import expected_pods
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVICE = "load"
 HOST = f"{SERVICE}.default.localhost"
+IMAGE = "dev.local/pixelamp-stress:0.1.0"
 START_SECONDS = 30.0
 TARGET_CONCURRENCY = 7.0
 """Requests in flight for which the Service needs a pod: its containerConcurrency times its utilisation."""
@@ -73,7 +75,7 @@ def service(
                 "timeoutSeconds": timeout,
                 "containers": [
                     {
-                        "image": "dev.local/pixelamp-stress:0.1.0",
+                        "image": IMAGE,
                         "command": [sys.executable, "-m", "functions.kit.server", "stress"],
                         "env": [{"name": name, "value": value} for name, value in variables.items()],
                         "readinessProbe": {"httpGet": {"path": "/readyz"}},
@@ -87,6 +89,23 @@ def service(
     return {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "metadata": {"name": SERVICE}, "spec": spec}
 
 
+@dataclass(frozen=True)
+class Place:
+    """A cluster and how its Services are reached.
+
+    Attributes:
+        access: its Kubernetes API.
+        namespace: where the Service is applied.
+        ingress: URL of the ingress as this machine reaches it.
+        image: of the stress function.
+    """
+
+    access: Access
+    namespace: str
+    ingress: str
+    image: str = IMAGE
+
+
 @dataclass
 class Run:
     """What happened, in times since the epoch: the raw material of verdict and report.
@@ -98,6 +117,10 @@ class Run:
         events: (time, kind, words).
         measured: figures worth keeping, in seconds, such as `cold_start_seconds`.
         lag: lateness of the generator's own loop.
+        place: the cluster that the scenario runs on; None for an engine of this machine.
+        path: the path of the requests, where it was observed.
+        bottlenecks: why a node decided the outcome.
+        unchecked: checks that could not be made, each with its reason.
     """
 
     scenario: str
@@ -111,6 +134,10 @@ class Run:
     events: list[tuple[float, str, str]] = field(default_factory=list)
     measured: dict[str, float] = field(default_factory=dict)
     lag: Latencies = field(default_factory=Latencies)
+    place: Place | None = None
+    path: str = ""
+    bottlenecks: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
 
     def say(self, kind: str, words: str) -> None:
         """Record an event, and print it."""
@@ -167,7 +194,7 @@ class Lab:
 
     @property
     def log(self) -> Path:
-        """The engine's and the pods' output."""
+        """The engine's and the pods' output; there is no such file on a cluster."""
         return self.folder / "engine.log"
 
     def write(self, manifest: Mapping[str, Any]) -> None:
@@ -186,18 +213,26 @@ class Lab:
         except BaseException:
             await self._end()
             raise
-        self.run.started = time.time()
-        await self.observer.__aenter__()
-        self._lag_task = asyncio.get_running_loop().create_task(self._watch_lag())
+        await self._begin()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self._finish()
+        await self._end()
+
+    async def _begin(self) -> None:
+        """Observe from now on."""
+        self.run.started = time.time()
+        await self.observer.__aenter__()
+        self._lag_task = asyncio.get_running_loop().create_task(self._watch_lag())
+
+    async def _finish(self) -> None:
+        """Observe no more, and keep the samples."""
         self.run.ended = time.time()
         if self._lag_task is not None:
             self._lag_task.cancel()
         await self.observer.__aexit__()
         self.run.samples = self.observer.samples
-        await self._end()
 
     async def _wait_up(self) -> None:
         deadline = time.monotonic() + START_SECONDS

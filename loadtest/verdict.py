@@ -35,11 +35,12 @@ class Check:
 
 @dataclass
 class Verdict:
-    """All checks of one scenario, and the reasons why they are invalid, if they are."""
+    """All checks of one scenario, the reasons why they are invalid, if they are, and the checks that were not made."""
 
     scenario: str
     checks: list[Check] = field(default_factory=list)
     invalid: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:
@@ -150,6 +151,7 @@ def as_dict(verdict: Verdict) -> Mapping[str, Any]:
         "scenario": verdict.scenario,
         "verdict": verdict.word,
         "invalid": verdict.invalid,
+        "unchecked": verdict.unchecked,
         "checks": [
             {
                 "name": check.name,

@@ -8,6 +8,7 @@ refused with the way around it.
 from __future__ import annotations
 
 import base64
+import json
 import os
 import ssl
 import tempfile
@@ -173,6 +174,41 @@ def access(address: str = "", context: str | None = None, environment: Mapping[s
     return kubeconfig(named or [Path("~/.kube/config").expanduser()], context)
 
 
+async def call(
+    to: Access,
+    session: aiohttp.ClientSession,
+    method: str,
+    path: str,
+    *,
+    query: Mapping[str, str] | None = None,
+    applied: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The answer to one call; `applied` is the object of a server-side apply.
+
+    Raises:
+        ApiError: the API refused.
+    """
+    body = None if applied is None else json.dumps(applied).encode()  # JSON is YAML
+    headers = to.headers() | ({"Content-Type": "application/apply-patch+yaml"} if body is not None else {})
+    async with session.request(
+        method,
+        to.server + path,
+        params=query or {},
+        data=body,
+        headers=headers,
+        ssl=to.context,
+        server_hostname=to.server_name,
+    ) as response:
+        try:
+            content = await response.json(content_type=None)
+        except ValueError:
+            content = {}
+        if not 200 <= response.status < 300:
+            message = content.get("message") if isinstance(content, dict) else None
+            raise ApiError(response.status, f"{response.status} of {to.server}: {message or response.reason}")
+        return dict(content)
+
+
 async def objects(to: Access, session: aiohttp.ClientSession, path: str, selector: str) -> list[dict[str, Any]]:
     """All objects of a list that have the labels, page by page; from the beginning where the pages grew too old.
 
@@ -184,7 +220,8 @@ async def objects(to: Access, session: aiohttp.ClientSession, path: str, selecto
         more: dict[str, str] = {}
         try:
             while True:
-                page = await _page(to, session, path, {"labelSelector": selector, "limit": str(PAGE), **more})
+                query = {"labelSelector": selector, "limit": str(PAGE), **more}
+                page = await call(to, session, "GET", path, query=query)
                 items += page["items"]
                 if not page.get("metadata", {}).get("continue"):
                     return items
@@ -193,17 +230,3 @@ async def objects(to: Access, session: aiohttp.ClientSession, path: str, selecto
             if error.status != _GONE or last:
                 raise
     raise AssertionError("unreachable")
-
-
-async def _page(to: Access, session: aiohttp.ClientSession, path: str, asked: Mapping[str, str]) -> dict[str, Any]:
-    async with session.get(
-        to.server + path, params=asked, headers=to.headers(), ssl=to.context, server_hostname=to.server_name
-    ) as response:
-        try:
-            content = await response.json(content_type=None)
-        except ValueError:
-            content = {}
-        if response.status != 200:
-            message = content.get("message") if isinstance(content, dict) else None
-            raise ApiError(response.status, f"{response.status} of {to.server}: {message or response.reason}")
-        return dict(content)

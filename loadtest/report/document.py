@@ -124,6 +124,8 @@ def _check_rows(scenario: Mapping[str, Any], before: Mapping[str, Any] | None) -
     rows: list[tuple[str, ...]] = []
     blank = () if before is None else ("", "")
     rows += [("INVALID", reason, *blank) for reason in scenario["invalid"]]
+    rows += [("not checked", what, *blank) for what in scenario.get("unchecked", ())]
+    rows += [("request path", scenario["path"], *blank)] if scenario.get("path") else []
     values = {check["name"]: check["value"] for check in (before or {"checks": []})["checks"]}
     for check in scenario["checks"]:
         old = values.get(check["name"])

@@ -1,7 +1,7 @@
 """The scenarios: each makes a Service, loads it, and compares its measurements with thresholds.
 
-`SCENARIOS` maps names to them, `QUICK` are those of `make loadtest` without a name. All of them run against an engine
-of their own on this machine; the same Service and Locust file run against a cluster (locustfile.py).
+`SCENARIOS` maps names to them, `QUICK` are those of `make loadtest` without a name. Each runs against an engine of its
+own on this machine, or, where `loadtest.cluster` names it, against a cluster.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtest.lab import LabError, Run
+from loadtest.lab import LabError, Place, Run
 from loadtest.scenarios.photos import photographs
 from loadtest.scenarios.scaling import burst, spike, step, zero
 from loadtest.scenarios.terms import Bounds
@@ -45,9 +45,9 @@ SCENARIOS: dict[str, Named] = {
 QUICK = ("step", "burst", "zero", "overload", "kill", "photos")
 
 
-async def play(name: str, folder: Path, bounds: Bounds) -> tuple[Run, Verdict]:
-    """Run one scenario; it is INVALID where it could not measure."""
-    run = Run(name)
+async def play(name: str, folder: Path, bounds: Bounds, place: Place | None = None) -> tuple[Run, Verdict]:
+    """Run one scenario, on a cluster if a place is given; it is INVALID where it could not measure."""
+    run = Run(name, place=place)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         result = await SCENARIOS[name].work(run, folder, bounds)

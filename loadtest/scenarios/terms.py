@@ -28,7 +28,9 @@ def judged(run: Run, bounds: Bounds, lab: Lab | None, failed: bool = True) -> Ve
     if failed:
         kinds = verdict.failures(run.requests)
         made.at_most("requests failed", sum(kinds.values()), bounds["failed"], note=kinds_of(kinds))
-    if lab is not None:
+    made.invalid += run.bottlenecks
+    made.unchecked += run.unchecked
+    if lab is not None and run.place is None:
         seen = verdict.executions(lab.log.read_text(errors="replace").splitlines())
         ours = {request.id for request in run.requests}
         doubled = sum(count > 1 for name, count in seen.items() if name in ours)

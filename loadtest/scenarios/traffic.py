@@ -12,8 +12,9 @@ from collections import Counter
 from pathlib import Path
 
 from loadtest import verdict
+from loadtest.cluster import new_lab
 from loadtest.generators.closed_loop import Request
-from loadtest.lab import ROOT, Lab, LabError, Run, service
+from loadtest.lab import ROOT, LabError, Run, service
 from loadtest.scenarios.terms import HELD, Bounds, judged, kinds_of
 from loadtest.verdict import Verdict
 
@@ -21,7 +22,7 @@ from loadtest.verdict import Verdict
 async def rollout(run: Run, folder: Path, bounds: Bounds) -> Verdict:
     """A new revision under 50 requests/s: no error, and the traffic moves."""
     annotations = {**HELD, "min_scale": "1"}
-    async with Lab(run, folder, service(annotations=annotations), minimum=1) as lab:
+    async with new_lab(run, folder, service(annotations=annotations), minimum=1) as lab:
         await lab.ready(1)
         clients = lab.clients(hold=0.1, think=0.1)
         lab.offer(clients, 10)
@@ -48,7 +49,7 @@ async def canary(run: Run, folder: Path, bounds: Bounds) -> Verdict:
     annotations = {**HELD, "min_scale": "1"}
     share = 0.2
     both = 2  # revisions, each with a pod of its own
-    async with Lab(run, folder, service(annotations=annotations, revision="v1"), minimum=both) as lab:
+    async with new_lab(run, folder, service(annotations=annotations, revision="v1"), minimum=both) as lab:
         await lab.ready(1)
         traffic = [
             {"revisionName": "load-v1", "percent": 80},
@@ -80,7 +81,7 @@ async def canary(run: Run, folder: Path, bounds: Bounds) -> Verdict:
 
 async def mixed(run: Run, folder: Path, bounds: Bounds) -> Verdict:
     """The three functions from their own manifests, under the Locust file's mixed users."""
-    async with Lab(run, folder, [ROOT / "knative" / "services"], watch="histogram") as lab:
+    async with new_lab(run, folder, [ROOT / "knative" / "services"], watch="histogram") as lab:
         log = folder / "locust.jsonl"
         log.unlink(missing_ok=True)
         command = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtest" / "locustfile.py"), "--headless"]

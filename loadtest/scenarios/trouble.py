@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from loadtest import verdict
+from loadtest.cluster import new_lab
 from loadtest.generators.closed_loop import Request
 from loadtest.generators.open_loop import Generator
 from loadtest.generators.plan import Plan
@@ -23,7 +24,7 @@ _DEATH_SECONDS = 10.0
 
 async def slow(run: Run, folder: Path, bounds: Bounds) -> Verdict:
     """Clients that dribble their bodies over seconds do not slow the others down."""
-    async with Lab(run, folder, service(concurrency=20, annotations={**HELD, "min_scale": "2"}), minimum=2) as lab:
+    async with new_lab(run, folder, service(concurrency=20, annotations={**HELD, "min_scale": "2"}), minimum=2) as lab:
         quick = lab.clients(hold=0.05)
         await lab.ready(2)
         lab.offer(quick, 4)
@@ -52,7 +53,7 @@ async def overload(run: Run, folder: Path, bounds: Bounds) -> Verdict:
     concurrency, hold, pods = 4, 0.2, 2
     annotations = {**HELD, "max_scale": str(pods), "min_scale": str(pods), "target_burst_capacity": "0"}
     manifest = service(concurrency=concurrency, annotations=annotations)
-    async with Lab(run, folder, manifest, minimum=pods, maximum=pods) as lab:
+    async with new_lab(run, folder, manifest, minimum=pods, maximum=pods) as lab:
         await lab.ready(pods)
         await asyncio.sleep(2.5)  # the activator leaves the path
         clients = lab.clients(hold=hold)
@@ -102,7 +103,7 @@ async def _open_loop(run: Run, lab: Lab, hold: float, rate: float, seconds: floa
 
 async def kill(run: Run, folder: Path, bounds: Bounds) -> Verdict:
     """Kill -9 of a pod under load: only what was in it fails, and capacity comes back."""
-    async with Lab(run, folder, service(annotations={**HELD, "min_scale": "3"}), minimum=3, maximum=8) as lab:
+    async with new_lab(run, folder, service(annotations={**HELD, "min_scale": "3"}), minimum=3, maximum=8) as lab:
         await lab.ready(3)
         clients = lab.clients(hold=0.5)
         lab.offer(clients, 18)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -184,6 +184,69 @@ class ApiServer:
             metadata["remainingItemCount"] = len(found) - begin - limit
         page = found[begin : begin + limit]
         return web.json_response({"kind": kind, "apiVersion": version, "metadata": metadata, "items": page})
+
+
+@dataclass
+class ServedByAnEngine(ApiServer):
+    """A cluster whose Services an engine runs: what is applied becomes its manifest, its status becomes the pods.
+
+    Attributes:
+        status: reads the engine's status.
+        apply: gives the engine a manifest, or removes it.
+        usage: of the node's two cores, as metrics-server writes it; None where there is no metrics-server.
+    """
+
+    status: Callable[[], Awaitable[dict[str, Any]]] = None  # type: ignore[assignment]
+    apply: Callable[[dict[str, Any] | None], None] = lambda _: None
+    usage: str | None = "400m"
+    unschedulable: bool = False
+    applied: list[dict[str, Any]] = field(default_factory=list)
+
+    async def handle(self, request: web.Request) -> web.Response:
+        if request.path.startswith("/apis/serving.knative.dev/v1/namespaces/default/services/load"):
+            return await self._service(request)
+        if request.path == "/api/v1/nodes":
+            node = {"metadata": {"name": "n1"}, "status": {"allocatable": {"cpu": "2"}}}
+            return web.json_response({"items": [node]})
+        if request.path == "/apis/metrics.k8s.io/v1beta1/nodes" and self.usage:
+            return web.json_response({"items": [{"metadata": {"name": "n1"}, "usage": {"cpu": self.usage}}]})
+        if request.path.endswith("/serverlessservices"):
+            return web.json_response({"items": [{"metadata": {"name": "load-00001"}, "spec": {"mode": "Proxy"}}]})
+        await self._read_pods()
+        return await super().handle(request)
+
+    async def _read_pods(self) -> None:
+        self.pods, self.scalers = [], []
+        for service in (await self.status())["services"]:
+            for revision in service["revisions"]:
+                name = revision["name"]
+                self.scalers.append(scaler(name, revision["desired"], "load"))
+                for one in revision["pods"]:
+                    made = pod(one["name"], ready=one["state"] == "ready", service="load", revision=name)
+                    made["spec"]["nodeName"] = "n1"
+                    self.pods.append(made)
+        if self.unschedulable:
+            left = pod("load-00001-waiting", "Pending", ready=False, service="load", revision="load-00001")
+            text = "0/1 nodes are available: 1 Insufficient cpu."
+            left["status"]["conditions"][0] |= {"status": "False", "reason": "Unschedulable", "message": text}
+            self.pods.append(left)
+
+    async def _service(self, request: web.Request) -> web.Response:
+        if request.method == "PATCH":
+            assert request.headers["Content-Type"] == "application/apply-patch+yaml"
+            assert request.query["fieldManager"] == "pixelamp-loadtest"
+            self.applied.append(await request.json())
+            self.apply(self.applied[-1])
+            return web.json_response(self.applied[-1])
+        if request.method == "DELETE":
+            self.apply(None)
+            return web.json_response({"kind": "Status", "status": "Success"})
+        status = {
+            "observedGeneration": 1,
+            "url": "http://load.default.localhost",
+            "conditions": [{"type": "Ready", "status": "True"}],
+        }
+        return web.json_response({"metadata": {"name": "load", "generation": 1}, "status": status})
 
 
 @asynccontextmanager

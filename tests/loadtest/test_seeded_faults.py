@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from loadtest.__main__ import main
-from loadtest.lab import Run
+from loadtest.lab import Run, service
 from loadtest.observe.pods import Sample
-from loadtest.scenarios import cold
+from loadtest.scenarios import cold, scaling, traffic
 from loadtest.scenarios.photos import Photo, judge, wrong_exif, wrong_histogram
 from loadtest.scenarios.scaling import Level, judge_levels
 from loadtest.verdict import Verdict, thresholds
@@ -64,6 +65,101 @@ def test_an_engine_that_decides_one_pod_too_few_fails_step(tmp_path: Path, monke
     (scenario,) = json.loads((tmp_path / "out" / "verdict.json").read_text())["scenarios"]
     failed = {check["name"] for check in scenario["checks"] if not check["passed"]}
     assert "pods desired at 20 clients" in failed
+
+
+OVERLOAD = """
+from knative.local.proxy.exchange import Exchange
+answer = Exchange.answer
+Exchange.answer = lambda self, status, *rest: answer(self, 500 if status == 503 else status, *rest)
+"""
+KILL = """
+from knative.local.proxy.queue_proxy import QueueProxy
+all_of_them = []
+begin, abort = QueueProxy.__init__, QueueProxy.abort
+def remember(self, *args, **named):
+    begin(self, *args, **named)
+    all_of_them.append(self)
+QueueProxy.__init__ = remember
+QueueProxy.abort = lambda self: [abort(one) for one in all_of_them]
+"""
+SLOW = """
+import time
+from knative.local.proxy.exchange import Exchange
+feed = Exchange.feed
+def late(self, chunk):
+    time.sleep(0.05 if 100 < len(chunk) <= 1000 else 0)
+    feed(self, chunk)
+Exchange.feed = late
+"""
+CANARY = """
+from knative.local.pods import service
+service._choose = lambda traffic, tag: traffic[0][0] if traffic else None
+"""
+MIXED = """
+import itertools
+from knative.local.pods.service import Service
+take, count = Service.take, itertools.count(1)
+def one_in_ten(self, exchange, tag):
+    if next(count) % 10:
+        take(self, exchange, tag)
+    else:
+        exchange.answer(500, "seeded")
+Service.take = one_in_ten
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    ("scenario", "fault", "check"),
+    [
+        ("overload", OVERLOAD, "answers other than 200 and 503"),
+        ("kill", KILL, "failed elsewhere or later"),
+        ("slow", SLOW, "p95 beside slow clients"),
+        ("canary", CANARY, "share of the canary"),
+        ("mixed", MIXED, "share that failed"),
+    ],
+)
+def test_a_fault_of_the_engine_fails_its_scenario(
+    scenario: str, fault: str, check: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = str(Path(__file__).parents[2])
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.path.insert(0, {root!r})\n{fault}")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert check in failed_checks(scenario, tmp_path / "out")
+
+
+def failed_checks(scenario: str, folder: Path) -> set[str]:
+    assert main([scenario, "--out", str(folder)]) == 1
+    (found,) = json.loads((folder / "verdict.json").read_text())["scenarios"]
+    assert found["checks"], found["invalid"]
+    return {check["name"] for check in found["checks"] if not check["passed"]}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_pods_that_stay_fail_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scaling, "ZERO_OPTIONS", (*scaling.ZERO_OPTIONS, "--retention", "120s"))
+    assert "zero after the window" in failed_checks("zero", tmp_path / "out")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_an_autoscaler_that_never_panics_fails_spike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scaling, "HELD", {**scaling.HELD, "panic_threshold_percentage": "1000"})
+    assert "samples in panic" in failed_checks("spike", tmp_path / "out")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_revision_that_does_not_become_ready_fails_rollout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(**options: Any) -> dict[str, Any]:
+        if "environment" in options:
+            options["environment"] = {**options["environment"], "STRESS_START_SECONDS": "120"}
+        return service(**options)
+
+    monkeypatch.setattr(traffic, "service", late)
+    assert "answers of the new revision" in failed_checks("rollout", tmp_path / "out")
 
 
 @pytest.mark.parametrize(
