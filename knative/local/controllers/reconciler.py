@@ -57,7 +57,7 @@ class Surroundings:
         leave: Stops what runs, for a reason, and calls back once it has ended.
         say: Takes each line for the log.
         changed: Called after each turn.
-        port: Of the engine's route.
+        host: Returns the host, with a port, of a Route or of a tag of its traffic, as it is reached from outside.
         cluster: The cluster's configuration.
         clock: Seconds since the epoch.
     """
@@ -69,7 +69,7 @@ class Surroundings:
     leave: Callable[[Revision, str, Callable[[], None]], None]
     say: Callable[[str], None]
     changed: Callable[[], None]
-    port: Callable[[], int]
+    host: Callable[[Object, str | None], str]
     cluster: Callable[[], Cluster]
     clock: Callable[[], float]
 
@@ -115,7 +115,7 @@ class Reconciler:
                 running=self.running,
                 owned=self._owned,
                 say=around.say,
-                port=around.port,
+                host=around.host,
                 rollout=lambda: float(around.cluster().network.rollout_duration),
                 touch=self.touch,
             )

@@ -148,7 +148,12 @@ def _latest(
 
 
 def route_status(
-    route: Object, traffic: Sequence[Target] | None, problem: Condition | None, rolling: bool, port: int, now: str
+    route: Object,
+    traffic: Sequence[Target] | None,
+    problem: Condition | None,
+    rolling: bool,
+    host: Callable[[Object, str | None], str],
+    now: str,
 ) -> Object:
     """Return the status of a Route.
 
@@ -157,21 +162,26 @@ def route_status(
         traffic: Where its traffic goes; None keeps what the status says.
         problem: Why it does not go where it is to go, or None.
         rolling: Whether a gradual rollout is in progress.
-        port: Of the engine's route.
+        host: Returns the host, with a port, of a Route or of a tag of its traffic, as it is reached from outside.
         now: The time as a timestamp.
     """
     name, namespace = route["metadata"]["name"], route["metadata"]["namespace"]
     before = route.get("status") or {}
     local = f"http://{name}.{namespace}.svc.cluster.local"
     public = labels_of(route).get(VISIBILITY) != "cluster-local"
-    domain = f"{namespace}.localhost:{port}" if public else f"{namespace}.svc.cluster.local"
+
+    def reached(tag: str | None) -> str:
+        if public:
+            return host(route, tag)
+        return f"{tag}-{name}.{namespace}.svc.cluster.local" if tag else f"{name}.{namespace}.svc.cluster.local"
+
     status: Object = {
         "observedGeneration": route["metadata"]["generation"],
-        "url": f"http://{name}.{domain}",
+        "url": f"http://{reached(None)}",
         "address": {"url": local},
     }
     if traffic is not None:
-        status["traffic"] = [_listed(target, f"{name}.{domain}") for target in traffic]
+        status["traffic"] = [_listed(target, reached(target.tag)) for target in traffic]
     elif "traffic" in before:
         status["traffic"] = before["traffic"]
     assigned = problem or Condition(_ASSIGNED, Status.TRUE)
@@ -193,7 +203,7 @@ def _listed(target: Target, host: str) -> Object:
         "latestRevision": target.latest,
     }
     if target.tag:
-        listed |= {"tag": target.tag, "url": f"http://{target.tag}-{host}"}
+        listed |= {"tag": target.tag, "url": f"http://{host}"}
     return listed
 
 

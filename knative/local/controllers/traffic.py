@@ -47,7 +47,7 @@ class Around:
         running: Revisions that run.
         owned: Returns the Revision objects of a Configuration, the oldest generation first.
         say: Takes each line for the log.
-        port: Of the engine's route.
+        host: Returns the host, with a port, of a Route or of a tag of its traffic, as it is reached from outside.
         rollout: Seconds of a rollout where a Route states none.
         touch: Asks for the reconciliation of a key.
     """
@@ -57,7 +57,7 @@ class Around:
     running: Mapping[Key, Revision]
     owned: Callable[[Key], Sequence[Object]]
     say: Callable[[str], None]
-    port: Callable[[], int]
+    host: Callable[[Object, str | None], str]
     rollout: Callable[[], float]
     touch: Callable[[Key], None]
 
@@ -125,7 +125,7 @@ class Traffic:
             moved if assignment.problem is None else None,
             assignment.problem,
             any(one.next_step is not None for one in self._rollouts.get(key, {}).values()),
-            self._around.port(),
+            self._around.host,
             self._around.store.timestamp(),
         )
         set_status(self._around.store, ROUTES, route, status)

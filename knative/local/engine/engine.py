@@ -48,12 +48,13 @@ from knative.local.controllers.reconciler import Reconciler
 from knative.local.controllers.reconciler import Surroundings as ReconcilerSurroundings
 from knative.local.controllers.written import Written, as_resource, as_service
 from knative.local.engine import hosts
-from knative.local.engine.gaps import left_out
+from knative.local.engine.gaps import announced, left_out
 from knative.local.engine.logs import Logs
 from knative.local.engine.overrides import Overrides
 from knative.local.engine.route import Route
 from knative.local.manifests.cluster import EVENTING_NAMESPACE, SERVING_NAMESPACE, Cluster
 from knative.local.manifests.resources import Manifests, Resource
+from knative.local.mesh.addresses import LOCAL_DOMAIN, Addresses
 from knative.local.mesh.mesh import Mesh
 from knative.local.pods import limits
 from knative.local.pods.revision import Revision, Surroundings
@@ -119,6 +120,7 @@ class Engine:
         store: All objects.
         written: Those that people write, and the files they came from.
         reconciler: Keeps what runs in line with the store.
+        left_out: All that the objects ask for and this engine does not do, a line each.
         logs: The last lines of each pod.
         host, port: Of URLs that lead to the route, once `bound`.
     """
@@ -173,6 +175,7 @@ class Engine:
         self._leaving: set[Revision] = set()  # removed, and not all of their requests are answered yet
         self._loop_task: asyncio.Task[None] | None = None
         self._said: set[str] = set()
+        self.left_out: tuple[str, ...] = ()
         self._explained: dict[tuple[str, ...], object] = {}
         self.store, files = state or (Store(clock=self.clock), Files())
         self.written = Written(self.store, files)
@@ -189,7 +192,7 @@ class Engine:
                 leave=self._leave,
                 say=self.say,
                 changed=self._reconciled,
-                port=lambda: self.port,
+                host=lambda route, tag: f"{self.route.addresses.host(route['metadata'], tag=tag)}:{self.port}",
                 cluster=lambda: self.manifests.cluster,
                 clock=self.clock,
             ),
@@ -286,8 +289,9 @@ class Engine:
         changed = [one for one in self.manifests.resources if before.get(_identity(one)) != _content(one)]
         self._explained = {_identity(one): _content(one) for one in self.manifests.resources}
         if changed:
-            for line in left_out(replace(self.manifests, resources=tuple(changed)), imaged):
+            for line in announced(replace(self.manifests, resources=tuple(changed)), imaged):
                 self.say_once(f"Left out: {line}")
+            self.left_out = tuple(left_out(self.manifests, imaged))
         self._changed()
 
     def _leave(self, revision: Revision, reason: str, ended: Callable[[], None]) -> None:
@@ -316,6 +320,10 @@ class Engine:
     def _allow(self) -> None:
         self.route.allowed = hosts.AllowedHosts(self._address, (*self._allow_hosts, *self.manifests.domains))
         self.route.mappings = self.manifests.mappings
+        self.route.domains = (LOCAL_DOMAIN, *self.manifests.domains)
+        self.route.addresses = Addresses(self.manifests.cluster.network)
+        if (unread := self.route.addresses.unread) is not None:
+            self.say_once(f"Left out: {unread}")
 
     def _scaling(self, made: Template, manifests: Manifests) -> ScalingSpec:
         spec = ScalingSpec.of(made.annotations, container_concurrency=made.concurrency, config=manifests.autoscaler)

@@ -1,7 +1,8 @@
 """What the engine does not honour of manifests that Knative accepts: the one list.
 
-`serve` prints a line for each entry that the manifests have, docs/engine.md shows the whole list, and a test holds that
-each field of a Service is either honoured or listed. Entries are removed as the engine learns them.
+`serve` prints the entries that change what a Service does, and one line for all that a process goes without: image,
+volumes, isolation. The status names every one, docs/engine.md shows the whole list, and a test holds that each field
+of a Service is either honoured or listed.
 """
 
 from __future__ import annotations
@@ -33,12 +34,14 @@ class Gap:
         effect: What happens instead.
         where: The pods it is about.
         same: Values that ask for what happens here anyway.
+        quiet: Whether nothing that a Service does depends on it, so that `serve` prints no line.
     """
 
     path: str
     effect: str
     where: Where = Where.ALL
     same: tuple[Any, ...] = ()
+    quiet: bool = False
 
 
 _SPEC = "spec.template.spec."
@@ -66,7 +69,7 @@ GAPS = (
     Gap(f"{_SECURITY}runAsGroup", "the program runs with the engine's groups", Where.UNPRIVILEGED),
     Gap(f"{_SECURITY}seccompProfile", "no profile is applied", Where.PROCESSES),
     Gap(f"{_SECURITY}seccompProfile.localhostProfile", "the default profile is applied"),
-    Gap(f"{_CONTAINER}resources.requests", "nothing is reserved: there is one machine"),
+    Gap(f"{_CONTAINER}resources.requests", "nothing is reserved: there is one machine", quiet=True),
     Gap(f"{_CONTAINER}resources.limits.ephemeral-storage", "disk space is not limited"),
     Gap(f"{_CONTAINER}terminationMessagePath", "the last line of the log is the message"),
     Gap(
@@ -124,6 +127,8 @@ GAPS = (
     ),
 )
 
+_IMAGE = (f"{_CONTAINER}image", f"{_CONTAINER}imagePullPolicy")  # every process goes without, and lacks nothing by that
+
 # Kinds whose objects the engine runs or reads; ConfigMaps of Knative's own that it reads are named below.
 RUN = frozenset(
     {
@@ -145,7 +150,9 @@ RUN = frozenset(
         (SOURCES, "SinkBinding"),
     }
 )
-CONFIGURATIONS = frozenset({"config-autoscaler", "config-defaults", "config-domain", "config-gc"})
+CONFIGURATIONS = frozenset(
+    {"config-autoscaler", "config-defaults", "config-domain", "config-features", "config-gc", "config-network"}
+)
 
 
 def left_out(manifests: Manifests, containers: frozenset[tuple[str, str]]) -> Iterator[str]:
@@ -156,16 +163,39 @@ def left_out(manifests: Manifests, containers: frozenset[tuple[str, str]]) -> It
         containers: Namespace and name of the Services whose pods are containers.
     """
     for gap in GAPS:
-        subjects = [
-            one.name
-            for one in manifests.services
-            if _concerns(gap, (one.namespace, one.name) in containers) and _has(one.data, _keys(gap.path), gap.same)
-        ]
-        if subjects:
-            yield f"{gap.path.replace(_SPEC, '')} ({', '.join(subjects)}): {gap.effect}"
+        if subjects := _subjects(gap, manifests, containers):
+            yield _line(gap, subjects)
     for resource in manifests.resources:
         if (reason := _unread(resource)) is not None:
             yield f"{resource.subject}: {reason}"
+
+
+def announced(manifests: Manifests, containers: frozenset[tuple[str, str]]) -> Iterator[str]:
+    """The lines that `serve` prints: those of entries that matter, and one for all that processes go without."""
+    without: dict[str, None] = {}
+    quiet = set()
+    for gap in GAPS:
+        subjects = _subjects(gap, manifests, containers)
+        if subjects and (gap.quiet or gap.where is Where.PROCESSES):
+            quiet.add(_line(gap, subjects))
+            if gap.where is Where.PROCESSES and gap.path not in _IMAGE:
+                without.update(dict.fromkeys(subjects))
+    yield from (line for line in left_out(manifests, containers) if line not in quiet)
+    if without:
+        yield f"volumes and isolation of what runs as processes ({', '.join(without)}): --runtime container has them"
+
+
+def _subjects(gap: Gap, manifests: Manifests, containers: frozenset[tuple[str, str]]) -> list[str]:
+    """The Services that an entry is about."""
+    return [
+        one.name
+        for one in manifests.services
+        if _concerns(gap, (one.namespace, one.name) in containers) and _has(one.data, _keys(gap.path), gap.same)
+    ]
+
+
+def _line(gap: Gap, subjects: Sequence[str]) -> str:
+    return f"{gap.path.replace(_SPEC, '')} ({', '.join(subjects)}): {gap.effect}"
 
 
 def _concerns(gap: Gap, container: bool) -> bool:

@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias
 from aiohttp import web
 
 from knative.local.engine.hosts import AllowedHosts, absolute, bare, by_host, by_path, names_a_service
+from knative.local.mesh.addresses import LOCAL_DOMAIN, Addresses
 from knative.local.pods.runtimes.sockets import addresses
 from knative.local.pods.service import Service
 from knative.local.proxy.call import Call, Response
@@ -53,6 +54,8 @@ class Route:
         connections: Open connections of clients.
         allowed: Hosts that a request may name.
         mappings: Namespace and name of the Service of each mapped host.
+        domains: Those below which Services have hosts.
+        addresses: How these hosts are made.
     """
 
     def __init__(self, app: web.Application) -> None:
@@ -60,6 +63,8 @@ class Route:
         self.connections: set[Connection] = set()
         self.allowed = AllowedHosts("127.0.0.1")
         self.mappings: Mapping[str, tuple[str, str]] = {}
+        self.domains: tuple[str, ...] = (LOCAL_DOMAIN,)
+        self.addresses = Addresses()
         self._hosts: dict[bytes, _Found] = {}
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         self._own = Pool(self._connect_own, self._own_refused, "the engine", lambda _line: None)
@@ -162,7 +167,19 @@ class Route:
         mapped = self.services.get(self.mappings.get(bare(host).decode("latin-1"), ("", "")))
         if mapped is not None:
             return mapped, None
-        return by_host(self.services, bare(host).decode("latin-1"), outside=True)
+        name = bare(host).decode("latin-1")
+        return self._by_template(name) or by_host(self.services, name, outside=True)
+
+    def _by_template(self, name: str) -> tuple[Service, str | None] | None:
+        """The Service, and the tag, whose host by the templates of config-network is this one."""
+        if self.addresses.standard:
+            return None
+        for service in self.services.values():
+            for tag in (None, *service.tags) if service.public else ():
+                hosts = (self.addresses.host(service.manifest["metadata"], domain, tag) for domain in self.domains)
+                if name in hosts:
+                    return service, tag
+        return None
 
     # Calls of pods
 

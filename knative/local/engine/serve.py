@@ -370,9 +370,9 @@ def greeting(engine: Engine) -> list[str]:
     # Names below localhost lead to the first address of the loopback, and to no other.
     named = engine.host in ("127.0.0.1", "[::1]")
     paths = {service.key: path_of(engine.route.services, service) for service in public}
+    hosts = {service.key: engine.route.addresses.host(service.manifest["metadata"]) for service in public}
     lines += [
-        f"Service  {here}{paths[service.key]}"
-        + (f"  or  http://{service.name}.{service.namespace}.localhost:{engine.port}/" if named else "")
+        f"Service  {here}{paths[service.key]}" + (f"  or  http://{hosts[service.key]}:{engine.port}/" if named else "")
         for service in public
     ]
     tries = [
@@ -382,7 +382,7 @@ def greeting(engine: Engine) -> list[str]:
         first = public[0]
         tries = [
             f"curl {here}{paths[first.key]}",
-            f"curl -H 'Host: {first.name}.{first.namespace}.localhost' {here}/",
+            f"curl -H 'Host: {hosts[first.key]}' {here}/",
             f"curl {here}/_knative/status",
         ]
     return lines + [f"Try      {line}" for line in tries]

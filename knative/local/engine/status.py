@@ -55,17 +55,20 @@ def snapshot(engine: Engine, history: int = 0) -> dict[str, Any]:
         "started": engine.started,
         "port": engine.port,
         "pid": os.getpid(),
+        "leftOut": engine.left_out,
         "services": [_service(engine, service, history) for service in engine.services],
     }
 
 
 def _service(engine: Engine, service: Service, history: int) -> dict[str, Any]:
-    host = f"{service.name}.{service.namespace}.localhost:{engine.port}"
+    def host(tag: str | None = None) -> str:
+        return f"{engine.route.addresses.host(service.manifest['metadata'], tag=tag)}:{engine.port}"
+
     return {
         "name": service.name,
         "namespace": service.namespace,
         "public": service.public,
-        "url": f"http://{host}",
+        "url": f"http://{host()}",
         "path": path_of(engine.route.services, service),
         "conditions": [condition.as_dict() for condition in service.conditions],
         "latestCreatedRevision": service.latest_created.name if service.latest_created else None,
@@ -75,7 +78,7 @@ def _service(engine: Engine, service: Service, history: int) -> dict[str, Any]:
                 "revision": revision.name,
                 "percent": percent,
                 "tag": tag,
-                "url": f"http://{tag}-{host}" if tag else None,
+                "url": f"http://{host(tag)}" if tag else None,
             }
             for revision, percent, tag in service.traffic
         ],

@@ -1,4 +1,4 @@
-"""Calls from pods to Services by their names inside the cluster, and who may make them.
+"""The names of Services inside and outside the cluster, and the calls that pods make by them.
 
-The engine imports it.
+`pods`, `controllers` and `engine` import it.
 """

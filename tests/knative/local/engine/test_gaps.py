@@ -143,18 +143,41 @@ def test_objects_that_are_not_run_are_said_one_by_one(tmp_path: Path) -> None:
     assert "ConfigMap/config-tracing: this configuration is not read" in lines
 
 
-def test_serve_prints_a_line_for_each(tmp_path: Path) -> None:
+def test_what_processes_go_without_is_one_line(tmp_path: Path) -> None:
+    security = {"securityContext": {"readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}}
+    requests = {"resources": {"requests": {"cpu": "1"}}}
+    path = tmp_path / "objects.yaml"
+    path.write_text(yaml.safe_dump_all([service("plain", container=requests), service("strict", container=security)]))
+    manifests = load([path])
+    words = "volumes and isolation of what runs as processes (strict): --runtime container has them"
+    assert list(gaps.announced(manifests, frozenset())) == [words]
+    assert list(gaps.announced(manifests, frozenset({("default", "plain"), ("default", "strict")}))) == []
+    assert len(list(gaps.left_out(manifests, frozenset()))) == 4, "the status names each of them"
+
+
+def test_the_project_s_own_manifests_have_one_line() -> None:
+    announced = list(gaps.announced(load([ROOT / "knative", ROOT / "knative" / "eventing"]), frozenset()))
+    assert len(announced) == 1, announced
+
+
+def test_serve_prints_what_matters_and_its_status_names_all(tmp_path: Path) -> None:
     made = service(container={"securityContext": {"readOnlyRootFilesystem": True}})
     made["metadata"]["annotations"] = {"networking.knative.dev/http-protocol": "Redirected"}
     other = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {}}
     engine = EngineProcess(tmp_path, made, other, arguments=("--initial-scale", "0"))
     try:
-        security = "containers[].securityContext"
-        for words in (
-            f"Left out: {security}.readOnlyRootFilesystem (hello): this machine's files can be written",
-            'Left out: metadata.annotations."networking.knative.dev/http-protocol" (hello): the route speaks HTTP',
-            "Left out: Deployment/d: Deployment objects are not run on this machine",
-        ):
-            engine.wait(lambda words=words: words in engine.lines, words)
+        printed = (
+            "volumes and isolation of what runs as processes (hello): --runtime container has them",
+            'metadata.annotations."networking.knative.dev/http-protocol" (hello): the route speaks HTTP',
+            "Deployment/d: Deployment objects are not run on this machine",
+        )
+        for words in printed:
+            engine.wait(lambda words=words: f"Left out: {words}" in engine.lines, words)
+        assert sum(line.startswith("Left out") for line in engine.lines) == len(printed)
+        listed = engine.status()["leftOut"]
+        assert (
+            "containers[].securityContext.readOnlyRootFilesystem (hello): this machine's files can be written" in listed
+        )
+        assert set(printed[1:]) <= set(listed)
     finally:
         assert engine.stop() == 0
