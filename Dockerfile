@@ -24,9 +24,9 @@ RUN python -m venv --without-pip /venv \
          && install --no-binary pyvips --no-build-isolation -r requirements.txt \
          && cd /venv/lib/python3*/site-packages \
          && rm -rf setuptools setuptools-* _distutils_hack distutils-precedence.pth pkg_resources; \
-       else install -r requirements.txt; fi \
-    && find /venv -type d \( -name tests -o -name test \) -prune -exec rm -rf {} + \
-    && find /venv -type f \( -name '*.pyi' -o -name '*.h' -o -name '*.a' \) -delete
+       else install -r requirements.txt; fi
+COPY knative/image/slim.py slim.py
+RUN python slim.py /venv "${FUNCTION}"
 COPY pyproject.toml ./
 COPY functions functions
 COPY knative/__init__.py knative/

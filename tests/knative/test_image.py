@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BASE = "docker.io/library/python:3.13-slim"
 METADATA = f"pixelamp-{version('pixelamp')}.dist-info"
 STORE = Path(os.environ.get("PIXELAMP_IMAGE_STORE", "/var/tmp/pixelamp-images"))
-LIMITS = {"stress": 25, "exif": 50, "histogram": 200, "loadtest": 300}  # MB over the base, bytecode included
+LIMITS = {"stress": 25, "exif": 50, "histogram": 175, "loadtest": 300}  # MB over the base, bytecode included
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108020000009077"
     "53de0000000c4944415408d763f8cfc0000003010100c9fe92ef0000000049454e44ae426082"

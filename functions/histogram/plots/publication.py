@@ -138,17 +138,27 @@ def _label(axes: Axes, chart: Chart, theme: Theme) -> None:
 
 
 def _mark_clipping(axes: Axes, chart: Chart, theme: Theme) -> None:
-    first, last = chart.clipping_labels()
-    shade = _share(theme.clipping)
-    for x, side, label in ((0.0, "left", first), (1.0, "right", last)):
+    """A triangle for each clipped series in the corner of its end, the largest share beside them, and cut spikes."""
+    step = 8 * chart.zoom  # points
+    for end, (side, label) in enumerate(zip(("left", "right"), chart.clipping_labels(), strict=True)):
+        inward = 1 if side == "left" else -1
+        names = chart.clipped(end)
+        words = [("◤" if inward > 0 else "◥", chart.mark_colour(name)) for name in names]
         if label:
-            inward = 1 if side == "left" else -1
+            words.append((label, theme.clipping))
+        for index, (word, shade) in enumerate(words):
             axes.annotate(
-                f"◤ {label}" if inward > 0 else f"{label} ◥",
-                (x, 1.0),
+                word,
+                (end, 1.0),
+                xytext=(inward * index * step, 0),
                 xycoords="axes fraction",
+                textcoords="offset points",
                 ha=side,
                 va="top",
-                color=shade,
+                color=_share(shade),
                 annotation_clip=False,
             )
+        if chart.cut[end]:
+            for height in (0.9, 0.92):
+                xs, ys = (end - 0.012, end + 0.012), (height, height + 0.02)
+                axes.plot(xs, ys, transform=axes.transAxes, color=_share(theme.text), linewidth=0.8, clip_on=False)

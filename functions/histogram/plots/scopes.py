@@ -109,7 +109,7 @@ def _drawn(scope: Scope) -> Image.Image:
 
 
 def _waveform(pixels: Image.Image) -> Any:
-    """How often each level occurs in each column: red, green and blue apart."""
+    """How often each level occurs in each column, 0 to 1: red, green and blue apart."""
     import numpy as np
 
     values = np.asarray(pixels)
@@ -118,11 +118,11 @@ def _waveform(pixels: Image.Image) -> Any:
     place = np.broadcast_to(np.arange(columns), (rows, columns))
     for band in range(3):
         np.add.at(counts[..., band], (255 - values[..., band], place), 1)
-    return counts / max(1, rows)
+    return _strength(counts / max(1, rows))
 
 
 def _vectors(pixels: Image.Image) -> Any:
-    """How often each pair of Cb and Cr occurs, in the colour that it stands for."""
+    """How often each pair of Cb and Cr occurs, 0 to 1, in the colour that it stands for."""
     import numpy as np
 
     values = np.asarray(pixels.convert("YCbCr")).reshape(-1, 3)
@@ -132,15 +132,21 @@ def _vectors(pixels: Image.Image) -> Any:
     level = np.arange(_LEVELS)
     b, r = np.meshgrid(level - 128.0, 127.0 - level)
     hue = np.stack([150 + 1.402 * r, 150 - 0.344 * b - 0.714 * r, 150 + 1.772 * b], axis=2).clip(40, 255) / 255
-    return (counts / max(1, values.shape[0]) * 40)[..., None] * hue
+    return _strength(counts / max(1, values.shape[0]) * 40)[..., None] * hue
 
 
-def _shown(counts: Any, scope: Scope) -> Image.Image:
+def _strength(shares: Any) -> Any:
+    """Shares of pixels on a logarithmic scale, 0 to 1: few are seen beside many."""
+    import numpy as np
+
+    return np.clip(np.log1p(shares * 400) / np.log1p(40), 0, 1)
+
+
+def _shown(strength: Any, scope: Scope) -> Image.Image:
     """Frequencies as light on a dark ground, or as ink on a light one."""
     import numpy as np
     from PIL import Image
 
-    strength = np.clip(np.log1p(counts * 400) / np.log1p(40), 0, 1)
     ground = np.array(scope.theme.background, np.float64)
     if scope.dark:
         shown = ground + (255 - ground) * strength
