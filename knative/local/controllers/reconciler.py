@@ -41,6 +41,7 @@ from knative.local.pods.service import Service
 from knative.local.pods.template import Template
 
 _QUIET_SECONDS = 0.02  # changes of pods that come in a swarm are written once
+_COLLECT_SECONDS = 3600.0  # between two looks for revisions that have become stale
 _SERVING = frozenset({SERVICES, CONFIGURATIONS, ROUTES, REVISIONS})
 _OF_THE_ENGINE = frozenset({DEPLOYMENTS, EVENTS, NAMESPACES})
 
@@ -126,6 +127,7 @@ class Reconciler:
         self._gathered = False
         self._writing = self._closed = False
         self._turn_due: asyncio.Handle | None = None
+        self._collect_due: asyncio.Handle | None = None
         self._lines: list[str] = []
         for resource, obj in store.everything():
             self._index(resource, "", obj)
@@ -146,12 +148,24 @@ class Reconciler:
         for resource in (SERVICES, CONFIGURATIONS, ROUTES):
             self._dirty.update(dict.fromkeys(map(key_of, self._store.list(resource))))
 
+    def start(self) -> None:
+        """Look for stale revisions from time to time; changes are followed without it."""
+        self._collect_due = asyncio.get_running_loop().call_later(_COLLECT_SECONDS, self._collect)
+
     def close(self) -> None:
         """Take no more turns."""
         self._closed = True
         self._store.on_change.remove(self._heard)
-        if self._turn_due is not None:
-            self._turn_due.cancel()
+        for due in (self._turn_due, self._collect_due):
+            if due is not None:
+                due.cancel()
+
+    def _collect(self) -> None:
+        with self._own():
+            for configuration in self._store.list(CONFIGURATIONS):
+                self._configurations.collect(configuration)
+        self.start()
+        self._turn()
 
     def run(self) -> list[str]:
         """Bring all that has changed into line; returns what was done, a line each."""
@@ -165,7 +179,10 @@ class Reconciler:
             while self._dirty:
                 key = next(iter(self._dirty))
                 del self._dirty[key]
-                self._reconcile(key)
+                try:
+                    self._reconcile(key)
+                except Exception as error:  # noqa: BLE001 - an internal error about one name holds up no other
+                    self._done(f"{'/'.join(key)}: not applied: {type(error).__name__}: {error}")
             self._configurations.reread = False
             if not gathered:
                 domains.write_status(self._store)
@@ -175,15 +192,15 @@ class Reconciler:
 
     def _turn(self) -> None:
         self._turn_due = None
-        try:
-            lines = self.run()
-        except Exception as error:  # noqa: BLE001 - an internal error: the next change is to be seen all the same
-            lines = [f"not applied: {type(error).__name__}: {error}"]
-        for line in lines:
+        for line in self.run():
             self._around.say(line)
 
     def _gather(self) -> None:
-        templates = self._around.gather()
+        try:
+            templates = self._around.gather()
+        except Exception as error:  # noqa: BLE001 - an internal error: what was gathered before goes on
+            self._done(f"not applied: {type(error).__name__}: {error}")
+            return
         for key in templates.keys() | self._templates.keys():
             if templates.get(key) != self._templates.get(key):
                 self._dirty[key] = None

@@ -120,14 +120,14 @@ def deployment(revision: Object, running: Revision, before: Object | None, now: 
     labels = pod_labels(revision)
     replicas, ready, up = running.replicas, running.ready, len(running.running)
     old = (before or {}).get("status") or {}
+    short = ready < replicas
     available = Condition(
         "Available",
-        Status.TRUE if ready >= replicas else Status.FALSE,
-        "MinimumReplicasAvailable" if ready >= replicas else "MinimumReplicasUnavailable",
-        "Deployment has minimum availability."
-        if ready >= replicas
-        else "Deployment does not have minimum availability.",
+        Status.FALSE if short else Status.TRUE,
+        "MinimumReplicasUnavailable" if short else "MinimumReplicasAvailable",
+        f"Deployment {'does not have' if short else 'has'} minimum availability.",
     )
+    progressing = Condition("Progressing", Status.TRUE, "ReplicaSetUpdated" if short else "NewReplicaSetAvailable")
     counts = {"replicas": up, "updatedReplicas": up, "readyReplicas": ready, "availableReplicas": ready}
     status: Object = {name: count for name, count in counts.items() if count}
     if up > ready:
@@ -150,7 +150,7 @@ def deployment(revision: Object, running: Revision, before: Object | None, now: 
                 "spec": pod_spec(revision),
             },
         },
-        "status": {**status, "observedGeneration": 1, "conditions": conditions(old, [available], now)},
+        "status": {**status, "conditions": conditions(old, [available, progressing], now)},
     }
 
 
@@ -285,7 +285,8 @@ class Workloads:
         before = find(self._store, DEPLOYMENTS, key[0], f"{key[1]}-deployment")
         desired = deployment(revision, running, before, now)
         made = ensure(self._store, DEPLOYMENTS, desired)
-        set_status(self._store, DEPLOYMENTS, made, desired["status"])
+        status = {**desired["status"], "observedGeneration": made["metadata"]["generation"]}
+        set_status(self._store, DEPLOYMENTS, made, status)
         known = self._pods.setdefault(key, set())
         for one in running.pods:
             if one.name not in known or find(self._store, PODS, key[0], one.name) is not None:

@@ -123,7 +123,7 @@ def of_revision(name: str, seen: Observed) -> list[Condition]:
     resources, healthy = _resources(name, seen), _healthy(seen)
     conditions = [ready_of(resources, healthy), healthy, resources, _active(seen)]
     if seen.ignores_port is not None:  # the engine's own, not Knative's: on a cluster it works by chance or not at all
-        conditions.append(Condition("ListensOnPort", Status.FALSE, "PortIgnored", seen.ignores_port))
+        conditions.append(Condition("ListensOnPort", Status.FALSE, "PortIgnored", seen.ignores_port, "Warning"))
     return conditions
 
 

@@ -451,7 +451,9 @@ class Revision:
             reachable=self.reachable,
         )
         self.step = step
-        self.desired = step.desired
+        if step.desired != self.desired:
+            self.desired = step.desired
+            self._changed()
         self.activator.in_path = step.proxied
         if self._scaler.initialized:
             self.was_ready.set()

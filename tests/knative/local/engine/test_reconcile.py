@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -427,6 +428,39 @@ def test_what_runs_in_eventing_is_ready_and_what_does_not_says_why(tmp_path: Pat
         engine.store.delete(brokers, "default", "images")
         await engine.until(lambda: engine.conditions(triggers, "good")["Ready"][0] == "False", "the lost broker")
         assert engine.conditions(triggers, "good")["BrokerReady"] == ("False", "BrokerDoesNotExist")
+
+    in_engine(tmp_path, work, initial_scale=0)
+
+
+def test_an_internal_error_about_one_object_holds_up_no_other(tmp_path: Path) -> None:
+    async def work(engine: Running) -> None:
+        def fails(_manifests: object) -> None:
+            raise KeyError("spec")
+
+        assert engine.apply(service()) == ["hello: revision hello-00001"]
+        engine.engine.on_apply.append(fails)
+        make = engine.engine.reconciler._configurations._needs.make
+        broken = {"bad-00001"}
+
+        def made(name: str, template: Any) -> Any:
+            if name in broken:
+                raise ValueError(name)
+            return make(name, template)
+
+        needs = engine.engine.reconciler._configurations._needs
+        engine.engine.reconciler._configurations._needs = replace(needs, make=made)
+        lines = engine.apply(service(), service("bad"), service("good"))
+        assert lines == [
+            "not applied: KeyError: 'spec'",
+            "bad: revision bad-00001",
+            "default/bad: not applied: ValueError: bad-00001",
+            "good: revision good-00001",
+        ]
+        await engine.ready("good")
+        broken.clear()
+        engine.engine.on_apply.remove(fails)
+        engine.change(SERVICES, "bad", lambda obj: obj["metadata"].update(labels={"a": "b"}))
+        await engine.ready("bad")
 
     in_engine(tmp_path, work, initial_scale=0)
 
