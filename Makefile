@@ -38,8 +38,8 @@ format: $(VENV)/.dev  ## put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev  ## ratios against named peers, interleaved in one run; AREA=exif for one area
-	$(BIN)/python -m tools.bench $(AREA)
+bench: $(VENV)/.dev  ## ratios against named peers, in turns; AREA=exif for one area, ARGS=--write-docs to keep them
+	$(BIN)/python -m tools.bench $(AREA) $(ARGS)
 
 fuzz: $(VENV)/.dev  ## coverage-guided and property-based fuzzing of every parser
 	$(BIN)/python -m tools.fuzz $(ARGS)

@@ -1,34 +1,40 @@
-"""`make bench`: all areas, or those named."""
+"""`make bench`: all areas, or those named; `--write-docs` keeps the figures and writes docs/performance.md."""
 
 from __future__ import annotations
 
+import argparse
 import importlib
-import os
-import platform
 import sys
 from pathlib import Path
 
+from tools.bench import written
 from tools.bench.harness import Bench
 
 HERE = Path(__file__).parent
-NOT_AREAS = {"__init__", "__main__", "harness"}
+NOT_AREAS = {"__init__", "__main__", "harness", "written"}
 
 
 def main(argv: list[str]) -> int:
     """Run the areas; 1 where a bound was missed."""
     areas = sorted(path.stem for path in HERE.glob("*.py") if path.stem not in NOT_AREAS)
-    unknown = set(argv) - set(areas)
+    parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
+    parser.add_argument("areas", nargs="*", metavar="AREA", help=f"of {', '.join(areas)}; all if not given")
+    parser.add_argument("--write-docs", action="store_true", help="keep the figures, and write docs/performance.md")
+    options = parser.parse_args(argv)
+    unknown = set(options.areas) - set(areas)
     if unknown:
-        print(f"there is no area {', '.join(sorted(unknown))}; there are {', '.join(areas)}", file=sys.stderr)
-        return 2
-    print(
-        f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()},"
-        f" load {os.getloadavg()[0]:.2f}"
-    )
+        parser.error(f"there is no area {', '.join(sorted(unknown))}; there are {', '.join(areas)}")
+    about = written.machine()
+    print(about)
     bench = Bench()
-    for area in argv or areas:
+    for area in options.areas or areas:
         bench.section(area)
         importlib.import_module(f"tools.bench.{area}").run(bench)
+        if options.write_docs:
+            written.write(bench, about)
+    few = [one.name for run in bench.areas.values() for one in run if one.bound and 1 < one.pairs < written.LEAST_PAIRS]
+    if few:
+        print(f"\nfewer than {written.LEAST_PAIRS} pairs: " + ", ".join(few))
     print(f"\n{len(bench.failed)} bound(s) missed" + "".join(f"\n  {name}" for name in bench.failed))
     return 1 if bench.failed else 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,14 +13,65 @@ TICKS = os.sysconf("SC_CLK_TCK")
 Work = Callable[[], object]
 
 
+@dataclass(frozen=True)
+class Figure:
+    """One measured ratio or value.
+
+    Attributes:
+        name: what was measured, and against what.
+        unit: of the value; `×` for a ratio.
+        median: of all pairs, which the bound is about.
+        worst: of them.
+        pairs: how many.
+        bound: largest or smallest value allowed; None where there is none.
+        at_most: whether the bound is an upper one.
+        how: both medians, and what was counted.
+    """
+
+    name: str
+    unit: str
+    median: float
+    worst: float
+    pairs: int
+    bound: float | None = None
+    at_most: bool = True
+    how: str = ""
+
+    @classmethod
+    def of(cls, name: str, values: Sequence[float], unit: str, bound: float | None, at_most: bool, how: str) -> Figure:
+        """The figure of several values."""
+        worst = max(values) if at_most else min(values)
+        return cls(name, unit, statistics.median(values), worst, len(values), bound, at_most, how)
+
+    @property
+    def met(self) -> bool:
+        """Whether the median is within the bound."""
+        return self.bound is None or (self.median <= self.bound if self.at_most else self.median >= self.bound)
+
+    @property
+    def limit(self) -> str:
+        """The bound as text, empty without one."""
+        return "" if self.bound is None else f"{'≤' if self.at_most else '≥'} {self.bound:g}"
+
+
 @dataclass
 class Bench:
-    """Collects figures and prints each as it comes."""
+    """Collects figures by area and prints each as it comes.
 
-    failed: list[str] = field(default_factory=list)
+    Attributes:
+        areas: the figures of each area.
+    """
+
+    areas: dict[str, list[Figure]] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> list[str]:
+        """The names of figures whose median misses its bound."""
+        return [figure.name for figures in self.areas.values() for figure in figures if not figure.met]
 
     def section(self, title: str) -> None:
-        """A heading between figures."""
+        """Begin an area."""
+        self.areas[title] = []
         print(f"\n{title}", flush=True)
 
     def paired(
@@ -51,50 +102,45 @@ class Bench:
             for work in (ours, peer) if turn % 2 else (peer, ours):
                 before = clock()
                 work()
-                times[work] = clock() - before
+                times[work] = (clock() - before) * 1000
             if turn:
                 pairs.append((times[ours], times[peer]))
-        ratio = statistics.median(a / b for a, b in pairs)
-        mine, theirs = (statistics.median(values) * 1000 for values in zip(*pairs, strict=True))
-        self._say(
-            name, f"{ratio:7.3f} ×", ratio, bound, at_most, f"{mine:.2f} ms / {theirs:.2f} ms {metric}, {rounds} pairs"
-        )
-        return ratio
+        return self.ratios(name, pairs, bound, f"ms {metric}", at_most)
 
     def ratios(
         self, name: str, pairs: list[tuple[float, float]], bound: float | None, unit: str, at_most: bool = True
     ) -> float:
         """The median ratio of pairs that were measured elsewhere, such as whole processes."""
-        ratio = statistics.median(a / b for a, b in pairs)
         mine, theirs = (statistics.median(values) for values in zip(*pairs, strict=True))
-        self._say(
-            name,
-            f"{ratio:7.3f} ×",
-            ratio,
-            bound,
-            at_most,
-            f"{mine:.4g} {unit} / {theirs:.4g} {unit}, {len(pairs)} pairs",
-        )
-        return ratio
+        how = f"{mine:.4g} / {theirs:.4g} {unit}"
+        return self._add(Figure.of(name, [a / b for a, b in pairs], "×", bound, at_most, how))
 
     def figure(
-        self, name: str, value: float, bound: float | None, unit: str, at_most: bool = True, note: str = ""
+        self,
+        name: str,
+        value: float | Sequence[float],
+        bound: float | None,
+        unit: str,
+        at_most: bool = True,
+        note: str = "",
     ) -> None:
-        """A figure that has no peer, against its bound."""
-        self._say(name, f"{value:9.4g} {unit}", value, bound, at_most, note)
+        """A figure that has no peer, against its bound: one value, or those of several rounds."""
+        values = value if isinstance(value, Sequence) else [value]
+        self._add(Figure.of(name, values, unit, bound, at_most, note))
 
     def note(self, text: str) -> None:
         """A line of explanation, such as what could not be measured here and why."""
         print(f"  · {text}", flush=True)
 
-    def _say(self, name: str, shown: str, value: float, bound: float | None, at_most: bool, how: str) -> None:
-        verdict = ""
-        if bound is not None:
-            met = value <= bound if at_most else value >= bound
-            verdict = f"{'≤' if at_most else '≥'} {bound:g} {'met' if met else 'MISSED'}"
-            if not met:
-                self.failed.append(name)
-        print(f"  {name:<64} {shown:<16} {verdict:<18} {how}", flush=True)
+    def _add(self, figure: Figure) -> float:
+        if not self.areas:
+            self.areas["bench"] = []
+        next(reversed(self.areas.values())).append(figure)
+        shown = f"{figure.median:.4g} {figure.unit}"
+        worst = f"worst of {figure.pairs}: {figure.worst:.4g}" if figure.pairs > 1 else ""
+        verdict = f"{figure.limit} {'met' if figure.met else 'MISSED'}" if figure.limit else ""
+        print(f"  {figure.name:<64} {shown:<16} {worst:<22} {verdict:<16} {figure.how}", flush=True)
+        return figure.median
 
 
 def tree(pid: int) -> list[int]:

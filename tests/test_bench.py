@@ -1,0 +1,97 @@
+"""The benchmarks' bookkeeping: medians decide, the worst is shown, the page is made from the record."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tools.bench import __main__ as command
+from tools.bench import cluster, written
+from tools.bench.harness import Bench
+
+PAIRS = [(2.0, 10.0), (3.0, 10.0), (9.0, 10.0)]
+
+
+def measured() -> Bench:
+    bench = Bench()
+    bench.section("area")
+    bench.ratios("ours against theirs", PAIRS, 0.3, "ms")
+    bench.ratios("too slow", PAIRS, 0.2, "ms")
+    bench.ratios("requests", PAIRS, 0.25, "1/s", at_most=False)
+    bench.figure("a value", 7, None, "MB")
+    return bench
+
+
+def test_the_median_decides_and_the_worst_is_shown(capsys: pytest.CaptureFixture[str]):
+    bench = measured()
+    first, _, rate, value = bench.areas["area"]
+    assert (first.median, first.worst, first.pairs) == (0.3, 0.9, 3)
+    assert (rate.median, rate.worst, rate.met) == (0.3, 0.2, True)
+    assert (value.pairs, value.limit) == (1, "")
+    assert bench.failed == ["too slow"]
+    assert "worst of 3: 0.9" in capsys.readouterr().out
+
+
+def test_the_page_is_made_from_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{written.BEGIN}\nold\n{written.END}\nafter\n")
+    monkeypatch.setattr(written, "PAGE", page)
+    monkeypatch.setattr(written, "RECORD", tmp_path / "figures.json")
+    written.write(measured(), "a machine")
+    other = Bench()
+    other.section("another")
+    other.figure("x", [1.0, 2.0, 4.0], 3, "s")
+    written.write(other, "a machine")
+    text = page.read_text()
+    assert "| ours against theirs | 0.3 × | 0.9 | 3 | ≤ 0.3 | 3 / 10 ms |" in text
+    assert "| too slow | 0.3 × | 0.9 | 3 | **≤ 0.2, missed** | 3 / 10 ms |" in text
+    assert "| x | 2 s | 4 | 3 | ≤ 3 |  |" in text
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert "old" not in text
+
+
+def test_the_page_of_this_repository_is_its_record():
+    stored = json.loads(written.RECORD.read_text(encoding="utf-8"))
+    assert f"{written.BEGIN}\n{written.table(stored)}{written.END}" in written.PAGE.read_text(encoding="utf-8")
+
+
+def test_without_a_cluster_its_area_is_skipped_by_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    assert command.main(["cluster"]) == 0
+    assert "cluster: skipped, KUBECONFIG names no cluster" in capsys.readouterr().out
+
+
+def test_a_cluster_is_measured_through_kubectl(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    services = {"items": [{"metadata": {"name": "exif"}, "status": {"url": "http://exif"}}]}
+    program = tmp_path / "kubectl"
+    program.write_text(f"#!/bin/sh\ncat <<'E'\n{json.dumps(services)}\nE\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    assert command.main(["cluster"]) == 0
+    assert "not ready there: histogram, stress (make deploy)" in capsys.readouterr().out
+
+
+def test_the_steps_of_a_pod_count_from_its_creation():
+    conditions = [
+        {"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-30T10:00:02Z"},
+        {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-11-30T10:00:00Z"},
+        {"type": "Initialized", "status": "False", "lastTransitionTime": "2026-11-30T10:00:09Z"},
+    ]
+    pod = {"metadata": {"creationTimestamp": "2026-11-30T10:00:00Z"}, "status": {"conditions": conditions}}
+    assert cluster.steps(pod) == {"PodScheduled": 0.0, "Ready": 2.0}
+
+
+def test_an_unknown_area_is_wrong_usage(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended:
+        command.main(["nonsense"])
+    assert ended.value.code == 2
+    assert "there is no area nonsense" in capsys.readouterr().err
