@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import re
 import subprocess
@@ -11,14 +12,16 @@ from pathlib import Path
 
 import pytest
 import requests
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Route, expect
 
 from functions import registry
 from tests.browser import named, no_serious_violation, no_sideways_scrolling, picture, visit
 from tests.conftest import FUNCTIONS
 from tests.images import encoded, gradient
-from tests.servers import Engine, FunctionServer
+from tests.servers import ROOT, Engine, FunctionServer
 
+VIEWER = ROOT / "functions" / "kit" / "page" / "viewer"
 MOST_BYTES = 15_000
 # The pages with a chooser for pictures, a sample and results to copy.
 CHOOSERS = [name for name in FUNCTIONS if 'id="sample"' in registry.load(name).page.read_text(encoding="utf-8")]
@@ -51,6 +54,49 @@ def test_a_page_is_readable_in_any_window_and_scheme(
 def test_a_page_weighs_little(address: Callable[[str], str], name: str):
     page = requests.get(address(name), headers={"Accept": "text/html"}, timeout=30).content
     assert len(gzip.compress(page, 9)) <= MOST_BYTES
+
+
+# What axe finds in Swagger UI's own markup; the rest of the page has nothing.
+VIEWERS_OWN = {
+    "heading-order", "landmark-main-is-top-level", "landmark-no-duplicate-main", "landmark-unique",
+    "nested-interactive",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "scheme"), [(FUNCTIONS[0], "wide", "light"), (FUNCTIONS[-1], "narrow", "dark")]
+)
+def test_the_api_viewer_draws_the_description_from_this_server_alone(
+    browser: Browser, address: Callable[[str], str], name: str, size: str, scheme: str
+):
+    with visit(browser, address(name), size, scheme) as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.get_by_role("link", name="API description").click()
+        page.locator(f"#operations-{name}-post_root").wait_for(timeout=30_000)
+        origin = address(name).rpartition("/")[0]
+        assert [url for url in asked if not url.startswith((origin, "data:"))] == []
+        no_sideways_scrolling(page)
+        found = {violation["id"] for violation in Axe().run(page).response["violations"]}
+        assert found <= VIEWERS_OWN
+        picture(page, f"{name}-docs-{size}-{scheme}")
+
+
+def test_the_engine_explains_the_types_of_problems_too(engine: Engine):
+    url = f"{engine.url}/problems/too-many-pixels"
+    assert requests.get(url, timeout=30).json()["title"] == "Image too large"
+    page = requests.get(url, headers={"Accept": "text/html"}, timeout=30)
+    assert (page.headers["Content-Type"], "Image too large" in page.text) == ("text/html; charset=utf-8", True)
+    assert requests.get(f"{engine.url}/problems/none", timeout=30).status_code == 404
+
+
+def test_the_vendored_viewer_is_the_recorded_one():
+    recorded = dict(reversed(line.split()) for line in (VIEWER / "SOURCE").read_text(encoding="utf-8").splitlines()[2:])
+    for file in VIEWER.glob("*.gz"):
+        digest = hashlib.sha256(gzip.decompress(file.read_bytes())).hexdigest()
+        assert recorded.pop(file.name.removesuffix(".gz")) == digest
+    assert not recorded
+    assert sum(file.stat().st_size for file in VIEWER.iterdir()) < 600_000
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

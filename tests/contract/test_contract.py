@@ -11,6 +11,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from functions.kit.http.function import JSON
+from functions.kit.http.problems import problem_types
 from tests.conftest import FUNCTIONS
 from tests.contract.conftest import LIMITS, Answer, Subject, largest_body
 from tests.images import encoded, gradient, png_bomb
@@ -101,7 +102,8 @@ def problem(answer, status: int) -> dict:
     assert answer.headers["Content-Type"] == "application/problem+json"
     said = answer.json()
     assert said["status"] == status
-    assert said["type"].startswith("https://pixelamp.dev/problems/")
+    kind = problem_types()[said["type"].removeprefix("/problems/")]
+    assert str(status) in kind.statuses.split()
     assert said["title"]
     assert said["detail"]
     assert "Traceback" not in answer.body.decode()
@@ -111,6 +113,46 @@ def problem(answer, status: int) -> dict:
 def still_serves(subject: Subject) -> None:
     path, body = subject.work
     assert subject.ask("POST", path, body).status == 200
+
+
+def test_the_type_of_a_problem_is_an_address_that_explains_it(subject: Subject):
+    kind = problem(subject.ask("POST", "/?no-such-option=1", subject.work[1]), 400)["type"]
+    described = subject.ask("GET", kind, headers={"Accept": "application/json"})
+    assert (described.status, described.json()["type"]) == (200, kind)
+    assert {"title", "status", "meaning", "way_out"} <= set(described.json())
+    page = subject.ask("GET", f"/{subject.name}{kind}", headers={"Accept": "text/html"})
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert described.json()["meaning"] in page.body.decode()
+    assert kind in subject.ask("GET", "/problems").json()
+
+
+def test_a_limit_is_described_with_its_value_and_how_to_raise_it(subject: Subject):
+    said = subject.ask("GET", "/problems/too-many-bytes").json()
+    variable = f"{subject.name.upper()}_MAX_BYTES"
+    assert said["limits"][variable] == 300_000
+    assert said["to_raise_it"] == {
+        "on this machine": f"{variable}=… make serve",
+        "on a cluster": f"kn service update {subject.name} --env {variable}=…",
+    }
+
+
+def test_an_unknown_type_of_problem_is_404(subject: Subject):
+    problem(subject.ask("GET", "/problems/no-such-type"), 404)
+
+
+def test_the_api_viewer_comes_from_the_function_itself(subject: Subject):
+    page = subject.ask("GET", "/docs", headers={"Accept": "text/html"})
+    assert page.status == 200
+    assert "script-src 'self' 'sha256-" in page.headers["Content-Security-Policy"]
+    for file, kind in {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}.items():
+        small = subject.ask("GET", f"/{subject.name}/docs/{file}", headers={"Accept-Encoding": "gzip"})
+        plain = subject.ask("GET", f"/docs/{file}", headers={"Accept-Encoding": "identity"})
+        assert small.headers["Content-Encoding"] == "gzip"
+        assert "Content-Encoding" not in plain.headers
+        assert small.headers["Content-Type"].startswith(kind)
+        # Some clients decompress.
+        assert plain.body in {small.body, gzip.decompress(small.body) if small.body[:2] == b"\x1f\x8b" else small.body}
+    assert subject.ask("GET", "/docs/../main.py").status == 404
 
 
 def test_an_unknown_path_is_404(subject: Subject):

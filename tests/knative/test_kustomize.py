@@ -242,8 +242,9 @@ def longest_timeout():
     return max(template(service)["spec"]["timeoutSeconds"] for service in services(KNATIVE).values())
 
 
-# The landing page and its picture, which any of the functions has.
+# The landing page, its picture and the types of problems, which any of the functions has.
 FRONT = ("/", "/sample.jpg")
+SHARED = "/problems"
 
 
 def test_the_http_route_sends_each_path_to_its_function():
@@ -258,7 +259,7 @@ def test_the_http_route_sends_each_path_to_its_function():
         # A backend of another namespace needs that namespace's leave.
         assert backend["namespace"] == grant["metadata"]["namespace"]
         assert backend["name"] == grant["spec"]["to"][0]["name"]
-    front = {path: paths.pop(path) for path in FRONT}
+    front = {path: paths.pop(path) for path in (*FRONT, SHARED)}
     assert set(front.values()) <= set(paths.values())
     assert paths == {f"/{name}": f"{name}.default.example.com" for name in registry.names()}
 
@@ -268,7 +269,8 @@ def test_the_virtual_service_sends_each_path_to_its_function():
     rules = [(rule["match"][0]["uri"], rule["rewrite"]["authority"]) for rule in route["spec"]["http"]]
     paths = {match["prefix"]: authority for match, authority in rules if "prefix" in match}
     front = {match["exact"]: authority for match, authority in rules if "exact" in match}
-    assert set(front) == set(FRONT)
+    front[SHARED] = paths.pop(SHARED)
+    assert set(front) == {*FRONT, SHARED}
     assert set(front.values()) <= set(paths.values())
     assert paths == {f"/{name}": f"{name}.default.example.com" for name in registry.names()}
     for rule in route["spec"]["http"]:

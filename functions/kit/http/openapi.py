@@ -52,7 +52,7 @@ def document(function: AnyFunction, settings: Settings, version: str) -> dict[st
                     "type": "object",
                     "required": ["type", "title", "status", "detail"],
                     "properties": {
-                        "type": {"type": "string", "format": "uri"},
+                        "type": {"type": "string", "format": "uri-reference"},
                         "title": {"type": "string"},
                         "status": {"type": "integer"},
                         "detail": {"type": "string"},

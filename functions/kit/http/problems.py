@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
 
-TYPE_BASE = "https://pixelamp.dev/problems/"
+# Relative to the address that answered, where each function describes the type.
+TYPE_BASE = "/problems/"
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -18,7 +22,7 @@ class Problem(Exception):
 
     Args:
         status: HTTP status code.
-        slug: last part of the stable `type` URI, such as `too-many-pixels`.
+        slug: last part of the stable `type`, a row of problems.tsv, such as `too-many-pixels`.
         title: the kind of problem, equal for all occurrences.
         detail: this occurrence, naming the limit and the actual value with units.
         headers: response headers, such as `Retry-After`.
@@ -58,6 +62,56 @@ class Problem(Exception):
     def encode(self, instance: str | None = None) -> bytes:
         """The problem object as UTF-8 JSON."""
         return json.dumps(self.document(instance), ensure_ascii=False).encode()
+
+
+class ProblemType(NamedTuple):
+    """A kind of problem: a row of problems.tsv.
+
+    Attributes:
+        name: last part of the type.
+        statuses: the HTTP statuses that it comes with, separated by spaces.
+        title: of most of its problems.
+        limits: the settings that bound it, separated by spaces, such as `max_pixels`.
+        meaning: what was wrong.
+        way_out: what a client or an operator can do.
+    """
+
+    name: str
+    statuses: str
+    title: str
+    limits: str
+    meaning: str
+    way_out: str
+
+    def document(self, limits: Mapping[str, object]) -> dict[str, object]:
+        """The description of the type as JSON.
+
+        Args:
+            limits: value by variable of those settings, where they are known.
+        """
+        described: dict[str, object] = {
+            "type": TYPE_BASE + self.name,
+            "title": self.title,
+            "status": [int(status) for status in self.statuses.split()],
+            "meaning": self.meaning,
+            "way_out": self.way_out,
+        }
+        if limits:
+            first = next(iter(limits))
+            function = first.partition("_")[0].lower()
+            described["limits"] = dict(limits)
+            described["to_raise_it"] = {
+                "on this machine": f"{first}=… make serve",
+                "on a cluster": f"kn service update {function} --env {first}=…",
+            }
+        return described
+
+
+@cache
+def problem_types() -> dict[str, ProblemType]:
+    """All types of problems by name."""
+    lines = Path(__file__).with_name("problems.tsv").read_text(encoding="utf-8").splitlines()
+    return {row[0]: ProblemType(*row) for row in (line.split("\t") for line in lines[1:])}
 
 
 def quantity(value: float, unit: str) -> str:

@@ -8,7 +8,7 @@ the framework's CLI serves the same function.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from flask import Response
 
 from functions.kit.cloudevents import replies
 from functions.kit.http import jsontext, preconditions, problems
+from functions.kit.http.builtin import Builtin, json_response, page_response
 from functions.kit.http.function import JSON, AnyFunction, Call, Reply, Route, wants_page
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings, SettingsError, load
@@ -62,16 +63,7 @@ class Service:
         for route in function.routes:
             for path in (route.path, *route.aliases):
                 self._routes.setdefault(path, {})[route.method] = route
-        self._builtin: dict[str, Callable[[Request], Response]] = {
-            "/healthz": self._alive,
-            "/health/liveness": self._alive,
-            "/readyz": self._ready,
-            "/health/readiness": self._ready,
-            "/metrics": self._metrics,
-            "/openapi.json": self._openapi,
-            "/home": self._home,
-            "/sample.jpg": self._sample,
-        }
+        self._builtin = Builtin(self)
 
     def answer(self, request: Request) -> Response:
         """Answer one request; a failure becomes a problem response, not an exception."""
@@ -79,11 +71,12 @@ class Service:
         method = "GET" if request.method == "HEAD" else request.method
         identifier = request_id(request.headers.get("X-Request-ID"))
         timing = Timing()
-        span = self._tracing.begin(request) if self._tracing and path not in self._builtin else None
         body = _body(request, self.settings)
-        if path in self._builtin and method == "GET":
+        builtin = self._builtin.find(path)
+        if builtin is not None and method == "GET":
             _discard(request, body)
-            return self._finish(request, self._builtin[path](request), identifier, timing)
+            return self._finish(request, builtin(request), identifier, timing)
+        span = self._tracing.begin(request) if self._tracing and builtin is None else None
         self.metrics.started()
         cold, self._cold = self._cold, False
         routes = self._routes.get(path, {})
@@ -146,7 +139,7 @@ class Service:
             if reply.content_type == JSON and wants_page(call.request):
                 from functions.kit.page import render
 
-                return _page(
+                return page_response(
                     render.result(self.function.name, self.function.summary, reply.body, self.function.siblings),
                     reply.status,
                 )
@@ -163,7 +156,7 @@ class Service:
             work = self._routes.get("/", {}).get("POST")
             takes = work.takes if work else "nothing"
             function = self.function
-            return _page(render.page(function.name, function.summary, function.page, function.siblings, takes))
+            return page_response(render.page(function.name, function.summary, function.page, function.siblings, takes))
         description = {
             "function": self.function.name,
             "summary": self.function.summary,
@@ -186,7 +179,7 @@ class Service:
             "limits": {"max_bytes": self.settings.max_bytes, "max_files": self.settings.max_files},
             "openapi": f"/{self.function.name}/openapi.json",
         }
-        response = _json(description)
+        response = json_response(description)
         response.headers["Vary"] = "Accept"
         return response
 
@@ -197,7 +190,7 @@ class Service:
             Problem: 404 for an unknown path.
         """
         methods = {*self._routes.get(path, {})}
-        if path == "/" or path in self._builtin:
+        if path == "/" or self._builtin.find(path):
             methods.add("GET")
         if not methods:
             raise problems.not_found(path[:200])
@@ -214,42 +207,12 @@ class Service:
             response.headers["Access-Control-Max-Age"] = "600"
         return response
 
-    def _home(self, _request: Request) -> Response:
-        """The landing page, which a route by path puts in front of all functions."""
-        from functions.kit.page import render
-
-        return _page(render.landing(self.function.siblings))
-
-    def _sample(self, _request: Request) -> Response:
-        """The picture that the landing page offers."""
-        from functions.kit.page import render
-
-        return Response(render.SAMPLE.read_bytes(), mimetype="image/jpeg")
-
-    def _alive(self, _request: Request) -> Response:
-        return _json({"status": "alive"})
-
-    def _ready(self, _request: Request) -> Response:
-        if self.draining:
-            return _json({"status": "draining"}, 503)
-        reason = self.function.not_ready(self.settings) if self.function.not_ready else ""
-        return _json({"status": "unready", "reason": reason}, 503) if reason else _json({"status": "ready"})
-
-    def _metrics(self, _request: Request) -> Response:
-        body, content_type = self.metrics.exposition()
-        return Response(body, content_type=content_type)
-
-    def _openapi(self, _request: Request) -> Response:
-        from functions.kit.http.openapi import document
-
-        return _json(document(self.function, self.settings, project_version()))
-
     def _problem(self, request: Request, problem: Problem, identifier: str) -> Response:
         if wants_page(request):
             from functions.kit.page import render
 
             title = f"{problem.status} {problem.title}"
-            response = _page(
+            response = page_response(
                 render.result(self.function.name, title, problem.document(identifier), self.function.siblings),
                 problem.status,
             )
@@ -379,13 +342,3 @@ def _discard(request: Request, body: Body) -> None:
     """Drain what a handler left unread, and hide the stream from the framework, which reads it without a limit."""
     body.drain()
     request.__dict__["stream"] = _EMPTY
-
-
-def _json(value: Mapping[str, object], status: int = 200) -> Response:
-    return Response(jsontext.encode(value), status, content_type=JSON)
-
-
-def _page(document: tuple[bytes, str], status: int = 200) -> Response:
-    body, policy = document
-    headers = {"Content-Security-Policy": policy, "Cache-Control": "no-cache", "Vary": "Accept"}
-    return Response(body, status, headers=headers, content_type="text/html; charset=utf-8")

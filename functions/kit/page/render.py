@@ -16,6 +16,7 @@ from pathlib import Path
 
 _HERE = Path(__file__).parent
 _STYLE = re.compile(r"<style>(.*?)</style>\s*", re.DOTALL)
+_PROBLEM = re.compile(r"/problems/[a-z-]+")
 _SCRIPT = re.compile(r"<script>(.*?)</script>\s*", re.DOTALL)
 
 _FORM = (
@@ -32,6 +33,28 @@ SAMPLE = _HERE / "sample.jpg"
 HOME = "home"
 """Name of the landing page in the navigation."""
 _LANDING = "Histogram, metadata and load, as functions that run when they are called."
+
+
+# Files of the viewer of openapi.json, compressed, with their media types; `viewer/SOURCE` says what they are.
+VIEWER = {
+    "swagger-ui-bundle.js": ("swagger-ui-bundle.js", "text/javascript"),
+    "swagger-ui.css": ("swagger-ui.css", "text/css"),
+}
+
+
+@cache
+def viewer_file(name: str) -> bytes:
+    """A file of the viewer as gzip."""
+    return (_HERE / "viewer" / f"{name}.gz").read_bytes()
+
+
+def docs(name: str, links: tuple[str, ...]) -> Document:
+    """The page that shows the openapi.json of a function in Swagger UI, from files of this server alone."""
+    body, policy = page(
+        name, "API description: each path, its options, limits and answers.", _HERE / "docs.html", links
+    )
+    # It draws its icons as data and sets styles by script, which a policy does not count.
+    return body, policy.replace("style-src ", "style-src 'self' ").replace("script-src ", "script-src 'self' ")
 
 
 def landing(links: tuple[str, ...]) -> Document:
@@ -83,16 +106,19 @@ def result(name: str, title: str, value: Mapping[str, object] | list[object], li
 
 def _table(value: object) -> str:
     if isinstance(value, Mapping) and value:
-        cells = (f"<tr><th>{html.escape(str(key))}</th><td>{_table(item)}</td></tr>" for key, item in value.items())
+        cells = (f"<tr><th>{_table(key)}</th><td>{_table(item)}</td></tr>" for key, item in value.items())
         return f"<table>{''.join(cells)}</table>"
     if isinstance(value, list) and any(isinstance(item, Mapping | list) for item in value):
         return f"<ol>{''.join(f'<li>{_table(item)}</li>' for item in value)}</ol>"
     if isinstance(value, list):
         return html.escape(", ".join(map(str, value)))
+    if isinstance(value, str) and _PROBLEM.fullmatch(value):
+        return f'<a href="{value}">{value}</a>'
     return "" if value is None else html.escape(str(value))
 
 
 def _compose(name: str, summary: str, markup: str, links: tuple[str, ...], style: str, scripts: list[str]) -> Document:
+    api = f' <a href="/{html.escape(name)}/docs">API description</a>' if name in links and scripts else ""
     sheet = _shell("shell.css") + style
     blocks = [_shell("shell.js"), *scripts]
     document = (
@@ -100,6 +126,7 @@ def _compose(name: str, summary: str, markup: str, links: tuple[str, ...], style
         .replace("{{name}}", html.escape(name))
         .replace("{{heading}}", html.escape("Pixelamp" if name == HOME else name))
         .replace("{{summary}}", html.escape(summary))
+        .replace("{{api}}", api)
         .replace("{{links}}", "".join(_link(name) for name in map(html.escape, links)))
         .replace("{{style}}", f"<style>{sheet}</style>")
         .replace("{{scripts}}", "\n".join(f"<script>{block}</script>" for block in blocks))

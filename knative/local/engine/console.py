@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from functions.kit.http.problems import Problem
-from functions.kit.page.render import SAMPLE, Document, landing, page
+from functions.kit.http.problems import Problem, problem_types
+from functions.kit.page.render import SAMPLE, Document, landing, page, result
 from knative.local.engine.hosts import path_of
 from knative.local.engine.responses import HEADERS, problem_response
 from knative.local.engine.status import ENGINE
@@ -35,6 +35,7 @@ def mount(engine: Engine) -> None:
     engine.app.router.add_get("/", _front)
     engine.app.router.add_get("/console", _page)
     engine.app.router.add_get("/sample.jpg", _sample)
+    engine.app.router.add_get("/problems/{name}", _problem_type)
     engine.app.router.add_post("/_knative/burst", _burst)
     engine.app.router.add_get("/_knative/logs/{pod}", _log)
 
@@ -56,6 +57,16 @@ async def _front(request: web.Request) -> web.Response:
 
 async def _sample(_request: web.Request) -> web.FileResponse:
     return web.FileResponse(SAMPLE, headers={**HEADERS, "Content-Type": "image/jpeg"})
+
+
+async def _problem_type(request: web.Request) -> web.Response:
+    """What a type of problems means; its limits are those of the function that answers at its own address."""
+    kind = problem_types().get(request.match_info["name"])
+    if kind is None:
+        raise web.HTTPNotFound(headers=HEADERS)
+    if "text/html" in request.headers.get("Accept", ""):
+        return _document(result("console", kind.title, kind.document({}), _links(request)))
+    return web.json_response(kind.document({}), headers=HEADERS)
 
 
 async def _page(request: web.Request) -> web.Response:

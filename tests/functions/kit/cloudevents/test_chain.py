@@ -170,7 +170,7 @@ def test_an_image_too_large_to_hand_on_is_named_and_the_next_function_says_so():
 def test_a_cleaned_image_beyond_the_limit_is_refused_with_both_numbers():
     response = deliver(uploaded(IMAGE * 1100, type="dev.pixelamp.image.clean"))
     problem = response.get_json()
-    assert (response.status_code, problem["type"]) == (413, "https://pixelamp.dev/problems/reply-too-large")
+    assert (response.status_code, problem["type"]) == (413, "/problems/reply-too-large")
     assert problem["limit"] == LIMIT
     reply = replied(
         deliver(uploaded(IMAGE * 1100, type="dev.pixelamp.image.clean"), COUNTER, COUNTER_EVENT_BYTES="999999")
