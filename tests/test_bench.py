@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tools import figures
 from tools.bench import __main__ as command
-from tools.bench import cluster, written
+from tools.bench import cluster
 from tools.bench.harness import Bench
 
 PAIRS = [(2.0, 10.0), (3.0, 10.0), (9.0, 10.0)]
@@ -37,14 +38,14 @@ def test_the_median_decides_and_the_worst_is_shown(capsys: pytest.CaptureFixture
 
 def test_the_page_is_made_from_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{written.BEGIN}\nold\n{written.END}\nafter\n")
-    monkeypatch.setattr(written, "PAGE", page)
-    monkeypatch.setattr(written, "RECORD", tmp_path / "figures.json")
-    written.write(measured(), "a machine")
+    page.write_text(f"before\n{figures.BEGIN}\nold\n{figures.END}\nafter\n")
+    monkeypatch.setattr(figures, "PAGE", page)
+    monkeypatch.setattr(figures, "RECORD", tmp_path / "figures.json")
+    figures.write(measured(), "a machine")
     other = Bench()
     other.section("another")
     other.figure("x", [1.0, 2.0, 4.0], 3, "s")
-    written.write(other, "a machine")
+    figures.write(other, "a machine")
     text = page.read_text()
     assert "| ours against theirs | 0.3 × | 0.9 | 3 | ≤ 0.3 | 3 / 10 ms |" in text
     assert "| too slow | 0.3 × | 0.9 | 3 | **≤ 0.2, missed** | 3 / 10 ms |" in text
@@ -55,8 +56,8 @@ def test_the_page_is_made_from_the_record(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_the_page_of_this_repository_is_its_record():
-    stored = json.loads(written.RECORD.read_text(encoding="utf-8"))
-    assert f"{written.BEGIN}\n{written.table(stored)}{written.END}" in written.PAGE.read_text(encoding="utf-8")
+    stored = json.loads(figures.RECORD.read_text(encoding="utf-8"))
+    assert f"{figures.BEGIN}\n{figures.table(stored)}{figures.END}" in figures.PAGE.read_text(encoding="utf-8")
 
 
 def test_without_a_cluster_its_area_is_skipped_by_name(

@@ -7,11 +7,11 @@ import importlib
 import sys
 from pathlib import Path
 
-from tools.bench import written
+from tools import figures
 from tools.bench.harness import Bench
 
 HERE = Path(__file__).parent
-NOT_AREAS = {"__init__", "__main__", "harness", "written"}
+NOT_AREAS = {"__init__", "__main__", "harness", "plain_client"}
 
 
 def main(argv: list[str]) -> int:
@@ -24,17 +24,17 @@ def main(argv: list[str]) -> int:
     unknown = set(options.areas) - set(areas)
     if unknown:
         parser.error(f"there is no area {', '.join(sorted(unknown))}; there are {', '.join(areas)}")
-    about = written.machine()
+    about = figures.machine()
     print(about)
     bench = Bench()
     for area in options.areas or areas:
         bench.section(area)
         importlib.import_module(f"tools.bench.{area}").run(bench)
         if options.write_docs:
-            written.write(bench, about)
-    few = [one.name for run in bench.areas.values() for one in run if one.bound and 1 < one.pairs < written.LEAST_PAIRS]
+            figures.write(bench, about)
+    few = [one.name for run in bench.areas.values() for one in run if one.bound and 1 < one.pairs < figures.LEAST_PAIRS]
     if few:
-        print(f"\nfewer than {written.LEAST_PAIRS} pairs: " + ", ".join(few))
+        print(f"\nfewer than {figures.LEAST_PAIRS} pairs: " + ", ".join(few))
     print(f"\n{len(bench.failed)} bound(s) missed" + "".join(f"\n  {name}" for name in bench.failed))
     return 1 if bench.failed else 0
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from tools.bench.harness import Bench, Figure
 
-RECORD = Path(__file__).with_name("figures.json")
-PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
+RECORD = Path(__file__).parent / "bench" / "figures.json"
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
 LEAST_PAIRS = 7
 
