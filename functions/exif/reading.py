@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
+from hashlib import md5
 from struct import unpack_from
 from typing import Any
 
@@ -43,6 +44,7 @@ OFFSETS = frozenset((0x111, 0x120, 0x144, 0x201, 0xA010, 0xBCC0, 0xBCC2))
 FIRST_COUNTS = frozenset((0x100, 0x101, 0x102, 0x103, 0x106, 0x10E, 0x112, 0x115, 0x116, 0x11A, 0x11B, 0x11C, 0x128))
 COMPRESSION, STRIP_OFFSETS, STRIP_BYTES, JPEG_OFFSET, JPEG_BYTES = 0x103, 0x111, 0x117, 0x201, 0x202
 JPEG_FROM_RAW = 0x2E
+NEW_SUBFILE, OLD_SUBFILE = 0xFE, 0xFF
 # Blocks of raws of their own form.
 RECORDS = frozenset(("ciff", "x3f", "mrw", "raf"))
 
@@ -249,7 +251,8 @@ def _multi_picture(reading: Reading, block: Block) -> None:
             elif number in mpf.NAMES:
                 value = plain(entry)
                 shown = binary(entry[SIZE]) if number == 0xB003 else value
-                reading.groups.setdefault(ifd.name, {})[mpf.NAMES[number]] = (
+                # The index and the attributes of a picture are of one group, as ExifTool has them.
+                reading.groups.setdefault("MPF0", {})[mpf.NAMES[number]] = (
                     *(mpf.NAMES[number], shown, shown, number, entry),
                 )
             else:
@@ -289,6 +292,8 @@ def _directories(reading: Reading, block: Block, ifds: Ifds) -> None:  # noqa: C
     # Offsets in an image resource are shown as they stand.
     base = 0 if "8BIM" in block.where else max(block.offset, 0)
     order = ifds.order
+    if block.where == "TIFF" and not reading.exif_only:
+        _pages(reading, ifds)
     special = _SPECIAL
     for ifd in ifds.ifds:
         own = ifd.name == "IFD0" and reading.scan.tiff == "RW2"
@@ -330,6 +335,18 @@ def _directories(reading: Reading, block: Block, ifds: Ifds) -> None:  # noqa: C
                 value = printed = plain(shown)
             rows[name] = (name, value, printed, number, entry)
         _previews(reading, block, ifd)
+
+
+def _pages(reading: Reading, ifds: Ifds) -> None:
+    """The number of pages, where a directory says that it is one of several."""
+    count, several = 0, False
+    for ifd in ifds.ifds:
+        kind, old = _whole(ifd, NEW_SUBFILE), _whole(ifd, OLD_SUBFILE)
+        page = kind in (0, 2) or old in (1, 3)
+        count += page
+        several = several or (page and (kind == 2 or old == 3 or count > 1))
+    if several:
+        reading.add("File", "PageCount", count, count)
 
 
 def _jpeg_from_raw(reading: Reading, block: Block, entry: Entry) -> None:
@@ -408,6 +425,8 @@ def _embedded(reading: Reading, block: Block, ifds: Ifds, number: int, entry: En
     elif number == XMP_PACKET:
         _other(reading, "xmp", data, inside)
     elif number == IPTC_RECORDS:
+        digest = md5(data, usedforsecurity=False).hexdigest()
+        reading.add("File", "CurrentIPTCDigest", digest, digest)
         _other(reading, "iptc", data, inside)
     elif number == ICC_PROFILE:
         _other(reading, "icc", data, inside)

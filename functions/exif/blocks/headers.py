@@ -156,6 +156,10 @@ def _jfif(data: bytes, put: Put) -> int:
     put("JFIF", "ResolutionUnit", unit, _UNITS[unit] if unit < 3 else f"Unknown ({unit})")
     put("JFIF", "XResolution", x, x)
     put("JFIF", "YResolution", y, y)
+    if len(data) >= 9 and data[7]:
+        put("JFIF", "ThumbnailWidth", data[7], data[7])
+    if len(data) >= 9 and data[8]:
+        put("JFIF", "ThumbnailHeight", data[8], data[8])
     return min(len(data), 9 + 3 * data[7] * data[8] if len(data) >= 9 else 7)
 
 

@@ -140,6 +140,37 @@ def _jp2(_scan: Scan, head: bytes) -> Iterable[Row]:
         if method == 1 and at + 11 <= len(head):
             space = int.from_bytes(head[at + 7 : at + 11], "big")
             yield "ColorSpace", space, _SPACES.get(space, f"Unknown ({space})")
+    yield from _resolution(head, b"resc", "Capture")
+    yield from _resolution(head, b"resd", "Display")
+
+
+_RESOLUTIONS = {
+    -3: "km",
+    -2: "100 m",
+    -1: "10 m",
+    0: "m",
+    1: "10 cm",
+    2: "cm",
+    3: "mm",
+    4: "0.1 mm",
+    5: "0.01 mm",
+    6: "um",
+}
+
+
+def _resolution(head: bytes, kind: bytes, name: str) -> Iterable[Row]:
+    """Resolution of the capture or of a display: a fraction and a power of ten for each direction."""
+    at = head.find(kind)
+    if at < 0 or at + 14 > len(head):
+        return
+    numbers = unpack_from(">4H2b", head, at + 4)
+    for index, axis in enumerate("YX"):
+        top, bottom = numbers[2 * index : 2 * index + 2]
+        value = shorten(f"{top / bottom:.7g}") if bottom else "undef"
+        yield f"{name}{axis}Resolution", value, value
+    for index, axis in enumerate("YX"):
+        unit = numbers[4 + index]
+        yield f"{name}{axis}ResolutionUnit", unit, _RESOLUTIONS.get(unit, f"Unknown ({unit})")
 
 
 READERS: dict[str, tuple[str, Any]] = {

@@ -5,7 +5,7 @@ Containers are read in `functions.kit.containers`; here it is decided what their
 
 from __future__ import annotations
 
-from functions.exif.fields import bmp, png, resources, simple
+from functions.exif.fields import bmp, layers, png, resources, simple
 from functions.exif.scan import heif, photoshop, remains, trailer
 from functions.exif.scan.result import Scan
 from functions.kit.containers import METADATA, Document, Kind, Packing, Part, jpeg
@@ -71,6 +71,9 @@ def _fields(document: Document, result: Scan) -> None:
         numbers = (document.details.get(name, 0) for name in ("channels", "bits_per_sample", "color_mode"))
         resources.header(result, *map(int, numbers))
         for part in document.parts:
+            if part.label == "layers":
+                head = source.read(part.body, min(part.stop, part.body + layers.HEAD))
+                layers.add(result, head, wide=document.format == "PSB")
             if part.label == "merged picture":
                 resources.compression(result, int.from_bytes(source.read(part.start, part.start + 2), "big"))
 

@@ -120,7 +120,7 @@ class _Reader:
         details = self.document.details
         details["duration"] = int(details.get("duration", 0)) + int.from_bytes(body[1:3], "little")
         if body[0] & 1:
-            details.setdefault("transparent", body[3])
+            details["transparent"] = body[3]
 
 
 def write(document: Document, changes: Changes, added: Mapping[Kind, bytes]) -> bytes:
