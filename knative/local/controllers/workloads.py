@@ -316,10 +316,11 @@ class Workloads:
         before = find(self._store, PODS, *key)
         desired = pod(revision, running, before, now)
         if before is None:
-            made = self._store.create(PODS, {name: value for name, value in desired.items() if name != "status"})
-            self._events.record(made, "Created", "Created pod", component="kubelet")
-            before = made
-        after = set_status(self._store, PODS, before, desired["status"])
+            before = {**desired, "status": {}}
+            after = self._store.create(PODS, desired)
+            self._events.record(after, "Created", "Created pod", component="kubelet")
+        else:
+            after = set_status(self._store, PODS, before, desired["status"])
         if running.state is PodState.DRAINING:
             self._store.delete(PODS, *key)
         self._tell(before, after, running)

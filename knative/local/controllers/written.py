@@ -8,6 +8,9 @@ from typing import Any
 
 from knative.local.api.admission import AdmissionError, Operation, admission
 from knative.local.api.history import Object
+from knative.local.api.http.incoming import core_rules
+from knative.local.api.http.status import StatusError
+from knative.local.api.kinds import kind_of
 from knative.local.api.store import Store
 from knative.local.check.admission import cluster_of
 from knative.local.controllers.files import Files, Place, Plan
@@ -30,6 +33,7 @@ from knative.local.manifests.source import Document
 from knative.local.pods.template import TemplateError
 
 _MADE = frozenset({REVISIONS, PODS, DEPLOYMENTS, EVENTS})  # by the engine: those of files are not run
+_CORE = frozenset({"secrets", "namespaces"})  # that are stored in another form than they are written in
 _CHILDREN = frozenset({CONFIGURATIONS, ROUTES})
 
 
@@ -104,7 +108,9 @@ def _placed(manifests: Manifests) -> list[tuple[Place, Resource]]:
 
 
 def _admit(cluster: Cluster, obj: Object, old: Object | None) -> Object:
+    kind = kind_of(str(obj.get("apiVersion", "")), str(obj.get("kind", "")))
     try:
-        return admission(cluster, obj, old, Operation.CREATE if old is None else Operation.UPDATE)
-    except AdmissionError as error:
+        made = admission(cluster, obj, old, Operation.CREATE if old is None else Operation.UPDATE)
+        return core_rules(kind, made, old) if kind is not None and kind.resource in _CORE else made
+    except (AdmissionError, StatusError, TypeError, AttributeError) as error:  # the last two: values of a wrong type
         raise TemplateError(f"{obj.get('kind')} {obj['metadata']['name']}: {error}") from None

@@ -161,6 +161,37 @@ def test_a_removed_service_leaves_nothing_and_its_requests_end(tmp_path: Path) -
     in_engine(tmp_path, work)
 
 
+def test_a_pod_is_pending_from_its_first_event_on(tmp_path: Path) -> None:
+    async def work(engine: Running) -> None:
+        seen: list[tuple[str, str]] = []
+        engine.store.on_change.append(
+            lambda resource, type_, obj: seen.append((type_, obj["status"]["phase"])) if resource == PODS else None
+        )
+        engine.apply(service())
+        await engine.ready()
+        assert (seen[0], seen[-1]) == (("ADDED", "Pending"), ("MODIFIED", "Running"))
+
+    in_engine(tmp_path, work)
+
+
+def test_a_removed_namespace_leaves_nothing(tmp_path: Path) -> None:
+    async def work(engine: Running) -> None:
+        made = service()
+        made["metadata"]["namespace"] = "photos"
+        engine.apply(made, service("other"))
+        await engine.until(
+            lambda: [one for one in engine.store.list(PODS, "photos") if one["status"]["phase"] == "Running"], "pod"
+        )
+        engine.store.delete("namespaces", "", "photos")
+        await engine.until(lambda: not engine.store.list(PODS, "photos"), "end of the pod")
+        left = {resource for resource, obj in engine.store.everything() if obj["metadata"].get("namespace") == "photos"}
+        assert left <= {EVENTS}
+        assert list(engine.engine.route.services) == [("default", "other")]
+        assert list(engine.engine.reconciler.running) == [("default", "other-00001")]
+
+    in_engine(tmp_path, work)
+
+
 def test_a_removed_pod_ends_after_its_requests_and_is_replaced(tmp_path: Path) -> None:
     async def work(engine: Running) -> None:
         engine.apply(service(annotations={"min-scale": "1"}))
@@ -355,6 +386,23 @@ def test_revisions_are_collected_by_config_gc(tmp_path: Path) -> None:
         assert engine.names(REVISIONS) == [f"hello-0000{number}" for number in (2, 4, 5, 6)]
 
     in_engine(tmp_path, work, initial_scale=0)
+
+
+def test_secrets_and_namespaces_of_files_are_stored_as_kubernetes_stores_them(tmp_path: Path) -> None:
+    head = {"apiVersion": "v1", "metadata": {"name": "photos"}}
+
+    async def work(engine: Running) -> None:
+        engine.apply({**head, "kind": "Secret", "stringData": {"a": "b"}}, {**head, "kind": "Namespace"})
+        secret = engine.get("secrets", "photos")
+        assert (secret["data"], secret["type"], "stringData" in secret) == ({"a": "Yg=="}, "Opaque", False)
+        namespace = engine.store.get("namespaces", "", "photos")
+        assert namespace["metadata"]["labels"] == {"kubernetes.io/metadata.name": "photos"}
+        assert (namespace["spec"], namespace["status"]) == ({"finalizers": ["kubernetes"]}, {"phase": "Active"})
+        for wrong in ({"data": {"a": "%"}}, {"data": {"a": 5}}, {"data": [1]}):
+            with pytest.raises(TemplateError, match=r"^Secret photos: "):
+                engine.apply({**head, "kind": "Secret", **wrong})
+
+    in_engine(tmp_path, work)
 
 
 def test_all_or_nothing_of_the_files_is_applied(tmp_path: Path) -> None:
