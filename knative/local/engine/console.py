@@ -37,7 +37,7 @@ def mount(engine: Engine) -> None:
     engine.app.router.add_get("/sample.jpg", _sample)
     engine.app.router.add_get("/problems/{name}", _problem_type)
     engine.app.router.add_post("/_knative/burst", _burst)
-    engine.app.router.add_get("/_knative/logs/{pod}", _log)
+    engine.app.router.add_get("/_knative/logs/{pod:.+}", _log)
 
 
 def _links(request: web.Request, *, functions_alone: bool = False) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from knative.local.engine.hosts import path_of
 from knative.local.engine.responses import HEADERS, problem_response
 from knative.local.manifests import grammar
 from knative.local.manifests.annotations import ANNOTATIONS
+from knative.local.manifests.kinds import EVENTING
 
 if TYPE_CHECKING:
     from knative.local.autoscaler.decision import Decision
@@ -56,6 +57,10 @@ def snapshot(engine: Engine, history: int = 0) -> dict[str, Any]:
         "port": engine.port,
         "pid": os.getpid(),
         "leftOut": engine.left_out,
+        "brokers": [
+            {"namespace": one.namespace, "name": one.name, "path": f"/_knative/broker/{one.namespace}/{one.name}"}
+            for one in engine.manifests.of("Broker", EVENTING)
+        ],
         "services": [_service(engine, service, history) for service in engine.services],
     }
 
@@ -156,6 +161,7 @@ def _annotations(revision: Revision) -> list[dict[str, Any]]:
 def _pod(pod: Pod) -> dict[str, Any]:
     return {
         "name": pod.name,
+        "containers": [name for name in pod.supervisors if name != pod.spec.program.name],
         "state": pod.state.value,
         "reason": pod.reason,
         "inFlight": pod.proxy.stats.in_flight,

@@ -192,6 +192,15 @@ def in_namespace(made: dict[str, Any], namespace: str) -> dict[str, Any]:
     return made
 
 
+def with_sidecar(made: dict[str, Any]) -> dict[str, Any]:
+    spec = made["spec"]["template"]["spec"]
+    spec["containers"][0] |= {"name": "app", "ports": [{"containerPort": 8080}]}
+    spec["containers"].append(
+        {"name": "side", "image": "dev.local/side:1", "command": ["sh", "-c", "echo beside; exec sleep 60"]}
+    )
+    return made
+
+
 @pytest.fixture(scope="module")
 def twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
     """Services of other people: two of one name, and one that does not start."""
@@ -201,6 +210,13 @@ def twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
         in_namespace(service("two", environment={"WHO": "b"}), "team-b"),
         service("failing", command=["sh", "-c", "echo boom; exit 1"]),
         {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "metadata": {"name": "default"}},
+        {
+            "apiVersion": "eventing.knative.dev/v1",
+            "kind": "Trigger",
+            "metadata": {"name": "all"},
+            "spec": {"broker": "default", "subscriber": {"uri": "http://two.team-a.svc.cluster.local/seen"}},
+        },
+        with_sidecar(service("hidden", labels={"networking.knative.dev/visibility": "cluster-local"})),
     )
     yield running
     assert running.stop() == 0
@@ -212,6 +228,7 @@ def test_services_of_one_name_have_distinct_addresses_and_each_is_answered(twins
         ("team-a", "two"): "/two.team-a",
         ("team-b", "two"): "/two.team-b",
         ("default", "failing"): "/failing",
+        ("default", "hidden"): "/hidden.default",
     }
     for namespace, who in (("team-a", "a"), ("team-b", "b")):
         assert (
@@ -253,3 +270,54 @@ def test_the_console_shows_reasons_and_logs(twins: EngineProcess, browser: Brows
         assert page.locator("#address").get_attribute("href") == "/two.team-a"
     finally:
         page.close()
+
+
+def test_an_event_is_published_and_its_delivery_shown(twins: EngineProcess, browser: Browser) -> None:
+    with visit(browser, f"{twins.url}/#team-a%2Ftwo") as page:
+        page.get_by_label("Type", exact=True).fill("com.example.shown")
+        page.get_by_label("Subject").fill("one")
+        page.get_by_label("Data").fill('{"a": "ü"}')
+        page.get_by_role("button", name="Publish").click()
+        page.locator("#published", has_text="Accepted as console-").wait_for()
+        shown = page.locator("#events li", has_text="com.example.shown")
+        shown.locator("li", has_text="Trigger default/all").wait_for()
+    (event, *_) = json.loads(twins.get("/_knative/events")[1])["events"]
+    assert (event["type"], event["source"]) == ("com.example.shown", "/console")
+
+
+def test_an_event_that_is_refused_says_why(twins: EngineProcess, browser: Browser) -> None:
+    page = browser.new_page()
+    try:
+        page.goto(twins.url)
+        page.get_by_label("Content type").fill("application/cloudevents+json")
+        page.get_by_label("Data").fill("nonsense")
+        page.get_by_role("button", name="Publish").click()
+        page.locator("#published", has_text="Not accepted: ").wait_for()
+    finally:
+        page.close()
+
+
+def test_without_a_broker_there_is_nothing_to_publish_to(engine: EngineProcess, browser: Browser) -> None:
+    with visit(browser, engine.url) as page:
+        page.wait_for_selector("#tabs button")
+        assert page.locator("#publish").is_hidden()
+
+
+def test_a_private_service_has_an_address_for_pods_and_each_container_a_log(
+    twins: EngineProcess, browser: Browser
+) -> None:
+    with visit(browser, f"{twins.url}/#default%2Fhidden") as page:
+        page.get_by_text("Only pods reach it, at http://hidden.default.svc.cluster.local.").wait_for()
+        assert page.locator("#address").is_hidden()
+        page.get_by_role("button", name=re.compile("^Log of hidden-00001.*.side$")).click()
+        page.locator("#log pre", has_text="beside").wait_for()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["narrow", "wide"])
+def test_the_form_for_events_fits(twins: EngineProcess, browser: Browser, size: str, scheme: str) -> None:
+    with visit(browser, f"{twins.url}/#team-a%2Ftwo", size, scheme) as page:
+        page.locator("#publish option").first.wait_for(state="attached")
+        no_sideways_scrolling(page)
+        page.locator("#publish").scroll_into_view_if_needed()
+        picture(page, f"console-publish-{size}-{scheme}")

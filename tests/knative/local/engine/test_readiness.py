@@ -87,6 +87,21 @@ def test_requests_wait_for_a_first_pod_and_are_told_when_none_comes(start: Start
     assert engine.get("/hello")[0] == 503
 
 
+def test_a_request_before_the_first_revision_is_ready_is_held_for_it(start: Start, tmp_path: Path) -> None:
+    """On a cluster nothing is routed before, and the gateway answers 404; here the request waits for the pod."""
+    unready = tmp_path / "unready"
+    unready.touch()
+    probe = {"readinessProbe": {"httpGet": {"path": "/ready"}}}
+    engine = start(service(environment={"UNREADY": str(unready)}, container=probe))
+    with ThreadPoolExecutor(5) as executor:
+        held = [executor.submit(engine.get, "/hello?brief=1", timeout=60) for _ in range(5)]
+        engine.wait(lambda: engine.revision()["queued"] == 5, "requests that wait")
+        assert not any(one.done() for one in held)
+        assert of_service(engine)["RoutesReady"][0] == "Unknown"
+        unready.unlink()
+        assert [one.result()[0] for one in held] == [200] * 5
+
+
 def test_a_later_revision_that_fails_leaves_the_traffic_and_is_the_reason(start: Start) -> None:
     engine = start(service(annotations={"min-scale": "1"}))
     engine.wait_pods(1)
