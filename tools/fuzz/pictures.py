@@ -52,6 +52,19 @@ def notes() -> Iterator[bytes]:
     yield from all_written()
 
 
+def records() -> Iterator[bytes]:
+    """Content credentials, segments of makers and programs, raws of their own form, layers."""
+    from tests.functions.exif import cases, records
+    from tests.functions.exif.credentials import SIGNED, jpeg
+
+    yield jpeg(SIGNED)
+    yield SIGNED
+    numbered = ((12, records.ducky()), (8, records.spiff()), (6, records.gpmf()), (1, records.thermal()))
+    yield from (cases.jpeg(records.segment(number, body)) for number, body in numbered)
+    yield from (make() for make in (records.minolta, records.sigma, records.fujifilm, records.canon))
+    yield cases.jpeg(records.segment(0, records.canon().replace(b"HEAPCCDR", b"HEAPJPGM")))
+
+
 def examine(data: bytes) -> None:
     """Scan a file and read its metadata into every form of answer; nothing in it may be beyond what was foreseen."""
     from functions.exif import answer
@@ -326,6 +339,7 @@ TARGETS = {
     "ifd": Target(refusing(walk), exif_blocks, LONGEST),
     "exif": Target(refusing(examine), files, LONGEST),
     "makernotes": Target(refusing(examine), notes, LONGEST),
+    "records": Target(refusing(examine), records, LONGEST),
     "packets": Target(refusing(packet), packets),
     "strip": Target(refusing(clean), files, LONGEST),
     "set": Target(refusing(write), files, LONGEST),
