@@ -175,4 +175,4 @@ def read_table_of_fields(walk: Walk, tags: Table, place: Place) -> None:
 
 
 _READERS: dict[str, Callable[[Walk, list[Block]], int | None]] = {"ciff": _ciff, "x3f": _x3f, "mrw": _mrw, "raf": _raf}
-_MAKERS = {"ciff": "CIFF", "x3f": "SigmaRaw", "mrw": "MinoltaRaw", "raf": "RAF"}
+_MAKERS = {"ciff": "CanonRaw", "x3f": "SigmaRaw", "mrw": "MinoltaRaw", "raf": "RAF"}

@@ -30,11 +30,19 @@ _MAKER_FORM = re.compile(
 )
 
 
+# Groups of raws of their own form, which need not have Exif.
+_RAWS = ("CanonRaw", "SigmaRaw", "Canon")
+
+
 def camera(reading: Reading) -> dict[str, Any]:
     """Make, model, lens and serial numbers; only what there is."""
     maker = reading.note.maker if reading.note else ""
-    make = _first(reading, ("IFD0", "Make"), ("XMP-tiff", "Make"))
-    model = _first(reading, ("IFD0", "Model"), ("XMP-tiff", "Model"), ("IFD0", "UniqueCameraModel"))
+    make = _first(reading, ("IFD0", "Make"), ("XMP-tiff", "Make"), *((group, "Make") for group in _RAWS))
+    model = _first(
+        reading,
+        *(("IFD0", "Model"), ("XMP-tiff", "Model"), ("IFD0", "UniqueCameraModel")),
+        *((group, "Model") for group in _RAWS),
+    )
     serial = _first(
         reading,
         ("ExifIFD", "SerialNumber"),
@@ -180,7 +188,8 @@ def focus(reading: Reading) -> dict[str, Any]:
 
 def _named(reading: Reading, names: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    present = [reading.groups[group] for group in ("ExifIFD", "XMP-exif", "IFD0", "IFD2") if group in reading.groups]
+    places = ("ExifIFD", "XMP-exif", "IFD0", "IFD2", *(() if "ExifIFD" in reading.groups else _RAWS))
+    present = [reading.groups[group] for group in places if group in reading.groups]
     for rows in present:
         for key, candidates in names.items():
             if key in found:
@@ -227,6 +236,8 @@ def capture_time(reading: Reading) -> dict[str, Any] | None:
         ("XMP-xmp", "CreateDate", "", ""),
         ("Keys", "CreationDate", "", ""),
         ("QuickTime", "CreateDate", "", ""),
+        ("CanonRaw", "DateTimeOriginal", "", ""),
+        ("SigmaRaw", "DateTimeOriginal", "", ""),
     ):
         text = reading.text(group, name)
         iso = moment(text, reading.text("ExifIFD", fraction).strip(), reading.text("ExifIFD", offset).strip())

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Download, expect
 
 from functions.exif.answer import examine
 from tests.browser import hand_over, named, no_serious_violation, no_sideways_scrolling, picture, visit
-from tests.functions.exif import made
+from tests.functions.exif import credentials, made
 from tests.images import encoded, gradient
 from tests.servers import FunctionServer
 
@@ -250,3 +250,13 @@ def test_a_picture_that_cannot_be_cleaned_is_named_and_the_others_are_saved(
         assert saved.value.suggested_filename == "b.jpg"
         expect(page.locator("#failure")).to_contain_text("a.bmp: ")
         expect(page.locator("#zip")).to_be_enabled()
+
+
+def test_content_credentials_are_shown_as_a_statement(browser: Browser, address: str) -> None:
+    with visit(browser, address) as page:
+        page.set_input_files("#file", named("signed.jpg", credentials.jpeg(credentials.SIGNED)))
+        shown = page.locator(".file section", has=page.get_by_role("heading", name="Content credentials"))
+        expect(shown).to_contain_text("Signature present; whether it is to be trusted is not checked.")
+        expect(shown.locator("tr", has_text="Authors")).to_contain_text("Ana Ruiz")
+        expect(shown.locator("tr", has_text="Actions")).to_contain_text("c2pa.cropped · Crop 2b")
+        no_serious_violation(page)

@@ -124,3 +124,13 @@ def test_broken_raws_never_raise(make: object):
     for at in range(0, len(data), 3):
         examine(data[:at] + b"\xff\xff\xff\xff" + data[at + 4 :])
         examine(data[:at])
+
+
+def test_the_summary_of_a_raw_without_exif():
+    from functions.exif.answer import document
+
+    reading = examine(sigma())
+    assert reading is not None
+    answer = document(reading)
+    assert answer["camera"]["serial_number"] == "0012345"
+    assert answer["exposure"]["time"] == "1/200"
