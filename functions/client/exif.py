@@ -17,7 +17,7 @@ from functions.client.transport import Service
 SUFFIXES = photos.COMMON | {
     ".exv", ".jpm", ".jxl", ".btf", ".jxr", ".wdp", ".hdp", ".psd", ".psb", ".cr2", ".cr3", ".nef", ".nrw", ".dng",
     ".arw", ".sr2", ".srf", ".srw", ".rw2", ".rwl", ".orf", ".pef", ".raf", ".mrw", ".3fr", ".fff", ".iiq", ".erf",
-    ".kdc", ".dcr", ".mef", ".mos",
+    ".kdc", ".dcr", ".mef", ".mos", ".crw", ".x3f",
 }  # fmt: skip
 # Files that are larger are sent in ranges: the first one, then those that the answer asks for.
 LARGE, FIRST = 32 * 2**20, 480 * 2**10

@@ -122,7 +122,7 @@ async def _converse(data: bytes) -> None:
     from knative.local.proxy.downstream import DownstreamConnection
 
     pods = Pods()
-    downstream, wire = DownstreamConnection(pods), Wire()
+    downstream, wire = DownstreamConnection(pods, "127.0.0.1"), Wire()
     downstream.connection_made(wire)
     cut = 1 + (data[0] if data else 0)
     pieces = [piece for piece in (data[1:cut], data[cut:]) if piece]

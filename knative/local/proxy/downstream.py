@@ -138,7 +138,7 @@ class DownstreamConnection(asyncio.Protocol):
             return
         self._parser = httptools.HttpRequestParser(self)
         request = exchange.request
-        if request.upgrade is not None and not request.has_body:
+        if request.upgrade is not None:
             exchange.body_done = False  # what follows is the tunnel's, once the pod agrees
             if rest:
                 exchange.feed(rest)
@@ -229,7 +229,7 @@ class DownstreamConnection(asyncio.Protocol):
             version=version,
             length=head.length,
             chunked=head.chunked,
-            upgrade=head.upgrade,
+            upgrade=None if head.chunked or head.length else head.upgrade,  # a body is not for a tunnel
             peer=self._peer,
             credentials=head.credentials,
         )

@@ -22,7 +22,7 @@ from tests.images import encoded, gradient
 from tests.servers import FunctionServer
 
 KIB, MIB = 2**10, 2**20
-SMALL = {"EXIF_HEAD_BYTES": str(64 * KIB), "EXIF_TAIL_BYTES": str(16 * KIB), "EXIF_MAX_BYTES": str(4 * MIB)}
+SMALL = {"EXIF_HEAD_BYTES": str(64 * KIB), "EXIF_TAIL_BYTES": str(16 * KIB), "EXIF_EDIT_BYTES": str(4 * MIB)}
 
 
 def noise(size: int) -> bytes:
@@ -124,7 +124,7 @@ def test_copies_keep_their_own_limit(server: FunctionServer) -> None:
         connection.request("POST", "/exif/strip", body=bytes(5 * MIB))
         answer = connection.getresponse()
         assert answer.status == 413
-        assert b"EXIF_MAX_BYTES" in answer.read()
+        assert b"EXIF_EDIT_BYTES" in answer.read()
 
 
 @pytest.mark.slow
