@@ -87,7 +87,7 @@ import time
 from knative.local.proxy.exchange import Exchange
 feed = Exchange.feed
 def late(self, chunk):
-    time.sleep(0.05 if 100 < len(chunk) <= 1000 else 0)
+    time.sleep(0.05 if 100 < len(chunk) < 1500 else 0)
     feed(self, chunk)
 Exchange.feed = late
 """
@@ -114,7 +114,7 @@ Service.take = one_in_ten
     ("scenario", "fault", "check"),
     [
         ("overload", OVERLOAD, "answers other than 200 and 503"),
-        ("kill", KILL, "failed elsewhere or later"),
+        ("kill", KILL, "failed in the killed pod"),
         ("slow", SLOW, "p95 beside slow clients"),
         ("canary", CANARY, "share of the canary"),
         ("mixed", MIXED, "share that failed"),

@@ -14,7 +14,8 @@ from functions.kit.cloudevents import binding
 from functions.kit.cloudevents.binding import Event
 from knative.local.check.admission import load
 from knative.local.eventing import event_history
-from knative.local.eventing.broker import Answer, Broker
+from knative.local.eventing.answers import Answer
+from knative.local.eventing.broker import Broker
 from knative.local.eventing.event_log import EventLog
 from tests.engines import service
 from tools.bench.harness import Bench

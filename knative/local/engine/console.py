@@ -14,10 +14,10 @@ from aiohttp import web
 from functions.kit.http.problems import Problem, problem_types
 from functions.kit.page.render import SAMPLE, Document, landing, page, result
 from knative.local.engine.hosts import path_of
-from knative.local.engine.responses import HEADERS, problem_response
 from knative.local.engine.status import ENGINE
 from knative.local.manifests.resources import is_part_of_project
 from knative.local.proxy.call import CallError
+from knative.local.proxy.responses import HEADERS, problem_response
 
 if TYPE_CHECKING:
     from knative.local.engine.engine import Engine

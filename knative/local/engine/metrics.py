@@ -10,9 +10,9 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import HistogramMetricFamily, Metric
 
-from knative.local.engine.responses import HEADERS
 from knative.local.pods.pod import PodState
 from knative.local.pods.stats import LATENCY_BOUNDS
+from knative.local.proxy.responses import HEADERS
 
 if TYPE_CHECKING:
     from knative.local.engine.engine import Engine

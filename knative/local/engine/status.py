@@ -17,10 +17,10 @@ from aiohttp import web
 
 from functions.kit.http.problems import bad_option, busy
 from knative.local.engine.hosts import path_of
-from knative.local.engine.responses import HEADERS, problem_response
 from knative.local.manifests import grammar
 from knative.local.manifests.annotations import ANNOTATIONS
 from knative.local.manifests.kinds import EVENTING
+from knative.local.proxy.responses import HEADERS, problem_response
 
 if TYPE_CHECKING:
     from knative.local.autoscaler.decision import Decision

@@ -12,14 +12,14 @@ import asyncio
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 from functions.kit.cloudevents import binding
 from functions.kit.cloudevents.binding import Event
-from functions.kit.http.problems import Problem
 from knative.local.eventing.activity import Activity
-from knative.local.eventing.delivery import DEFAULT, Policy, error_attributes, retried
+from knative.local.eventing.answers import NO_EVENT, NO_EVENT_MESSAGE, Answer, Send, reply_in
+from knative.local.eventing.delivery import DEFAULT, Policy, error_attributes, retried, retry_after
 from knative.local.eventing.event_log import Arrival, Due, EventLog, Stored
 from knative.local.eventing.ingress import TTL, Ingress, addressed, kept, passed_through
 from knative.local.eventing.metrics import EventMetrics
@@ -29,30 +29,8 @@ from knative.local.tasks import TaskSet
 
 # Concurrent deliveries to one target: more than its pods accept, so that the autoscaler sees the demand.
 IN_FLIGHT = 100
-# Knative's code and message for a Trigger's response that is neither an event nor empty; it is retried like any 5xx.
-_NO_EVENT = 502
-_NO_EVENT_MESSAGE = (
-    b"received a non-empty response not recognized as CloudEvent. "
-    b"The response MUST be either empty or a valid CloudEvent"
-)
 # Seconds until a delivery is repeated after the log has failed, as on a full disk.
 _LOG_FAILED_WAIT = 1.0
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The response of a subscriber; `status` is None if there was none, and `body` then holds the reason."""
-
-    status: int | None
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
-
-
-class Send(Protocol):
-    """Sends one request to a destination outside the graph."""
-
-    async def __call__(self, to: Destination, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Return the response. Raises nothing but CancelledError."""
 
 
 class Broker:
@@ -143,6 +121,21 @@ class Broker:
         self.activity.emit("accepted", event=seq, id=event.id, type=event.type, source=event.source, node=node)
         self._entered(dues)
         return seq
+
+    async def replay(self, seq: int, delivery: int | None = None) -> list[int] | None:
+        """Deliver an event again where it was dead-lettered or dropped, by new deliveries with tries of their own.
+
+        Returns:
+            The numbers of the new deliveries; None if there is no such event.
+
+        Raises:
+            sqlite3.Error, OSError: the log cannot be read or written.
+        """
+        dues = await self.log.run(lambda db: self.log.replay(db, seq, delivery, self._clock()))
+        for due in dues or ():
+            self.activity.emit("replayed", event=seq, subscription=due.subscription, delivery=due.id)
+            self._schedule(due)
+        return None if dues is None else [due.id for due in dues]
 
     async def _prune(self) -> None:
         try:
@@ -243,9 +236,9 @@ class Broker:
         if answer.status is not None and 200 <= answer.status < 300:
             taken = subscription if due.kind == "subscriber" else None
             onwards = taken.reply if taken else None
-            reply, malformed = _reply(answer)
+            reply, malformed = reply_in(answer)
             if taken and taken.filtered and (malformed or (reply is None and answer.body)):
-                answer = Answer(_NO_EVENT, body=malformed or _NO_EVENT_MESSAGE)
+                answer = Answer(NO_EVENT, body=malformed or NO_EVENT_MESSAGE)
             elif onwards is None or (reply is None and not malformed):
                 await self._settle(due, stored, "done", answer, seconds)
                 return
@@ -258,7 +251,8 @@ class Broker:
                 to, answer = onwards, Answer(400, body=f"{TTL} is spent: events go in a circle".encode())
         if retried(answer.status) and self._stopping:
             return
-        wait = policy.wait(due.attempts + 1) if retried(answer.status) else None
+        asked = retry_after(answer.status, dict(answer.headers), self._clock())
+        wait = policy.wait(due.attempts + 1, asked) if retried(answer.status) else None
         if wait is not None:
             again = self._clock() + wait
             await self._settle(due, stored, "pending", answer, seconds, again=again)
@@ -311,7 +305,7 @@ class Broker:
 
         def work(db: sqlite3.Connection) -> list[Due]:
             now = self._clock()
-            code, error = answer.status, _text(answer)
+            code, error = answer.status, answer.text
             self.log.settle(db, due, "dead", code=code, error=error, seconds=seconds, now=now)
             answered = self.log.event(db, stored.parent) if due.kind == "reply" and stored.parent else None
             buried = answered or stored
@@ -330,7 +324,7 @@ class Broker:
     async def _settle(
         self, due: Due, stored: Stored, state: str, answer: Answer, seconds: float, again: float | None = None
     ) -> None:
-        error = "" if state == "done" else _text(answer)
+        error = "" if state == "done" else answer.text
 
         def work(db: sqlite3.Connection) -> None:
             now = self._clock()
@@ -346,17 +340,5 @@ class Broker:
     def _emit_outcome(self, due: Due, stored: Stored, kind: str, answer: Answer, seconds: float, **more: Any) -> None:
         named = {"event": stored.seq, "id": stored.attributes["id"], "type": stored.attributes["type"]}
         tried = {"kind": due.kind, "code": answer.status, "attempt": due.attempts + 1, "ms": round(seconds * 1000, 1)}
-        error = {} if kind == "delivered" else {"error": _text(answer)}
+        error = {} if kind == "delivered" else {"error": answer.text}
         self.activity.emit(kind, **named, subscription=due.subscription, **tried, **error, **more)
-
-
-def _reply(answer: Answer) -> tuple[Event | None, bytes]:
-    """Return the event in a response, if it claims to be one, and the mistake if it cannot be read."""
-    try:
-        return binding.decode(answer.headers, answer.body), b""
-    except Problem as problem:
-        return None, f"the response is no valid event: {problem.detail}".encode()
-
-
-def _text(answer: Answer) -> str:
-    return answer.body[:1024].decode(errors="replace")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from knative.local.manifests.grammar import parse_period
@@ -31,6 +32,8 @@ class Policy:
         delay: unit of the waits, in seconds.
         timeout: seconds a subscriber has for a response.
         json: whether events are sent in structured mode.
+        retry_after_max: the most seconds that a Retry-After of 429 or 503 may ask for; 0 ignores it, as Knative does
+            without `retryAfterMax`.
     """
 
     retry: int = 0
@@ -38,6 +41,7 @@ class Policy:
     delay: float = 0.0
     timeout: float = DEFAULT_TIMEOUT
     json: bool = False
+    retry_after_max: float = 0.0
 
     @classmethod
     def of(cls, spec: Mapping[str, Any]) -> Policy:
@@ -49,10 +53,13 @@ class Policy:
             delay=parse_period(spec["backoffDelay"]) if "backoffPolicy" in spec and "backoffDelay" in spec else 0.0,
             timeout=parse_period(spec["timeout"]) if "timeout" in spec else DEFAULT_TIMEOUT,
             json=spec.get("format") == "json",
+            retry_after_max=parse_period(spec["retryAfterMax"]) if "retryAfterMax" in spec else 0.0,
         )
 
-    def wait(self, failed: int) -> float | None:
+    def wait(self, failed: int, asked: float = 0.0) -> float | None:
         """Return the seconds until the next try after so many failed ones, or None if there is none.
+
+        The longer counts of the back-off and of the seconds that the subscriber `asked` for, up to `retry_after_max`.
 
         delay · 2^n or delay · n with n = 0 after the first failure, as Knative counts: a linear back-off tries
         again at once.
@@ -61,12 +68,25 @@ class Policy:
             return None
         step = failed - 1
         factor = 2.0 ** min(step, 64) if self.exponential else float(step)
-        return min(self.delay * factor, _MAX_WAIT)
+        return max(min(self.delay * factor, _MAX_WAIT), min(asked, self.retry_after_max))
 
 
 def retried(status: int | None) -> bool:
     """Return whether a response is retried: none at all, 404, 408, 409, 429 and every 5xx."""
     return status is None or status in (404, 408, 409, 429) or status >= 500
+
+
+def retry_after(status: int | None, headers: Mapping[str, str], now: float) -> float:
+    """Return the seconds for which a response of 429 or 503 asks by Retry-After, in seconds or as a date; else 0."""
+    text = next((value for name, value in headers.items() if name.lower() == "retry-after"), "").strip()
+    if status not in (429, 503) or not text:
+        return 0.0
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def error_attributes(destination: str, status: int | None, body: bytes) -> dict[str, str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
 from knative.local.eventing.event_log import decoded
+from knative.local.eventing.topology import Topology
 
 _EVENT = "seq, node, ce_id, source, type, attributes, digest, size, ttl, root, parent, via, at"
 _DELIVERY = "id, subscription, kind, target, extra, state, attempts, due, code, error, seconds, at"
@@ -49,6 +51,35 @@ def chain(db: sqlite3.Connection, seq: int) -> list[dict[str, Any]]:
     """Return the events of an event's chain in order; none if there is no such event."""
     query = f"select {_EVENT} from events where root = (select root from events where seq = ?) order by seq"  # noqa: S608
     return [_event(db, row) for row in db.execute(query, (seq,))]
+
+
+def graph(db: sqlite3.Connection, topology: Topology) -> dict[str, list[dict[str, Any]]]:
+    """Return the nodes that receive events and the subscriptions that forward them, with their counts in the log.
+
+    A subscription whose subscriber is a node has no deliveries of its own: `passed` counts what entered that node.
+    """
+    entered = dict(db.execute("select node, count(*) from events group by node").fetchall())
+    passed = dict(db.execute("select via, count(*) from events where via is not null group by via").fetchall())
+    counts: defaultdict[str, dict[str, dict[str, int]]] = defaultdict(dict)
+    query = "select subscription, kind, state, count(*) from deliveries group by subscription, kind, state"
+    for subscription, kind, state, count in db.execute(query):
+        counts[subscription].setdefault(kind, {})[state] = count
+    return {
+        "nodes": [{"node": node, "events": entered.get(node, 0)} for node in topology.nodes],
+        "subscriptions": [
+            {
+                "name": one.name,
+                "from": node,
+                "to": str(one.subscriber),
+                "reply": str(one.reply) if one.reply else None,
+                "deadLetters": str(one.dead_letters) if one.dead_letters else None,
+                "passed": passed.get(one.name, 0),
+                "deliveries": counts[one.name],
+            }
+            for node, subscriptions in topology.nodes.items()
+            for one in subscriptions
+        ],
+    }
 
 
 def _event(db: sqlite3.Connection, row: tuple[Any, ...]) -> dict[str, Any]:

@@ -199,6 +199,21 @@ class EventLog(Journal):
         """A new delivery to a dead-letter sink, in place of one that failed: of its event, or the one that answers."""
         return self._add(db, event, due.subscription, "dead-letter", target, extra, now)
 
+    def replay(self, db: sqlite3.Connection, seq: int, delivery: int | None, now: float) -> list[Due] | None:
+        """Add a delivery for each of an event's that was dead-lettered or dropped, or for one of them.
+
+        Returns:
+            The new deliveries, which are due at once; None if there is no such event.
+        """
+        if db.execute("select 1 from events where seq = ?", (seq,)).fetchone() is None:
+            return None
+        rows = db.execute(
+            "select subscription, kind, target, extra from deliveries where event = ? and state in ('dead', 'dropped')"
+            " and (? is null or id = ?) order by id",
+            (seq, delivery, delivery),
+        ).fetchall()
+        return [self._add(db, seq, name, kind, decoded(to), decoded(extra), now) for name, kind, to, extra in rows]
+
     def settle(
         self,
         db: sqlite3.Connection,

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T")
+FILE = "events.sqlite"
 Work: TypeAlias = Callable[[sqlite3.Connection], T]
 
 
@@ -44,7 +45,7 @@ class Journal:
         except BlockingIOError:
             self._lock.close()
             raise BlockingIOError(f"the event log in {folder} is in use by another engine") from None
-        self._db = sqlite3.connect(folder / "events.sqlite", check_same_thread=False, isolation_level=None)
+        self._db = sqlite3.connect(folder / FILE, check_same_thread=False, isolation_level=None)
         try:
             self._db.execute("pragma journal_mode = wal")
             self._db.execute("pragma synchronous = full")

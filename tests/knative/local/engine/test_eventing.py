@@ -339,6 +339,7 @@ def test_a_damaged_log_costs_the_events_and_not_the_functions(tmp_path: Path, da
     try:
         engine.wait(lambda: "no events" in engine.output, "word of the damaged log")
         assert "cannot be read" in engine.output
+        assert "1 of its 1 events are lost" in engine.output
         assert engine.get("/hello")[0] == 200
         headers = {**CE, "ce-id": "2"}
         answer = requests.post(f"{engine.url}/_knative/broker/default/b", headers=headers, timeout=10)

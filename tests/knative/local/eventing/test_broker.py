@@ -18,7 +18,8 @@ from functions.kit.cloudevents.binding import Event
 from functions.kit.http.problems import Problem
 from knative.local.check.admission import load
 from knative.local.eventing import event_history
-from knative.local.eventing.broker import Answer, Broker
+from knative.local.eventing.answers import Answer
+from knative.local.eventing.broker import Broker
 from knative.local.eventing.event_log import INLINE_BYTES, EventLog
 from knative.local.eventing.sources import Pinger
 from knative.local.eventing.topology import Destination

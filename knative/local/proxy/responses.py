@@ -1,4 +1,4 @@
-"""Responses of the engine's own endpoints: problem details for every error."""
+"""Responses of the engine's own endpoints, such as its console and its broker: problem details for every error."""
 
 from __future__ import annotations
 
