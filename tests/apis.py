@@ -91,6 +91,10 @@ class Api:
         return self._access.token
 
     @property
+    def url(self) -> str:
+        return self._server.url
+
+    @property
     def address(self) -> tuple[str, int]:
         host, _, port = self._server.url.removeprefix("https://").rpartition(":")
         return host, int(port)

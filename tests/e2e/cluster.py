@@ -54,6 +54,11 @@ class Cluster:
         self._prefix = prefix if prefix.endswith("-") else f"{prefix.rstrip('/')}/pixelamp-"
         self._tag = tag
 
+    @property
+    def ingress(self) -> str:
+        """The address of the ingress as a URL."""
+        return self._ingress.geturl()
+
     def kubectl(self, *arguments: str, text: str | None = None) -> str:
         """What kubectl prints; its own words are the error."""
         done = subprocess.run(

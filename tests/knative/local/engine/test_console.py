@@ -268,6 +268,11 @@ def test_the_console_shows_reasons_and_logs(twins: EngineProcess, browser: Brows
         page.get_by_role("button", name="Log of two-00001").click()
         page.locator("#log pre", has_text="listening").wait_for()
         assert page.locator("#address").get_attribute("href") == "/two.team-a"
+        (pod,) = twins.pods(name="two")[:1]
+        commands = page.locator(".commands code").all_inner_texts()
+        assert "kubectl get pods -l serving.knative.dev/service=two --namespace team-a" in commands
+        assert f"kubectl logs --follow {pod['name']} --namespace team-a" in commands
+        assert "kn service update two --traffic @latest=100 --namespace team-a" in commands
     finally:
         page.close()
 
