@@ -22,6 +22,7 @@ RAW_PROFILE = "Raw profile type "
 _RECORDS = {"crw": "ciff", "x3f": "x3f", "mrw": "mrw"}
 # Blocks of Minolta's raws that are records, whatever they are to a reader of the picture.
 _MINOLTA = frozenset(("PRD", "WBG", "RIF"))
+_BOXED = frozenset(("isobmff", "jxl", "jp2"))
 _HELD = frozenset((Kind.TRAILER, Kind.PICTURE, Kind.VIDEO))
 
 
@@ -47,6 +48,9 @@ def scan(document: Document, *, whole: bool = True) -> Scan:
         result.warn(warning)
     for kind, where, size in document.lost:
         result.miss(kind, where, -1, size)
+    # A box or a table of items that is broken may hide what it should lead to.
+    if document.broken and document.reader in _BOXED and not result.unread:
+        result.miss("structure", document.broken, 0, document.source.size)
     for part in document.not_held():
         result.miss("not received", part.label or str(part.kind), part.start, part.end - part.start)
     return result

@@ -56,6 +56,6 @@ def resources(result: Scan, data: bytes, offset: int, where: str) -> None:
             result.add("preview", at + 28 if at >= 0 else -1, body[28:], where, THUMBNAILS[number])
         if kind and size:
             result.add(kind, at, body, f"{where} 8BIM {number:04X}")
-        elif not known and body.strip(b"\0") and (number not in SILENT or _TEXT.search(body)):
+        elif body.strip(b"\0") and (_TEXT.search(body) if number in SILENT else not known):
             result.miss("resource", f"{where} 8BIM {number:04X}", at, size)
         position = start + size + (size & 1)

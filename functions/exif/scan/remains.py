@@ -119,6 +119,9 @@ def _tables(data: bytes, marker: int) -> int:
         if marker == 0xDB:
             at += 129 if data[at] >> 4 else 65
         else:
+            symbols = data[at + 17 : at + 17 + sum(data[at + 1 : at + 17])]
+            if len(set(symbols)) < len(symbols):  # a code has one symbol
+                return stop - at
             at += 17 + sum(data[at + 1 : at + 17])
     return stop if at > stop else 0
 
