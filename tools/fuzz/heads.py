@@ -8,6 +8,7 @@ is what a smuggled request would break.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import functools
 import re
 import socket
@@ -94,12 +95,16 @@ class Pods:
 
 @functools.cache
 def _socket() -> socket.socket:
-    return socket.socket()
+    made = socket.socket()
+    atexit.register(made.close)
+    return made
 
 
 @functools.cache
 def _loop() -> asyncio.AbstractEventLoop:
-    return asyncio.new_event_loop()
+    made = asyncio.new_event_loop()
+    atexit.register(made.close)
+    return made
 
 
 @functools.cache

@@ -8,8 +8,9 @@ from struct import unpack_from
 from typing import Any
 
 from functions.exif.blocks.values import binary, shorten
-from functions.exif.scan.boxes import Boxes, label
+from functions.exif.scan.boxes import Boxes
 from functions.exif.scan.result import Scan
+from functions.kit.containers.boxes import label
 
 Row = tuple[str, Any, Any]
 _EPOCH = datetime(1904, 1, 1, tzinfo=UTC)
@@ -86,7 +87,7 @@ def track(boxes: Boxes, number: int, scale: int, start: int, end: int) -> None:
 
 def _track(boxes: Boxes, scale: int, start: int, end: int) -> Iterable[Row]:
     data = boxes.data
-    for kind, at, last in boxes.within(start, end):
+    for kind, _, at, last in boxes.within(start, end):
         if kind == b"tkhd":
             yield from _header(boxes.result, data[at:last], scale)
         elif kind == b"mdia":
@@ -117,7 +118,7 @@ def _header(scan: Scan, body: bytes, scale: int) -> Iterable[Row]:
 
 def _media(boxes: Boxes, start: int, end: int) -> Iterable[Row]:
     data, handler = boxes.data, ""
-    for kind, at, last in boxes.within(start, end):
+    for kind, _, at, last in boxes.within(start, end):
         body = data[at : min(last, at + 256)]
         if kind == b"mdhd" and len(body) >= (32 if body[:1] == b"\1" else 20):
             yield from _media_header(boxes.result, body)
@@ -148,14 +149,14 @@ def _media_header(scan: Scan, body: bytes) -> Iterable[Row]:
 
 def _information(boxes: Boxes, start: int, end: int, handler: str) -> Iterable[Row]:
     data = boxes.data
-    for kind, at, last in boxes.within(start, end):
+    for kind, _, at, last in boxes.within(start, end):
         if kind == b"vmhd" and last - at >= 12:
             mode, *colours = unpack_from(">H3H", data, at + 4)
             yield "GraphicsMode", mode, _MODES.get(mode, f"Unknown ({mode})")
             text = " ".join(map(str, colours))
             yield "OpColor", text, text
         elif kind == b"stbl":
-            for name, inner, stop in boxes.within(at, last):
+            for name, _, inner, stop in boxes.within(at, last):
                 if name in _TABLES:
                     yield _TABLES[name], binary(stop - inner), binary(stop - inner)
                 elif name == b"stsd" and handler in ("pict", "auxv"):
@@ -164,9 +165,9 @@ def _information(boxes: Boxes, start: int, end: int, handler: str) -> Iterable[R
 
 def _samples(boxes: Boxes, start: int, end: int) -> Iterable[Row]:
     """The first sample entry: its format, and the boxes in it."""
-    for kind, at, last in boxes.within(start, end):
+    for kind, _, at, last in boxes.within(start, end):
         yield "OtherFormat", label(kind), label(kind)
-        for name, inner, stop in boxes.within(at + _VISUAL, last):
+        for name, _, inner, stop in boxes.within(at + _VISUAL, last):
             yield f"Unknown_{label(name)}", binary(stop - inner), binary(stop - inner)
         return
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from functions.exif.blocks.values import binary, fraction, real
+from functions.exif.blocks.values import FORMAT_NAMES, binary, fraction, real
 
 # Bytes and the code of `struct`; a rational is a pair of numbers.
 FORMATS: dict[str, tuple[int, str]] = {
@@ -37,25 +37,7 @@ FORMATS: dict[str, tuple[int, str]] = {
     "unicode": (2, ""),
 }
 # By the number of a TIFF type.
-NAMES = {
-    1: "int8u",
-    2: "string",
-    3: "int16u",
-    4: "int32u",
-    5: "rational64u",
-    6: "int8s",
-    7: "undef",
-    8: "int16s",
-    9: "int32s",
-    10: "rational64s",
-    11: "float",
-    12: "double",
-    13: "ifd",
-    16: "int64u",
-    17: "int64s",
-    18: "ifd64",
-    129: "utf8",
-}
+NAMES = {**FORMAT_NAMES, 2: "string", 7: "undef", 129: "utf8"}
 # Bytes that one value may have, and numbers: longer ones stand for themselves by their size.
 MAX_BYTES, MAX_NUMBERS = 65536, 20000
 # Fixed-point numbers: the value of 1, and decimal places that they are rounded to.

@@ -1,58 +1,35 @@
-"""Boxes of ISO base media files, one after another and one in another (ISO/IEC 14496-12, 4.2)."""
+"""Boxes of videos and of the `moov` box of a picture, what is broken of them recorded as not read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from struct import Struct, unpack_from
-
 from functions.exif.scan.result import Scan
-
-MAX_BOXES = 20_000
-_HEAD = Struct(">I4s")
-
-
-class Boxes:
-    """A budget of boxes over one file, so that no nesting and no run of empty boxes takes long."""
-
-    def __init__(self, data: bytes, result: Scan) -> None:
-        self.data = data
-        self.result = result
-        self.left = MAX_BOXES
-
-    def within(self, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-        """The boxes from start to end: type, start and end of the content."""
-        data = self.data
-        while start + 8 <= end and self.left > 0:
-            self.left -= 1
-            size, kind = _HEAD.unpack_from(data, start)
-            content = start + 8
-            if size == 1 and start + 16 <= end:
-                (size,) = unpack_from(">Q", data, content)
-                content += 8
-            elif size == 0:
-                size = end - start
-            if size < content - start:
-                self.result.warn(f"box {kind.decode('latin-1')!r} of {size} bytes at byte {start}")
-                self.result.miss("box", label(kind), start, end - start)
-                return
-            stop = start + size
-            if stop > end:
-                self.result.warn(f"box {kind.decode('latin-1')!r} at byte {start} runs over its end")
-                self.result.miss("box", label(kind), start, end - start)
-                stop = end
-            yield kind, content, stop
-            start = stop
-
-    def rest(self, start: int, end: int, place: str) -> None:
-        """Record what follows the last box that was read."""
-        if self.left <= 0 and start < end:
-            self.result.warn(f"more than {MAX_BOXES:,} boxes; the rest is ignored")
-            self.result.miss("limit", "boxes", start, end - start)
-        elif end - start < 8 and self.data[start:end].strip(b"\0"):
-            self.result.miss("gap", place, start, end - start)
+from functions.kit.containers.boxes import MAX_BOXES, Box, Walk
+from functions.kit.containers.source import Source
 
 
-def label(kind: bytes) -> str:
-    """The type of a box, in hexadecimal where it is no text."""
-    text = kind.decode("latin-1")
-    return text.strip() if text.isprintable() else kind.hex()
+class Boxes(Walk):
+    """The boxes of a file that belong to a scan.
+
+    Args:
+        source: the file.
+        result: its scan.
+    """
+
+    def __init__(self, source: Source, result: Scan) -> None:
+        super().__init__(source)
+        self.data, self.result = source.data, result
+
+    def exhausted(self, start: int, end: int) -> None:
+        """Record the rest as not read."""
+        self.result.warn(f"more than {MAX_BOXES:,} boxes; the rest is ignored")
+        self.result.miss("limit", "boxes", start, end - start)
+
+    def broken(self, box: Box, end: int, *, long: bool) -> bool:  # noqa: ARG002 - the base class has it
+        """Record it as not read."""
+        short = box.end < box.body
+        what = (
+            f"of {box.end - box.start} bytes at byte {box.start}" if short else f"at byte {box.start} runs over its end"
+        )
+        self.result.warn(f"box {box.kind.decode('latin-1')!r} {what}")
+        self.result.miss("box", box.name, box.start, end - box.start)
+        return not short

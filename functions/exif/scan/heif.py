@@ -87,7 +87,7 @@ class _Reader:
         for box in tracks:
             if not self.source.held(box.start, box.end):
                 continue  # named with what was not received
-            movie.read(Boxes(self.source.data, result), box.body, box.end)  # type: ignore[arg-type]
+            movie.read(Boxes(self.source, result), box.body, box.end)
         self.shown = self._primary_properties()
         self.stores = sorted((box.body, box.end) for box in document.model.outer if box.kind == b"mdat")
 

@@ -6,11 +6,12 @@ import re
 from struct import unpack_from
 
 from functions.exif.fields import tracks
-from functions.exif.scan.boxes import Boxes, label
+from functions.exif.scan.boxes import Boxes
 from functions.exif.scan.result import Scan
-from functions.exif.scan.uuids import uuid
+from functions.kit.containers import Buffer, Kind, Source
+from functions.kit.containers.boxes import UUIDS, label
+from functions.kit.containers.isobmff import CANON
 
-CANON = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 # Handlers of tracks that are pictures or sound, not metadata.
 MEDIA = frozenset((b"vide", b"pict", b"auxv", b"soun"))
 MAX_TEXT = 64 * 1024
@@ -53,8 +54,8 @@ _SILENT = frozenset((b"iods", b"mvex", b"free", b"skip", b"wide"))
 def video(data: bytes) -> Scan:
     """Read a video: what its boxes say of its place, time, maker and author."""
     result = Scan("MP4", "video/mp4")
-    boxes = Boxes(data, result)
-    for kind, start, end in boxes.within(0, len(data)):
+    boxes = Boxes(Source(data), result)
+    for kind, _, start, end in boxes.within(0, len(data)):
         if kind == b"moov":
             read(boxes, start, end)
         elif kind == b"uuid":
@@ -68,7 +69,7 @@ def read(boxes: Boxes, start: int, end: int) -> None:
     """Read a `moov` box."""
     result, data = boxes.result, boxes.data
     scale = count = 0
-    for kind, inner, stop in boxes.within(start, end):
+    for kind, _, inner, stop in boxes.within(start, end):
         if kind == b"uuid" and data[inner : inner + 16] == CANON:
             _canon(boxes, inner + 16, stop)
         elif kind == b"uuid":
@@ -87,9 +88,21 @@ def read(boxes: Boxes, start: int, end: int) -> None:
             result.miss("box", f"moov/{label(kind)}", inner, stop - inner)
 
 
+def uuid(result: Scan, data: Buffer, start: int, end: int) -> None:
+    """Keep the metadata of a `uuid` box whose content stands from start to end."""
+    name, body = data[start : start + 16], min(start + 16, end)
+    kind = UUIDS.get(name)
+    if kind is None:
+        result.miss("box", f"uuid {name.hex()}" if end - start >= 16 else "uuid", start, end - start)
+        return
+    if kind is Kind.EXIF and data.startswith(b"Exif\0\0", body):
+        body += 6
+    result.add(str(kind), body, data[body:end], "uuid")
+
+
 def _canon(boxes: Boxes, start: int, end: int) -> None:
     """CR3: four TIFF structures, each in a box."""
-    for name, at, last in boxes.within(start, end):
+    for name, _, at, last in boxes.within(start, end):
         if name in (b"CMT1", b"CMT2", b"CMT3", b"CMT4"):
             boxes.result.add("exif", at, boxes.data[at:last], name.decode("ascii"))
         elif name == b"THMB":
@@ -98,7 +111,7 @@ def _canon(boxes: Boxes, start: int, end: int) -> None:
 
 def _track(boxes: Boxes, start: int, end: int) -> None:
     data, result = boxes.data, boxes.result
-    for name, at, last in boxes.within(start, end):
+    for name, _, at, last in boxes.within(start, end):
         if name == b"tkhd" and last - at >= 84 and result.format != "CR3":
             width, height = unpack_from(">II", data, last - 8)
             if result.width is None and width >> 16:
@@ -114,7 +127,7 @@ def _track(boxes: Boxes, start: int, end: int) -> None:
 def _handler(boxes: Boxes, start: int, end: int) -> None:
     """A track that is neither picture nor sound holds timed metadata, which are not read."""
     data, result = boxes.data, boxes.result
-    for name, at, last in boxes.within(start, end):
+    for name, _, at, last in boxes.within(start, end):
         if name == b"hdlr" and last - at >= 12:
             kind = data[at + 8 : at + 12]
             if kind not in MEDIA and result.format != "CR3":
@@ -123,7 +136,7 @@ def _handler(boxes: Boxes, start: int, end: int) -> None:
 
 def _user_data(boxes: Boxes, start: int, end: int) -> None:
     data, result = boxes.data, boxes.result
-    for kind, inner, stop in boxes.within(start, end):
+    for kind, _, inner, stop in boxes.within(start, end):
         letters = kind[1:].decode("latin-1")
         if kind[:1] == b"\xa9" and stop - inner >= 4:
             (size,) = unpack_from(">H", data, inner)
@@ -143,7 +156,7 @@ def _user_data(boxes: Boxes, start: int, end: int) -> None:
             result.miss("box", f"udta/{label(kind)}", inner, stop - inner)
 
 
-def _third_generation(result: Scan, data: bytes, start: int, end: int) -> None:
+def _third_generation(result: Scan, data: Buffer, start: int, end: int) -> None:
     """3GPP's location: a name, a role, and coordinates of 16 bits before and after the point."""
     stop = data.find(b"\0", start + 6, end)
     if stop < 0 or stop + 14 > end:
@@ -159,9 +172,9 @@ def _meta(boxes: Boxes, start: int, end: int) -> None:
     data = boxes.data
     first = start if data[start + 4 : start + 8] == b"hdlr" else start + 4
     keys: list[str] = []
-    for kind, inner, stop in boxes.within(first, end):
+    for kind, _, inner, stop in boxes.within(first, end):
         if kind == b"keys":
-            keys = [data[at:last].decode("utf-8", "replace") for _, at, last in boxes.within(inner + 8, stop)]
+            keys = [data[at:last].decode("utf-8", "replace") for _, _, at, last in boxes.within(inner + 8, stop)]
         elif kind == b"ilst":
             _items(boxes, inner, stop, keys)
         elif kind not in (b"hdlr", b"free"):
@@ -169,7 +182,7 @@ def _meta(boxes: Boxes, start: int, end: int) -> None:
 
 
 def _items(boxes: Boxes, start: int, end: int, keys: list[str]) -> None:
-    for kind, inner, stop in boxes.within(start, end):
+    for kind, _, inner, stop in boxes.within(start, end):
         number = int.from_bytes(kind, "big")
         if 1 <= number <= len(keys):
             key = keys[number - 1]
@@ -177,7 +190,7 @@ def _items(boxes: Boxes, start: int, end: int, keys: list[str]) -> None:
         else:
             letters = kind[1:].decode("latin-1") if kind[:1] == b"\xa9" else label(kind)
             group, name = "ItemList", NAMES.get(letters, letters.capitalize())
-        for held, at, last in boxes.within(inner, stop):
+        for held, _, at, last in boxes.within(inner, stop):
             if held == b"data" and last - at >= 8:
                 (form,) = unpack_from(">I", boxes.data, at)
                 body = boxes.data[at + 8 : last]

@@ -45,8 +45,8 @@ READERS = frozenset(
 )
 """The modules that read a format, by their names."""
 _PARTIAL = frozenset(("jpeg", "tiff"))
-WRITERS = READERS - {"bmp", "crw", "jumbf", "mrw", "packets", "raf", "x3f"}
-"""Those that write one."""
+WRITERS = READERS - {"bmp", "crw", "jumbf", "mrw", "packets", "raf", "tiff", "x3f"}
+"""Those that write one; TIFFs are edited in place by their directories."""
 
 
 def read(source: Source | Buffer, *, whole: bool = True, found: Format | None = None) -> Document | None:

@@ -6,13 +6,21 @@ from collections.abc import Iterator
 from struct import Struct, pack, unpack_from
 from typing import NamedTuple
 
-from functions.kit.containers.parts import Document, Splices
+from functions.kit.containers.parts import Document, Kind, Splices
+from functions.kit.containers.source import Source
 
 MAX_BOXES = 20_000
 # Boxes that hold the picture or lead to it: one of them that is broken breaks the file.
 PICTURE = frozenset(
     (b"ftyp", b"meta", b"mdat", b"moov", b"moof", b"mini", b"jp2h", b"jp2c", b"jxlc", b"jxlp", b"trak", b"idat")
 )
+# Boxes of metadata that a UUID names: XMP, JPEG 2000's Exif and IPTC, content credentials.
+UUIDS = {
+    bytes.fromhex("be7acfcb97a942e89c71999491e3afac"): Kind.XMP,
+    b"JpgTiffExif->JP2": Kind.EXIF,
+    bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38"): Kind.IPTC,
+    bytes.fromhex("d8fec3d61b0e483c92975828877ec481"): Kind.JUMBF,
+}
 _HEAD = Struct(">I4s")
 _LONG = Struct(">Q")
 
@@ -28,50 +36,89 @@ class Box(NamedTuple):
     @property
     def name(self) -> str:
         """The type as text, in hexadecimal where it is none."""
-        text = self.kind.decode("latin-1")
-        return text.strip() if text.isprintable() else self.kind.hex()
+        return label(self.kind)
 
 
-class Boxes:
-    """A budget of boxes over one file, so that no nesting and no run of empty boxes takes long."""
+def label(kind: bytes) -> str:
+    """The type of a box as text, in hexadecimal where it is none."""
+    text = kind.decode("latin-1")
+    return text.strip() if text.isprintable() else kind.hex()
 
-    def __init__(self, document: Document) -> None:
-        self.document = document
-        self.source = document.source
+
+class Walk:
+    """The boxes of a file, within a budget, so that no nesting and no run of empty boxes takes long.
+
+    Args:
+        source: the file.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
         self.left = MAX_BOXES
 
     def within(self, start: int, end: int) -> Iterator[Box]:
         """The boxes between two positions; a broken one ends them."""
-        data, document, holes = self.source.data, self.document, self.source.holes
+        data, holes = self.source.data, self.source.holes
         while start + 8 <= end:
             if holes and not self.source.held(start, start + 8):
                 return
             if not self.left:
-                document.broken = f"more than {MAX_BOXES:,} boxes"
+                self.exhausted(start, end)
                 return
             self.left -= 1
             size, kind = _HEAD.unpack_from(data, start)
-            body = start + 8
-            if size == 1 and start + 16 <= end:
+            body, long = start + 8, size == 1
+            if long and start + 16 <= end:
                 (size,) = _LONG.unpack_from(data, body)
                 body += 8
             elif size == 0:
                 size = end - start
-            trailer = end == self.source.size and kind not in PICTURE and size != 1 and start > 0
-            if trailer and (size < body - start or start + size > end):
-                document.warn(f"no box at byte {start}")
-                return  # what follows the last box
-            if size < body - start:
-                document.warn(f"box {kind.decode('latin-1')!r} of {size} bytes at byte {start}")
-                document.broken = document.broken or f"a box of {size} bytes at byte {start:,}"
+            box = Box(kind, start, body, start + size)
+            if (box.end < body or box.end > end) and not self.broken(box, end, long=long):
                 return
-            stop = start + size
-            if stop > end:
-                document.warn(f"box {kind.decode('latin-1')!r} at byte {start} runs over its end")
-                document.broken = document.broken or f"a box at byte {start:,} runs over its end"
-                stop = end
+            stop = min(box.end, end)
             yield Box(kind, start, body, stop)
             start = stop
+
+    def exhausted(self, start: int, end: int) -> None:
+        """Note that boxes between two positions are not read."""
+        raise NotImplementedError
+
+    def broken(self, box: Box, end: int, *, long: bool) -> bool:
+        """Note a box whose size cannot be right; whether it is read up to the end all the same.
+
+        Args:
+            box: as it states itself.
+            end: of what it stands in.
+            long: whether its size is one of 64 bits.
+        """
+        raise NotImplementedError
+
+
+class Boxes(Walk):
+    """The boxes of a document, which a broken one breaks unless it is what follows the last box."""
+
+    def __init__(self, document: Document) -> None:
+        super().__init__(document.source)
+        self.document = document
+
+    def exhausted(self, start: int, end: int) -> None:  # noqa: ARG002 - the base class has them
+        """Break the document."""
+        self.document.broken = f"more than {MAX_BOXES:,} boxes"
+
+    def broken(self, box: Box, end: int, *, long: bool) -> bool:
+        """Break the document."""
+        document, kind, start = self.document, box.kind.decode("latin-1"), box.start
+        if end == self.source.size and box.kind not in PICTURE and not long and start > 0:
+            document.warn(f"no box at byte {start}")
+            return False  # what follows the last box
+        if box.end < box.body:
+            document.warn(f"box {kind!r} of {box.end - start} bytes at byte {start}")
+            document.broken = document.broken or f"a box of {box.end - start} bytes at byte {start:,}"
+            return False
+        document.warn(f"box {kind!r} at byte {start} runs over its end")
+        document.broken = document.broken or f"a box at byte {start:,} runs over its end"
+        return True
 
 
 def encode(kind: bytes, body: bytes) -> bytes:

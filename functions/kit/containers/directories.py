@@ -101,8 +101,6 @@ class Directories:
         self.source, self.data = source, source.data
         self.problem = ""
         self.images: list[Directory] = []
-        # Positions of the entries whose value no other part claimed first.
-        self.owned: set[int] = set()
         self._seen: set[int] = set()
         self._left, self._values = MAX_TOTAL_ENTRIES, MAX_VALUES
         head = source.read(0, 16)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from struct import unpack_from
 
 from functions.kit.containers import items, mini
-from functions.kit.containers.boxes import Box, Boxes
+from functions.kit.containers.boxes import UUIDS, Box, Boxes
 from functions.kit.containers.packing import Packing
 from functions.kit.containers.parts import Claims, Document, Kind, Part
 from functions.kit.containers.relocation import write
@@ -17,11 +17,6 @@ __all__ = ["read", "write"]
 
 CANON = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 CANON_PREVIEW = bytes.fromhex("eaf42b5e1c984b88b9fbb7dc406e4d16")
-UUIDS = {
-    bytes.fromhex("be7acfcb97a942e89c71999491e3afac"): Kind.XMP,
-    bytes.fromhex("d8fec3d61b0e483c92975828877ec481"): Kind.JUMBF,
-    CANON_PREVIEW: Kind.PREVIEW,
-}
 CONTAINERS = frozenset((b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"dinf", b"mvex", b"iprp", b"ipco"))
 TIMED = frozenset((b"mvhd", b"tkhd", b"mdhd"))
 STRUCTURES = frozenset(
@@ -168,8 +163,8 @@ class _Reader:
                     self._claim(Kind.EXIF, inner, b"")
                 else:
                     self._claim(Kind.THUMBNAIL if inner.kind == b"THMB" else Kind.APP, inner, b"")
-        elif name in UUIDS:
-            self._claim(UUIDS[name], box, b"", box.body + 16)
+        elif name in UUIDS or name == CANON_PREVIEW:
+            self._claim(UUIDS.get(name, Kind.PREVIEW), box, b"", box.body + 16)
         else:
             self._claim(Kind.APP, box, parent, box.body + 16)
         self._note(box, parent)

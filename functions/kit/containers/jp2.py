@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from struct import pack, unpack_from
 
-from functions.kit.containers.boxes import Box, Boxes, encode, resize
+from functions.kit.containers.boxes import UUIDS, Box, Boxes, encode, resize
 from functions.kit.containers.chunks import splice
 from functions.kit.containers.parts import Changes, Document, Kind, Splices, filler
 from functions.kit.containers.sniff import brand
 from functions.kit.containers.source import Source
 
 CODESTREAM = b"\xff\x4f\xff\x51"
-UUIDS = {
-    bytes.fromhex("be7acfcb97a942e89c71999491e3afac"): Kind.XMP,
-    b"JpgTiffExif->JP2": Kind.EXIF,
-    bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38"): Kind.IPTC,
-    bytes.fromhex("d8fec3d61b0e483c92975828877ec481"): Kind.JUMBF,
-}
 STRUCTURES = frozenset(
     (
         *(b"jP  ", b"ftyp", b"ihdr", b"bpcc", b"colr", b"pclr", b"cmap", b"cdef", b"res ", b"resc", b"resd", b"rreq"),

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from struct import pack
-
 from functions.kit.containers.directories import GLOBAL, POINTERS, SUB_IFDS, Directories, Directory, Entry
-from functions.kit.containers.packing import ContainerError
-from functions.kit.containers.parts import Changes, Claims, Document, Kind, Part
+from functions.kit.containers.parts import Claims, Document, Kind, Part
 from functions.kit.containers.source import Source, Span
 
 # The two bytes after the byte order: 42, BigTIFF's 43, and makers' own.
@@ -131,8 +127,7 @@ def _claim(document: Document, claims: Claims, layout: Directories, directory: D
         if not entry.inline and entry.start >= 0 and entry.size:
             low, high = entry.span
             value = Part(kind, low, high, label, directory.kind, low, high, lead=part.start, key="value", item=index)
-            if claims.claim(value):
-                layout.owned.add(entry.position)
+            claims.claim(value)
             if kind is Kind.PREVIEW:
                 document.previews.append(Span(low, high))
             document.groups[part.start] = [value]
@@ -211,113 +206,3 @@ def _uncompressed(layout: Directories, directory: Directory) -> list[int]:
     if not row or not rows or row * height > layout.source.size * 8 or height // rows > min(layout.source.size, 2**20):
         return []
     return [row * min(rows, height - first) for first in range(0, height, rows)]
-
-
-def write(document: Document, changes: Changes, added: Mapping[Kind, bytes]) -> bytes:
-    """The file with new values, and without what is dropped. Nothing else moves: offsets in maker notes stay true.
-
-    Directories are written again in their own places; what is freed becomes zero. A value that is longer than the old
-    one is appended. A pointer that is dropped takes its directories with it.
-
-    Raises:
-        ContainerError: a block is to be added, or a part to be changed shares its bytes with another.
-    """
-    if added:
-        raise ContainerError("blocks cannot be added to a TIFF as parts")
-    return _Writer(document, changes).run()
-
-
-class _Writer:
-    def __init__(self, document: Document, changes: Changes) -> None:
-        self.document, self.changes = document, changes
-        self.layout: Directories = document.model
-        self.out = bytearray(document.source.read(0, document.source.size))
-        self.directories = list(self.layout.walk())
-        self.entries = {part.start: part for part in changes if isinstance(part.key, int)}
-        self.gone: list[Directory] = []
-
-    def run(self) -> bytes:
-        """The new file."""
-        self._check()
-        for part, content in self.changes.items():
-            if not isinstance(part.key, int) and part.key not in ("directory", "link"):
-                self._fill(part.start, part.end, content or b"")
-        for directory in self.directories:
-            self._rewrite(directory)
-        for directory in self.gone:
-            self._erase(directory)
-        end = len(self.out)
-        if end == self.document.source.size:
-            for part in reversed(self.document.parts):
-                if part not in self.changes or self.changes[part] is not None or part.kind in _IN_PLACE:
-                    break
-                end = part.start
-        return bytes(self.out[:end])
-
-    def _check(self) -> None:
-        spans = [(part.start, part.end) for change in self.changes for part in self.document.members(change)]
-        for other in self.document.references:
-            inside = any(low < other.end and other.start < high for low, high in spans)
-            own = any(other.item == part.item and other.label == part.label for part in self.changes)
-            if inside and not own:
-                raise ContainerError(f"{other.label} shares its bytes with a part to be changed")
-
-    def _fill(self, start: int, end: int, content: bytes) -> None:
-        if len(content) > end - start:
-            raise ContainerError(f"{len(content):,} bytes in a place of {end - start:,}")
-        self.out[start:end] = content.ljust(end - start, b"\0")
-
-    def _rewrite(self, directory: Directory) -> None:
-        """One directory with the entries that stay, in its own place."""
-        layout, order = self.layout, self.layout.order
-        if not any(entry.position in self.entries for entry in directory.entries):
-            return
-        kept = []
-        for entry in directory.entries:
-            part = self.entries.get(entry.position)
-            raw = bytes(self.out[entry.position : entry.position + layout.entry_size])
-            if part is None:
-                kept.append(raw)
-                continue
-            content = self.changes[part]
-            if entry.position in layout.owned and (content is None or len(content) <= entry.size):
-                self._fill(*entry.span, content or b"")
-            if content is None:
-                self.gone += directory.children.get(entry.tag, [])
-            else:
-                kept.append(self._entry(entry, content))
-        written = pack(order + layout.count_format, len(kept)) + b"".join(kept)
-        link = pack(order + layout.offset_format, directory.next)
-        # A directory cut off by the end of the data has no link.
-        written = (written + link)[: directory.end - directory.position]
-        self.out[directory.position : directory.end] = written.ljust(directory.end - directory.position, b"\0")
-
-    def _entry(self, entry: Entry, content: bytes) -> bytes:
-        """An entry with a new value: in it, in the old place, or appended."""
-        layout = self.layout
-        each = {1: 1, 3: 2, 4: 4, 5: 8}.get(entry.type, 1)
-        head = pack(layout.order + "HH" + layout.offset_format, entry.tag, entry.type, len(content) // each)
-        if len(content) <= layout.offset_size:
-            return head + content.ljust(layout.offset_size, b"\0")
-        if entry.position not in layout.owned or len(content) > entry.size:
-            if entry.position in layout.owned:
-                self._fill(*entry.span, b"")
-            self.out += bytes(len(self.out) & 1)
-            place = len(self.out)
-            self.out += content
-        else:
-            place = entry.start
-        return head + pack(layout.order + layout.offset_format, place)
-
-    def _erase(self, directory: Directory) -> None:
-        """A directory that nothing points to any more, with its values and those under it."""
-        self._fill(directory.position, directory.end, b"")
-        for entry in directory.entries:
-            if entry.position in self.layout.owned:
-                self._fill(*entry.span, b"")
-        for children in directory.children.values():
-            for child in children:
-                self._erase(child)
-
-
-_IN_PLACE = frozenset((Kind.STRUCTURE, Kind.PIXELS))

@@ -179,8 +179,10 @@ def _problems(entry: Format, settings: Settings) -> Iterator[None]:
         ) from error
     # Decoders raise nearly everything on crafted input: OSError, SyntaxError, struct.error, KeyError, EOFError …
     except Exception as error:
-        cause = str(error).strip().splitlines()[-1:] or [type(error).__name__]
-        raise problems.unreadable_image(f"the {entry.label} image cannot be decoded: {cause[0]}") from error
+        causes = str(error).strip().splitlines() or [type(error).__name__]
+        # The plug-in of JPEG XL ends its errors with advice on how to build it.
+        cause = "its codestream is broken or ends early" if entry.name == "JXL" else causes[-1]
+        raise problems.unreadable_image(f"the {entry.label} image cannot be decoded: {cause}") from error
 
 
 def _decode(

@@ -135,41 +135,6 @@ def test_packets_of_a_document_are_found(start: bytes, name: str):
     assert [document.content(part) for part in document.parts if part.kind is Kind.XMP] == [made.XMP.strip()] * 2
 
 
-def test_a_tiff_loses_entries_and_keeps_its_pixels():
-    out = io.BytesIO()
-    gradient().save(
-        out, "TIFF", tiffinfo={0x010F: "Canon Incorporated", 0x8298: "Ada Lovelace"}, compression="tiff_lzw"
-    )
-    data = out.getvalue()
-    document = parts(data)
-    make = next(part for part in document.parts if part.key == 0x010F)
-    owner = next(part for part in document.parts if part.key == 0x8298)
-    assert document.content(owner) == b"Ada Lovelace\0"
-    written = write(document, {make: None, owner: b"Augusta Ada King, Countess of Lovelace\0"})
-    assert b"Canon Incorporated" not in written
-    picture = Image.open(io.BytesIO(written))
-    assert picture.tag_v2[0x8298] == "Augusta Ada King, Countess of Lovelace"
-    assert 0x010F not in picture.tag_v2
-    assert picture.tobytes() == Image.open(io.BytesIO(data)).tobytes()
-    shorter = Image.open(io.BytesIO(write(document, {owner: b"Ada\0"})))
-    assert shorter.tag_v2[0x8298] == "Ada"
-
-
-def test_a_pointer_takes_its_directory_with_it():
-    picture = struct.pack("<HHII", 0x8825, 4, 1, 8 + 2 + 2 * 12 + 4) + struct.pack("<HHII", 0x100, 4, 1, 7)
-    latitude = struct.pack("<HHII", 2, 5, 3, 100)
-    data = b"II*\0\x08\0\0\0" + struct.pack("<H", 2) + picture[12:] + picture[:12] + bytes(4)
-    data += struct.pack("<H", 1) + latitude + bytes(4)
-    data = data.ljust(100, b"\0") + struct.pack("<IIIIII", 48, 1, 8, 1, 132, 10)
-    document = parts(data)
-    pointer = next(part for part in document.parts if part.key == 0x8825)
-    written = write(document, {pointer: None})
-    again = parts(written)
-    assert [part.label for part in document.parts if part.label.startswith("GPS 0x")] == ["GPS 0x0002"] * 2
-    assert not [part for part in again.parts if part.label.startswith("GPS")]
-    assert struct.pack("<II", 48, 1) not in written
-
-
 def test_the_preview_of_a_raw_is_found():
     picture = encoded(gradient(), "JPEG")
     data = tiff([ascii_field(0x010F, "Canon Incorporated"), (0x2E, 7, len(picture), picture)])

@@ -321,3 +321,13 @@ def test_nothing_of_photographs_is_more_than_a_problem(photos: list[Path]) -> No
         except Problem as problem:
             assert problem.status in {413, 415, 422}, path
             assert "\n" not in problem.detail
+
+
+def test_a_broken_jpeg_xl_is_refused_without_the_advice_of_its_plug_in() -> None:
+    from tests.functions.exif.containers import jxl
+
+    with pytest.raises(Problem) as refused, open_image(jxl(), Settings()) as image:
+        image.load()
+    assert refused.value.status == 422
+    assert "broken or ends early" in refused.value.detail
+    assert "libjxl" not in refused.value.detail
