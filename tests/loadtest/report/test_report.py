@@ -65,6 +65,15 @@ def test_report_holds_figure_verdicts_and_files(run: Run, tmp_path: Path) -> Non
     assert (summary["passed"], summary["measured"]) == (False, {"service_seconds": 0.1})
 
 
+@pytest.fixture
+def no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report whose figure is not looked at takes one of one pixel: four take seconds to draw."""
+    buffer = io.BytesIO()
+    Image.new("L", (1, 1)).save(buffer, "PNG")
+    monkeypatch.setattr("loadtest.report.document.draw", lambda *_, **__: buffer.getvalue())
+
+
+@pytest.mark.usefixtures("no_figure")
 def test_two_runs_compare(run: Run, tmp_path: Path) -> None:
     before, after = Verdict("step"), Verdict("step")
     before.at_most("requests failed", 7, 0)
@@ -77,6 +86,7 @@ def test_two_runs_compare(run: Run, tmp_path: Path) -> None:
     assert "compared with the run of" in page
 
 
+@pytest.mark.usefixtures("no_figure")
 def test_an_earlier_report_is_drawn_on_the_same_axes(run: Run, tmp_path: Path) -> None:
     """What is kept is read again as it was, and changes the figure."""
     (tmp_path / "before" / "step").mkdir(parents=True)

@@ -380,9 +380,14 @@ def test_large_objects_shorten_the_history() -> None:
 # Many at once
 
 
-def test_50_writers_in_conflict_and_100_watches_over_1000_objects() -> None:
+@pytest.mark.parametrize(
+    ("writers", "rounds", "watches", "objects"),
+    [(10, 50, 10, 100), pytest.param(50, 10, 100, 1_000, marks=pytest.mark.slow)],
+)
+def test_writers_in_conflict_and_watches_over_many_objects(
+    writers: int, rounds: int, watches: int, objects: int
+) -> None:
     """No update is lost, every watch sees each change once and in order, and memory does not grow."""
-    writers, watches, objects, rounds = 50, 100, 1_000, 10
 
     async def increment(store: Store, name: str) -> int:
         conflicts = 0
