@@ -404,7 +404,7 @@ def test_writers_in_conflict_and_watches_over_many_objects(
 
     async def write(store: Store, seed: int) -> int:
         chance = random.Random(seed)
-        return sum([await increment(store, f"s{chance.randrange(5)}") for _ in range(rounds)])
+        return sum([await increment(store, f"s{chance.randrange(2)}") for _ in range(rounds)])
 
     async def follow(watch: Watch, counts: dict[str, int], until: int) -> int:
         last = 0
@@ -438,7 +438,7 @@ def test_writers_in_conflict_and_watches_over_many_objects(
             assert sum(one["spec"]["count"] for one in store.list(SERVICES)) == done
             gc.collect()
             sizes.append(tracemalloc.get_traced_memory()[0])
-        assert sizes[-1] < sizes[1] * 1.05  # small integers, as the counts are at first, cost nothing
+        assert sizes[-1] < sizes[2] * 1.05  # small integers, as the counts are in the first two turns, cost nothing
 
     tracemalloc.start()
     try:
