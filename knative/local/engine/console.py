@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _FRAGMENT = Path(__file__).with_name("console.html")
 _SUMMARY = "Knative Services on this machine: what runs, what is decided, and why."
+_EVENTS_FRAGMENT = Path(__file__).with_name("events.html")
+_EVENTS_SUMMARY = "Events on this machine: where they go, what came of them, and what can be delivered again."
 MAX_CLIENTS = 500
 MAX_SECONDS = 120.0
 _BURSTS = web.AppKey("bursts", asyncio.Lock)
@@ -34,6 +36,7 @@ def mount(engine: Engine) -> None:
     engine.app[_BURSTS] = asyncio.Lock()
     engine.app.router.add_get("/", _front)
     engine.app.router.add_get("/console", _page)
+    engine.app.router.add_get("/console/events", _events_page)
     engine.app.router.add_get("/sample.jpg", _sample)
     engine.app.router.add_get("/problems/{name}", _problem_type)
     engine.app.router.add_post("/_knative/burst", _burst)
@@ -71,6 +74,11 @@ async def _problem_type(request: web.Request) -> web.Response:
 
 async def _page(request: web.Request) -> web.Response:
     return _document(page("console", _SUMMARY, _FRAGMENT, _links(request)))
+
+
+async def _events_page(request: web.Request) -> web.Response:
+    """Brokers, channels and sinks as a graph, an event's path, and replay of dead letters."""
+    return _document(page("console", _EVENTS_SUMMARY, _EVENTS_FRAGMENT, _links(request)))
 
 
 def _document(document: Document) -> web.Response:
