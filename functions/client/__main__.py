@@ -14,9 +14,11 @@ from typing import NoReturn
 from functions.client import output
 from functions.client.responses import EXIT_OUTPUT, RequestFailedError
 
-SUBCOMMANDS = ("histogram", "exif", "stress", "send", "events")
+MODULES = ("histogram", "exif", "stress", "send", "events", "page")
+SUBCOMMANDS = ("histogram", "exif", "stress", "send", "events", "open", "completion")
 # Upgraded Octo Lamp's client has no subcommand, only these flags.
 _OCTO_LAMP = ("--image", "--url", "--histogram")
+_BEFORE = (*_OCTO_LAMP, "--token", "--timeout", "--retries", "--jobs")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,17 +31,17 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--version", action="version", version=f"pixelamp {metadata.version('pixelamp')}")
     subcommands = command.add_subparsers(title="subcommands", required=True, metavar="COMMAND")
-    for name in SUBCOMMANDS:
+    for name in MODULES:
         import_module(f"functions.client.{name}").add_parser(subcommands)
     return command
 
 
 def _led_by_a_subcommand(arguments: list[str]) -> list[str]:
     """Return the arguments with the subcommand first, as in `pixelamp --url … exif photo.jpg`."""
-    if not arguments or arguments[0].partition("=")[0] not in _OCTO_LAMP:
+    if not arguments or arguments[0].partition("=")[0] not in _BEFORE:
         return arguments
     for at, (before, word) in enumerate(pairwise(arguments), 1):
-        if word in SUBCOMMANDS and before not in _OCTO_LAMP:
+        if word in SUBCOMMANDS and before not in _BEFORE:
             return [word, *arguments[:at], *arguments[at + 1 :]]
     return ["histogram", *arguments]
 
@@ -47,7 +49,12 @@ def _led_by_a_subcommand(arguments: list[str]) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    chosen = parser().parse_args(_led_by_a_subcommand(arguments))
+    command = parser()
+    if "_ARGCOMPLETE" in os.environ:
+        import argcomplete
+
+        argcomplete.autocomplete(command)
+    chosen = command.parse_args(_led_by_a_subcommand(arguments))
     if sys.stdout is None:  # a closed descriptor
         return _report("standard output is closed", EXIT_OUTPUT)
     output.make_lenient(sys.stdout)

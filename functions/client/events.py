@@ -29,6 +29,7 @@ def add_parser(subparsers: Any) -> None:
     engine = os.environ.get("PIXELAMP_URL", DEFAULT_URL)
     parser.add_argument(
         "--at",
+        "--url",
         type=arguments.url,
         default=engine,
         metavar="URL",

@@ -6,13 +6,15 @@ import argparse
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from functions.client import output, photos, terminal, transport
 from functions.client.photos import Outcome
+from functions.client.responses import RefusedError
 from functions.client.transport import Service
 
 SUFFIXES = photos.COMMON | {".pgm", ".ppm", ".pbm", ".pnm", ".pfm", ".ico"}
@@ -26,8 +28,11 @@ _SHAPE = {
     "histogram": list, "channels": dict, "size": list, "format": str, "mode": str, "bins": int, "verdict": str,
     "figures": dict, "colours": list,
 }  # fmt: skip
-_COUNTING = ("channels", "bins", "region", "ignore_transparent", "approximate", "frame", "cumulative", "normalize")
-_DRAWING = ("width", "height", "scale", "theme", "title", "engine")
+_COUNTING = (
+    "channels", "bins", "region", "orientation", "range", "percentiles", "ignore_transparent", "approximate", "frame",
+    "cumulative", "normalize", "space", "luminance", "raw", "colours",
+)  # fmt: skip
+_DRAWING = ("width", "height", "kind", "scale", "theme", "title", "engine")
 
 
 def add_parser(subcommands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -43,10 +48,22 @@ def add_parser(subcommands: argparse._SubParsersAction[argparse.ArgumentParser])
         help="write the plot: .png, .svg or .pdf; a folder for several",
     )
     output.add_arguments(parser)
+    parser.add_argument("--csv", dest="output", action="store_const", const="csv", help="the same as --output csv")
+    parser.add_argument("--figures", action="store_true", help="of CSV: a row a photo with its figures, not its counts")
+    parser.add_argument("--compare", action="store_true", help="send all together, and compare each with the first one")
     counting = parser.add_argument_group("counting")
     counting.add_argument("--channels", metavar="NAMES", help="by comma, such as red,luminance")
     counting.add_argument("--bins", type=int, help="2 to 256, a power of two; 65536 for 16-bit gray")
     counting.add_argument("--region", metavar="X,Y,W,H", help="count inside this rectangle, in pixels")
+    counting.add_argument("--orientation", choices=("stored", "displayed"), help="of the image that the region is of")
+    counting.add_argument("--range", metavar="LOW,HIGH", help="lowest and highest value that the bins cover")
+    counting.add_argument(
+        "--percentiles", metavar="NUMBERS", help="levels at these percentages of the pixels, by comma"
+    )
+    counting.add_argument("--space", choices=("encoded", "linear", "display"), help="of the values that are counted")
+    counting.add_argument("--luminance", choices=("601", "709", "y"), help="of red, green and blue")
+    counting.add_argument("--raw", action="store_true", help="the sensor's values of a camera raw, not its preview")
+    counting.add_argument("--colours", type=int, metavar="N", help="dominant colours at most; 0 for none")
     counting.add_argument("--ignore-transparent", action="store_true", help="leave out fully transparent pixels")
     counting.add_argument("--approximate", type=int, choices=(2, 4, 8), help="decode JPEG at this fraction of its size")
     counting.add_argument("--frame", type=int, help="frame or page, from 0")
@@ -55,7 +72,8 @@ def add_parser(subcommands: argparse._SubParsersAction[argparse.ArgumentParser])
     drawing = parser.add_argument_group("plot")
     drawing.add_argument("--width", type=int, help="pixels")
     drawing.add_argument("--height", type=int, help="pixels")
-    drawing.add_argument("--scale", choices=("linear", "log"))
+    drawing.add_argument("--scale", choices=("linear", "sqrt", "log"))
+    drawing.add_argument("--kind", choices=("overlay", "parade", "waveform", "vectorscope"))
     drawing.add_argument("--theme", choices=("light", "dark"))
     drawing.add_argument("--title")
     drawing.add_argument("--engine", choices=("fast", "matplotlib"))
@@ -68,11 +86,14 @@ def run(chosen: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     arguments = [*chosen.paths, *chosen.image]
     if not arguments:
         parser.error("name at least one image, folder or glob")
+    skipped: Counter[str] = Counter()
     try:
-        paths = photos.expand(arguments, SUFFIXES)
+        paths = photos.expand(arguments, SUFFIXES, skipped)
     except photos.NoFilesError as error:
         parser.error(str(error))
     several = len(paths) > 1
+    if chosen.compare and (chosen.plot or not several):
+        parser.error("--compare takes several images, and no --plot")
     if chosen.plot and not several and not chosen.plot.is_dir() and chosen.plot.suffix.lower() not in PLOTS:
         parser.error(f"--plot {chosen.plot}: expected the ending {', '.join(PLOTS)}")
     plots = photos.Copies(chosen.plot, paths) if chosen.plot else None
@@ -81,7 +102,7 @@ def run(chosen: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     drawing = {name: getattr(chosen, name) for name in _DRAWING}
 
     def work(service: Service, path: Path) -> Mapping[str, Any]:
-        data = path.read_bytes()
+        data = photos.contents(path)
         result = service.result("POST", data=data, params=counting, shape=_SHAPE)
         if plots:
             target = plots.place(path, ".png") if into_folder else chosen.plot
@@ -91,8 +112,28 @@ def run(chosen: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         return result
 
     with Service.of(chosen, "histogram") as service:
-        outcomes = photos.each(paths, partial(work, service), chosen.jobs, photos.terminal(paths))
-        return output.write(outcomes, output.form(chosen), _text, _rows, several, sys.stdout)
+        if chosen.compare:
+            outcomes = _compared(service, paths, counting)
+        else:
+            outcomes = photos.each(paths, partial(work, service), chosen.jobs, photos.terminal(paths))
+        rows = _figures if chosen.figures else _rows
+        code = output.write(outcomes, output.form(chosen), _text, rows, several, sys.stdout)
+    photos.tell_skipped(skipped, "histogram")
+    return code
+
+
+def _compared(service: Service, paths: Sequence[Path], counting: Mapping[str, Any]) -> Iterator[Outcome]:
+    """The results of one request with all files, each but the first with its distances from the first."""
+    from urllib3.filepost import encode_multipart_formdata
+
+    body, kind = encode_multipart_formdata([("file", (path.name, photos.contents(path))) for path in paths])
+    params, headers = {**counting, "compare": True}, {"Content-Type": kind}
+    answer = service.result("POST", data=body, params=params, headers=headers, shape={"results": list})
+    for path, result in zip(paths, answer["results"], strict=True):
+        if "histogram" in result:
+            yield Outcome(path, result)
+        else:
+            yield Outcome(path, error=RefusedError(result.get("status", 0), result.get("problem", result)))
 
 
 def _text(outcome: Outcome) -> str:
@@ -110,7 +151,19 @@ def _text(outcome: Outcome) -> str:
             )
     colours = "  ".join(f"{colour['hex']} {colour['percent']:g}%" for colour in result["colours"])
     lines += textwrap.wrap(colours, columns, initial_indent="  ", subsequent_indent="  ")
+    if compared := result.get("compare"):
+        lines.append("  " + ", ".join(f"{name} {value}" for name, value in compared.items()))
     return "\n".join([*lines, "", ""])
+
+
+def _figures(result: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """One row of a photo: its size, verdict, and the figures of each channel."""
+    row = {"width": result["size"][0], "height": result["size"][1], "verdict": result["verdict"]}
+    for channel, figures in result["figures"].items():
+        row |= {f"{channel}_{name}": value for name, value in (figures or {}).items()}
+    for channel, levels in (result.get("percentiles") or {}).items():
+        row |= {f"{channel}_{name}%": level for name, level in levels.items()}
+    yield row | {f"compare_{name}": value for name, value in (result.get("compare") or {}).items()}
 
 
 def _rows(result: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -6,9 +6,11 @@ import argparse
 import glob
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,6 +23,7 @@ COMMON = frozenset((
     ".tif", ".tiff", ".bmp", ".dib", ".jp2", ".j2k", ".j2c", ".jpc", ".jpx", ".jpf",
 ))  # fmt: skip
 _BAR = 30  # characters
+STDIN = Path("-")
 
 
 class NoFilesError(Exception):
@@ -38,11 +41,35 @@ class Outcome:
 
 def add_arguments(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add the options of subcommands that take images."""
-    parser.add_argument("paths", nargs="+" if required else "*", metavar="PATH", help="image, folder or glob")
+    parser.add_argument(
+        "paths", nargs="+" if required else "*", metavar="PATH", help="image, folder or glob; - for standard input"
+    )
     parser.add_argument("--jobs", type=arguments.positive, default=4, metavar="N", help="uploads at the same time")
 
 
-def expand(named: Sequence[str], suffixes: Set[str]) -> list[Path]:
+@cache
+def _standard_input() -> bytes:
+    return sys.stdin.buffer.read()
+
+
+def contents(path: Path) -> bytes:
+    """Return the bytes of a file, or of standard input for `-`."""
+    return _standard_input() if path == STDIN else path.read_bytes()
+
+
+def tell_skipped(skipped: Counter[str], function: str) -> None:
+    """Write to standard error how many files of folders were left out, by their endings."""
+    if skipped:
+        kinds = ", ".join(f"{count} {ending or 'without an ending'}" for ending, count in skipped.most_common(8))
+        more = ", …" if len(skipped) > 8 else ""
+        print(
+            f"pixelamp: {skipped.total()} files skipped: {kinds}{more} (not formats that {function} reads; "
+            "a file that is named itself is sent)",
+            file=sys.stderr,
+        )
+
+
+def expand(named: Sequence[str], suffixes: Set[str], skipped: Counter[str] | None = None) -> list[Path]:
     """Return the files that the arguments name: files, images of folders, matches of globs; each once, in order.
 
     A file with several names, by links, is listed under the first.
@@ -50,14 +77,18 @@ def expand(named: Sequence[str], suffixes: Set[str]) -> list[Path]:
     Args:
         named: the arguments.
         suffixes: endings of a folder's images, in lower case.
+        skipped: counts the endings of a folder's other files.
 
     Raises:
         NoFilesError: an argument names nothing, or cannot be read.
     """
     found: dict[str, Path] = {}
     for argument in named:
+        if argument == str(STDIN):
+            found.setdefault(argument, STDIN)
+            continue
         try:
-            matches = _matches(argument, suffixes)
+            matches = _matches(argument, suffixes, Counter() if skipped is None else skipped)
         except OSError as error:
             raise NoFilesError(f"{argument}: {error.strerror}") from error
         if not matches:
@@ -67,10 +98,12 @@ def expand(named: Sequence[str], suffixes: Set[str]) -> list[Path]:
     return list(found.values())
 
 
-def _matches(argument: str, suffixes: Set[str]) -> list[Path]:
+def _matches(argument: str, suffixes: Set[str], skipped: Counter[str]) -> list[Path]:
     path = Path(argument)
     if path.is_dir():
-        return sorted(each for each in path.rglob("*") if each.suffix.lower() in suffixes and each.is_file())
+        files = sorted(each for each in path.rglob("*") if each.is_file())
+        skipped.update(each.suffix.lower() for each in files if each.suffix.lower() not in suffixes)
+        return [each for each in files if each.suffix.lower() in suffixes]
     if path.exists():
         return [path]
     return sorted(Path(name) for name in _glob(argument) if Path(name).is_file())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     import requests
 
+_VARIABLE = re.compile(r"\(([A-Z]+_[A-Z_]+)\)")
 EXIT_REFUSED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_OUTPUT = 1, 2, 3, 4
 """Exit codes of the command besides 0."""
 
@@ -33,9 +35,20 @@ class RefusedError(RequestFailedError):
 
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
         summary = f"{status} {problem.get('title') or ''}".rstrip()
-        super().__init__(f"{summary}: {problem['detail']}" if problem.get("detail") else summary)
+        text = f"{summary}: {problem['detail']}" if problem.get("detail") else summary
+        super().__init__(text + _way_to_raise(problem))
         self.status = status
         self.problem = problem
+
+
+def _way_to_raise(problem: Mapping[str, Any]) -> str:
+    """How to raise the limit that a problem names, here and on a cluster; empty where it names none."""
+    found = _VARIABLE.search(str(problem.get("detail") or "")) if "limit" in problem else None
+    if found is None:
+        return ""
+    variable = found[1]
+    function = variable.partition("_")[0].lower()
+    return f"; to raise it: {variable}=… make serve, on a cluster: kn service update {function} --env {variable}=…"
 
 
 class UnexpectedResponseError(RequestFailedError):

@@ -50,6 +50,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="image files")
     parser.add_argument(
         "--to",
+        "--url",
         type=address,
         default=os.environ.get("PIXELAMP_URL", DEFAULT_URL),
         metavar="URL",

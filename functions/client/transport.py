@@ -145,7 +145,8 @@ class Client:
                     stream=stream,
                 )
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
-                failure, pause = UnreachableError(f"no response from {url}: {_reason(error)}"), backoff(attempt)
+                hint = "; --url or PIXELAMP_URL names another address" if url.startswith(DEFAULT_URL) else ""
+                failure, pause = UnreachableError(f"no response from {url}: {_reason(error)}{hint}"), backoff(attempt)
                 failure.__cause__ = error
             except requests.RequestException as error:
                 raise UnreachableError(f"cannot send a request to {url}: {error}") from error

@@ -6,6 +6,9 @@ import argparse
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,12 +18,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from functions.client import stress
+from functions.client import photos, stress
 from functions.client.__main__ import main
 from functions.histogram.analysis import analyse
 from functions.kit.http.settings import Settings
 from tests.images import encoded, gradient
-from tests.servers import FunctionServer, free_port
+from tests.servers import ROOT, FunctionServer, free_port
 
 PHOTO = encoded(gradient(size=(120, 80)), "JPEG")
 COUNTS = analyse(PHOTO, Settings()).document()["histogram"]
@@ -385,3 +388,176 @@ def test_a_redirect_is_not_taken_for_the_result(folder: Path, capsys: pytest.Cap
     assert codes == [1, 1, 1, 1]
     assert capsys.readouterr().err.count("redirected to /described") == 4
     assert not plot.exists()
+
+
+SAMPLE = ROOT / "docs" / "sample.jpg"
+
+
+@pytest.fixture
+def exif(servers: Callable[..., FunctionServer]) -> str:
+    return servers("exif").url
+
+
+def test_a_flat_table_and_a_row_of_csv_a_photo(exif: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["exif", str(SAMPLE), "--flat", "--tags", "Make,Model", "--url", exif]) == 0
+    assert json.loads(capsys.readouterr().out)["IFD0:Make"] == "Lumenworks"
+    assert main(["exif", str(SAMPLE), "--flat", "--csv", "--url", exif]) == 0
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert (row["file"], row["IFD0:Make"]) == (str(SAMPLE), "Lumenworks")
+
+
+def test_fields_are_set_in_a_copy(exif: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["exif", str(SAMPLE), "--set", "artist=Ada", "--set", "copyright=Ada 2026", "--out", str(tmp_path)]
+    assert main([*command, "--url", exif]) == 0
+    copy = json.loads(capsys.readouterr().out)["copy"]
+    with Image.open(copy) as image:
+        assert (image.getexif()[0x013B], image.getexif()[0x8298]) == ("Ada", "Ada 2026")
+
+
+def test_a_clean_copy_keeps_and_removes_what_is_named(
+    exif: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def tags(*options: str) -> set[str]:
+        assert main(["exif", str(SAMPLE), "--strip", *options, "--out", str(tmp_path), "--url", exif]) == 0
+        with Image.open(json.loads(capsys.readouterr().out)["clean_copy"]) as image:
+            return {*map(str, image.getexif()), *(["gps"] if image.getexif().get_ifd(0x8825) else [])}
+
+    assert "315" in tags("--keep", "artist")
+    assert "gps" not in tags("--remove", "gps")
+    assert {"271", "272"} <= tags("--remove", "gps")
+
+
+def test_a_thumbnail_is_written(exif: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "with.jpg"
+    thumbnail = encoded(gradient(size=(16, 12)), "JPEG")
+    path.write_bytes(piexif_insert(thumbnail))
+    assert main(["exif", str(path), "--thumbnail", "--out", str(tmp_path / "out"), "--url", exif]) == 0
+    with Image.open(json.loads(capsys.readouterr().out)["thumbnail"]) as image:
+        assert image.size == (16, 12)
+    assert main(["exif", str(SAMPLE), "--thumbnail", "--out", str(tmp_path / "out"), "--url", exif]) == 1
+    assert "no thumbnail" in capsys.readouterr().err
+
+
+def piexif_insert(thumbnail: bytes) -> bytes:
+    import piexif
+
+    out = io.BytesIO()
+    piexif.insert(piexif.dump({"0th": {271: b"x"}, "1st": {259: 6}, "thumbnail": thumbnail}), PHOTO, out)
+    return out.getvalue()
+
+
+def test_pictures_are_compared_with_the_first(url: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["histogram", str(folder), "--compare", "--csv", "--figures", "--url", url]) == 0
+    first, second = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert first["compare_earth_movers"] == ""
+    assert float(second["compare_earth_movers"]) > 0
+    assert first["luminance_mean"]
+
+
+def test_options_of_counting_reach_the_function(url: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["histogram", str(folder / "a.jpg"), "--percentiles", "25,75", "--colours", "0", "--range", "0,127"]
+    assert main([*command, "--url", url]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert set(result["percentiles"]["luminance"]) == {"25", "75"}
+    assert result["colours"] == []
+
+
+@pytest.mark.parametrize("function", ["histogram", "exif"])
+def test_standard_input_is_a_file(
+    function: str, servers: Callable[..., FunctionServer], monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    photos._standard_input.cache_clear()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(PHOTO)))
+    assert main([function, "-", "--url", servers(function).url]) == 0
+    assert json.loads(capsys.readouterr().out)["file"] == "-"
+    photos._standard_input.cache_clear()
+
+
+def test_what_a_folder_holds_beside_is_counted(url: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "README").write_text("no image")
+    assert main(["histogram", str(folder), "--url", url]) == 0
+    told = capsys.readouterr().err
+    assert "2 files skipped: " in told
+    assert "1 .txt" in told
+    assert "1 without an ending" in told
+
+
+def test_samples_arrive_as_lines_while_it_burns(
+    servers: Callable[..., FunctionServer], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["stress", "--seconds", "1", "--load", "5", "--format", "ndjson", "--url", servers("stress").url])
+    *samples, last = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert all("cpu_percent" in sample for sample in samples)
+    assert (code == 0) == (last["result"]["ended"] == "completed")
+
+
+def test_a_limit_is_refused_with_the_way_to_raise_it(
+    servers: Callable[..., FunctionServer], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = servers("histogram", HISTOGRAM_MAX_PIXELS="100").url
+    assert main(["histogram", str(folder / "a.jpg"), "--url", small]) == 1
+    told = capsys.readouterr().err
+    assert "the limit is 100 pixels (HISTOGRAM_MAX_PIXELS); to raise it: HISTOGRAM_MAX_PIXELS=… make serve" in told
+    assert "kn service update histogram --env HISTOGRAM_MAX_PIXELS=…" in told
+
+
+def test_options_of_the_service_may_come_first(url: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--timeout", "30", "--url", url, "histogram", str(folder / "a.jpg")]) == 0
+    assert json.loads(capsys.readouterr().out)["histogram"] == COUNTS
+
+
+def test_the_page_is_opened(url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda address: not opened.append(address))
+    assert main(["open", "histogram", "--url", url]) == 0
+    assert opened == [f"{url}/histogram"]
+    monkeypatch.setattr("webbrowser.open", lambda _address: False)
+    assert main(["open", "--url", url]) == 1
+    assert "no browser could be started" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_gets_its_completion(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    assert "pixelamp" in capsys.readouterr().out
+
+
+def test_subcommands_are_completed(tmp_path: Path) -> None:
+    answer = tmp_path / "answer"
+    line = "pixelamp hist"
+    environment = {"_ARGCOMPLETE": "1", "_ARGCOMPLETE_STDOUT_FILENAME": str(answer), "COMP_LINE": line}
+    environment |= {"COMP_POINT": str(len(line)), "_ARGCOMPLETE_IFS": "\n"}
+    command = [sys.executable, "-m", "functions.client"]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=False, timeout=60)
+    assert answer.read_text().strip() == "histogram"
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [
+        (0, ["histogram", "{folder}/a.jpg"]),
+        (1, ["histogram", "{folder}/notes.txt"]),
+        (2, ["histogram"]),
+        (2, ["exif", "{folder}/a.jpg", "--strip"]),
+        (2, ["exif", "{folder}/a.jpg", "--set", "colour=red", "--out", "{folder}/out"]),
+        (2, ["exif", "{folder}/a.jpg", "--keep", "icc"]),
+        (2, ["histogram", "{folder}/a.jpg", "--compare"]),
+        (3, ["histogram", "{folder}/a.jpg", "--url", "http://127.0.0.1:1", "--retries", "0"]),
+        (4, ["histogram", "{folder}/a.jpg", "--output", "json", ">/dev/full"]),
+    ],
+)
+def test_the_table_of_exit_codes(code: int, arguments: list[str], url: str, folder: Path) -> None:
+    full = arguments[-1].startswith(">")
+    words = [word.format(folder=folder) for word in arguments if not word.startswith(">")]
+    if "--url" not in words:
+        words += ["--url", url]
+    with Path("/dev/full" if full else os.devnull).open("w") as out:
+        done = subprocess.run(
+            [sys.executable, "-m", "functions.client", *words],
+            cwd=ROOT,
+            stdout=out,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == code, done.stderr
+    assert f"| {code} |" in (ROOT / "docs" / "client.md").read_text(encoding="utf-8")
