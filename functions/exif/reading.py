@@ -124,6 +124,12 @@ def _records(reading: Reading, *blocks: Block) -> None:
     raws.read(reading, list(blocks))
 
 
+def _timed(reading: Reading, block: Block) -> None:
+    from functions.exif import makernotes
+
+    makernotes.read_timed(reading, block)
+
+
 def _thermal(reading: Reading, *blocks: Block) -> None:
     from functions.exif.makernotes import segments
 
@@ -211,6 +217,8 @@ def _other(reading: Reading, kind: str, data: bytes, block: Block) -> None:
         _multi_picture(reading, block)
     elif kind == "jumbf":
         _boxes(reading, block)
+    elif kind == "ctmd":
+        _timed(reading, block)
     elif kind == "app":
         _segment(reading, block)
     elif kind != "photoshop":

@@ -22,7 +22,7 @@ _TABLES = {
     b"co64": "ChunkOffset64",
     b"stss": "SyncSampleTable",
 }
-_HANDLERS = {"pict": "Picture", "vide": "Video Track", "soun": "Audio Track", "auxv": "Auxiliary Video"}
+_HANDLERS = {"pict": "Picture", "vide": "Video Track", "soun": "Audio Track", "meta": "NRT Metadata"}
 _MODES = {
     0x00: "srcCopy",
     0x01: "srcOr",
@@ -38,6 +38,8 @@ _MODES = {
 # Bytes of a visual sample entry before the boxes in it.
 _VISUAL = 78
 MAX_TRACKS = 16
+# Bytes of a table of times that are looked at.
+MAX_TIMES = 2**20
 
 
 def movie(scan: Scan, body: bytes) -> int:
@@ -117,19 +119,20 @@ def _header(scan: Scan, body: bytes, scale: int) -> Iterable[Row]:
 
 
 def _media(boxes: Boxes, start: int, end: int) -> Iterable[Row]:
-    data, handler = boxes.data, ""
+    data, handler, scale = boxes.data, "", 0
     for kind, _, at, last in boxes.within(start, end):
         body = data[at : min(last, at + 256)]
         if kind == b"mdhd" and len(body) >= (32 if body[:1] == b"\1" else 20):
+            (scale,) = unpack_from(">I", body, 20 if body[:1] == b"\1" else 12)
             yield from _media_header(boxes.result, body)
         elif kind == b"hdlr" and len(body) >= 12:
             handler = body[8:12].decode("latin-1")
-            yield "HandlerType", handler, _HANDLERS.get(handler, handler)
+            yield "HandlerType", handler, _HANDLERS.get(handler, f"Unknown ({handler})")
             name = body[24:].split(b"\0")[0].decode("utf-8", "replace")
             if name:
                 yield "HandlerDescription", name, name
         elif kind == b"minf":
-            yield from _information(boxes, at, last, handler)
+            yield from _information(boxes, at, last, handler, scale)
 
 
 def _media_header(scan: Scan, body: bytes) -> Iterable[Row]:
@@ -147,7 +150,7 @@ def _media_header(scan: Scan, body: bytes) -> Iterable[Row]:
         yield "MediaLanguageCode", text, text
 
 
-def _information(boxes: Boxes, start: int, end: int, handler: str) -> Iterable[Row]:
+def _information(boxes: Boxes, start: int, end: int, handler: str, scale: int) -> Iterable[Row]:
     data = boxes.data
     for kind, _, at, last in boxes.within(start, end):
         if kind == b"vmhd" and last - at >= 12:
@@ -159,8 +162,42 @@ def _information(boxes: Boxes, start: int, end: int, handler: str) -> Iterable[R
             for name, _, inner, stop in boxes.within(at, last):
                 if name in _TABLES:
                     yield _TABLES[name], binary(stop - inner), binary(stop - inner)
+                    if name == b"stts" and handler == "vide":
+                        yield from _rate(data[inner : min(stop, inner + MAX_TIMES)], scale)
                 elif name == b"stsd" and handler in ("pict", "auxv"):
                     yield from _samples(boxes, inner + 8, stop)
+                elif name == b"stsd" and handler == "vide":
+                    yield from _visual(data[inner + 8 : min(stop, inner + 8 + _VISUAL + 8)])
+                elif name == b"stsd" and handler == "meta" and stop - inner >= 16:
+                    text = label(data[inner + 12 : inner + 16])
+                    yield "MetaFormat", text, text
+
+
+def _visual(body: bytes) -> Iterable[Row]:
+    """The first sample entry of a video: its coding, size and resolution (ISO/IEC 14496-12, 12.1.3)."""
+    if len(body) < 84:
+        return
+    coding = body[4:8].decode("latin-1")
+    yield "CompressorID", coding, coding
+    width, height, across, down = unpack_from(">HHII", body, 32)
+    yield "SourceImageWidth", width, width
+    yield "SourceImageHeight", height, height
+    yield "XResolution", *_same(across / 65536)
+    yield "YResolution", *_same(down / 65536)
+    name = body[51 : 51 + min(body[50], 31)].decode("utf-8", "replace").rstrip("\0")
+    if name:
+        yield "CompressorName", name, name
+    (depth,) = unpack_from(">H", body, 82)
+    yield "BitDepth", depth, depth
+
+
+def _rate(body: bytes, scale: int) -> Iterable[Row]:
+    """Frames a second by the table of times."""
+    pairs = [unpack_from(">II", body, at) for at in range(8, len(body) - 7, 8)]
+    frames, time = sum(count for count, _ in pairs), sum(count * delta for count, delta in pairs)
+    if time and scale:
+        rate = frames * scale / time
+        yield "VideoFrameRate", _number(rate), _number(int(rate * 1000 + 0.5) / 1000)
 
 
 def _samples(boxes: Boxes, start: int, end: int) -> Iterable[Row]:

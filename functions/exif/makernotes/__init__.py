@@ -14,6 +14,7 @@ from functions.exif.makernotes.reader import byte_order
 from functions.exif.makernotes.reader import read as read_table
 from functions.exif.makernotes.walk import Place, Walk
 from functions.exif.rows import MakerNote, NoteSummary, Reading
+from functions.exif.scan.result import Block
 from functions.exif.tags.formulas import Members
 from functions.exif.tags.tables import Field, table
 
@@ -24,6 +25,8 @@ PACKETS = (
     ("XMP-GCamera", "HDRPlusMakerNote", "Google.HDRPlusMakerNote"),
 )
 MAX_TEXT = 2**21
+# The track of a CR3 that holds Canon's timed metadata.
+TIMED = "Track4"
 # First bytes of a note that its row may look at.
 HEAD = 1024
 
@@ -66,6 +69,20 @@ def read_packet(reading: Reading) -> None:
         walk = Walk(reading, members(reading))
         read_table(walk, tags, Place(data, 0, len(data), "<"))
         walk.finish()
+
+
+def read_timed(reading: Reading, block: Block) -> None:
+    """Read the timed metadata of a CR3, whose rows are of the group of their track."""
+    apart = Reading(reading.scan)
+    walk = Walk(apart, members(reading))
+    read_table(walk, "Canon.CTMD", Place(block.data, 0, len(block.data), "<", 0, max(block.offset, 0)))
+    walk.finish()
+    reading.warnings += apart.warnings
+    for group, rows in apart.groups.items():
+        for name, row in rows.items():
+            reading.add(TIMED, name, row[1], row[2])
+            if (group, name) in apart.grades:
+                reading.grades[TIMED, name] = apart.grades[group, name]
 
 
 def members(reading: Reading) -> Members:

@@ -12,6 +12,8 @@ from functions.kit.containers import Buffer, Kind, Source
 from functions.kit.containers.boxes import UUIDS, label
 from functions.kit.containers.isobmff import CANON
 
+# Bytes of a sample of timed metadata.
+MAX_TIMED = 4 * 2**20
 # Handlers of tracks that are pictures or sound, not metadata.
 MEDIA = frozenset((b"vide", b"pict", b"auxv", b"soun"))
 MAX_TEXT = 64 * 1024
@@ -130,8 +132,33 @@ def _handler(boxes: Boxes, start: int, end: int) -> None:
     for name, _, at, last in boxes.within(start, end):
         if name == b"hdlr" and last - at >= 12:
             kind = data[at + 8 : at + 12]
-            if kind not in MEDIA and result.format != "CR3":
+            if kind == b"meta" and result.format == "CR3":
+                _timed(boxes, start, end)
+            elif kind not in MEDIA and result.format != "CR3":
                 result.miss("track", label(kind), start, end - start)
+
+
+def _timed(boxes: Boxes, start: int, end: int) -> None:
+    """Keep the first sample of Canon's timed metadata, which belongs to the first picture."""
+    data, result = boxes.data, boxes.result
+    size = place = 0
+    for outer, _, first, stop in boxes.within(start, end):
+        if outer != b"minf":
+            continue
+        for inner, _, at, last in boxes.within(first, stop):
+            if inner != b"stbl":
+                continue
+            for name, _, body, _ in boxes.within(at, last):
+                if name == b"stsz":
+                    uniform, count, own = unpack_from(">3I", data[body + 4 : body + 16].ljust(12, b"\0"))
+                    size = uniform or (own if count else 0)
+                elif name in (b"stco", b"co64"):
+                    width = 4 if name == b"stco" else 8
+                    place = int.from_bytes(data[body + 8 : body + 8 + width], "big")
+    if 0 < size <= MAX_TIMED and place and boxes.source.held(place, place + size):
+        result.add("ctmd", place, data[place : place + size], "CTMD")
+    elif size:
+        result.miss("track", "CTMD", place, size)
 
 
 def _user_data(boxes: Boxes, start: int, end: int) -> None:
