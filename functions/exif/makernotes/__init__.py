@@ -23,6 +23,7 @@ PACKETS = (
     ("XMP-GCamera", "HdrPlusMakernote", "Google.HDRPlusMakerNote"),
     ("XMP-GCamera", "HDRPMakerNote", "Google.HDRPMakerNote"),
     ("XMP-GCamera", "HDRPlusMakerNote", "Google.HDRPlusMakerNote"),
+    ("XMP-GCamera", "ShotLogData", "Google.ShotLogData"),
 )
 MAX_TEXT = 2**21
 # The track of a CR3 that holds Canon's timed metadata.

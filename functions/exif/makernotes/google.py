@@ -11,7 +11,7 @@ from functools import lru_cache
 from struct import pack, unpack_from
 from typing import Any
 
-from functions.exif.blocks.values import real
+from functions.exif.blocks.values import binary, real
 from functions.exif.makernotes.records import FORMATS, value
 from functions.exif.makernotes.walk import Place, Walk, item, named
 from functions.exif.tags.tables import Field, Table
@@ -43,6 +43,11 @@ def opened(data: bytes) -> bytes:
     return found.to_bytes(len(data), "little")
 
 
+_TITLE = re.compile(r"(?m)^ ?([A-Z].*)$")
+_HEAD = re.compile(r"([^:]{1,80}?)( \(base64\))?: ?(.*)")
+MAX_LINES = 2000
+
+
 def read_hdrp(walk: Walk, tags: Table, place: Place) -> None:
     """A note that begins with `HDRP` and its version."""
     data = place.data[place.start : place.start + place.size]
@@ -55,22 +60,32 @@ def read_hdrp(walk: Walk, tags: Table, place: Place) -> None:
     except zlib.error:
         walk.miss(tags.name, place, "Google's note holds no gzip stream")
         return
-    if data[4] == 3:
+    if data[4] == 3 or tags.name == "Google.ShotLogData":
         _message(walk, tags, plain, "", 0)
     else:
         _lines(walk, tags, plain.decode("latin-1"))
 
 
 def _lines(walk: Walk, tags: Table, text: str) -> None:
-    """The older form: titles at the beginning of lines, each with what stands below it."""
-    for part in re.split(r"(?m)^ ?(?=[A-Z])", text)[1:500]:
-        title, _, rest = part.partition("\n")
-        match = re.match(r"([\w ]{1,60})(?: \(base64\))?: ?(.*)", title)
-        name, found = (match[1], match[2] or rest) if match else (title, rest)
+    """The older form: titles at the beginning of lines, each with what stands behind or below it; notes between."""
+    found = list(_TITLE.finditer(text))[:MAX_LINES]
+    for number, match in enumerate(found):
+        title = match[1]
+        if ":" not in title and not title.replace("_", "").isalnum():
+            item(walk, tags, "ProcessingNotes", title)
+            continue
+        head = _HEAD.fullmatch(title)
+        name, encoded, rest = (head[1], head[2], head[3]) if head else (title, "", "")
+        if rest and encoded:
+            rest = binary(len(rest.rstrip("=")) * 3 // 4)
+        elif not rest:
+            end = found[number + 1].start(1) if number + 1 < len(found) else len(text)
+            rest = text[match.end() + 1 : end]
         if name in tags.rows:
-            item(walk, tags, name, found)
-        elif re.fullmatch(r"[\w ]{1,60}", name) and found:
-            named(walk, tags, re.sub(r"\W", "", name.title()), found)
+            item(walk, tags, name, rest)
+        elif rest and len(name) <= 60:
+            made = re.sub(r"\W+(.)", lambda each: each[1].upper(), name)
+            named(walk, tags, made[:1].upper() + made[1:], rest, whole=bool(encoded))
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
@@ -124,7 +139,8 @@ def _message(walk: Walk, tags: Table, data: bytes, prefix: str, depth: int) -> N
             walk.warn("Google's note has a broken message")
             return
         key = f"{prefix}{field}"
-        row = tags.find(key, walk.members) if key in tags.rows else None
+        # Numbers of the outermost message are numbers in the table, all others text such as `12-1`.
+        row = tags.find(key if prefix else field, walk.members)
         if row is not None and "unknown" not in row.flags:
             walk.put(row, _typed(row, kind, found))
         elif kind == _BYTES and depth < MAX_DEPTH and not _TEXT.fullmatch(found) and _is_message(found):

@@ -361,13 +361,15 @@ def trimmed(v: Any) -> str:
     return text(v).rstrip(" \0")
 
 
-def unix_time(v: Any, *_: Any) -> str:
-    """Seconds since 1970 as a date and time."""
+def unix_time(v: Any, zoned: int = 0, places: int = 0) -> str:
+    """Seconds since 1970 as a date and time in UTC: with its offset if asked for, and decimal places of the second."""
     seconds = _number(v)
     if not seconds:
         return "0000:00:00 00:00:00"
-    moment = datetime.fromtimestamp(int(seconds), UTC)
-    return f"{moment.year:04d}:{moment:%m:%d %H:%M:%S}"
+    whole_seconds = int(seconds)
+    moment = datetime.fromtimestamp(whole_seconds, UTC)
+    part = f"{seconds - whole_seconds:.{places}f}"[1:] if places else ""
+    return f"{moment.year:04d}:{moment:%m:%d %H:%M:%S}{part}{'+00:00' * bool(zoned)}"
 
 
 def date_time(*values: Any) -> str:
