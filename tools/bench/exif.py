@@ -75,7 +75,7 @@ def _exif(data: bytes) -> bytes:
 
 
 def _parse(data: bytes) -> list[Any]:
-    found = scan(data)
+    found = scan(data, whole=False)
     return [walk(block.data) for block in found.blocks if block.kind == "exif"] if found else []
 
 

@@ -93,6 +93,8 @@ class _Cleaner:
     def _decide(self, part: Part) -> None:
         rule = TYPES.get(part.key, RULES[part.kind])
         action = rule.located if self.edit.location_only else rule.strip
+        if action is Action.KEEP and part.key != b"hdlr" and part.key not in OFFSETS:
+            return
         if part.kind is Kind.APP and part.name.startswith(GAIN_MAP) and "gainmap" in self.edit.keep:
             return
         if action is Action.REFUSE or (part.kind is Kind.UNKNOWN and self._essential(part)):

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from functions.exif.blocks.entries import ASCII, UTF8
+from functions.exif.blocks.ifd import POINTERS as LEADING
 from functions.exif.blocks.ifd import walk
 from functions.exif.edit.blocks import icc
 from functions.exif.edit.blocks.exif import GEO_TAGS, KEPT_TAGS, wanted
@@ -51,7 +52,7 @@ def secrets(blocks: Iterable[bytes], keep: Iterable[str], location_only: bool) -
     """
     kept, result = set(keep), set()
     for block in blocks:
-        for ifd in walk(block).ifds:
+        for ifd in walk(block, wanted=LEADING).ifds:
             for tag, kind, _, _, offset, size in ifd.entries.values():
                 raw = block[offset : offset + size]
                 if ifd.name == "GPS" and tag in (2, 4) and size == 24 and len(set(raw)) > 4:
@@ -131,7 +132,7 @@ def _exif(block: Block, edit: Edit) -> None:
     tags = wanted(edit.keep)
     if block.where == TIFF_FILE:
         tags["image"] |= PICTURE | ({PROFILE} if "icc" in edit.keep else set())
-    for ifd in walk(block.data).ifds:
+    for ifd in walk(block.data, wanted=LEADING).ifds:
         kind = KINDS.get(ifd.name[:3], "image")
         for tag in ifd.entries:
             if edit.location_only:
@@ -147,7 +148,7 @@ def _stated(block: Block, text: bytes) -> int:
         return block.data.count(text) if block.offset >= 0 else 0
     values = (
         block.data[offset : offset + size]
-        for ifd in walk(block.data).ifds
+        for ifd in walk(block.data, wanted=LEADING).ifds
         for _, kind, _, _, offset, size in ifd.entries.values()
         if kind in (ASCII, UTF8)
     )

@@ -74,13 +74,28 @@ def anonymous(data: bytes, secrets: Iterable[bytes]) -> bytes | None:
     Returns:
         None where its tags overlap so that this has no end.
     """
-    known = tuple(secrets)
+    lower = data.lower()
+    known = tuple(secret for secret in secrets if _occurs(secret, lower))
+    return _remembered(data, known) if len(data) <= MAX_REMEMBERED else _settled(data, known)
+
+
+def _occurs(secret: bytes, lower: bytes) -> bool:
+    wide = _utf16(secret).lower()
+    return secret.lower() in lower or (bool(wide) and wide in lower)
+
+
+def _settled(data: bytes, secrets: tuple[bytes, ...]) -> bytes | None:
     for _ in range(MAX_PASSES):
-        result = _once(data, known)
+        result = _once(data, secrets)
         if result == data:
             return result
         data = result
     return None
+
+
+# Most files have a copy of one of a few profiles; bytes of the longest that is remembered.
+MAX_REMEMBERED = 8192
+_remembered = lru_cache(maxsize=64)(_settled)
 
 
 def _once(data: bytes, secrets: tuple[bytes, ...]) -> bytes:
