@@ -128,6 +128,7 @@ class Reconciler:
         self._writing = self._closed = False
         self._turn_due: asyncio.Handle | None = None
         self._collect_due: asyncio.Handle | None = None
+        self._last_turn = 0.0
         self._lines: list[str] = []
         for resource, obj in store.everything():
             self._index(resource, "", obj)
@@ -140,7 +141,8 @@ class Reconciler:
         """Look at what a key names once more, soon: what runs there has changed."""
         self._dirty[key] = None
         if self._turn_due is None and not self._closed:
-            self._turn_due = asyncio.get_running_loop().call_later(_QUIET_SECONDS, self._turn)
+            loop = asyncio.get_running_loop()
+            self._turn_due = loop.call_at(max(loop.time(), self._last_turn + _QUIET_SECONDS), self._turn)
 
     def touch_all(self) -> None:
         """Look at everything at the next turn: the code or the engine's own settings have changed."""
@@ -172,6 +174,7 @@ class Reconciler:
         if self._turn_due is not None:
             self._turn_due.cancel()
             self._turn_due = None
+        self._last_turn = asyncio.get_running_loop().time()
         with self._own():
             gathered, self._gathered = self._gathered, True
             if not gathered:
@@ -296,26 +299,34 @@ class Reconciler:
     def _reconcile(self, key: Key) -> None:
         """Bring the Service, the Configuration and the Route of a name into line."""
         service = find(self._store, SERVICES, *key)
-        if service is not None and not self._children(service):
-            return
+        if service is not None:
+            self._children(service)
         configuration = find(self._store, CONFIGURATIONS, *key)
         if configuration is not None:
             self._configurations.reconcile(configuration)
-        route = find(self._store, ROUTES, *key)
-        if route is not None:
-            self._traffic.reconcile(route)
+        # Those of other names, too, whose traffic goes to this Configuration; no Configuration depends on a Route.
+        for route in {key: None, **dict.fromkeys(self._traffic.followers(key))}:
+            self._route(route)
         if configuration is not None:
             self._configurations.collect(configuration)
-        for follower in self._traffic.followers(key):
-            if follower != key:
-                self._dirty[follower] = None
-        if service is not None:
+
+    def _route(self, key: Key) -> None:
+        """Bring a Route into line, and the status of the Service that has it."""
+        route, service = find(self._store, ROUTES, *key), find(self._store, SERVICES, *key)
+        if route is not None:
+            self._traffic.reconcile(route)
+        if service is not None and self._owns(service):
             self._service_status(service)
         elif route is not None:
             self._show(route, ("Ready", "AllTrafficAssigned", "IngressReady"))
 
-    def _children(self, service: Object) -> bool:
-        """Give a Service its Configuration and its Route; returns whether they are its own."""
+    def _owns(self, service: Object) -> bool:
+        """Whether a Service has its Configuration and Route, and both are its own."""
+        found = (find(self._store, resource, *key_of(service)) for resource in (CONFIGURATIONS, ROUTES))
+        return all(one is not None and controlled_by(one, service) for one in found)
+
+    def _children(self, service: Object) -> None:
+        """Give a Service its Configuration and its Route, unless objects of those names are another's."""
         key = key_of(service)
         template = self._templates.get(key, service["spec"]["template"])
         existing = find(self._store, CONFIGURATIONS, *key)
@@ -329,7 +340,7 @@ class Reconciler:
             if before is not None and not controlled_by(before, service):
                 status = serving.not_owned(service, resource, self._store.timestamp())
                 set_status(self._store, SERVICES, service, status)
-                return False
+                return
             after = ensure(self._store, resource, desired)
             kind = desired["kind"]
             if before is None:
@@ -337,7 +348,6 @@ class Reconciler:
                 self._events.record(service, "Created", message, component="service-controller")
             elif resource == ROUTES and after["spec"] != before["spec"]:
                 self._lines.append(f"{key[1]}: traffic")
-        return True
 
     def _say_named(self, service: Object, template: Mapping[str, Any]) -> None:
         name = (template.get("metadata") or {}).get("name")

@@ -218,6 +218,7 @@ class Engine:
         Raises:
             TemplateError: Knative refuses an object, or it cannot run here; nothing was applied then.
         """
+        done = self.reconciler.run()  # what has become ready before takes its traffic before
         plan = self.written.plan(manifests)
         for (resource, _, _), _, made in plan.writes:
             if resource == SERVICES:
@@ -226,7 +227,7 @@ class Engine:
         if code != self.reconciler.code:
             self.reconciler.code = code
             self.reconciler.touch_all()
-        return self.reconciler.run()
+        return done + self.reconciler.run()
 
     def _verify(self, made: Mapping[str, Any], manifests: Manifests) -> None:
         """Read every value of a Service before anything is written, and the name of its revision.
