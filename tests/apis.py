@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import ssl
 import threading
@@ -107,7 +108,7 @@ class Api:
         sent = {"Content-Type": "application/json", "Accept": "application/json"}
         sent |= {"Authorization": f"Bearer {self.token}"} if token else {}
         sent |= dict(headers or {})
-        data = body if isinstance(body, bytes) or body is None else orjson.dumps(body)
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         try:
             connection.request(method, path, data, {key: value for key, value in sent.items() if value})
             return Answer(connection.getresponse())
