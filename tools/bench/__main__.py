@@ -11,7 +11,7 @@ from tools import figures
 from tools.bench.harness import Bench
 
 HERE = Path(__file__).parent
-NOT_AREAS = {"__init__", "__main__", "harness", "plain_client"}
+NOT_AREAS = {"__init__", "__main__", "harness"}
 
 
 def main(argv: list[str]) -> int:

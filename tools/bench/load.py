@@ -268,7 +268,7 @@ def _rest(bench: Bench, url: str, folder: Path) -> None:
         for _ in range(ROUNDS):
             found = _offer(url, file, rate, SECONDS, more=("--raw",))[1]
             lags.append(found["send_lag"]["p99"])
-            plain = [sys.executable, "-m", "tools.bench.plain_client", port, str(rate), str(SECONDS), str(CONNECTIONS)]
+            plain = [sys.executable, "-m", "tools.plain_client", port, str(rate), str(SECONDS), str(CONNECTIONS)]
             done = subprocess.run([*plain, "1000"], cwd=ROOT, capture_output=True, check=True, text=True)
             pairs.append((found["cpu_seconds"] / found["answered"] * 1e6, float(done.stdout) * 1e6))
         bench.ratios(f"CPU a request at {rate:,}/s / a plain uvloop client", pairs, RESTING_BOUND, "µs")

@@ -1,6 +1,6 @@
 """A plain client on uvloop, beside which the open loop's CPU a request is measured: fixed bytes, timers, no figures.
 
-    python -m tools.bench.plain_client PORT RATE SECONDS CONNECTIONS BYTES
+    python -m tools.plain_client PORT RATE SECONDS CONNECTIONS BYTES
 
 It prints the CPU seconds of a request.
 """
