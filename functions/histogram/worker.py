@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import sys
-from typing import Any
+from typing import Any, cast
 
 from functions.histogram.analysis import analyse_here
 from functions.histogram.counting.model import Region, Share
@@ -44,12 +44,22 @@ def main() -> None:
     json.dump(_answer(path, settings, Choices(**choices), limit), sys.stdout)
 
 
-def _answer(path: str, settings: Settings, choices: Choices, limit: int) -> dict[str, Any]:
+def _read(path: str) -> bytes:
+    """The file in a memory map, as a request of its size has it."""
+    import mmap
     from pathlib import Path
 
+    from functions.kit.containers.source import Mapped
+
+    with Path(path).open("rb") as file:
+        empty = not file.seek(0, os.SEEK_END)
+        return b"" if empty else cast(bytes, Mapped(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def _answer(path: str, settings: Settings, choices: Choices, limit: int) -> dict[str, Any]:
     large = Large(path, limit, settings.variable("decode_bytes"))
     try:
-        found = analyse_here(Path(path).read_bytes(), settings, choices, large)
+        found = analyse_here(_read(path), settings, choices, large)
     except Problem as problem:
         return {
             "problem": {

@@ -7,7 +7,6 @@ tells the CPU time of its own work.
 from __future__ import annotations
 
 import io
-import random
 import subprocess
 import sys
 import tempfile
@@ -21,16 +20,18 @@ from PIL import Image
 from tests.images import encoded
 from tests.servers import ROOT, FunctionServer, Server, clean_environment, free_port
 from tools.bench.harness import Bench, cpu_nanoseconds
+from tools.bench.sizes import large
+from tools.bench.sizes.pictures import MEGA, photograph
 
 ROUNDS = 9
 # Many short turns: on a shared machine a turn's time wanders by a fifth, the median of many does not.
 REQUESTS, TURNS = 50, 25
-MEGA = 1_000_000
-COUNTING = (("pillow", 0.75), ("numpy", 0.20), ("opencv", 1.0), ("decode", 1.6))
+COUNTING = (("pillow", 0.75), ("numpy", 0.20), ("opencv", 1.0), ("vips", 1.12), ("decode", 1.6))
 NAMES = {
     "pillow": "Pillow with its default arena",
     "numpy": "np.histogram × 4",
     "opencv": "OpenCV imdecode + calcHist",
+    "vips": "libvips hist_find of R G B",
     "decode": "decoding alone, same settings",
 }
 FASTAPI = """
@@ -51,23 +52,6 @@ async def process_image(file: UploadFile = File(...)):
     counts, _ = np.histogram(np.array(image.convert("L")), bins=256)
     return {"histogram": counts.tolist()}
 """
-
-
-def photograph(width: int, height: int, mode: str = "RGB") -> Image.Image:
-    """An image with the statistics of a photograph: soft shapes and a little grain, the same each time."""
-    generator = random.Random(width * height)
-    bands = []
-    for _ in range(len(mode)):
-        soft = Image.frombytes("L", (24, 16), generator.randbytes(24 * 16)).resize(
-            (width, height), Image.Resampling.BICUBIC
-        )
-        tile = Image.frombytes("L", (512, 512), generator.randbytes(512 * 512)).point(lambda level: 64 + level // 2)
-        grain = Image.new("L", (width, height))
-        for x in range(0, width, 512):
-            for y in range(0, height, 512):
-                grain.paste(tile, (x, y))
-        bands.append(Image.blend(soft, grain, 0.3))
-    return Image.merge(mode, bands) if mode != "L" else bands[0]
 
 
 def works(data: bytes) -> dict[str, Callable[[], object]]:
@@ -108,7 +92,13 @@ def works(data: bytes) -> dict[str, Callable[[], object]]:
         bands = [cv2.calcHist([image], [band], None, [256], [0, 256]) for band in range(3)]
         return [*bands, cv2.calcHist([gray], [0], None, [256], [0, 256])]
 
-    return {"ours": ours, "pillow": pillow, "numpy": numpy, "opencv": opencv, "decode": decode}
+    def vips() -> object:
+        import pyvips
+
+        pyvips.cache_set_max(0)
+        return pyvips.Image.new_from_buffer(data, "", access="sequential").hist_find().write_to_memory()
+
+    return {"ours": ours, "pillow": pillow, "numpy": numpy, "opencv": opencv, "vips": vips, "decode": decode}
 
 
 def worker(name: str, path: str) -> None:
@@ -143,7 +133,7 @@ def workers(path: Path) -> Iterator[dict[str, subprocess.Popen[str]]]:
         name: subprocess.Popen(
             [sys.executable, "-m", "tools.bench.histogram", "worker", name, str(path)],
             cwd=ROOT,
-            env=clean_environment(OPENCV_FOR_THREADS_NUM="1"),
+            env=clean_environment(OPENCV_FOR_THREADS_NUM="1", VIPS_CONCURRENCY="1"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -282,6 +272,7 @@ def run(bench: Bench) -> None:
         refused(bench)
         plots(bench)
         requests(bench, Path(name))
+    large.run(bench)
 
 
 if __name__ == "__main__":

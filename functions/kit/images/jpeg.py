@@ -88,12 +88,20 @@ def too_many_scans(data: bytes) -> bool:
             return False
         repeats = repeats or data[last.start + 4 : last.end][:1] != bytes([components])
         # What looks like a scan may be in data that are never decoded, but too few of them are harmless.
-        if not repeats or (scans == 0 and data.count(b"\xff\xda", last.end) < MOST_SCANS):
+        if not repeats or (scans == 0 and not _may_have_many(data, last.end)):
             return False
         scans += 1
         if scans > MOST_SCANS:
             return True
         at = _end_of_scan(data, last.end)
+
+
+def _may_have_many(data: bytes, at: int) -> bool:
+    """Whether the beginning of a scan's header occurs often enough after a position."""
+    found = 0
+    while found < MOST_SCANS and (at := data.find(b"\xff\xda", at)) >= 0:
+        found, at = found + 1, at + 2
+    return found == MOST_SCANS
 
 
 def scan_headers(data: bytes) -> Iterator[Segment]:

@@ -17,6 +17,7 @@ from functions.kit.images import jpeg, png, tiff
 from functions.kit.images.formats import Format
 from functions.kit.images.samples.model import Samples, strip_rows
 from functions.kit.images.samples.plain import PNM
+from functions.kit.images.vips import DTYPES, DTYPES_SIZE
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -111,10 +112,8 @@ class Large:
             def read(rows: int) -> Iterator[Array]:
                 import numpy as np
 
-                from functions.kit.images.vips import DTYPES
-
                 image = self._open("TIFF", page=frame)
-                for count, pixels in _fetched(lambda: image, rows):
+                for count, pixels in _fetched(lambda: self._open("TIFF", page=frame), rows):
                     values = np.frombuffer(pixels, DTYPES[image.format])
                     yield values.reshape(count, image.width, image.bands)[..., : len(found.names)]
 
@@ -164,25 +163,25 @@ def _fetched(load: Callable[[], Any], rows: int) -> Iterator[tuple[int, bytes]]:
     Raises:
         Exception: of libvips, where not even one row is decoded.
     """
-    from functions.kit.images.vips import fetcher, library
+    from functions.kit.images.vips import library, strips
 
     image = load()
-    height = min(image.height, rows)
-    step, fetch = strip_rows(image.width), fetcher(image)
-    for top in range(0, height, step):
-        count = min(step, height - top)
-        try:
-            pixels = fetch(top, count)
-        except library().Error as error:
-            if not any(text in str(error).lower() for text in _EARLY):
-                raise
-            known = _before_the_end(load, top, count)
-            if not top and not known:
-                raise
-            if known:
-                yield len(known), b"".join(known)
-            return
-        yield count, pixels
+    height, step = min(image.height, rows), strip_rows(image.width)
+    line = image.width * image.bands * DTYPES_SIZE[image.format]
+    top = 0
+    try:
+        for pixels in strips(image if height == image.height else image.crop(0, 0, image.width, height), step):
+            count = len(pixels) // line
+            top += count
+            yield count, pixels
+    except library().Error as error:
+        if not any(text in str(error).lower() for text in _EARLY):
+            raise
+        known = _before_the_end(load, top, min(step, height - top))
+        if not top and not known:
+            raise
+        if known:
+            yield len(known), b"".join(known)
 
 
 def _before_the_end(load: Callable[[], Any], top: int, count: int) -> list[bytes]:
@@ -194,7 +193,7 @@ def _before_the_end(load: Callable[[], Any], top: int, count: int) -> list[bytes
     known: list[bytes] = []
     try:
         for first in range(0, top, step):
-            fetch(first, step)
+            fetch(first, min(step, top - first))
         while len(known) < count:
             known.append(fetch(top + len(known), 1))
     except library().Error:

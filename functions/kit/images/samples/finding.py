@@ -110,15 +110,11 @@ def _vips(loader: str, data: bytes, **options: Any) -> Any:
     return getattr(library().Image, loader)(data, access="sequential", **options)
 
 
-def _vips_strips(image: Any, height: int, rows: int | None = None) -> Iterator[Array]:
+def _vips_strips(image: Any, height: int) -> Iterator[Array]:
     import numpy as np
 
-    from functions.kit.images.vips import DTYPES, fetcher
+    from functions.kit.images.vips import DTYPES, strips
 
-    width, bands = image.width, image.bands
-    fetch = fetcher(image)
-    rows = rows or strip_rows(width)
-    dtype = DTYPES[image.format]
-    for top in range(0, min(height, image.height), rows):
-        count = min(rows, height - top)
-        yield np.frombuffer(fetch(top, count), dtype).reshape(count, width, bands)
+    shown = image if height == image.height else image.crop(0, 0, image.width, height)
+    for pixels in strips(shown, strip_rows(image.width)):
+        yield np.frombuffer(pixels, DTYPES[image.format]).reshape(-1, image.width, image.bands)
