@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import isfinite
 
 from functions.exif.fields.tracks import duration
 from functions.exif.report.composite.lookup import Shown, Tags, plain
@@ -99,7 +100,7 @@ def canon_levels(tags: Tags) -> Shown | None:
         return None
     found = tags.find("WB_RGGBLevelsAsShot")
     index = int(tags.number("Canon:WhiteBalance") or 0)
-    if found is None and index < len(_CANON_LEVELS):
+    if found is None and 0 <= index < len(_CANON_LEVELS):
         found = tags.find(f"WB_RGGBLevels{_CANON_LEVELS[index]}")
     return None if found is None else (found.value, found.value)
 
@@ -115,7 +116,7 @@ def canon_iso(tags: Tags) -> Shown | None:
     if not base or not automatic:
         return None
     value = base * automatic / 100
-    return value, f"{value:.0f}"
+    return (value, f"{value:.0f}") if isfinite(value) else None
 
 
 def digital_zoom(tags: Tags) -> Shown | None:
