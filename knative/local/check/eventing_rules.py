@@ -18,7 +18,9 @@ from knative.local.check.destinations import (
     named,
     reference,
 )
-from knative.local.manifests import cesql, grammar
+from knative.local.manifests import grammar
+from knative.local.manifests.cesql.parsing import parse as parse_cesql
+from knative.local.manifests.cesql.values import CesqlError
 from knative.local.manifests.cluster import Cluster
 from knative.local.manifests.findings import Finding, Path, bad_key, both, disallowed, invalid, missing, neither
 
@@ -228,6 +230,6 @@ def _filter(item: Data, path: Path) -> Iterator[Finding]:
         yield from _filter(item["not"], (*path, "not"))
     if item.get("cesql"):
         try:
-            cesql.parse(item["cesql"])
-        except cesql.CesqlError as error:
+            parse_cesql(item["cesql"])
+        except CesqlError as error:
             yield invalid(item["cesql"], (*path, "cesql"), str(error))

@@ -14,7 +14,9 @@ from typing import Any
 
 from knative.local.check import serving_rules
 from knative.local.manifests import annotations as autoscaling
-from knative.local.manifests import cesql, grammar
+from knative.local.manifests import grammar
+from knative.local.manifests.cesql.parsing import parse as parse_cesql
+from knative.local.manifests.cesql.values import CesqlError
 from knative.local.manifests.cluster import readers
 from knative.local.manifests.cluster_config import HPA, AutoscalerConfig
 from knative.local.manifests.findings import Finding, Level, Path
@@ -295,8 +297,8 @@ def _skipped_characters(data: Any, path: Path) -> Iterator[Finding]:
     elif isinstance(data, dict):
         for key in ("all", "any", "not"):
             yield from _skipped_characters(data.get(key), (*path, key))
-        with contextlib.suppress(cesql.CesqlError):
-            if skipped := cesql.parse(data.get("cesql") or "true").skipped:
+        with contextlib.suppress(CesqlError):
+            if skipped := parse_cesql(data.get("cesql") or "true").skipped:
                 message = f"Knative's parser of CESQL skips {skipped!r}: the expression may not mean what was written"
                 yield _warn("skipped-character", message, (*path, "cesql"))
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from knative.local.manifests import cesql
+from knative.local.manifests.cesql.parsing import parse as parse_cesql
+from knative.local.manifests.cesql.values import CesqlError
 
 Attributes: TypeAlias = Mapping[str, str]
 Verdict: TypeAlias = bool | None
@@ -94,8 +95,8 @@ def _inverse(item: Mapping[str, Any]) -> Filter:
 
 def _cesql(text: str) -> Filter:
     try:
-        expression = cesql.parse(text)
-    except cesql.CesqlError as error:
+        expression = parse_cesql(text)
+    except CesqlError as error:
         raise FilterError(f"the cesql filter {text!r} cannot be parsed: {error}") from None
     return expression.matches
 

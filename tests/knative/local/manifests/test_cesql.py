@@ -11,8 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knative.local.manifests import cesql
-from knative.local.manifests.cesql import CesqlError
+from knative.local.manifests.cesql.parsing import parse
+from knative.local.manifests.cesql.values import CesqlError, ErrorKind
 
 EVENT = {
     "id": "1",
@@ -28,7 +28,7 @@ EVENT = {
 def outcome(expression, attributes=EVENT):
     """The value and the kind of error, or None."""
     try:
-        return cesql.parse(expression).evaluate(attributes), None
+        return parse(expression).evaluate(attributes), None
     except CesqlError as error:
         return error.value, error.kind.value
 
@@ -159,12 +159,12 @@ def test_an_error_and_the_value_beside_it(expression, value, error):
 )
 def test_what_is_no_expression_is_refused_with_its_column(expression):
     with pytest.raises(CesqlError, match=r"at column \d+") as error:
-        cesql.parse(expression)
-    assert error.value.kind is cesql.ErrorKind.PARSE
+        parse(expression)
+    assert error.value.kind is ErrorKind.PARSE
 
 
 def test_characters_of_no_token_are_skipped_and_named():
-    parsed = cesql.parse("size # = 5 ?")
+    parsed = parse("size # = 5 ?")
     assert parsed.matches(EVENT)
     assert parsed.skipped == "#?"
 
@@ -174,15 +174,15 @@ def test_characters_of_no_token_are_skipped_and_named():
 )
 def test_deep_nesting_is_refused(text):
     with pytest.raises(CesqlError, match="nested more than 100 deep"):
-        cesql.parse(text)
+        parse(text)
 
 
 @given(st.text(alphabet="ab10 '\"()=<>!+-*/%,_\\ANDORXLIKEXISTUF", max_size=40))
 def test_any_text_is_an_expression_or_a_parse_error(text):
     try:
-        parsed = cesql.parse(text)
+        parsed = parse(text)
     except CesqlError as error:
-        assert error.kind is cesql.ErrorKind.PARSE
+        assert error.kind is ErrorKind.PARSE
         return
     assert isinstance(parsed.matches(EVENT), bool)
 
@@ -196,7 +196,7 @@ def test_like_agrees_with_a_search_of_all_splits(text, pattern):
             return any(fits(rest[n:], parts[1:]) for n in range(len(rest) + 1))
         return bool(rest) and parts[0] in {"_", rest[0]} and fits(rest[1:], parts[1:])
 
-    assert cesql.parse(f"'{text}' LIKE '{pattern}'").matches({}) is fits(text, pattern)
+    assert parse(f"'{text}' LIKE '{pattern}'").matches({}) is fits(text, pattern)
 
 
 TCK = os.environ.get("PIXELAMP_CESQL_TCK")
