@@ -193,14 +193,13 @@ def request_reply(data: Data, cluster: Cluster) -> Iterator[Finding]:
         yield disallowed(("spec", "brokerRef", "namespace"))
     yield from delivery(spec.get("delivery", {}), ("spec", "delivery"), cluster)
     timeout = spec.get("timeout")
-    if timeout is None:
-        yield missing(("spec", "timeout"))
-    elif not is_period(timeout) or grammar.parse_period(timeout) <= 0:
+    # What is left out or empty has the defaults of the webhook before.
+    if timeout and (not is_period(timeout) or grammar.parse_period(timeout) <= 0):
         yield Finding(f"invalid value: {timeout}", (("spec", "timeout"),), "timeout must be a positive duration")
     for key in ("correlationAttribute", "replyAttribute"):
         # Knative's own list has `course` where `source` is meant.
-        if spec.get(key, "") in {"", "id", "course", "specversion", "type"}:
-            yield invalid(spec.get(key, ""), ("spec", key.lower()), "it must be set, and be no core attribute")
+        if spec.get(key, "") in {"id", "course", "specversion", "type"}:
+            yield invalid(spec.get(key, ""), ("spec", key.lower()), "it must be no core attribute")
 
 
 def filters(items: list[Data], path: Path) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ def ping_source(data: Data, cluster: Cluster) -> Iterator[Finding]:
     """Refusals in a PingSource, at paths from its root."""
     yield from named(data)
     spec = data.get("spec", {})
-    schedule = spec.get("schedule", "")
+    schedule = spec.get("schedule") or cron.DEFAULT
     if "@every" in schedule:
         yield invalid("unsupported descriptor @every", ("spec", "schedule"))
     else:
@@ -110,16 +110,16 @@ def container_source(data: Data, cluster: Cluster) -> Iterator[Finding]:
         yield missing(("spec", "containers"))
         return
     for index, container in enumerate(containers):
-        for key in ("name", "image"):
-            if not isinstance(container, dict) or not container.get(key):
-                yield missing(("spec", "containers", index, key))
+        # A container without a name gets one from the defaulting webhook before.
+        if not isinstance(container, dict) or not container.get("image"):
+            yield missing(("spec", "containers", index, "image"))
 
 
 def api_server_source(data: Data, cluster: Cluster) -> Iterator[Finding]:
     """Refusals in an ApiServerSource, at paths from its root; a mode left out is `Reference`."""
     yield from named(data)
     spec = data.get("spec", {})
-    if spec.get("mode", "Reference") not in {"Reference", "Resource"}:
+    if (spec.get("mode") or "Reference") not in {"Reference", "Resource"}:
         yield invalid(spec["mode"], ("spec", "mode"))
     if not spec.get("resources"):
         yield missing(("spec", "resources"))

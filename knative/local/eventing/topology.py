@@ -252,7 +252,7 @@ class _Builder:
         data = base64.b64decode(spec["dataBase64"]) if spec.get("dataBase64") else spec.get("data", "").encode() or None
         if data and spec.get("contentType"):
             attributes["datacontenttype"] = spec["contentType"]
-        schedule = cron.parse(spec["schedule"], spec.get("timezone", ""))
+        schedule = cron.parse(spec.get("schedule") or cron.DEFAULT, spec.get("timezone", ""))
         self._pings.append(Ping(node, schedule, attributes, data))
 
     def _sequence(self, sequence: Resource) -> Iterator[tuple[str, Subscription]]:

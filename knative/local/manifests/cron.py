@@ -38,6 +38,7 @@ _DESCRIPTORS = {
     **dict.fromkeys(("@daily", "@midnight"), "0 0 0 * * *"),
     "@hourly": "0 0 * * * *",
 }
+DEFAULT = "* * * * *"  # of a PingSource without a schedule
 _YEARS = 5
 """How far `Schedule.after` looks: a schedule that names no time within five years, such as 30 February, names none."""
 

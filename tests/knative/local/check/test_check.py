@@ -153,7 +153,7 @@ def test_the_work_grows_with_the_manifests_and_not_faster(tmp_path):
             report = check([str(path)])
         finally:
             sys.setprofile(None)
-        assert report.objects == 14 * count
+        assert report.objects == 19 * count
         return made
 
     assert calls(20) < 2.5 * calls(10)
