@@ -38,7 +38,7 @@ class RequestHead:
         host: The authority, lower case.
         length: Content-Length in bytes, or None.
         chunked: Whether the body ends with its last chunk.
-        upgrade: `websocket` if that is asked for; no other protocol is passed on.
+        upgrade: `websocket` if that is asked for without a body; no other protocol is passed on.
         credentials: Those for a proxy, or None.
     """
 
@@ -101,14 +101,15 @@ def read_request(method: bytes, lines: Headers, version: str, size: int = 0) -> 
     _check_host(host, hosts, version)
     if method == b"CONNECT":
         raise RefusedError(405, "method not allowed")
-    length = noted.get(b"content-length")
+    length = int(noted[b"content-length"]) if b"content-length" in noted else None
     upgrade = noted.get(b"upgrade", b"").strip().lower()
+    switches = upgrade == b"websocket" and b"upgrade" in options and not chunked and not length
     return RequestHead(
         headers=_without(headers, options),
         host=host,
-        length=None if length is None else int(length),
+        length=length,
         chunked=chunked,
-        upgrade=upgrade if upgrade == b"websocket" and b"upgrade" in options else None,
+        upgrade=upgrade if switches else None,
         credentials=noted.get(b"proxy-authorization"),
     )
 

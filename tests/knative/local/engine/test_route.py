@@ -382,12 +382,15 @@ def test_what_could_be_read_in_two_ways_is_refused_and_the_connection_closed(
     assert engine.get("/hello?brief=1")[0] == 200
 
 
-def test_an_upgrade_that_is_not_passed_on_keeps_its_body(engine: EngineProcess) -> None:
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket"])
+def test_an_upgrade_that_is_not_passed_on_keeps_its_body(engine: EngineProcess, protocol: bytes) -> None:
+    """A websocket's handshake has no body: with one it is an ordinary request."""
     for framing, body in (
         (b"Content-Length: 3", b"abc"),
         (b"Transfer-Encoding: chunked", b"3\r\nabc\r\n0\r\n\r\n"),
     ):
-        request = b"POST /hello HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n" + framing + b"\r\n\r\n"
+        asks = b"Connection: Upgrade\r\nUpgrade: %s\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n" % protocol
+        request = b"POST /hello HTTP/1.1\r\nHost: a\r\n" + asks + framing + b"\r\n\r\n"
         answer = exchange(engine, request + body + b"GET /hello?after=1 HTTP/1.1\r\nHost: a\r\n\r\n")
         assert statuses(answer) == [200, 200]
         assert b'"bytes": 3' in answer

@@ -58,6 +58,9 @@ def test_the_connection_s_own_headers_do_not_go_on() -> None:
 def test_only_a_websocket_is_an_upgrade(upgrade: bytes, connection: bytes, passed: bytes | None) -> None:
     lines = [HOST, (b"Upgrade", upgrade), (b"Connection", connection)]
     assert read_request(b"GET", lines, "1.1").upgrade == passed
+    assert read_request(b"GET", [*lines, (b"Content-Length", b"0")], "1.1").upgrade == passed
+    assert read_request(b"GET", [*lines, (b"Content-Length", b"1")], "1.1").upgrade is None
+    assert read_request(b"GET", [*lines, (b"Transfer-Encoding", b"chunked")], "1.1").upgrade is None
 
 
 @pytest.mark.parametrize(
