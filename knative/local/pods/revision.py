@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from knative.local.autoscaler.decision import Autoscaler, Decision, initial_excess_burst_capacity
-from knative.local.autoscaler.horizontal import SYNC_SECONDS, HorizontalAutoscaler, HorizontalSpec
-from knative.local.autoscaler.metrics import Report, RevisionMetrics, extrapolate, sample_size
-from knative.local.autoscaler.scaler import UNKNOWN, PodAutoscaler, Step, bounded
+from knative.local.autoscaler.decision import Decision
+from knative.local.autoscaler.metrics import Report
+from knative.local.autoscaler.scaler import UNKNOWN, Step, bounded
 from knative.local.autoscaler.scaler import Condition as Activity
 from knative.local.autoscaler.spec import ACTIVATION_TIMEOUT_BUFFER_SECONDS, ScalingSpec
 from knative.local.mesh.mesh import Mesh
@@ -19,17 +16,14 @@ from knative.local.pods.conditions import Condition, Observed, Problem, Status, 
 from knative.local.pods.pod import Pod, PodState, suffix
 from knative.local.pods.runtimes.base import Runtime
 from knative.local.pods.runtimes.selection import Runtimes
-from knative.local.pods.runtimes.usage import Usage, of_trees
+from knative.local.pods.scaling import Scaling
 from knative.local.pods.stats import Tally
 from knative.local.pods.template import Template
 from knative.local.proxy.activator import Activator, WaitingRoom
 from knative.local.proxy.breaker import QUEUE_FULL
 from knative.local.proxy.exchange import Exchange
+from knative.local.proxy.timeouts import Timeouts
 from knative.local.tasks import TaskSet
-
-REQUEST_TIMEOUT = "activator request timeout"  # Knative's bodies of a 504
-DIRECT_TIMEOUT = "request timeout"
-_RECHECK_SECONDS = 0.05  # between two looks at whether a request with an idle timeout has come to a pod
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +61,7 @@ class Revision:
         reachable: Whether traffic leads to it.
         desired: Pods the autoscaler wants, as Knative's status says it; -1 while it knows nothing.
         replicas: Pods that are to run.
-        decision: The last decision with its numbers, or None.
         step: What came of it: bounds, steps to zero, the activator's place.
-        decisions: The last scaling decisions: time, pods and explanation.
         tally: What it has answered.
         cold_starts: Starts from zero with a request waiting.
         problem: Why its pods cannot be started, or None.
@@ -89,33 +81,23 @@ class Revision:
         now = around.clock()
         self.name = name
         self.template = template
-        self.scaling = scaling
+        self._scaling = Scaling(scaling, now)
         self.spec = template.pod_spec(name, around.environment(template.namespace, template.service))
         self.created = now
         self.reachable = True
         self.pods: list[Pod] = []
         self.desired = UNKNOWN
         self.replicas = 0
-        self.decision: Decision | None = None
         self.step: Step | None = None
-        self.decisions: deque[tuple[float, int, str]] = deque(maxlen=50)
         self.tally = Tally(around.clock)
         self.cold_starts = 0
         self._clock = around.clock
         self._write = around.write
         self._changed = changed
         self._hash = suffix(9)
-        self._metrics = RevisionMetrics(scaling)
-        self._horizontal = HorizontalAutoscaler(scaling.horizontal or HorizontalSpec())
-        self._measured: dict[int, Usage] = {}
-        self._measured_at = 0.0
-        self._autoscaler = Autoscaler(scaling, ready=0, now=now)
-        self._scaler = PodAutoscaler(scaling, now=now)
         self.activator = Activator(template.concurrency, room=around.room, clock=around.clock, record=self._announced)
         self._tasks = TaskSet()
         self._wake: asyncio.TimerHandle | None = None
-        self._ebc = initial_excess_burst_capacity(scaling)
-        self._wanted = UNKNOWN
         self._stopped = False
         self._extra = around.environment
         self._runtimes = around.runtimes
@@ -133,40 +115,18 @@ class Revision:
 
     def take(self, exchange: Exchange, pod: Pod | None = None) -> None:
         """Bring a request to a pod, one in particular if given. It is answered within the revision's timeout."""
-        loop = asyncio.get_running_loop()
         exchange.begun = self._clock()
         if (failure := self.failure) is not None:
             exchange.at_end = self.tally.ended
             exchange.answer(503, f"{self.name} is not ready: {failure.words}")
             return
         template = self.template
-        exchange.timers.append(loop.call_later(template.timeout, self._timed_out, exchange))
-        if template.response_start_timeout is not None:
-            exchange.timers.append(loop.call_later(template.response_start_timeout, self._not_begun, exchange))
-        if template.idle_timeout is not None:
-            exchange.timers.append(loop.call_later(template.idle_timeout, self._idle, exchange, template.idle_timeout))
+        Timeouts(template.timeout, template.response_start_timeout, template.idle_timeout).begin(exchange)
         exchange.at_end = self.tally.ended
         if pod is None:
             self.activator.take(exchange)
         elif not pod.proxy.admit(exchange):
             exchange.answer(503, QUEUE_FULL)
-
-    def _timed_out(self, exchange: Exchange) -> None:
-        exchange.answer(504, REQUEST_TIMEOUT if exchange.proxied else DIRECT_TIMEOUT)
-
-    def _not_begun(self, exchange: Exchange) -> None:
-        if not exchange.status:
-            self._timed_out(exchange)
-
-    def _idle(self, exchange: Exchange, timeout: float) -> None:
-        """End a request whose answer has been silent for the idle timeout, which begins once it is at a pod."""
-        loop = asyncio.get_running_loop()
-        remaining = exchange.touched + timeout - loop.time() if exchange.upstream is not None else _RECHECK_SECONDS
-        if remaining <= 0:
-            self._timed_out(exchange)
-        else:
-            exchange.timers = [timer for timer in exchange.timers if timer.when() > loop.time()]
-            exchange.timers.append(loop.call_later(min(remaining, timeout), self._idle, exchange, timeout))
 
     # Pods
 
@@ -183,7 +143,22 @@ class Revision:
     @property
     def activity(self) -> Activity:
         """The state of the autoscaler."""
-        return self._scaler.condition
+        return self._scaling.condition
+
+    @property
+    def scaling(self) -> ScalingSpec:
+        """How it scales."""
+        return self._scaling.spec
+
+    @property
+    def decision(self) -> Decision | None:
+        """The last decision with its numbers, or None."""
+        return self._scaling.decision
+
+    @property
+    def decisions(self) -> Sequence[tuple[float, int, str]]:
+        """The last decisions: time, pods and explanation."""
+        return self._scaling.decisions
 
     @property
     def at_rest(self) -> bool:
@@ -244,7 +219,7 @@ class Revision:
             active: Whether it is to have its initial scale; else it is at zero until a request comes.
         """
         self.was_ready.set()
-        self._scaler.resume(active=active)
+        self._scaling.resume(active=active)
         self._at_zero = not active
         self.start()
 
@@ -366,75 +341,24 @@ class Revision:
         self._tasks.cancel()
         self.activator.close(reason)
         await asyncio.gather(*(pod.stop(within) for pod in self.pods))
+        for pod in self.pods:
+            self._mesh.dismiss(pod.name)
         self.pods.clear()
 
     # Scaling
 
     def _announced(self, report: Report) -> None:
         """The activator saw a first request after silence."""
-        self._metrics.record(self._clock(), report)
+        at_once = self._scaling.announced(self._clock(), report, running=bool(self.running))
         if not self.running:
             self.cold_starts += 1
-        if self._wanted == 0 or (self._wanted < 0 and not self.running):
+        if at_once:
             self.tick()
 
     def tick(self) -> None:
         """Decide anew."""
-        now = self._clock()
-        if self.scaling.horizontal is not None:
-            self._tick_horizontally(now, self.scaling.horizontal)
-            return
-        stable, panic = self._metrics.observe(now)
-        decision = self._autoscaler.scale(now, ready=self.ready, stable=stable, panic=panic, reachable=self.reachable)
-        if decision.valid:
-            if self.decision is None or decision.desired != self.decision.desired:
-                self.decisions.append((now, decision.desired, decision.words()))
-            self.decision = decision
-            self._wanted, self._ebc = decision.desired, decision.ebc
+        self._scaling.decide(self._clock(), self.pods, self.replicas, reachable=self.reachable)
         self._reconcile()
-
-    def _tick_horizontally(self, now: float, spec: HorizontalSpec) -> None:
-        """Decide by the use of CPU or memory since the last decision, every 15 s."""
-        if self._measured and now - self._measured_at < SYNC_SECONDS:
-            self._reconcile()
-            return
-        pods = {pod.main_pid: pod for pod in self.pods if pod.ready and pod.main_pid}
-        before, after = self._measured, of_trees(pods)
-        seconds = now - self._measured_at
-        self._measured, self._measured_at = after, now
-        self._horizontal.spec = spec
-        used = [
-            share
-            for pid, usage in after.items()
-            if (share := self._share(spec, before.get(pid), usage, seconds)) is not None
-        ]
-        desired, text = self._horizontal.decide(now, self.replicas, used)
-        if self.decision is None or desired != self.decision.desired:
-            self.decisions.append((now, desired, text))
-        average = sum(used) / len(used) if used else 0.0
-        self.decision = Decision(
-            at=now,
-            valid=True,
-            ready=self.ready,
-            metric=spec.metric,
-            stable=average,
-            panic=average,
-            target=spec.target,
-            total=spec.target,
-            desired=desired,
-            text=text,
-        )
-        self._wanted, self._ebc = desired, 0  # the activator is out of the path while a pod is ready
-        self._reconcile()
-
-    def _share(self, spec: HorizontalSpec, before: Usage | None, after: Usage, seconds: float) -> float | None:
-        """The use of a pod in the unit of the metric; None where it is unknown."""
-        if spec.metric == "memory":
-            return after.memory_bytes / 2**20
-        request = self.spec.program.container.cpu_request
-        if spec.metric != "cpu" or before is None or not request or seconds <= 0:
-            return None
-        return max(0.0, after.cpu_seconds - before.cpu_seconds) / seconds / request * 100
 
     def _reconcile(self) -> None:
         if self._stopped or self._runtime is None:  # nothing can be started, or not yet
@@ -442,20 +366,13 @@ class Revision:
         if self._wake is not None:
             self._wake.cancel()
             self._wake = None
-        step = self._scaler.reconcile(
-            self._clock(),
-            desired=self._wanted,
-            ebc=self._ebc,
-            ready=self.ready,
-            replicas=self.replicas,
-            reachable=self.reachable,
-        )
+        step = self._scaling.step(self._clock(), ready=self.ready, replicas=self.replicas, reachable=self.reachable)
         self.step = step
         if step.desired != self.desired:
             self.desired = step.desired
             self._changed()
         self.activator.in_path = step.proxied
-        if self._scaler.initialized:
+        if self._scaling.initialized:
             self.was_ready.set()
         elif step.replicas == 0 and self.replicas and step.condition is Activity.INACTIVE:
             self._overdue = self._given_up = True
@@ -473,34 +390,20 @@ class Revision:
         """
         if scaling == self.scaling:
             return False
-        self.scaling = scaling
-        self._autoscaler.update(scaling)
-        self._metrics.update(scaling, self._clock())
-        self._scaler.spec = scaling
+        self._scaling.update(scaling, self._clock())
         self._reconcile()
         return True
 
     def scrape(self) -> None:
         """Report a second that has passed: the activator's count, and that of a sample of the pods."""
         now = self._clock()
-        concurrency = 0.0
-        report = self.activator.stats.report(now)
-        if report is not None:
-            concurrency += report.concurrency
-            self._metrics.record(now, report)
-        ready = [pod for pod in self.pods if pod.ready]
-        if ready:
-            reports = {pod: pod.proxy.stats.report(now) for pod in ready}
-            concurrency += sum(r.concurrency - r.proxied_concurrency for r in reports.values())
-            if self.scaling.target_burst_capacity != -1:
-                sample = random.sample(ready, sample_size(len(ready)))
-                self._metrics.record(now, extrapolate([reports[pod] for pod in sample], len(ready)))
+        concurrency = self._scaling.scrape(now, self.activator.stats, [pod for pod in self.pods if pod.ready])
         self.tally.remember(
             now,
             concurrency,
             queued=self.activator.queued,
             desired=max(self.desired, 0),
             ready=self.ready,
-            panic=self._autoscaler.panic_since is not None,
+            panic=self._scaling.panicking,
             pods=len(self.pods),
         )

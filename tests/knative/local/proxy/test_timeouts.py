@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from knative.local.pods import revision
-from knative.local.pods.revision import Revision
+from knative.local.proxy import timeouts
 
 
 class Clock:
@@ -45,13 +44,12 @@ def test_a_silent_answer_is_ended_exactly_at_the_timeout(
     monkeypatch: pytest.MonkeyPatch, at_pod: float, pieces: list[float], ended: float
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(revision.asyncio, "get_running_loop", lambda: clock)
+    monkeypatch.setattr(timeouts.asyncio, "get_running_loop", lambda: clock)
     events = sorted([at_pod, *pieces])
-    exchange = SimpleNamespace(upstream=None, touched=0.0, timers=[])
     ends: list[float] = []
-    holder = SimpleNamespace(_timed_out=lambda _: ends.append(clock.now))
-    holder._idle = lambda *arguments: Revision._idle(holder, *arguments)  # type: ignore[arg-type]
-    clock.call_later(2.0, holder._idle, exchange, 2.0)
+    exchange = SimpleNamespace(upstream=None, touched=0.0, timers=[], proxied=False)
+    exchange.answer = lambda status, _text: ends.append(clock.now) if status == 504 else None
+    clock.call_later(2.0, timeouts._idle, exchange, 2.0)
     while not ends:
         came = [100.0 + event for event in events if 100.0 + event <= clock.due[0][0]]
         if came:
