@@ -25,6 +25,7 @@ from knative.local.controllers.objects import (
     ROUTES,
     SERVICE_LABEL,
     SERVICES,
+    annotations_of,
     condition,
     controlled_by,
     ensure,
@@ -331,9 +332,8 @@ class Reconciler:
         template = self._templates.get(key, service["spec"]["template"])
         existing = find(self._store, CONFIGURATIONS, *key)
         configuration = serving.make_configuration(service, template, existing, self.code)
-        if existing is not None and self.code != existing["metadata"].get("annotations", {}).get(
-            serving.CODE, self.code
-        ):
+        first = annotations_of(existing).get(serving.CODE, "") if existing is not None else ""
+        if first and self.code not in ("", first):
             self._say_named(service, template)
         for resource, desired in ((CONFIGURATIONS, configuration), (ROUTES, serving.make_route(service))):
             before = find(self._store, resource, *key)

@@ -46,14 +46,14 @@ def make_configuration(service: Object, template: Mapping[str, Any], existing: O
         service: The Service.
         template: Of its revisions.
         existing: The Configuration so far.
-        code: A fingerprint of the code of processes; another one than the first is a change of the template.
+        code: A fingerprint of the code of processes, or empty; another one than the first changes the template.
     """
     kept = {key: value for key, value in annotations_of(service).items() if key not in (*_ROLLOUT, LAST_APPLIED)}
     before = annotations_of(existing) if existing is not None else {}
     routes = {*before.get(ROUTES_ANNOTATION, "").split(","), service["metadata"]["name"]} - {""}
     first = before.get(CODE, code)
     metadata = template.get("metadata") or {}
-    if code != first and not metadata.get("name"):
+    if code not in ("", first) and not metadata.get("name"):
         changed = {**(metadata.get("annotations") or {}), CODE: code}
         template = {**template, "metadata": {**metadata, "annotations": changed}}
     return {

@@ -218,7 +218,8 @@ class Engine:
         Raises:
             TemplateError: Knative refuses an object, or it cannot run here; nothing was applied then.
         """
-        done = self.reconciler.run()  # what has become ready before takes its traffic before
+        # What has become ready before takes its traffic before.
+        done = self.reconciler.run() if code == self.reconciler.code else []
         plan = self.written.plan(manifests)
         for (resource, _, _), _, made in plan.writes:
             if resource == SERVICES:

@@ -265,14 +265,17 @@ async def _serve_api(engine: Engine, options: argparse.Namespace) -> str:
     folder = options.state
     if folder is None and options.port:
         folder = Path(".pixelamp") / str(options.port)
-    api = await serve(
-        engine.store,
-        sock,
-        folder,
-        cluster=lambda: engine.manifests.cluster,
-        logs=engine.logs,
-        allowed=lambda host: host in engine.route.allowed,
-    )
+    try:
+        api = await serve(
+            engine.store,
+            sock,
+            folder,
+            cluster=lambda: engine.manifests.cluster,
+            logs=engine.logs,
+            allowed=lambda host: host in engine.route.allowed,
+        )
+    except OSError as error:
+        return f"kubectl  no API: the kubeconfig cannot be written: {error.filename}: {error.strerror}"
     engine.on_stop.append(api.stop)
     return f"kubectl  export KUBECONFIG={api.kubeconfig}"
 

@@ -59,10 +59,17 @@ async def serve(
         cluster: returns the cluster's configuration at the time.
         logs: the lines of pods.
         allowed: whether a request may name a host.
+
+    Raises:
+        OSError: the kubeconfig cannot be written; nothing is served then.
     """
     access = await asyncio.to_thread(make_access)
     server = Server(Parts(store, Writes(store, cluster), access, allowed, LogReader(store, logs)))
     await server.start(sock)
     path = (folder or Path(tempfile.mkdtemp(prefix="pixelamp-"))).resolve() / NAME
-    write_private(path, access.kubeconfig(server.url))
+    try:
+        write_private(path, access.kubeconfig(server.url))
+    except OSError:
+        await server.stop()
+        raise
     return Serving(path, server, own_folder=folder is None)
