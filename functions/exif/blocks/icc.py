@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from codecs import utf_16_be_decode
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
 from struct import Struct, unpack_from
 from typing import Any
 
 from functions.exif.blocks.gaps import gaps
 from functions.exif.blocks.values import binary, shorten
+from functions.exif.tags.tables import label_set, table
 
 Put = Callable[[str, str, Any, Any], None]
 Keep = Callable[[str, Any, Any], None]
@@ -18,87 +19,19 @@ Warn = Callable[[str], None]
 Miss = Callable[[str, int, int], None]
 MAX_TAGS = 200
 
-_MAKERS = {
-    "ADBE": "Adobe Systems Inc.",
-    "APPL": "Apple Computer Inc.",
-    "appl": "Apple Computer Inc.",
-    "CANO": "Canon, Inc. (Canon Development Americas)",
-    "EPSO": "Seiko Epson Corporation",
-    "GOOG": "Google",
-    "HP  ": "Hewlett-Packard",
-    "IEC ": "Hewlett-Packard",
-    "MNLT": "Minolta",
-    "KODA": "Kodak",
-    "lcms": "Little CMS",
-    "Lino": "Linotronic",
-    "MSFT": "Microsoft Corporation",
-    "NKON": "Nikon Corporation",
-    "none": "none",
-    "SGI ": "Silicon Graphics Inc.",
-    "SONY": "Sony Corporation",
-    "SUNW": "Sun Microsystems Inc.",
-    "TGNT": "Taligent Inc.",
-}
-_PLATFORMS = {
-    "APPL": "Apple Computer Inc.",
-    "MSFT": "Microsoft Corporation",
-    "SGI ": "Silicon Graphics Inc.",
-    "SUNW": "Sun Microsystems Inc.",
-    "TGNT": "Taligent Inc.",
-}
-_CLASSES = {
-    "scnr": "Input Device Profile",
-    "mntr": "Display Device Profile",
-    "prtr": "Output Device Profile",
-    "link": "DeviceLink Profile",
-    "spac": "ColorSpace Conversion Profile",
-    "abst": "Abstract Profile",
-    "nmcl": "NamedColor Profile",
-    "nkpf": "Nikon Input Device Profile (NON-STANDARD!)",
-    "cenc": "ColorEncodingSpace Profile",
-}
 _INTENTS = ("Perceptual", "Media-Relative Colorimetric", "Saturation", "ICC-Absolute Colorimetric")
-_TECHNOLOGIES = {
-    "fscn": "Film Scanner",
-    "dcam": "Digital Camera",
-    "rscn": "Reflective Scanner",
-    "ijet": "Ink Jet Printer",
-    "CRT ": "Cathode Ray Tube Display",
-    "PMD ": "Passive Matrix Display",
-    "AMD ": "Active Matrix Display",
-    "offs": "Offset Lithography",
-}
-_NAMES = {
-    b"A2B0": "AToB0",
-    b"A2B1": "AToB1",
-    b"A2B2": "AToB2",
-    b"B2A0": "BToA0",
-    b"B2A1": "BToA1",
-    b"B2A2": "BToA2",
-    b"bTRC": "BlueTRC",
-    b"gTRC": "GreenTRC",
-    b"rTRC": "RedTRC",
-    b"kTRC": "GrayTRC",
-    b"bXYZ": "BlueMatrixColumn",
-    b"gXYZ": "GreenMatrixColumn",
-    b"rXYZ": "RedMatrixColumn",
-    b"bkpt": "MediaBlackPoint",
-    b"wtpt": "MediaWhitePoint",
-    b"chad": "ChromaticAdaptation",
-    b"cprt": "ProfileCopyright",
-    b"desc": "ProfileDescription",
-    b"dscm": "ProfileDescriptionML",
-    b"dmdd": "DeviceModelDesc",
-    b"dmnd": "DeviceMfgDesc",
-    b"gamt": "Gamut",
-    b"lumi": "Luminance",
-    b"mmod": "MakeAndModel",
-    b"ndin": "NativeDisplayInfo",
-    b"targ": "CharTarget",
-    b"tech": "Technology",
-    b"vcgt": "VideoCardGamma",
-    b"vued": "ViewingCondDesc",
-}
+
+
+@cache
+def _names() -> dict[bytes, str]:
+    """The name of each tag by its signature."""
+    return {str(row.number).encode("latin-1"): row.name for row in table("Icc.Main")}
+
+
+@cache
+def _labels(name: str) -> dict[str, str]:
+    """Labels of signatures: `makers`, `classes`, `platforms`, `technologies`."""
+    return label_set("icc", name).exact
 
 
 # Version, date, flags, attributes, intent and illuminant of the header (ICC.1:2022, 7.2).
@@ -150,7 +83,7 @@ def read(data: bytes, turn: str, put: Put, warn: Warn, miss: Miss) -> None:
             continue
         claims.append((offset, offset + size))
         kind = data[offset : offset + 4]
-        name = _NAMES.get(signature)
+        name = _names().get(signature)
         if name is None or (kind not in _READERS and kind not in _NUMERIC):
             miss(f"tag {signature.decode('latin-1').strip()}", offset, size if kind not in _NUMERIC else 0)
         fields = _STRUCTURES.get(kind)
@@ -240,9 +173,9 @@ def _header(data: bytes, field: Keep) -> None:
     text = data[:84].decode("latin-1")
 
     def maker(signature: str) -> str:
-        known = _MAKERS.get(signature)
+        known = _labels("makers").get(signature)
         if known is None:
-            return f"Unknown ({signature.rstrip()})" if signature.strip("\0") else ""
+            return f"Unknown ({signature})" if signature.strip("\0") else ""
         return known
 
     major, minor, year, month, day, hour, minute, second, flags, attributes, intent, *illuminant = _HEADER.unpack_from(
@@ -252,13 +185,13 @@ def _header(data: bytes, field: Keep) -> None:
     engine, kind, space, connection = text[4:8], text[12:16], text[16:20], text[20:24]
     field("ProfileCMMType", engine, maker(engine))
     field("ProfileVersion", major << 8 | minor, f"{major}.{minor >> 4}.{minor & 15}")
-    field("ProfileClass", kind, _CLASSES.get(kind) or f"Unknown ({kind})")
+    field("ProfileClass", kind, _labels("classes").get(kind) or f"Unknown ({kind})")
     field("ColorSpaceData", space, space)
     field("ProfileConnectionSpace", connection, connection)
     field("ProfileDateTime", date, date)
     field("ProfileFileSignature", "acsp", "acsp")
     platform = text[40:44]
-    shown = _PLATFORMS.get(platform) or (f"Unknown ({platform})" if platform.strip("\0") else "")
+    shown = _labels("platforms").get(platform) or f"Unknown ({platform.strip(chr(0))})"
     field("PrimaryPlatform", platform, shown)
     embedded = "Embedded" if flags & 1 else "Not Embedded"
     field("CMMFlags", flags, f"{embedded}, {'Not Independent' if flags & 2 else 'Independent'}")
@@ -289,7 +222,7 @@ def _text(name: str, body: bytes, keep: Keep) -> None:
     if len(body) < 65536:
         _string(name, body[8:], keep)
     else:
-        _counted(name, len(body), keep)
+        _counted(name, len(body) - 9, keep)  # without its type and the zero at its end
 
 
 def _description(name: str, body: bytes, keep: Keep) -> None:
@@ -337,7 +270,7 @@ def _numbers(name: str, body: bytes, keep: Keep) -> None:
 def _signature(name: str, body: bytes, keep: Keep) -> None:
     if len(body) >= 12:
         value = body[8:12].decode("latin-1")
-        keep(name, value, _TECHNOLOGIES.get(value) or f"Unknown ({value})")
+        keep(name, value, _labels("technologies").get(value) or f"Unknown ({value})")
     else:
         _counted(name, len(body), keep)
 

@@ -26,6 +26,7 @@ NAMES = frozenset(
         *(b"depth", b"primary", b"gain map", b"auxiliary"),
     )
 )
+MAX_PROFILES = 16
 _SILENT_PROPERTIES = frozenset((b"crtt", b"mdft", b"altt"))
 
 
@@ -110,12 +111,14 @@ class _Reader:
                 self._item(item, by_item[number])
 
     def _profile(self) -> None:
-        """A picture of tiles may leave its profile to them."""
-        if any(block.kind == "icc" for block in self.result.blocks):
-            return
-        part = next((part for part in self.document.parts if part.kind is Kind.ICC and part.key == b"colr"), None)
-        if part is not None:
-            self.result.add("icc", part.body, self.document.content(part) or b"", "colr")
+        """The profiles of other pictures, behind the primary one's, which may leave its own to its tiles."""
+        read = {block.offset for block in self.result.blocks if block.kind == "icc"}
+        others = [part for part in self.document.parts if part.kind is Kind.ICC and part.key == b"colr"]
+        for part in others[:MAX_PROFILES]:
+            if part.body not in read:
+                self.result.add("icc", part.body, self.document.content(part) or b"", "colr")
+        for part in others[MAX_PROFILES:]:
+            self.result.miss("icc", "colr", part.body, part.stop - part.body)
 
     def rows(self) -> None:
         """The fields of the `meta` box: the primary picture and the properties of all pictures."""
