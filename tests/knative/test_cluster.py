@@ -1,4 +1,4 @@
-"""deploy, undeploy and status against a kubectl that remembers what it was asked and answers as a cluster would."""
+"""deploy, undeploy and status by kubectl on the engine; what a cluster lacks is shown by answers of its API."""
 
 import json
 import os
@@ -6,66 +6,39 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from knative import cluster, images
 from knative.__main__ import main
 from knative.cluster import Cluster, ClusterError
 from knative.local.check.admission import load
+from tests.engines import EngineProcess, service
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = {service.name: service for service in load([ROOT / "knative"]).services}
 PATH = str(ROOT / "knative")
 
 
-def service(name, ready=True, message=""):
-    condition = {"type": "Ready", "status": "True" if ready else "False", "message": message}
-    return {
-        "metadata": {"name": name, "annotations": EXAMPLES[name].metadata["annotations"]},
-        "status": {
-            "url": f"http://{name}.default.example.com",
-            "conditions": [condition],
-            "traffic": [{"revisionName": f"{name}-00001", "percent": 100}],
-        },
-    }
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    """An engine without a Service."""
+    running = EngineProcess(tmp_path_factory.mktemp("engine"), arguments=("--workdir", str(ROOT)))
+    yield running
+    running.stop()
 
 
-class Kubectl:
-    """A cluster with Knative of a version and some Services."""
+@pytest.fixture
+def run(engine, kubectl, tmp_path):
+    """Run kubectl with the kubeconfig of the engine; `asked` holds its arguments."""
+    line = engine.wait(lambda: next((one for one in engine.lines if "KUBECONFIG=" in one), ""), "the line of the API")
+    environment = {**os.environ, "KUBECONFIG": line.partition("KUBECONFIG=")[2], "HOME": str(tmp_path)}
 
-    def __init__(self, version="1.18.0", services=(), installed=True, reachable=True):
-        self.version, self.services = version, list(services)
-        self.installed, self.reachable = installed, reachable
-        self.asked = []
+    def runner(command, **options):
+        runner.asked.append(command[1:])
+        return subprocess.run([kubectl, *command[1:]], env=environment, **options)
 
-    def __call__(self, command, **options):
-        assert command[0] == "kubectl"
-        self.asked.append(command[1:])
-        words = [word for word in command[1:] if not word.startswith("-")]
-        if not self.reachable:
-            return self.answer(1, error="The connection to the server localhost:8080 was refused")
-        if "customresourcedefinition" in words:
-            if not self.installed:
-                return self.answer(1, error='Error from server (NotFound): "services.serving.knative.dev" not found')
-            return self.answer(0, {"metadata": {"labels": {"app.kubernetes.io/version": self.version}}})
-        if "wait" in words:
-            return self.answer(
-                0 if all(item["status"]["conditions"][0]["status"] == "True" for item in self.services) else 1
-            )
-        if "pods" in words:
-            return self.answer(0, {"items": [{"status": {"phase": "Running"}}, {"status": {"phase": "Pending"}}]})
-        if "get" in words:
-            return self.answer(0, {"items": self.services})
-        return self.answer(0, text=f"{words[0]} done\n")
-
-    @staticmethod
-    def answer(code, data=None, text="", error=""):
-        return subprocess.CompletedProcess([], code, json.dumps(data) if data is not None else text, error)
-
-    def verbs(self):
-        return [next(word for word in command if not word.startswith("-")) for command in self.asked]
-
-
-ALL = [service(name) for name in ("histogram", "exif", "stress")]
+    runner.asked = []
+    return runner
 
 
 @pytest.fixture(autouse=True)
@@ -73,84 +46,97 @@ def kubectl_is_there(monkeypatch):
     monkeypatch.setattr(cluster.check, "__defaults__", (lambda name: f"/usr/bin/{name}",))
 
 
-def test_deploy_checks_applies_waits_and_prints_urls_and_curls():
-    kubectl = Kubectl(services=ALL)
-    told = "\n".join(cluster.deploy(Cluster(run=kubectl), PATH, 120))
-    assert kubectl.verbs() == ["version", "get", "apply", "wait", "get", "get"]
-    applied = next(command for command in kubectl.asked if "apply" in command)
-    assert applied == ["apply", "--kustomize", PATH]
-    waited = next(command for command in kubectl.asked if "wait" in command)
-    assert waited[1:3] == ["--for=condition=Ready", "--timeout=120s"]
-    assert [name.split("/")[1] for name in waited[3:]] == ["histogram", "exif", "stress"]
-    assert "Knative Serving 1.18.0" in told
-    assert "exif: http://exif.default.example.com" in told
+@pytest.mark.timeout(300)
+def test_the_functions_are_deployed_shown_and_removed(engine, run):
+    told = "\n".join(cluster.deploy(Cluster(run=run), PATH, 120))
+    assert "Knative Serving 1.22.0" in told
+    url = f"http://histogram.default.localhost:{engine.port}"
+    assert f"histogram: {url}" in told
     example = EXAMPLES["histogram"].metadata["annotations"]["pixelamp.dev/example"]
-    assert f"curl {example.replace('URL', 'http://histogram.default.example.com')}" in told
+    assert f"curl {example.replace('URL', url)}" in told
+    shown = list(cluster.status(Cluster(run=run), PATH))
+    assert shown[1].startswith(f"histogram: ready, {url}, histogram-00001 100 %, 1 of 1 pods running")
+    assert "apply" not in [command[0] for command in run.asked[-5:]]
+    list(cluster.undeploy(Cluster(run=run), PATH))
+    assert list(cluster.status(Cluster(run=run), PATH))[1:] == [f"{name}: not deployed" for name in EXAMPLES]
 
 
-def test_context_and_namespace_reach_kubectl():
-    kubectl = Kubectl(services=ALL)
-    list(cluster.deploy(Cluster("kind", "photos", kubectl), PATH, 1))
-    assert all(command[:4] == ["--context", "kind", "--namespace", "photos"] for command in kubectl.asked)
+def test_context_and_namespace_reach_kubectl(run):
+    with pytest.raises(ClusterError, match='namespaces "photos" not found'):
+        list(cluster.deploy(Cluster("pixelamp", "photos", run), PATH, 1))
+    assert all(command[:4] == ["--context", "pixelamp", "--namespace", "photos"] for command in run.asked)
+    with pytest.raises(ClusterError, match='context "kind" does not exist'):
+        list(cluster.deploy(Cluster("kind", None, run), PATH, 1))
 
 
-def test_a_service_that_does_not_become_ready_is_told_with_its_reason():
-    failing = service("exif", ready=False, message='Unable to fetch image "dev.local/pixelamp-exif:0.1.0"')
-    kubectl = Kubectl(services=[service("histogram"), failing, service("stress")])
+def test_a_service_that_does_not_become_ready_is_told_with_its_reason(run, tmp_path):
+    manifests = [service("good"), service("failing", command=["python", "-c", "raise SystemExit(3)"])]
+    (tmp_path / "services.yaml").write_text(yaml.safe_dump_all(manifests))
+    (tmp_path / "kustomization.yaml").write_text("resources: [services.yaml]\n")
     with pytest.raises(ClusterError) as error:
-        list(cluster.deploy(Cluster(run=kubectl), PATH, 1))
-    assert 'exif: Unable to fetch image "dev.local/pixelamp-exif:0.1.0" (image missing?' in str(error.value)
-    assert "histogram:" not in str(error.value)
+        list(cluster.deploy(Cluster(run=run), str(tmp_path), 20))
+    assert "failing: " in str(error.value)
+    assert 'failing-00001" failed with message: Container failed' in str(error.value)
+    assert "good:" not in str(error.value)
+    shown = list(cluster.status(Cluster(run=run), str(tmp_path)))
+    assert shown[1].startswith("good: ready")
+    list(cluster.undeploy(Cluster(run=run), str(tmp_path)))
+
+
+class Lacking:
+    """A cluster that lacks something: it answers what `check` asks, and nothing else."""
+
+    def __init__(self, version="1.18.0", installed=True, reachable=True):
+        self.version, self.installed, self.reachable = version, installed, reachable
+        self.asked = []
+
+    def __call__(self, command, **options):
+        self.asked.append(command[1:])
+        if not self.reachable:
+            return self.answer(1, error="The connection to the server localhost:8080 was refused")
+        if "customresourcedefinition" not in command:
+            return self.answer(0, {})
+        if not self.installed:
+            return self.answer(1, error='Error from server (NotFound): "services.serving.knative.dev" not found')
+        return self.answer(0, {"metadata": {"labels": {"app.kubernetes.io/version": self.version}}})
+
+    @staticmethod
+    def answer(code, data=None, error=""):
+        return subprocess.CompletedProcess([], code, json.dumps(data), error)
 
 
 def test_without_kubectl_the_error_says_where_to_get_it():
     with pytest.raises(ClusterError, match="kubectl is not installed: https://"):
-        cluster.check(Cluster(run=Kubectl()), lambda _: None)
+        cluster.check(Cluster(run=Lacking()), lambda _: None)
 
 
 @pytest.mark.parametrize(
-    ("kubectl", "message"),
+    ("lacking", "message"),
     [
-        (Kubectl(reachable=False), "cannot reach a cluster; check KUBECONFIG"),
-        (Kubectl(installed=False), "Knative Serving is not installed in this cluster: https://"),
-        (Kubectl(version="1.14.2"), "Knative Serving is 1.14.2; these manifests need 1.15 or later"),
+        (Lacking(reachable=False), "cannot reach a cluster; check KUBECONFIG"),
+        (Lacking(installed=False), "Knative Serving is not installed in this cluster: https://"),
+        (Lacking(version="1.14.2"), "Knative Serving is 1.14.2; these manifests need 1.15 or later"),
     ],
     ids=["unreachable", "without-knative", "too-old"],
 )
-def test_what_is_missing_is_said_and_nothing_applied(kubectl, message):
+def test_what_is_missing_is_said_and_nothing_applied(lacking, message):
     with pytest.raises(ClusterError, match=message):
-        list(cluster.deploy(Cluster(run=kubectl), PATH, 1))
-    assert "apply" not in kubectl.verbs()
+        list(cluster.deploy(Cluster(run=lacking), PATH, 1))
+    assert all("apply" not in command for command in lacking.asked)
 
 
 @pytest.mark.parametrize("version", ["1.15.0", "v1.21.1", "devel", "2.0"])
 def test_versions_that_are_taken(version):
-    assert cluster.check(Cluster(run=Kubectl(version=version))) == version
+    assert cluster.check(Cluster(run=Lacking(version=version))) == version
 
 
 def test_manifests_that_knative_would_refuse_never_reach_the_cluster(capsys):
-    kubectl = Kubectl()
+    lacking = Lacking()
     refused = str(ROOT / "tests" / "knative" / "local" / "check" / "offending" / "numbers.yaml")
     arguments = cluster.argparse.Namespace(command="deploy", path=refused, context=None, namespace=None, timeout=1)
-    assert cluster.run(arguments, kubectl) == 1
+    assert cluster.run(arguments, lacking) == 1
     assert "expected 0 <= 601 <= 600" in capsys.readouterr().err
-    assert kubectl.asked == []
-
-
-def test_undeploy_deletes_what_was_applied():
-    kubectl = Kubectl()
-    list(cluster.undeploy(Cluster(run=kubectl), PATH))
-    assert kubectl.asked[-1] == ["delete", "--kustomize", PATH, "--ignore-not-found", "--wait"]
-
-
-def test_status_says_ready_or_why_not_and_what_is_missing():
-    kubectl = Kubectl(services=[service("histogram"), service("exif", False, "RevisionFailed")])
-    lines = list(cluster.status(Cluster(run=kubectl), PATH))
-    assert lines[1] == (
-        "histogram: ready, http://histogram.default.example.com, histogram-00001 100 %, 1 of 2 pods running"
-    )
-    assert lines[2].startswith("exif: RevisionFailed, http://exif.default.example.com")
-    assert lines[3] == "stress: not deployed"
+    assert lacking.asked == []
 
 
 def fake_kubectl(folder, monkeypatch):

@@ -292,6 +292,20 @@ _CORE = (
         subresources={STATUS: ("get",)},
     ),
     Kind(
+        "autoscaling.internal.knative.dev",
+        "PodAutoscaler",
+        "podautoscalers",
+        ("v1alpha1",),
+        short=("kpa", "pa"),
+        categories=("knative-internal", "autoscaling"),
+        columns=(
+            Column("DesiredScale", ".status.desiredScale", "integer"),
+            Column("ActualScale", ".status.actualScale", "integer"),
+            *_SERVING_READY,
+        ),
+        verbs=("get", "list"),
+    ),
+    Kind(
         "apiextensions.k8s.io",
         "CustomResourceDefinition",
         "customresourcedefinitions",

@@ -17,6 +17,7 @@ import yaml
 
 from loadtest.observe.kubernetes import Access, AccessError, ApiError, access, in_cluster, kubeconfig
 from loadtest.observe.pods import KubernetesSource, Observer, Sample
+from tests.engines import EngineProcess, service
 from tests.loadtest.cluster import PODS, SCALERS, ApiServer, Certificates, pod, pods_of_a_busy_service, scaler, serving
 from tests.servers import ROOT, clean_environment
 
@@ -349,3 +350,24 @@ def test_kubectl_reads_the_same_from_the_same_kubeconfig(certificates: Certifica
     read, sample = asyncio.run(run())
     assert [one["status"]["phase"] for one in read["items"]].count("Running") == 4
     assert is_right(sample)
+
+
+# The engine's own API ------------------------------------------------------------------------------------------------
+
+
+def test_pods_of_the_engine_are_counted_by_its_kubeconfig(tmp_path: Path) -> None:
+    engine = EngineProcess(tmp_path, service(annotations={"min-scale": "2"}))
+    try:
+        line = engine.wait(
+            lambda: next((one for one in engine.lines if "KUBECONFIG=" in one), ""), "the line of the API"
+        )
+        to = kubeconfig([Path(line.partition("KUBECONFIG=")[2])])
+
+        def counted() -> Sample | None:
+            sample = asyncio.run(one_sample(to, "hello"))
+            return sample if (sample.ready, sample.desired) == (2, 2) else None
+
+        sample = engine.wait(counted, "two ready pods of two desired ones")
+        assert sorted(sample.pods) == sorted(pod["name"] for pod in engine.pods())
+    finally:
+        engine.stop()

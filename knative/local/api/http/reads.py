@@ -8,6 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
+from knative.local.api.derived import AUTOSCALERS, pod_autoscalers
 from knative.local.api.errors import NotFoundError
 from knative.local.api.http.discovery import DEFINITIONS, definitions
 from knative.local.api.http.request import Options, Target
@@ -49,11 +50,16 @@ class Reads:
         Raises:
             StatusError: there is none.
         """
-        if at.kind.resource == DEFINITIONS:
-            for one in self._definitions:
-                if one["metadata"]["name"] == at.name:
-                    return one
+        for one in self._derived(at) or ():
+            if one["metadata"]["name"] == at.name:
+                return one
         return versioned(stored(self.store, at), at)
+
+    def _derived(self, at: Target) -> list[Object] | None:
+        """Return the objects of a kind that the store does not hold; None for any other kind."""
+        if at.kind.resource == DEFINITIONS:
+            return self._definitions
+        return pod_autoscalers(self.store, at.namespace) if at.kind.resource == AUTOSCALERS else None
 
     def select(self, at: Target, options: Options) -> Page:
         """Return the objects that the query selects, at most `limit` of them."""
@@ -64,9 +70,9 @@ class Reads:
         else:
             self._check_version(at, options)
             selected = selection(at, options)
-            found = self.store.list(at.kind.resource, at.namespace)
-            if at.kind.resource == DEFINITIONS:
-                found = self._definitions
+            found = self._derived(at)
+            if found is None:
+                found = self.store.list(at.kind.resource, at.namespace)
             version, items = str(self.store.version), [versioned(one, at) for one in found if selected(one)]
         metadata: Object = {"resourceVersion": version}
         if limit and len(items) > limit:
