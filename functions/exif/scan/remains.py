@@ -103,12 +103,17 @@ def _unused(document: Document, part: Part) -> int:
     start, stop = part.start + 4, part.end
     if marker == jpeg.SOS:
         stop = min(part.start + 2 + int.from_bytes(data[part.start + 2 : start], "big"), part.end)
-        return max(stop - start - 4 - 2 * data[start], 0) if stop > start else 0
+        return _beyond(stop - start, 4 + 2 * data[start]) if stop > start else 0
     if marker in (0xDB, 0xC4):
         return _tables(data[start:stop], marker)
     if marker in jpeg.START_OF_FRAME and stop - start >= 6:
-        return max(stop - start - 6 - 3 * data[start + 5], 0)
+        return _beyond(stop - start, 6 + 3 * data[start + 5])
     return max(stop - start - _SEGMENTS.get(marker, 0), 0)
+
+
+def _beyond(size: int, stated: int) -> int:
+    """The bytes behind the components that a header states; all of it where it has no room for them."""
+    return size - stated if size >= stated else size
 
 
 def _tables(data: bytes, marker: int) -> int:

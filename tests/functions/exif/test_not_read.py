@@ -170,3 +170,32 @@ def test_text_of_an_unknown_tag_in_a_second_picture_counts() -> None:
 def test_a_number_that_no_float_holds_stays_text() -> None:
     data = cases.jpeg(cases.exif_segment(cases.tiff([cases.ascii_field(0x10F, "1e999")])))
     assert flat(examine(data))["IFD0:Make"] == "1e999"
+
+
+NAME = b"Erika Mustermann"
+
+
+def segment(marker: int, body: bytes) -> bytes:
+    return bytes((0xFF, marker)) + (len(body) + 2).to_bytes(2, "big") + body
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        # A Huffman table has each symbol once; it is defined again by the picture's own.
+        lambda: cases.jpeg(segment(0xC4, b"\0" + bytes(15) + bytes((len(NAME),)) + NAME)),
+        # A scan's header of more components than it has room for.
+        lambda: cases.jpeg(segment(0xDA, b"\x99" + NAME)),
+        # A number in image resources that is longer than a number.
+        lambda: cases.jpeg(
+            segment(0xED, b"Photoshop 3.0\x008BIM\x04\0\0\0" + (len(NAME) + 8).to_bytes(4, "big") + NAME + bytes(8))
+        ),
+        # A box of pixels that runs over the end of the file.
+        lambda: cases.jxl()[:32] + b"\0\0\x10\0jxlc\xff\x0a" + bytes(20) + NAME,
+    ],
+    ids=["Huffman table", "scan header", "image resource", "box"],
+)
+def test_a_name_where_no_reader_looks_is_never_graded_nothing(build: Any) -> None:
+    data = build()
+    assert NAME in data
+    assert report(examine(data))["grade"] == "unknown"
