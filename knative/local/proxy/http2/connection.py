@@ -28,7 +28,8 @@ BUFFERED = 256 * 1024  # bytes of a stream that wait for the peer before their s
 HEADER_BYTES = 64 * 1024
 _CONNECTION_WINDOW = 4 * 2**20
 _UNREAD_BYTES = 2**20  # answers to control frames for a peer that does not read
-_EMPTY_FRAMES = 10_000  # frames in a row that carry nothing
+_EMPTY_FRAMES = 10_000  # frames in a row, within some seconds, that carry nothing
+_EMPTY_SECONDS = 10.0
 _LINGER_BYTES = 2**20  # read and dropped after the end, so that the GOAWAY reaches its receiver
 _LINGER_SECONDS = 2.0
 
@@ -172,6 +173,7 @@ class Connection(asyncio.Protocol):
         self.ended = False
         self._dropped = 0
         self._empty = 0
+        self._empty_since = self.loop.time()
         self._unreturned = 0
         self._flushing: asyncio.Handle | None = None
         self._handlers: dict[type[events.Event], Callable[[Any], None]] = {
@@ -323,6 +325,8 @@ class Connection(asyncio.Protocol):
 
     def _nothing(self, _event: events.Event) -> None:
         """Count frames that carry nothing: a flood of them costs the peer less than it costs this side."""
+        if self.loop.time() - self._empty_since > _EMPTY_SECONDS:
+            self._empty, self._empty_since = 0, self.loop.time()  # the pings of a stream that lives for days
         self._empty += 1
         if self._empty > _EMPTY_FRAMES:
             self.end(ErrorCodes.ENHANCE_YOUR_CALM)

@@ -18,7 +18,8 @@ from knative.local.proxy.http2.headers import block_of_answer, plain, request_of
 
 IDLE_SECONDS = 120.0
 FIRST_SECONDS = 10.0  # to the first request, and of a header block
-_RESETS = 200  # from here on a client that breaks off most of its requests is an attack (CVE-2023-44487)
+_RESETS = 200  # from here on a client that breaks off most of its requests at once is an attack (CVE-2023-44487)
+_AT_ONCE_SECONDS = 1.0
 
 
 class DownstreamStream(Stream):
@@ -28,6 +29,7 @@ class DownstreamStream(Stream):
         super().__init__(connection, number)
         self._server = connection
         self.exchange: Exchange = None  # type: ignore[assignment]
+        self.began = connection.loop.time()
         self._head: Headers | None = None  # written with the first piece, or with the end where there is none
 
     # What the exchange calls
@@ -190,6 +192,8 @@ class DownstreamHttp2(Connection):
         if stream is not None:
             stream.exchange.client_gone()
             self._rest()
+            if self.loop.time() - stream.began > _AT_ONCE_SECONDS:
+                return
         self._count_broken_off()
 
     def _count_broken_off(self) -> None:

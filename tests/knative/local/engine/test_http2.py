@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -407,6 +408,21 @@ def test_a_client_that_resets_few_of_its_streams_stays(engine: EngineProcess) ->
         answered += kind == HEADERS
         if answered == 150:
             break
+    connection.close()
+
+
+def test_a_client_that_cancels_what_has_run_for_long_stays(engine: EngineProcess) -> None:
+    """As one that follows events does: each of its streams ends by a reset."""
+    connection = Raw(engine)
+    for batch in range(2):
+        numbers = range(batch * 300 + 1, batch * 300 + 300, 2)
+        connection.send(*(frame(HEADERS, END_STREAM | END_HEADERS, number, block(b"/?sleep=60")) for number in numbers))
+        engine.wait(lambda: engine.revision()["inFlight"] == 150, "all of them run")
+        time.sleep(1.1)
+        connection.send(*(frame(RST, 0, number, bytes(4)) for number in numbers))
+        engine.wait(lambda: engine.revision()["inFlight"] == 0, "none runs")
+    connection.send(frame(HEADERS, END_STREAM | END_HEADERS, 1001, block()))
+    assert next(kind for kind, _, stream, _ in connection.frames() if stream == 1001 or kind == GOAWAY) == HEADERS
     connection.close()
 
 
