@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import accumulate
@@ -57,13 +57,16 @@ def zones(counts: Sequence[int], linear: bool = False) -> list[float]:
         linear: whether levels are proportional to light; else they are encoded as sRGB.
     """
     pixels = sum(counts)
-    found = [0] * ZONES
-    size = len(counts)
-    light = _light(size, linear)
-    for count, value in zip(counts, light, strict=True):
-        if count:
-            found[min(ZONES - 1, int(-log2(value))) if value > 0 else ZONES - 1] += count
+    found = [sum(counts[first:last]) for first, last in _zone_levels(len(counts), linear)]
     return [round(100 * each / pixels, 4) if pixels else 0.0 for each in found]
+
+
+@lru_cache(maxsize=8)
+def _zone_levels(size: int, linear: bool) -> tuple[tuple[int, int], ...]:
+    """The first level of each zone, and the one after its last."""
+    zone_of = [min(ZONES - 1, int(-log2(value))) if value > 0 else ZONES - 1 for value in _light(size, linear)]
+    rising = [-zone for zone in zone_of]
+    return tuple((bisect_left(rising, -zone), bisect_right(rising, -zone)) for zone in range(ZONES))
 
 
 @lru_cache(maxsize=8)
