@@ -10,7 +10,7 @@ SCENARIO ?=
 REGISTRY ?= dev.local
 TAG ?= 0.1.0
 
-.PHONY: help serve test test-all check format bench fuzz soak chaos loadtest locust simulate images deploy undeploy status lock clean
+.PHONY: help serve test test-all check format bench fuzz soak chaos loadtest locust simulate images deploy undeploy status lock packages clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -64,6 +64,9 @@ deploy undeploy status: $(VENV)/.serve  ## to and from the cluster of your KUBEC
 
 lock: $(VENV)/.dev  ## compile the requirements anew from pyproject.toml
 	$(BIN)/python -m tools.lock
+
+packages:  ## the system packages that tests use, on Debian or Ubuntu
+	@.ci/packages
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) build dist out loadtest/out tests/out .mypy_cache .pytest_cache .ruff_cache .hypothesis
