@@ -18,7 +18,8 @@ PAIRS = [(2.0, 10.0), (3.0, 10.0), (9.0, 10.0)]
 
 def measured() -> Bench:
     bench = Bench()
-    bench.section("area")
+    bench.begin("area")
+    bench.section("a heading")
     bench.ratios("ours against theirs", PAIRS, 0.3, "ms")
     bench.ratios("too slow", PAIRS, 0.2, "ms")
     bench.ratios("requests", PAIRS, 0.25, "1/s", at_most=False)
@@ -43,7 +44,7 @@ def test_the_page_is_made_from_the_record(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(figures, "RECORD", tmp_path / "figures.json")
     figures.write(measured(), "a machine")
     other = Bench()
-    other.section("another")
+    other.begin("another")
     other.figure("x", [1.0, 2.0, 4.0], 3, "s")
     figures.write(other, "a machine")
     text = page.read_text()

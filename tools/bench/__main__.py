@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
     print(about)
     bench = Bench()
     for area in options.areas or areas:
-        bench.section(area)
+        bench.begin(area)
         importlib.import_module(f"tools.bench.{area}").run(bench)
         if options.write_docs:
             figures.write(bench, about)

@@ -1,7 +1,10 @@
-"""The autoscaler's own cost, and how fast its decisions are simulated."""
+"""The autoscaler's own cost, how fast its decisions are simulated, and the engine with many revisions and clients."""
 
 from __future__ import annotations
 
+import resource
+import socket
+import tempfile
 import time
 from pathlib import Path
 
@@ -12,9 +15,14 @@ from knative.local.simulation.arrivals import Profile
 from knative.local.simulation.simulator import simulate
 from knative.local.simulation.trace import Trace, replay
 from knative.local.simulation.world import World
-from tools.bench.harness import Bench
+from tests.engines import EngineProcess, service
+from tools.bench.harness import Bench, cpu_seconds, memory_bytes
 
 HOUR_SECONDS = 5.0
+FEW, MANY = 20, 200  # revisions
+STREAMS = 10
+WATCH_SECONDS = 6.0
+IDLE_CONNECTIONS = 10_000
 TRACE = Path(__file__).parents[2] / "tests/vectors" / "real_trace_steps.json"
 
 
@@ -48,3 +56,68 @@ def run(bench: Bench) -> None:
 
     _, agreement = replay(Trace.read(TRACE))
     bench.figure("desired pods as a real cluster's, share of seconds", agreement, 0.9, "", at_most=False)
+    shares = [_revisions(bench, count) for count in (FEW, MANY)]
+    flat = (shares[1] / MANY) / (shares[0] / FEW)
+    bench.figure(f"CPU a revision with streams open: of {MANY} against of {FEW}", flat, 1.5, "×")
+    _connections(bench)
+
+
+def _revisions(bench: Bench, count: int) -> float:
+    """CPU of an engine whose revisions have no pods, alone and with open status streams, which it returns in %."""
+    quick = ("--initial-scale", "0")
+    with tempfile.TemporaryDirectory() as folder:
+        engine = EngineProcess(Path(folder), *(service(f"s{number}") for number in range(count)), arguments=quick)
+        streams = []
+        try:
+            engine.wait(lambda: len(engine.status()["services"]) == count, f"{count} Services", 60)
+            time.sleep(2)
+            alone = _share(engine)
+            for _ in range(STREAMS):
+                streams.append(_opened(engine.port))
+                streams[-1].sendall(
+                    b"GET /_knative/status HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
+                )
+            time.sleep(1)
+            watched = _share(engine)
+        finally:
+            for stream in streams:
+                stream.close()
+            engine.stop()
+    bench.figure(f"engine with {count} revisions at zero: CPU", alone, None, "% of a core")
+    bench.figure(f"the same with {STREAMS} status streams", watched, None, "% of a core")
+    return watched
+
+
+def _share(engine: EngineProcess) -> float:
+    """CPU over some seconds, in percent of a core."""
+    before = cpu_seconds(engine.process.pid)
+    time.sleep(WATCH_SECONDS)
+    return (cpu_seconds(engine.process.pid) - before) / WATCH_SECONDS * 100
+
+
+def _opened(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=30)
+
+
+def _connections(bench: Bench) -> None:
+    """Memory of an engine with many clients that send nothing."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard < IDLE_CONNECTIONS + 500:
+        bench.note(f"{IDLE_CONNECTIONS:,} connections are not measured: {hard:,} files may be open")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        engine = EngineProcess(Path(folder), service(), arguments=("--initial-scale", "0"))
+        connections = []
+        try:
+            engine.wait(lambda: bool(engine.status()["services"]), "a Service", 30)
+            before = memory_bytes(engine.process.pid)
+            connections = [_opened(engine.port) for _ in range(IDLE_CONNECTIONS)]
+            time.sleep(1)
+            added = (memory_bytes(engine.process.pid) - before) / 2**20
+        finally:
+            for connection in connections:
+                connection.close()
+            engine.stop()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    bench.figure(f"{IDLE_CONNECTIONS:,} idle connections: memory (PSS) they add", added, 60, "MB")

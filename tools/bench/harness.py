@@ -69,9 +69,13 @@ class Bench:
         """The names of figures whose median misses its bound."""
         return [figure.name for figures in self.areas.values() for figure in figures if not figure.met]
 
+    def begin(self, area: str) -> None:
+        """Begin an area: the figures that follow are its own."""
+        self.areas[area] = []
+        self.section(area)
+
     def section(self, title: str) -> None:
-        """Begin an area."""
-        self.areas[title] = []
+        """Print a heading."""
         print(f"\n{title}", flush=True)
 
     def paired(
