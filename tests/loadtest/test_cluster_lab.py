@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 import threading
 import urllib.request
@@ -90,6 +91,26 @@ def test_step_on_a_cluster_states_its_path_and_what_it_did_not_check(
     assert scenario["path"].startswith(f"ingress {ingress} (Host: load.default.localhost) → the activator → ")
     assert any(one.startswith("requests worked on twice") for one in scenario["unchecked"])
     assert api.applied[0]["metadata"]["namespace"] == "default"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_the_engine_is_a_cluster_by_its_own_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over TLS with the kubeconfig that the engine writes: apply, observe, delete; what it does not serve is named."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    other = {**service(), "metadata": {"name": "other"}}
+    other["spec"]["template"]["spec"]["containers"][0]["args"] = []
+    engine = EngineProcess(tmp_path, other, arguments=("--state", str(tmp_path / "state"), "--grace", "5s"), PATH=path)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "state" / "kubeconfig"))
+    try:
+        _, scenario = played(["slow", "--cluster", "--ingress", engine.url], tmp_path / "out")
+        names = {one["name"] for one in engine.status()["services"]}
+    finally:
+        assert engine.stop() == 0
+    assert scenario["invalid"] == []
+    assert (scenario["failed"], scenario["most_pods"]) == ({}, 2)
+    assert scenario["path"].endswith("2 pods by X-Pod-Name")
+    assert names == {"other"}, "the Service of the run is deleted"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shlex
@@ -307,17 +308,29 @@ def test_a_server_that_only_accepts_is_a_timeout_and_not_a_hang() -> None:
     assert status in {1, 3}
 
 
-def test_the_equivalents_of_other_tools_in_the_documentation_are_taken_as_written() -> None:
+def test_the_equivalents_of_other_tools_in_the_documentation_are_taken_as_written_and_run(tmp_path: Path) -> None:
     from loadtest.openloop import parser, plan_of
     from tests.servers import ROOT
 
     rows = [
         line
         for line in (ROOT / "docs" / "load.md").read_text().splitlines()
-        if line.startswith(("| k6 ", "| `hey", "| `echo", "| `wrk2"))
+        if line.startswith(("| k6 ", "| `hey", "| `echo", "| `wrk2", "| `vegeta"))
     ]
-    assert len(rows) >= 6
-    for row in rows:
-        words = shlex.split(row.rpartition(" | ")[2].strip(" |`").removeprefix("python -m loadtest.openloop URL"))
-        plan = plan_of(parser().parse_args(words if {"--rate", "--stages"} & set(words) else [*words, "--rate", "1"]))
-        assert plan.load.peak > 0
+    assert len(rows) >= 7
+    with serving() as (url, seen):
+        (tmp_path / "targets.jsonl").write_text(json.dumps({"url": url}))
+        for row in rows:
+            text = row.rpartition(" | ")[2].removesuffix(" |").strip().partition("` (")[0].strip("`")
+            words = shlex.split(text.removeprefix("python -m loadtest.openloop URL"))
+            words = [str(tmp_path / "targets.jsonl") if word == "FILE" else word for word in words]
+            words += [] if {"--rate", "--stages"} & set(words) else ["--rate", "1"]
+            assert plan_of(parser().parse_args(words)).load.peak > 0
+            # The same for a moment.
+            options = dict(itertools.pairwise(words))
+            rate = options.get("--stages", options.get("--rate", "")).split("x")[0].rpartition(":")[2]
+            short = [*words, "--rate", "20", "--duration", "0.3"] if "--rate" in words else words
+            short = [f"0:{rate}x300ms" if word == options.get("--stages") else word for word in short]
+            before = len(seen)
+            assert main([url, *short, "--no-live", "--connections", "4"]) in {0, 1, 3}, row
+            assert len(seen) > before, row
