@@ -200,6 +200,12 @@ def _of(kind: str) -> Callable[[Object, Topology], Object]:
     return details
 
 
+def _channel(obj: Object, _topology: Topology) -> Object:
+    namespace, name = key_of(obj)
+    backing = {"apiVersion": "messaging.knative.dev/v1", "kind": "InMemoryChannel", "name": name}
+    return {**_address(obj, "channel"), **_dead_letters(obj), "channel": {**backing, "namespace": namespace}}
+
+
 def _subscription(obj: Object, topology: Topology, kind: str) -> Subscription | None:
     namespace, name = key_of(obj)
     return topology.subscription(f"{kind} {namespace}/{name}")
@@ -235,7 +241,7 @@ def _binding(obj: Object, _topology: Topology) -> Object:
 
 _DETAILS: Mapping[str, Callable[[Object, Topology], Object]] = {
     "Broker": _broker,
-    "Channel": _of("channel"),
+    "Channel": _channel,
     "InMemoryChannel": _of("channel"),
     "Sequence": _of("sequence"),
     "Parallel": _of("parallel"),

@@ -1,0 +1,118 @@
+"""The status of each kind of Eventing, of objects that run and of some that cannot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from knative.local.api.store import Store
+from knative.local.controllers.eventing import RESOURCES, write_status
+from knative.local.controllers.objects import place_of
+from knative.local.controllers.written import as_resource
+from knative.local.eventing.topology import build
+
+TO = {"ref": {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "exif"}}
+DEAD = {"delivery": {"deadLetterSink": TO}}
+CHANNEL = {"apiVersion": "messaging.knative.dev/v1", "kind": "InMemoryChannel", "name": "c"}
+TRIGGER = {"broker": "b", "subscriber": TO}
+OBJECTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "Broker": ("eventing.knative.dev/v1", {}),
+    "Trigger": ("eventing.knative.dev/v1", TRIGGER),
+    "Channel": ("messaging.knative.dev/v1", DEAD),
+    "InMemoryChannel": ("messaging.knative.dev/v1", {}),
+    "Subscription": ("messaging.knative.dev/v1", {"channel": CHANNEL, "subscriber": TO, "reply": TO}),
+    "Sequence": ("flows.knative.dev/v1", {"steps": [TO, TO]}),
+    "Parallel": ("flows.knative.dev/v1", {"branches": [{"subscriber": TO}]}),
+    "PingSource": ("sources.knative.dev/v1", {"schedule": "* * * * *", "sink": TO}),
+    "SinkBinding": ("sources.knative.dev/v1", {"subject": {"apiVersion": "v1", "kind": "Service"}, "sink": TO}),
+}
+NAMES = {"Broker": "b", "InMemoryChannel": "c"}
+HOST = "http://exif.default.svc.cluster.local"
+
+
+def filled(*left_out: str) -> Store:
+    store = Store()
+    made = {kind: value for kind, value in OBJECTS.items() if kind not in left_out}
+    for kind, (version, spec) in {**made, "Service": ("serving.knative.dev/v1", {})}.items():
+        name = "exif" if kind == "Service" else NAMES.get(kind, "x")
+        if name in left_out:
+            continue
+        obj = {"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": "default"}, "spec": spec}
+        store.create(place_of(version, kind, obj["metadata"])[0], obj)
+    return store
+
+
+def written(store: Store, problems: dict[str, str] | None = None, everywhere: str = "") -> dict[str, dict[str, Any]]:
+    topology = build([as_resource(obj) for _, obj in store.everything()])
+    write_status(store, topology, problems or {}, everywhere)
+    return {kind: one["status"] for resource, (_, kind) in RESOURCES.items() for one in store.list(resource)}
+
+
+def ready(status: dict[str, Any]) -> tuple[str, str]:
+    (found,) = [one for one in status["conditions"] if one["type"] == "Ready"]
+    return found["status"], found.get("reason", "")
+
+
+@pytest.mark.parametrize("kind", OBJECTS)
+def test_what_runs_is_ready_in_each_of_its_conditions(kind: str) -> None:
+    status = written(filled())[kind]
+    assert {one["status"] for one in status["conditions"]} == {"True"}
+    assert status["observedGeneration"] == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "url"),
+    [
+        ("Broker", "http://broker-ingress.knative-eventing.svc.cluster.local/default/b"),
+        ("Channel", "http://x-kn-channel.default.svc.cluster.local"),
+        ("InMemoryChannel", "http://c-kn-channel.default.svc.cluster.local"),
+        ("Sequence", "http://x-kn-sequence-0-kn-channel.default.svc.cluster.local"),
+        ("Parallel", "http://x-kn-parallel-kn-channel.default.svc.cluster.local"),
+    ],
+)
+def test_what_takes_events_has_an_address(kind: str, url: str) -> None:
+    assert written(filled())[kind]["address"] == {"name": "http", "url": url}
+
+
+def test_where_events_go_is_named() -> None:
+    found = written(filled())
+    assert found["Trigger"]["subscriberUri"] == HOST
+    assert found["Subscription"]["physicalSubscription"] == {"subscriberUri": HOST, "replyUri": HOST}
+    assert found["PingSource"]["sinkUri"] == found["SinkBinding"]["sinkUri"] == HOST
+    assert found["Channel"]["deadLetterSinkUri"] == HOST
+    assert found["Channel"]["channel"] == {**CHANNEL, "name": "x", "namespace": "default"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("Trigger", "Unable to get the Subscriber's URI"),
+        ("Subscription", "SubscriberResolveFailed"),
+        ("Sequence", "SubscriptionsNotReady"),
+        ("Parallel", "SubscriptionsNotReady"),
+        ("PingSource", "NotFound"),
+    ],
+)
+def test_what_refers_to_nothing_says_so(kind: str, reason: str) -> None:
+    assert ready(written(filled("exif"))[kind]) == ("False", reason)
+
+
+def test_a_trigger_without_its_broker_and_a_subscription_without_its_channel() -> None:
+    assert ready(written(filled("Broker"))["Trigger"]) == ("False", "BrokerDoesNotExist")
+    assert ready(written(filled("InMemoryChannel"))["Subscription"]) == ("False", "ChannelReferenceFetchFailed")
+
+
+def test_a_binding_without_its_subject_and_a_log_that_cannot_be_opened() -> None:
+    found = written(filled(), {"SinkBinding default/x": "there is no Service x among the manifests"})
+    assert ready(found["SinkBinding"]) == ("False", "SubjectMissing")
+    closed = written(filled(), everywhere="the event log cannot be opened: it is a file")
+    assert {ready(status)[0] for status in closed.values()} == {"False"}
+
+
+def test_a_status_that_stays_is_not_written_again() -> None:
+    store = filled()
+    written(store)
+    version = store.version
+    written(store)
+    assert store.version == version
