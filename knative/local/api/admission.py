@@ -1,4 +1,4 @@
-"""Admission of an object: Knative's defaults, and its refusals in the webhook's words.
+"""Admission of an object: Knative's defaults, and its refusals with the webhook's messages.
 
 Whatever writes to the store passes here first: requests to the API and manifests that are applied from files.
 """

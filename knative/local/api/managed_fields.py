@@ -260,8 +260,8 @@ def _remove(obj: Any, path: Path) -> None:
 
 
 def _listed(items: Any, step: str) -> Any:
-    wanted = json.loads(step[2:])
-    matching = (one for one in items if isinstance(one, dict) and wanted.items() <= one.items())
+    key = json.loads(step[2:])
+    matching = (one for one in items if isinstance(one, dict) and key.items() <= one.items())
     return next(matching, None) if isinstance(items, list) else None
 
 

@@ -71,7 +71,7 @@ def pruned(obj: Object, at: Target, validation: Validation, twice: Iterable[str]
         twice: keys that occur twice in the body.
 
     Returns:
-        The object, and a warning for each unknown field where those are wanted.
+        The object, and a warning for each unknown field where validation asks for warnings.
 
     Raises:
         StatusError: there are unknown fields and validation is strict, or metadata has values of wrong types.
@@ -117,9 +117,9 @@ def _check_metadata(kind: Kind, metadata: Object) -> None:
         text = f"Too long: may not be more than {MOST_ANNOTATIONS} bytes; they have {size}"
         raise invalid(kind, name, "metadata.annotations", "FieldValueTooLong", text)
     references = metadata.get("ownerReferences") or []
-    wanted = ("apiVersion", "kind", "name", "uid")
+    required = ("apiVersion", "kind", "name", "uid")
     for index, one in enumerate(references if isinstance(references, list) else [None]):
-        missing = [field for field in wanted if not (isinstance(one, dict) and isinstance(one.get(field), str))]
+        missing = [field for field in required if not (isinstance(one, dict) and isinstance(one.get(field), str))]
         if missing:
             field = f"metadata.ownerReferences[{index}].{missing[0]}"
             raise invalid(kind, name, field, "FieldValueRequired", "Required value: must be a text that is not empty")

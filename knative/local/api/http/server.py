@@ -218,9 +218,9 @@ class Server:
 
     async def _watch(self, request: web.Request, at: Target, options: Options, shape: Form) -> web.StreamResponse:
         store = self._parts.store
-        wanted = watching.plan(options, store.version)
+        start = watching.plan(options, store.version)
         dress = watching.shaped(at, shape, options.query.get("includeObject", "") or "Metadata")
-        stream = watching.events(store, at, options, wanted)
+        stream = watching.events(store, at, options, start)
         response = web.StreamResponse(headers={**_HEADERS, "Content-Type": JSON})
         response.enable_chunked_encoding()
         try:

@@ -73,11 +73,11 @@ def plan(options: Options, newest: int) -> Plan:
     return Plan(since, initial, marked=sending and bookmarks, bookmarks=bookmarks, seconds=seconds)
 
 
-async def events(store: Store, at: Target, options: Options, wanted: Plan) -> AsyncIterator[Event]:
+async def events(store: Store, at: Target, options: Options, start: Plan) -> AsyncIterator[Event]:
     """Yield the events of a watch until its time is over; the last may be an ERROR with a `Status`."""
     selected = selection(at, options)
     try:
-        watch = store.watch(at.kind.resource, at.namespace, since=wanted.since)
+        watch = store.watch(at.kind.resource, at.namespace, since=start.since)
     except GoneError as error:
         yield "ERROR", expired(str(error)).status()
         return
@@ -85,19 +85,19 @@ async def events(store: Store, at: Target, options: Options, wanted: Plan) -> As
     present = [one for one in store.list(at.kind.resource, at.namespace) if selected(one)]
     known.update(_key(one) for one in present)
     try:
-        if wanted.initial:
+        if start.initial:
             for one in present:
                 yield "ADDED", versioned(one, at)
-            if wanted.marked:
+            if start.marked:
                 yield "BOOKMARK", _bookmark(at, store.version, end=True)
         del present
         loop = asyncio.get_running_loop()
-        end = loop.time() + wanted.seconds
+        end = loop.time() + start.seconds
         while (left := end - loop.time()) > 0:
             try:
                 change = await asyncio.wait_for(anext(watch), min(left, BOOKMARK_SECONDS))
             except TimeoutError:
-                if wanted.bookmarks and end - loop.time() > 0:
+                if start.bookmarks and end - loop.time() > 0:
                     yield "BOOKMARK", _bookmark(at, watch.version)
                 continue
             type_ = _seen(change.type, change.object, selected(change.object), known)

@@ -87,15 +87,12 @@ class Writes:
         return self._add(at, obj, entries, warnings, dry_run=options.dry_run)
 
     def _add(self, at: Target, obj: Object, entries: list[Object], warnings: list[str], *, dry_run: bool) -> Done:
-        name = obj["metadata"].get("name")
-        if name and self._exists(at, name):
-            raise already_exists(at.kind, name)  # before the webhooks, as kubectl's words have it
         obj = self._admit(at, obj, None)
         obj["metadata"]["managedFields"] = entries
         try:
             made = self.store.create(at.kind.resource, obj, dry_run=dry_run)
         except AlreadyExistsError:
-            raise already_exists(at.kind, str(name)) from None
+            raise already_exists(at.kind, str(obj["metadata"].get("name"))) from None
         return Done(versioned(made, at), 201, [*warnings, *warnings_of(obj)])
 
     def _exists(self, at: Target, name: str) -> bool:

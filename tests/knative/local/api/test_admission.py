@@ -150,7 +150,7 @@ def test_channels_and_flows_get_a_template(kind: str, group: str, spec: Object, 
     assert create(eventing(kind, spec, group))["spec"][field]["kind"] == value
 
 
-def test_a_refusal_is_in_the_words_of_the_webhook():
+def test_a_refusal_has_the_message_of_the_webhook():
     scale = {"autoscaling.knative.dev/min-scale": "20", "autoscaling.knative.dev/max-scale": "10"}
     with pytest.raises(AdmissionError) as caught:
         create(service(metadata={"annotations": scale}))

@@ -195,7 +195,7 @@ def test_initial_events_end_with_a_bookmark(api, make):
     assert [one["object"]["metadata"].get("name") for one in selected] == ["b", None]
 
 
-def test_a_watch_that_begins_too_long_ago_is_told_to_list_again(api):
+def test_a_watch_that_begins_too_long_ago_ends_with_410(api):
     for number in range(1100):
         api.call(api.store.create, "configmaps", config_map(f"c{number}"))
     (event,) = events(api, f"{CONFIG_MAPS}?watch=1&resourceVersion=1", 1)
@@ -246,8 +246,8 @@ def test_openapi_has_what_kubectl_looks_for(api):
     again = api.raw("GET", "/openapi/v2")
     tagged = api.raw("GET", "/openapi/v2", headers={"If-None-Match": again.headers["ETag"]})
     assert (again.status, tagged.status, tagged.body) == (200, 304, b"")
-    wanted = {"Accept": "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"}
-    assert api.raw("GET", "/openapi/v2", headers=wanted).status == 200
+    protobuf = {"Accept": "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"}
+    assert api.raw("GET", "/openapi/v2", headers=protobuf).status == 200
 
 
 def test_plain_discovery_names_what_the_aggregated_one_does(api):
