@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -52,6 +53,13 @@ def _file(data: bytes) -> IO[bytes]:
     return file
 
 
+def _ended(status: int) -> str:
+    """Why a decoder gave no answer."""
+    if status < 0:
+        return f"the image cannot be decoded: its decoder was ended by {signal.Signals(-status).name}"
+    return f"the image cannot be decoded: its decoder ended with status {status}"
+
+
 def _run(descriptor: int, settings: Settings, choices: dict[str, Any], seconds: int) -> dict[str, Any]:
     asked = {
         "settings": {item.name: getattr(settings, item.name) for item in dataclasses.fields(Settings)}
@@ -83,5 +91,5 @@ def _run(descriptor: int, settings: Settings, choices: dict[str, Any], seconds: 
     try:
         answer: dict[str, Any] = json.loads(out)
     except ValueError:
-        raise problems.unreadable_image(f"the decoder ended with status {process.returncode}") from None
+        raise problems.unreadable_image(_ended(process.returncode)) from None
     return answer

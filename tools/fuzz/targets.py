@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tools.fuzz import configuration, heads, messages, pictures
+from tools.fuzz import configuration, depths, heads, messages, pictures
 
-TARGETS = {**messages.TARGETS, **heads.TARGETS, **pictures.TARGETS, **configuration.TARGETS}
+TARGETS = {**messages.TARGETS, **heads.TARGETS, **pictures.TARGETS, **depths.TARGETS, **configuration.TARGETS}

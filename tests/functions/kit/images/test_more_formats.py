@@ -140,6 +140,14 @@ def test_an_openexr_of_too_many_pixels() -> None:
     assert problem.status in {413, 422}
 
 
+def test_a_crash_of_the_decoder_is_a_problem() -> None:
+    """The name of a channel is no text: the library of OpenEXR ends with a segmentation fault."""
+    data = openexr(bands(FLOATS[:4, :4])).replace(b"A\0\2\0\0\0", b"\x8b\0\2\0\0\0", 1)
+    problem = refused(data)
+    assert problem.status == 422
+    assert answer(openexr(bands(FLOATS[:4, :4])))["format"] == "EXR"
+
+
 @pytest.mark.parametrize("at", range(8, 420, 9))
 def test_a_broken_openexr_is_a_problem(at: int) -> None:
     data = bytearray(openexr(bands(FLOATS[:4, :4]), compress=True))
