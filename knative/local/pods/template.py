@@ -138,19 +138,39 @@ def template(
         raise TemplateError(f"Service {generated}: generateName: on this machine a Service needs its name")
     template = service["spec"]["template"]
     spec = template["spec"]
+    own = template.get("metadata") or {}
+    timeout = float(spec.get("timeoutSeconds") or defaults.revision_timeout_seconds)
+    start = float(spec.get("responseStartTimeoutSeconds") or defaults.revision_response_start_timeout_seconds)
+    idle = float(spec.get("idleTimeoutSeconds") or defaults.revision_idle_timeout_seconds)
+    concurrency = spec.get("containerConcurrency")
+    namespace = metadata.get("namespace") or "default"
+    containers = _containers(spec, namespace, directory, defaults, objects or {}, mode)
+    return Template(
+        service=metadata["name"],
+        namespace=namespace,
+        name=own.get("name"),
+        annotations=own.get("annotations") or {},
+        concurrency=defaults.container_concurrency if concurrency is None else int(concurrency),
+        timeout=timeout,
+        response_start_timeout=start if 0 < start < timeout else None,
+        idle_timeout=idle or None,
+        **containers,
+    )
+
+
+def _containers(
+    spec: Mapping[str, Any], namespace: str, directory: str, defaults: Defaults, objects: Objects, mode: Mode
+) -> dict[str, Any]:
+    """Read the containers of a pod, with all that they refer to: fields of a Template."""
+    many = len(spec["containers"])
     started = [*spec["containers"], *(spec.get("initContainers") or ())]
     path = base_environment()["PATH"]
     # The containers of a pod share a network, so that all of them are containers or none is.
     imaged = any(needs_container(mode, one.get("command") or (), directory, path) for one in started)
     problem = None if imaged else _without_command(started)
-    namespace = metadata.get("namespace") or "default"
-    timeout = float(spec.get("timeoutSeconds") or defaults.revision_timeout_seconds)
-    start = float(spec.get("responseStartTimeoutSeconds") or defaults.revision_response_start_timeout_seconds)
-    idle = float(spec.get("idleTimeoutSeconds") or defaults.revision_idle_timeout_seconds)
-    concurrency = spec.get("containerConcurrency")
     try:
-        variables = [environment(one, namespace, objects or {}) for one in started]
-        held = volumes(spec, namespace, objects or {})
+        variables = [environment(one, namespace, objects) for one in started]
+        held = volumes(spec, namespace, objects)
     except ValueError as error:
         variables, held = [{} for _ in started], ()
         problem = Problem("ResourcesAvailable", "CreateContainerConfigError", str(error))
@@ -159,26 +179,16 @@ def template(
         _program(one, index, own, directory if not imaged else "", defaults, ignored)
         for index, (one, own) in enumerate(zip(started, variables, strict=True))
     ]
-    many = len(spec["containers"])
     serving = next((index for index in range(many) if started[index].get("ports")), 0)
-    program = programs[serving]
-    return Template(
-        service=metadata["name"],
-        namespace=namespace,
-        name=(template.get("metadata") or {}).get("name"),
-        annotations=(template.get("metadata") or {}).get("annotations") or {},
-        concurrency=defaults.container_concurrency if concurrency is None else int(concurrency),
-        timeout=timeout,
-        response_start_timeout=start if 0 < start < timeout else None,
-        idle_timeout=idle or None,
-        program=replace(program, readiness=program.readiness or Probe()),
-        beside=tuple(one for index, one in enumerate(programs[:many]) if index != serving),
-        before=tuple(programs[many:]),
-        imaged=imaged,
-        volumes=held,
-        problem=problem,
-        ignored=tuple(ignored),
-    )
+    return {
+        "program": replace(programs[serving], readiness=programs[serving].readiness or Probe()),
+        "beside": tuple(one for index, one in enumerate(programs[:many]) if index != serving),
+        "before": tuple(programs[many:]),
+        "imaged": imaged,
+        "volumes": held,
+        "problem": problem,
+        "ignored": tuple(ignored),
+    }
 
 
 def _without_command(containers: Sequence[Mapping[str, Any]]) -> Problem | None:
