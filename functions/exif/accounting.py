@@ -83,7 +83,7 @@ def _hidden(data: bytes, directory: str, number: int, entry: Entry) -> bool:
     if value is None:
         return kind in _TEXTS
     if isinstance(value, bytes) and (kind == ASCII or number in CODED_TEXTS):
-        # What stands behind the zero that ends a text; a copyright notice has two parts.
+        # What follows the zero that ends a text; a copyright notice has two parts.
         rest = value[8 if number in CODED_TEXTS else 0 :].split(b"\0", 2 if number == COPYRIGHT else 1)[1:]
         return number not in UTF16_TEXTS and bool(rest) and bool(_PRINTABLE_RUN.search(rest[-1]))
     if kind in _TEXTS or not 6 <= size <= MAX_NUMBERS or number in UTF16_TEXTS:
@@ -108,7 +108,7 @@ def _claims(data: bytes, ifds: Ifds) -> Iterator[tuple[int, int]]:
             yield end, end + pointer
         tags = [tag for (tag,) in tag_of.iter_unpack(data[at:end])]
         unread = dict.fromkeys(ifd.entries)
-        # Most directories have been read whole, with the values that stand in them.
+        # Most directories have been read whole, with the values in them.
         whole = not ifds.big and len(tags) == len(unread) and unread.keys() == set(tags)
         if whole:
             yield at, end

@@ -331,8 +331,8 @@ def tables(
     """
     lines: list[tuple[Any, ...]] = [("file", "group", "tag", "value")]
     for name, found in files:
-        told = [("", "Error", found)] if isinstance(found, str) else _lines(found, tags, groups, raw=raw)
-        lines += [(name or "", *line) for line in told]
+        found_lines = [("", "Error", found)] if isinstance(found, str) else _lines(found, tags, groups, raw=raw)
+        lines += [(name or "", *line) for line in found_lines]
     return csvtext.document(lines)
 
 

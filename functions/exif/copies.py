@@ -39,16 +39,16 @@ def _clean_of_event(data: bytes, _settings: Any) -> tuple[bytes, str]:
     return result.data, result.media_type
 
 
-def _date(said: str) -> datetime:
+def _date(given: str) -> datetime:
     from functions.exif.edit.fields import parse_date
 
-    return parse_date(said)
+    return parse_date(given)
 
 
-def _position(said: str) -> tuple[float, float, float | None]:
+def _position(given: str) -> tuple[float, float, float | None]:
     from functions.exif.edit.fields import parse_position
 
-    return parse_position(said)
+    return parse_position(given)
 
 
 IMAGES = tuple(SUFFIXES)

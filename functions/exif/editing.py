@@ -155,8 +155,8 @@ def _attached(upload: Upload, media_type: str, nameless: str) -> str:
     stem, dot, suffix = name.rpartition(".")
     plain = [unicodedata.normalize("NFKD", part).encode("ascii", "ignore").decode() for part in (stem, suffix)]
     fallback = (plain[0].strip(" .") or nameless) + dot + plain[1] if dot else plain[1] or nameless
-    said = f'attachment; filename="{fallback}"'
-    return said if fallback == name else f"{said}; filename*=UTF-8''{quote(name, safe='')}"
+    header = f'attachment; filename="{fallback}"'
+    return header if fallback == name else f"{header}; filename*=UTF-8''{quote(name, safe='')}"
 
 
 def _archive(attempts: list[tuple[Upload, Stripped | Problem]], settings: Settings) -> bytes:

@@ -95,7 +95,7 @@ def _examined(data: bytes | Source, *, exif_only: bool = False) -> Reading:
 
 
 def show(call: Call[ExifSettings]) -> Reply | Mapping[str, Any]:
-    """`POST /`: what the file says, or each of several files."""
+    """`POST /`: the metadata of a file, or of each of several files."""
     kind = _kind(call)
     headers = call.request.headers
     content_range, content_type = headers.get("Content-Range"), headers.get("Content-Type", "")

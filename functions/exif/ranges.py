@@ -1,7 +1,7 @@
 """Ranges of a file in place of the file: what they hold, and which further ranges would complete the answer.
 
 The first request sends one range, the next one repeats it in `multipart/byteranges` (RFC 9110, 14.6) with those that
-the answer asked for. Nothing is kept between the two.
+the answer named. Nothing is kept between the two.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from functions.kit.http.problems import Problem, malformed
 
 # What is requested of the file's start, which holds the metadata of most formats.
 FIRST = 480 * 2**10
-# What is asked for in all, and of the end of a file whose elements follow one another.
+# Bytes requested in all, and of the end of a file whose elements follow one another.
 MAX_NEEDED, TAIL = 448 * 2**10, 64 * 2**10
-# A directory is asked for with what usually follows it; ranges that are nearer than this are one.
+# A directory is requested with what usually follows it; nearer ranges are merged.
 AROUND, NEAR = 32 * 2**10, 4096
 _WANTED = METADATA | {Kind.TAG, Kind.TIME}
 _SEQUENCES = frozenset(("jpeg", "png", "webp", "gif", "jxl", "jp2", "isobmff"))

@@ -120,7 +120,7 @@ class Preview(NamedTuple):
 
     @property
     def data(self) -> bytes:
-        """The picture's own bytes, copied when they are asked for."""
+        """The picture's own bytes, copied on access."""
         whole = held(self.block, self.start, min(self.start + self.size, len(self.block)))
         return self.block[self.start : self.start + self.size] if whole else b""
 

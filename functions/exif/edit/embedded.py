@@ -24,7 +24,7 @@ def clear(out: bytearray | Mapped, span: Span, edit: Edit) -> None:
     """Overwrite the metadata of the compressed stream in a span of a file.
 
     Raises:
-        Broken: a container whose metadata cannot be told from its picture.
+        Broken: a container whose metadata and picture cannot be separated.
     """
     where = f"strip at byte {span[0]:,}"
     first = bytes(out[span[0] : min(span[0] + 12, span[1])])
@@ -46,7 +46,7 @@ def clear(out: bytearray | Mapped, span: Span, edit: Edit) -> None:
 
 
 def _document(out: bytearray | Mapped, span: Span, first: bytes) -> tuple[Document, int, int] | None:
-    """The stream as parts, where their places count from, and the length of what stands before a part's own bytes."""
+    """The stream as parts, where their places count from, and the length of what precedes a part's own bytes."""
     if first[:4] == b"RIFF" and first[8:12] == b"WEBP":
         return webps.read(Source(bytes(out[span[0] : span[1]]))), span[0], 8
     if first.startswith(jp2s.CODESTREAM):

@@ -8,7 +8,7 @@ class Broken(ValueError):
 
 
 class Unsupported(ValueError):
-    """A format that cannot be edited without harm; the text says why."""
+    """A format that cannot be edited without harm; the message gives the reason."""
 
 
 class NotClean(ValueError):

@@ -115,7 +115,7 @@ def _values(layout: Layout, directory: Directory, order: str) -> Values:
 
 
 def _outer(directory: Directory, tags: Collection[int] | None = None) -> list[Span]:
-    """Where the values of a directory stand outside of it: of all its entries, or of some tags."""
+    """Places of the values outside a directory: of all its entries, or of some tags."""
     return [
         entry.span
         for entry in directory.entries

@@ -225,7 +225,7 @@ class _Cleaner:
             return None
         edit.has_exif, edit.further = seen, True
         edit.gainmap = len(result) if part.name == "gainmap" else 0
-        # Its length stands in XMP as well.
+        # XMP states its length as well.
         return result.ljust(len(data), b"\0") if edit.location_only else result
 
     def _listed(self, part: Part) -> bool:

@@ -69,7 +69,7 @@ def write(data: bytes, fields: Fields) -> Written:
 
     Raises:
         Broken: a structure that cannot be followed, no room for more, or a result that lacks an old or a new tag.
-        Unsupported: a format that cannot be written safely; the text says why.
+        Unsupported: a format that cannot be written safely; the message gives the reason.
     """
     addition = block(fields)
     document = containers.read(data)

@@ -81,7 +81,7 @@ def container(data: bytes) -> tuple[Cleaner, str, list[bytes]]:
     """Return the function that cleans these bytes, their media type, and their Exif blocks.
 
     Raises:
-        Unsupported: there is none.
+        Unsupported: no format that can be cleaned.
     """
     if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return tiff.clean, "image/tiff", [data]

@@ -91,7 +91,7 @@ def read(boxes: Boxes, start: int, end: int) -> None:
 
 
 def uuid(result: Scan, data: Buffer, start: int, end: int) -> None:
-    """Keep the metadata of a `uuid` box whose content stands from start to end."""
+    """Keep the metadata of a `uuid` box with its content from start to end."""
     name, body = data[start : start + 16], min(start + 16, end)
     kind = UUIDS.get(name)
     if kind is None:

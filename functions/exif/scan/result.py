@@ -13,7 +13,7 @@ MAX_BLOCKS = 1024
 MAX_UNREAD = 64
 MAX_INNER = 64
 MAX_ROWS = 4096
-# What reading bytes that nobody foresaw may raise, and how a warning then says so.
+# Exceptions of readers on unforeseen bytes, and the words of the warning.
 BEYOND_READING = (struct.error, ArithmeticError, LookupError, TypeError, ValueError)
 BROKEN = "broken beyond reading"
 
@@ -83,7 +83,7 @@ class Scan:
         frames: pictures in the file: pages of a TIFF, frames of an animation, pictures of an MPO.
         blocks: in the order of the file.
         warnings: what was broken and passed over.
-        details: what else the header says, such as `bits_per_sample`, by name.
+        details: what else the header states, such as `bits_per_sample`, by name.
         tiff: a raw file's own variety of TIFF, such as `RW2`, whose tags have meanings of their own.
         unread: parts that may hold metadata and were not read.
         inner: files inside the file.

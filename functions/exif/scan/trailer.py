@@ -8,7 +8,7 @@ from struct import iter_unpack, unpack_from
 
 from functions.exif.scan.result import Scan
 
-# Padding says nothing: zeros, blanks, fill bytes that begin no JPEG.
+# Padding: zeros, blanks, fill bytes that begin no JPEG.
 PADDING = re.compile(rb"(?:[\0 \r\n\t]|\xff(?!\xd8))*")
 # How files begin, what is before that, and how far behind the beginning more of it must be.
 BEGINNINGS = ((b"\xff\xd8\xff", 0), (b"ftyp", 4), (b"moov", 4), (b"RIFF", 0))

@@ -89,7 +89,7 @@ class Walk:
 
         Args:
             box: as it states itself.
-            end: of what it stands in.
+            end: of the box around it, or of the file.
             long: whether its size is one of 64 bits.
         """
         raise NotImplementedError

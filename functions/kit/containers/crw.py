@@ -59,7 +59,7 @@ def _heap(
         tag, size, offset = unpack_from(order + "HII", source.read(place, place + 10).ljust(10, b"\0"))
         number = tag & 0x3FFF
         label = f"record {number:#06x}"
-        # Either the value of eight bytes stands in the entry, or its place.
+        # The entry holds either the value of eight bytes or its place.
         inside = tag & 0xC000 == 0x4000
         body = place + 2 if inside else place + 10
         kind = Kind.TAG if inside else Kind.STRUCTURE

@@ -1,4 +1,4 @@
-"""Where everything stands in a TIFF structure (TIFF 6.0, BigTIFF, Exif 3.0): directories, entries and their values.
+"""Places of everything in a TIFF structure (TIFF 6.0, BigTIFF, Exif 3.0): directories, entries and their values.
 
 Values are not decoded here; the structure may be a whole file or an Exif block.
 """
@@ -41,7 +41,7 @@ class Entry(NamedTuple):
         count: of values.
         start: of the value, in the entry itself or elsewhere; -1 where it is not inside the data.
         size: of the value in bytes.
-        inline: whether the value stands in the entry.
+        inline: whether the value is in the entry itself.
     """
 
     position: int
@@ -68,7 +68,7 @@ class Directory:
         position: of its count of entries.
         entries: in the order of the file, those of known type alone.
         end: of the directory, its link to the next one included.
-        next: position of the next directory; 0 for none and for what is none.
+        next: position of the next directory; 0 where it has no valid one.
         parent: position of the entry that points to it; 0 in the chain.
     """
 
@@ -119,7 +119,7 @@ class Directories:
         while position:
             directory = self._directory(position, f"IFD{len(self.images)}", "image", 0, 0)
             if directory is None:
-                # A link to no directory ends the chain: written again, it is none, lest zeros become one.
+                # A link to no directory ends the chain, and is written as zero.
                 if self.images:
                     self.images[-1].next = 0
                 break
@@ -171,7 +171,7 @@ class Directories:
         first = position + self.count_size
         room = min((end - first) // self.entry_size, MAX_ENTRIES)
         if count > room:
-            # A count beyond the data or beyond any real one: what stands there is no directory, but for the first.
+            # A count beyond the data or beyond any real one: there is no directory at that place, but for the first.
             if self.images or kind != "image" or parent:
                 return None
             self.problem = self.problem or f"{name}: {count:,} entries; at most {room:,} can be there"

@@ -102,7 +102,7 @@ class _Reader:
             if application == b"NETSCAPE2.0" and data[start + 12 : start + 14] == b"\3\1" and start + 16 <= self.end:
                 document.details["loops"] = unpack_from("<H", data, start + 14)[0]
         elif label == b"\xff" and application == XMP_APPLICATION:
-            # The packet stands there as it is, not in sub-blocks: its own bytes pass for their lengths.
+            # The packet is stored as it is, not in sub-blocks: readers take its bytes for lengths.
             kind, body = Kind.XMP, start + 12
             last = max(stop - len(TRAILER), body) if stop - body >= len(TRAILER) else body
         elif label == b"\xff" and application == ICC_APPLICATION:

@@ -30,7 +30,7 @@ class Item:
         method: 0 for offsets in the file, 1 in `idat`, 2 in another item.
         reference: number of a file that the bytes are in; 0 for this one.
         extents: offset and length as stated, without the base.
-        spans: where its bytes stand in the file, in order; None where that is not known.
+        spans: places of its bytes in the file, in order; None if unknown.
     """
 
     number: int

@@ -14,7 +14,7 @@ MAX_INFLATED = 4 * 2**20
 
 
 class ContainerError(ValueError):
-    """A file that cannot be written with the changes asked for; the text says why."""
+    """A file that cannot be written with the requested changes; the message gives the reason."""
 
 
 class Packing(StrEnum):

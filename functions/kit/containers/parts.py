@@ -151,7 +151,7 @@ class Document:
     def not_held(self) -> list[Part]:
         """The parts that are not all held and may be other than pixels, each cut to what is missing of it."""
         found = []
-        # Segments may stand between the scans of a JPEG, and blocks between the frames of a GIF.
+        # A JPEG may have segments between its scans, and a GIF blocks between its frames.
         followed = self.source.examined or self.reader not in ("jpeg", "gif")
         for hole in self.source.holes:
             for part in self.parts:
@@ -177,7 +177,7 @@ class Document:
         return data
 
     def offset(self, part: Part) -> int:
-        """Where a part's content stands in the file as it is; -1 where it is packed or in several parts."""
+        """Offset of a part's content in the file; -1 where it is packed or in several parts."""
         return -1 if part.packing or part.start in self.groups else part.body if part.body >= 0 else part.start
 
 
@@ -247,7 +247,7 @@ def filler(source: Source, start: int, end: int, other: Kind) -> Kind:
 
 
 class Splices:
-    """Replaced spans of a file, and where everything else stands afterwards.
+    """Replaced spans of a file, and the places of everything else afterwards.
 
     Args:
         source: the file.
@@ -269,7 +269,7 @@ class Splices:
             self._shifts.append(self._shifts[-1] + len(self.edits[start, end]) - (end - start))
 
     def moved(self, position: int) -> int:
-        """Where the byte at a position stands after the edits; it must not be in a replaced span but at its start."""
+        """The position of a byte after the edits; it must not be in a replaced span but at its start."""
         at = bisect_right(self._ends, position)
         return position + self._shifts[at]
 

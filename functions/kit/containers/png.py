@@ -121,7 +121,7 @@ def _time(document: Document, body: bytes) -> None:
 
 _HEADERS = {b"IHDR": _header, b"acTL": _animation, b"pHYs": _resolution, b"tIME": _time}
 
-# Kind, length of what stands before the content, packing, name.
+# Kind, length of what precedes the content, packing, name.
 Found = tuple[Kind, int, Packing, str]
 
 

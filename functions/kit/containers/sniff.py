@@ -127,7 +127,7 @@ def brands(data: Buffer) -> list[bytes]:
     if data[4:8] != b"ftyp":
         return []
     end = min(int.from_bytes(data[:4], "big"), 256)
-    # The minor version stands where a further brand would: a reader that writes no type there is read all the same.
+    # The minor version is where a further brand would be: a reader that writes no type there is read all the same.
     return [bytes(data[8:12]), *(bytes(data[at : at + 4]) for at in range(16, end - 3, 4))]
 
 
@@ -173,7 +173,7 @@ def _weaker(head: bytes) -> Format | None:
         return Format("PNM")
     if head[:1] == b"\n" and head[1:2] in {b"\0", b"\2", b"\3", b"\4", b"\5"} and head[2:4] in _PCX_FORMS:
         return Format("PCX")
-    # A cursor holds at least one; with none this is how a Targa begins, whose only mark stands at its end.
+    # A cursor holds at least one; with none this is how a Targa begins, whose only mark is at its end.
     if head[:4] == b"\0\0\2\0" and any(head[4:6]):
         return Format("Windows cursor")
     if head[4:8] == b"jumb" and head[12:16] == b"jumd":

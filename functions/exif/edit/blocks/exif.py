@@ -44,7 +44,7 @@ _HEAD = re.compile(rb"Exif\0\0(?=II|MM)|.{4}(?=II\*\0|MM\0\*)", re.DOTALL)
 
 
 def head_of(content: bytes) -> bytes:
-    """What stands before the TIFF structure in the content of an Exif part."""
+    """What precedes the TIFF structure in the content of an Exif part."""
     found = _HEAD.match(content)
     return found[0] if found else b""
 

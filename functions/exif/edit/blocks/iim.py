@@ -51,7 +51,7 @@ def filtered(data: bytes, keep: Collection[str], location_only: bool) -> tuple[b
         The rest, empty where nothing that says anything is left, and how many records are gone.
     """
     stays = frozenset().union(*(KEPT.get(name, frozenset()) for name in keep))
-    parts, dropped, said = [], 0, 0
+    parts, dropped, stated = [], 0, 0
     position, end = 0, len(data)
     for _ in range(MAX_RECORDS):
         if position + 5 > end or data[position] != 0x1C:
@@ -71,15 +71,15 @@ def filtered(data: bytes, keep: Collection[str], location_only: bool) -> tuple[b
         go = record == 2 and number in LOCATION if location_only else not (record == 2 and number in stays)
         if frame or not go:
             parts.append(data[position:stop])
-            said += not frame
+            stated += not frame
         else:
             dropped += 1
         position = stop
     if data[position:].strip(b"\0"):
         dropped += 1  # bytes that are no record are dropped
-    if not dropped and (location_only or said):
+    if not dropped and (location_only or stated):
         return data, 0
-    return (b"".join(parts) if said else b""), dropped or len(parts)
+    return (b"".join(parts) if stated else b""), dropped or len(parts)
 
 
 def image_resources(data: bytes, decide: Callable[[int, bytes], bytes | None]) -> tuple[bytes, int]:
