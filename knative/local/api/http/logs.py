@@ -55,8 +55,8 @@ class LogReader:
             pod = self._store.get("pods", at.namespace, at.name)
         except NotFoundError:
             raise not_found(at.kind, at.name) from None
-        main = _container(pod, at.name, options)
-        chosen = _chosen(self._logs.entries(at.name) if main else [], options)
+        source = _source(pod, at.name, options)
+        chosen = _chosen(self._logs.entries(source), options)
         text = _line_writer(options)
         if not options.flag("follow"):
             body = b"".join(map(text, chosen))
@@ -64,16 +64,16 @@ class LogReader:
             return web.Response(
                 body=body[:limit], content_type="text/plain", headers={"Cache-Control": "no-cache, private"}
             )
-        return await self._follow(request, at, text, chosen, main=main)
+        return await self._follow(request, at, source, text, chosen)
 
     async def _follow(
-        self, request: web.Request, at: Target, text: Callable[[Entry], bytes], chosen: list[Entry], *, main: bool
+        self, request: web.Request, at: Target, source: str, text: Callable[[Entry], bytes], chosen: list[Entry]
     ) -> web.StreamResponse:
         """Write lines until the pod is removed or the client goes away."""
         response = web.StreamResponse(headers={"Content-Type": "text/plain", "Cache-Control": "no-cache, private"})
         response.enable_chunked_encoding()
         lines: asyncio.Queue[Entry] = asyncio.Queue()
-        end = self._logs.follow(at.name, lines.put_nowait) if main else lambda: None
+        end = self._logs.follow(source, lines.put_nowait)
         try:
             await response.prepare(request)
             for entry in chosen:
@@ -101,16 +101,22 @@ class LogReader:
         return True
 
 
-def _container(pod: Object, name: str, options: Options) -> bool:
-    """Return whether the container asked for is the one whose lines are kept: the first."""
-    names = [str(one.get("name", "")) for one in pod.get("spec", {}).get("containers") or []]
-    asked = options.query.get("container", "")
-    if asked and asked not in names:
-        raise bad_request(f"container {asked} is not valid for pod {name}")
+def _source(pod: Object, name: str, options: Options) -> str:
+    """Return the name under which the lines of the container asked for are kept.
+
+    The container that gets the requests writes under the pod's name, each other under that and its own.
+    """
+    spec = pod.get("spec", {})
+    containers = spec.get("containers") or [{}]
+    serving = next((one for one in containers if one.get("ports")), containers[0])
+    main = str(serving.get("name", ""))
+    names = [str(one.get("name", "")) for one in (*containers, *(spec.get("initContainers") or []))]
+    container = options.query.get("container", "") or main
+    if container not in names:
+        raise bad_request(f"container {container} is not valid for pod {name}")
     if options.flag("previous"):
-        container = asked or (names[0] if names else "")
         raise bad_request(f'previous terminated container "{container}" in pod "{name}" not found')
-    return not asked or asked == names[0]
+    return name if container == main else f"{name}/{container}"
 
 
 def _chosen(entries: list[Entry], options: Options) -> list[Entry]:

@@ -207,3 +207,19 @@ def test_a_log_by_the_typed_client(api, core):
     api.call(api.store.delete, "pods", "rec", "p")
     assert text.decode() == "line 0\nline 1\nline 2\nlater\n"
     followed.close()
+
+
+def test_each_container_of_a_pod_has_a_log_of_its_own(api, core):
+    containers = [{"name": "side"}, {"name": "function", "ports": [{"containerPort": 8080}]}]
+    spec = {"containers": containers, "initContainers": [{"name": "first"}]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "rec"}, "spec": spec}
+    api.call(api.store.create, "pods", pod)
+    for source in ("p", "p/side", "p/first"):
+        api.call(api.logs, source, f"of {source}".encode())
+    assert core.read_namespaced_pod_log("p", "rec") == "of p\n"
+    assert core.read_namespaced_pod_log("p", "rec", container="function") == "of p\n"
+    assert core.read_namespaced_pod_log("p", "rec", container="side") == "of p/side\n"
+    assert core.read_namespaced_pod_log("p", "rec", container="first") == "of p/first\n"
+    with pytest.raises(ApiException) as caught:
+        core.read_namespaced_pod_log("p", "rec", container="other")
+    assert "container other is not valid for pod p" in caught.value.body
