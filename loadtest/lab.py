@@ -1,4 +1,4 @@
-"""Where a scenario runs: a Service of its own on a local engine of its own, its observer, and what is written down.
+"""The lab of a scenario: a Service and a local engine of its own, its observer, and what is recorded.
 
 The Service is the project's stress function, which on request waits without using the CPU: `POST /?sleep_ms=500` holds
 a place for half a second, as a request to a slow database would, so two cores can play a cluster.
@@ -108,7 +108,7 @@ class Place:
 
 @dataclass
 class Run:
-    """What happened, in times since the epoch: the raw material of verdict and report.
+    """A run's events and measurements, in seconds since the epoch: the input of verdict and report.
 
     Attributes:
         offered: (time, clients or requests/s) at each change.
@@ -149,7 +149,7 @@ class Lab:
     """One engine with one Service; an asynchronous context manager.
 
     Args:
-        run: what is written down.
+        run: receives events and samples.
         folder: for the manifest and the engine's log.
         manifests: the Service, or paths to serve as they are.
         minimum, maximum: its min-scale and max-scale, 0 for none.
@@ -275,7 +275,7 @@ class Lab:
         )
 
     def clients(self, **options: Any) -> Clients:
-        """Clients of the Service, whose requests are written down."""
+        """Return clients of the Service, whose requests the run records."""
         hold = options.pop("hold", 0.5)
         body = options.pop("body", b"")
         made = Clients(self.target(hold=hold, body=body), **options)

@@ -47,7 +47,7 @@ class Clients:
     """Up to any number of clients against one target.
 
     Args:
-        to: what they send.
+        to: the request that they send.
         think: seconds between an answer and the next request.
         clock: seconds since the epoch.
         paced: seconds over which a request's body is sent, in twenty parts; 0 sends it at once.
@@ -69,7 +69,7 @@ class Clients:
         self._tasks = TaskSet()
 
     def set(self, count: int) -> None:
-        """Change the number of clients; one too many ends after its answer."""
+        """Change the number of clients; a surplus client ends after its response."""
         self._wanted = count
         while self._running < count:
             self._running += 1
@@ -81,7 +81,7 @@ class Clients:
         return self._running
 
     async def burst(self, count: int) -> None:
-        """So many clients, each with one request, all at once; returns when all are over."""
+        """Send one request from each of so many clients at once; return when all have an outcome."""
         await asyncio.gather(*(self._once() for _ in range(count)))
 
     async def stop(self) -> None:
@@ -110,7 +110,7 @@ class Clients:
                 link.close()
 
     async def _request(self, link: Link | None) -> Link | None:
-        """One request, on a connection kept or new; the connection, if it can be kept."""
+        """Send one request, on the given connection or a new one; return the connection if it can be reused."""
         request = Request(f"{self._prefix}-{next(self._ids)}", self._clock())
         self.requests.append(request)
         try:
@@ -156,7 +156,7 @@ class Clients:
             future.set_result((status, head))
 
     def lost(self, lane: Lane, reason: str) -> None:
-        """A connection is gone, perhaps with a request."""
+        """The connection was closed, perhaps with a request on it."""
         future = self._waiters.pop(lane, None)
         if future is not None and not future.done():
             future.set_result((0, reason.encode()))

@@ -133,7 +133,7 @@ class Generator:
             await asyncio.sleep(0)
 
     def _dispatch(self) -> None:
-        """Send all that is due, and come back for the next."""
+        """Send all that is due, and schedule the next dispatch."""
         elapsed = self._clock() - self._began
         times, total = self._times, len(self._times)
         while self._next < total and times[self._next] <= elapsed:
@@ -157,7 +157,7 @@ class Generator:
         self._lag.append(now - max(intended, self._freed.get(lane, 0.0)))
 
     def answered(self, lane: Lane, status: int, _head: bytes) -> None:
-        """An answer is complete."""
+        """Record a response, and send the next request that waits."""
         now = self._clock() - self._began
         intended, sent = self._sent.pop(lane)
         result = self.result
@@ -177,7 +177,7 @@ class Generator:
         self._outcome()
 
     def lost(self, lane: Lane, reason: str) -> None:
-        """A connection is gone; another takes its place."""
+        """Count the request that was lost with a lane, and replace the lane."""
         self._lanes.discard(lane)
         self._freed.pop(lane, None)
         if lane in self._free:
@@ -220,7 +220,7 @@ class Generator:
         self._swept = True
 
     async def _watch(self, cpu: float, waited: float) -> None:
-        """End what takes too long, and sample the generator's own CPU."""
+        """End requests that time out, and sample the generator's own CPU."""
         sampled, used_before, answered, seen = self._clock(), cpu, 0, 0
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to send.
+    """A plan of requests.
 
     Attributes:
-        target: where to, and what; the first of `targets` where there are several.
+        target: the server and the request; the first of `targets` where there are several.
         rate: requests/s.
-        duration: seconds in which they are meant to leave.
+        duration: seconds in which they are due.
         profile: the rate over time, in place of rate and duration.
         targets: requests to choose from by their `weights`; all lead to one server.
         reuse: whether a connection carries more than one request.

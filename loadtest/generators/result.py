@@ -15,7 +15,7 @@ CPU_SHARE = 0.95  # of one core, the most a single-threaded generator can use
 
 @dataclass
 class Result:
-    """What came of a run; latencies are of requests that were answered, whatever the status.
+    """The outcome of a run; latencies are of requests with a response, whatever its status.
 
     Attributes:
         corrected: from the intended time.

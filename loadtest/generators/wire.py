@@ -23,7 +23,7 @@ UNVERIFIED = "-"
 
 @dataclass(frozen=True)
 class Target:
-    """Where requests go: an address, and what they say."""
+    """A server and the request that is sent to it."""
 
     host: str
     port: int
@@ -40,7 +40,7 @@ class Target:
         return f"{method} {path}"
 
     def context(self) -> ssl.SSLContext | None:
-        """What to verify of the server's certificate; None without TLS.
+        """Return what is verified of the server's certificate; None without TLS.
 
         Raises:
             OSError: the file of certificates cannot be read.
@@ -145,11 +145,11 @@ class Owner(Protocol):
         """The response is complete; the lane can carry the next request unless it is closing."""
 
     def lost(self, lane: Lane, reason: str) -> None:
-        """The lane is gone; `lane.busy` says whether a request went with it."""
+        """The lane was closed; `lane.busy` states whether a request was lost with it."""
 
 
 class Link(asyncio.Protocol):
-    """One connection. `send` a request, and the owner hears `answered` or `lost`."""
+    """One connection. `send` a request; the owner is notified by `answered` or `lost`."""
 
     __slots__ = (
         "_bodiless",
@@ -197,7 +197,7 @@ class Link(asyncio.Protocol):
         self._transport.write(part)
 
     def close(self) -> None:
-        """Drop the connection; a request on it is lost."""
+        """Close the connection; a request on it is lost."""
         self.closing = True
         self._transport.abort()
 
@@ -293,7 +293,7 @@ async def connect(owner: Owner, to: Target, context: ssl.SSLContext | None = Non
     """A new connection.
 
     Args:
-        owner: hears what becomes of its requests.
+        owner: notified of the outcome of each request.
         to: the server.
         context: of `to`, where many connections share one.
 
@@ -309,7 +309,7 @@ async def connect(owner: Owner, to: Target, context: ssl.SSLContext | None = Non
 
 
 def header(head: bytes, name: bytes) -> str | None:
-    """A field of an answer's head; `name` in lower case."""
+    """Return a field of a response's headers; `name` in lower case."""
     lowered = head.lower()
     at = lowered.find(b"\r\n" + name + b":")
     if at < 0:
@@ -319,7 +319,7 @@ def header(head: bytes, name: bytes) -> str | None:
 
 
 def _field(lowered: bytes, name: bytes) -> bytes | None:
-    """A field's value in a head in lower case."""
+    """Return a field's value in headers in lower case."""
     at = lowered.find(b"\r\n" + name + b":")
     if at < 0:
         return None

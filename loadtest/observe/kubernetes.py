@@ -26,7 +26,7 @@ _GONE = 410
 
 
 class AccessError(ValueError):
-    """There is no way to the API from here; the message says what is missing."""
+    """No credentials for an API were found; the message names what is missing."""
 
 
 class ApiError(RuntimeError):
@@ -39,12 +39,12 @@ class ApiError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """An API and how to log in.
+    """An API and its credentials.
 
     Attributes:
         server: its URL.
-        namespace: where nothing else is said.
-        context: whom to trust and which certificate to show; True trusts whom the system trusts.
+        namespace: used where none is given.
+        context: trusted authorities and the client certificate; True for the system's authorities.
         server_name: name in the server's certificate, where it is not the URL's.
         token: bearer token, or a file that holds it and may change.
     """
@@ -56,10 +56,10 @@ class Access:
     token: str | Path | None = None
 
     def headers(self) -> dict[str, str]:
-        """Of a request; a token's file is read anew, for Kubernetes renews it every hour.
+        """Return the headers of a request; a token file is read each time, since Kubernetes renews it every hour.
 
         Raises:
-            OSError: the file is gone.
+            OSError: the file was removed.
         """
         token = self.token.read_text().strip() if isinstance(self.token, Path) else self.token
         return {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
@@ -136,7 +136,7 @@ def kubeconfig(paths: list[Path], wanted: str | None = None) -> Access:
 
 
 def _context(where: Path, cluster: Mapping[str, Any], whose: Path, user: Mapping[str, Any]) -> ssl.SSLContext | bool:
-    """Whom to trust and what to show; paths are relative to the file that names them."""
+    """Return trusted authorities and the client certificate; paths are relative to the file that names them."""
     if not str(cluster["server"]).startswith("https:"):
         return True
     data, file = cluster.get("certificate-authority-data"), cluster.get("certificate-authority")

@@ -49,7 +49,7 @@ class Sample:
 
 
 class Source(Protocol):
-    """Who is asked."""
+    """Where samples come from."""
 
     async def sample(self, session: aiohttp.ClientSession) -> Sample | None:
         """The pods now; None if the source does not know the Service yet."""
@@ -96,7 +96,7 @@ class EngineSource:
 class KubernetesSource:
     """The Kubernetes API: pods of a Knative Service, and what its PodAutoscalers desire.
 
-    Whoever asks needs list on pods, and on podautoscalers.autoscaling.internal.knative.dev; without the latter the
+    The caller needs list on pods, and on podautoscalers.autoscaling.internal.knative.dev; without the latter the
     desired pods stay unknown.
     """
 
@@ -108,7 +108,7 @@ class KubernetesSource:
         self._scalers = f"/apis/autoscaling.internal.knative.dev/v1alpha1/{named}/podautoscalers"
 
     async def sample(self, session: aiohttp.ClientSession) -> Sample:
-        """Pods by phase and condition; what is being deleted, or is over, is no pod any more.
+        """Pods by phase and condition; pods that are being deleted or have ended do not count.
 
         Raises:
             ApiError: the API refused.
