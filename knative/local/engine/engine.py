@@ -120,7 +120,6 @@ class Engine:
         store: All objects.
         written: Those that people write, and the files they came from.
         reconciler: Keeps what runs in line with the store.
-        left_out: All that the objects ask for and this engine does not do, a line each.
         logs: The last lines of each pod.
         host, port: Of URLs that lead to the route, once `bound`.
     """
@@ -175,7 +174,8 @@ class Engine:
         self._leaving: set[Revision] = set()  # removed, and not all of their requests are answered yet
         self._loop_task: asyncio.Task[None] | None = None
         self._said: set[str] = set()
-        self.left_out: tuple[str, ...] = ()
+        self._left_out: tuple[str, ...] | None = None  # until it is asked for
+        self._imaged: frozenset[tuple[str, str]] = frozenset()
         self._explained: dict[tuple[str, ...], object] = {}
         self.store, files = state or (Store(clock=self.clock), Files())
         self.written = Written(self.store, files)
@@ -293,7 +293,7 @@ class Engine:
         if changed:
             for line in announced(replace(self.manifests, resources=tuple(changed)), imaged):
                 self.say_once(f"Left out: {line}")
-            self.left_out = tuple(left_out(self.manifests, imaged))
+            self._left_out, self._imaged = None, imaged
         self._changed()
 
     def _leave(self, revision: Revision, reason: str, ended: Callable[[], None]) -> None:
@@ -347,6 +347,13 @@ class Engine:
     def _revision_changed(self, configuration: tuple[str, str]) -> None:
         self.reconciler.touch(configuration)
         self._changed()
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """All that the objects ask for and this engine does not do, a line each."""
+        if self._left_out is None:
+            self._left_out = tuple(left_out(self.manifests, self._imaged))
+        return self._left_out
 
     def say_once(self, text: str) -> None:
         """Say something that is true for as long as the engine runs."""

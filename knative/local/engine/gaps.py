@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from knative.local.manifests.kinds import EVENTING, FLOWS, MESSAGING, SERVING, SOURCES
@@ -216,13 +217,14 @@ def _unread(resource: Resource) -> str | None:
     return None
 
 
-def _keys(path: str) -> list[str]:
+@cache
+def _keys(path: str) -> tuple[str, ...]:
     """The keys of a dotted path; `[]` is one of its own."""
     plain, _, quoted = path.partition('."')
     keys = [
         part for key in plain.split(".") for part in (key.removesuffix("[]"), *(["[]"] if key.endswith("[]") else []))
     ]
-    return [*keys, quoted.rstrip('"')] if quoted else keys
+    return (*keys, quoted.rstrip('"')) if quoted else tuple(keys)
 
 
 def _has(data: Any, keys: Sequence[str], same: Sequence[Any]) -> bool:

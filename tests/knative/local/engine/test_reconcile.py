@@ -26,6 +26,7 @@ from knative.local.controllers.objects import (
     ROUTES,
     SERVICES,
 )
+from knative.local.manifests.resources import Manifests
 from knative.local.pods.template import TemplateError
 from tests.engines import ROOT, EngineProcess, clean_environment, run_async, service
 from tests.knative.local.engine.running import Running, running
@@ -509,6 +510,26 @@ def test_an_internal_error_about_one_object_holds_up_no_other(tmp_path: Path) ->
         engine.engine.on_apply.remove(fails)
         engine.change(SERVICES, "bad", lambda obj: obj["metadata"].update(labels={"a": "b"}))
         await engine.ready("bad")
+
+    in_engine(tmp_path, work, initial_scale=0)
+
+
+def test_a_change_of_one_service_looks_at_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[list[str]] = []
+
+    def announced(manifests: Manifests, _containers: object) -> list[str]:
+        looked.append([one.name for one in manifests.resources])
+        return []
+
+    async def work(engine: Running) -> None:
+        engine.apply(*(service(f"s{number}") for number in range(20)))
+        await engine.ready("s3")
+        monkeypatch.setattr("knative.local.engine.engine.announced", announced)
+        engine.change(SERVICES, "s3", lambda obj: obj["spec"]["template"]["spec"].update(timeoutSeconds=7))
+        await engine.until(lambda: "s3-00002" in engine.names(REVISIONS), "second revision")
+        await engine.until(lambda: looked, "look at what is left out")
+        assert {name for names in looked for name in names} == {"s3"}
+        assert any("image" in line and "s3" in line for line in engine.engine.left_out)
 
     in_engine(tmp_path, work, initial_scale=0)
 
