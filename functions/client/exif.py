@@ -75,7 +75,7 @@ def run(chosen: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     with Service.of(chosen, "exif") as service:
         outcomes = photos.each(paths, partial(work, service), chosen.jobs, photos.terminal(paths))
         code = output.write(outcomes, output.form(chosen), show, rows, len(paths) > 1, sys.stdout)
-    photos.tell_skipped(skipped, "exif")
+    photos.report_skipped(skipped, "exif")
     return code
 
 

@@ -118,7 +118,7 @@ def run(chosen: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
             outcomes = photos.each(paths, partial(work, service), chosen.jobs, photos.terminal(paths))
         rows = _figures if chosen.figures else _rows
         code = output.write(outcomes, output.form(chosen), _text, rows, several, sys.stdout)
-    photos.tell_skipped(skipped, "histogram")
+    photos.report_skipped(skipped, "histogram")
     return code
 
 

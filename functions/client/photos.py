@@ -57,7 +57,7 @@ def contents(path: Path) -> bytes:
     return _standard_input() if path == STDIN else path.read_bytes()
 
 
-def tell_skipped(skipped: Counter[str], function: str) -> None:
+def report_skipped(skipped: Counter[str], function: str) -> None:
     """Write to standard error how many files of folders were left out, by their endings."""
     if skipped:
         kinds = ", ".join(f"{count} {ending or 'without an ending'}" for ending, count in skipped.most_common(8))
@@ -141,7 +141,7 @@ def _folders(top: str) -> Iterator[str]:
 
 
 class Copies:
-    """What is made of pictures, in a folder where each has its picture's place: equal names in two folders stay apart.
+    """A folder of copies, where each has the place of its picture: equal names in two folders stay apart.
 
     Args:
         folder: where to, made if there is none.
@@ -156,11 +156,11 @@ class Copies:
         self._common = os.path.commonpath([os.path.dirname(place) for place in self._places.values()])  # noqa: PTH120
 
     def place(self, path: Path, ending: str = "") -> Path:
-        """Where that of a picture goes; the ending is put behind the picture's whole name."""
+        """Return where the copy of a picture goes; the ending is added to the whole name."""
         return self._folder / (os.path.relpath(self._places[path], self._common) + ending)
 
     def write(self, target: Path, data: bytes) -> None:
-        """Writes one.
+        """Write the copy of one picture.
 
         Raises:
             OSError: it cannot be written, or would take the place of a picture.
@@ -174,7 +174,7 @@ class Copies:
 def each(
     paths: Sequence[Path], work: Callable[[Path], Any], jobs: int, progress: IO[str] | None = None
 ) -> Iterator[Outcome]:
-    """Does the work for each file, `jobs` at a time; outcomes in the order of the files, as soon as they are there.
+    """Yield the outcome of each file in order, as soon as it is there; `jobs` files are worked on at a time.
 
     Args:
         paths: the files.
@@ -200,7 +200,7 @@ def each(
                 progress.flush()
             yield outcome
     finally:
-        # Whoever stops listening waits for none that is under way: an answer may take minutes.
+        # Do not wait for uploads that are under way: a response may take minutes.
         pool.shutdown(wait=False, cancel_futures=True)
 
 
