@@ -119,8 +119,9 @@ class Large:
 
             if directory.value(tiff.PHOTOMETRIC, 1) in {1, 2, 5}:
                 return replace(found, read=read)
-        size = found.width * found.height * found.bits // 8 * len(found.names)
-        self._refuse(found.width, found.height, 2 * size + len(data), "TIFF, decoded whole")
+        size = found.width * found.height * (found.bits + 7) // 8 * len(found.names)
+        kind = "HEIC" if found.format == "HEIF" else found.format
+        self._refuse(found.width, found.height, 2 * size + len(data), f"{kind}, decoded whole")
         return found
 
     def check(self, data: bytes, entry: Format, image: Image.Image) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from functions.kit.images import png, tiff
-from functions.kit.images.samples import bmp, exr, plain, psd, tiff_rows
+from functions.kit.images.samples import bmp, exr, heif, plain, psd, tiff_rows
 from functions.kit.images.samples.model import GRAY, RGB, Samples, strip_rows
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def find(data: bytes, name: str, frame: int) -> Samples | None:
         return psd.find(data)
     if name == "BMP" and not frame:
         return bmp.find(data)
+    if name == "HEIF" and not frame:
+        return heif.find(data)
     if name == "EXR":
         return exr.find(data)
     if name == "PPM":
