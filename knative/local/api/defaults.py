@@ -12,6 +12,7 @@ from typing import Any
 
 from knative.local.manifests.cluster import EVENTING_NAMESPACE, Cluster
 from knative.local.manifests.cluster_config import Defaults
+from knative.local.manifests.grammar import parse_quantity
 from knative.local.manifests.kinds import EVENTING, FLOWS, MESSAGING, SERVING, SOURCES
 
 Object = dict[str, Any]
@@ -30,6 +31,8 @@ _BROKER_DEFAULTS: Object = {
 }
 _CHANNEL_TEMPLATE: Object = {"apiVersion": "messaging.knative.dev/v1", "kind": "InMemoryChannel"}
 _DELIVERY_DEFAULTS = ("deadLetterSink", "retry", "backoffPolicy", "backoffDelay")
+_DECIMAL = ("n", "u", "m", "", "k", "M", "G", "T", "P", "E")
+_BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _WRITABLE_VOLUMES = ("emptyDir", "persistentVolumeClaim", "ephemeral")
 
 
@@ -90,9 +93,13 @@ def _domain_mapping(obj: Object, old: Object | None, cluster: Cluster) -> None:
 
 
 def _in_form(spec: Object) -> None:
-    """Write what decoding in Go leaves behind: ports of probes, empty resources, the protocol of ports."""
+    """Write what decoding in Go leaves behind: ports of probes, empty resources, the protocol of ports, quantities."""
+    for volume in spec.get("volumes", []):
+        if "sizeLimit" in (volume.get("emptyDir") or {}):
+            volume["emptyDir"]["sizeLimit"] = canonical(volume["emptyDir"]["sizeLimit"])
     for container in _containers(spec):
-        container.setdefault("resources", {})
+        for amounts in container.setdefault("resources", {}).values():
+            amounts.update({name: canonical(amount) for name, amount in amounts.items()})
         for port in container.get("ports", []):
             port.setdefault("protocol", "TCP")
         for name in ("livenessProbe", "readinessProbe", "startupProbe"):
@@ -173,6 +180,28 @@ def quantity(value: Fraction) -> str:
         if whole and whole % 1024**power == 0:
             return f"{whole // 1024**power}{suffix}"
     return str(whole)
+
+
+def canonical(amount: Any) -> str:
+    """Return a quantity as Kubernetes stores it: whole, with the largest suffix of its kind that loses nothing."""
+    text = str(amount)
+    try:
+        value = parse_quantity(text)
+    except ValueError:
+        return text  # which a rule refuses
+    if text[-1:].isdigit() and any(letter in text for letter in "eE"):
+        return text
+    base, suffixes = 1000, list(_DECIMAL)
+    if text.endswith("i") and value.denominator == 1:
+        base, suffixes = 1024, list(_BINARY)
+    else:
+        value *= 10**9
+    whole = -(-value.numerator // value.denominator)  # what is below a nano is rounded up
+    power = 0
+    while whole and whole % base == 0 and power + 1 < len(suffixes):
+        whole //= base
+        power += 1
+    return f"{whole}{suffixes[power]}" if whole else "0"
 
 
 # Eventing

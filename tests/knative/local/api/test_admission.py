@@ -181,3 +181,30 @@ def test_a_config_map_of_knative_is_read():
         create(config)
     config["metadata"]["namespace"] = "rec"
     assert create(config) == config
+
+
+# The results are those of Kubernetes' own resource.Quantity.
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        (1, "1"),
+        ("1000m", "1"),
+        ("0.5", "500m"),
+        (0.1, "100m"),
+        ("1500m", "1500m"),
+        ("1024Mi", "1Gi"),
+        ("1.5Gi", "1536Mi"),
+        ("768Mi", "768Mi"),
+        ("1000Mi", "1000Mi"),
+        ("128974848", "128974848"),
+        ("129e6", "129e6"),
+        ("1000k", "1M"),
+        ("0", "0"),
+        ("0.5Mi", "512Ki"),
+    ],
+)
+def test_quantities_are_stored_in_their_canonical_form(given: Any, stored: str):
+    one = service()
+    one["spec"]["template"]["spec"]["containers"][0]["resources"] = {"limits": {"memory": given}}
+    made = create(one)["spec"]["template"]["spec"]["containers"][0]
+    assert made["resources"]["limits"]["memory"] == stored
