@@ -22,7 +22,6 @@ from knative.local.pods.template import Template
 from knative.local.proxy.activator import Activator, WaitingRoom
 from knative.local.proxy.breaker import QUEUE_FULL
 from knative.local.proxy.exchange import Exchange
-from knative.local.proxy.timeouts import Timeouts
 from knative.local.tasks import TaskSet
 
 
@@ -120,8 +119,7 @@ class Revision:
             exchange.at_end = self.tally.ended
             exchange.answer(503, f"{self.name} is not ready: {failure.words}")
             return
-        template = self.template
-        Timeouts(template.timeout, template.response_start_timeout, template.idle_timeout).begin(exchange)
+        self.template.timeouts.begin(exchange)
         exchange.at_end = self.tally.ended
         if pod is None:
             self.activator.take(exchange)

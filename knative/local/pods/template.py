@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from knative.local.pods.podspec import Container, PodSpec, Program
 from knative.local.pods.probes.probe import Probe
 from knative.local.pods.runtimes.selection import Mode, needs_container
 from knative.local.pods.volumes import Volume, mounts, volumes
+from knative.local.proxy.timeouts import Timeouts
 
 # What a pod gets of the engine's environment: enough to run an interpreter, none of the shell's secrets.
 _INHERITED = ("HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV")
@@ -71,6 +73,11 @@ class Template:
     volumes: tuple[Volume, ...] = ()
     problem: Problem | None = None
     ignored: tuple[str, ...] = field(default=())
+
+    @cached_property
+    def timeouts(self) -> Timeouts:
+        """The time limits of a request."""
+        return Timeouts(self.timeout, self.response_start_timeout, self.idle_timeout)
 
     @property
     def container(self) -> Container:
