@@ -18,10 +18,10 @@ from functions.exif.edit.blocks.exif import GEO_TAGS, KEPT_TAGS, wanted
 from functions.exif.edit.decide import GAIN_MAP, Edit
 from functions.exif.edit.errors import NotClean
 from functions.exif.edit.tiff import PROFILE
-from functions.exif.scan.files import scan
-from functions.exif.scan.result import Block
+from functions.exif.scan import parts
+from functions.exif.scan.result import BEYOND_READING, Block, Scan
 from functions.kit import containers
-from functions.kit.containers import Kind
+from functions.kit.containers import Document, Kind
 from functions.kit.containers.tiff import PICTURE
 
 # What identifies a person, a device or a moment, by the name of `keep` that lets it stay; "" for none.
@@ -76,9 +76,7 @@ def check(result: bytes, edit: Edit, looked_for: Iterable[bytes]) -> None:
     Raises:
         NotClean: one of them is, or a block that should not be.
     """
-    found = scan(result)
-    if found is None:
-        raise NotClean("the copy cannot be read again")
+    document, found = _again(result)
     for block in found.blocks:
         _block(block, edit)
     named = _structure(result)
@@ -87,8 +85,26 @@ def check(result: bytes, edit: Edit, looked_for: Iterable[bytes]) -> None:
             continue
         if result.count(text) > named.count(text) + sum(_stated(block, text) for block in found.blocks):
             raise NotClean("a text that identifies its maker is still in the copy")
-    for picture in _further(result) if edit.further else ():
-        check(picture, replace(edit, gainmap=0), ())
+    for part in document.parts if edit.further else ():
+        if part.kind is Kind.PICTURE:
+            check(result[part.start : part.end], replace(edit, gainmap=0), ())
+
+
+def _again(result: bytes) -> tuple[Document, Scan]:
+    """The copy as parts, and the blocks in them; without the container's fields, which no policy is about.
+
+    Raises:
+        NotClean: it cannot be read again.
+    """
+    form = containers.sniff(result)
+    if form is not None and form.reader:
+        try:
+            document = containers.read(result, whole=form.reader != "tiff", found=form)
+            if document is not None:
+                return document, parts.scan(document, whole=False)
+        except BEYOND_READING:
+            pass
+    raise NotClean("the copy cannot be read again")
 
 
 def _structure(result: bytes) -> bytes:
@@ -153,10 +169,3 @@ def _stated(block: Block, text: bytes) -> int:
         if kind in (ASCII, UTF8)
     )
     return sum(value.count(text) for value in values)
-
-
-def _further(result: bytes) -> list[bytes]:
-    """Return the whole pictures that follow the first."""
-    document = containers.read(result)
-    found = document.parts if document is not None else []
-    return [result[part.start : part.end] for part in found if part.kind is Kind.PICTURE]
