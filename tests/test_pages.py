@@ -213,6 +213,8 @@ def test_the_chooser_shows_where_the_keyboard_is_and_says_what_becomes_of_the_pi
     with visit(browser, address(name)) as page:
         page.focus("#theme")
         page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.innerText") == "API description"
+        page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.id") == "file"
         outline = "getComputedStyle(document.querySelector('label[for=file]')).outlineStyle"
         assert page.evaluate(outline) == "solid"
