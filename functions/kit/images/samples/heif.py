@@ -12,7 +12,7 @@ from functions.kit.images.samples.model import GRAY, RGB, Samples, strip_rows
 if TYPE_CHECKING:
     from functions.kit.images.samples.model import Array
 
-_NAMES = {"L": GRAY, "RGB": RGB, "RGBA": (*RGB, "alpha")}
+_NAMES = {"I": GRAY, "RGB": RGB, "RGBA": (*RGB, "alpha")}
 
 
 def find(data: bytes) -> Samples | None:
@@ -38,5 +38,5 @@ def find(data: bytes) -> Samples | None:
             yield values[top : min(top + step, rows)]
 
     names = _NAMES[colours]
-    mode = f"{'I' if colours == 'L' else colours};{bits}"
+    mode = f"{colours};{bits}"
     return Samples("HEIF", mode, width, height, height, names, bits, "uint", read)
