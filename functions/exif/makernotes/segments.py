@@ -19,10 +19,10 @@ from functions.exif.tags.tables import Table, table
 HEAD = 1024
 MAX_RECORDS = 256
 MAX_TEXTS = 256
-_TEXTS = re.compile(rb"(\[[^\]]{0,64}\]|[\w#-]{1,64}=[ -~]{1,400}?(?=\s*(?:[\n\r\0]|[\w#-]{1,64}=|\[|$)))")
+_TEXTS = re.compile(rb"(\[[^\]]{0,64}\]|[\w#-]{1,64}=[ -~]{1,400}?(?=\s{0,2}(?:[\n\r\0]|[\w#-]{1,64}=|\[|$)))")
 _ELEMENT = re.compile(rb"<([\w-]{1,40})>([^<]{0,4000})</\1>")
 _PAIR = re.compile(r"\b(alp|bet|cor|ln0|ln1|s2n|ver)=([\d.eE+-]+)")
-_LINE = re.compile(r"[\t ]*(\w{1,32})\s+([^\r\n]{0,400})")
+_LINE = re.compile(r"(?m)^[\t ]{0,8}+(\w{1,32}+)[\t ]{1,8}+([^\r\n]{0,400}+)")
 
 
 def read(reading: Reading, block: Block) -> bool:

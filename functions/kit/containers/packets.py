@@ -15,7 +15,7 @@ from functions.kit.containers.source import Source, Span
 
 MAX_PACKETS = 256
 MAX_DECLARATION = 512
-_DECLARATION = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>)?\s*")
+_DECLARATION = re.compile(rb"(?:\xef\xbb\xbf)?+\s*+(?:<\?xml[^>]*+>)?+\s*+")
 MEDIA_TYPES = {
     "EPS": "application/postscript",
     "PostScript": "application/postscript",
