@@ -228,6 +228,8 @@ class _Builder:
         key = (str(target["apiVersion"]).rpartition("/")[0], target["kind"], namespace, target["name"])
         if key[:2] not in CHANNELS:
             raise UnreadyError(f"a {target['kind']} is not run on this machine; a Channel or InMemoryChannel is")
+        if key not in self._known:  # on a cluster a Channel is backed by an InMemoryChannel of its name
+            key = (MESSAGING, "Channel", namespace, target["name"])
         if key not in self._known:
             raise UnreadyError(f"there is no {target['kind']} {namespace}/{target['name']} among the manifests")
         channel = self._known[key].data.get("spec") or {}
