@@ -13,7 +13,7 @@ from knative.local.manifests.cluster import Network
 
 LOCAL_DOMAIN = "localhost"
 _DEFAULT = Network()
-_ACTION = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}")
+_ACTION = re.compile(r"\{\{([^{}]*)\}\}")
 _FIELD = re.compile(r"\.(Name|Namespace|Domain|Tag)")
 _OF_MAP = re.compile(r'(?:index\s+\.(Annotations|Labels)\s+"([^"]+)"|\.(Annotations|Labels)\.(\w+))')
 
@@ -31,7 +31,9 @@ class Addresses:
         self.unread: str | None = None
         for key, template in (("domain-template", self._domain), ("tag-template", self._tag)):
             actions = (
-                one for one in _ACTION.findall(template) if not _FIELD.fullmatch(one) and not _OF_MAP.fullmatch(one)
+                one
+                for one in map(_bare, _ACTION.findall(template))
+                if not _FIELD.fullmatch(one) and not _OF_MAP.fullmatch(one)
             )
             if (action := next(actions, None)) is not None and self.unread is None:
                 self.unread = f"{key} of config-network: {{{{{action}}}}} is not evaluated; the default is used"
@@ -47,11 +49,17 @@ class Addresses:
         return _filled(self._domain, values, metadata).lower()
 
 
+def _bare(action: str) -> str:
+    """An action without the blanks and trim marks around it."""
+    return action.removeprefix("-").removesuffix("-").strip()
+
+
 def _filled(template: str, values: Mapping[str, str], metadata: Mapping[str, Any]) -> str:
     def value(action: re.Match[str]) -> str:
-        if (field := _FIELD.fullmatch(action[1])) is not None:
+        bare = _bare(action[1])
+        if (field := _FIELD.fullmatch(bare)) is not None:
             return values.get(field[1], "")
-        found = _OF_MAP.fullmatch(action[1])
+        found = _OF_MAP.fullmatch(bare)
         assert found is not None  # noqa: S101 - a template with any other action is not used
         of = metadata.get((found[1] or found[3]).lower()) or {}
         return str(of.get(found[2] or found[4], ""))

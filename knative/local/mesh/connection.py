@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _HEAD_BYTES = 8 * 1024
 _CONNECT = re.compile(rb"CONNECT ([A-Za-z0-9.\-_]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):([0-9]{1,5}) HTTP/1\.[01]\r\n")
-_CREDENTIALS = re.compile(rb"\r\nproxy-authorization:[ \t]*([^\r\n]*)\r\n", re.IGNORECASE)
+_CREDENTIALS = re.compile(rb"\r\nproxy-authorization:([^\r\n]*)\r\n", re.IGNORECASE)
 _OPEN = b"HTTP/1.1 200 OK\r\n\r\n"
 
 
@@ -53,7 +53,7 @@ class ProxyConnection(asyncio.Protocol):
         head, _, rest = self._received.partition(b"\r\n\r\n")
         asked = _CONNECT.match(head + b"\r\n")
         credentials = _CREDENTIALS.search(head + b"\r\n")
-        caller = self._mesh.callers.of(credentials[1] if credentials else None)
+        caller = self._mesh.callers.of(credentials[1].strip(b" \t") if credentials else None)
         if asked is None:
             self.refuse(b"400 Bad Request")
         elif caller is None:
