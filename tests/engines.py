@@ -138,7 +138,7 @@ class EngineProcess:
         """All it has printed."""
         return "\n".join(self.lines)
 
-    def wait(self, condition: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
+    def wait(self, condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
         """Return the condition's value once it is true."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -166,7 +166,7 @@ class EngineProcess:
         found = next(service for service in self.status()["services"] if service["name"] == name)
         return [pod for revision in found["revisions"] for pod in revision["pods"] if pod["state"] == state]
 
-    def wait_pods(self, count: int, name: str = "hello", seconds: float = 20.0) -> None:
+    def wait_pods(self, count: int, name: str = "hello", seconds: float = 60.0) -> None:
         """Return when so many pods are ready."""
         self.wait(lambda: len(self.pods(name=name)) == count, f"{count} ready pods", seconds)
 

@@ -113,6 +113,7 @@ def test_the_engine_is_a_cluster_by_its_own_api(tmp_path: Path, monkeypatch: pyt
     assert names == {"other"}, "the Service of the run is deleted"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [

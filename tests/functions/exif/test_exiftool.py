@@ -19,6 +19,8 @@ import pytest
 from functions.exif.answer import examine, flat
 from tests.work import within
 
+pytestmark = pytest.mark.slow  # CI runs it after the tests
+
 # Groups of ExifTool's family 1 that are Exif.
 EXIF = re.compile(r"(IFD\d+|SubIFD\d*|ExifIFD|GPS|InteropIFD|GlobParamIFD):")
 # What a maker's note says of the body and the lens, and which lens it is.

@@ -104,6 +104,7 @@ def test_sixteen_bits(form: str) -> None:
     assert analyse(data, SETTINGS, QUIET).histogram.luminance == counts(values)
 
 
+@pytest.mark.slow  # CI runs it after the tests
 def test_photographs(photos: list[Path]) -> None:
     """Every one that both decode: lossless ones to the pixel, lossy ones within a rounding of the decoders."""
     with ThreadPoolExecutor(2) as pool:

@@ -17,6 +17,8 @@ from PIL import Image, ImageOps
 from functions.exif.edit.errors import Broken, Unsupported
 from functions.exif.edit.strip import Stripped, strip
 
+pytestmark = pytest.mark.slow  # CI runs it after the tests
+
 # What describes the file and the picture's encoding, and so is in every file.
 FILE_GROUPS = {"ExifTool", "System", "File", "Composite", "PNG", "PNG-pHYs", "JFIF", "Adobe", "RIFF", "GIF", "Meta"}
 ICC_GROUPS = ("ICC",)

@@ -150,6 +150,7 @@ def asked(exiftool: str, folder: Path) -> dict[str, dict[str, Any]]:
     return {Path(entry["SourceFile"]).stem: entry for answer in answers for entry in json.loads(answer)}
 
 
+@pytest.mark.slow  # CI runs it after the tests
 def test_every_listed_number_reads_as_exiftool_reads_it(tmp_path: Path, program: Callable[[str], str]):
     exiftool = program("exiftool")
     files = dict(written())

@@ -382,7 +382,7 @@ def test_large_objects_shorten_the_history() -> None:
 
 @pytest.mark.parametrize(
     ("writers", "rounds", "watches", "objects"),
-    [(10, 50, 10, 100), pytest.param(50, 10, 100, 1_000, marks=pytest.mark.slow)],
+    [(10, 50, 3, 100), pytest.param(50, 10, 100, 1_000, marks=pytest.mark.slow)],
 )
 def test_writers_in_conflict_and_watches_over_many_objects(
     writers: int, rounds: int, watches: int, objects: int

@@ -175,7 +175,7 @@ def test_a_program_that_ignores_port_is_found_and_served_as_the_only_pod(start: 
     status, given = engine.get("/hello")
     assert status == 200
     words = f"listens on {port} and not on PORT={given.decode()}: it is served there while it is the only pod; "
-    assert words + "make it listen on $PORT" in engine.output
+    assert engine.wait(lambda: words + "make it listen on $PORT" in engine.output, "the line on PORT")
     assert conditions(engine.revision())["ListensOnPort"] == ("False", "PortIgnored", words + "make it listen on $PORT")
     assert conditions(engine.revision())["Ready"] == ("True", "", "")
     with ThreadPoolExecutor(12) as pool:
