@@ -253,6 +253,10 @@ def test_the_kinds_have_their_names(kubectl: Kubectl):
         *("configurations", "domainmappings", "revisions", "routes", "services"),
     ]
     assert kubectl("get", "crd", "services.serving.knative.dev", "--output", "name")
+    # By this label kn looks for kinds of channels.
+    found = kubectl("get", "crd", "--selector=messaging.knative.dev/subscribable=true", "--output", "name").split()
+    kinds = {name.rpartition("/")[2] for name in found}
+    assert kinds == {"channels.messaging.knative.dev", "inmemorychannels.messaging.knative.dev"}
 
 
 def test_without_the_api_there_is_no_kubeconfig(tmp_path: Path):

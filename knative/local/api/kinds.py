@@ -118,8 +118,15 @@ def _knative(group: str, name: str, plural: str, *columns: Column, short: tuple[
         ("all", "knative", area, *extra),
         columns=columns,
         subresources=_WITH_STATUS,
-        labels={f"duck.knative.dev/{duck}": "true" for duck in more.get("duck", "").split()},
+        labels=dict.fromkeys(_labels(group, more), "true"),
     )
+
+
+def _labels(group: str, more: Mapping[str, str]) -> Iterator[str]:
+    """The labels by which tools find kinds that can be called, subscribed to or given pods."""
+    yield from (f"duck.knative.dev/{duck}" for duck in more.get("duck", "").split())
+    if group == MESSAGING and "duck" in more:
+        yield "messaging.knative.dev/subscribable"
 
 
 _KNATIVE = (

@@ -42,6 +42,8 @@ from knative.local.pods.service import Service
 from knative.local.pods.template import Template
 
 _QUIET_SECONDS = 0.02  # changes of pods that come in a swarm are written once
+_EARLY_SECONDS = 0.5
+"""From a change of a Service until it may have failed: a client that made the change watches for what comes later."""
 _COLLECT_SECONDS = 3600.0  # between two looks for revisions that have become stale
 _SERVING = frozenset({SERVICES, CONFIGURATIONS, ROUTES, REVISIONS})
 _OF_THE_ENGINE = frozenset({DEPLOYMENTS, EVENTS, NAMESPACES})
@@ -125,6 +127,7 @@ class Reconciler:
         self._templates: Mapping[Key, Mapping[str, Any]] = {}
         self._by_configuration: dict[Key, set[str]] = defaultdict(set)
         self._dirty: dict[Key, None] = {}
+        self._early: dict[Key, int] = {}
         self._gathered = False
         self._writing = self._closed = False
         self._turn_due: asyncio.Handle | None = None
@@ -358,8 +361,22 @@ class Reconciler:
     def _service_status(self, service: Object) -> None:
         key = key_of(service)
         configuration, route = (self._store.get(resource, *key) for resource in (CONFIGURATIONS, ROUTES))
-        status = serving.service_status(service, configuration, route, self._store.timestamp())
+        early = any(condition(one).false for one in (configuration, route)) and self._is_early(service)
+        status = serving.service_status(service, configuration, route, self._store.timestamp(), early=early)
         self._show(set_status(self._store, SERVICES, service, status), ("Ready", "ConfigurationsReady", "RoutesReady"))
+
+    def _is_early(self, service: Object) -> bool:
+        """Whether the specification of a Service is so new that its failure would be missed by who waits for it."""
+        key, generation = key_of(service), int(service["metadata"]["generation"])
+        if (service.get("status") or {}).get("observedGeneration") != generation:
+            self._early[key] = generation
+            asyncio.get_running_loop().call_later(_EARLY_SECONDS, self._settle, key, generation)
+        return self._early.get(key) == generation
+
+    def _settle(self, key: Key, generation: int) -> None:
+        if self._early.get(key) == generation:
+            del self._early[key]
+            self.touch(key)
 
     def _show(self, obj: Object, kinds: tuple[str, ...]) -> None:
         shown = self._around.services.get(key_of(obj))

@@ -194,12 +194,23 @@ def configuration_status(configuration: Object, created: Object | None, ready: s
     return status
 
 
-def service_status(service: Object, configuration: Object, route: Object, now: str) -> Object:
-    """Return the status of a Service, which is that of its Configuration and of its Route."""
+def service_status(service: Object, configuration: Object, route: Object, now: str, *, early: bool = False) -> Object:
+    """Return the status of a Service, which is that of its Configuration and of its Route.
+
+    Args:
+        service: The Service.
+        configuration: The Service's own.
+        route: The Service's own.
+        now: The time as a timestamp.
+        early: Whether a failure is not shown yet.
+    """
     of_config, of_route = configuration.get("status") or {}, route.get("status") or {}
     parts = []
     for kind, obj in (("ConfigurationsReady", configuration), ("RoutesReady", route)):
         ready = condition(obj)
+        if early and ready.false:
+            message = f"The {obj['kind']} is still working to reflect the latest desired specification."
+            ready = Condition(kind, Status.UNKNOWN, "OutOfDate", message)
         parts.append(Condition(kind, ready.status, *(("", "") if ready.true else (ready.reason, ready.message))))
     status: Object = {
         "observedGeneration": service["metadata"]["generation"],

@@ -120,6 +120,9 @@ class Traffic:
         service.plan = shares if assignment.waits else []
         if assignment.problem is None:
             service.traffic = shares
+        else:  # as it was, by names: a Revision may have been removed and created again
+            now = self._around.running
+            service.traffic = [(now.get((key[0], one.name), one), share, tag) for one, share, tag in service.traffic]
         status = route_status(
             route,
             moved if assignment.problem is None else None,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from functions.kit.http.problems import Problem, problem_types
 from functions.kit.page.render import SAMPLE, Document, landing, page, result
@@ -28,12 +29,15 @@ _EVENTS_FRAGMENT = Path(__file__).with_name("events.html")
 _EVENTS_SUMMARY = "Events on this machine: where they go, what came of them, and what can be delivered again."
 MAX_CLIENTS = 500
 MAX_SECONDS = 120.0
+_NAME_LENGTH = 253  # of a pod, or of a path, as far as an error repeats it
+_NAMED = 20  # Services that an error names
 _BURSTS = web.AppKey("bursts", asyncio.Lock)
 
 
 def mount(engine: Engine) -> None:
     """Serve the console at `/console`, the page in front at `/`, logs, and take bursts at `/_knative/burst`."""
     engine.app[_BURSTS] = asyncio.Lock()
+    engine.app.middlewares.append(_explain)
     engine.app.router.add_get("/", _front)
     engine.app.router.add_get("/console", _page)
     engine.app.router.add_get("/console/events", _events_page)
@@ -41,6 +45,19 @@ def mount(engine: Engine) -> None:
     engine.app.router.add_get("/problems/{name}", _problem_type)
     engine.app.router.add_post("/_knative/burst", _burst)
     engine.app.router.add_get("/_knative/logs/{pod:.+}", _log)
+
+
+@web.middleware
+async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Name the paths of the Services where a path is neither one of them nor the engine's own."""
+    try:
+        return await handler(request)
+    except web.HTTPNotFound:
+        links = [f"/{link}" for link in _links(request)]
+        named = ", ".join(links[:_NAMED]) + (f" and {len(links) - _NAMED} more" if len(links) > _NAMED else "")
+        there = f"Services are at {named}" if links else "there is no Service with a public address"
+        detail = f"{request.path[:_NAME_LENGTH]} is neither a Service nor a page of the engine; {there}"
+        return problem_response(Problem(404, "no-such-path", "No such path", detail))
 
 
 def _links(request: web.Request, *, functions_alone: bool = False) -> tuple[str, ...]:
@@ -96,9 +113,11 @@ def _document(document: Document) -> web.Response:
 
 async def _log(request: web.Request) -> web.Response:
     """The last lines of a pod, or of a revision."""
-    lines = request.app[ENGINE].logs.of(request.match_info["pod"])
+    pod = request.match_info["pod"]
+    lines = request.app[ENGINE].logs.of(pod)
     if lines is None:
-        return _refusal(404, "no such pod, or it has written nothing")
+        detail = f"there is no pod {pod[:_NAME_LENGTH]}, or it has written nothing"
+        return problem_response(Problem(404, "no-such-pod", "No such pod", detail))
     text = b"\n".join([*lines, b""]).decode(errors="replace")
     return web.Response(text=text, headers={**HEADERS, "Content-Type": "text/plain; charset=utf-8"})
 

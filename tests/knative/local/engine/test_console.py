@@ -255,7 +255,19 @@ def test_each_link_of_the_console_is_answered(twins: EngineProcess) -> None:
 def test_the_log_of_a_pod_can_be_read(twins: EngineProcess) -> None:
     (pod,) = twins.pods(name="two")[:1]
     assert twins.get(f"/_knative/logs/{pod['name']}") == (200, b"listening\n")
-    assert twins.get("/_knative/logs/nothing")[0] == 404
+    status, body = twins.get("/_knative/logs/nothing")
+    said = json.loads(body)
+    assert (status, said["type"]) == (404, "/problems/no-such-pod")
+    assert "no pod nothing" in said["detail"]
+
+
+def test_a_path_that_is_not_there_names_those_that_are(twins: EngineProcess) -> None:
+    for path in ("/two", "/nothing/at/all", "/problems/nothing"):  # /two is ambiguous
+        status, body = twins.get(path)
+        said = json.loads(body)
+        assert (status, said["type"]) == (404, "/problems/no-such-path")
+        assert path in said["detail"]
+        assert "/two.team-a" in said["detail"]
 
 
 def test_the_console_shows_reasons_and_logs(twins: EngineProcess, browser: Browser) -> None:

@@ -274,6 +274,39 @@ def test_a_removed_revision_is_made_anew_only_where_it_is_the_latest(tmp_path: P
     in_engine(tmp_path, work)
 
 
+def test_a_revision_made_anew_takes_the_traffic_that_a_failed_change_left_to_it(tmp_path: Path) -> None:
+    async def work(engine: Running) -> None:
+        engine.apply(service())
+        await engine.ready()
+        nowhere = [{"revisionName": "hello-00001", "percent": 50}, {"revisionName": "hello-00009", "percent": 50}]
+        engine.change(SERVICES, "hello", lambda obj: obj["spec"].update(traffic=nowhere))
+        await engine.until(lambda: engine.conditions(SERVICES, "hello")["Ready"][0] == "False", "the reason")
+        engine.store.delete(REVISIONS, "default", "hello-00001")
+        await engine.until(lambda: engine.conditions(REVISIONS, "hello-00001").get("Ready") == ("True", ""), "it again")
+        assert await engine.revision() == "hello-00001"
+
+    in_engine(tmp_path, work)
+
+
+def test_a_change_that_fails_at_once_is_out_of_date_first_so_that_kn_sees_it_fail(tmp_path: Path) -> None:
+    async def work(engine: Running) -> None:
+        engine.apply(service())
+        await engine.ready()
+        shown: list[tuple[str, str]] = []
+
+        def note(resource: str, _type: str, obj: Any) -> None:
+            if resource == SERVICES and obj["status"]["observedGeneration"] == 2:
+                shown.append(engine.conditions(SERVICES, "hello")["Ready"])
+
+        engine.store.on_change.append(note)
+        nowhere = [{"revisionName": "hello-00009", "percent": 100}]
+        engine.change(SERVICES, "hello", lambda obj: obj["spec"].update(traffic=nowhere))
+        await engine.until(lambda: ("False", "RevisionMissing") in shown, "the reason")
+        assert list(dict.fromkeys(shown)) == [("Unknown", "OutOfDate"), ("False", "RevisionMissing")]
+
+    in_engine(tmp_path, work)
+
+
 def test_requests_to_a_revision_that_was_removed_are_refused(tmp_path: Path) -> None:
     async def work(engine: Running) -> None:
         engine.apply(service())
