@@ -334,3 +334,14 @@ def test_the_equivalents_of_other_tools_in_the_documentation_are_taken_as_writte
             before = len(seen)
             assert main([url, *short, "--no-live", "--connections", "4"]) in {0, 1, 3}, row
             assert len(seen) > before, row
+
+
+def test_without_its_packages_it_says_how_to_install_them():
+    from tests.servers import ROOT
+
+    program = (
+        "import sys, runpy; sys.modules['hdrh'] = None; runpy.run_module('loadtest.openloop', run_name='__main__')"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert "make .venv/.dev" in ended.stderr

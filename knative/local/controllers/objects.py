@@ -84,7 +84,9 @@ def condition(obj: Mapping[str, Any], kind: str = "Ready") -> Condition:
     """Return a condition of an object's status; Unknown where it has none."""
     for one in (obj.get("status") or {}).get("conditions") or ():
         if one["type"] == kind:
-            return Condition(kind, Status(one["status"]), one.get("reason", ""), one.get("message", ""))
+            known = one["status"] in tuple(Status)  # a client may have written another
+            status = Status(one["status"]) if known else Status.UNKNOWN
+            return Condition(kind, status, one.get("reason", ""), one.get("message", ""))
     return Condition(kind, Status.UNKNOWN)
 
 

@@ -200,7 +200,7 @@ class Traffic:
         """Revisions that a Route leads to, or will once they are ready."""
         namespace = route["metadata"]["namespace"]
         status = find(self._around.store, ROUTES, *key_of(route)) or route
-        listed = {one["revisionName"] for one in (status.get("status") or {}).get("traffic", ())}
+        listed = {one["revisionName"] for one in (status.get("status") or {}).get("traffic") or ()}
         listed |= {target.revision for target in assignment.targets}
         for name in {target.configuration for target in assignment.targets if target.configuration}:
             listed |= self._pending((namespace, name))

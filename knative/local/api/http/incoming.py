@@ -8,8 +8,8 @@ from copy import deepcopy
 from typing import Any
 
 from knative.local.api.http.request import Target, Validation
-from knative.local.api.http.status import bad_request, invalid
-from knative.local.api.kinds import Kind, group_of
+from knative.local.api.http.status import StatusError, bad_request, invalid
+from knative.local.api.kinds import STATUS, Kind, group_of
 from knative.local.manifests import grammar
 from knative.local.manifests.decoding import BOOL, STRING, Anything, MapOf, Schema, Struct
 from knative.local.manifests.decoding import decode as fit
@@ -27,6 +27,13 @@ _CORE: Mapping[str, Struct] = {"ConfigMap": CONFIG_MAP, "Secret": SECRET, "Names
 
 MOST_ANNOTATIONS = 256 * 2**10
 """Bytes of all annotations of an object, as Kubernetes bounds them."""
+_STATUS: Mapping[str, type] = {
+    **dict.fromkeys(("conditions", "traffic"), list),
+    **dict.fromkeys(("latestCreatedRevisionName", "latestReadyRevisionName", "url"), str),
+    "observedGeneration": int,
+    "address": dict,
+}
+_LISTED: Mapping[str, tuple[str, ...]] = {"conditions": ("type", "status"), "traffic": ("revisionName",)}
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
@@ -36,6 +43,39 @@ def fields_of(kind: Kind, version: str) -> Struct | None:
         return _CORE.get(kind.name)
     known = KINDS.get((kind.group, kind.name))
     return known.versions.get(version) if known is not None else None
+
+
+def check_status(obj: Object, at: Target) -> None:
+    """Refuse a status whose fields, of those that the engine reads, have other types than Knative's.
+
+    Raises:
+        StatusError: the status is written, and does not fit.
+    """
+    status = obj.get("status", {})
+    if at.subresource != STATUS:
+        return
+    if not isinstance(status, dict):
+        raise _of_type(at, "status", "object")
+    for name, needed in _STATUS.items():
+        value = status.get(name)
+        if value is not None and (not isinstance(value, needed) or isinstance(value, bool)):
+            raise _of_type(at, f"status.{name}", _TYPES[needed])
+        listed = value if name in _LISTED and isinstance(value, list) else ()
+        for index, one in enumerate(listed):
+            place = f"status.{name}[{index}]"
+            if not isinstance(one, dict):
+                raise _of_type(at, place, "object")
+            for field in _LISTED[name]:
+                if not isinstance(one.get(field), str):
+                    raise _of_type(at, f"{place}.{field}", "string")
+
+
+_TYPES: Mapping[type, str] = {list: "array", str: "string", int: "integer", dict: "object"}
+
+
+def _of_type(at: Target, place: str, wanted: str) -> StatusError:
+    message = f"Invalid value: must be of type {wanted}"
+    return invalid(at.kind, at.name, place, "FieldValueTypeInvalid", message)
 
 
 def check_object(value: Any, at: Target) -> Object:

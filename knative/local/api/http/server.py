@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from knative.local.api import kinds
 from knative.local.api.http import discovery, openapi, watching
@@ -46,6 +48,9 @@ _OPEN = frozenset({"/healthz", "/livez", "/readyz"})
 """Paths that are answered without a token, as on a cluster."""
 _DISCOVERY_FORMS = ("v2", "v2beta1")
 _SHUTDOWN_SECONDS = 1.0
+_LOGGER = logging.getLogger("knative.local.api")
+# What a client sends that is no HTTP is answered, and is no fault of this program.
+_LOGGER.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,13 @@ class Server:
         app.on_response_prepare.append(_name_no_software)
         # A client that goes away ends its watch.
         self._runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS, keepalive_timeout=90
+            app,
+            access_log=None,
+            logger=_LOGGER,
+            auto_decompress=False,
+            handler_cancellation=True,
+            shutdown_timeout=_SHUTDOWN_SECONDS,
+            keepalive_timeout=90,
         )
 
     async def start(self, sock: socket.socket) -> None:
@@ -126,6 +137,11 @@ class Server:
             return web.Response(text="ok", headers=_HEADERS)
         if not self._parts.access.allows(request.headers):
             raise unauthorized()
+        coding = request.headers.get("Content-Encoding", "identity")
+        if coding.strip().lower() != "identity":
+            raise StatusError(
+                415, "UnsupportedMediaType", f"content coding {coding[:100]!r}: send the body without one"
+            )
         at = target(request.path)
         if at is None:
             return self._document(request)

@@ -11,7 +11,7 @@ from knative.local.api import last_applied, managed_fields, patches
 from knative.local.api.admission import AdmissionError, Operation, admission
 from knative.local.api.admission import warnings as warnings_of
 from knative.local.api.errors import AlreadyExistsError, ConflictError, NotFoundError
-from knative.local.api.http.incoming import check_object, core_rules, identified, pruned
+from knative.local.api.http.incoming import check_object, check_status, core_rules, identified, pruned
 from knative.local.api.http.reads import Page, selection, stored, versioned
 from knative.local.api.http.request import Options, Target, check_dry_run, decode, duplicates, media_type
 from knative.local.api.http.status import (
@@ -20,7 +20,6 @@ from knative.local.api.http.status import (
     bad_request,
     conflict,
     forbidden,
-    invalid,
     not_found,
     success,
 )
@@ -118,8 +117,7 @@ class Writes:
         self, at: Target, old: Object, obj: Object, warnings: list[str], manager: Manager, *, dry_run: bool
     ) -> Done:
         self._check_stale(at, old, obj)
-        if at.subresource == STATUS and not isinstance(obj.get("status", {}), dict):
-            raise invalid(at.kind, at.name, "status", "FieldValueTypeInvalid", "Invalid value: must be an object")
+        check_status(obj, at)
         obj["metadata"]["managedFields"] = managed_fields.after_update(old, obj, manager, self.store.timestamp())
         return self._store(at, old, obj, warnings, dry_run=dry_run)
 
@@ -184,7 +182,7 @@ class Writes:
         if applied["metadata"].get("managedFields"):
             raise bad_request("metadata.managedFields must be nil")
         applied = identified(applied, at, creating=False)
-        _check_state(at, applied)
+        check_status(applied, at)
         manager = self._manager(at, options, sent, managed_fields.APPLY)
         old = stored(self.store, at) if self._exists(at, at.name) else None
         if old is not None:
@@ -294,11 +292,6 @@ def _timeless(obj: Object) -> list[Object]:
     return sorted(
         timeless, key=lambda one: (one.get("operation", ""), one.get("manager", ""), one.get("subresource", ""))
     )
-
-
-def _check_state(at: Target, applied: Object) -> None:
-    if at.subresource == STATUS and not isinstance(applied.get("status", {}), dict):
-        raise invalid(at.kind, at.name, "status", "FieldValueTypeInvalid", "Invalid value: must be an object")
 
 
 def _apply_conflict(kind: Kind, error: ApplyConflictError) -> StatusError:

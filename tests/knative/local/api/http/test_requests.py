@@ -65,6 +65,14 @@ def test_every_error_is_a_status(api, method, path, body, kind, status, reason, 
     assert says in found["message"]
 
 
+def test_a_compressed_body_is_refused_and_no_client_makes_a_stack_trace(api, caplog):
+    answer = api.raw("POST", SERVICES, b"abc", {"Content-Type": "application/json", "Content-Encoding": "gzip"})
+    assert (answer.status, answer.json()["reason"]) == (415, "UnsupportedMediaType")
+    assert "'gzip'" in answer.json()["message"]
+    assert api.raw("GET", SERVICES, None, {"X-Long": "a" * 9000}).status == 400
+    assert "Traceback" not in caplog.text
+
+
 @pytest.mark.parametrize(
     ("change", "status", "says"),
     [
@@ -147,7 +155,19 @@ def test_the_status_is_written_by_its_subresource_alone(api, make):
     found = api.raw("GET", ONE).json()
     assert (found["status"], found["spec"]) == (status, made["spec"])
     assert found["metadata"]["generation"] == 1
-    assert api.raw("PUT", f"{ONE}/status", {**found, "status": "x"}).status == 422
+    for wrong, place in (
+        ("x", "status"),
+        ({"conditions": "x"}, "status.conditions"),
+        ({"conditions": [1]}, "status.conditions[0]"),
+        ({"conditions": [{"type": "Ready"}]}, "status.conditions[0].status"),
+        ({"traffic": [{"percent": 1}]}, "status.traffic[0].revisionName"),
+        ({"latestReadyRevisionName": 7}, "status.latestReadyRevisionName"),
+        ({"observedGeneration": True}, "status.observedGeneration"),
+        ({"address": "http://x"}, "status.address"),
+    ):
+        refused = api.raw("PUT", f"{ONE}/status", {**found, "status": wrong})
+        assert refused.status == 422, wrong
+        assert refused.json()["details"]["causes"][0]["field"] == place
 
 
 def test_tables_have_the_printer_columns_of_knative(api, make):
