@@ -21,13 +21,8 @@ from pathlib import Path
 
 from knative.local.arguments import EXIT_MISTAKE
 from loadtest import outputs
-
-try:
-    from loadtest.generators.latency import milliseconds
-    from loadtest.generators.plan import Plan
-except ModuleNotFoundError as error:  # `make serve` installs what the functions need alone
-    sys.stderr.write(f"{error}: `make .venv/.dev` installs what the load suite needs\n")
-    sys.exit(EXIT_MISTAKE)
+from loadtest.generators.latency import milliseconds
+from loadtest.generators.plan import Plan
 from loadtest.generators.processes import ProcessError, run
 from loadtest.generators.result import Result
 from loadtest.generators.schedule import constant, requests, stages

@@ -5,11 +5,16 @@ Locust rounds percentiles of 100 ms and above to two digits and k6 keeps every s
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from hdrh.histogram import HdrHistogram
+try:
+    from hdrh.histogram import HdrHistogram
+except ModuleNotFoundError as error:  # `make serve` installs what the functions need alone
+    sys.stderr.write(f"{error}: `make .venv/.dev` installs what the load suite needs\n")
+    sys.exit(2)
 
 LOWEST_MICROSECONDS = 1
 HIGHEST_MICROSECONDS = 3_600_000_000
