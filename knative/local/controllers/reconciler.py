@@ -41,7 +41,9 @@ from knative.local.pods.revision import Revision
 from knative.local.pods.service import Service
 from knative.local.pods.template import Template
 
-_QUIET_SECONDS = 0.02  # changes of pods that come in a swarm are written once
+# Changes of pods that follow each other are written once, and not while a request waits for what comes next: a new
+# pod's process is started, and the first answer forwarded, before the objects show it.
+_QUIET_SECONDS = 0.02
 _EARLY_SECONDS = 0.5
 """From a change of a Service until it may have failed: a client that made the change watches for what comes later."""
 _COLLECT_SECONDS = 3600.0  # between two looks for revisions that have become stale
@@ -132,7 +134,6 @@ class Reconciler:
         self._writing = self._closed = False
         self._turn_due: asyncio.Handle | None = None
         self._collect_due: asyncio.Handle | None = None
-        self._last_turn = 0.0
         self._lines: list[str] = []
         for resource, obj in store.everything():
             self._index(resource, "", obj)
@@ -145,8 +146,7 @@ class Reconciler:
         """Look at what a key names once more, soon: what runs there has changed."""
         self._dirty[key] = None
         if self._turn_due is None and not self._closed:
-            loop = asyncio.get_running_loop()
-            self._turn_due = loop.call_at(max(loop.time(), self._last_turn + _QUIET_SECONDS), self._turn)
+            self._turn_due = asyncio.get_running_loop().call_later(_QUIET_SECONDS, self._turn)
 
     def touch_all(self) -> None:
         """Look at everything at the next turn: the code or the engine's own settings have changed."""
@@ -178,7 +178,6 @@ class Reconciler:
         if self._turn_due is not None:
             self._turn_due.cancel()
             self._turn_due = None
-        self._last_turn = asyncio.get_running_loop().time()
         with self._own():
             gathered, self._gathered = self._gathered, True
             if not gathered:

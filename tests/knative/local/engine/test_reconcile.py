@@ -17,6 +17,7 @@ import yaml
 from knative.local.api.errors import ConflictError
 from knative.local.api.frozen import thaw
 from knative.local.api.history import Watch
+from knative.local.controllers import reconciler
 from knative.local.controllers.objects import (
     CONFIGURATIONS,
     DEPLOYMENTS,
@@ -652,3 +653,20 @@ def test_a_damaged_state_is_one_line(tmp_path: Path) -> None:
     (line,) = ended.stderr.splitlines()
     assert line.startswith(f"{state}/objects.state is damaged (JSONDecodeError: ")
     assert line.endswith("): move it away to start without its objects")
+
+
+def test_a_cold_request_is_answered_before_objects_show_its_pod(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(engine: Running) -> None:
+        engine.apply(service())
+        await engine.ready()
+        assert engine.names(PODS) == []
+        monkeypatch.setattr(reconciler, "_QUIET_SECONDS", 3600.0)
+        engine.engine.reconciler.run()  # in place of the turn that may be due
+        assert (await engine.ask())[0] == 200
+        assert engine.names(PODS) == []
+        engine.engine.reconciler.run()
+        assert len(engine.names(PODS)) == 1
+
+    in_engine(tmp_path, work, initial_scale=0)
