@@ -256,6 +256,7 @@ async def _serve(
 
 async def _serve_api(engine: Engine, options: argparse.Namespace) -> str:
     """Serve the Kubernetes API until the engine stops; returns how kubectl finds it."""
+    from knative.local.api.http.access import CertificateError
     from knative.local.api.http.serving import serve
 
     try:
@@ -276,6 +277,9 @@ async def _serve_api(engine: Engine, options: argparse.Namespace) -> str:
         )
     except OSError as error:
         return f"kubectl  no API: the kubeconfig cannot be written: {error.filename}: {error.strerror}"
+    except CertificateError as error:
+        sock.close()
+        return f"kubectl  no API: {error}"
     engine.on_stop.append(api.stop)
     return f"kubectl  export KUBECONFIG={api.kubeconfig}"
 

@@ -8,24 +8,19 @@ from __future__ import annotations
 
 import base64
 import hmac
-import ipaddress
 import os
 import secrets
 import ssl
+import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from cryptography import x509
 
 NAME = "pixelamp"
-_NAMES = ("localhost",)
-_ADDRESSES = ("127.0.0.1", "::1")
-_DAYS = 3650
+_PROGRAM = Path(__file__).with_name("certificate.py")
+_BEGIN = b"-----BEGIN CERTIFICATE-----"
 
 
 @dataclass(frozen=True)
@@ -63,59 +58,34 @@ class Access:
         return str(yaml.safe_dump(content, sort_keys=False))
 
 
+class CertificateError(RuntimeError):
+    """The certificate cannot be made; the message says why."""
+
+
 def make_access() -> Access:
-    """Return a new token and certificate."""
-    key, certificate = _certificate()
+    """Return a new token and certificate.
+
+    Raises:
+        CertificateError: the program that makes the certificate failed.
+    """
+    both = _certificate()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     with tempfile.TemporaryDirectory() as folder:  # readable by its owner alone; Python loads a key from files alone
         path = Path(folder) / "server.pem"
-        path.write_bytes(key + certificate)
+        path.write_bytes(both)
         context.load_cert_chain(path)
-    return Access(secrets.token_urlsafe(32), certificate, context)
+    return Access(secrets.token_urlsafe(32), both[both.index(_BEGIN) :], context)
 
 
-def _certificate() -> tuple[bytes, bytes]:
-    """Return a private key and a certificate for this machine's loopback names, in PEM."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
-    now = datetime.now(UTC)
-    names = [
-        *map(x509.DNSName, _NAMES),
-        *(x509.IPAddress(ipaddress.ip_address(address)) for address in _ADDRESSES),
-    ]
-    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=_DAYS))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(), critical=True)
-        .add_extension(identifier, critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    form = serialization.PrivateFormat.PKCS8
-    pem = serialization.Encoding.PEM
-    return key.private_bytes(pem, form, serialization.NoEncryption()), certificate.public_bytes(pem)
-
-
-def _usage() -> x509.KeyUsage:
-    """Return what the key is for: signing itself and handshakes. Strict clients require the extension."""
-    from cryptography import x509
-
-    unused = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "crl_sign")
-    others = dict.fromkeys((*unused, "encipher_only", "decipher_only"), False)
-    return x509.KeyUsage(digital_signature=True, key_cert_sign=True, **others)
+def _certificate() -> bytes:
+    """Return a private key and, after it, its certificate, in PEM."""
+    command = [sys.executable, "-P", str(_PROGRAM), NAME]
+    made = subprocess.run(command, capture_output=True, check=False)
+    if made.returncode or _BEGIN not in made.stdout:
+        lines = made.stderr.decode(errors="replace").strip().splitlines()
+        raise CertificateError(f"the certificate cannot be made: {lines[-1] if lines else made.returncode}")
+    return made.stdout
 
 
 def write_private(path: Path, text: str) -> None:

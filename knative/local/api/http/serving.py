@@ -62,6 +62,7 @@ async def serve(
 
     Raises:
         OSError: the kubeconfig cannot be written; nothing is served then.
+        CertificateError: the certificate cannot be made; nothing is served then.
     """
     access = await asyncio.to_thread(make_access)
     server = Server(Parts(store, Writes(store, cluster), access, allowed, LogReader(store, logs)))
