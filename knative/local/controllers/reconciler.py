@@ -41,8 +41,8 @@ from knative.local.pods.revision import Revision
 from knative.local.pods.service import Service
 from knative.local.pods.template import Template
 
-# Changes of pods that follow each other are written once, and not while a request waits for what comes next: a new
-# pod's process is started, and the first answer forwarded, before the objects show it.
+# Changes of pods that follow each other are written once. While no revision is new, nothing depends on the objects:
+# a pod's process is started, and the first answer forwarded, before they show it.
 _QUIET_SECONDS = 0.02
 _EARLY_SECONDS = 0.5
 """From a change of a Service until it may have failed: a client that made the change watches for what comes later."""
@@ -134,6 +134,7 @@ class Reconciler:
         self._writing = self._closed = False
         self._turn_due: asyncio.Handle | None = None
         self._collect_due: asyncio.Handle | None = None
+        self._last_turn = 0.0
         self._lines: list[str] = []
         for resource, obj in store.everything():
             self._index(resource, "", obj)
@@ -146,7 +147,14 @@ class Reconciler:
         """Look at what a key names once more, soon: what runs there has changed."""
         self._dirty[key] = None
         if self._turn_due is None and not self._closed:
-            self._turn_due = asyncio.get_running_loop().call_later(_QUIET_SECONDS, self._turn)
+            loop = asyncio.get_running_loop()
+            since = loop.time() if self._settled(key) else self._last_turn
+            self._turn_due = loop.call_at(max(loop.time(), since + _QUIET_SECONDS), self._turn)
+
+    def _settled(self, key: Key) -> bool:
+        """Whether the latest revision of a Configuration has been ready, so that traffic waits for none."""
+        status = (find(self._store, CONFIGURATIONS, *key) or {}).get("status") or {}
+        return bool(status.get("latestReadyRevisionName", "") == status.get("latestCreatedRevisionName"))
 
     def touch_all(self) -> None:
         """Look at everything at the next turn: the code or the engine's own settings have changed."""
@@ -178,6 +186,7 @@ class Reconciler:
         if self._turn_due is not None:
             self._turn_due.cancel()
             self._turn_due = None
+        self._last_turn = asyncio.get_running_loop().time()
         with self._own():
             gathered, self._gathered = self._gathered, True
             if not gathered:

@@ -58,11 +58,12 @@ def test_a_container_that_exits_is_a_reason_and_no_wait(start: Start) -> None:
     assert status == 503
     assert b"ExitCode1: Container failed with: boom: no database" in body
     message = 'Revision "hello-00001" failed with message: Container failed with: boom: no database.'
-    assert of_service(engine) == {
+    expected = {
         "Ready": ("False", "RevisionFailed", message),
         "ConfigurationsReady": ("False", "RevisionFailed", message),
         "RoutesReady": ("False", "RevisionMissing", 'Configuration "hello" does not have any ready Revision.'),
     }
+    engine.wait(lambda: of_service(engine) == expected, "the Service's conditions")
     assert "[hello-00001] not ready: ExitCode1: Container failed with: boom: no database" in engine.output
     (described,) = [one for one in engine.status()["services"] if one["name"] == "hello"]
     assert (described["latestReadyRevision"], described["traffic"]) == (None, [])
@@ -143,8 +144,9 @@ def test_a_service_without_a_command_stops_no_other(start: Start) -> None:
     image = service("imaged")
     del image["spec"]["template"]["spec"]["containers"][0]["command"]
     engine = start(image, service("good"), arguments=("--runtime", "process"))
-    status, reason, message = of_service(engine, "imaged")["Ready"]
-    assert (status, reason) == ("False", "RevisionFailed")
+    engine.wait(lambda: of_service(engine, "imaged")["Ready"][0] == "False", "the failure")
+    _, reason, message = of_service(engine, "imaged")["Ready"]
+    assert reason == "RevisionFailed"
     assert 'Unable to fetch image "dev.local/test:1": ' in message
     assert engine.get("/imaged")[0] == 503
     assert engine.get("/good?brief=1")[0] == 200
