@@ -27,6 +27,7 @@ from knative.local.pods.runtimes.base import Launch
 
 _PR_SET_PDEATHSIG = 1
 _LINE_BYTES = 64 * 1024
+_OUTPUT_SECONDS = 1.0  # for the rest of the output; a process that left the group may hold it open
 _SETPRIV = shutil.which("setpriv")
 
 
@@ -40,6 +41,7 @@ class _Lines(asyncio.Protocol):
     def __init__(self, line: Callable[[bytes], None]) -> None:
         self._line = line
         self._rest = b""
+        self.ended = asyncio.Event()
 
     def data_received(self, data: bytes) -> None:
         """Pass on whole lines; one that is too long is passed on in pieces."""
@@ -55,6 +57,7 @@ class _Lines(asyncio.Protocol):
         if self._rest:
             self._line(self._rest)
             self._rest = b""
+        self.ended.set()
 
 
 class Process:
@@ -71,6 +74,7 @@ class Process:
         self.pid = popen.pid
         self.code: int | None = None
         self._output: asyncio.ReadTransport | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._pidfd = os.pidfd_open(popen.pid)
         asyncio.get_running_loop().add_reader(self._pidfd, self._reap)
 
@@ -129,9 +133,10 @@ class Process:
     def _follow(self, reading: int, line: Callable[[bytes], None]) -> None:
         loop = asyncio.get_running_loop()
         pipe = os.fdopen(reading, "rb", buffering=0)
+        self._lines = _Lines(line)
 
         async def connect() -> None:
-            self._output, _ = await loop.connect_read_pipe(lambda: _Lines(line), pipe)
+            self._output, _ = await loop.connect_read_pipe(lambda: self._lines, pipe)
 
         self._following = loop.create_task(connect())
 
@@ -142,7 +147,14 @@ class Process:
         # What the command left behind in its group goes with it, as a container's processes do.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        self._exited(self.code)
+        self._ending = asyncio.get_running_loop().create_task(self._end(self.code))
+
+    async def _end(self, code: int) -> None:
+        """Report the end once its last lines are read: they say why it ended."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_OUTPUT_SECONDS):
+                await self._lines.ended.wait()
+        self._exited(code)
 
     def signal(self, number: int) -> None:
         """Send a signal to the command itself, as the kubelet does to a container's first process."""
