@@ -18,9 +18,9 @@ help:  ## list the targets
 serve: $(VENV)/.serve  ## three functions on http://127.0.0.1:$(PORT), from the manifests a cluster takes
 	@exec $(BIN)/python -m knative serve --port $(PORT)
 
-# Three files at a time: many tests wait for processes. Each file stays whole, since its tests share servers.
+# Four files at a time: many tests wait for processes. Each file stays whole, since its tests share servers.
 test: $(VENV)/.dev  ## the tests, without the slow ones; ARGS='tests/contract -k exif' for some of them
-	$(BIN)/python -m pytest -q -m "not slow" -n 3 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -q -m "not slow" -n 4 --dist loadfile $(ARGS)
 
 test-all: $(VENV)/.dev  ## every test; run before an issue is called done
 	$(BIN)/python -m pytest $(ARGS)
