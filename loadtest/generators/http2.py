@@ -287,15 +287,21 @@ class Connections:
             ssl=context,
             server_hostname=to.name or to.host if context else None,
         )
-        secured: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
-        if secured is not None and secured.selected_alpn_protocol() != "h2":
+        try:
+            await self._greet(transport, made)
+        except BaseException:  # a cancelled attempt, too: a connection that is left open keeps the loop from closing
             made.greeted.cancel()
             transport.abort()
+            raise
+        return made
+
+    @staticmethod
+    async def _greet(transport: asyncio.Transport, made: Connection) -> None:
+        secured: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+        if secured is not None and secured.selected_alpn_protocol() != "h2":
             raise ConnectionError("the server does not choose h2 by ALPN: it does not speak HTTP/2")
         try:
             async with asyncio.timeout(_GREETING_SECONDS):
                 await made.greeted
         except TimeoutError:
-            transport.abort()
             raise ConnectionError(f"the server sent no settings of HTTP/2 within {_GREETING_SECONDS:g} s") from None
-        return made

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import playwright
 import pytest
 
-from loadtest.generators.http2 import message
+from loadtest.generators.http2 import Connections, message
 from loadtest.generators.open_loop import generate
 from loadtest.generators.plan import Plan
 from loadtest.generators.result import Result
@@ -178,3 +180,28 @@ def test_fields_of_one_connection_are_left_out() -> None:
     )
     assert {name for name, _ in made.headers[4:]} == {b"user-agent", b"accept", b"x-a", b"content-length"}
     assert made.body == b"xy"
+
+
+def test_a_cancelled_attempt_leaves_no_connection_open() -> None:
+    """Of a server that accepts and says nothing; one that is left open keeps uvloop's loop from closing."""
+
+    async def run() -> None:
+        accepted, closed = asyncio.Event(), asyncio.Event()
+
+        async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            accepted.set()
+            with suppress(ConnectionError):
+                await reader.read()
+            closed.set()
+            writer.close()
+
+        async with await asyncio.start_server(mute, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            attempt = asyncio.ensure_future(Connections(Mock(), target(f"http://127.0.0.1:{port}/"), 1).lane())
+            await accepted.wait()
+            attempt.cancel()
+            await asyncio.wait([attempt])
+            async with asyncio.timeout(25):
+                await closed.wait()
+
+    asyncio.run(run())
