@@ -172,6 +172,8 @@ def test_logs_follow_and_a_deleted_pod_is_replaced(kubectl: Kubectl, engine: Eng
     follower = subprocess.Popen(
         [str(KUBECTL), "logs", "--follow", pod], env=kubectl.environment, stdout=subprocess.PIPE, text=True
     )
+    assert follower.stdout is not None
+    assert follower.stdout.readline(), "it follows before the pod is deleted"
     kubectl("delete", pod, "--wait=false")
     follower.communicate(timeout=60)
     assert follower.returncode == 0
