@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -28,6 +29,10 @@ DTYPES_SIZE = {name: int(kind[1]) for name, kind in DTYPES.items()}
 def library() -> Any:
     """The module pyvips, imported once."""
     import logging
+
+    # Read when libvips starts. With more threads, rows that no thread had filled were handed out before the error
+    # of data that end early; and a decode is charged one core beside the one that counts.
+    os.environ["VIPS_CONCURRENCY"] = "1"
 
     import pyvips
 

@@ -19,6 +19,7 @@ from functions.histogram.counting.model import Region
 from functions.histogram.main import HistogramSettings
 from functions.kit.http.problems import Problem
 from functions.kit.images import opening
+from functions.kit.images.large import Large
 from tests.images import encoded, gradient, noise
 
 SETTINGS = HistogramSettings(function="histogram")
@@ -235,6 +236,21 @@ def test_rows_before_the_data_end(form: str, share: float) -> None:
         top = 2000 - rows if form == "BMP" else 0  # its rows are stored from the bottom up
         part = whole.convert("RGB").crop((0, top, 700, top + rows))
     assert found["channels"]["green"] == part.getchannel("G").histogram()
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+def test_the_rows_handed_out_before_the_data_end_are_those_of_the_file(form: str, tmp_path: Path) -> None:
+    """Many cuts, since whether a strip was filled in time once depended on threads."""
+    data = CUT[form](noise((700, 2000)))
+    with Image.open(io.BytesIO(data)) as whole:
+        truth = np.asarray(whole.convert("RGB"))
+    path = tmp_path / "cut"
+    for cut in range(20):
+        path.write_bytes(data[: len(data) * (30 + 3 * cut) // 100])
+        strips = Large(str(path), 2**30, "LIMIT").strips(path.read_bytes(), form, SETTINGS, 0)
+        assert strips is not None
+        rows = np.concatenate([np.asarray(part) for part in strips.read()])
+        assert np.array_equal(rows, truth[: len(rows)])
 
 
 @pytest.mark.parametrize("form", CUT)
