@@ -59,7 +59,6 @@ LABEL org.opencontainers.image.title="pixelamp-${FUNCTION}" \
       org.opencontainers.image.description="Pixelamp, image analysis as serverless functions: ${FUNCTION}" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.source="https://github.com/pixelamp/pixelamp" \
       org.opencontainers.image.licenses="MIT"
 ENV FUNCTION=${FUNCTION} \
     PATH=/venv/bin:${PATH} \

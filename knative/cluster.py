@@ -193,7 +193,9 @@ def _reason(service: Mapping[str, Any]) -> str:
 
 def _examples(services: list[dict[str, Any]]) -> Iterator[str]:
     for service in services:
-        example = service["metadata"].get("annotations", {}).get("pixelamp.dev/example")
+        annotations = service["metadata"].get("annotations", {})
+        # The second name is that of earlier manifests, read for one release.
+        example = annotations.get("pixelamp/example") or annotations.get("pixelamp.dev/example")
         if example:
             yield f"curl {example.replace('URL', service['status']['url'])}"
 

@@ -31,7 +31,7 @@ from loadtest.shapes import Shaped, add_arguments, profile_of
 CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 60.0
 REFUSED_PAUSE_SECONDS = 0.1  # a refused client does not retry a thousand times a second
 TAGS = "histogram, exif, stress, events, event-pictures and mixed"
-SOURCE = "//loadtest.pixelamp.dev"
+SOURCE = "/loadtest"
 
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]

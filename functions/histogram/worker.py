@@ -11,7 +11,7 @@ from typing import Any, cast
 from functions.histogram.analysis import analyse_here
 from functions.histogram.counting.model import Region, Share
 from functions.histogram.result import Choices
-from functions.kit.http.problems import Problem
+from functions.kit.http.problems import Problem, missing_package
 from functions.kit.http.settings import Settings
 from functions.kit.images.large import Large
 
@@ -61,19 +61,25 @@ def _answer(path: str, settings: Settings, choices: Choices, limit: int) -> dict
     try:
         found = analyse_here(_read(path), settings, choices, large)
     except Problem as problem:
-        return {
-            "problem": {
-                "status": problem.status,
-                "slug": problem.slug,
-                "title": problem.title,
-                "detail": problem.detail,
-                "headers": problem.headers,
-                **problem.extensions,
-            }
-        }
+        return _refusal(problem)
+    except ImportError as error:
+        return _refusal(missing_package(error))
     analysis = dataclasses.asdict(found)
     del analysis["choices"]
     return {"analysis": analysis}
+
+
+def _refusal(problem: Problem) -> dict[str, Any]:
+    return {
+        "problem": {
+            "status": problem.status,
+            "slug": problem.slug,
+            "title": problem.title,
+            "detail": problem.detail,
+            "headers": problem.headers,
+            **problem.extensions,
+        }
+    }
 
 
 if __name__ == "__main__":

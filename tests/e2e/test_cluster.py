@@ -64,7 +64,7 @@ def target_of(cluster, name):
 def rolled(cluster, name):
     """Make a new revision of a Service, and wait until it is the latest that is ready: its name."""
     before = cluster.service(name)["status"]["latestReadyRevisionName"]
-    patch = {"spec": {"template": {"metadata": {"annotations": {"pixelamp.dev/rollout": uuid.uuid4().hex}}}}}
+    patch = {"spec": {"template": {"metadata": {"annotations": {"pixelamp/rollout": uuid.uuid4().hex}}}}}
     service = f"services.serving.knative.dev/{name}"
     cluster.kubectl("patch", service, "--type=merge", f"--patch={json.dumps(patch)}")
 

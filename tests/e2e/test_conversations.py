@@ -53,7 +53,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
 _FREE = re.compile(r"UID$|/creator$|/lastModifier$|pod-template-hash|routingStateModified$")
 _FREE_COLUMNS = {"URL", "Age", "Actual Replicas", "Desired Replicas", "Ready", "Status", "IP", "Node", "Name", "Reason"}
 # What the engine's objects have and Knative's not, and the other way round.
-_OWN = {"pixelamp.dev/code"}
+_OWN = {"pixelamp/code"}
 
 
 def exchanges() -> list[dict[str, Any]]:

@@ -52,7 +52,7 @@ def test_the_functions_are_deployed_shown_and_removed(engine, run):
     assert "Knative Serving 1.22.0" in told
     url = f"http://histogram.default.localhost:{engine.port}"
     assert f"histogram: {url}" in told
-    example = EXAMPLES["histogram"].metadata["annotations"]["pixelamp.dev/example"]
+    example = EXAMPLES["histogram"].metadata["annotations"]["pixelamp/example"]
     assert f"curl {example.replace('URL', url)}" in told
     shown = list(cluster.status(Cluster(run=run), PATH))
     assert shown[1].startswith(f"histogram: ready, {url}, histogram-00001 100 %, 1 of 1 pods running")

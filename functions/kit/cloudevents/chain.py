@@ -31,8 +31,10 @@ from functions.kit.http.problems import Problem, quantity
 if TYPE_CHECKING:
     from functions.kit.http.function import EventRoute
 
-SOURCE_BASE = "https://pixelamp.dev/functions/"
-SCHEMA_BASE = "https://pixelamp.dev/schemas/"
+# Names, not addresses: the project owns no domain.
+SOURCE_BASE = "/functions/"
+SCHEMA_BASE = "urn:pixelamp:schema:"
+FORMER_SOURCE_BASE = "https://pixelamp.dev/functions/"  # of earlier replies, accepted for one release
 # Copied from an event to its reply: attributes of the whole chain, and of its order.
 CARRIED = ("subject", "traceparent", "tracestate", "knativebrokerttl", "partitionkey")
 # A dead letter keeps 1,024 base64 characters of an error body.
@@ -62,6 +64,11 @@ class Carried:
 def source_of(function: str) -> str:
     """The `source` of a function's replies."""
     return SOURCE_BASE + function
+
+
+def is_own(event: Event, function: str) -> bool:
+    """Whether the function itself sent the event."""
+    return event.source in (source_of(function), FORMER_SOURCE_BASE + function)
 
 
 def reply_id(event: Event, function: str) -> str:
@@ -154,7 +161,7 @@ def reply(
         data, attributes["datacontenttype"] = outcome
         return _within(limit, Event(attributes, data))
     attributes["datacontenttype"] = JSON
-    attributes["dataschema"] = f"{SCHEMA_BASE}{route.reply}.json"
+    attributes["dataschema"] = SCHEMA_BASE + route.reply
     if route.result is None:
         return _within(limit, Event(attributes, _encode(outcome)))
     results = {**came.results, route.result: outcome}

@@ -54,7 +54,7 @@ def answer(function: AnyFunction, settings: Settings, call: Call[Any]) -> Respon
 
     try:
         event = binding.decode(call.request.headers, call.body.read())
-        if event is None or event.source == chain.source_of(function.name):
+        if event is None or chain.is_own(event, function.name):
             return Response(status=204)
         reply = _reply(function, settings, call, event)
     except Problem as problem:

@@ -205,6 +205,13 @@ def unreadable_image(detail: str) -> Problem:
     return Problem(422, "unreadable-image", "Not a readable image", detail)
 
 
+def missing_package(error: ImportError) -> Problem:
+    """501: a package that this request needs is not installed, or cannot be loaded."""
+    package = (error.name or "").partition(".")[0]
+    detail = f"{package or 'a package'} cannot be loaded: {error}; install the requirements of this function"
+    return Problem(501, "missing-package", "Package missing", detail, package=package or None)
+
+
 def busy(detail: str, retry_after: int, status: int = 503) -> Problem:
     """503 (or 429): no capacity; the client may retry in `retry_after` seconds."""
     return Problem(status, "busy", "Busy", detail, headers={"Retry-After": str(retry_after)}, retry_after=retry_after)

@@ -102,6 +102,9 @@ class Service:
         except Problem as problem:
             outcome = problem.slug
             response = self._problem(request, problem, identifier)
+        except ImportError as error:
+            outcome = "missing-package"
+            response = self._problem(request, self._missing(error, identifier), identifier)
         except Exception as error:  # noqa: BLE001 - logged with its stack; the client gets a 500 problem
             outcome = "internal-error"
             response = self._crash(request, error, identifier)
@@ -234,6 +237,11 @@ class Service:
         )
         problem = Problem(500, "defect", "Internal error", f"please report it with the request id {identifier}")
         return self._problem(request, problem, identifier)
+
+    def _missing(self, error: ImportError, identifier: str) -> Problem:
+        """Log the package that a request needs and that is not installed."""
+        self.log.write("error", "missing-package", request_id=identifier, package=error.name, error=str(error))
+        return problems.missing_package(error)
 
     def _finish(self, request: Request, response: Response, identifier: str, timing: Timing) -> Response:
         headers = response.headers

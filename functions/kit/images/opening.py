@@ -160,7 +160,7 @@ def _problems(entry: Format, settings: Settings) -> Iterator[None]:
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     try:
         yield
-    except (Problem, LargeImageError):
+    except (Problem, LargeImageError, ImportError):
         raise
     except HeaderLimitError as error:
         raise problems.unreadable_image(

@@ -34,7 +34,7 @@ from knative.local.controllers.objects import (
 from knative.local.pods.conditions import Condition, Status, of_configuration, ready_of
 
 _ROLLOUT = (f"{PREFIX}rollout-duration", f"{PREFIX}rolloutDuration")
-CODE = "pixelamp.dev/code"
+CODE = "pixelamp/code"
 """Annotation with a fingerprint of code: of a Configuration, that of its first revision; of a template, of another."""
 _LONGEST_NAME = 63
 

@@ -53,9 +53,10 @@ class Service:
 
     @property
     def example(self) -> str:
-        """Arguments of curl for a first request, with `URL` for the address: the annotation `pixelamp.dev/example`."""
+        """Arguments of curl for a first request, with `URL` for the address: the annotation `pixelamp/example`."""
         annotations = self.manifest.get("metadata", {}).get("annotations") or {}
-        return str(annotations.get("pixelamp.dev/example", ""))
+        # The second name is that of earlier manifests, read for one release.
+        return str(annotations.get("pixelamp/example") or annotations.get("pixelamp.dev/example") or "")
 
     @property
     def tags(self) -> list[str]:

@@ -11,7 +11,6 @@ from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from referencing import Registry, Resource
 
 from functions import registry
-from functions.kit.cloudevents import chain
 from functions.kit.cloudevents.binding import Event
 from functions.kit.http.function import Function
 from tests.conftest import FUNCTIONS, IMAGE_FUNCTIONS
@@ -40,7 +39,7 @@ def image(form: str = "JPEG") -> Event:
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_a_schema_is_one(name):
     Draft202012Validator.check_schema(SCHEMAS[name])
-    assert SCHEMAS[name]["$id"] == f"{chain.SCHEMA_BASE}{name}.json"
+    assert SCHEMAS[name]["$id"] == f"urn:pixelamp:schema:{name}"
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
