@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from openapi_spec_validator import validate
 
 from functions.kit.http.function import JSON
 from functions.kit.http.problems import problem_types
@@ -70,6 +69,8 @@ def test_metrics_are_prometheus_text(subject: Subject):
 
 def test_openapi_is_valid_and_names_every_operation(subject: Subject):
     document = subject.ask("GET", "/openapi.json").json()
+    from openapi_spec_validator import validate  # takes two seconds to import, in each process that collects tests
+
     validate(document)
     described = subject.ask("GET", "/").json()
     for operation in described["operations"]:

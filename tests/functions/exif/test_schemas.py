@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator, FormatChecker
 from PIL import Image
 
 from functions.exif.answer import document, examine, flat
@@ -20,14 +19,19 @@ from tests.functions.exif import made
 from tests.functions.exif.containers import CONTAINERS
 from tests.functions.exif.lenses.test_lenses import canon, nikon_note
 from tests.images import encoded, gradient
+from tests.schemas import check_schema, violations
 from tests.servers import FunctionServer
 
 OPENAPI = openapi.document(FUNCTION, Settings(), "0")
 
 
-def check(name: str, answer: Any, described: dict[str, Any] = OPENAPI) -> None:
+def wrong(name: str, answer: Any, described: dict[str, Any] = OPENAPI) -> list[str]:
     schema = {"$ref": f"#/components/schemas/{name}", "components": described["components"]}
-    Draft202012Validator(schema, format_checker=FormatChecker()).validate(json.loads(json.dumps(answer)))
+    return violations(json.loads(json.dumps(answer)), schema)
+
+
+def check(name: str, answer: Any, described: dict[str, Any] = OPENAPI) -> None:
+    assert wrong(name, answer, described) == []
 
 
 FILES = {
@@ -60,7 +64,7 @@ def test_so_are_the_answers_about_photographs(photos: list[Path]):
 @pytest.mark.parametrize("name", sorted(OPENAPI["components"]["schemas"]))
 def test_a_schema_is_one_and_knows_its_references(name: str):
     schema = OPENAPI["components"]["schemas"][name]
-    Draft202012Validator.check_schema(schema)
+    check_schema(schema)
     for part in json.dumps(schema).split('"#/components/schemas/')[1:]:
         assert part.partition('"')[0] in OPENAPI["components"]["schemas"]
 
@@ -70,11 +74,8 @@ def test_a_schema_is_one_and_knows_its_references(name: str):
     [("width", "640"), ("frames", None), ("privacy", {}), ("groups", {"IFD0": {"Make": {}}}), ("more", 1)],
 )
 def test_another_answer_is_not(change: str, value: Any):
-    from jsonschema import ValidationError
-
     answer = document(examine(made.jpeg()))
-    with pytest.raises(ValidationError):
-        check("Metadata", {**answer, change: value})
+    assert wrong("Metadata", {**answer, change: value})
 
 
 def test_the_served_answers_are_as_the_served_description_says(servers: Callable[..., FunctionServer]):

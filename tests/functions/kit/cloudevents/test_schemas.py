@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator, FormatChecker, ValidationError
-from referencing import Registry, Resource
 
 from functions import registry
 from functions.kit.cloudevents.binding import Event
@@ -16,11 +14,11 @@ from functions.kit.http.function import Function
 from tests.conftest import FUNCTIONS, IMAGE_FUNCTIONS
 from tests.functions.kit.cloudevents.test_chain import deliver, replied, uploaded
 from tests.images import encoded, gradient
+from tests.schemas import check_schema, violations
 from tests.servers import ROOT
 
 FOLDER = ROOT / "functions" / "kit" / "cloudevents" / "schemas"
 SCHEMAS = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
-REGISTRY = Registry().with_resources((schema["$id"], Resource.from_contents(schema)) for schema in SCHEMAS.values())
 
 
 def function(name: str) -> Function:
@@ -28,8 +26,7 @@ def function(name: str) -> Function:
 
 
 def check(kind: str, data: Any) -> None:
-    validator = Draft202012Validator(SCHEMAS[kind], registry=REGISTRY, format_checker=FormatChecker())
-    validator.validate(data)
+    assert violations(data, SCHEMAS[kind], tuple(SCHEMAS.values())) == []
 
 
 def image(form: str = "JPEG") -> Event:
@@ -38,7 +35,7 @@ def image(form: str = "JPEG") -> Event:
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_a_schema_is_one(name):
-    Draft202012Validator.check_schema(SCHEMAS[name])
+    check_schema(SCHEMAS[name])
     assert SCHEMAS[name]["$id"] == f"urn:pixelamp:schema:{name}"
 
 
@@ -110,8 +107,7 @@ def test_a_schema_refuses_what_is_wrong(spoil):
     data = json.loads(replied(deliver(image(), function("exif"))).data)
     check("dev.pixelamp.exif.extracted", data)
     spoil(data)
-    with pytest.raises(ValidationError):
-        check("dev.pixelamp.exif.extracted", data)
+    assert violations(data, SCHEMAS["dev.pixelamp.exif.extracted"], tuple(SCHEMAS.values()))
 
 
 def test_a_clean_copy_by_event():

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from matplotlib.figure import Figure
 
 from knative.local.autoscaler.decision import TICK_SECONDS
 from knative.local.autoscaler.spec import PREFIX
@@ -93,6 +92,8 @@ def _agreement(trace: Trace, ours: Trace, key: str, seconds: int) -> float:
 
 
 def _plot(curves: dict[str, Trace], seconds: int, path: Path) -> None:
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(10, 5), layout="constrained")
     upper, lower = figure.subplots(2, sharex=True)
     for axes, key, name in ((upper, "desired", "desired pods"), (lower, "actual", "ready pods")):
