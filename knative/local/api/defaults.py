@@ -291,6 +291,13 @@ def _ping_source(obj: Object, old: Object | None, cluster: Cluster) -> None:
     spec["schedule"] = spec.get("schedule") or "* * * * *"
 
 
+def _container_source(obj: Object, old: Object | None, cluster: Cluster) -> None:
+    del old, cluster
+    spec = obj.setdefault("spec", {}).setdefault("template", {}).setdefault("spec", {})
+    for index, container in enumerate(spec.get("containers", [])):
+        container["name"] = container.get("name") or f"{obj['metadata'].get('name', '')}-{index}"
+
+
 def _sink_binding(obj: Object, old: Object | None, cluster: Cluster) -> None:
     del old, cluster
     spec = obj.setdefault("spec", {})
@@ -312,5 +319,6 @@ _SETTERS: dict[tuple[str, str], Callable[[Object, Object | None, Cluster], None]
     (FLOWS, "Sequence"): _sequence,
     (FLOWS, "Parallel"): _parallel,
     (SOURCES, "PingSource"): _ping_source,
+    (SOURCES, "ContainerSource"): _container_source,
     (SOURCES, "SinkBinding"): _sink_binding,
 }

@@ -198,6 +198,7 @@ _KNATIVE = (
         duck="addressable",
     ),
     _knative(MESSAGING, "Subscription", "subscriptions", _AGE, *_READY, short=("sub",)),
+    _knative(SOURCES, "ContainerSource", "containersources", _SINK, _AGE, *_SERVING_READY, duck="source"),
     _knative(
         SOURCES,
         "PingSource",

@@ -22,7 +22,8 @@ from knative.local.controllers.objects import (
     labels_of,
     set_status,
 )
-from knative.local.controllers.workloads import Workloads, revision_status
+from knative.local.controllers.revisions import revision_status, workload
+from knative.local.controllers.workloads import Workloads
 from knative.local.manifests.cluster import Cluster
 from knative.local.pods.conditions import Status
 from knative.local.pods.revision import Revision
@@ -126,7 +127,7 @@ class Configurations:
             message = "Revision becomes ready upon all resources being ready" if ready.true else ready.words
             reason = "RevisionReady" if ready.true else "RevisionFailed"
             self._needs.events.record(after, reason, message, component="revision-controller", warning=not ready.true)
-        self._needs.workloads.reconcile(after, running)
+        self._needs.workloads.reconcile(workload(after), running)
 
     def _begin(self, revision: Object) -> Revision:
         """Run a Revision: a new one with its initial scale, one of an earlier run as it was."""

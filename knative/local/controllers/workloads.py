@@ -1,123 +1,94 @@
-"""What runs as objects: the status of a Revision, its Deployment and its Pods, in Kubernetes' forms."""
+"""Deployments and Pods in Kubernetes' forms, of whatever runs pods: Revisions and sources of events."""
 
 from __future__ import annotations
 
 import platform
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from knative.local.api.history import Object
 from knative.local.api.store import Store
 from knative.local.controllers.events import Events
 from knative.local.controllers.objects import (
-    CONFIGURATION_LABEL,
     DEPLOYMENTS,
-    NO_COLLECTION,
     PODS,
-    PREFIX,
-    ROUTES_ANNOTATION,
-    ROUTING_MODIFIED,
-    ROUTING_STATE,
-    SERVICE_LABEL,
-    annotations_of,
     condition,
     conditions,
     ensure,
     find,
     key_of,
-    labels_of,
     reference,
     set_status,
     timestamp,
 )
 from knative.local.pods.conditions import Condition, Status
 from knative.local.pods.pod import Pod, PodState
-from knative.local.pods.revision import Revision
 from knative.local.pods.supervisor import State, Supervisor
 
-_USER_PORT = "user-port"
-_OWN = frozenset(
-    {ROUTING_STATE, ROUTING_MODIFIED, ROUTES_ANNOTATION, NO_COLLECTION, f"{PREFIX}route"}
-)  # a Revision's alone
 _ADDRESS = "127.0.0.1"
 _ON_PODS = {"lastProbeTime": None, "observedGeneration": 1}  # in each condition of a Pod
 _DIED = 128  # exit codes from here on are signals
 
 
-def container_of(spec: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the container of a pod that takes the requests."""
-    containers: Sequence[Mapping[str, Any]] = spec["containers"]
-    return containers[0] if len(containers) == 1 else next(one for one in containers if one.get("ports"))
+class Replicas(Protocol):
+    """The pods of a Deployment as they run."""
+
+    @property
+    def replicas(self) -> int:
+        """Pods that are to run."""
+
+    @property
+    def ready(self) -> int:
+        """Pods that are ready."""
+
+    @property
+    def running(self) -> Sequence[Pod]:
+        """Pods that are not ending."""
+
+    @property
+    def pods(self) -> Sequence[Pod]:
+        """All pods."""
 
 
-def revision_status(revision: Object, running: Revision, now: str) -> Object:
-    """Return the status of a Revision."""
-    status: Object = {
-        "observedGeneration": revision["metadata"]["generation"],
-        "conditions": conditions(revision.get("status") or {}, running.conditions, now),
-        "containerStatuses": [{"name": one.get("name", "user-container")} for one in revision["spec"]["containers"]],
-        "actualReplicas": running.ready,
-    }
-    if running.desired >= 0:
-        status["desiredReplicas"] = running.desired
-    return status
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """A Deployment as it is to be.
+
+    Attributes:
+        owner: The object that controls it.
+        name: Its name.
+        labels, annotations: Its own.
+        selector: Labels that only its Pods have.
+        pod_labels, pod_annotations: Of its Pods.
+        spec: Of its Pods.
+    """
+
+    owner: Object
+    name: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    selector: Mapping[str, str]
+    pod_labels: Mapping[str, str]
+    pod_annotations: Mapping[str, str]
+    spec: Object
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of all of it."""
+        return key_of(self.owner)[0]
 
 
-def pod_labels(revision: Object) -> dict[str, str]:
-    """Return the labels of a Revision's Deployment and pods."""
-    name = revision["metadata"]["name"]
-    kept = {key: value for key, value in labels_of(revision).items() if key not in _OWN}
-    return {"app": name, **kept, f"{PREFIX}revision": name, f"{PREFIX}revisionUID": revision["metadata"]["uid"]}
-
-
-def _annotations(revision: Object) -> dict[str, str]:
-    found = annotations_of(revision).items()
-    return {key: value for key, value in found if key not in _OWN and not key.startswith("autoscaling.knative.dev")}
-
-
-def _pod_annotations(revision: Object) -> dict[str, str]:
-    name = container_of(revision["spec"]).get("name")
-    named = {"kubectl.kubernetes.io/default-container": name} if name else {}
-    return {**_annotations(revision), **named}
-
-
-def pod_spec(revision: Object) -> Object:
-    """Return the spec of a Revision's pods: its containers as they run, without queue-proxy, which is the engine's."""
-    spec = revision["spec"]
-    labels = labels_of(revision)
-    main = container_of(spec)
-    identity = {
-        "K_REVISION": revision["metadata"]["name"],
-        "K_CONFIGURATION": labels.get(CONFIGURATION_LABEL, ""),
-        "K_SERVICE": labels.get(SERVICE_LABEL, ""),
-    }
-    containers = []
-    for index, one in enumerate(spec["containers"]):
-        made = {key: value for key, value in one.items() if key not in ("readinessProbe", "startupProbe")}
-        made.setdefault("name", f"user-container-{index}" if index else "user-container")
-        if one is main:
-            port = (one.get("ports") or [{}])[0].get("containerPort") or 8080
-            made["ports"] = [{"name": _USER_PORT, "containerPort": port, "protocol": "TCP"}]
-            variables = {"PORT": str(port), **identity}
-            made["env"] = [*one.get("env", []), *({"name": name, "value": text} for name, text in variables.items())]
-        containers.append(made)
-    own = ("containers", "containerConcurrency", "responseStartTimeoutSeconds", "idleTimeoutSeconds")
-    kept = {key: value for key, value in spec.items() if key not in (*own, "timeoutSeconds")}
-    grace = {"terminationGracePeriodSeconds": spec["timeoutSeconds"]} if spec.get("timeoutSeconds") else {}
-    return {**kept, "containers": containers, "restartPolicy": "Always", **grace}
-
-
-def deployment(revision: Object, running: Revision, before: Object | None, now: str) -> Object:
-    """Return the Deployment of a Revision, with its status.
+def deployment(workload: Workload, running: Replicas, before: Object | None, now: str) -> Object:
+    """Return a Deployment, with its status.
 
     Args:
-        revision: The Revision.
+        workload: As it is to be.
         running: The same as it runs.
         before: The Deployment so far.
         now: The time as a timestamp.
     """
-    labels = pod_labels(revision)
     replicas, ready, up = running.replicas, running.ready, len(running.running)
     old = (before or {}).get("status") or {}
     short = ready < replicas
@@ -136,29 +107,29 @@ def deployment(revision: Object, running: Revision, before: Object | None, now: 
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {
-            "name": f"{revision['metadata']['name']}-deployment",
-            "namespace": revision["metadata"]["namespace"],
-            "labels": labels,
-            "annotations": {**_annotations(revision), "deployment.kubernetes.io/revision": "1"},
-            "ownerReferences": [reference(revision)],
+            "name": workload.name,
+            "namespace": workload.namespace,
+            "labels": dict(workload.labels),
+            "annotations": {**workload.annotations, "deployment.kubernetes.io/revision": "1"},
+            "ownerReferences": [reference(workload.owner)],
         },
         "spec": {
             "replicas": replicas,
-            "selector": {"matchLabels": {f"{PREFIX}revisionUID": revision["metadata"]["uid"]}},
+            "selector": {"matchLabels": dict(workload.selector)},
             "template": {
-                "metadata": {"labels": labels, "annotations": _pod_annotations(revision)},
-                "spec": pod_spec(revision),
+                "metadata": {"labels": dict(workload.pod_labels), "annotations": dict(workload.pod_annotations)},
+                "spec": workload.spec,
             },
         },
         "status": {**status, "conditions": conditions(old, [available, progressing], now)},
     }
 
 
-def pod(revision: Object, running: Pod, before: Object | None, now: str) -> Object:
+def pod(workload: Workload, running: Pod, before: Object | None, now: str) -> Object:
     """Return a Pod, with its status.
 
     Args:
-        revision: The Revision that it belongs to.
+        workload: The Deployment that it belongs to.
         running: The same as it runs.
         before: The Pod so far.
         now: The time as a timestamp.
@@ -167,22 +138,22 @@ def pod(revision: Object, running: Pod, before: Object | None, now: str) -> Obje
     metadata: Object = {
         "name": running.name,
         "generateName": f"{group}-",
-        "namespace": revision["metadata"]["namespace"],
-        "labels": {**pod_labels(revision), "pod-template-hash": group.rpartition("-")[2]},
-        "annotations": _pod_annotations(revision),
+        "namespace": workload.namespace,
+        "labels": {**workload.pod_labels, "pod-template-hash": group.rpartition("-")[2]},
+        "annotations": dict(workload.pod_annotations),
         "ownerReferences": [
             {
                 "apiVersion": "apps/v1",
                 "kind": "ReplicaSet",
                 "name": group,
                 # There are no ReplicaSets here; the reference has a uid of its own all the same.
-                "uid": str(uuid.uuid5(uuid.NAMESPACE_OID, revision["metadata"]["uid"] + group)),
+                "uid": str(uuid.uuid5(uuid.NAMESPACE_OID, workload.owner["metadata"]["uid"] + group)),
                 "controller": True,
                 "blockOwnerDeletion": True,
             }
         ],
     }
-    spec = {**pod_spec(revision), "nodeName": platform.node(), "schedulerName": "default-scheduler"}
+    spec = {**workload.spec, "nodeName": platform.node(), "schedulerName": "default-scheduler"}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -266,7 +237,7 @@ def _terminated(running: Supervisor) -> Object | None:
 
 
 class Workloads:
-    """The Deployments and Pods of all Revisions.
+    """The Deployments and Pods of all that runs.
 
     Args:
         store: Holds the objects.
@@ -278,31 +249,32 @@ class Workloads:
         self._events = events
         self._pods: dict[tuple[str, str], set[str]] = {}
 
-    def reconcile(self, revision: Object, running: Revision) -> None:
-        """Bring the objects of a Revision into line with what runs."""
-        key = key_of(revision)
+    def reconcile(self, workload: Workload, running: Replicas) -> Object:
+        """Bring the objects of a workload into line with what runs; returns its Deployment."""
+        key = key_of(workload.owner)
         now = self._store.timestamp()
-        before = find(self._store, DEPLOYMENTS, key[0], f"{key[1]}-deployment")
-        desired = deployment(revision, running, before, now)
+        before = find(self._store, DEPLOYMENTS, key[0], workload.name)
+        desired = deployment(workload, running, before, now)
         made = ensure(self._store, DEPLOYMENTS, desired)
         status = {**desired["status"], "observedGeneration": made["metadata"]["generation"]}
-        set_status(self._store, DEPLOYMENTS, made, status)
+        made = set_status(self._store, DEPLOYMENTS, made, status)
         known = self._pods.setdefault(key, set())
         for one in running.pods:
             if one.name not in known or find(self._store, PODS, key[0], one.name) is not None:
-                self._pod(revision, one, now)  # one that a client removed by force is not shown again while it ends
+                self._pod(workload, one, now)  # one that a client removed by force is not shown again while it ends
             known.add(one.name)
         for name in known - {one.name for one in running.pods}:
             self._remove(key, name)
+        return made
 
     def leave(self, key: tuple[str, str]) -> None:
-        """Mark the Pods of a Revision that was removed as ending."""
+        """Mark the Pods of an owner that was removed as ending."""
         for name in self._pods.get(key, ()):
             if find(self._store, PODS, key[0], name) is not None:
                 self._store.delete(PODS, key[0], name)
 
     def forget(self, key: tuple[str, str]) -> None:
-        """Remove the Pods of a Revision whose last one has ended."""
+        """Remove the Pods of an owner whose last one has ended."""
         for name in tuple(self._pods.pop(key, ())):
             self._remove(key, name)
 
@@ -311,10 +283,10 @@ class Workloads:
             self._store.delete(PODS, key[0], name, now=True)
         self._pods.get(key, set()).discard(name)
 
-    def _pod(self, revision: Object, running: Pod, now: str) -> None:
-        key = (revision["metadata"]["namespace"], running.name)
+    def _pod(self, workload: Workload, running: Pod, now: str) -> None:
+        key = (workload.namespace, running.name)
         before = find(self._store, PODS, *key)
-        desired = pod(revision, running, before, now)
+        desired = pod(workload, running, before, now)
         if before is None:
             before = {**desired, "status": {}}
             after = self._store.create(PODS, desired)

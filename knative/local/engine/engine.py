@@ -53,6 +53,7 @@ from knative.local.engine.logs import Logs
 from knative.local.engine.overrides import Overrides
 from knative.local.engine.route import Route
 from knative.local.manifests.cluster import EVENTING_NAMESPACE, SERVING_NAMESPACE, Cluster
+from knative.local.manifests.kinds import SERVING
 from knative.local.manifests.resources import Manifests, Resource
 from knative.local.mesh.addresses import LOCAL_DOMAIN, Addresses
 from knative.local.mesh.mesh import Mesh
@@ -61,6 +62,9 @@ from knative.local.pods.revision import Revision, Surroundings
 from knative.local.pods.runtimes.process import Warden
 from knative.local.pods.runtimes.selection import Mode, Runtimes
 from knative.local.pods.service import Service
+from knative.local.pods.standing.reading import StandingTemplate
+from knative.local.pods.standing.reading import read as read_standing
+from knative.local.pods.standing.standing import Standing
 from knative.local.pods.template import Template, TemplateError, template
 from knative.local.proxy.activator import WaitingRoom
 from knative.local.tasks import TaskSet
@@ -241,8 +245,9 @@ class Engine:
         taken = find(self.store, REVISIONS, read.namespace, read.name) if read.name else None
         if taken is None:
             return
-        bindings = (one for one in self.written.manifests().resources if one.kind == "SinkBinding")
-        candidate = Manifests((as_resource(made), *bindings), manifests.cluster, ())
+        others = [one for one in self.written.manifests().resources if (one.group, one.kind) != (SERVING, "Service")]
+        services = [one for one in self.manifests.services if _identity(one) != _identity(as_resource(made))]
+        candidate = Manifests((as_resource(made), *others, *services), manifests.cluster, ())
         for change in self.before_apply:
             candidate = change(candidate)
         if candidate.services[0].data["spec"]["template"]["spec"] != taken["spec"]:
@@ -344,6 +349,23 @@ class Engine:
             changed=lambda: self._revision_changed((made.namespace, made.configuration)),
         )
 
+    def standing_template(self, source: Mapping[str, Any], name: str, variables: Mapping[str, str]) -> StandingTemplate:
+        """Read the pod of a source of events, with these variables, for a Deployment of this name."""
+        namespace, spec = source["metadata"]["namespace"], source["spec"]["template"]["spec"]
+        return read_standing(
+            name,
+            namespace,
+            spec,
+            {**self.environment, **variables},
+            directory=self.directory,
+            objects=self._objects,
+            mode=self._mode,
+        )
+
+    def standing(self, name: str, namespace: str, template: StandingTemplate, changed: Callable[[], None]) -> Standing:
+        """Start the pod of a Deployment."""
+        return Standing(name, namespace, template, around=self._around, changed=changed)
+
     def _revision_changed(self, configuration: tuple[str, str]) -> None:
         self.reconciler.touch(configuration)
         self._changed()
@@ -377,6 +399,7 @@ class Engine:
         """Know the address of the route before it is served: what joins the engine may tell it to pods."""
         self._address, self.port = sock.getsockname()[:2]
         self.host = hosts.reached(self._address)
+        self.mesh.origin = self.origin
         self.mesh.bind()
         self._allow()
 

@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from aiohttp import web
 
-from knative.local.controllers.eventing import write_status
+from knative.local.controllers.eventing.container_sources import ContainerSources, Needs
+from knative.local.controllers.eventing.status import write_status
 from knative.local.eventing import event_history
 from knative.local.eventing.answers import Answer
 from knative.local.eventing.broker import Broker
 from knative.local.eventing.damage import loss
 from knative.local.eventing.endpoints import BODY_BYTES, Endpoints
 from knative.local.eventing.event_log import EventLog
-from knative.local.eventing.sources import EVENT_GROUPS, Pinger, bind_sinks
-from knative.local.eventing.topology import Destination, Topology
+from knative.local.eventing.sources import EVENT_GROUPS, Pinger
+from knative.local.eventing.topology.addresses import channel_of
+from knative.local.eventing.topology.bindings import bind_sinks
+from knative.local.eventing.topology.graph import Destination, Topology
 from knative.local.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -68,6 +71,8 @@ class Eventing:
         self._folder = folder
         self._keep = keep
         self._origin = engine.origin
+        needs = Needs(store=engine.store, read=engine.standing_template, start=engine.standing, clock=engine.clock)
+        self._sources = ContainerSources(needs)
         self._session: aiohttp.ClientSession | None = None
         self._running = False
         self.failure = ""
@@ -85,7 +90,7 @@ class Eventing:
     # Life
 
     def _bind(self, manifests: Manifests) -> Manifests:
-        bound, self._unbound = bind_sinks(manifests, self._origin)
+        bound, self._unbound = bind_sinks(manifests)
         for name, reason in self._unbound.items():
             self._engine.say_once(f"{name} does not run: {reason}")
         return bound
@@ -103,7 +108,10 @@ class Eventing:
                 }
         self._run(manifests)
         topology = self.broker.ingress.topology if self.broker is not None else Topology()
-        write_status(self._engine.store, topology, self._unbound, self.failure)
+        channels = (channel_of(node) for node in topology.nodes)
+        self._engine.mesh.channels = tuple((name, place) for place, name in filter(None, channels))
+        unbound = {**self._unbound, **self._sources.apply(topology, self.failure)}
+        write_status(self._engine.store, topology, unbound, self.failure)
 
     def _run(self, manifests: Manifests) -> None:
         flows = [one for one in manifests.resources if one.group in EVENT_GROUPS]
@@ -148,6 +156,7 @@ class Eventing:
     async def _stop(self, within: float) -> None:
         self.stopping.set()
         self._pinger.stop()
+        await self._sources.stop(within)
         kept: int | None = None
         if self.broker is not None:
             await self.broker.drain(within)

@@ -147,6 +147,7 @@ RUN = frozenset(
         (MESSAGING, "Channel"),
         (MESSAGING, "InMemoryChannel"),
         (MESSAGING, "Subscription"),
+        (SOURCES, "ContainerSource"),
         (SOURCES, "PingSource"),
         (SOURCES, "SinkBinding"),
     }

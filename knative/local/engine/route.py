@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 from aiohttp import web
 
-from knative.local.engine.hosts import AllowedHosts, absolute, bare, by_host, by_path, names_a_service
+from knative.local.engine.hosts import AllowedHosts, absolute, bare, by_host, by_path, names_a_service, path_of
 from knative.local.mesh.addresses import LOCAL_DOMAIN, Addresses
 from knative.local.pods.runtimes.sockets import addresses
 from knative.local.pods.service import Service
@@ -192,6 +192,11 @@ class Route:
         for service in self.services.values():
             yield service.name, service.namespace
             yield from ((f"{tag}-{service.name}", service.namespace) for tag in service.tags)
+
+    def public_path(self, name: str) -> str | None:
+        """The path of a Service's own on any host; None for a cluster-local one, a tag, and where there is none."""
+        found = by_host(self.services, name, outside=True)
+        return path_of(self.services, found[0]) if found is not None and found[1] is None else None
 
     def namespace_at(self, address: str) -> str | None:
         """The namespace of the container that has an address of its own, or None."""

@@ -9,7 +9,7 @@ from typing import Protocol
 from functions.kit.cloudevents import binding
 from functions.kit.cloudevents.binding import Event
 from functions.kit.http.problems import Problem
-from knative.local.eventing.topology import Destination
+from knative.local.eventing.topology.graph import Destination
 
 # Knative's code and message for a Trigger's response that is neither an event nor empty; it is retried like any 5xx.
 NO_EVENT = 502

@@ -23,7 +23,8 @@ from knative.local.eventing.delivery import DEFAULT, Policy, error_attributes, r
 from knative.local.eventing.event_log import Arrival, Due, EventLog, Stored
 from knative.local.eventing.ingress import TTL, Ingress, addressed, kept, passed_through
 from knative.local.eventing.metrics import EventMetrics
-from knative.local.eventing.topology import Destination, Subscription, build
+from knative.local.eventing.topology.builder import build
+from knative.local.eventing.topology.graph import Destination, Subscription
 from knative.local.manifests.resources import Resource
 from knative.local.tasks import TaskSet
 

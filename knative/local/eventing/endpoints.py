@@ -73,7 +73,7 @@ class Endpoints:
 
     async def _ingress(self, request: web.Request) -> web.Response:
         kind, namespace, name = (request.match_info[key] for key in ("kind", "namespace", "name"))
-        node, begun = f"{kind}/{namespace}/{name}", self._host.clock()
+        node, begun = self._entry(f"{kind}/{namespace}/{name}"), self._host.clock()
         event: Event | None = None
         try:
             event = await self._event_in(request, node)
@@ -88,6 +88,11 @@ class Endpoints:
             self._host.broker.metrics.receive(node, event.type, response.status, self._host.clock() - begun)
         return response
 
+    def _entry(self, node: str) -> str:
+        """Return the node that receives what is sent to a Broker or channel, which may be that of a flow."""
+        broker = self._host.broker
+        return (broker.ingress.topology.entry(node) if broker is not None else None) or node
+
     def _running_broker(self, node: str) -> Broker:
         """Return the broker, if it runs a node.
 
@@ -98,7 +103,7 @@ class Endpoints:
             raise Problem(503, "not-kept", "Event not kept", self._host.failure)
         if self._host.broker is None or node not in self._host.broker.ingress.topology.nodes:
             kind, namespace, name = node.split("/", 2)
-            detail = f"no manifest holds the {kind.capitalize()} {namespace}/{name}"
+            detail = f"there is no {kind.capitalize()} {namespace}/{name}"
             raise Problem(404, f"no-such-{kind}", f"No such {kind.capitalize()}", detail)
         if self._host.stopping.is_set():
             raise problems.busy("the engine is stopping", 1)

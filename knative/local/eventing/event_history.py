@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from knative.local.eventing.event_log import decoded
-from knative.local.eventing.topology import Topology
+from knative.local.eventing.topology.graph import Topology
 
 _EVENT = "seq, node, ce_id, source, type, attributes, digest, size, ttl, root, parent, via, at"
 _DELIVERY = "id, subscription, kind, target, extra, state, attempts, due, code, error, seconds, at"

@@ -15,7 +15,7 @@ from functions.kit.http.problems import Problem
 from knative.local.eventing.event_log import Arrival, Due, EventLog, Stored
 from knative.local.eventing.filters import passes
 from knative.local.eventing.journal import Work
-from knative.local.eventing.topology import Destination, Topology
+from knative.local.eventing.topology.graph import Destination, Topology
 
 TTL = "knativebrokerttl"
 ARRIVAL_TIME = "knativearrivaltime"

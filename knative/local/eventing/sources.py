@@ -1,20 +1,17 @@
-"""Sources of events: PingSources on their schedule, and SinkBindings, which give Services the address of a sink."""
+"""PingSources on their schedule."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import sqlite3
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 from functions.kit.cloudevents.binding import Event
 from knative.local.eventing.broker import Broker
-from knative.local.eventing.topology import Ping
-from knative.local.manifests.kinds import EVENTING, FLOWS, MESSAGING, SERVING, SINKS, SOURCES
-from knative.local.manifests.resources import Manifests, Resource
+from knative.local.eventing.topology.graph import Ping
+from knative.local.manifests.kinds import EVENTING, FLOWS, MESSAGING, SINKS, SOURCES
 
 EVENT_GROUPS = frozenset({EVENTING, FLOWS, MESSAGING, SOURCES, SINKS})
 """API groups whose objects need the broker."""
@@ -80,69 +77,3 @@ class Pinger:
             await broker.accept(ping.node, event)
         except (sqlite3.Error, OSError, LookupError) as error:
             broker.activity.emit("log-failed", error=f"an event of {ping.node} was not kept: {error}")
-
-
-def bind_sinks(manifests: Manifests, origin: str) -> tuple[Manifests, dict[str, str]]:
-    """Give bound Services the variables `K_SINK` and `K_CE_OVERRIDES`, as Knative's webhook does.
-
-    Args:
-        manifests: Services and SinkBindings among others.
-        origin: scheme, host and port of this engine.
-
-    Returns:
-        The manifests with the variables in the templates of bound Services; and what is not bound, with the reason, by
-        the name of the SinkBinding.
-    """
-    services = {(one.namespace, one.name): one for one in manifests.services}
-    unbound: dict[str, str] = {}
-    for binding in manifests.of("SinkBinding", SOURCES):
-        subject, spec = binding.data["spec"]["subject"], binding.data["spec"]
-        chosen = [one for one in services.values() if one.namespace == binding.namespace and _is_subject(one, subject)]
-        sink = _address(spec["sink"], binding.namespace, origin)
-        if not chosen:
-            wanted = subject.get("name") or "of its labels"
-            reason = f"there is no Service {wanted} among the manifests"
-            if (subject["apiVersion"].rpartition("/")[0], subject["kind"]) != (SERVING, "Service"):
-                reason = f"a {subject['kind']} ({subject['apiVersion']}) is not run on this machine"
-            unbound[f"SinkBinding {binding.namespace}/{binding.name}"] = reason
-        overrides = spec.get("ceOverrides")
-        variables = {"K_SINK": sink}
-        if overrides:
-            variables["K_CE_OVERRIDES"] = json.dumps(overrides, separators=(",", ":"))
-        for one in chosen:
-            services[one.namespace, one.name] = one.with_variables(variables)
-    return manifests.with_services(lambda one: services[one.namespace, one.name]), unbound
-
-
-def _is_subject(service: Resource, subject: Mapping[str, Any]) -> bool:
-    if (subject["apiVersion"].rpartition("/")[0], subject["kind"]) != (SERVING, "Service"):
-        return False
-    if subject.get("name"):
-        return service.name == str(subject["name"])
-    selector, labels = subject.get("selector", {}), service.metadata.get("labels", {})
-    if any(labels.get(key) != value for key, value in selector.get("matchLabels", {}).items()):
-        return False
-    return all(_fits(labels, one) for one in selector.get("matchExpressions", []))
-
-
-def _fits(labels: Mapping[str, str], expression: Mapping[str, Any]) -> bool:
-    value, values = labels.get(expression["key"]), expression.get("values", [])
-    return {
-        "In": value in values,
-        "NotIn": value not in values,
-        "Exists": value is not None,
-        "DoesNotExist": value is None,
-    }[expression["operator"]]
-
-
-def _address(sink: Mapping[str, Any], namespace: str, origin: str) -> str:
-    """The address of a sink as a process of this machine reaches it."""
-    reference, uri = sink.get("ref"), sink.get("uri", "")
-    if reference is None:
-        return str(uri)
-    place, name = reference.get("namespace") or namespace, reference["name"]
-    kinds = {"Broker": "broker", "Channel": "channel", "InMemoryChannel": "channel"}
-    if reference["kind"] in kinds:
-        return f"{origin}/_knative/{kinds[reference['kind']]}/{place}/{name}"
-    path = f"/{uri.lstrip('/')}" if uri else ""
-    return f"{origin}/{name}{path}" if place == "default" else f"http://{name}.{place}.svc.cluster.local{path}"

@@ -24,9 +24,10 @@ class Scalar:
 
 @dataclass(frozen=True)
 class Struct:
-    """An object with known fields."""
+    """An object with known fields; one that is `open` may have others, which are taken as they are."""
 
     fields: Mapping[str, Schema]
+    open: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,19 +97,35 @@ def _decode(data: Any, schema: Schema, path: Path, kind: str, report: Callable[[
         items = (_decode(item, schema.item, (*path, index), kind, report) for index, item in enumerate(data))
         # A misfit keeps its place, or the positions of those after it would be wrong.
         return [{} if item is _MISFIT else item for item in items]
+    return _decode_fields(data, schema, path, kind, report)
+
+
+def _decode_fields(data: Any, schema: Struct | MapOf, path: Path, kind: str, report: Callable[[Finding], None]) -> Any:
     if not isinstance(data, dict):
         report(_type_finding(data, "", _go_name(schema), path, kind))
         return _MISFIT
     result = {}
     for key, value in data.items():
         if isinstance(schema, Struct) and key not in schema.fields:
-            report(Finding(f'{_DECODE} unknown field "{key}"', ((*path, key),), rule="unknown-field"))
+            if schema.open:
+                result[key] = value
+            else:
+                report(Finding(f'{_DECODE} unknown field "{key}"', ((*path, key),), rule="unknown-field"))
         elif value is not None:
             inner = schema.fields[key] if isinstance(schema, Struct) else schema.value
             decoded = _decode(value, inner, (*path, key), kind, report)
             if decoded is not _MISFIT:
                 result[key] = decoded
     return result
+
+
+def opened(schema: Schema) -> Schema:
+    """Return a schema whose objects may have further fields, at any depth."""
+    if isinstance(schema, Struct):
+        return Struct({name: opened(inner) for name, inner in schema.fields.items()}, open=True)
+    if isinstance(schema, ListOf):
+        return ListOf(opened(schema.item))
+    return MapOf(opened(schema.value)) if isinstance(schema, MapOf) else schema
 
 
 def _go_name(schema: Schema) -> str:

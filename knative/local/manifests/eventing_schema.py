@@ -6,7 +6,7 @@ A field that another API owns, such as the template of a Job, is `ANYTHING`.
 from __future__ import annotations
 
 from knative.local.manifests.decoding import ANYTHING, BOOL, INT32, INT64, STRING, ListOf, MapOf, Schema, Struct
-from knative.local.manifests.schema import KREFERENCE, object_of
+from knative.local.manifests.schema import KREFERENCE, POD_TEMPLATE, object_of
 
 _STRINGS = MapOf(STRING)
 _DESTINATION_FIELDS: dict[str, Schema] = {"ref": KREFERENCE, "uri": STRING, "CACerts": STRING, "audience": STRING}
@@ -137,7 +137,7 @@ API_SERVER_SOURCE = object_of(
         "filters": _FILTERS,
     }
 )
-CONTAINER_SOURCE = object_of({**_SOURCE, "template": Struct({"metadata": ANYTHING, "spec": ANYTHING})})
+CONTAINER_SOURCE = object_of({**_SOURCE, "template": POD_TEMPLATE})
 PING_SOURCE = object_of(
     {**_SOURCE, **dict.fromkeys(("schedule", "timezone", "contentType", "data", "dataBase64"), STRING)}
 )

@@ -7,6 +7,7 @@ go-containerregistry's `name.ParseReference` under weak validation.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from decimal import Decimal
@@ -25,6 +26,7 @@ _UNITS = {
 SECOND = _UNITS["s"]
 _MAX_DURATION = 2**63 - 1
 # Endings of host names inside a cluster, the longest first.
+_LONGEST_NAME = 63
 CLUSTER_SUFFIXES = (".svc.cluster.local", ".svc")
 _DURATION_PART = re.compile(r"([0-9]*)(?:\.([0-9]*))?(ns|us|µs|μs|ms|s|m|h)")
 
@@ -219,9 +221,29 @@ def dns1035_label(name: str, *, prefix: bool = False) -> list[str]:
     return mistakes
 
 
+def child_name(parent: str, suffix: str) -> str:
+    """Return the name of an object that a controller makes for another: at most 63 characters, as `kmeta.ChildName`."""
+    if len(parent) + len(suffix) <= _LONGEST_NAME:
+        return parent + suffix
+    digest = hashlib.md5(parent.encode(), usedforsecurity=False).hexdigest()
+    return f"{parent[: _LONGEST_NAME - len(digest) - len(suffix)]}{digest}{suffix}"
+
+
 def is_dns1123_label(name: str) -> bool:
     """Whether a name is a DNS-1123 label, as a volume's or a namespace's must be."""
-    return len(name) <= 63 and _DNS1123.fullmatch(name) is not None
+    return not dns1123_label(name)
+
+
+def dns1123_label(name: str) -> list[str]:
+    """What keeps a name from being a DNS-1123 label, in Kubernetes' words; nothing if it is one."""
+    mistakes = [] if len(name) <= _LONGEST_NAME else ["must be no more than 63 characters"]
+    if not _DNS1123.fullmatch(name):
+        mistakes.append(
+            "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and "
+            "end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
+            "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+        )
+    return mistakes
 
 
 def dns1123_subdomain(name: str) -> list[str]:

@@ -20,6 +20,7 @@ from knative.local.manifests.decoding import (
     MapOf,
     Schema,
     Struct,
+    opened,
 )
 
 _STRINGS = MapOf(STRING)
@@ -188,6 +189,23 @@ _REVISION_SPEC = Struct(
         "serviceAccountName": STRING,
         "timeoutSeconds": INT64,
         "volumes": ListOf(_VOLUME),
+    }
+)
+# Of any pod, which may have more fields than Knative Serving allows.
+POD_TEMPLATE = Struct(
+    {
+        "metadata": opened(_TEMPLATE_META),
+        "spec": opened(
+            Struct(
+                {
+                    "containers": ListOf(CONTAINER),
+                    "initContainers": ListOf(CONTAINER),
+                    "volumes": ListOf(_VOLUME),
+                    "terminationGracePeriodSeconds": INT64,
+                    "serviceAccountName": STRING,
+                }
+            )
+        ),
     }
 )
 _TRAFFIC = Struct(

@@ -13,13 +13,15 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
+from urllib.parse import urlsplit
 
+from knative.local.manifests.grammar import CLUSTER_SUFFIXES
 from knative.local.mesh.callers import Caller, Callers
 from knative.local.mesh.connection import ProxyConnection
-from knative.local.mesh.names import inside, own_path, spellings
+from knative.local.mesh.names import inside, own_path, spellings, spelt_own
 from knative.local.proxy.dispatching import Connection
 from knative.local.proxy.exchange import Exchange
 from knative.local.proxy.opening import OpeningConnection
@@ -46,6 +48,9 @@ class Services(Protocol):
     def names(self) -> Iterable[tuple[str, str]]:
         """Name and namespace of each Service, and of each tag of its traffic."""
 
+    def public_path(self, name: str) -> str | None:
+        """The path of a Service on any host; None for a cluster-local Service, and where there is none."""
+
     def namespace_at(self, address: str) -> str | None:
         """The namespace of the pod that has an address of its own, or None."""
 
@@ -54,6 +59,19 @@ class Services(Protocol):
 
     def own(self, exchange: Exchange) -> None:
         """Answer a request for the engine's own pages."""
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """What listens at the engine's address in a network of containers.
+
+    Attributes:
+        port: Takes requests of the containers of that network: 80, or another where 80 is not permitted or taken.
+        proxy: Port of the proxy by which Services are called where `port` is not 80; else 0.
+    """
+
+    port: int
+    proxy: int
 
 
 class Dispatcher:
@@ -95,17 +113,21 @@ class Mesh:
 
     Attributes:
         callers: The pods that may call.
+        origin: Scheme, host and port under which this machine reaches the engine.
+        channels: Name and namespace of each channel that receives events.
         tasks: Tunnels that are being opened.
     """
 
     def __init__(self, services: Services) -> None:
         self.callers = Callers()
+        self.origin = ""
+        self.channels: tuple[tuple[str, str], ...] = ()
         self.connections = services.connections
         self.tasks = TaskSet()
         self.services = services
         self._servers: list[asyncio.Server] = []
         self._sock: socket.socket | None = None
-        self._gateways: dict[str, tuple[bool, int]] = {}  # by address: whether host entries lead there, and the port
+        self._gateways: dict[str, Gateway] = {}  # by address
 
     def dispatcher(self, caller: Caller | None) -> Dispatcher:
         """Answers the requests of a pod, or of whichever pod each of them is."""
@@ -131,16 +153,16 @@ class Mesh:
         """Listen where containers of a network reach this machine; calls once for an address do it."""
         if address in self._gateways:
             return
-        network = ipaddress.ip_network(subnet)
+        proxy: socket.socket | None = None
         try:
             sock = _bound(address, _PORT)
         except OSError:  # not permitted, or taken
-            sock = _bound(address, 0)
-            self._gateways[address] = False, sock.getsockname()[1]
-            await self._listen(sock, lambda: ProxyConnection(self))
-        else:
-            self._gateways[address] = True, _PORT
-            await self._listen(sock, partial(_FromSubnet, self, network, address))
+            sock, proxy = _bound(address, 0), _bound(address, 0)
+        ports = [one.getsockname()[1] if one is not None else 0 for one in (sock, proxy)]
+        self._gateways[address] = Gateway(*ports)
+        if proxy is not None:
+            await self._listen(proxy, lambda: ProxyConnection(self))
+        await self._listen(sock, partial(_FromSubnet, self, ipaddress.ip_network(subnet), address))
 
     async def close(self) -> None:
         """Take no more calls."""
@@ -157,8 +179,8 @@ class Mesh:
         if gateway is None:
             address = self._sock.getsockname() if self._sock is not None else None
         else:
-            entries, port = self._gateways[gateway]
-            address = None if entries else (gateway, port)
+            proxy = self._gateways[gateway].proxy
+            address = (gateway, proxy) if proxy else None
         if address is None:
             return {}
         credential = self.callers.admit(pod, Caller(namespace, confined=gateway is not None))
@@ -167,10 +189,32 @@ class Mesh:
 
     def host_entries(self, namespace: str, gateway: str) -> Mapping[str, str]:
         """Addresses by name for the containers of a namespace."""
-        if not self._gateways[gateway][0]:
+        if self._gateways[gateway].proxy:
             return {}
         pairs = self.services.names()
-        return {spelt: gateway for name, place in pairs for spelt in spellings(name, place, namespace)}
+        found = {spelt: gateway for name, place in pairs for spelt in spellings(name, place, namespace)}
+        return found | dict.fromkeys(spelt_own(self.channels, namespace), gateway)
+
+    def address(self, url: str, gateway: str | None = None) -> str:
+        """The address by which a pod reaches a URL of the cluster without a proxy.
+
+        Args:
+            url: Where a pod of a cluster would send a request; one outside the cluster is returned as it is.
+            gateway: The engine's address in the pod's own network; None for a pod in this machine's.
+        """
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if parts.scheme != "http" or parts.port not in (None, _PORT) or not host.endswith(CLUSTER_SUFFIXES):
+            return url
+        if gateway is not None:
+            port = self._gateways[gateway].port
+            return url if port == _PORT else parts._replace(netloc=f"{host}:{port}").geturl()
+        name = self.inside(host, Caller("")) or ""
+        rest = parts._replace(scheme="", netloc="").geturl()
+        if (own := own_path(name, rest.encode())) is not None:
+            return self.origin + own.decode()
+        path = self.services.public_path(name)
+        return url if path is None else self.origin + path + rest
 
     def dismiss(self, pod: str) -> None:
         """Forget a pod that has ended."""
@@ -190,7 +234,7 @@ class Mesh:
             exchange.answer(404, "no such service")
         elif name is None:
             self._onward(exchange, host, port, caller)
-        elif port != _PORT:
+        elif port != _PORT and all(port != one.port for one in self._gateways.values()):
             exchange.answer(404, f"{host} is served on port {_PORT}, not on {port}")
         elif (path := own_path(name, exchange.request.target)) is not None:
             exchange.request = replace(exchange.request, target=path)

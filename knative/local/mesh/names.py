@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from knative.local.manifests.grammar import CLUSTER_SUFFIXES
 
@@ -37,6 +37,19 @@ def spellings(name: str, namespace: str, caller: str) -> Iterator[str]:
     yield f"{name}.{namespace}"
     for suffix in reversed(CLUSTER_SUFFIXES):
         yield f"{name}.{namespace}{suffix}"
+
+
+def spelt_own(receivers: Iterable[tuple[str, str]], caller: str) -> Iterator[str]:
+    """Every host by which a pod in the namespace `caller` may call a Broker, or a channel of these.
+
+    Args:
+        receivers: Name and namespace of each channel.
+        caller: The namespace.
+    """
+    ingress, _, place = _BROKER_INGRESS.partition(".")
+    yield from spellings(ingress, place, caller)
+    for name, namespace in receivers:
+        yield from spellings(f"{name}{_CHANNEL_SUFFIX}", namespace, caller)
 
 
 def own_path(name: str, target: bytes) -> bytes | None:

@@ -15,6 +15,8 @@ from typing import Any, TypeAlias
 # container asks for has to make sense.
 Objects: TypeAlias = Mapping[tuple[str, str, str], Mapping[str, Any]]
 
+SINK = "K_SINK"
+"""The variable that holds the address of a sink of events."""
 _IN_FROM = (("ConfigMap", "configMapRef"), ("Secret", "secretRef"))
 _IN_VALUE = (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef"))
 
@@ -52,7 +54,7 @@ def _look_up(objects: Objects, kind: str, namespace: str, reference: Mapping[str
     name = str(reference.get("name") or "")
     found = objects.get((kind, namespace, name))
     if found is None and not reference.get("optional"):
-        raise ValueError(f"there is no {kind} {name} among the manifests")
+        raise ValueError(f"there is no {kind} {name}")
     return found or {}
 
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from knative.local.pods.conditions import Exit
+from knative.local.pods.environment import SINK
 from knative.local.pods.podspec import PodSpec, Program
 from knative.local.pods.ports import free_port
 from knative.local.pods.probes.probe import Probe, ask
@@ -194,6 +195,8 @@ class Supervisor:
         self._exited.clear()
         self.port = port
         environment = {**self.program.environment, "HOSTNAME": self._pod}
+        if sink := environment.get(SINK):
+            environment[SINK] = self._runtime.address(sink)
         if self._serves:
             environment["PORT"] = str(self._runtime.port_inside(self.spec, port))
             self._owner.serve_at(port)

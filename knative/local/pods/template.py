@@ -151,7 +151,7 @@ def template(
     idle = float(spec.get("idleTimeoutSeconds") or defaults.revision_idle_timeout_seconds)
     concurrency = spec.get("containerConcurrency")
     namespace = metadata.get("namespace") or "default"
-    containers = _containers(spec, namespace, directory, defaults, objects or {}, mode)
+    containers = containers_of(spec, namespace, directory, defaults, objects or {}, mode)
     return Template(
         service=metadata["name"],
         namespace=namespace,
@@ -165,7 +165,7 @@ def template(
     )
 
 
-def _containers(
+def containers_of(
     spec: Mapping[str, Any], namespace: str, directory: str, defaults: Defaults, objects: Objects, mode: Mode
 ) -> dict[str, Any]:
     """Read the containers of a pod, with all that they refer to: fields of a Template."""

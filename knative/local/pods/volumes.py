@@ -63,7 +63,7 @@ def volumes(spec: Mapping[str, Any], namespace: str, objects: Objects) -> tuple[
     """The volumes of a revision.
 
     Raises:
-        ValueError: An object or key is not among the manifests, or a value cannot be read.
+        ValueError: An object or key is missing, or a value cannot be read.
     """
     return tuple(_volume(one, namespace, objects) for one in spec.get("volumes") or ())
 
@@ -99,7 +99,7 @@ def _files(
     if found is None:
         if optional:
             return {}
-        raise ValueError(f"there is no {kind} {name} among the manifests")
+        raise ValueError(f"there is no {kind} {name}")
     content = dict(_content(kind, found))
     if source.get("items") is None:
         return {key: File(data, mode) for key, data in content.items()}

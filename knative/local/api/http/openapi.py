@@ -139,6 +139,7 @@ def _converted(schema: Schema, path: tuple[str, ...], root: str) -> Object:
             name: _described(_converted(inner, (*path, name), root), (*path, name), root)
             for name, inner in schema.fields.items()
         }
+        found |= _ANYTHING if schema.open else {}
     else:
         found |= _ANYTHING
     return found
@@ -198,6 +199,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "Channel": "A place that hands each event to all of its Subscriptions.",
     "Subscription": "A subscriber to the events of a Channel.",
     "PingSource": "A source that sends an event by a schedule.",
+    "ContainerSource": "A pod that sends events to the sink in its K_SINK.",
     "SinkBinding": "The address of a sink in the environment of a subject.",
     "containerConcurrency": "The most requests that a pod works on at once; 0 for no limit, at most 1000.",
     "timeoutSeconds": "The most seconds from a request to the end of its response, queueing included.",

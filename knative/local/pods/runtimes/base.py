@@ -105,6 +105,9 @@ class Runtime(Protocol):
     def port_inside(self, spec: PodSpec, port: int) -> int:
         """The value of PORT for a program whose port on this machine is `port`."""
 
+    def address(self, url: str) -> str:
+        """The address by which its programs reach a URL of the cluster without a proxy."""
+
     def start(self, launch: Launch) -> Running:
         """Start a program.
 

@@ -13,9 +13,11 @@ import shutil
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from knative.local.manifests.grammar import CLUSTER_SUFFIXES
 from knative.local.pods.conditions import Problem
-from knative.local.pods.environment import expand
+from knative.local.pods.environment import SINK, expand
 from knative.local.pods.podspec import Container, PodSpec
 from knative.local.pods.probes.probe import listening
 from knative.local.pods.runtimes import sockets
@@ -147,12 +149,19 @@ class ContainerRuntime:
         state: Where the engine's folders are.
         images: The image of each program, by the container's name.
         hosts: Addresses by name that containers with a network of their own get.
+        address: Returns where a container reaches a URL of the cluster.
     """
 
     def __init__(
-        self, engine: Engine, state: State, images: Mapping[str, Image], hosts: Callable[[], Mapping[str, str]]
+        self,
+        engine: Engine,
+        state: State,
+        images: Mapping[str, Image],
+        hosts: Callable[[], Mapping[str, str]],
+        address: Callable[[str], str],
     ) -> None:
         self._hosts = hosts
+        self._address = address
         self.gateway = engine.network[0] if engine.network else None
         self._engine = engine
         self._state = state
@@ -164,6 +173,10 @@ class ContainerRuntime:
     def port_inside(self, spec: PodSpec, port: int) -> int:
         """A container has ports of its own: PORT is the manifest's."""
         return port if self._engine.host_network else spec.program.container.port
+
+    def address(self, url: str) -> str:
+        """Where a container reaches a URL of the cluster."""
+        return self._address(url)
 
     def start(self, launch: Launch) -> ContainerProcess:
         """Start a container."""
@@ -228,12 +241,19 @@ class ContainerRuntime:
         if not launch.serves and not launch.initial:
             return [*(one for one in options if not one.startswith("--network")), f"--network=container:{launch.pod}"]
         out = [*options, "--hostname", launch.pod]
-        out += [f"--add-host={name}:{address}" for name, address in self._hosts().items()]
+        out += [f"--add-host={name}:{address}" for name, address in self._entries(launch).items()]
         if launch.serves:
             out += ["--publish", f"127.0.0.1:{launch.port}:{launch.program.container.port}"]
             for inside, outside in published.items():
                 out += ["--publish", f"127.0.0.1:{outside}:{inside}"]
         return out
+
+    def _entries(self, launch: Launch) -> Mapping[str, str]:
+        """The host entries of a container; the host of its sink is one where Services are called by a proxy, too."""
+        host = urlsplit(launch.environment.get(SINK, "")).hostname or ""
+        if self.gateway is None or not host.endswith(CLUSTER_SUFFIXES):
+            return self._hosts()
+        return {**self._hosts(), host: self.gateway}
 
 
 def _without_client(launch: Launch) -> Callable[[bytes], None]:

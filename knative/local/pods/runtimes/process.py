@@ -239,15 +239,26 @@ class LocalProcess:
 
 
 class ProcessRuntime:
-    """Runs the command of a manifest on this machine, as the engine's user or, as root, as the manifest's."""
+    """Runs the command of a manifest on this machine, as the engine's user or, as root, as the manifest's.
+
+    Args:
+        address: Returns where a program of this machine reaches a URL of the cluster.
+    """
 
     shares_ports = True
     gateway: str | None = None
     joined = False
 
+    def __init__(self, address: Callable[[str], str]) -> None:
+        self._address = address
+
     def port_inside(self, spec: PodSpec, port: int) -> int:
         """A process shares the ports of the machine: PORT is a free one."""
         return port
+
+    def address(self, url: str) -> str:
+        """The engine's own address for a URL of the cluster."""
+        return self._address(url)
 
     def start(self, launch: Launch) -> LocalProcess:
         """Start the command of a program."""

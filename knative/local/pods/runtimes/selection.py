@@ -56,7 +56,7 @@ class Runtimes:
 
     def __init__(self, say: Callable[[str], None], mesh: Mesh) -> None:
         self._mesh = mesh
-        self.process = ProcessRuntime()
+        self.process = ProcessRuntime(mesh.address)
         self._say = say
         self._state = State()
         self._finding: asyncio.Task[Engine] | None = None
@@ -85,7 +85,14 @@ class Runtimes:
             if (problem := non_root_problem(program.container, image)) is not None:
                 return problem
             images[program.name] = image
-        return ContainerRuntime(engine, self._state, images, await self._hosts(engine, namespace))
+        hosts = await self._hosts(engine, namespace)
+        return ContainerRuntime(engine, self._state, images, hosts, self._address(engine))
+
+    def _address(self, engine: Engine) -> Callable[[str], str]:
+        """How the containers of an engine reach URLs of the cluster."""
+        if engine.network is not None:
+            return partial(self._mesh.address, gateway=engine.network[0])
+        return self._mesh.address if engine.host_network else str
 
     async def _hosts(self, engine: Engine, namespace: str) -> Callable[[], Mapping[str, str]]:
         """Open the way from containers to Services; the host entries that lead there."""

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from knative.local.api.store import Store
-from knative.local.controllers.eventing import RESOURCES, write_status
+from knative.local.controllers.eventing.status import RESOURCES, write_status
 from knative.local.controllers.objects import place_of
 from knative.local.controllers.written import as_resource
-from knative.local.eventing.topology import build
+from knative.local.eventing.topology.builder import build
 
 TO = {"ref": {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "exif"}}
 DEAD = {"delivery": {"deadLetterSink": TO}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 import uuid
@@ -85,6 +86,12 @@ MOUNTS = [
     {"name": "all", "mountPath": "/etc/all"},
     {"name": "scratch", "mountPath": "/scratch"},
 ]
+SEND = """
+trap "exit 0" TERM
+http_proxy= /bin/busybox wget -qO- --header "ce-specversion: 1.0" --header "ce-id: of a container" \
+  --header "ce-source: /s" --header "ce-type: tick" --post-data "" "$K_SINK" && echo "sent to $K_SINK"
+while :; do /bin/busybox sleep 1; done
+"""
 SERVICES = [
     imaged("elsewhere", container={"readinessProbe": {"httpGet": {"path": "/cgi-bin/answer", "port": 9100}}}),
     imaged("plain", environment={"A": "a b", "B": "line\nbreak", "PATH": "/bin"}),
@@ -121,6 +128,18 @@ SERVICES = [
     FEATURES,
     imaged("stray", environment={"FIXED": "7000"}),
     service("process", annotations={"min-scale": "1"}),
+    {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "metadata": {"name": "b"}},
+    {
+        "apiVersion": "sources.knative.dev/v1",
+        "kind": "ContainerSource",
+        "metadata": {"name": f"source-{RUN}"},
+        "spec": {
+            "sink": {"ref": {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "name": "b"}},
+            "template": {
+                "spec": {"containers": [{"image": IMAGE, "command": ["/opt/busybox-here", "sh", "-c", SEND]}]}
+            },
+        },
+    },
     held("ConfigMap", "c", key="of the ConfigMap"),
     held("Secret", "s", key="of the Secret"),
 ]
@@ -295,3 +314,12 @@ def test_a_container_calls_services_by_name(engine: EngineProcess) -> None:
         assert ask(engine, "plain", f"call={name}").startswith(f"hello from hidden-{RUN}-00001-deployment-"), name
     answer = ask(engine, "plain", f"call=none-{RUN}.default.svc.cluster.local")
     assert "bad address" in answer or "404" in answer
+
+
+def test_a_container_source_sends_to_its_sink(engine: EngineProcess) -> None:
+    network = ask(engine, "plain", "hosts")
+    if network.endswith("proxy ") and f"hidden-{RUN}" not in network:
+        pytest.skip("the network of the containers does not reach the engine")
+    engine.wait(lambda: "sent to http://broker-ingress.knative-eventing.svc.cluster.local" in engine.output, "event")
+    events = json.loads(engine.get("/_knative/events")[1])["events"]
+    assert [(one["node"], one["id"]) for one in events] == [("broker/default/b", "of a container")]

@@ -380,7 +380,7 @@ def test_the_ingress_accepts_version_03_a_slash_at_the_end_and_a_channel_and_cou
     finally:
         engine.stop()
     assert (sent.status_code, missing.status_code) == (202, 404)
-    assert missing.json()["detail"] == "no manifest holds the Channel default/x"
+    assert missing.json()["detail"] == "there is no Channel default/x"
     labels = 'broker_name="b",event_type="dev.pixelamp.image.uploaded",namespace_name="default",response_code="202"'
     assert f'event_count{{{labels},response_code_class="2xx"}} 1.0' in metrics.splitlines()
     assert "# TYPE event_count counter" in metrics.splitlines()

@@ -22,7 +22,7 @@ from knative.local.eventing.answers import Answer
 from knative.local.eventing.broker import Broker
 from knative.local.eventing.event_log import INLINE_BYTES, EventLog
 from knative.local.eventing.sources import Pinger
-from knative.local.eventing.topology import Destination
+from knative.local.eventing.topology.graph import Destination
 from tests.engines import service
 from tests.knative.local.eventing.test_topology import flow, ref, trigger
 

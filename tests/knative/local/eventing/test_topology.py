@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from knative.local.check.admission import load
-from knative.local.eventing.sources import bind_sinks
-from knative.local.eventing.topology import Destination, Topology, build
+from knative.local.eventing.topology.bindings import bind_sinks
+from knative.local.eventing.topology.builder import build
+from knative.local.eventing.topology.graph import Destination, Topology
 from tests.engines import service
 from tests.servers import ROOT
 
@@ -168,7 +169,7 @@ NOT_RUN = [
             "apiVersion": "sources.knative.dev/v1",
             "spec": {"resources": [{"apiVersion": "v1", "kind": "Pod"}], "sink": ref("Service", "f")},
         },
-        "no Kubernetes API",
+        "does not watch its Kubernetes API",
     ),
     (
         {
@@ -220,13 +221,13 @@ def binding(**subject: object) -> dict:
 def test_a_sink_binding_gives_its_service_the_address_of_the_sink(tmp_path):
     path = tmp_path / "objects.yaml"
     path.write_text(yaml.safe_dump_all([service("f"), service("g"), BROKER, binding(name="f")]))
-    manifests, unbound = bind_sinks(load([path]), "http://127.0.0.1:8080")
+    manifests, unbound = bind_sinks(load([path]))
     variables = {}
     for one in manifests.services:
         (container,) = one.data["spec"]["template"]["spec"]["containers"]
         variables[one.name] = {item["name"]: item["value"] for item in container.get("env", [])}
     assert unbound == {}
-    assert variables["f"]["K_SINK"] == "http://127.0.0.1:8080/_knative/broker/default/b"
+    assert variables["f"]["K_SINK"] == "http://broker-ingress.knative-eventing.svc.cluster.local/default/b"
     assert variables["f"]["K_CE_OVERRIDES"] == '{"extensions":{"sink":"bound"}}'
     assert "K_SINK" not in variables["g"]
 
@@ -242,5 +243,5 @@ def test_a_sink_binding_gives_its_service_the_address_of_the_sink(tmp_path):
 def test_a_sink_binding_without_a_service_is_named_with_its_reason(tmp_path, subject, reason):
     path = tmp_path / "objects.yaml"
     path.write_text(yaml.safe_dump_all([service("f"), BROKER, binding(**subject)]))
-    _, unbound = bind_sinks(load([path]), "http://127.0.0.1:8080")
+    _, unbound = bind_sinks(load([path]))
     assert re.search(reason, unbound["SinkBinding default/s"])

@@ -37,7 +37,7 @@ def until(folder: Path, startup: Probe, done: Callable[[Pod, list[str]], bool], 
         pod = Pod(
             spec,
             "hello",
-            ProcessRuntime(),
+            ProcessRuntime(str),
             changed=lambda: None,
             returned=lambda _: None,
             write=lambda _, line: lines.append(line.decode()),

@@ -85,7 +85,7 @@ def test_variables_come_from_config_maps_and_secrets() -> None:
     )
     environment = read(manifest, objects=objects).program.environment
     assert environment == {"P_A": "1", "P_B": "2", "A": "2", "S": "x", "T": "z", "E": ""}
-    assert read(manifest).problem == cannot_configure("there is no ConfigMap c among the manifests")
+    assert read(manifest).problem == cannot_configure("there is no ConfigMap c")
 
 
 def test_a_variable_sees_those_before_it_as_kubernetes_expands_them() -> None:

@@ -11,7 +11,9 @@ from typing import Any
 from knative.local.api.history import Object
 from knative.local.api.store import Store
 from knative.local.controllers.objects import conditions, key_of, set_status
-from knative.local.eventing.topology import Destination, Subscription, Topology
+from knative.local.eventing.topology.addresses import address_of, uri
+from knative.local.eventing.topology.builder import NODES
+from knative.local.eventing.topology.graph import Destination, Subscription, Topology
 from knative.local.manifests.kinds import EVENTING, FLOWS, MESSAGING, SOURCES
 from knative.local.pods.conditions import Condition, Status, ready_of
 
@@ -21,20 +23,6 @@ _NO_SINK = Condition(
 _NO_OIDC = 'Feature "authentication-oidc" must be enabled to support Authorization'
 _OIDC = Condition("OIDCIdentityCreated", Status.TRUE, "authentication-oidc feature disabled")
 _POLICIES = Condition("EventPoliciesReady", Status.TRUE, "OIDCDisabled", _NO_OIDC)
-_CHANNEL = "http://{name}-kn-channel.{namespace}.svc.cluster.local"
-_ADDRESSES = {
-    "broker": "http://broker-ingress.knative-eventing.svc.cluster.local/{namespace}/{name}",
-    "channel": _CHANNEL,
-    "sequence": _CHANNEL.format(name="{name}-kn-sequence-0", namespace="{namespace}"),
-    "parallel": _CHANNEL.format(name="{name}-kn-parallel", namespace="{namespace}"),
-}
-_NODES = {
-    "Broker": "broker",
-    "Channel": "channel",
-    "InMemoryChannel": "channel",
-    "Sequence": "sequence",
-    "Parallel": "parallel",
-}
 # By group and kind: the conditions, and the one that is False where the object cannot run, with its reason.
 _CONDITIONS: Mapping[tuple[str, str], tuple[tuple[str, ...], str, str]] = {
     (EVENTING, "Broker"): (
@@ -113,7 +101,7 @@ def write_status(store: Store, topology: Topology, problems: Mapping[str, str], 
         problems: Further objects that do not run, with the reason, by their name in the topology.
         everywhere: Why nothing of Eventing runs, or empty.
     """
-    unready = {**topology.unready, **problems}
+    unready = {**problems, **topology.unready}
     now = store.timestamp()
     for resource, kind in RESOURCES.items():
         for obj in store.list(resource):
@@ -126,6 +114,8 @@ def _status(kind: tuple[str, str], obj: Object, topology: Topology, problem: str
     names, failing, reason = _CONDITIONS[kind]
     if kind[1] == "Trigger" and "Broker" in problem and "there is no" in problem:
         failing, reason = "BrokerReady", "BrokerDoesNotExist"
+    if kind[1] == "SinkBinding" and problem in topology.unready.values():
+        failing, reason = "SinkProvided", "NoAddressable"
     if kind[1] == "Subscription" and "Channel" in problem:
         reason = "ChannelReferenceFetchFailed"
     known = {one.type: one for one in (_NO_SINK, _OIDC, _POLICIES)}
@@ -142,20 +132,8 @@ def _status(kind: tuple[str, str], obj: Object, topology: Topology, problem: str
     }
 
 
-def uri(destination: Destination | None) -> str:
-    """Return the address of a destination as a cluster would give it."""
-    if destination is None:
-        return ""
-    if destination.node:
-        kind, namespace, name = destination.node.split("/")[:3]
-        return _ADDRESSES[kind].format(namespace=namespace, name=name) if kind in _ADDRESSES else ""
-    return str(destination).removesuffix("/") if destination.host else destination.url
-
-
 def _address(obj: Object, kind: str) -> Object:
-    namespace, name = key_of(obj)
-    url = _ADDRESSES[kind].format(namespace=namespace, name=name)
-    return {"address": {"name": "http", "url": url}}
+    return {"address": {"name": "http", "url": address_of("/".join((kind, *key_of(obj))))}}
 
 
 def _nothing(_obj: Object, _topology: Topology) -> Object:
@@ -167,7 +145,7 @@ def _broker(obj: Object, _topology: Topology) -> Object:
     channel = {"namespace": namespace, "name": f"{name}-kne-trigger"}
     annotations = {
         "knative.dev/channelAPIVersion": "messaging.knative.dev/v1",
-        "knative.dev/channelAddress": _CHANNEL.format(**channel),
+        "knative.dev/channelAddress": address_of("channel/{namespace}/{name}".format(**channel)),
         "knative.dev/channelKind": "InMemoryChannel",
         "knative.dev/channelName": channel["name"],
     }
@@ -187,9 +165,9 @@ def _resolved(destination: Mapping[str, Any], namespace: str) -> str:
     if not reference:
         return path
     place, name = reference.get("namespace") or namespace, reference["name"]
-    node = _NODES.get(reference["kind"])
+    node = NODES.get((str(reference["apiVersion"]).rpartition("/")[0], reference["kind"]))
     if node is not None:
-        return _ADDRESSES[node].format(namespace=place, name=name)
+        return address_of(f"{node}/{place}/{name}")
     return uri(Destination(host=f"{name}.{place}", path=f"/{path.lstrip('/')}"))
 
 

@@ -1,4 +1,4 @@
-"""The objects of Eventing as one graph: nodes that receive events, and subscriptions that forward them.
+"""From the objects of Eventing to their graph.
 
 A Broker is a node with a subscription for each Trigger, a Channel one with its Subscriptions, a Sequence a chain of
 nodes with one subscription each, a Parallel a node whose branches with a filter have nodes of their own, and a
@@ -9,122 +9,38 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from knative.local.eventing.delivery import DEFAULT, Policy
 from knative.local.eventing.filters import Filter, FilterError, of_trigger
+from knative.local.eventing.topology.addresses import aliases
+from knative.local.eventing.topology.graph import Destination, Ping, Subscription, Topology
 from knative.local.manifests import cron
-from knative.local.manifests.cron import Schedule
 from knative.local.manifests.grammar import CLUSTER_SUFFIXES
 from knative.local.manifests.kinds import EVENTING, FLOWS, MESSAGING, SERVING, SINKS, SOURCES
 from knative.local.manifests.resources import Resource
 
-_CLUSTER = ".svc.cluster.local"
 _BROKER_INGRESS = "broker-ingress.knative-eventing"
 _CHANNEL_SUFFIX = "-kn-channel"
 CHANNELS = ((MESSAGING, "Channel"), (MESSAGING, "InMemoryChannel"))
-_NODES: Mapping[tuple[str, str], str] = {
+NODES: Mapping[tuple[str, str], str] = {
     **dict.fromkeys(CHANNELS, "channel"),
     (EVENTING, "Broker"): "broker",
     (FLOWS, "Sequence"): "sequence",
     (FLOWS, "Parallel"): "parallel",
 }
 NOT_RUN: Mapping[tuple[str, str], str] = {
-    (SOURCES, "ApiServerSource"): "there is no Kubernetes API whose events it could send",
-    (SOURCES, "ContainerSource"): "its container is not started on this machine",
-    (SOURCES, "IntegrationSource"): "its container is not started on this machine",
-    (SINKS, "IntegrationSink"): "its container is not started on this machine",
+    (SOURCES, "ApiServerSource"): "the engine does not watch its Kubernetes API for sources",
+    (SOURCES, "IntegrationSource"): "its image is a connector of a cluster's release, which the engine does not hold",
+    (SINKS, "IntegrationSink"): "its image is a connector of a cluster's release, which the engine does not hold",
     (SINKS, "JobSink"): "Jobs are not run on this machine",
     (EVENTING, "EventTransform"): "JSONata is not evaluated on this machine",
     (EVENTING, "RequestReply"): "synchronous replies are not run on this machine",
     (EVENTING, "EventPolicy"): "events are not authenticated on this machine",
 }
 """Kinds of Eventing that this engine does not run, with the reason."""
-
-
-@dataclass(frozen=True)
-class Destination:
-    """The target of an event: a node of this graph, a Service of this engine, or a URL elsewhere.
-
-    Attributes:
-        node: Key of the node, or empty.
-        host: `name.namespace` of the Service, or empty.
-        path: Path at the Service.
-        url: The URL elsewhere, or empty.
-    """
-
-    node: str = ""
-    host: str = ""
-    path: str = "/"
-    url: str = ""
-
-    def __str__(self) -> str:
-        """Return the address as a cluster would give it."""
-        return self.url or (f"http://{self.host}{_CLUSTER}{self.path}" if self.host else self.node)
-
-
-@dataclass(frozen=True)
-class Subscription:
-    """A receiver of a node's events.
-
-    Attributes:
-        name: Unique: `Trigger default/exif`, `Sequence default/describe step 1`.
-        namespace: Of the object that it belongs to; deliveries state it in `Kn-Namespace`.
-        filter: which events pass.
-        subscriber: where they are delivered.
-        reply: where a reply is sent; None drops it.
-        policy: tries and waits.
-        dead_letters: where undeliverable events are sent; None drops them.
-        filtered: whether its deliveries pass Knative's broker-filter, as a Trigger's do: a response must then be an
-            event or empty. For a step or a sink, a response that is no event is ignored.
-    """
-
-    name: str
-    namespace: str
-    filter: Filter
-    subscriber: Destination
-    reply: Destination | None
-    policy: Policy
-    dead_letters: Destination | None
-    filtered: bool = False
-
-
-@dataclass(frozen=True)
-class Ping:
-    """A PingSource: when it sends, and what.
-
-    Attributes:
-        node: the node that its events enter.
-        schedule: its times.
-        attributes: of its events, but `id` and `time`.
-        data: of its events.
-    """
-
-    node: str
-    schedule: Schedule
-    attributes: Mapping[str, str]
-    data: bytes | None
-
-
-@dataclass(frozen=True)
-class Topology:
-    """The graph.
-
-    Attributes:
-        nodes: Subscriptions by node.
-        unready: Objects that are not run, with the reason, by their name.
-        pings: PingSources.
-    """
-
-    nodes: Mapping[str, tuple[Subscription, ...]] = field(default_factory=dict)
-    unready: Mapping[str, str] = field(default_factory=dict)
-    pings: tuple[Ping, ...] = ()
-
-    def subscription(self, name: str) -> Subscription | None:
-        """The subscription of a name."""
-        return next((one for subscriptions in self.nodes.values() for one in subscriptions if one.name == name), None)
 
 
 class UnreadyError(LookupError):
@@ -147,6 +63,8 @@ class _Builder:
         self._nodes: dict[str, list[Subscription]] = {}
         self._unready: dict[str, str] = {}
         self._pings: list[Ping] = []
+        self._sinks: dict[str, Destination] = {}
+        self._flows = aliases(self._nodes_of_flows())
 
     def topology(self) -> Topology:
         for one in self._of(EVENTING, "Broker"):
@@ -155,21 +73,29 @@ class _Builder:
             for one in self._of(group, kind):
                 self._nodes.setdefault(f"channel/{one.namespace}/{one.name}", [])
                 self._attempt(one, self._channel)
-        for one in self._of(FLOWS, "Sequence"):
-            self._attempt(one, self._sequence)
-        for one in self._of(FLOWS, "Parallel"):
-            self._attempt(one, self._parallel)
-        for one in self._of(EVENTING, "Trigger"):
-            self._attempt(one, self._trigger)
-        for one in self._of(MESSAGING, "Subscription"):
-            self._attempt(one, self._channel_subscription)
-        for one in self._of(SOURCES, "PingSource"):
-            self._attempt(one, self._ping)
+        for group, kind, add in (
+            (FLOWS, "Sequence", self._sequence),
+            (FLOWS, "Parallel", self._parallel),
+            (EVENTING, "Trigger", self._trigger),
+            (MESSAGING, "Subscription", self._channel_subscription),
+            (SOURCES, "PingSource", self._ping),
+            (SOURCES, "SinkBinding", self._sink),
+            (SOURCES, "ContainerSource", self._sink),
+        ):
+            for one in self._of(group, kind):
+                self._attempt(one, add)
         for (group, kind), reason in NOT_RUN.items():
             for one in self._of(group, kind):
                 self._unready[f"{kind} {one.namespace}/{one.name}"] = reason
         nodes = {node: tuple(subscriptions) for node, subscriptions in self._nodes.items()}
-        return Topology(nodes, self._unready, tuple(self._pings))
+        return Topology(nodes, self._unready, tuple(self._pings), self._sinks, aliases(nodes))
+
+    def _nodes_of_flows(self) -> Iterator[str]:
+        for one in self._of(FLOWS, "Sequence"):
+            yield from (_step(one, index) for index in range(len(one.data["spec"]["steps"])))
+        for one in self._of(FLOWS, "Parallel"):
+            node = f"parallel/{one.namespace}/{one.name}"
+            yield from (node, *(f"{node}/{index}" for index in range(len(one.data["spec"]["branches"]))))
 
     def _of(self, group: str, kind: str) -> Iterator[Resource]:
         return (one for key, one in self._known.items() if key[:2] == (group, kind))
@@ -231,7 +157,7 @@ class _Builder:
         if key not in self._known:  # on a cluster a Channel is backed by an InMemoryChannel of its name
             key = (MESSAGING, "Channel", namespace, target["name"])
         if key not in self._known:
-            raise UnreadyError(f"there is no {target['kind']} {namespace}/{target['name']} among the manifests")
+            raise UnreadyError(f"there is no {target['kind']} {namespace}/{target['name']}")
         channel = self._known[key].data.get("spec") or {}
         reply = self._destination(spec.get("reply"), namespace)
         delivery = spec.get("delivery") or channel.get("delivery") or {}
@@ -256,6 +182,14 @@ class _Builder:
             attributes["datacontenttype"] = spec["contentType"]
         schedule = cron.parse(spec.get("schedule") or cron.DEFAULT, spec.get("timezone", ""))
         self._pings.append(Ping(node, schedule, attributes, data))
+
+    def _sink(self, source: Resource) -> Iterator[tuple[str, Subscription]]:
+        """The sink of an object whose events come from pods: it has no node."""
+        sink = self._destination(source.data["spec"]["sink"], source.namespace)
+        if sink is None:
+            raise UnreadyError("it has no sink")
+        self._sinks[f"{source.kind} {source.namespace}/{source.name}"] = sink
+        yield from ()
 
     def _sequence(self, sequence: Resource) -> Iterator[tuple[str, Subscription]]:
         spec, namespace = sequence.data["spec"], sequence.namespace
@@ -310,12 +244,12 @@ class _Builder:
         kind, name = reference["kind"], reference["name"]
         key = (group, kind, reference.get("namespace") or namespace, name)
         if key not in self._known:
-            raise UnreadyError(f"there is no {kind} {key[2]}/{name} among the manifests")
+            raise UnreadyError(f"there is no {kind} {key[2]}/{name}")
         if (group, kind) == (SERVING, "Service"):
             return Destination(host=f"{name}.{key[2]}", path=f"/{uri.lstrip('/')}")
-        if (group, kind) not in _NODES:
+        if (group, kind) not in NODES:
             raise UnreadyError(f"events are not delivered to a {kind} ({group or 'core'}) on this machine")
-        return Destination(node=f"{_NODES[group, kind]}/{key[2]}/{name}")
+        return Destination(node=f"{NODES[group, kind]}/{key[2]}/{name}")
 
     def _at_url(self, url: str) -> Destination:
         """A URL; the cluster's own names lead to what runs here."""
@@ -331,11 +265,14 @@ class _Builder:
                 raise UnreadyError(f"there is no Broker at {url}")
             return Destination(node=node)
         name, _, namespace = inside.partition(".")
-        channel = f"channel/{namespace}/{name.removesuffix(_CHANNEL_SUFFIX)}"
-        if name.endswith(_CHANNEL_SUFFIX) and channel in self._nodes:
-            return Destination(node=channel)
+        if name.endswith(_CHANNEL_SUFFIX):
+            channel = f"channel/{namespace}/{name.removesuffix(_CHANNEL_SUFFIX)}"
+            entry = channel if channel in self._nodes else self._flows.get(channel)
+            if entry is None:
+                raise UnreadyError(f"there is no channel at {url}")
+            return Destination(node=entry)
         if (SERVING, "Service", namespace, name) not in self._known:
-            raise UnreadyError(f"there is no Service {namespace}/{name} among the manifests")
+            raise UnreadyError(f"there is no Service {namespace}/{name}")
         query = f"?{parts.query}" if parts.query else ""
         return Destination(host=inside, path=(parts.path or "/") + query)
 

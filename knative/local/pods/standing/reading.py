@@ -1,0 +1,72 @@
+"""The template of a pod that serves no requests: a ContainerSource's, as a program of this machine or a container."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from knative.local.manifests.cluster_config import Defaults
+from knative.local.pods.conditions import Problem
+from knative.local.pods.environment import Objects
+from knative.local.pods.podspec import PodSpec
+from knative.local.pods.runtimes.selection import Mode
+from knative.local.pods.template import base_environment, containers_of
+
+_GRACE = 30.0  # terminationGracePeriodSeconds by default
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandingTemplate:
+    """What a standing pod is made from.
+
+    Attributes:
+        spec: What it runs.
+        imaged: Whether it is a container; else it is a process.
+        problem: Why it cannot be started, or None.
+    """
+
+    spec: PodSpec
+    imaged: bool
+    problem: Problem | None
+
+
+def read(
+    name: str,
+    namespace: str,
+    spec: Mapping[str, Any],
+    variables: Mapping[str, str],
+    *,
+    directory: str,
+    objects: Objects,
+    mode: Mode,
+) -> StandingTemplate:
+    """Read the pod spec of a template that validation has accepted.
+
+    Args:
+        name: Of the Deployment.
+        namespace: Of the Deployment.
+        spec: The pod spec.
+        variables: Set in each container in place of its own of the same names.
+        directory: Where processes run.
+        objects: ConfigMaps and Secrets.
+        mode: How pods are to run.
+    """
+    found = containers_of(spec, namespace, directory, Defaults(), objects, mode)
+    below = {} if found["imaged"] else base_environment()
+    # The container that a Service's requests would go to; without a probe of its own it is ready while it runs.
+    serving = next((one for one in spec["containers"] if one.get("ports")), spec["containers"][0])
+    main = found["program"] if serving.get("readinessProbe") else replace(found["program"], readiness=None)
+    grace = spec.get("terminationGracePeriodSeconds")
+    return StandingTemplate(
+        spec=PodSpec(
+            revision=name,
+            program=main.with_variables(below, variables),
+            before=tuple(one.with_variables(below, variables) for one in found["before"]),
+            beside=tuple(one.with_variables(below, variables) for one in found["beside"]),
+            grace=_GRACE if grace is None else float(grace),
+            volumes=found["volumes"],
+        ),
+        imaged=found["imaged"],
+        problem=found["problem"],
+    )
