@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from re import _constants as tokens  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
@@ -140,9 +140,8 @@ def fits(parsed: Any, text: str) -> bool:
 def steps(counter: Counter, methods: set[str], text: str) -> int:
     """Steps to match a text in each way that the pattern is used; the limit of the counter at most."""
     total = 0
-    calls = [lambda: counter.match(text, whole=True), lambda: counter.match(text)]
-    calls += [lambda: counter.search(text)] if methods & SEARCHING else []
-    for call in calls:
+    begin: Callable[[str], object] = counter.search if methods & SEARCHING else counter.match  # a search begins so
+    for call in (lambda: counter.match(text, whole=True), lambda: begin(text)):
         try:
             call()
         except TooManySteps:
