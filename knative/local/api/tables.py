@@ -8,7 +8,7 @@ from calendar import timegm
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from knative.local.api.kinds import Column, Kind
+from knative.local.api.definitions import Column, Kind
 
 Object = dict[str, Any]
 

@@ -6,7 +6,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from knative.local.api.kinds import ALL, Kind, groups, in_version, versions
+from knative.local.api.definitions import Kind
+from knative.local.api.kinds import ALL, groups, in_version, versions
 
 Object = dict[str, Any]
 

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
+from knative.local.api.definitions import STATUS, Kind
 from knative.local.api.http.request import Target, Validation
-from knative.local.api.http.status import StatusError, bad_request, invalid
-from knative.local.api.kinds import STATUS, Kind, group_of
+from knative.local.api.http.status import StatusError, bad_request, invalid, invalid_value
+from knative.local.api.kinds import group_of
 from knative.local.manifests import grammar
 from knative.local.manifests.decoding import BOOL, STRING, Anything, MapOf, Schema, Struct
 from knative.local.manifests.decoding import decode as fit
@@ -34,7 +35,6 @@ _STATUS: Mapping[str, type] = {
     "address": dict,
 }
 _LISTED: Mapping[str, tuple[str, ...]] = {"conditions": ("type", "status"), "traffic": ("revisionName",)}
-_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
 def fields_of(kind: Kind, version: str) -> Struct | None:
@@ -199,15 +199,10 @@ def _check_name(kind: Kind, metadata: Object) -> None:
     field = "name" if metadata.get("name") else "generateName"
     name = str(metadata[field])
     tested = name if field == "name" else f"{name}x"
-    label = kind.resource == "namespaces"
-    fits = _DNS_LABEL.fullmatch(tested) if label else not grammar.dns1123_subdomain(tested)
-    if not fits or len(tested) > (63 if label else 253):
-        form = "label" if label else "subdomain"
-        text = (
-            f'Invalid value: "{name}": a lowercase RFC 1123 {form} must consist of lower case alphanumeric characters'
-            f"{', -' if label else ', - or .'}, and must start and end with an alphanumeric character"
-        )
-        raise invalid(kind, name, f"metadata.{field}", "FieldValueInvalid", text)
+    check = grammar.dns1123_label if kind.resource == "namespaces" else grammar.dns1123_subdomain
+    if mistakes := check(tested):
+        messages = [f'Invalid value: "{name}": {mistake}' for mistake in mistakes]
+        raise invalid_value(kind, name, f"metadata.{field}", messages)
 
 
 def core_rules(kind: Kind, obj: Object, old: Mapping[str, Any] | None) -> Object:

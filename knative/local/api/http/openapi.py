@@ -12,8 +12,9 @@ from typing import Any
 
 import orjson
 
+from knative.local.api.definitions import Kind
 from knative.local.api.http.incoming import fields_of
-from knative.local.api.kinds import ALL, Kind, groups, in_version, versions
+from knative.local.api.kinds import ALL, groups, in_version, versions
 from knative.local.manifests.decoding import Anything, ListOf, MapOf, Scalar, Schema, Struct
 
 Object = dict[str, Any]

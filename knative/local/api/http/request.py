@@ -12,8 +12,9 @@ from typing import Any
 import orjson
 
 from knative.local.api import protobuf
+from knative.local.api.definitions import Kind
 from knative.local.api.http.status import bad_request, not_acceptable, unsupported_media_type
-from knative.local.api.kinds import Kind, find
+from knative.local.api.kinds import find
 
 Object = dict[str, Any]
 
@@ -94,8 +95,8 @@ class Options:
     query: Mapping[str, str]
 
     def flag(self, name: str) -> bool:
-        """Return a switch, such as `watch` or `force`."""
-        return self.query.get(name, "").lower() in ("true", "1")
+        """Return a switch, such as `watch` or `force`: as in Kubernetes any value but `false` and `0` turns it on."""
+        return name in self.query and self.query[name].lower() not in ("false", "0")
 
     @property
     def dry_run(self) -> bool:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from knative.local.api.definitions import Kind
 from knative.local.api.http.status import StatusError, bad_request
-from knative.local.api.kinds import Kind
 from knative.local.manifests.grammar import label_value, qualified_name
 
 Matches = Callable[[Mapping[str, Any]], bool]

@@ -53,6 +53,34 @@ _LOGGER = logging.getLogger("knative.local.api")
 _LOGGER.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
 
 
+_CONNECTION: Mapping[str, Any] = {
+    "access_log": None,
+    "logger": _LOGGER,
+    "auto_decompress": False,
+    "keepalive_timeout": 90,
+}
+
+
+class _Connection(web.RequestHandler):
+    """A client's connection: what is no HTTP is answered with a `Status` too."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer an error outside the handler, and close the connection."""
+        super().handle_error(request, status, exc, message)  # logs it
+        text = (message or "").strip().splitlines()
+        reason = "BadRequest" if status < 500 else "InternalError"
+        what = f"the request cannot be read: {text[0]}" if text and status < 500 else "Internal error occurred"
+        response = _json(StatusError(status, reason, what).status(), status)
+        response.force_close()
+        return response
+
+
 @dataclass(frozen=True)
 class Parts:
     """What the server answers from.
@@ -90,25 +118,25 @@ class Server:
         app.router.add_route("*", "/{path:.*}", self._answer)
         app.on_response_prepare.append(_name_no_software)
         # A client that goes away ends its watch.
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            logger=_LOGGER,
-            auto_decompress=False,
-            handler_cancellation=True,
-            shutdown_timeout=_SHUTDOWN_SECONDS,
-            keepalive_timeout=90,
-        )
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS)
+        self._server: asyncio.Server | None = None
 
     async def start(self, sock: socket.socket) -> None:
         """Serve on a bound socket."""
         await self._runner.setup()
-        await web.SockSite(self._runner, sock, ssl_context=self._parts.access.context).start()
+        manager = self._runner.server
+        assert manager is not None  # noqa: S101 - set up
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: _Connection(manager, loop=loop, **_CONNECTION), sock=sock, ssl=self._parts.access.context
+        )
         host, port = sock.getsockname()[:2]
         self.url = f"https://{f'[{host}]' if ':' in host else host}:{port}"
 
     async def stop(self) -> None:
         """End all watches and stop serving."""
+        if self._server is not None:
+            self._server.close()
         server = self._runner.server
         open_ = [one.transport for one in server.connections if one.transport is not None] if server is not None else []
         await self._runner.cleanup()
@@ -145,7 +173,7 @@ class Server:
         at = target(request.path)
         if at is None:
             return self._document(request)
-        options = Options(dict(request.query.items()))
+        options = Options({name: request.query[name] for name in request.query})
         return await self._resource(request, at, options)
 
     # Documents

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from knative.local.api.kinds import Kind
+from knative.local.api.definitions import Kind
 
 Object = dict[str, Any]
 
@@ -93,6 +93,17 @@ def invalid(kind: Kind, name: str, field: str, reason: str, message: str) -> Sta
     found: Object = {"name": name, "group": kind.group, "kind": kind.name, "causes": causes}
     text = f'{kind.name}{group} "{name}" is invalid: {field}: {message}'
     return StatusError(422, "Invalid", text, {key: value for key, value in found.items() if value})
+
+
+def invalid_value(kind: Kind, name: str, field: str, messages: Sequence[str]) -> StatusError:
+    """A field of the object has a value with these mistakes; several are listed in brackets, as in Kubernetes."""
+    found = invalid(kind, name, field, "FieldValueInvalid", messages[0])
+    if len(messages) == 1:
+        return found
+    head = str(found).partition(" is invalid: ")[0]
+    causes = [{"reason": "FieldValueInvalid", "message": message, "field": field} for message in messages]
+    listed = ", ".join(f"{field}: {message}" for message in messages)
+    return StatusError(422, "Invalid", f"{head} is invalid: [{listed}]", {**found.details, "causes": causes})
 
 
 def method_not_allowed(kind: Kind | None, verb: str) -> StatusError:

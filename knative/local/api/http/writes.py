@@ -10,6 +10,7 @@ from typing import Any
 from knative.local.api import last_applied, managed_fields, patches
 from knative.local.api.admission import AdmissionError, Operation, admission
 from knative.local.api.admission import warnings as warnings_of
+from knative.local.api.definitions import STATUS, Kind
 from knative.local.api.errors import AlreadyExistsError, ConflictError, NotFoundError
 from knative.local.api.http.incoming import check_object, check_status, core_rules, identified, pruned
 from knative.local.api.http.reads import Page, selection, stored, versioned
@@ -23,7 +24,7 @@ from knative.local.api.http.status import (
     not_found,
     success,
 )
-from knative.local.api.kinds import ALL, STATUS, Kind
+from knative.local.api.kinds import ALL
 from knative.local.api.managed_fields import ApplyConflictError, Manager
 from knative.local.api.patches import PatchError
 from knative.local.api.store import Store
@@ -79,9 +80,13 @@ class Writes:
         """
         value, twice = _read(sent)
         obj, warnings = pruned(check_object(value, at), at, options.validation, twice)
+        versioned_already = obj["metadata"].get("resourceVersion") not in (None, "", "0")
         obj = identified(obj, at, creating=True)
         obj.pop("status", None)
         self._require_namespace(at)
+        if versioned_already:
+            self._admit(at, deepcopy(obj), None)
+            raise bad_request("resourceVersion should not be set on objects to be created")
         entries = managed_fields.after_update(None, obj, self._manager(at, options, sent), self.store.timestamp())
         return self._add(at, obj, entries, warnings, dry_run=options.dry_run)
 

@@ -16,6 +16,12 @@ ONE = f"{SERVICES}/one"
 MERGE = "application/merge-patch+json"
 # Aliases of aliases: a few lines that stand for more values than memory holds.
 ALIASES = b"a0: &a0 [1, 1]\n" + b"".join(b"a%d: &a%d [*a%d, *a%d]\n" % (n, n, n - 1, n - 1) for n in range(1, 40))
+SUBDOMAIN = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
+    "and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
+UNVERSIONED = "resourceVersion should not be set on objects to be created"
 CONFIG_MAPS = "/api/v1/namespaces/rec/configmaps"
 
 
@@ -69,7 +75,10 @@ def test_a_compressed_body_is_refused_and_no_client_makes_a_stack_trace(api, cap
     answer = api.raw("POST", SERVICES, b"abc", {"Content-Type": "application/json", "Content-Encoding": "gzip"})
     assert (answer.status, answer.json()["reason"]) == (415, "UnsupportedMediaType")
     assert "'gzip'" in answer.json()["message"]
-    assert api.raw("GET", SERVICES, None, {"X-Long": "a" * 9000}).status == 400
+    unread = api.raw("GET", SERVICES, None, {"X-Long": "a" * 9000})
+    assert (unread.status, unread.headers["Content-Type"]) == (400, "application/json")
+    assert (unread.json()["kind"], unread.json()["reason"], unread.json()["code"]) == ("Status", "BadRequest", 400)
+    assert unread.json()["message"].startswith("the request cannot be read: ")
     assert "Traceback" not in caplog.text
 
 
@@ -79,6 +88,9 @@ def test_a_compressed_body_is_refused_and_no_client_makes_a_stack_trace(api, cap
         ({"kind": "Route"}, 400, "must be of type Service"),
         ({"apiVersion": "serving.knative.dev/v2"}, 400, "does not match the expected API version"),
         ({"metadata": {"name": "UPPER"}}, 422, "lowercase RFC 1123 subdomain"),
+        ({"metadata": {"name": "UPPER"}}, 422, f'metadata.name: Invalid value: "UPPER": {SUBDOMAIN}'),
+        ({"metadata": {"name": "X" * 254}}, 422, "is invalid: [metadata.name: Invalid value: "),
+        ({"metadata": {"name": "one", "resourceVersion": "7"}}, 400, UNVERSIONED),
         ({"metadata": {}}, 422, "name or generateName is required"),
         ({"metadata": {"name": "one", "namespace": "other"}}, 400, "does not match the namespace"),
         ({"metadata": {"name": "one", "labels": {"a": "b c"}}}, 422, "metadata.labels"),
@@ -99,6 +111,24 @@ def test_an_object_that_does_not_fit_is_refused(api, change, status, says):
     answer = api.raw("POST", SERVICES, {**service("one"), **change})
     assert answer.status == status, answer.body
     assert says in answer.json()["message"]
+
+
+@pytest.mark.parametrize(("query", "kind"), [("maybe", "ADDED"), ("", "ADDED"), ("False", ""), ("0", "")])
+def test_any_value_but_false_and_0_turns_a_switch_on(api, make, query, kind):
+    make("one")
+    answer = api.raw("GET", f"{SERVICES}?watch={query}&timeoutSeconds=1")
+    first = orjson.loads(answer.body.splitlines()[0])
+    assert first.get("type", "") == kind
+
+
+def test_an_object_of_version_0_is_created_and_its_namespace_is_a_label(api):
+    assert api.raw("POST", SERVICES, service("one", resourceVersion="0")).status == 201
+    answer = api.raw("POST", "/api/v1/namespaces", {"metadata": {"name": "a.b"}})
+    assert (answer.status, answer.json()["details"]["causes"][0]["field"]) == (422, "metadata.name")
+    assert (
+        "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-'"
+        in answer.json()["message"]
+    )
 
 
 def test_unknown_fields_are_refused_warned_of_or_dropped(api):
