@@ -8,17 +8,19 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import aiohttp
 import yaml
 
+from tests.forked import Forked
 from tests.servers import ROOT, clean_environment
 
 T = TypeVar("T")
@@ -78,6 +80,14 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
 class EngineProcess:
     """`python -m knative serve` on a free port.
 
+    Args:
+        folder: where its manifest is written and its pods run.
+        services: the objects of the manifest.
+        arguments: further arguments of the command.
+        whole_folder: serve every manifest of the folder.
+        api: serve the Kubernetes API too.
+        more: its environment, besides PATH and the like.
+
     Attributes:
         port: Its route's port.
         url: Its route.
@@ -90,31 +100,17 @@ class EngineProcess:
         *services: Mapping[str, Any],
         arguments: tuple[str, ...] = (),
         whole_folder: bool = False,
+        api: bool = False,
         **more: str,
     ) -> None:
         self.manifest = folder / "services.yaml"
         self.write(*services)
         self.lines: list[str] = []
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "knative",
-                "serve",
-                str(folder if whole_folder else self.manifest),
-                "--port",
-                "0",
-                "--workdir",
-                str(folder),
-                *arguments,
-            ],
-            cwd=ROOT,
-            env=clean_environment(**more),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        served = folder if whole_folder else self.manifest
+        command = ["serve", str(served), "--port", "0", "--workdir", str(folder), *arguments]
+        # A certificate costs more than the rest of a start.
+        command += [] if api else ["--api", "off"]
+        self.process = Forked(command, ROOT, clean_environment(**more))
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.wait(lambda: any(line.startswith("Console") for line in self.lines), "the greeting")
@@ -129,7 +125,6 @@ class EngineProcess:
         draft.replace(self.manifest)
 
     def _read(self) -> None:
-        assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.append(line.rstrip("\n"))
 
@@ -190,6 +185,32 @@ class EngineProcess:
                 self.process.wait()
                 raise AssertionError(f"the engine did not end within {seconds} s:\n{self.output[-3000:]}") from None
         self._reader.join(2)
-        assert self.process.stdout is not None
         self.process.stdout.close()
-        return self.process.returncode
+        return self.process.wait()
+
+
+Start = Callable[..., EngineProcess]
+"""Starts an engine for one test: the fixture `start`."""
+
+
+async def closed_loop(
+    url: str, clients: int, seconds: float, *, pause: float = 0.0, body: bytes | None = None
+) -> Counter[int]:
+    """Clients that each send the next request when the last is answered; answers by status, 0 for none."""
+    counts: Counter[int] = Counter()
+    end = time.monotonic() + seconds
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def client() -> None:
+            while time.monotonic() < end:
+                try:
+                    async with session.post(url, data=body) as response:
+                        await response.read()
+                        counts[response.status] += 1
+                except aiohttp.ClientError:
+                    counts[0] += 1
+                await asyncio.sleep(pause)
+
+        await asyncio.gather(*(client() for _ in range(clients)))
+    return counts

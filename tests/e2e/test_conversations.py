@@ -237,7 +237,7 @@ def settled(own: Any, recorded: Any) -> bool:
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, tuple[int, str, Any]]]:
     """Each exchange's answer by the engine, in the order of the recording."""
-    engine = EngineProcess(tmp_path_factory.mktemp("conversations"), arguments=("--workdir", str(ROOT)))
+    engine = EngineProcess(tmp_path_factory.mktemp("conversations"), arguments=("--workdir", str(ROOT)), api=True)
     try:
         replay = Replay(engine)
         yield {one["number"]: replay.repeat(one) for one in EXCHANGES if not left_out(one)}

@@ -55,7 +55,7 @@ class Kubectl:
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
     """An engine without a single Service."""
-    running = EngineProcess(tmp_path_factory.mktemp("engine"), arguments=("--workdir", str(ROOT)))
+    running = EngineProcess(tmp_path_factory.mktemp("engine"), arguments=("--workdir", str(ROOT)), api=True)
     yield running
     running.stop()
 
@@ -262,7 +262,7 @@ def test_the_kinds_have_their_names(kubectl: Kubectl):
 
 
 def test_without_the_api_there_is_no_kubeconfig(tmp_path: Path):
-    engine = EngineProcess(tmp_path, service(), arguments=("--api", "off"))
+    engine = EngineProcess(tmp_path, service())
     try:
         engine.wait(lambda: "is ready" in engine.output, "a ready Service")
         assert "KUBECONFIG" not in engine.output

@@ -19,7 +19,7 @@ pytestmark = [
 
 
 def test_the_suite_for_a_cluster_passes_on_the_engine(tmp_path):
-    engine = EngineProcess(tmp_path, arguments=("--workdir", str(ROOT)))
+    engine = EngineProcess(tmp_path, arguments=("--workdir", str(ROOT)), api=True)
     try:
         line = engine.wait(
             lambda: next((one for one in engine.lines if "KUBECONFIG=" in one), ""), "the line of the API"

@@ -22,7 +22,7 @@ PATH = str(ROOT / "knative")
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
     """An engine without a Service."""
-    running = EngineProcess(tmp_path_factory.mktemp("engine"), arguments=("--workdir", str(ROOT)))
+    running = EngineProcess(tmp_path_factory.mktemp("engine"), arguments=("--workdir", str(ROOT)), api=True)
     yield running
     running.stop()
 

@@ -38,7 +38,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[S
     first = service(annotations={"window": "6s", "max_scale": "8", "target_utilization_percentage": "70"})
     container = first["spec"]["template"]["spec"]["containers"][0]
     container |= {"command": [sys.executable, "-m", "functions.kit.server"], "args": ["stress"]}
-    engine = EngineProcess(tmp_path, first, arguments=("--grace", "5s"))
+    engine = EngineProcess(tmp_path, first, arguments=("--grace", "5s"), api=True)
 
     async def status() -> dict[str, Any]:
         def read() -> Any:
@@ -100,7 +100,9 @@ def test_the_engine_is_a_cluster_by_its_own_api(tmp_path: Path, monkeypatch: pyt
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     other = {**service(), "metadata": {"name": "other"}}
     other["spec"]["template"]["spec"]["containers"][0]["args"] = []
-    engine = EngineProcess(tmp_path, other, arguments=("--state", str(tmp_path / "state"), "--grace", "5s"), PATH=path)
+    engine = EngineProcess(
+        tmp_path, other, arguments=("--state", str(tmp_path / "state"), "--grace", "5s"), api=True, PATH=path
+    )
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "state" / "kubeconfig"))
     try:
         _, scenario = played(["slow", "--cluster", "--ingress", engine.url], tmp_path / "out")

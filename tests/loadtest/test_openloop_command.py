@@ -64,7 +64,7 @@ def serving(context: ssl.SSLContext | None = None) -> Iterator[tuple[str, list[t
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         if context is not None:
             server.socket = context.wrap_socket(server.socket, server_side=True)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         try:
             yield f"{'https' if context else 'http'}://127.0.0.1:{server.server_address[1]}", handler.seen  # type: ignore[attr-defined]
         finally:
@@ -301,7 +301,7 @@ def test_a_server_that_only_accepts_is_a_timeout_and_not_a_hang() -> None:
         daemon_threads = True
 
     with Server(("127.0.0.1", 0), Silent) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}/"
         status = main([url, "--rate", "10", "--duration", "0.2", "--connections", "2", "--timeout", "0.2", "--no-live"])
         server.shutdown()

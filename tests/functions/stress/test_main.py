@@ -122,13 +122,13 @@ def test_a_load_that_is_not_reached_is_short(own_server: Callable[..., FunctionS
     """A burner that is stopped for half of its time cannot make up for it at 100 %, on any machine."""
     server = own_server()
     answers: list[requests.Response] = []
-    url, headers = f"{server.url}/?seconds=4&load=100&nice=0", {"Accept": media}
+    url, headers = f"{server.url}/?seconds=2&load=100&nice=0", {"Accept": media}
     thread = threading.Thread(target=lambda: answers.append(requests.post(url, headers=headers, timeout=60)))
     thread.start()
     assert eventually(lambda: len(burners(server)) == 1)
     (burner,) = burners(server)
     os.kill(burner, signal.SIGSTOP)
-    time.sleep(2)
+    time.sleep(1.2)
     os.kill(burner, signal.SIGCONT)
     thread.join()
     last = json.loads(answers[0].text.splitlines()[-1])

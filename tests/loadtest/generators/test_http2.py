@@ -141,7 +141,7 @@ def test_a_server_of_http1_is_named_as_such(certificate: Path, capsys: pytest.Ca
                 context.load_cert_chain(certificate)
                 context.set_alpn_protocols(["http/1.1"])
                 server.socket = context.wrap_socket(server.socket, server_side=True)
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+            threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
             url = f"{'https' if secure else 'http'}://127.0.0.1:{server.server_address[1]}/"
             assert main([url, *load, "--insecure"]) == EXIT_UNREACHABLE
             server.shutdown()

@@ -519,7 +519,7 @@ def test_failed_requests_fail_the_command(capsys: pytest.CaptureFixture[str]) ->
         daemon_threads = True
 
     with Server(("127.0.0.1", 0), Refuses) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}/"
         status = main([url, "--rate", "20", "--duration", "0.2", "--connections", "1", "--objective", "30"])
         server.shutdown()

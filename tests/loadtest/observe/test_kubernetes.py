@@ -356,7 +356,7 @@ def test_kubectl_reads_the_same_from_the_same_kubeconfig(certificates: Certifica
 
 
 def test_pods_of_the_engine_are_counted_by_its_kubeconfig(tmp_path: Path) -> None:
-    engine = EngineProcess(tmp_path, service(annotations={"min-scale": "2"}))
+    engine = EngineProcess(tmp_path, service(annotations={"min-scale": "2"}), api=True)
     try:
         line = engine.wait(
             lambda: next((one for one in engine.lines if "KUBECONFIG=" in one), ""), "the line of the API"

@@ -120,7 +120,7 @@ class Outside(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def outside() -> Iterator[int]:
     server = ThreadingHTTPServer(("127.0.0.2", 0), Outside)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield server.server_port
     server.shutdown()

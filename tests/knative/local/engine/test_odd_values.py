@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +11,8 @@ from typing import Any, NoReturn
 import pytest
 import yaml
 
+from knative.__main__ import main
 from tests.engines import EngineProcess, service
-from tests.servers import ROOT, clean_environment
 
 VALUES = [
     {"target": "NaN"},
@@ -69,15 +67,11 @@ def test_status_and_metrics_stay_readable(engine: EngineProcess) -> None:
 
 
 @pytest.mark.parametrize("values", VALUES, ids=str)
-def test_a_service_is_simulated_whatever_number_it_gives(tmp_path: Path, values: dict[str, str]) -> None:
+def test_a_service_is_simulated_whatever_number_it_gives(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], values: dict[str, str]
+) -> None:
     path = tmp_path / "service.yaml"
     path.write_text(yaml.safe_dump(service(annotations=values)))
     for command in (("check", str(path)), ("simulate", "--manifest", str(path), "--rate", "10x10s,0x5s")):
-        done = subprocess.run(
-            [sys.executable, "-m", "knative", *command],
-            cwd=ROOT,
-            env=clean_environment(),
-            capture_output=True,
-            text=True,
-        )
-        assert (done.returncode, done.stderr) == (0, "")
+        assert main(command) == 0
+    assert capsys.readouterr().err == ""

@@ -8,31 +8,16 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.engines import POD_SERVER, EngineProcess, service
+from tests.engines import POD_SERVER, EngineProcess, Start, service
 
 CRASH = ["sh", "-c", "echo starting; echo boom: no database >&2; exit 1"]
 NEVER = ["sleep", "600"]
-Start = Callable[..., EngineProcess]
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    engines: list[EngineProcess] = []
-
-    def begin(*services: Any, arguments: tuple[str, ...] = ()) -> EngineProcess:
-        engines.append(EngineProcess(tmp_path, *services, arguments=arguments))
-        return engines[-1]
-
-    yield begin
-    for engine in engines:
-        assert engine.stop() == 0
 
 
 def conditions(described: dict[str, Any]) -> dict[str, tuple[str, str, str]]:

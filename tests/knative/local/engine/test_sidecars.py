@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from knative.local.pods.ports import free_port
-from tests.engines import POD_SERVER, EngineProcess, service
+from tests.engines import POD_SERVER, Start, service
 
 GRPC = Path(__file__).parents[1] / "grpc_server.py"
 STEADY = {"min-scale": "1", "max-scale": "1", "window": "6s"}
@@ -23,20 +23,11 @@ FEATURES = {
     "metadata": {"name": "config-features", "namespace": "knative-serving"},
     "data": FLAGS,
 }
-Start = Callable[..., EngineProcess]
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    engines: list[EngineProcess] = []
-
-    def begin(*objects: dict[str, Any], arguments: tuple[str, ...] = ()) -> EngineProcess:
-        engines.append(EngineProcess(tmp_path, FEATURES, *objects, arguments=arguments))
-        return engines[-1]
-
-    yield begin
-    for engine in engines:
-        assert engine.stop() == 0
+@pytest.fixture(name="start")
+def start_with_features(start: Start) -> Start:
+    return functools.partial(start, FEATURES)
 
 
 def pod_of(
