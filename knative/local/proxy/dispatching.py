@@ -6,6 +6,8 @@ from typing import Protocol
 
 from knative.local.proxy.exchange import Exchange
 
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113, 3.4: the first bytes of HTTP/2
+
 
 class Connection(Protocol):
     """A connection of a client, as its dispatcher sees it.

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from knative.local.proxy.dispatching import Dispatcher
+from knative.local.proxy.dispatching import PREFACE, Dispatcher
 from knative.local.proxy.downstream import DownstreamConnection
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113, 3.4: the first bytes of HTTP/2
 FIRST_SECONDS = 10.0  # to the end of the first head: one that takes longer is a slow loris
 
 

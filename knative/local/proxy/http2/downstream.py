@@ -10,16 +10,29 @@ from typing import Any, ClassVar
 from h2 import events
 from h2.errors import ErrorCodes
 
-from knative.local.proxy.dispatching import Dispatcher
+from knative.local.proxy.dispatching import PREFACE, Dispatcher
 from knative.local.proxy.exchange import Exchange, Headers, Request
 from knative.local.proxy.headers import RefusedError, trailers_of
-from knative.local.proxy.http2.connection import STREAMS, Connection, Stream
+from knative.local.proxy.http2.connection import STREAMS, Connection
 from knative.local.proxy.http2.headers import block_of_answer, plain, request_of
+from knative.local.proxy.http2.stream import Stream
 
 IDLE_SECONDS = 120.0
 FIRST_SECONDS = 10.0  # to the first request, and of a header block
+_FIRST_FRAME = len(PREFACE) + 9  # bytes: the preface and the header of the SETTINGS that must follow it
+_SETTINGS_BYTES = 16384
 _RESETS = 200  # from here on a client that breaks off most of its requests at once is an attack (CVE-2023-44487)
 _AT_ONCE_SECONDS = 1.0
+
+
+def _begins_with_settings(data: bytes) -> bool:
+    """Whether the preface is followed by the beginning of a SETTINGS frame; no byte is waited for that cannot help."""
+    header = data[len(PREFACE) :]
+    length = int.from_bytes(header[:3].ljust(3, b"\0"), "big")
+    if length > _SETTINGS_BYTES or (len(header) >= 3 and length % 6):
+        return False
+    kind, flags, stream = header[3:4], header[4:5], header[5:9]
+    return kind in (b"", b"\x04") and not (flags and flags[0] & 1) and not any(stream)
 
 
 class DownstreamStream(Stream):
@@ -124,6 +137,7 @@ class DownstreamHttp2(Connection):
         self._draining = False
         self._opened = 0
         self._broken_off = 0
+        self._beginning: bytes | None = b""
         self.deadline = self.loop.time() + FIRST_SECONDS
 
     def handlers(self) -> dict[type[events.Event], Callable[[Any], None]]:
@@ -144,6 +158,18 @@ class DownstreamHttp2(Connection):
         """Cancel the requests of a client that has disconnected."""
         self._dispatcher.connections.discard(self)
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Handle the frames in what came, once they begin as RFC 9113 3.4 requires."""
+        if self._beginning is not None:
+            self._beginning += data[: _FIRST_FRAME - len(self._beginning)]
+            if not _begins_with_settings(self._beginning):
+                self._beginning = None
+                self.end(ErrorCodes.PROTOCOL_ERROR)
+                return
+            if len(self._beginning) == _FIRST_FRAME:
+                self._beginning = None
+        super().data_received(data)
 
     # Frames
 

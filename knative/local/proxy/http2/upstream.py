@@ -14,8 +14,9 @@ from h2.errors import ErrorCodes
 
 from knative.local.proxy.exchange import Exchange
 from knative.local.proxy.headers import trailers_of
-from knative.local.proxy.http2.connection import STREAMS, Connection, Stream
+from knative.local.proxy.http2.connection import STREAMS, Connection
 from knative.local.proxy.http2.headers import answer_of, block_of_request, plain
+from knative.local.proxy.http2.stream import Stream
 from knative.local.tasks import TaskSet
 
 _REPLAYED_BYTES = 64 * 1024  # of a body that is sent again where the pod has not processed its request

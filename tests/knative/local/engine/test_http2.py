@@ -513,6 +513,24 @@ def test_a_violation_ends_the_connection_and_nothing_else(raw: Raw, name: str, f
 
 
 @pytest.mark.parametrize(
+    "garbage",
+    [
+        b"g",
+        frame(DATA, 0, 0, bytes(16_384))[:40],
+        frame(SETTINGS, 1, 0),
+        b"\x00\x00\x07",
+        frame(SETTINGS, 0, 3, bytes(6)),
+    ],
+    ids=["text", "another frame", "an acknowledgement", "a length that settings never have", "settings of a stream"],
+)
+def test_a_preface_without_settings_ends_at_once(engine: EngineProcess, garbage: bytes) -> None:
+    connection = Raw(engine, begin=PREFACE + garbage)
+    # A frame that is waited for until the deadline would end with NO_ERROR.
+    assert connection.ends() == PROTOCOL_ERROR
+    connection.close()
+
+
+@pytest.mark.parametrize(
     ("target", "method"), [(b"/a b", b"GET"), (b"/a HTTP/1.1\tb", b"GET"), (b"/", b"GE T"), (b"/\x80", b"GET")]
 )
 def test_what_http1_could_not_carry_is_refused(raw: Raw, target: bytes, method: bytes) -> None:
