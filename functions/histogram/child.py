@@ -33,7 +33,15 @@ def analyse(data: bytes, settings: Settings, choices: dict[str, Any]) -> dict[st
         raise problems.busy(f"another large image was being decoded for {settings.timeout_seconds} s", retry_after=5)
     try:
         with _file(data) as file:
-            answer = _run(file.fileno(), settings, choices, seconds)
+            asked = {
+                "settings": {item.name: getattr(settings, item.name) for item in dataclasses.fields(Settings)}
+                | {"decode_bytes": getattr(settings, "decode_bytes", 2**30)},
+                "choices": choices,
+                "descriptor": file.fileno(),
+                "seconds": seconds,
+                "parent": os.getpid(),
+            }
+            answer = _run(asked, settings)
     finally:
         _one.release()
     if "problem" in answer:
@@ -60,15 +68,9 @@ def _ended(status: int) -> str:
     return f"the image cannot be decoded: its decoder ended with status {status}"
 
 
-def _run(descriptor: int, settings: Settings, choices: dict[str, Any], seconds: int) -> dict[str, Any]:
-    asked = {
-        "settings": {item.name: getattr(settings, item.name) for item in dataclasses.fields(Settings)}
-        | {"decode_bytes": getattr(settings, "decode_bytes", 2**30)},
-        "choices": choices,
-        "descriptor": descriptor,
-        "seconds": seconds,
-        "parent": os.getpid(),
-    }
+def _run(asked: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """The answer of `worker` to a request."""
+    seconds, descriptor = asked["seconds"], asked["descriptor"]
     with subprocess.Popen(
         [sys.executable, "-m", "functions.histogram.worker"],
         stdin=subprocess.PIPE,

@@ -19,7 +19,7 @@ _PARENT_DIED, _SIGKILL = 1, 9
 
 
 def main() -> None:
-    """Read what is wanted as JSON, and write the result or its problem."""
+    """Read a request as JSON, and write its answer."""
     import ctypes
     import resource
 
@@ -28,20 +28,31 @@ def main() -> None:
     if os.getppid() != asked["parent"]:
         return
     resource.setrlimit(resource.RLIMIT_CPU, (2 * asked["seconds"], 2 * asked["seconds"]))
-    given = asked["settings"]
+    json.dump(answer(asked), sys.stdout)
+
+
+def answer(asked: dict[str, Any]) -> dict[str, Any]:
+    """Count the image of a request.
+
+    Args:
+        asked: `settings`, `choices` and the open `descriptor` of the image, as `child` sends them.
+
+    Returns:
+        The fields of the `analysis`, or of the `problem`.
+    """
+    given = dict(asked["settings"])
     limit = given.pop("decode_bytes")
     for name, value in given.items():
         given[name] = tuple(value) if isinstance(value, list) else value
     settings = Settings(**given)
-    choices = asked["choices"]
+    choices = dict(asked["choices"])
     choices["channels"] = tuple(choices["channels"])
     region = choices["region"]
     if region is not None:
         choices["region"] = (Share if any(isinstance(value, float) for value in region) else Region)(*region)
     for name in ("value_range", "percentiles"):
         choices[name] = tuple(choices[name]) if choices[name] is not None else None
-    path = f"/proc/self/fd/{asked['descriptor']}"
-    json.dump(_answer(path, settings, Choices(**choices), limit), sys.stdout)
+    return _answer(f"/proc/self/fd/{asked['descriptor']}", settings, Choices(**choices), limit)
 
 
 def _read(path: str) -> bytes:

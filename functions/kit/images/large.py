@@ -159,7 +159,7 @@ class Large:
 
 
 def _fetched(load: Callable[[], Any], rows: int) -> Iterator[tuple[int, bytes]]:
-    """Strips of rows: how many, and their bytes. Where the data end early, the last one is shorter.
+    """Strips of rows: how many, and their bytes. Where the data end early, so do the strips, after the last whole row.
 
     Raises:
         Exception: of libvips, where not even one row is decoded.
@@ -178,15 +178,19 @@ def _fetched(load: Callable[[], Any], rows: int) -> Iterator[tuple[int, bytes]]:
     except library().Error as error:
         if not any(text in str(error).lower() for text in _EARLY):
             raise
-        known = _before_the_end(load, top, min(step, height - top))
-        if not top and not known:
+        found = top
+        for count, pixels in _before_the_end(load, top, height):
+            found += count
+            yield count, pixels
+        if not found:
             raise
-        if known:
-            yield len(known), b"".join(known)
 
 
-def _before_the_end(load: Callable[[], Any], top: int, count: int) -> list[bytes]:
-    """The rows of a strip that a second decode yields one by one before the data end."""
+def _before_the_end(load: Callable[[], Any], top: int, height: int) -> Iterator[tuple[int, bytes]]:
+    """The rows from `top` that a second decode yields one by one before the data end, in strips.
+
+    libvips discards the rows that it decoded but had not written yet, which may be more than a strip of a wide picture.
+    """
     from functions.kit.images.vips import fetcher, library
 
     image = load()
@@ -195,11 +199,15 @@ def _before_the_end(load: Callable[[], Any], top: int, count: int) -> list[bytes
     try:
         for first in range(0, top, step):
             fetch(first, min(step, top - first))
-        while len(known) < count:
-            known.append(fetch(top + len(known), 1))
+        for row in range(top, height):
+            if len(known) == step:
+                yield step, b"".join(known)
+                known = []
+            known.append(fetch(row, 1))
     except library().Error:
         pass
-    return known
+    if known:
+        yield len(known), b"".join(known)
 
 
 class _Layout(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -69,6 +69,7 @@ def images(draw: st.DrawFn, mode: str) -> Image.Image:
 
 @pytest.mark.parametrize("mode", BYTES_A_PIXEL)
 def test_counts_equal_a_slow_reference(mode: str) -> None:
+    @settings(max_examples=30)
     @given(images(mode))
     def check(image: Image.Image) -> None:
         counted = count(image)
@@ -83,6 +84,7 @@ def test_counts_equal_a_slow_reference(mode: str) -> None:
     check()
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 255), st.integers(0, 255), st.integers(0, 255))
 def test_luminance_is_the_documented_formula_and_pillows(red: int, green: int, blue: int) -> None:
     assert luma(red, green, blue) == Image.new("RGB", (1, 1), (red, green, blue)).convert("L").getpixel((0, 0))
@@ -144,6 +146,7 @@ def test_a_floating_point_image_without_a_number_counts_nothing() -> None:
     assert (counted.pixels, sum(counted.luminance), counted.value_range) == (0, 0, None)
 
 
+@settings(max_examples=40)
 @given(st.data())
 def test_a_region_counts_like_the_part_cut_out(data: st.DataObject) -> None:
     image = data.draw(images(data.draw(st.sampled_from(["L", "RGB", "P", "RGBA", "I;16", "1"]))))
@@ -166,6 +169,7 @@ def test_a_region_outside_the_image_is_refused(region: tuple[int, int, int, int]
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA", "La", "RGBa", "PA"])
 def test_transparent_pixels_are_ignored_when_asked(mode: str) -> None:
+    @settings(max_examples=30)
     @given(images(mode))
     def check(image: Image.Image) -> None:
         straight = image.convert("LA" if image.mode == "La" else "RGBA")

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,21 +16,32 @@ import tifffile
 from PIL import Image
 
 from functions.histogram.analysis import Analysis, Choices, analyse, restored
-from functions.histogram.counting.model import Region
+from functions.histogram.counting.model import Region, Share
 from functions.histogram.main import HistogramSettings
 from functions.kit.http.problems import Problem
 from functions.kit.images import opening
 from functions.kit.images.large import Large
+from functions.kit.images.samples import model
+from tests.functions.histogram.workers import stay_here
 from tests.images import encoded, gradient, noise
 
 SETTINGS = HistogramSettings(function="histogram")
-PICTURE = noise((700, 500))
+PICTURE = noise((140, 100))
+TALL = (140, 600)
 
 
 @pytest.fixture(autouse=True)
-def small_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The images here are small: they are decoded as large ones are."""
+def small_threshold(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """The images here are small: they are decoded as large ones are, in several strips."""
     monkeypatch.setattr(opening, "LARGE_PIXELS", 1000)
+    monkeypatch.setattr(model, "STRIP_PIXELS", 10_000)
+    if "own_process" not in request.fixturenames:
+        stay_here(monkeypatch)
+
+
+@pytest.fixture
+def own_process() -> None:
+    """Use the process that the product uses."""
 
 
 def tiff_of(values: np.ndarray, **options: object) -> bytes:
@@ -80,7 +92,7 @@ def here(data: bytes, choices: Choices, monkeypatch: pytest.MonkeyPatch) -> Anal
 @pytest.mark.parametrize("form", FORMS)
 def test_the_counts_are_those_of_a_small_image(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     data = FORMS[form]()
-    for choices in (Choices(colours=0), Choices(region=Region(10, 20, 300, 400), colours=0, ignore_transparent=True)):
+    for choices in (Choices(colours=0), Choices(region=Region(10, 20, 60, 70), colours=0, ignore_transparent=True)):
         large, small = analyse(data, SETTINGS, choices), here(data, choices, monkeypatch)
         assert large.histogram.luminance == small.histogram.luminance
         assert large.histogram.channels == small.histogram.channels
@@ -88,25 +100,33 @@ def test_the_counts_are_those_of_a_small_image(form: str, monkeypatch: pytest.Mo
 
 
 def test_colours_are_found_in_strips(monkeypatch: pytest.MonkeyPatch) -> None:
-    image = Image.new("RGB", (400, 300), (255, 0, 0))
-    image.paste((0, 0, 255), (0, 0, 400, 100))
+    image = Image.new("RGB", (200, 150), (255, 0, 0))
+    image.paste((0, 0, 255), (0, 0, 200, 50))
     found = analyse(encoded(image), SETTINGS).colours
     assert [colour.hex for colour in found[:2]] == ["#ff0000", "#0000ff"]
     assert found[0].percent == pytest.approx(67, abs=4)
 
 
 def test_a_decode_of_too_much_memory_is_refused_with_both_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = HistogramSettings(function="histogram", decode_bytes=1_000_000)
+    settings = HistogramSettings(function="histogram", decode_bytes=100_000)
     for form in ("progressive JPEG", "WebP"):
         with pytest.raises(Problem) as caught:
             analyse(FORMS[form](), settings)
         assert (caught.value.status, caught.value.slug) == (413, "decode-too-large")
-        assert "1,000,000 bytes (HISTOGRAM_DECODE_BYTES)" in caught.value.detail
+        assert "100,000 bytes (HISTOGRAM_DECODE_BYTES)" in caught.value.detail
         assert f"{caught.value.extensions['actual']:,}" in caught.value.detail
         assert form in caught.value.detail
     analyse(FORMS["JPEG"](), settings)  # in strips
 
 
+@pytest.mark.usefixtures("own_process")
+def test_the_process_of_its_own_counts_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    choices = Choices(region=Share(10, 20.5, 50, 50), percentiles=(50.0,), channels=("red",))
+    data = FORMS["PNG"]()
+    assert analyse(data, SETTINGS, choices).document() == here(data, choices, monkeypatch).document()
+
+
+@pytest.mark.usefixtures("own_process")
 def test_too_many_pixels_are_refused_in_the_child_too() -> None:
     settings = HistogramSettings(function="histogram", max_pixels=10_000)
     with pytest.raises(Problem) as caught:
@@ -114,6 +134,7 @@ def test_too_many_pixels_are_refused_in_the_child_too() -> None:
     assert caught.value.slug == "too-many-pixels"
 
 
+@pytest.mark.usefixtures("own_process")
 def test_a_decode_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = HistogramSettings(function="histogram", decode_seconds=1)
     monkeypatch.setattr(sys, "executable", str(Path(__file__).with_name("sleeper.sh")))
@@ -123,6 +144,7 @@ def test_a_decode_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) 
     assert "1 s (HISTOGRAM_DECODE_SECONDS)" in caught.value.detail
 
 
+@pytest.mark.usefixtures("own_process")
 def test_a_decoder_that_dies_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(Problem) as caught:
@@ -219,29 +241,35 @@ CUT = {
     "BMP": lambda image: encoded(image, "BMP"),
     "PPM": lambda image: encoded(image, "PPM"),
     "TIFF strips": lambda image: tiff_of(np.asarray(image), photometric="rgb", rowsperstrip=9),
-    "TIFF tiles": lambda image: tiff_of(np.asarray(image), photometric="rgb", tile=(64, 64)),
+    "TIFF tiles": lambda image: tiff_of(np.asarray(image), photometric="rgb", tile=(32, 32)),
 }
+
+
+@cache
+def tall(form: str) -> bytes:
+    return CUT[form](noise(TALL))
 
 
 @pytest.mark.parametrize("form", CUT)
 @pytest.mark.parametrize("share", [0.3, 0.7])
 def test_rows_before_the_data_end(form: str, share: float) -> None:
-    data = CUT[form](noise((700, 2000)))
+    data = tall(form)
     found = analyse(data[: int(len(data) * share)], SETTINGS, Choices(colours=0)).document()
     assert found["complete"] is False
-    assert found["decoded"] == pytest.approx(share, abs=0.05)
-    rows = round(found["decoded"] * 2000)
-    assert found["pixels"] == rows * 700
+    width, height = TALL
+    assert found["decoded"] == pytest.approx(share, abs=0.07)
+    rows = round(found["decoded"] * height)
+    assert found["pixels"] == rows * width
     with Image.open(io.BytesIO(data)) as whole:
-        top = 2000 - rows if form == "BMP" else 0  # its rows are stored from the bottom up
-        part = whole.convert("RGB").crop((0, top, 700, top + rows))
+        top = height - rows if form == "BMP" else 0  # its rows are stored from the bottom up
+        part = whole.convert("RGB").crop((0, top, width, top + rows))
     assert found["channels"]["green"] == part.getchannel("G").histogram()
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG"])
 def test_the_rows_handed_out_before_the_data_end_are_those_of_the_file(form: str, tmp_path: Path) -> None:
     """Many cuts, since whether a strip was filled in time once depended on threads."""
-    data = CUT[form](noise((700, 2000)))
+    data = tall(form)
     with Image.open(io.BytesIO(data)) as whole:
         truth = np.asarray(whole.convert("RGB"))
     path = tmp_path / "cut"
@@ -255,8 +283,8 @@ def test_the_rows_handed_out_before_the_data_end_are_those_of_the_file(form: str
 
 @pytest.mark.parametrize("form", CUT)
 def test_a_region_behind_the_end_of_the_data(form: str) -> None:
-    data = CUT[form](noise((700, 2000)))
-    region = Region(0, 0, 10, 10) if form == "BMP" else Region(0, 1990, 10, 10)
+    data = tall(form)
+    region = Region(0, 0, 10, 10) if form == "BMP" else Region(0, TALL[1] - 10, 10, 10)
     with pytest.raises(Problem) as caught:
         analyse(data[: len(data) // 2], SETTINGS, Choices(region=region))
     assert caught.value.status == 422

@@ -372,7 +372,7 @@ FORMS = {"1": "PNG", "L": "PNG", "LA": "PNG", "P": "GIF", "RGB": "JPEG", "RGBA":
 BODIES = [encoded(gradient(mode), form) for mode, form in FORMS.items()]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
 @given(data=st.sampled_from(BODIES), options=OPTIONS)
 def test_no_options_make_a_defect(client: FlaskClient, data: bytes, options: dict[str, object]) -> None:
     answer = ask(client, data, **options)

@@ -17,7 +17,9 @@ from functions.histogram.analysis import Choices, analyse
 from functions.histogram.counting.profiles import Profile, ProfileError
 from functions.histogram.main import HistogramSettings
 from functions.kit.images import opening
+from functions.kit.images.samples import model
 from tests.functions.histogram.test_against_imagemagick import CONVERT
+from tests.functions.histogram.workers import stay_here
 from tests.images import encoded, png_of
 
 SETTINGS = HistogramSettings(function="histogram")
@@ -106,6 +108,8 @@ def answer(data: bytes, **choices: object) -> dict[str, object]:
 
 def in_strips(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "LARGE_PIXELS", 1000)
+    monkeypatch.setattr(model, "STRIP_PIXELS", 2000)
+    stay_here(monkeypatch)
 
 
 def whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,11 +13,24 @@ from PIL import Image
 from functions.histogram.analysis import Choices, analyse
 from functions.histogram.main import HistogramSettings
 from functions.kit.http.problems import Problem
+from tests.functions.histogram import workers
 
 SETTINGS = HistogramSettings(function="histogram")
 RANDOM = np.random.default_rng(11)
 DEEP = RANDOM.integers(0, 65536, (60, 50, 4), dtype=np.uint16)
 FLOATS = (RANDOM.random((60, 50, 4)) * 3 - 0.5).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def forked(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """OpenEXR is read in a process of its own: a fork here, unless a test is of the process."""
+    if "own_process" not in request.fixturenames:
+        workers.fork(monkeypatch)
+
+
+@pytest.fixture
+def own_process() -> None:
+    """Use the process that the product uses."""
 
 
 def answer(data: bytes, **choices: object) -> dict[str, object]:
@@ -140,6 +153,7 @@ def test_an_openexr_of_too_many_pixels() -> None:
     assert problem.status in {413, 422}
 
 
+@pytest.mark.usefixtures("own_process")
 def test_a_crash_of_the_decoder_is_a_problem() -> None:
     """The name of a channel is no text: the library of OpenEXR ends with a segmentation fault."""
     data = openexr(bands(FLOATS[:4, :4])).replace(b"A\0\2\0\0\0", b"\x8b\0\2\0\0\0", 1)
