@@ -19,6 +19,8 @@ serve: $(VENV)/.serve  ## three functions on http://127.0.0.1:$(PORT), from the 
 	@exec $(BIN)/python -m knative serve --port $(PORT)
 
 # Four files at a time: many tests wait for processes. Each file stays whole, since its tests share servers.
+# pytest keeps its compiled test modules, also where the environment forbids bytecode: each worker loads all of them.
+test test-all: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev  ## the tests, without the slow ones; ARGS='tests/contract -k exif' for some of them
 	$(BIN)/python -m pytest -q -m "not slow" -n 4 --dist loadfile $(ARGS)
 
@@ -50,7 +52,9 @@ chaos: $(VENV)/.dev  ## kills, hangs, full disks, clock jumps
 soak: $(VENV)/.dev  ## thirty minutes of mixed load with kills; ARGS='--minutes 2' for less
 	$(BIN)/python -m tools.chaos soak --minutes 30 $(ARGS)
 
-loadtest: $(VENV)/.dev  ## the quick set against the local engine; SCENARIO=name for another
+load# pytest keeps its compiled test modules, also where the environment forbids bytecode: each worker loads all of them.
+test test-all: export PYTHONDONTWRITEBYTECODE =
+test: $(VENV)/.dev  ## the quick set against the local engine; SCENARIO=name for another
 	$(BIN)/python -m loadtest $(SCENARIO) $(ARGS)
 
 locust: $(VENV)/.dev  ## Locust's web UI on http://127.0.0.1:8089, against `make serve`; ARGS='--tags exif' for one function

@@ -51,6 +51,7 @@ class Api:
         )
         self._server = Server(parts)
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self._connection: HTTPSConnection | None = None
 
     def start(self) -> Api:
         self._thread.start()
@@ -69,6 +70,8 @@ class Api:
             self.store.create("namespaces", {**namespace, "status": {"phase": "Active"}})
 
     def stop(self) -> None:
+        if self._connection:
+            self._connection.close()
         asyncio.run_coroutine_threadsafe(self._server.stop(), self.loop).result(10)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(10)
@@ -103,17 +106,21 @@ class Api:
     def raw(
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None, *, token: bool = True
     ) -> Answer:
-        """One request, written by the standard library."""
-        connection = HTTPSConnection(*self.address, timeout=20, context=self.trust())
+        """One request, written by the standard library, over a connection that is kept."""
+        connection = self._connection or HTTPSConnection(*self.address, timeout=20, context=self.trust())
+        self._connection = None
         sent = {"Content-Type": "application/json", "Accept": "application/json"}
         sent |= {"Authorization": f"Bearer {self.token}"} if token else {}
         sent |= dict(headers or {})
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         try:
             connection.request(method, path, data, {key: value for key, value in sent.items() if value})
-            return Answer(connection.getresponse())
-        finally:
+            answer = Answer(connection.getresponse())
+        except BaseException:
             connection.close()
+            raise
+        self._connection = connection
+        return answer
 
     def trust(self) -> ssl.SSLContext:
         return ssl.create_default_context(cadata=self._access.certificate.decode())

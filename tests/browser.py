@@ -73,6 +73,13 @@ def visit(browser: Browser, url: str, size: str = "wide", scheme: str = "light",
         assert elsewhere == []
 
 
+def show(page: Page, size: str, scheme: str) -> None:
+    """Show an open page in another window and colour scheme."""
+    width, height = SIZES[size]
+    page.set_viewport_size({"width": width, "height": height})
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+
+
 def _note(url: str, host: str, elsewhere: list[str]) -> None:
     parts = urlsplit(url)
     if parts.scheme not in ("data", "blob") and parts.netloc != host:
@@ -114,7 +121,7 @@ def no_sideways_scrolling(page: Page) -> None:
 
 def no_serious_violation(page: Page) -> None:
     """axe-core finds nothing serious or critical."""
-    found = Axe().run(page).response["violations"]
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     grave = [
         f"{item['id']}: {item['help']} at {', '.join(str(node['target'][0]) for node in item['nodes'][:3])}"
         for item in found

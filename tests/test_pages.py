@@ -16,7 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Route, expect
 
 from functions import registry
-from tests.browser import named, no_serious_violation, no_sideways_scrolling, picture, visit
+from tests.browser import named, no_serious_violation, no_sideways_scrolling, picture, show, visit
 from tests.conftest import FUNCTIONS
 from tests.images import encoded, gradient
 from tests.servers import ROOT, Engine, FunctionServer
@@ -39,15 +39,17 @@ def address(servers: Callable[..., FunctionServer], request: pytest.FixtureReque
     return of
 
 
+VIEWS = [("wide", "light"), ("middle", "dark"), ("narrow", "dark")]
+
+
 @pytest.mark.parametrize("name", [*FUNCTIONS, "home", "console"])
-@pytest.mark.parametrize(("size", "scheme"), [("wide", "light"), ("middle", "dark"), ("narrow", "dark")])
-def test_a_page_is_readable_in_any_window_and_scheme(
-    browser: Browser, address: Callable[[str], str], name: str, size: str, scheme: str
-):
-    with visit(browser, address(name), size, scheme) as page:
-        no_sideways_scrolling(page)
-        no_serious_violation(page)
-        picture(page, f"{name}-empty-{size}-{scheme}")
+def test_a_page_is_readable_in_any_window_and_scheme(browser: Browser, address: Callable[[str], str], name: str):
+    with visit(browser, address(name)) as page:
+        for size, scheme in VIEWS:
+            show(page, size, scheme)
+            no_sideways_scrolling(page)
+            no_serious_violation(page)
+            picture(page, f"{name}-empty-{size}-{scheme}")
 
 
 @pytest.mark.parametrize("name", [*FUNCTIONS, "home", "console"])
@@ -63,23 +65,21 @@ VIEWERS_OWN = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("name", "size", "scheme"), [(FUNCTIONS[0], "wide", "light"), (FUNCTIONS[-1], "narrow", "dark")]
-)
-def test_the_api_viewer_draws_the_description_from_this_server_alone(
-    browser: Browser, address: Callable[[str], str], name: str, size: str, scheme: str
-):
-    with visit(browser, address(name), size, scheme) as page:
+def test_the_api_viewer_draws_the_description_from_this_server_alone(browser: Browser, address: Callable[[str], str]):
+    name = FUNCTIONS[0]
+    with visit(browser, address(name)) as page:
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         page.get_by_role("link", name="API description").click()
-        page.locator(f"#operations-{name}-post_root").wait_for(timeout=30_000)
+        page.locator(f"#operations-{name}-post_root").wait_for(timeout=120_000)
         origin = address(name).rpartition("/")[0]
         assert [url for url in asked if not url.startswith((origin, "data:"))] == []
-        no_sideways_scrolling(page)
-        found = {violation["id"] for violation in Axe().run(page).response["violations"]}
-        assert found <= VIEWERS_OWN
-        picture(page, f"{name}-docs-{size}-{scheme}")
+        for size, scheme in (VIEWS[0], VIEWS[-1]):
+            show(page, size, scheme)
+            no_sideways_scrolling(page)
+            found = {violation["id"] for violation in Axe().run(page).response["violations"]}
+            assert found <= VIEWERS_OWN
+            picture(page, f"{name}-docs-{size}-{scheme}")
 
 
 def test_the_engine_explains_the_types_of_problems_too(engine: Engine):
@@ -99,22 +99,19 @@ def test_the_vendored_viewer_is_the_recorded_one():
     assert sum(file.stat().st_size for file in VIEWER.iterdir()) < 600_000
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_the_console_is_a_link_away_and_back(browser: Browser, engine: Engine, name: str):
-    with visit(browser, f"{engine.url}/{name}") as page:
-        link = page.get_by_role("link", name=name, exact=True)
-        assert link.get_attribute("aria-current") == "page"
-        page.get_by_role("link", name="console", exact=True).click()
-        expect(page.locator("h1")).to_have_text("console")
-        page.get_by_role("link", name=name, exact=True).click()
-        expect(page.locator("h1")).to_have_text(name)
+def test_the_console_is_a_link_away_and_back(browser: Browser, engine: Engine):
+    with visit(browser, f"{engine.url}/console") as page:
+        for name in FUNCTIONS:
+            link = page.get_by_role("link", name=name, exact=True)
+            link.click()
+            expect(page.locator("h1")).to_have_text(name)
+            assert link.get_attribute("aria-current") == "page"
+            page.get_by_role("link", name="console", exact=True).click()
+            expect(page.locator("h1")).to_have_text("console")
 
 
-@pytest.mark.parametrize(("size", "scheme"), [("wide", "light"), ("narrow", "dark")])
-def test_the_landing_page_shows_what_each_function_reads_in_the_sample(
-    browser: Browser, engine: Engine, size: str, scheme: str
-):
-    with visit(browser, engine.url, size, scheme) as page:
+def test_the_landing_page_shows_what_each_function_reads_in_the_sample(browser: Browser, engine: Engine):
+    with visit(browser, engine.url) as page:
         expect(page.locator("#functions section")).to_have_count(len(FUNCTIONS))
         page.click("#sample")
         expect(page.locator("#answers section")).to_have_count(1 + len(CHOOSERS), timeout=30_000)
@@ -122,9 +119,11 @@ def test_the_landing_page_shows_what_each_function_reads_in_the_sample(
         expect(answers).to_contain_text("Lumenworks Lantern 2")
         expect(answers.locator(".grade")).to_have_text("identifies")
         expect(answers.get_by_alt_text("Histogram of the picture")).to_have_js_property("complete", value=True)
-        no_sideways_scrolling(page)
-        no_serious_violation(page)
-        picture(page, f"home-answers-{size}-{scheme}")
+        for size, scheme in (VIEWS[0], VIEWS[-1]):
+            show(page, size, scheme)
+            no_sideways_scrolling(page)
+            no_serious_violation(page)
+            picture(page, f"home-answers-{size}-{scheme}")
 
 
 def test_the_landing_page_names_what_could_not_be_read(browser: Browser, engine: Engine):

@@ -15,14 +15,21 @@ from tests.images import encoded, gradient
 from tests.servers import FunctionServer
 
 # Large enough for any library to spill a form into a temporary file: Werkzeug does so from half a megabyte on.
-PICTURE = encoded(gradient(size=(1500, 1000)), "JPEG", quality=95, exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0")
+SIZE = (1500, 1000)
 # The log goes through a pipe, the one thing that such a process can write to.
 # Further operations on pictures.
 ALSO = {"exif": ["/strip", "/set?artist=Ada"], "histogram": ["/?format=png"]}
 FORBIDDEN = "exec > >(cat) 2>&1; ulimit -f 0; exec "
 
 
-@pytest.fixture(params=IMAGE_FUNCTIONS)
+@pytest.fixture(scope="module")
+def picture() -> bytes:
+    data = encoded(gradient(size=SIZE), "JPEG", quality=95, exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0")
+    assert len(data) > 500_000
+    return data
+
+
+@pytest.fixture(scope="module", params=IMAGE_FUNCTIONS)
 def server(request: pytest.FixtureRequest) -> Iterator[FunctionServer]:
     command = f"{sys.executable} -m functions.kit.server {request.param} --host 127.0.0.1"
     with FunctionServer(request.param, command=["bash", "-c", FORBIDDEN + command]) as running:
@@ -36,12 +43,13 @@ def test_the_limit_forbids_what_it_is_meant_to(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("copies", [1, 3])
-def test_pictures_are_worked_on_where_nothing_can_be_written(server: FunctionServer, copies: int) -> None:
-    assert len(PICTURE) > 500_000
-    files = [("file", (f"{number}.jpg", PICTURE)) for number in range(copies)]
+def test_pictures_are_worked_on_where_nothing_can_be_written(
+    server: FunctionServer, picture: bytes, copies: int
+) -> None:
+    files = [("file", (f"{number}.jpg", picture)) for number in range(copies)]
     name = server.get("/").json()["function"]
     if registry.load(name).work.takes == "images" or copies == 1:
         assert server.post("/", files=files).status_code == 200
-    assert server.post("/", data=PICTURE).status_code == 200
+    assert server.post("/", data=picture).status_code == 200
     for path in ALSO.get(name, ()):
         assert server.post(path, files=files[:1]).status_code == 200

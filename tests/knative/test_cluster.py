@@ -73,8 +73,13 @@ def test_a_service_that_does_not_become_ready_is_told_with_its_reason(run, tmp_p
     manifests = [service("good"), service("failing", command=["python", "-c", "raise SystemExit(3)"])]
     (tmp_path / "services.yaml").write_text(yaml.safe_dump_all(manifests))
     (tmp_path / "kustomization.yaml").write_text("resources: [services.yaml]\n")
+    target = Cluster(run=run)
+    with pytest.raises(ClusterError, match="not ready"):
+        list(cluster.deploy(target, str(tmp_path), 1))
+    target.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "ksvc/good")
+    target.kubectl("wait", "--for=condition=Ready=false", "--timeout=60s", "ksvc/failing")
     with pytest.raises(ClusterError) as error:
-        list(cluster.deploy(Cluster(run=run), str(tmp_path), 20))
+        list(cluster.deploy(target, str(tmp_path), 1))
     assert "failing: " in str(error.value)
     assert 'failing-00001" failed with message: Container failed' in str(error.value)
     assert "good:" not in str(error.value)

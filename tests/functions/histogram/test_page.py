@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from functions.histogram.analysis import Choices, analyse
 from functions.histogram.counting.model import Region
 from functions.kit.http.settings import Settings
-from tests.browser import hand_over, named, no_serious_violation, no_sideways_scrolling, picture, visit
+from tests.browser import hand_over, named, no_serious_violation, no_sideways_scrolling, picture, show, visit
 from tests.images import encoded, gradient
 from tests.servers import FunctionServer
 
@@ -26,17 +26,21 @@ def address(servers: Callable[..., FunctionServer]) -> str:
     return f"{servers('histogram').url}/histogram"
 
 
-@pytest.mark.parametrize(("size", "scheme"), [("wide", "light"), ("narrow", "dark")])
-def test_a_chosen_picture_is_counted(browser: Browser, address: str, size: str, scheme: str) -> None:
-    with visit(browser, address, size, scheme) as page:
+VIEWS = [("wide", "light"), ("middle", "dark"), ("narrow", "dark")]
+
+
+def test_a_chosen_picture_is_counted(browser: Browser, address: str) -> None:
+    with visit(browser, address) as page:
         page.set_input_files("#file", named("photo.jpg", PHOTO))
         expect(page.locator("article h2")).to_have_text("photo.jpg")
         expect(page.locator(".verdict")).to_have_text(VERDICT)
         expect(page.locator("article .dim").first).to_contain_text("320 × 200 · JPEG · RGB · pod histogram-")
         assert page.locator(".colours li").count() == len(analyse(PHOTO, Settings()).colours)
-        no_sideways_scrolling(page)
-        no_serious_violation(page)
-        picture(page, f"histogram-result-{size}-{scheme}")
+        for size, scheme in (VIEWS[0], VIEWS[-1]):
+            show(page, size, scheme)
+            no_sideways_scrolling(page)
+            no_serious_violation(page)
+            picture(page, f"histogram-result-{size}-{scheme}")
 
 
 @pytest.mark.parametrize("how", ["drop", "paste"])
@@ -153,14 +157,14 @@ def test_two_pictures_are_compared_and_cleared(browser: Browser, address: str) -
         expect(page.locator("#controls")).to_be_hidden()
 
 
-@pytest.mark.parametrize(("kind", "magic"), [("PNG", b"\x89PNG"), ("SVG", b"<svg")])
-def test_a_plot_is_kept(browser: Browser, address: str, kind: str, magic: bytes) -> None:
+def test_a_plot_is_kept(browser: Browser, address: str) -> None:
     with visit(browser, address, accept_downloads=True) as page:
         page.set_input_files("#file", named("photo.jpg", PHOTO))
-        with page.expect_download() as download:
-            page.get_by_role("button", name=f"Keep {kind}").click()
-        assert download.value.suggested_filename == f"photo.jpg.histogram.{kind.lower()}"
-        assert Path(download.value.path()).read_bytes().startswith(magic)
+        for kind, magic in (("PNG", b"\x89PNG"), ("SVG", b"<svg")):
+            with page.expect_download() as download:
+                page.get_by_role("button", name=f"Keep {kind}").click()
+            assert download.value.suggested_filename == f"photo.jpg.histogram.{kind.lower()}"
+            assert Path(download.value.path()).read_bytes().startswith(magic)
 
 
 def test_a_kept_plot_shows_the_series_that_are_ticked(browser: Browser, address: str) -> None:
@@ -291,21 +295,24 @@ def test_a_region_in_pixels_of_the_stored_or_the_displayed_picture(browser: Brow
         expect(page.locator("#failure")).to_contain_text("is not inside the image of 320 × 200 pixels")
 
 
-@pytest.mark.parametrize(("size", "scheme"), [("wide", "light"), ("middle", "dark"), ("narrow", "dark")])
-def test_views_of_a_picture(browser: Browser, address: str, size: str, scheme: str) -> None:
-    with visit(browser, address, size, scheme) as page:
+def test_views_of_a_picture(browser: Browser, address: str) -> None:
+    with visit(browser, address) as page:
         page.set_input_files("#file", named("photo.jpg", PHOTO))
         for name in ("waveform", "vectorscope"):
             page.locator("#view").select_option(name)
             expect(page.locator("img.scope")).to_have_attribute("alt", f"{name} of photo.jpg")
             expect(page.locator("canvas.plot")).to_be_hidden()
             page.wait_for_function("document.querySelector('img.scope').naturalWidth === 960")
-            no_sideways_scrolling(page)
-            picture(page, f"histogram-{name}-{size}-{scheme}")
+            for size, scheme in VIEWS:
+                show(page, size, scheme)
+                no_sideways_scrolling(page)
+                picture(page, f"histogram-{name}-{size}-{scheme}")
         page.locator("#view").select_option("zones")
         expect(page.locator("canvas.plot")).to_be_visible()
-        picture(page, f"histogram-zones-{size}-{scheme}")
-        no_serious_violation(page)
+        for size, scheme in VIEWS:
+            show(page, size, scheme)
+            picture(page, f"histogram-zones-{size}-{scheme}")
+            no_serious_violation(page)
 
 
 def test_light_is_counted_and_stated(browser: Browser, address: str) -> None:

@@ -113,7 +113,7 @@ def test_no_value_in_no_place_is_an_internal_error(api, path):
     kept = api.raw("POST", path, {**whole, "metadata": {"name": "kept"}})
     assert kept.status == 201, kept.body
     for place in places(whole):
-        for value in source.sample(VALUES, 5):
+        for value in source.sample(VALUES, 3):
             body = changed(whole, place, value)
             check(api, "POST", f"{path}?dryRun=All", body, "application/json")
             check(api, "PATCH", f"{path}/kept?dryRun=All", body, "application/merge-patch+json")
