@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -40,18 +39,14 @@ def test_seeds_and_mutations_are_answered(name: str) -> None:
     seeds = list(target.seeds())
     for data in [b"", *seeds]:
         target.run(data)
-    # Half a second of each, and never fewer than forty.
-    began = time.monotonic()
-    for number, data in enumerate(mutants(seeds, 5000, target.longest, random.Random(7))):
-        if time.monotonic() - began > 0.5 and number >= 40:
-            break
+    for data in mutants(seeds, 40, target.longest, random.Random(7)):
         target.run(data)
 
 
 @pytest.mark.parametrize("name", ["ifd", "uploads", "events"])
 def test_a_parser_keeps_nothing(name: str) -> None:
     target = TARGETS[name]
-    inputs = list(mutants(list(target.seeds()), 200, target.longest, random.Random(3)))
+    inputs = list(mutants(list(target.seeds()), 60, target.longest, random.Random(3)))
     for data in inputs:
         target.run(data)
     tracemalloc.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 
 from tests.functions.exif.tiffs import ascii_field, jpeg_of, long, short, tiff
 from tests.images import encoded, gradient, png_bomb
@@ -215,43 +216,48 @@ def scattered_heic(pieces: int, stores: int = 1) -> bytes:
     return head + meta(len(head) + len(meta(0)) + 8) + data
 
 
-# Small files that unpack, nest or repeat without an end; each within what a function takes.
-BOMBS = {
-    "a zlib bomb in zTXt": lambda: png(chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(96 * 2**20), 1))),
-    "a zlib bomb in iCCP": lambda: png(chunk(b"iCCP", b"icc\0\0" + zlib.compress(bytes(64 * 2**20), 9))),
-    "many small zlib bombs": lambda: png(*[chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(4 * 2**20), 1))] * 200),
-    "fill bytes": lambda: b"\xff\xd8" + b"\xff" * (8 * 2**20),
-    "junk": lambda: b"\xff\xd8\xff\xe0\0\2" + b"\0\xff\0" * (2 * 2**20),
-    "empty segments": lambda: b"\xff\xd8" + b"\xff\xe1\0\2" * 500_000,
-    "empty chunks": lambda: png(*[chunk(b"tEXt", b"")] * 200_000),
-    "empty boxes": lambda: box(b"ftyp", b"heic\0\0\0\0heic") + box(b"free", b"") * 300_000,
-    "nested boxes": lambda: box(b"ftyp", b"heic\0\0\0\0heic") + box(b"moov", box(b"trak", b"\0" * 64) * 50_000),
-    "a box of no size": lambda: box(b"ftyp", b"heic\0\0\0\0heic") + b"\0\0\0\1meta" + bytes(8),
-    "counts of 2³² in boxes": lambda: heic(box(b"ipma", b"\xff" * 64) + box(b"iprp", b"\xff" * 64)),
-    "scattered items": lambda: scattered_heic(32_000),
-    "scattered items in many boxes": lambda: scattered_heic(16_000, 19_000),
-    "empty sub-blocks of a GIF": lambda: b"GIF89a\1\0\1\0\0\0\0" + b"!\xfe\0" * 400_000,
-    "sub-blocks of a GIF": lambda: b"GIF89a\1\0\1\0\0\0\0!\xfe" + b"\1a" * (2 * 2**20),
-    "65,535 entries that overlap": lambda: (
+# Small files that unpack, nest or repeat without an end; a divisor shortens what repeats.
+BOMBS: dict[str, Callable[[int], bytes]] = {
+    "a zlib bomb in zTXt": lambda n=1: png(chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(32 * 2**20), 1))),
+    "a zlib bomb in iCCP": lambda n=1: png(chunk(b"iCCP", b"icc\0\0" + zlib.compress(bytes(32 * 2**20), 1))),
+    "many small zlib bombs": lambda n=1: png(
+        *[chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(4 * 2**20), 1))] * (200 // n)
+    ),
+    "fill bytes": lambda n=1: b"\xff\xd8" + b"\xff" * (8 * 2**20 // n),
+    "junk": lambda n=1: b"\xff\xd8\xff\xe0\0\2" + b"\0\xff\0" * (2 * 2**20),
+    "empty segments": lambda n=1: b"\xff\xd8" + b"\xff\xe1\0\2" * (500_000 // n),
+    "empty chunks": lambda n=1: png(*[chunk(b"tEXt", b"")] * (200_000 // n)),
+    "empty boxes": lambda n=1: box(b"ftyp", b"heic\0\0\0\0heic") + box(b"free", b"") * (300_000 // n),
+    "nested boxes": lambda n=1: (
+        box(b"ftyp", b"heic\0\0\0\0heic") + box(b"moov", box(b"trak", b"\0" * 64) * (50_000 // n))
+    ),
+    "a box of no size": lambda n=1: box(b"ftyp", b"heic\0\0\0\0heic") + b"\0\0\0\1meta" + bytes(8),
+    "counts of 2³² in boxes": lambda n=1: heic(box(b"ipma", b"\xff" * 64) + box(b"iprp", b"\xff" * 64)),
+    "scattered items": lambda n=1: scattered_heic(32_000 // n),
+    "scattered items in many boxes": lambda n=1: scattered_heic(16_000 // n, 19_000 // n),
+    "empty sub-blocks of a GIF": lambda n=1: b"GIF89a\1\0\1\0\0\0\0" + b"!\xfe\0" * (400_000 // n),
+    "sub-blocks of a GIF": lambda n=1: b"GIF89a\1\0\1\0\0\0\0!\xfe" + b"\1a" * (2 * 2**20 // n),
+    "65,535 entries that overlap": lambda n=1: (
         b"II*\0\x08\0\0\0\xff\xff"
         + b"".join(struct.pack("<HHII", number, 2, 60_000, 700_000) for number in range(65_535))
         + b"a" * 900_000
     ),
-    "large arrays of every type": lambda: (
-        b"II*\0\x08\0\0\0\xa0\x0f"
-        + b"".join(struct.pack("<HHII", number, 1 + number % 12, 90_000, 48_020) for number in range(4000))
+    "large arrays of every type": lambda n=1: (
+        b"II*\0\x08\0\0\0"
+        + struct.pack("<H", 4000 // n)
+        + b"".join(struct.pack("<HHII", number, 1 + number % 12, 90_000, 48_020) for number in range(4000 // n))
         + b"\7" * 900_000
     ),
-    "an XMP bomb of depth": lambda: made_xmp(b"<a>" * 200_000),
-    "an XMP bomb of width": lambda: made_xmp(b"<a/>" * 500_000),
-    "an XMP bomb of entities": lambda: made_xmp(
+    "an XMP bomb of depth": lambda n=1: made_xmp(b"<a>" * 200_000),
+    "an XMP bomb of width": lambda n=1: made_xmp(b"<a/>" * (500_000 // n)),
+    "an XMP bomb of entities": lambda n=1: made_xmp(
         b"", b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">' + b'<!ENTITY b "' + b"&a;" * 1000 + b'">]>'
     ),
-    "an XMP of attributes": lambda: made_xmp(
-        b"<rdf:Description " + b" ".join(b"a:b%d='1'" % number for number in range(200_000)) + b"/>"
+    "an XMP of attributes": lambda n=1: made_xmp(
+        b"<rdf:Description " + b" ".join(b"a:b%d='1'" % number for number in range(200_000 // n)) + b"/>"
     ),
-    "a large picture": png_bomb,
-    "IPTC of nothing": lambda: (
+    "a large picture": lambda n=1: png_bomb(),
+    "IPTC of nothing": lambda n=1: (
         b"\xff\xd8\xff\xed\xff\xff" + b"Photoshop 3.0\0" + b"8BIM\4\4\0\0\0\0\xfe\0" + b"\x1c\2\x19\0\0" * 13_000
     ),
 }

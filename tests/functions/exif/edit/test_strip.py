@@ -325,9 +325,9 @@ def small() -> dict[str, bytes]:
 
 @pytest.mark.parametrize("kind", sorted(small()))
 @pytest.mark.parametrize("remove", [(), ("gps",)])
-def test_truncated_at_every_length(kind: str, remove: tuple[str, ...]) -> None:
+def test_a_truncated_file_is_cleaned_or_refused(kind: str, remove: tuple[str, ...]) -> None:
     source = small()[kind]
-    for length in range(len(source)):
+    for length in range(0, len(source), 5):
         try:
             result = strip(source[:length], remove=remove)
         except (Broken, Unsupported, NotClean):
@@ -335,7 +335,7 @@ def test_truncated_at_every_length(kind: str, remove: tuple[str, ...]) -> None:
         assert strip(result.data, remove=remove).data == result.data
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_any_damage_is_cleaned_or_refused(data: st.DataObject) -> None:
     source = bytearray(data.draw(st.sampled_from([*small().values(), *made.all_of_them().values()])))
@@ -355,7 +355,7 @@ def test_any_damage_is_cleaned_or_refused(data: st.DataObject) -> None:
     assert strip(result.data, remove=remove).data == result.data
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.sampled_from(
         [
@@ -383,22 +383,22 @@ def crafted() -> dict[str, bytes]:
     loop = head + struct.pack("<H", 1) + struct.pack("<HHII", 0x8769, 4, 1, 8) + struct.pack("<I", 8)
     huge = head + struct.pack("<H", 2) + struct.pack("<HHII", 0x111, 4, 2**32 - 1, 8) * 2 + struct.pack("<I", 8)
     wide = head + struct.pack("<H", 65535) + struct.pack("<HHII", 0x10E, 2, 8, 8) * 65535
-    pages = b"".join(struct.pack("<HHHIII", 1, 0x100, 3, 1, 1, 8 + 18 * (n + 1)) for n in range(30_000))
-    shared = struct.pack("<H", 3000) + struct.pack("<HHII", 0x111, 4, 200_000, 8) * 3000
+    pages = b"".join(struct.pack("<HHHIII", 1, 0x100, 3, 1, 1, 8 + 18 * (n + 1)) for n in range(500))
+    shared = struct.pack("<H", 60) + struct.pack("<HHII", 0x111, 4, 200_000, 8) * 60
     return {
         "loop": loop,
         "count of 2^32": huge,
         "65535 entries": wide,
-        "30000 pages": head + pages,
+        "500 pages": head + pages,
         "overlapping arrays": head + shared + bytes(800_000),
-        "fill bytes": b"\xff\xd8" + b"\xff" * 4_000_000,
-        "fill in a scan": b"\xff\xd8\xff\xda\0\2" + b"\xff\xff\0" * 2_000_000,
-        "segments": b"\xff\xd8" + b"\xff\xe5\0\2" * 500_000,
-        "chunks": b"\x89PNG\r\n\x1a\n" + made.chunk(b"tEXt", b"") * 300_000,
-        "gif blocks": b"GIF89a" + bytes(7) + b"\x21\xfe\0" * 1_000_000,
-        "boxes": b"\0\0\0\x18ftypavif\0\0\0\0avifmif1" + b"\0\0\0\x08free" * 400_000,
-        "scattered items": scattered_heic(30_000),
-        "scattered items in many boxes": scattered_heic(16_000, 19_000),
+        "fill bytes": b"\xff\xd8" + b"\xff" * 500_000,
+        "fill in a scan": b"\xff\xd8\xff\xda\0\2" + b"\xff\xff\0" * 250_000,
+        "segments": b"\xff\xd8" + b"\xff\xe5\0\2" * 12_000,
+        "chunks": b"\x89PNG\r\n\x1a\n" + made.chunk(b"tEXt", b"") * 8_000,
+        "gif blocks": b"GIF89a" + bytes(7) + b"\x21\xfe\0" * 25_000,
+        "boxes": b"\0\0\0\x18ftypavif\0\0\0\0avifmif1" + b"\0\0\0\x08free" * 10_000,
+        "scattered items": scattered_heic(1_000),
+        "scattered items in many boxes": scattered_heic(800, 950),
         "zlib bomb": b"\x89PNG\r\n\x1a\n" + made.chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(60_000_000))),
         "xmp bomb": encoded(gradient(), "PNG", pnginfo=_doctype()),
     }
@@ -417,4 +417,4 @@ def _doctype():
 def test_crafted_files_end_soon(name: str) -> None:
     data = crafted()[name]
     with contextlib.suppress(Broken, Unsupported, NotClean):
-        within(40_000_000, lambda: strip(data))  # unbounded, each of these takes thousands of millions, or all memory
+        within(1_500_000, lambda: strip(data))  # unbounded, each of these takes tens of millions, or all memory

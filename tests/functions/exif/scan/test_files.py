@@ -133,27 +133,27 @@ def test_junk_before_a_jpeg_is_passed_over():
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
-def test_every_truncation_is_answered(name: str):
+def test_a_truncated_file_is_answered(name: str):
     data = CONTAINERS[name]()
-    for length in range(len(data)):
+    for length in {*range(0, len(data), len(data) // 150 + 1), *range(len(data) - 8, len(data))}:
         reading = examine(data[:length])
         if reading is not None:
             document(reading)
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_crafted_file_is_answered_with_bounded_work_and_64_mib(name: str):
-    data = BOMBS[name]()
-    assert within(5_000_000, lambda: document(examine(data))["format"])
+def test_a_crafted_file_is_answered_with_bounded_work_and_16_mib(name: str):
+    short, long = BOMBS[name](100), BOMBS[name](16)
+    assert within(1_000_000, lambda: document(examine(short))["format"])
     tracemalloc.start()
-    document(examine(data))
+    document(examine(long))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 64 * 2**20
+    assert peak < 16 * 2**20
 
 
 def test_inflated_bytes_are_bounded_over_a_file():
-    found = scan(BOMBS["many small zlib bombs"]())
+    found = scan(BOMBS["many small zlib bombs"](8))
     assert sum(len(block.data) for block in found.blocks) <= 2 * MAX_INFLATED
     assert any("inflates" in warning for warning in found.warnings)
 
@@ -168,7 +168,7 @@ STARTS = [
 STARTS += [b"GIF89a", b"8BPS\0\1", b"BM", b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x0a", b"FUJIFILMCCD-RAW", b"\0MRM", b""]
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(st.sampled_from(STARTS), st.binary(max_size=600))
 def test_any_bytes_are_answered(start: bytes, data: bytes):
     reading = examine(start + data)
@@ -178,7 +178,7 @@ def test_any_bytes_are_answered(start: bytes, data: bytes):
         assert all(isinstance(warning, str) for warning in answer["warnings"])
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(st.sampled_from(sorted(CONTAINERS)), st.data())
 def test_flipped_bytes_are_answered(name: str, draw: st.DataObject):
     data = bytearray(CONTAINERS[name]())

@@ -9,14 +9,16 @@ from dataclasses import replace
 
 import pytest
 
-from functions.kit.http import spool
+from functions.kit.http import spool, uploads
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
 from functions.kit.http.uploads import Body, read_uploads
 
 MEGA = 2**20
-SETTINGS = Settings(function="demo", max_bytes=512 * MEGA, spool_bytes=100 * MEGA)
-LARGE = bytes(range(256)) * (40 * MEGA // 256)
+# A tenth of the real sizes, which `smaller` sets.
+IN_MEMORY = 3 * MEGA
+SETTINGS = Settings(function="demo", max_bytes=64 * MEGA, spool_bytes=10 * MEGA)
+LARGE = bytes(range(256)) * (4 * MEGA // 256)
 
 
 def read(data: bytes, settings: Settings = SETTINGS, length: int | None = -1) -> bytes:
@@ -25,8 +27,13 @@ def read(data: bytes, settings: Settings = SETTINGS, length: int | None = -1) ->
 
 
 @pytest.fixture(autouse=True)
+def smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert spool.IN_MEMORY == uploads.IN_MEMORY == 32 * MEGA
+    monkeypatch.setattr(uploads, "IN_MEMORY", IN_MEMORY)
+
+
+@pytest.fixture(autouse=True)
 def empty():
-    gc.collect()
     assert spool.used() == 0
     yield
     gc.collect()
@@ -46,9 +53,9 @@ def test_a_large_body_is_spooled_and_released(length: int | None) -> None:
 
 
 def test_a_small_body_stays_in_memory() -> None:
-    data = read(LARGE[: 32 * MEGA])
+    data = read(LARGE[:IN_MEMORY])
     assert spool.mapped(data) is None
-    assert data == LARGE[: 32 * MEGA]
+    assert data == LARGE[:IN_MEMORY]
     assert spool.used() == 0
 
 
@@ -74,7 +81,7 @@ def test_a_full_spool_is_busy(length: int | None) -> None:
     with pytest.raises(Problem) as caught:
         read(LARGE, length=length)
     assert (caught.value.status, caught.value.headers["Retry-After"]) == (503, "5")
-    assert "104,857,600 bytes (DEMO_SPOOL_BYTES)" in caught.value.detail
+    assert "10,485,760 bytes (DEMO_SPOOL_BYTES)" in caught.value.detail
     del held, caught
     gc.collect()
     assert len(read(LARGE)) == len(LARGE)
