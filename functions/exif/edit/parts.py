@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import Callable
 from struct import pack
+from typing import ClassVar
 
 from functions.exif.edit.blocks import icc, makers, video
 from functions.exif.edit.blocks.exif import head_of, without_location
@@ -51,20 +52,6 @@ class _Cleaner:
         self.renamed: dict[bytes, bytes] = {}  # digests of extended XMP
         self.spans = makers.samsung(document.source.data) if edit.location_only else None
         edit.has_exif = False
-        self.handlers: dict[Kind, Callable[[Part, bytes], Content]] = {
-            Kind.EXIF: self._exif,
-            Kind.XMP: self._xmp,
-            Kind.IPTC: self._iptc,
-            Kind.ICC: self._icc,
-            Kind.PHOTOSHOP: lambda part, data: edit.resources(data, part.label, whole=document.reader == "psd"),
-            Kind.TEXT: self._text,
-            Kind.JFIF: self._jfif,
-            Kind.ADOBE: self._adobe,
-            Kind.MPF: lambda _, data: data,
-            Kind.PICTURE: self._picture,
-            Kind.VIDEO: self._video,
-            Kind.TRAILER: self._trailer,
-        }
 
     def run(self) -> bytes:
         """Decide about all parts, the pictures and videos before the XMP that lists them, and write the rest."""
@@ -153,7 +140,7 @@ class _Cleaner:
             if part.kind is Kind.ICC and "icc" in self.edit.keep:
                 self.edit.warn(LOST_PROFILE)
             return
-        new = self.handlers[part.kind](part, content)
+        new = self._edits[part.kind](self, part, content)
         named = part.key == b"iCCP" and not self.edit.location_only and not icc.is_common_name(part.name)
         if new is not None and named:
             self.edit.gone("icc", part.label, len(part.name), "name of the colour profile")
@@ -190,6 +177,9 @@ class _Cleaner:
     def _iptc(self, part: Part, data: bytes) -> Content:
         decide = self.edit.resources if data.startswith(b"8BIM") else self.edit.iptc
         return decide(data, self._where(part))
+
+    def _photoshop(self, part: Part, data: bytes) -> Content:
+        return self.edit.resources(data, part.label, whole=self.document.reader == "psd")
 
     def _icc(self, part: Part, profile: bytes) -> Content:
         return self.edit.icc(profile, self._where(part))
@@ -380,6 +370,22 @@ class _Cleaner:
             self.edit.gone("mpf", model.mpf.label, shrunk, "further fields of the index of pictures")
         extra = [part for part in document.parts if part.kind is Kind.MPF and part is not model.mpf]
         return write(document, {model.mpf: new, **dict.fromkeys(extra)})
+
+    # Of the class: methods of the instance in it would be a cycle, which holds the file until a collection.
+    _edits: ClassVar[dict[Kind, Callable[[_Cleaner, Part, bytes], Content]]] = {
+        Kind.EXIF: _exif,
+        Kind.XMP: _xmp,
+        Kind.IPTC: _iptc,
+        Kind.ICC: _icc,
+        Kind.PHOTOSHOP: _photoshop,
+        Kind.TEXT: _text,
+        Kind.JFIF: _jfif,
+        Kind.ADOBE: _adobe,
+        Kind.MPF: lambda _, __, data: data,
+        Kind.PICTURE: _picture,
+        Kind.VIDEO: _video,
+        Kind.TRAILER: _trailer,
+    }
 
 
 def _read(data: bytes) -> Document:
