@@ -291,7 +291,9 @@ def _verb(method: str, at: Target, options: Options) -> str:
 
 
 def _is_document(path: str) -> bool:
-    return path.split("/")[1:2] in (["api"], ["apis"], ["version"], ["openapi"])
+    first, *rest = [part for part in path.split("/") if part] or [""]
+    longest = {"api": 1, "apis": 2, "version": 0, "openapi": 4}  # what is longer names a resource
+    return first in longest and len(rest) <= longest[first]
 
 
 def _object(done: Done, at: Target, shape: Form, include: str) -> web.Response:

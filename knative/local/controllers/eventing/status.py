@@ -10,10 +10,11 @@ from typing import Any
 
 from knative.local.api.history import Object
 from knative.local.api.store import Store
+from knative.local.controllers.eventing.children import flow_status, stands_for, write_children
 from knative.local.controllers.objects import conditions, key_of, set_status
 from knative.local.eventing.topology.addresses import address_of, uri
 from knative.local.eventing.topology.builder import NODES
-from knative.local.eventing.topology.graph import Destination, Subscription, Topology
+from knative.local.eventing.topology.graph import Destination, Topology
 from knative.local.manifests.kinds import EVENTING, FLOWS, MESSAGING, SOURCES
 from knative.local.pods.conditions import Condition, Status, ready_of
 
@@ -89,6 +90,7 @@ _CONDITIONS: Mapping[tuple[str, str], tuple[tuple[str, ...], str, str]] = {
         "SubjectMissing",
     ),
 }
+_BLOCKED = {"Channel": "BackingChannelReady", "Sequence": "ChannelsReady", "Parallel": "ChannelsReady"}
 RESOURCES: Mapping[str, tuple[str, str]] = {f"{kind.lower()}s.{group}": (group, kind) for group, kind in _CONDITIONS}
 
 
@@ -101,13 +103,16 @@ def write_status(store: Store, topology: Topology, problems: Mapping[str, str], 
         problems: Further objects that do not run, with the reason, by their name in the topology.
         everywhere: Why nothing of Eventing runs, or empty.
     """
-    unready = {**problems, **topology.unready}
+    unready = {**problems, **write_children(store), **topology.unready}
     now = store.timestamp()
     for resource, kind in RESOURCES.items():
         for obj in store.list(resource):
             namespace, name = key_of(obj)
             problem = everywhere or unready.get(f"{kind[1]} {namespace}/{name}", "")
-            set_status(store, resource, obj, _status(kind, obj, topology, problem, now))
+            status = _status(kind, obj, topology, problem, now)
+            if kind[0] == FLOWS:
+                status |= flow_status(store, obj)
+            set_status(store, resource, obj, status)
 
 
 def _status(kind: tuple[str, str], obj: Object, topology: Topology, problem: str, now: str) -> Object:
@@ -116,6 +121,8 @@ def _status(kind: tuple[str, str], obj: Object, topology: Topology, problem: str
         failing, reason = "BrokerReady", "BrokerDoesNotExist"
     if kind[1] == "SinkBinding" and problem in topology.unready.values():
         failing, reason = "SinkProvided", "NoAddressable"
+    if "is not owned by" in problem:
+        failing, reason = _BLOCKED.get(kind[1], failing), "NotOwned"
     if kind[1] == "Subscription" and "Channel" in problem:
         reason = "ChannelReferenceFetchFailed"
     known = {one.type: one for one in (_NO_SINK, _OIDC, _POLICIES)}
@@ -184,13 +191,8 @@ def _channel(obj: Object, _topology: Topology) -> Object:
     return {**_address(obj, "channel"), **_dead_letters(obj), "channel": {**backing, "namespace": namespace}}
 
 
-def _subscription(obj: Object, topology: Topology, kind: str) -> Subscription | None:
-    namespace, name = key_of(obj)
-    return topology.subscription(f"{kind} {namespace}/{name}")
-
-
 def _trigger(obj: Object, topology: Topology) -> Object:
-    found = _subscription(obj, topology, "Trigger")
+    found = topology.subscription("Trigger {}/{}".format(*key_of(obj)))
     if found is None:
         return {}
     sink = {"deadLetterSinkUri": uri(found.dead_letters)} if found.dead_letters else {}
@@ -198,7 +200,7 @@ def _trigger(obj: Object, topology: Topology) -> Object:
 
 
 def _channel_subscription(obj: Object, topology: Topology) -> Object:
-    found = _subscription(obj, topology, "Subscription")
+    found = topology.subscription(stands_for(obj))
     if found is None:
         return {}
     ends = {"subscriberUri": found.subscriber, "replyUri": found.reply, "deadLetterSinkUri": found.dead_letters}
@@ -206,8 +208,8 @@ def _channel_subscription(obj: Object, topology: Topology) -> Object:
 
 
 def _ping(obj: Object, topology: Topology) -> Object:
-    found = _subscription(obj, topology, "PingSource")
     namespace, name = key_of(obj)
+    found = topology.subscription(f"PingSource {namespace}/{name}")
     source = f"/apis/v1/namespaces/{namespace}/pingsources/{name}"
     attributes = [{"type": "dev.knative.sources.ping", "source": source}]
     return {"sinkUri": uri(found.subscriber) if found is not None else "", "ceAttributes": attributes}

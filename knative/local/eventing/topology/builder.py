@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -59,7 +60,9 @@ def build(resources: Iterable[Resource]) -> Topology:
 
 class _Builder:
     def __init__(self, resources: Iterable[Resource]) -> None:
-        self._known = {(one.group, one.kind, one.namespace, one.name): one for one in resources}
+        # The channels and Subscriptions of a flow show what the flow itself runs.
+        own = [one for one in resources if not _is_of_flow(one)]
+        self._known = {(one.group, one.kind, one.namespace, one.name): one for one in own}
         self._nodes: dict[str, list[Subscription]] = {}
         self._unready: dict[str, str] = {}
         self._pings: list[Ping] = []
@@ -203,7 +206,9 @@ class _Builder:
             )
             name = f"Sequence {namespace}/{sequence.name} step {index}"
             delivery = step.get("delivery") or {}
-            yield _step(sequence, index), self._subscription(name, namespace, step, reply, delivery)
+            with self._part(namespace, f"{sequence.name}-kn-sequence-{index}"):
+                made = self._subscription(name, namespace, step, reply, delivery)
+            yield _step(sequence, index), made
 
     def _parallel(self, parallel: Resource) -> Iterator[tuple[str, Subscription]]:
         spec, namespace = parallel.data["spec"], parallel.namespace
@@ -215,9 +220,22 @@ class _Builder:
             if "filter" in branch:
                 entry = f"{node}/{index}"
                 chosen = Destination(node=entry)
-                yield node, self._subscription(f"{name} filter", namespace, branch["filter"], chosen, delivery)
-            reply = self._destination(branch.get("reply") or spec.get("reply"), namespace)
-            yield entry, self._subscription(name, namespace, branch["subscriber"], reply, delivery)
+                with self._part(namespace, f"{parallel.name}-kn-parallel-filter-{index}"):
+                    made = self._subscription(f"{name} filter", namespace, branch["filter"], chosen, delivery)
+                yield node, made
+            with self._part(namespace, f"{parallel.name}-kn-parallel-{index}"):
+                reply = self._destination(branch.get("reply") or spec.get("reply"), namespace)
+                made = self._subscription(name, namespace, branch["subscriber"], reply, delivery)
+            yield entry, made
+
+    @contextmanager
+    def _part(self, namespace: str, subscription: str) -> Iterator[None]:
+        """What fails within makes a Subscription of a flow unready as well."""
+        try:
+            yield
+        except (UnreadyError, FilterError) as error:
+            self._unready[f"Subscription {namespace}/{subscription}"] = str(error)
+            raise
 
     def _subscription(
         self,
@@ -275,6 +293,11 @@ class _Builder:
             raise UnreadyError(f"there is no Service {namespace}/{name}")
         query = f"?{parts.query}" if parts.query else ""
         return Destination(host=inside, path=(parts.path or "/") + query)
+
+
+def _is_of_flow(resource: Resource) -> bool:
+    owners = resource.metadata.get("ownerReferences") or ()
+    return any(one.get("controller") and str(one.get("apiVersion", "")).startswith(FLOWS) for one in owners)
 
 
 def _step(sequence: Resource, index: int) -> str:

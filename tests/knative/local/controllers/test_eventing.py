@@ -116,3 +116,80 @@ def test_a_status_that_stays_is_not_written_again() -> None:
     version = store.version
     written(store)
     assert store.version == version
+
+
+BACKED = {"channelTemplate": {"apiVersion": "messaging.knative.dev/v1", "kind": "InMemoryChannel"}}
+CHANNELS, SUBSCRIPTIONS = "inmemorychannels.messaging.knative.dev", "subscriptions.messaging.knative.dev"
+FLOWS = {"Sequence": "sequences.flows.knative.dev", "Parallel": "parallels.flows.knative.dev"}
+
+
+def made(kind: str, spec: dict[str, Any], *more: tuple[str, dict[str, Any]]) -> Store:
+    """A store with an object of Eventing named `f`, the Service `exif` and others."""
+    store = Store()
+    objects = [(kind, {"apiVersion": OBJECTS[kind][0], "metadata": {"name": "f"}, "spec": {**spec, **BACKED}}), *more]
+    service = {"apiVersion": "serving.knative.dev/v1", "metadata": {"name": "exif"}, "spec": {}}
+    for one, obj in (*objects, ("Service", service)):
+        whole = {**obj, "kind": one, "metadata": {**obj["metadata"], "namespace": "default"}}
+        store.create(place_of(obj["apiVersion"], one, whole["metadata"])[0], whole)
+    return store
+
+
+def names(store: Store, resource: str) -> list[str]:
+    return [one["metadata"]["name"] for one in store.list(resource)]
+
+
+def test_a_channel_is_backed_by_an_object_and_a_foreign_one_of_its_name_blocks_it() -> None:
+    store = made("Channel", {"delivery": {"retry": 3}})
+    written(store)
+    (backing,) = store.list(CHANNELS)
+    assert (backing["metadata"]["name"], backing["spec"]) == ("f", {"delivery": {"retry": 3}})
+    assert backing["metadata"]["ownerReferences"][0]["kind"] == "Channel"
+    assert backing["status"]["address"]["url"] == "http://f-kn-channel.default.svc.cluster.local"
+    store.delete("channels.messaging.knative.dev", "default", "f")
+    assert not store.list(CHANNELS)
+
+    foreign = {"apiVersion": "messaging.knative.dev/v1", "metadata": {"name": "f"}, "spec": {}}
+    blocked = made("Channel", {}, ("InMemoryChannel", foreign))
+    assert ready(written(blocked)["Channel"]) == ("False", "NotOwned")
+
+
+def test_a_sequence_shows_its_channels_and_subscriptions_and_events_enter_it_by_the_first() -> None:
+    store = made("Sequence", {"steps": [TO, {**TO, "delivery": {"retry": 2}}], "reply": TO})
+    status = written(store)["Sequence"]
+    parts = ["f-kn-sequence-0", "f-kn-sequence-1"]
+    assert (names(store, CHANNELS), names(store, SUBSCRIPTIONS)) == (parts, parts)
+    for field, kind in (("channelStatuses", "channel"), ("subscriptionStatuses", "subscription")):
+        assert [one[kind]["name"] for one in status[field]] == parts
+        assert {(one["ready"]["type"], one["ready"]["status"]) for one in status[field]} == {("Ready", "True")}
+    first, last = (one["spec"] for one in store.list(SUBSCRIPTIONS))
+    assert (first["reply"]["ref"]["name"], last["reply"], last["delivery"]) == (parts[1], TO, {"retry": 2})
+    to = "http://f-kn-sequence-1-kn-channel.default.svc.cluster.local"
+    assert store.list(SUBSCRIPTIONS)[0]["status"]["physicalSubscription"] == {"subscriberUri": HOST, "replyUri": to}
+    topology = build([as_resource(obj) for _, obj in store.everything()])
+    assert topology.entry("channel/default/f-kn-sequence-0") == "sequence/default/f"
+    assert [len(one) for one in topology.nodes.values()] == [1, 1], "what is shown does not deliver a second time"
+
+    shorter = {**store.get(FLOWS["Sequence"], "default", "f")}
+    store.update(FLOWS["Sequence"], {**shorter, "spec": {"steps": [TO], **BACKED}})
+    written(store)
+    assert (names(store, CHANNELS), names(store, SUBSCRIPTIONS)) == (parts[:1], parts[:1])
+
+
+def test_a_parallel_shows_its_branches_and_which_of_them_is_not_ready() -> None:
+    missing = {"ref": {**TO["ref"], "name": "missing"}}
+    store = made("Parallel", {"branches": [{"subscriber": TO}, {"filter": TO, "subscriber": missing}]})
+    status = written(store)["Parallel"]
+    assert status["ingressChannelStatus"]["channel"]["name"] == "f-kn-parallel"
+    found = [
+        {field: (next(iter(one.values()))["name"], one["ready"]["status"]) for field, one in branch.items()}
+        for branch in status["branchStatuses"]
+    ]
+    assert found == [
+        {
+            "filterSubscriptionStatus": (f"f-kn-parallel-filter-{index}", "True"),
+            "filterChannelStatus": (f"f-kn-parallel-{index}", "True"),
+            "subscriberSubscriptionStatus": (f"f-kn-parallel-{index}", subscribed),
+        }
+        for index, subscribed in enumerate(("True", "False"))
+    ]
+    assert ready(status) == ("False", "SubscriptionsNotReady")

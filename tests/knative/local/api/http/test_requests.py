@@ -13,6 +13,7 @@ import pytest
 from tests.knative.local.api.http.conftest import SERVICES, service
 
 ONE = f"{SERVICES}/one"
+JSON = "application/json"
 MERGE = "application/merge-patch+json"
 # Aliases of aliases: a few lines that stand for more values than memory holds.
 ALIASES = b"a0: &a0 [1, 1]\n" + b"".join(b"a%d: &a%d [*a%d, *a%d]\n" % (n, n, n - 1, n - 1) for n in range(1, 40))
@@ -53,6 +54,8 @@ def config_map(name: str = "one", **more: Any) -> dict[str, Any]:
         ("PATCH", ONE, b"{}", "application/strategic-merge-patch+json", 415, "UnsupportedMediaType", "apply-patch"),
         ("GET", "/apis/serving.knative.dev/v2/services", None, "", 404, "NotFound", "could not find"),
         ("GET", "/apis/example.com/v1/things", None, "", 404, "NotFound", "could not find"),
+        ("POST", "/apis/sources.knative.dev/v1/namespaces/rec/none", b"{}", JSON, 404, "NotFound", "could not find"),
+        ("POST", "/apis/apps/v1", b"{}", JSON, 405, "MethodNotAllowed", "not allow"),
         ("GET", "/nothing", None, "", 404, "NotFound", "could not find"),
         ("POST", "/api/v1/namespaces/rec/pods", b"{}", "application/json", 405, "MethodNotAllowed", "not allow"),
         ("PUT", "/apis/apps/v1/namespaces/rec/deployments/x", b"{}", "application/json", 405, "MethodNotAllowed", ""),
