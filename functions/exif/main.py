@@ -236,7 +236,7 @@ def _of_event(data: bytes | Fetched, _settings: Settings) -> Mapping[str, Any]:
 
 FUNCTION = Function(
     name="exif",
-    summary="Everything a picture's metadata say, with names, raw and printed values, in every container.",
+    summary="All metadata of a picture, with names, raw and printed values, from every container.",
     settings=ExifSettings,
     routes=(
         Route(

@@ -118,7 +118,9 @@ def _table(value: object) -> str:
 
 
 def _compose(name: str, summary: str, markup: str, links: tuple[str, ...], style: str, scripts: list[str]) -> Document:
-    api = f' · <a href="/{html.escape(name)}/docs">API description</a>' if name in links and scripts else ""
+    api = (
+        f'<span> · <a href="/{html.escape(name)}/docs">API description</a></span>' if name in links and scripts else ""
+    )
     sheet = _shell("shell.css") + style
     blocks = [_shell("shell.js"), *scripts]
     document = (

@@ -66,7 +66,8 @@ def _links(request: web.Request, *, functions_alone: bool = False) -> tuple[str,
         ours = {(one.namespace, one.name) for one in request.app[ENGINE].manifests.services if is_part_of_project(one)}
         services = [service for service in services if service.key in ours]
     everything = request.app[ENGINE].route.services
-    return tuple(path_of(everything, service)[1:] for service in services)
+    # Sorted, as the functions' own pages have them.
+    return tuple(sorted(path_of(everything, service)[1:] for service in services))
 
 
 async def _front(request: web.Request) -> web.Response:
