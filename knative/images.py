@@ -59,6 +59,7 @@ def build_command(
     *,
     version: str = VERSION,
     revision: str = "unknown",
+    platforms: str = "",
     extra: Sequence[str] = (),
 ) -> list[str]:
     """Return the command that builds an image from the repository's root.
@@ -69,13 +70,24 @@ def build_command(
         image: name of the image.
         version: version for its labels.
         revision: commit for its labels.
+        platforms: such as `linux/amd64,linux/arm64`, for a manifest list; empty for this machine's.
         extra: further arguments of the builder.
     """
     # Only docker's format has HEALTHCHECK.
     shape = [] if tool == "docker" else ["--format", "docker"]
     values = {"FUNCTION": function, "VERSION": version, "REVISION": revision}
     arguments = [part for name, value in values.items() for part in ("--build-arg", f"{name}={value}")]
-    return [tool, "build", *shape, *arguments, *extra, "--tag", image, "."]
+    # Docker's tag is a manifest list itself; podman and buildah name it.
+    name = "--manifest" if platforms and tool != "docker" else "--tag"
+    chosen = ["--platform", platforms] if platforms else []
+    return [tool, "build", *shape, *arguments, *chosen, *extra, name, image, "."]
+
+
+def push_command(tool: str, image: str, *, platforms: str = "") -> list[str]:
+    """Return the command that pushes an image, or the manifest list with its images."""
+    if platforms and tool != "docker":
+        return [tool, "manifest", "push", "--all", image, f"docker://{image}"]
+    return [tool, "push", image]
 
 
 def commit(run: Run = subprocess.run) -> str:
@@ -101,6 +113,12 @@ def add_parser(subparsers: Any) -> None:
         "--registry", default="dev.local", help="registry and path before the name (default: %(default)s)"
     )
     parser.add_argument("--tag", default=VERSION, help="default: %(default)s")
+    parser.add_argument(
+        "--platform",
+        default="",
+        metavar="LIST",
+        help="platforms of one manifest list, such as linux/amd64,linux/arm64 (default: this machine's)",
+    )
     parser.add_argument("--push", action="store_true", help="push each image once it is built")
     parser.set_defaults(run=run)
 
@@ -120,8 +138,10 @@ def run(arguments: argparse.Namespace, run: Run = subprocess.run) -> int:
     revision = commit(run)
     for function in wanted:
         image = reference(arguments.registry, function, arguments.tag)
-        steps = [build_command(tool, function, image, version=arguments.tag, revision=revision)]
-        steps += [[tool, "push", image]] if arguments.push else []
+        steps = [
+            build_command(tool, function, image, version=arguments.tag, revision=revision, platforms=arguments.platform)
+        ]
+        steps += [push_command(tool, image, platforms=arguments.platform)] if arguments.push else []
         for step in steps:
             print("$", " ".join(step))
             if run(step, cwd=ROOT).returncode != 0:

@@ -14,15 +14,35 @@ from pathlib import Path
 
 FOLDERS = frozenset(("tests", "test", "sample_data"))
 SUFFIXES = frozenset((".pyi", ".h", ".a", ".c", ".cpp", ".pyx", ".pxd", ".pxi"))
-# By their paths: build tools, icons of windows, fonts of TeX and PDF.
+# Patterns of paths that no plot, picture or request loads; found by the modules and libraries that a process which has
+# drawn every plot and opened every format holds. Of matplotlib: other backends, icons, fonts of TeX and PDF.
 UNUSED = (
     "numpy/_pyinstaller",
     "numpy/distutils",
     "numpy/f2py",
-    "matplotlib/mpl-data/images",
+    "numpy/fft",
+    "numpy/polynomial",
+    "numpy/random",
+    "numpy/testing",
+    "numpy/_core/_simd.*",
+    "matplotlib/backends/_tkagg.*",
+    "matplotlib/backends/backend_[gnqtw]*",
+    "matplotlib/backends/backend_macosx.py",
+    "matplotlib/backends/qt_editor",
+    "matplotlib/backends/web_backend",
     "matplotlib/mpl-data/fonts/afm",
     "matplotlib/mpl-data/fonts/pdfcorefonts",
+    "matplotlib/mpl-data/images",
+    "matplotlib/mpl-data/plot_directive",
+    "matplotlib/sphinxext",
+    "matplotlib/testing",
+    "mpl_toolkits/ax*",
+    *(f"fontTools/{name}Lib" for name in ("mti", "svg", "t1", "ufo", "volt")),
+    *(f"fontTools/{name}" for name in ("cu2qu", "diff", "merge", "qu2cu")),
 )
+# Packages of which a function loads nothing. The framework's ASGI and reloader are not those of the server here; pyvips
+# calls libvips by a compiled module; the base has the system's time zones.
+NOT_LOADED = ("anyio", "cffi", "h11", "pycparser", "starlette", "tzdata", "uvicorn", "watchdog")
 # The report of a load test may have formulae, whose letters come from other fonts.
 ONE_FONT = frozenset(("histogram",))
 # The second one draws boxes for letters that the first does not have.
@@ -63,7 +83,11 @@ def unused(packages: Path, function: str) -> Iterator[Path]:
     for path in packages.rglob("*"):
         if (path.is_dir() and path.name in FOLDERS) or (path.suffix in SUFFIXES and path.is_file()):
             yield path
-    yield from (packages / name for name in UNUSED)
+    for pattern in UNUSED:
+        yield from packages.glob(pattern)
+    if function != "loadtest":
+        for name in NOT_LOADED:
+            yield from packages.glob(f"{name}*")
     if function in ONE_FONT:
         yield from (path for path in (packages / _FONTS).glob("*") if path.name not in _KEPT)
 

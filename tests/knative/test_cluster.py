@@ -168,7 +168,9 @@ def test_images_are_built_in_order_and_pushed_if_asked(capsys, monkeypatch):
         done.append(command)
         return subprocess.CompletedProcess(command, 0, "abc\n", "")
 
-    arguments = cluster.argparse.Namespace(functions=["exif"], registry="r.example.com/me", tag="2", push=True)
+    arguments = cluster.argparse.Namespace(
+        functions=["exif"], registry="r.example.com/me", tag="2", push=True, platform=""
+    )
     assert images.run(arguments, run) == 0
     built, pushed = done[-2:]
     assert built[1] == "build"

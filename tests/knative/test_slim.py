@@ -62,6 +62,10 @@ def test_what_is_removed(tmp_path: Path) -> None:
         "matplotlib/mpl-data/fonts/ttf/DejaVuSans.ttf",
         "matplotlib/mpl-data/matplotlibrc",
         "one/testing.py",
+        "_cffi_backend.so",
+        "fontTools/ttLib/__init__.py",
+        "matplotlib/backends/backend_mixed.py",
+        "matplotlib/backends/backend_pdf.py",
     ]
     removed = [
         "numpy/f2py/__init__.py",
@@ -69,6 +73,13 @@ def test_what_is_removed(tmp_path: Path) -> None:
         "matplotlib/mpl-data/fonts/ttf/cmr10.ttf",
         "matplotlib/mpl-data/sample_data/msft.csv",
         "one/module.pyi",
+        "cffi/api.py",
+        "fontTools/ufoLib/__init__.py",
+        "matplotlib/backends/backend_qtagg.py",
+        "numpy/random/__init__.py",
+        "numpy/_core/_simd.so",
+        "starlette/routing.py",
+        "starlette-1.10.0.dist-info/METADATA",
         "one/module.pyx",
     ]
     for name in kept + removed:
@@ -85,3 +96,11 @@ def test_a_load_test_keeps_its_fonts(tmp_path: Path) -> None:
     font.write_bytes(b"font")
     assert slim.slim(tmp_path, "loadtest") == 0
     assert font.exists()
+
+
+def test_a_load_test_keeps_what_functions_alone_do_not_load(tmp_path: Path) -> None:
+    kept = tmp_path / "lib/python3.13/site-packages/cffi/api.py"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("")
+    slim.slim(tmp_path, "loadtest")
+    assert kept.exists()
