@@ -57,6 +57,9 @@ def read(reading: Reading, kind: str, data: bytes, block: Block) -> None:
     elif kind == "iptc":
         from functions.exif.blocks import iptc
 
+        # Behind a picture is no usual place for them: ExifTool counts from 2 there.
+        if where in ("AFCP", "FotoStation") and "iptc" not in reading.counts:
+            reading.turn("iptc")
         iptc.read(data, partial(reading.add, f"IPTC{reading.turn('iptc')}"), reading.warnings.append, miss)
     elif kind == "icc":
         from functions.exif.blocks import icc

@@ -53,8 +53,8 @@ def notes() -> Iterator[bytes]:
 
 
 def records() -> Iterator[bytes]:
-    """Content credentials, segments of makers and programs, raws of their own form, layers."""
-    from tests.functions.exif import cases, records
+    """Content credentials, segments and records of makers and programs, raws of their own form, layers."""
+    from tests.functions.exif import appended, cases, records
     from tests.functions.exif.credentials import SIGNED, jpeg
 
     yield jpeg(SIGNED)
@@ -63,6 +63,9 @@ def records() -> Iterator[bytes]:
     yield from (cases.jpeg(records.segment(number, body)) for number, body in numbered)
     yield from (make() for make in (records.minolta, records.sigma, records.fujifilm, records.canon))
     yield cases.jpeg(records.segment(0, records.canon().replace(b"HEAPCCDR", b"HEAPJPGM")))
+    yield appended.all_of_them()
+    for record in (appended.fotostation(), appended.photo_mechanic(), appended.recipe(), appended.vivo()):
+        yield cases.jpeg(behind=record)
 
 
 def examine(data: bytes) -> None:

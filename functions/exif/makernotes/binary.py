@@ -89,6 +89,13 @@ class _Record:
             return shape, self.size - at, at
         if shape == "pstring":
             return "string", self.place.data[self.place.start + at], at + 1
+        if shape == "var_int16u":
+            # Bytes, behind their number.
+            found = value(self.place.data, self.place.start + at, "int16u", 1, self.place.order, self.size - at)
+            if found is None:
+                return None
+            self.moved += found
+            return "undef", found + 2, at
         if shape == "var_string":
             start = self.place.start
             end = self.place.data.find(b"\0", start + at, start + self.size)

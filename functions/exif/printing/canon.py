@@ -101,3 +101,13 @@ def focus_points(v: Any) -> str:
             at += 1
     focus = focus or ("Auto" if data[0] == 0xFF else f"Unknown (0x{data[0]:02x})")
     return f"{focus} ({','.join(points)})"
+
+
+def tone_curve(v: Any) -> Any:
+    """Points of a tone curve: how many there are, then room for ten pairs."""
+    numbers = words(v)
+    count = numbers[0] if len(numbers) == 21 else 0
+    if not isinstance(count, int) or not 2 <= count <= 10:
+        return v
+    pairs = zip(numbers[1::2], numbers[2::2], strict=True)
+    return " ".join([f"({x},{y})" for x, y in pairs][:count])

@@ -124,8 +124,7 @@ class _Reader:
         """All parts, or the blocks of metadata alone."""
         document, result = self.document, self.result
         if document.reader == "tiff":
-            result.add("exif", 0, document.source.data, "TIFF")  # type: ignore[arg-type]
-            result.tiff = document.format if document.format in ("RW2", "JXR") else ""
+            self._directories(whole=whole)
             return
         blocks: list[Part] = []
         others: list[Part] = []
@@ -153,6 +152,13 @@ class _Reader:
             others = [part for part in others if not self._record(part)]
         remains.account(document, result, others)
         self._end(behind)
+
+    def _directories(self, *, whole: bool) -> None:
+        """A TIFF, which is one block, and what programs append to it."""
+        self.result.add("exif", 0, self.source.data, "TIFF")  # type: ignore[arg-type]
+        self.result.tiff = self.document.format if self.document.format in ("RW2", "JXR") else ""
+        if whole and not self.source.holes:
+            trailer.behind_directories(self.result, finished(self.source.data))
 
     def _record(self, part: Part) -> bool:
         """Add a record of a raw's own form, or a preview in it, as a block; whether the part is one."""

@@ -16,6 +16,10 @@ SOUNDS = (b"WAVE", b"AVI ")
 # Bytes that are searched at once: what is near is found without a look at all that follows.
 WINDOW = 2**16
 SAMSUNG_END = b"SEFT"
+# Runs of records of programs, with Samsung's between them.
+MAX_APPENDED = 4
+# What is in the last bytes of records that programs append.
+_MARKS = re.compile(rb"AXS[!*]|\xa1\xb2\xc3\xd4|cbipcbbl|CANON OPTIONAL DATA\0|zmie|fu\x84\x93\xa2\xb1")
 MAX_RECORDS = 256
 MAX_NAME = 64
 MAX_BOXES = 4096
@@ -34,8 +38,16 @@ def after(result: Scan, data: bytes, start: int, picture_end: PictureEnd, place:
         place: name of the part of the file.
     """
     end = len(data)
-    if data.endswith(SAMSUNG_END):
-        end = _samsung(result, data, start, picture_end)
+    for _ in range(MAX_APPENDED):
+        before = end
+        if _MARKS.search(data, max(start, end - 64), end):
+            from functions.exif.scan import records
+
+            end = records.read(result, data, start, end)
+        if data.endswith(SAMSUNG_END, start, end):
+            end = _samsung(result, data, start, end, picture_end)
+        if end == before:
+            break
     while start < end:
         start = _padded(data, start, end)
         if start >= end:
@@ -45,6 +57,14 @@ def after(result: Scan, data: bytes, start: int, picture_end: PictureEnd, place:
         if known >= end:
             return
         start = _inner(result, data, known, end, picture_end, place)
+
+
+def behind_directories(result: Scan, data: bytes) -> None:
+    """Keep the records that programs append to a raw or a TIFF, whose directories lead to all else."""
+    if _MARKS.search(data, max(len(data) - 64, 0)):
+        from functions.exif.scan import records
+
+        records.read(result, data, 0, len(data))
 
 
 def _known(data: bytes, start: int, end: int) -> int:
@@ -111,9 +131,8 @@ def _boxes_end(data: bytes, start: int, end: int) -> int:
     return start
 
 
-def _samsung(result: Scan, data: bytes, start: int, picture_end: PictureEnd) -> int:
+def _samsung(result: Scan, data: bytes, start: int, end: int, picture_end: PictureEnd) -> int:
     """Samsung's records: a directory at the very end, `SEFH` … `SEFT`; where the first of them starts."""
-    end = len(data)
     if end - start < 20:
         return end
     directory = end - 8 - unpack_from("<I", data, end - 8)[0]
