@@ -175,7 +175,7 @@ class Reconciler:
                 due.cancel()
 
     def _collect(self) -> None:
-        with self._own():
+        with self.own():
             for configuration in self._store.list(CONFIGURATIONS):
                 self._configurations.collect(configuration)
         self.start()
@@ -187,7 +187,7 @@ class Reconciler:
             self._turn_due.cancel()
             self._turn_due = None
         self._last_turn = asyncio.get_running_loop().time()
-        with self._own():
+        with self.own():
             gathered, self._gathered = self._gathered, True
             if not gathered:
                 self._gather()
@@ -222,13 +222,13 @@ class Reconciler:
         self._templates = templates
 
     @contextmanager
-    def _own(self) -> Iterator[None]:
-        """Changes within are the reconciliation's own."""
-        self._writing = True
+    def own(self) -> Iterator[None]:
+        """Changes within follow from what runs: nothing has to be brought into line for them."""
+        before, self._writing = self._writing, True
         try:
             yield
         finally:
-            self._writing = False
+            self._writing = before
 
     # Changes of the store
 
@@ -269,7 +269,7 @@ class Reconciler:
             else:
                 names.add(key[1])
         elif resource == ROUTES and type_ == DELETED:
-            with self._own():
+            with self.own():
                 self._traffic.remove(obj)
         elif resource == SERVICES and type_ == DELETED:
             self._lines.append(f"{key[1]}: removed")
@@ -288,13 +288,13 @@ class Reconciler:
         service = labels_of(obj).get(SERVICE_LABEL, "")
         gone = bool(service) and find(self._store, SERVICES, key[0], service) is None
         reason = f"the Service {service} was removed" if gone else f"the Revision {key[1]} was removed"
-        with self._own():
+        with self.own():
             self._workloads.leave(key)
         self._around.leave(running, reason, lambda: self._forget(key))
 
     def _forget(self, key: Key) -> None:
         if not self._closed:
-            with self._own():
+            with self.own():
                 self._workloads.forget(key)
 
     def _done(self, line: str) -> None:

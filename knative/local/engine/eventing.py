@@ -71,8 +71,15 @@ class Eventing:
         self._folder = folder
         self._keep = keep
         self._origin = engine.origin
-        needs = Needs(store=engine.store, read=engine.standing_template, start=engine.standing, clock=engine.clock)
-        self._sources = ContainerSources(needs)
+        self._sources = ContainerSources(
+            Needs(
+                store=engine.store,
+                read=engine.standing_template,
+                start=engine.standing,
+                own=engine.reconciler.own,
+                clock=engine.clock,
+            )
+        )
         self._session: aiohttp.ClientSession | None = None
         self._running = False
         self.failure = ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,12 +53,14 @@ class Needs:
         store: Holds the objects.
         read: Reads the pod spec of a source of a Deployment's name, with the variables of its containers.
         start: Starts the pod of a Deployment; the function is called after each change of it.
+        own: Marks changes of the store that follow from what runs.
         clock: Seconds since the epoch.
     """
 
     store: Store
     read: Callable[[Object, str, Mapping[str, str]], StandingTemplate]
     start: Callable[[str, str, StandingTemplate, Callable[[], None]], Standing]
+    own: Callable[[], AbstractContextManager[None]]
     clock: Callable[[], float]
 
 
@@ -109,7 +112,7 @@ class ContainerSources:
                 if key in self._running:
                     self._end(key)
             else:
-                self._run(obj, uri(sink))
+                self._attempt(obj, uri(sink))
             self._write(key)
         return unbound
 
@@ -135,6 +138,12 @@ class ContainerSources:
         }
         ensure(self._store, SINK_BINDINGS, desired)
         return str(desired["metadata"]["name"])
+
+    def _attempt(self, obj: Object, sink: str) -> None:
+        try:
+            self._run(obj, sink)
+        except Exception as error:  # noqa: BLE001 - an internal error about one source holds up no other
+            self._unready[key_of(obj)] = f"internal error: {type(error).__name__}: {error}"
 
     def _run(self, obj: Object, sink: str) -> None:
         key = key_of(obj)
@@ -167,7 +176,8 @@ class ContainerSources:
             await run.pod.stop()
             self._ending.discard(run.pod)
             if not self._closed:
-                run.workloads.forget(key)
+                with self._needs.own():
+                    run.workloads.forget(key)
 
         self._tasks.spawn(end())
 
@@ -175,7 +185,8 @@ class ContainerSources:
 
     def _changed(self, key: tuple[str, str]) -> None:
         if not self._closed:
-            self._write(key)
+            with self._needs.own():
+                self._write(key)
 
     def _write(self, key: tuple[str, str]) -> None:
         obj = find(self._store, SOURCES, *key)

@@ -9,7 +9,7 @@ from typing import Any
 from knative.local.manifests.cluster_config import Defaults
 from knative.local.pods.conditions import Problem
 from knative.local.pods.environment import Objects
-from knative.local.pods.podspec import PodSpec
+from knative.local.pods.podspec import PodSpec, Program
 from knative.local.pods.runtimes.selection import Mode
 from knative.local.pods.template import base_environment, containers_of
 
@@ -52,7 +52,11 @@ def read(
         objects: ConfigMaps and Secrets.
         mode: How pods are to run.
     """
-    found = containers_of(spec, namespace, directory, Defaults(), objects, mode)
+    try:
+        found = containers_of(spec, namespace, directory, Defaults(), objects, mode)
+    except ValueError as error:  # of an image's name, which the API leaves to the kubelet
+        invalid = Problem("ContainerHealthy", "InvalidImageName", str(error))
+        return StandingTemplate(spec=PodSpec(revision=name, program=Program()), imaged=False, problem=invalid)
     below = {} if found["imaged"] else base_environment()
     # The container that a Service's requests would go to; without a probe of its own it is ready while it runs.
     serving = next((one for one in spec["containers"] if one.get("ports")), spec["containers"][0])

@@ -62,9 +62,12 @@ def test_a_source_sends_to_its_sink_is_replaced_and_ends(tmp_path: Path) -> None
     async def scenario() -> None:
         async with running(tmp_path) as found:
             found.apply(BROKER, SEQUENCE, source(to(BROKER)))
+            turns: list[object] = []
+            found.engine.on_apply.append(turns.append)
             event = await received(found, "1")
             assert (event["node"], event["attributes"]["made"]) == ("broker/default/b", "here")
             await found.ready("ticks", SOURCES)
+            assert not turns, "what its pod does is not taken for a change of manifests"
             url = "http://broker-ingress.knative-eventing.svc.cluster.local/default/b"
             assert found.get(SOURCES, "ticks")["status"]["sinkUri"] == url
             assert found.conditions(SINK_BINDINGS, "ticks-sinkbinding")["Ready"] == ("True", "")
@@ -111,6 +114,16 @@ def test_reasons_of_a_source_that_does_not_run(tmp_path: Path, monkeypatch: pyte
                 one["message"] for one in found.get(SOURCES, "ticks")["status"]["conditions"] if one["type"] == "Ready"
             ]
             assert "no container can run on this machine: podman is not on PATH; docker is not on PATH" in message
+
+            # An image whose name the API leaves to the kubelet, and a Secret that is missing; others are not held up.
+            imaged["spec"]["template"]["spec"]["containers"][0]["image"] = ":::"
+            secret = {"secretKeyRef": {"name": "none", "key": "k"}}
+            other = source(to(BROKER))
+            other["metadata"]["name"] = "other"
+            other["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "X", "valueFrom": secret}]
+            found.apply(BROKER, imaged, other)
+            assert found.conditions(SOURCES, "ticks")["ReceiveAdapterReady"] == ("False", "InvalidImageName")
+            assert found.conditions(SOURCES, "other")["ReceiveAdapterReady"] == ("False", "CreateContainerConfigError")
 
     run_async(scenario())
 
