@@ -14,9 +14,9 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from knative.local.check.admission import load
+from knative.local.jsontypes import Json, JsonMapping, JsonObject
 from knative.local.manifests.findings import ManifestError
 from knative.local.manifests.kinds import SERVING
 
@@ -58,7 +58,7 @@ class Cluster:
             raise ClusterError(done.stderr.strip() or f"kubectl {arguments[0]} failed")
         return done.stdout
 
-    def read(self, *arguments: str) -> Any:
+    def read(self, *arguments: str) -> Json:
         """Run a kubectl command and return its output as JSON."""
         return json.loads(self.kubectl(*arguments, "--output", "json"))
 
@@ -168,21 +168,21 @@ def status(cluster: Cluster, path: str) -> Iterator[str]:
         yield f"{name}: {state}, {url}, {traffic or 'no traffic'}, {running} of {len(pods)} pods running"
 
 
-def _services(cluster: Cluster, wanted: list[str]) -> list[dict[str, Any]]:
+def _services(cluster: Cluster, wanted: list[str]) -> list[JsonObject]:
     items = cluster.read("get", _KINDS)["items"]
     return [item for item in items if item["metadata"]["name"] in wanted]
 
 
-def _condition(service: Mapping[str, Any]) -> Mapping[str, Any]:
+def _condition(service: JsonMapping) -> JsonMapping:
     conditions = service.get("status", {}).get("conditions", [])
     return next((item for item in conditions if item.get("type") == "Ready"), {})
 
 
-def _ready(service: Mapping[str, Any]) -> bool:
+def _ready(service: JsonMapping) -> bool:
     return _condition(service).get("status") == "True"
 
 
-def _reason(service: Mapping[str, Any]) -> str:
+def _reason(service: JsonMapping) -> str:
     condition = _condition(service)
     message = condition.get("message") or condition.get("reason") or "no status yet"
     hint = ""
@@ -191,7 +191,7 @@ def _reason(service: Mapping[str, Any]) -> str:
     return f"{service['metadata']['name']}: {message}{hint}"
 
 
-def _examples(services: list[dict[str, Any]]) -> Iterator[str]:
+def _examples(services: list[JsonObject]) -> Iterator[str]:
     for service in services:
         annotations = service["metadata"].get("annotations", {})
         # The second name is that of earlier manifests, read for one release.
@@ -207,7 +207,7 @@ _COMMANDS: Mapping[str, str] = {
 }
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: Json) -> None:
     """Add the three commands to `python -m knative`."""
     for name, summary in _COMMANDS.items():
         if name in subparsers.choices:

@@ -14,9 +14,9 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from knative.local.arguments import EXIT_MISTAKE
+from knative.local.jsontypes import JsonObject
 from loadtest.cluster import SCENARIOS as ON_A_CLUSTER
 from loadtest.generators.wire import target
 from loadtest.lab import IMAGE, Place, Run
@@ -121,7 +121,7 @@ def place_of(options: argparse.Namespace) -> Place | None:
     return Place(found, options.namespace or found.namespace, ingress, options.image)
 
 
-def summarise(played: Sequence[tuple[Run, Verdict]]) -> dict[str, Any]:
+def summarise(played: Sequence[tuple[Run, Verdict]]) -> JsonObject:
     """verdict.json: verdicts, what was measured, the environment and the generator's health."""
     measured: dict[str, float] = {}
     for run, _ in played:
@@ -149,7 +149,7 @@ def summarise(played: Sequence[tuple[Run, Verdict]]) -> dict[str, Any]:
     }
 
 
-def _figures(run: Run) -> dict[str, Any]:
+def _figures(run: Run) -> JsonObject:
     from loadtest.verdict import failures, latencies
 
     requests = [*run.requests, *run.flood]

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from knative.local.jsontypes import JsonMapping, JsonObject
 from loadtest.generators.wire import Target, target
 from loadtest.lab import SERVICE, Lab, LabError, Place, Run
 from loadtest.observe.kubernetes import ApiError, call
@@ -63,7 +64,7 @@ class ClusterLab(Lab):
         place: Place,
         run: Run,
         folder: Path,
-        manifests: Mapping[str, Any] | Iterable[Path],
+        manifests: JsonMapping | Iterable[Path],
         *,
         minimum: int = 0,
         maximum: int = 0,
@@ -88,7 +89,7 @@ class ClusterLab(Lab):
     def _path(self) -> str:
         return f"/apis/serving.knative.dev/v1/namespaces/{self.place.namespace}/services/{SERVICE}"
 
-    def write(self, manifest: Mapping[str, Any]) -> None:
+    def write(self, manifest: JsonMapping) -> None:
         """Keep the manifest; `reload` applies it."""
         super().write(manifest)
         self._wanted = manifest
@@ -104,7 +105,7 @@ class ClusterLab(Lab):
 
     async def _wait_ready(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
-        condition: Mapping[str, Any] = {}
+        condition: JsonMapping = {}
         while time.monotonic() < deadline:
             found = await call(self.place.access, self._api, "GET", self._path)
             status = found.get("status") or {}
@@ -180,7 +181,7 @@ class ClusterLab(Lab):
                     self.seen.unknown[name] = repr(error)
             await asyncio.sleep(NODE_PERIOD_SECONDS)
 
-    async def _list(self, path: str, selector: str = "") -> list[dict[str, Any]]:
+    async def _list(self, path: str, selector: str = "") -> list[JsonObject]:
         query = {"labelSelector": selector} if selector else {}
         return list((await call(self.place.access, self._api, "GET", path, query=query)).get("items") or [])
 
@@ -230,14 +231,14 @@ class ClusterLab(Lab):
         return found
 
 
-def new_lab(run: Run, folder: Path, manifests: Mapping[str, Any] | Iterable[Path], **options: Any) -> Lab:
+def new_lab(run: Run, folder: Path, manifests: JsonMapping | Iterable[Path], **options: Any) -> Lab:
     """The lab of a run: an engine of this machine, or the cluster of its place. `options` as for `Lab`."""
     if run.place is None:
         return Lab(run, folder, manifests, **options)
     return ClusterLab(run.place, run, folder, manifests, **options)
 
 
-def on_a_cluster(manifest: Mapping[str, Any], place: Place) -> dict[str, Any]:
+def on_a_cluster(manifest: JsonMapping, place: Place) -> JsonObject:
     """The Service of a scenario with the image of the cluster and the command that the image has."""
     template = manifest["spec"]["template"]
     container = {

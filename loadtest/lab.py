@@ -22,6 +22,7 @@ from typing import Any
 import aiohttp
 import yaml
 
+from knative.local.jsontypes import JsonMapping, JsonObject
 from loadtest.generators.closed_loop import Clients, Request
 from loadtest.generators.latency import Latencies
 from loadtest.generators.wire import Target, target
@@ -51,9 +52,9 @@ def service(
     annotations: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
     revision: str | None = None,
-    traffic: Iterable[Mapping[str, Any]] = (),
+    traffic: Iterable[JsonMapping] = (),
     timeout: int = 60,
-) -> dict[str, Any]:
+) -> JsonObject:
     """The manifest of the Service under test; `annotations` by their short names."""
     # Without full duplex, Knative may cut off answers over 4 KiB to POSTs that pass the activator (serving#12387).
     named = {"features.knative.dev/http-full-duplex": "Enabled"}
@@ -64,10 +65,10 @@ def service(
         "STRESS_BURNS": str(2 * concurrency),
         **(environment or {}),
     }
-    metadata: dict[str, Any] = {"annotations": named}
+    metadata: JsonObject = {"annotations": named}
     if revision:
         metadata["name"] = f"{SERVICE}-{revision}"
-    spec: dict[str, Any] = {
+    spec: JsonObject = {
         "template": {
             "metadata": metadata,
             "spec": {
@@ -162,13 +163,13 @@ class Lab:
         self,
         run: Run,
         folder: Path,
-        manifests: Mapping[str, Any] | Iterable[Path],
+        manifests: JsonMapping | Iterable[Path],
         *,
         minimum: int = 0,
         maximum: int = 0,
         options: Iterable[str] = (),
         watch: str = SERVICE,
-        beside: Iterable[Mapping[str, Any]] = (),
+        beside: Iterable[JsonMapping] = (),
     ) -> None:
         self.run = run
         self.folder = folder
@@ -197,7 +198,7 @@ class Lab:
         """The engine's and the pods' output; there is no such file on a cluster."""
         return self.folder / "engine.log"
 
-    def write(self, manifest: Mapping[str, Any]) -> None:
+    def write(self, manifest: JsonMapping) -> None:
         """Write the Service's manifest; `reload` applies it."""
         _dump(manifest, self.manifest)
 
@@ -320,7 +321,7 @@ class Lab:
         raise LabError("no pod is ready")
 
 
-def _dump(manifest: Mapping[str, Any], path: Path) -> None:
+def _dump(manifest: JsonMapping, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(dict(manifest), sort_keys=False))
 

@@ -23,6 +23,7 @@ from locust import FastHttpUser, between, constant, events, tag, task
 from locust.env import Environment
 
 from knative.local.arguments import EXIT_MISTAKE
+from knative.local.jsontypes import JsonObject
 from knative.local.simulation.arrivals import ProfileError
 from loadtest import images
 from loadtest.generators.wire import multipart
@@ -237,7 +238,7 @@ class _Publisher(_User):
         url = self.options.broker or f"/{function}"
         if self.options.domain and not self.options.broker:
             headers["Host"] = f"{function}.{self.options.domain}"
-        arguments: dict[str, Any] = {"headers": headers, "data": data, "name": f"events POST {kind}"}
+        arguments: JsonObject = {"headers": headers, "data": data, "name": f"events POST {kind}"}
         with self.client.request("POST", url, catch_response=True, **arguments) as answer:
             if not 200 <= answer.status_code < 300:
                 answer.failure(_reason(answer, headers.get("Host")))

@@ -6,11 +6,11 @@ import itertools
 import math
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from knative.local.jsontypes import JsonMapping, JsonObject
 from loadtest.generators.closed_loop import Request
 from loadtest.generators.latency import Latencies
 from loadtest.observe.pods import Sample
@@ -91,7 +91,7 @@ def thresholds(scenario: str, path: Path = THRESHOLDS) -> dict[str, float]:
         content = tomllib.loads(path.read_text())
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise ThresholdsError(f"{path}: {error}") from None
-    bounds: dict[str, Any] = {**content.get("all", {}), **content.get(scenario, {})}
+    bounds: JsonObject = {**content.get("all", {}), **content.get(scenario, {})}
     for key, bound in bounds.items():
         if isinstance(bound, bool) or not isinstance(bound, int | float):
             raise ThresholdsError(f"{path}: {scenario}.{key} must be a number, not {bound!r}")
@@ -145,7 +145,7 @@ def executions(log: Iterable[str]) -> Counter[str]:
     return seen
 
 
-def as_dict(verdict: Verdict) -> Mapping[str, Any]:
+def as_dict(verdict: Verdict) -> JsonMapping:
     """A verdict as plain data."""
     return {
         "scenario": verdict.scenario,

@@ -6,7 +6,6 @@ import base64
 import re
 from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
-from typing import Any
 
 from functions.exif.blocks.entries import (
     ASCII,
@@ -28,6 +27,7 @@ from functions.exif.rows import Embedded, Reading, Row
 from functions.exif.scan.files import scan
 from functions.kit.containers import Source
 from functions.kit.http import csvtext
+from functions.kit.jsontypes import Json, JsonObject
 
 # Raw values longer than this stand in the answer only when asked for.
 SHORT_BYTES = 64
@@ -59,7 +59,7 @@ def document(
     *,
     raw: bool = False,
     thumbnail: bool = False,
-) -> dict[str, Any]:
+) -> JsonObject:
     """The answer as a JSON object.
 
     Args:
@@ -72,7 +72,7 @@ def document(
     found = reading.scan
     camera, exposure, focus = summary.camera(reading), summary.exposure(reading), summary.focus(reading)
     time = summary.capture_time(reading)
-    answer: dict[str, Any] = {
+    answer: JsonObject = {
         "format": found.format,
         "media_type": found.media_type,
         "width": found.width,
@@ -102,7 +102,7 @@ def document(
     return answer
 
 
-def _credentials(reading: Reading) -> dict[str, Any] | None:
+def _credentials(reading: Reading) -> JsonObject | None:
     if not reading.credentials:
         return None
     from functions.exif.report.credentials import credentials
@@ -110,10 +110,10 @@ def _credentials(reading: Reading) -> dict[str, Any] | None:
     return credentials(reading)
 
 
-def inside(embedded: Embedded, raw: bool = False) -> dict[str, Any]:
+def inside(embedded: Embedded, raw: bool = False) -> JsonObject:
     """A file inside the file: where it stands, how large it is, its place, time and tags."""
     inner, reading = embedded
-    answer: dict[str, Any] = {"kind": inner.kind, "place": inner.place, "bytes": len(inner.data)}
+    answer: JsonObject = {"kind": inner.kind, "place": inner.place, "bytes": len(inner.data)}
     if inner.offset >= 0:
         answer["offset"] = inner.offset
     if reading is None:
@@ -182,7 +182,7 @@ def _family(reading: Reading, group: str) -> str:
 _FAMILIES = {"icc": "icc_profile", "cbor": "jumbf", "json": "jumbf"}
 
 
-def member(row: Row, raw: bool = False) -> dict[str, Any]:
+def member(row: Row, raw: bool = False) -> JsonObject:
     """One tag: its number and type, its raw value, and the value as printed."""
     _, plain, printed, number, entry = row
     if entry is None:
@@ -198,7 +198,7 @@ def member(row: Row, raw: bool = False) -> dict[str, Any]:
             "value": printed,
         }
     # The common cases first: one number, or text that is printed as it stands.
-    shown: Any
+    shown: Json
     if isinstance(value, tuple) and len(value) == 1 and kind not in _FLOATS:
         shown = value[0]
     elif kind == ASCII and plain is printed and len(str(printed)) < size and "?" not in printed:
@@ -213,7 +213,7 @@ def _hexadecimal(number: int) -> str:
     return f"0x{number:04X}"
 
 
-def raw_value(entry: Entry, *, whole: bool = False) -> Any:
+def raw_value(entry: Entry, *, whole: bool = False) -> Json:
     """A raw value as JSON: numbers, pairs of numerator and denominator, text; other bytes as `{"base64": …}`.
 
     Args:
@@ -240,12 +240,12 @@ def raw_value(entry: Entry, *, whole: bool = False) -> Any:
     return value[0] if len(value) == 1 else value
 
 
-def preview(reading: Reading, data_uri: bool = False) -> dict[str, Any] | None:
+def preview(reading: Reading, data_uri: bool = False) -> JsonObject | None:
     """The thumbnail: where it stands, how large it is, and on request itself as a data URI."""
     if not reading.previews:
         return None
     first = reading.previews[0]
-    result: dict[str, Any] = {"group": first.group, "name": first.name, "bytes": first.size}
+    result: JsonObject = {"group": first.group, "name": first.name, "bytes": first.size}
     inner = scan(first.data)
     if inner is not None and inner.width:
         result["width"], result["height"] = inner.width, inner.height
@@ -261,7 +261,7 @@ def flat(
     *,
     raw: bool = False,
     name: str | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """One object as `exiftool -G1 -j -struct` gives it: `Group:Name` to the printed value, numbers as numbers.
 
     Args:
@@ -271,7 +271,7 @@ def flat(
         raw: values without labels and units, as with `-n`.
         name: of the file, if known.
     """
-    table: dict[str, Any] = {"SourceFile": name} if name else {}
+    table: JsonObject = {"SourceFile": name} if name else {}
     for group, rows in selected(reading, tags, groups).items():
         prefix = group + ":"
         for tag, value, printed, _, _ in rows:
@@ -296,7 +296,7 @@ def _word(text: str) -> Scalar:
     return number_or_text(text)
 
 
-def _jsonable(value: Any) -> Any:
+def _jsonable(value: Json) -> Json:
     if isinstance(value, str):
         return _word(value)
     if isinstance(value, int):
@@ -329,7 +329,7 @@ def tables(
         groups: only these.
         raw: values as they are stored.
     """
-    lines: list[tuple[Any, ...]] = [("file", "group", "tag", "value")]
+    lines: list[tuple[Json, ...]] = [("file", "group", "tag", "value")]
     for name, found in files:
         found_lines = [("", "Error", found)] if isinstance(found, str) else _lines(found, tags, groups, raw=raw)
         lines += [(name or "", *line) for line in found_lines]
@@ -338,7 +338,7 @@ def tables(
 
 def _lines(
     reading: Reading, tags: Collection[str], groups: Collection[str], *, raw: bool
-) -> Iterator[tuple[str, str, Any]]:
+) -> Iterator[tuple[str, str, Json]]:
     for group, rows in selected(reading, tags, groups).items():
         for name, plain, printed, _, _ in rows:
             value = plain if raw else printed

@@ -5,13 +5,13 @@ A cold start stays short: `functions.exif.editing` is not imported with this mod
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from functions.exif.edit.names import KEEP, REMOVE
 from functions.exif.media import SUFFIXES, ZIP
 from functions.kit.http.function import JSON, Call, EventRoute, Reply, Route
 from functions.kit.http.options import Option, flag, integer, names, parsed, text
+from functions.kit.jsontypes import JsonMapping
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LONGEST = 2000
 
 
-def _strip(call: Call[Any]) -> Reply | Mapping[str, Any]:
+def _strip(call: Call[Any]) -> Reply | JsonMapping:
     from functions.exif import editing
 
     return editing.strip_files(call)

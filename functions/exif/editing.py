@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from functions.exif.edit import set as setting
@@ -25,6 +25,7 @@ from functions.kit.http.function import Call, Reply
 from functions.kit.http.problems import Problem
 from functions.kit.http.spool import Store
 from functions.kit.http.uploads import Upload, the_image
+from functions.kit.jsontypes import JsonMapping, JsonObject
 
 if TYPE_CHECKING:
     from functions.exif.main import ExifSettings
@@ -71,7 +72,7 @@ def _refused(data: bytes, why: str, accepted: tuple[str, ...]) -> Problem:
     return refusal(data, list(accepted))
 
 
-def strip_files(call: Call[ExifSettings]) -> Reply | Mapping[str, Any]:
+def strip_files(call: Call[ExifSettings]) -> Reply | JsonMapping:
     """`POST /strip`: a clean copy, several in a ZIP archive, or a report of what went."""
     options, uploads = call.options, call.uploads(call.settings.edits)
     if len(uploads) == 1:
@@ -94,7 +95,7 @@ def _sent(data: Buffer, media_type: str, headers: dict[str, str]) -> Reply:
     return Reply(pieces(data, 0, len(data)), media_type, headers=headers | {"Content-Length": str(len(data))})
 
 
-def _attempt(upload: Upload, options: Mapping[str, Any]) -> Stripped | Problem:
+def _attempt(upload: Upload, options: JsonMapping) -> Stripped | Problem:
     """One of several files: its copy, or its problem in the copy's place."""
     try:
         return clean(the_image([upload]).data, options["keep"], options["remove"])
@@ -102,13 +103,13 @@ def _attempt(upload: Upload, options: Mapping[str, Any]) -> Stripped | Problem:
         return problem
 
 
-def _reported(upload: Upload, outcome: Stripped | Problem) -> dict[str, Any]:
+def _reported(upload: Upload, outcome: Stripped | Problem) -> JsonObject:
     if isinstance(outcome, Stripped):
         return report(upload, outcome)
     return {"name": upload.name, "problem": outcome.document()}
 
 
-def report(upload: Upload, result: Stripped) -> dict[str, Any]:
+def report(upload: Upload, result: Stripped) -> JsonObject:
     """Report what was removed from a file, and what remains, by group and tag."""
     before, after = _tags(upload.data), _tags(result.data)
     gone = {group: [tag for tag in tags if tag not in after.get(group, ())] for group, tags in before.items()}

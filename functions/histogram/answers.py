@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 from urllib.parse import quote
 
 from functions.histogram.figures import Figures
@@ -12,6 +11,7 @@ from functions.kit.http import jsontext, problems
 from functions.kit.http.function import JSON, Reply
 from functions.kit.http.problems import Problem
 from functions.kit.http.uploads import Upload
+from functions.kit.jsontypes import JsonMapping, JsonObject
 
 MEDIA_TYPES = {
     "json": JSON,
@@ -22,7 +22,7 @@ MEDIA_TYPES = {
     "ndjson": "application/x-ndjson",
 }
 MIXED = "multipart/mixed"
-Result = bytes | str | Mapping[str, Any]
+Result = bytes | str | JsonMapping
 
 
 def content_type(kind: str) -> str:
@@ -39,7 +39,7 @@ def parts(kind: str, uploads: list[Upload], results: Sequence[Result | Problem],
     return Reply(body, f"{MIXED}; boundary={boundary}", headers=headers)
 
 
-def member(result: Result | Problem) -> Mapping[str, Any]:
+def member(result: Result | Problem) -> JsonMapping:
     """A JSON result, or a file's problem as a member of one."""
     if isinstance(result, Problem):
         return {"problem": result.document()}
@@ -61,7 +61,7 @@ def part(boundary: str, name: str | None, kind: str, result: Result | Problem) -
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body + b"\r\n"
 
 
-def compare(members: list[dict[str, Any]], options: Mapping[str, Any]) -> None:
+def compare(members: list[JsonObject], options: JsonMapping) -> None:
     """Add to each result how its luminance differs from the first one's.
 
     Raises:

@@ -9,17 +9,18 @@ import signal
 import subprocess
 import sys
 import threading
-from typing import IO, Any
+from typing import IO
 
 from functions.kit.http import problems
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
 from functions.kit.http.spool import mapped
+from functions.kit.jsontypes import JsonObject
 
 _one = threading.Lock()
 
 
-def analyse(data: bytes, settings: Settings, choices: dict[str, Any]) -> dict[str, Any]:
+def analyse(data: bytes, settings: Settings, choices: JsonObject) -> JsonObject:
     """Count one image in a process of its own, one at a time.
 
     Returns:
@@ -46,7 +47,7 @@ def analyse(data: bytes, settings: Settings, choices: dict[str, Any]) -> dict[st
         _one.release()
     if "problem" in answer:
         raise Problem(**answer["problem"])
-    found: dict[str, Any] = answer["analysis"]
+    found: JsonObject = answer["analysis"]
     return found
 
 
@@ -68,7 +69,7 @@ def _ended(status: int) -> str:
     return f"the image cannot be decoded: its decoder ended with status {status}"
 
 
-def _run(asked: dict[str, Any], settings: Settings) -> dict[str, Any]:
+def _run(asked: JsonObject, settings: Settings) -> JsonObject:
     """The answer of `worker` to a request."""
     seconds, descriptor = asked["seconds"], asked["descriptor"]
     with subprocess.Popen(
@@ -91,7 +92,7 @@ def _run(asked: dict[str, Any], settings: Settings) -> dict[str, Any]:
                 limit=seconds,
             ) from None
     try:
-        answer: dict[str, Any] = json.loads(out)
+        answer: JsonObject = json.loads(out)
     except ValueError:
         raise problems.unreadable_image(_ended(process.returncode)) from None
     return answer

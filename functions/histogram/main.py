@@ -6,10 +6,10 @@ The analysis is imported with the first image: a pod is ready before it has to k
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from functions.histogram import answers
 from functions.histogram.answers import MEDIA_TYPES, MIXED, Result
@@ -22,6 +22,7 @@ from functions.kit.http.problems import Problem
 from functions.kit.http.service import dispatch
 from functions.kit.http.settings import MEBI, Settings, setting
 from functions.kit.http.uploads import Upload, the_image
+from functions.kit.jsontypes import JsonMapping
 from functions.kit.telemetry.reporting import project_version
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ def _kind(call: Call) -> tuple[str, bool]:
     return next((kind for kind, media_type in MEDIA_TYPES.items() if media_type == accepted), "json"), accepted == MIXED
 
 
-def _tag(uploads: list[Upload], kind: str, shape: str, options: Mapping[str, Any]) -> str:
+def _tag(uploads: list[Upload], kind: str, shape: str, options: JsonMapping) -> str:
     """Entity tag over bytes, options and the answer's media type: the same tag is the same answer.
 
     128 bits that no accident makes equal. Who makes them equal on purpose deceives only his own next request, since no
@@ -255,7 +256,7 @@ def _result(call: Call, kind: str, upload: Upload) -> Result:
     return picture
 
 
-def _draw(analysis: Analysis, kind: str, options: Mapping[str, Any]) -> bytes | str:
+def _draw(analysis: Analysis, kind: str, options: JsonMapping) -> bytes | str:
     if options["kind"] in scopes.KINDS:
         return _scope(analysis, kind, options)
     chart = analysis.chart(
@@ -283,7 +284,7 @@ def _draw(analysis: Analysis, kind: str, options: Mapping[str, Any]) -> bytes | 
     return raster.render(chart)
 
 
-def _scope(analysis: Analysis, kind: str, options: Mapping[str, Any]) -> bytes:
+def _scope(analysis: Analysis, kind: str, options: JsonMapping) -> bytes:
     if analysis.sample is None:
         raise problems.bad_option(
             "kind", f"kind={options['kind']} needs colours or 8 bits, and at most 50 megapixels; this image has not"
@@ -299,7 +300,7 @@ def _attempt(call: Call, kind: str, upload: Upload) -> Result | Problem:
         return problem
 
 
-def _of_event(data: bytes, settings: Settings) -> Mapping[str, Any]:
+def _of_event(data: bytes, settings: Settings) -> JsonMapping:
     """An event's image to the result that its reply holds."""
     from functions.histogram.analysis import analyse
 

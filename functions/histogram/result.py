@@ -11,6 +11,7 @@ from functions.histogram.comparison import percentiles, zones
 from functions.histogram.counting.model import LEVELS, Counts, Histogram, Region, Share
 from functions.histogram.counting.spaces import PLAIN
 from functions.histogram.figures import Figures, cumulate, figures, group, verdict
+from functions.kit.jsontypes import JsonMapping, JsonObject
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -98,10 +99,10 @@ class Analysis:
     decoded: float | None = 1.0
     warnings: tuple[str, ...] = ()
     source: str = "image"
-    raw: Mapping[str, Any] | None = None
+    raw: JsonMapping | None = None
     area: Region | None = None
     orientation: int | None = None
-    space: Mapping[str, Any] = field(default_factory=PLAIN.facts)
+    space: JsonMapping = field(default_factory=PLAIN.facts)
     linear: bool = False
     sample: Image.Image | None = None
 
@@ -121,10 +122,10 @@ class Analysis:
             measured[name] = known[id(counts)]
         return measured
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """The result as JSON has it."""
         series, measured = self.series(), self.figures()
-        body: dict[str, Any] = {
+        body: JsonObject = {
             "histogram": series["luminance"],
             "channels": {name: counts for name, counts in series.items() if name != "luminance"},
             "size": [self.width, self.height],
@@ -242,7 +243,7 @@ def _judged(counts: Sequence[int], linear: bool) -> Figures | None:
     return figures(levels)
 
 
-def restored(found: dict[str, Any], choices: Choices) -> Analysis:
+def restored(found: JsonObject, choices: Choices) -> Analysis:
     """The analysis that another process wrote as JSON."""
     histogram = found.pop("histogram")
     if histogram["visible"] is not None:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import sys
-from typing import Any, cast
+from typing import cast
 
 from functions.histogram.analysis import analyse_here
 from functions.histogram.counting.model import Region, Share
@@ -14,6 +14,7 @@ from functions.histogram.result import Choices
 from functions.kit.http.problems import Problem, missing_package
 from functions.kit.http.settings import Settings
 from functions.kit.images.large import Large
+from functions.kit.jsontypes import JsonObject
 
 _PARENT_DIED, _SIGKILL = 1, 9
 
@@ -31,7 +32,7 @@ def main() -> None:
     json.dump(answer(asked), sys.stdout)
 
 
-def answer(asked: dict[str, Any]) -> dict[str, Any]:
+def answer(asked: JsonObject) -> JsonObject:
     """Count the image of a request.
 
     Args:
@@ -67,7 +68,7 @@ def _read(path: str) -> bytes:
         return b"" if empty else cast(bytes, Mapped(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
-def _answer(path: str, settings: Settings, choices: Choices, limit: int) -> dict[str, Any]:
+def _answer(path: str, settings: Settings, choices: Choices, limit: int) -> JsonObject:
     large = Large(path, limit, settings.variable("decode_bytes"))
     try:
         found = analyse_here(_read(path), settings, choices, large)
@@ -80,7 +81,7 @@ def _answer(path: str, settings: Settings, choices: Choices, limit: int) -> dict
     return {"analysis": analysis}
 
 
-def _refusal(problem: Problem) -> dict[str, Any]:
+def _refusal(problem: Problem) -> JsonObject:
     return {
         "problem": {
             "status": problem.status,

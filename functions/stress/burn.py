@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
+from functions.kit.jsontypes import JsonObject
 from functions.kit.telemetry.processes import process_cpu, run_delay
 from functions.stress.plan import MEBI, Plan, Pressure
 
@@ -169,7 +170,7 @@ class Burn:
         known = [self._waited.get(child.pid) for child in self._children]
         return None if None in known else sum(seconds for seconds in known if seconds is not None)
 
-    def achieved(self, quota: float) -> dict[str, Any]:
+    def achieved(self, quota: float) -> JsonObject:
         """What was done, after the end.
 
         Args:

@@ -17,6 +17,7 @@ from functions.kit.http import problems
 from functions.kit.http.function import Call, EventRoute, Function, Reply, Route
 from functions.kit.http.options import Option, choice, parse_options
 from functions.kit.http.service import Service, dispatch, start
+from functions.kit.jsontypes import JsonMapping, JsonObject
 from functions.stress.plan import CORE, MEBI, StressSettings
 from functions.stress.request import (
     AUTOSCALE_GO,
@@ -76,7 +77,7 @@ def state(settings: StressSettings) -> State:
     return State(settings)
 
 
-def burn(call: Call[StressSettings]) -> Reply | Mapping[str, Any]:
+def burn(call: Call[StressSettings]) -> Reply | JsonMapping:
     """`POST /`: burn, and answer what was done; or report samples meanwhile."""
     _check_pod(call)
     given = [*call.request.args.items(multi=True), *_texts(call.json())]
@@ -104,7 +105,7 @@ def autoscale_go(call: Call[StressSettings]) -> Reply:
     return Reply(sample.answer(options["sleep"], options["prime"], options["bloat"]), "text/plain; charset=utf-8")
 
 
-def status(call: Call[StressSettings]) -> Reply | Mapping[str, Any]:
+def status(call: Call[StressSettings]) -> Reply | JsonMapping:
     """`/status/503`: answer with that status."""
     from functions.stress import faults
 
@@ -112,11 +113,11 @@ def status(call: Call[StressSettings]) -> Reply | Mapping[str, Any]:
     code = int(call.request.path.rstrip("/").rpartition("/")[2]) if call.request.path[-1:].isdigit() else 200
     if code >= 400:
         raise faults.injected(code)
-    body: Mapping[str, Any] | bytes = b"" if code in {204, 205, 304} else {"status": code}
+    body: JsonMapping | bytes = b"" if code in {204, 205, 304} else {"status": code}
     return Reply(body, JSON, code)
 
 
-def panic(call: Call[StressSettings]) -> Mapping[str, Any]:
+def panic(call: Call[StressSettings]) -> JsonMapping:
     """`POST /panic?code=3`: the pod exits with that code, without an answer."""
     _check_pod(call)
     now = _faults(call.settings, "panic")
@@ -124,7 +125,7 @@ def panic(call: Call[StressSettings]) -> Mapping[str, Any]:
     return {}
 
 
-def unready(call: Call[StressSettings]) -> Mapping[str, Any]:
+def unready(call: Call[StressSettings]) -> JsonMapping:
     """`POST /unready?seconds=10`: readiness is false for so long."""
     _check_pod(call)
     now = _faults(call.settings, "unreadiness")
@@ -162,7 +163,7 @@ def exit_code(settings: StressSettings) -> int | None:
     return found.exit_code if found else None
 
 
-def cpu(call: Call[StressSettings]) -> Mapping[str, Any]:
+def cpu(call: Call[StressSettings]) -> JsonMapping:
     """`GET /cpu`: one sample, over the last quarter second."""
     _check_pod(call)
     usage = state(call.settings).meter.sample()
@@ -186,7 +187,7 @@ def cpu_stream(call: Call[StressSettings]) -> Reply:
     return _streamed(admitted, media)
 
 
-def start_cpu_burn(call: Call[StressSettings]) -> Mapping[str, Any]:
+def start_cpu_burn(call: Call[StressSettings]) -> JsonMapping:
     """`POST /start-cpu-burn`: one core for ten seconds, answered at once."""
     from functions.stress.plan import decide
 
@@ -206,7 +207,7 @@ def start_cpu_burn(call: Call[StressSettings]) -> Mapping[str, Any]:
     return {"status": "CPU burn started", "seconds": plan.seconds, "cores": plan.cores}
 
 
-def requested(data: Any, settings: StressSettings) -> Mapping[str, Any]:
+def requested(data: Any, settings: StressSettings) -> JsonMapping:
     """`dev.pixelamp.stress.requested`: the same parameters as JSON."""
     if not isinstance(data, Mapping):
         raise problems.malformed(f"the data must be a JSON object, not {type(data).__name__}")
@@ -214,9 +215,7 @@ def requested(data: Any, settings: StressSettings) -> Mapping[str, Any]:
     return _carry_out(parse_options(PARAMETERS, _texts(data)), settings, left_by(environ))
 
 
-def _carry_out(
-    options: Mapping[str, Any], settings: StressSettings, client_left: Callable[[float], bool]
-) -> Mapping[str, Any]:
+def _carry_out(options: JsonMapping, settings: StressSettings, client_left: Callable[[float], bool]) -> JsonMapping:
     """A burn from beginning to end; its result."""
     session, admitted = _begin(options, settings, client_left, JSON)
     _exhaust(admitted)
@@ -224,7 +223,7 @@ def _carry_out(
 
 
 def _begin(
-    options: Mapping[str, Any], settings: StressSettings, client_left: Callable[[float], bool], media: str
+    options: JsonMapping, settings: StressSettings, client_left: Callable[[float], bool], media: str
 ) -> tuple[Session, Iterable[bytes]]:
     from functions.stress.plan import decide
 
@@ -269,7 +268,7 @@ def _chunks(session: Session, settings: StressSettings, media: str, *, with_resu
         yield _encode("result", {"result": {**_identity(), **session.result}}, media)
 
 
-def _encode(event: str, value: Mapping[str, Any], media: str) -> bytes:
+def _encode(event: str, value: JsonMapping, media: str) -> bytes:
     line = json.dumps(value, separators=(",", ":"))
     return f"event: {event}\ndata: {line}\n\n".encode() if media == SSE else f"{line}\n".encode()
 
@@ -283,7 +282,7 @@ def _exhaust(chunks: Iterable[bytes]) -> None:
         pass
 
 
-def _sample(usage: Usage, settings: StressSettings) -> dict[str, Any]:
+def _sample(usage: Usage, settings: StressSettings) -> JsonObject:
     now = state(settings)
     return {
         **_identity(),
@@ -297,7 +296,7 @@ def _sample(usage: Usage, settings: StressSettings) -> dict[str, Any]:
     }
 
 
-def _identity() -> dict[str, Any]:
+def _identity() -> JsonObject:
     identity = _service().identity
     return {"pod": identity.pod, "revision": identity.revision}
 
@@ -326,7 +325,7 @@ def _room(container: Container) -> Any:
     return Room(container.quota(), container.memory_free(), container.memory_total())
 
 
-def _texts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _texts(values: JsonMapping) -> Iterator[tuple[str, str]]:
     """JSON members as a query would hold them; null is the same as none.
 
     Raises:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from functions.kit.http.problems import bad_option, busy, quantity
 from functions.kit.http.settings import Settings, setting
+from functions.kit.jsontypes import JsonMapping, JsonObject
 from functions.stress import profiles
 from functions.stress.curve import Curve, constant
 from functions.stress.profiles import CONSTANT
@@ -123,7 +123,7 @@ class Plan:
         """Seconds from beginning to end, without the wait."""
         return max(self.seconds, self.pressure.hold)
 
-    def asked(self) -> dict[str, Any]:
+    def asked(self) -> JsonObject:
         """The request as it was understood, for the answer."""
         pressure = self.pressure
         return {
@@ -145,7 +145,7 @@ class Plan:
         }
 
 
-def decide(options: Mapping[str, Any], room: Room, settings: StressSettings) -> Plan:
+def decide(options: JsonMapping, room: Room, settings: StressSettings) -> Plan:
     """The plan for a request.
 
     Args:
@@ -179,7 +179,7 @@ def decide(options: Mapping[str, Any], room: Room, settings: StressSettings) -> 
     return Plan(seconds, load, options["relative_to"], cores, share, pressure, wait, options["nice"], curve, profile)
 
 
-def _shape(options: Mapping[str, Any]) -> tuple[Curve, float, float] | None:
+def _shape(options: JsonMapping) -> tuple[Curve, float, float] | None:
     """The curve of `levels` with its peak and length; None without levels.
 
     Raises:
@@ -197,7 +197,7 @@ def _shape(options: Mapping[str, Any]) -> tuple[Curve, float, float] | None:
     return profiles.levels(options["levels"])
 
 
-def _pressure(options: Mapping[str, Any], seconds: float, settings: StressSettings) -> Pressure:
+def _pressure(options: JsonMapping, seconds: float, settings: StressSettings) -> Pressure:
     """What is loaded besides the CPU.
 
     Raises:
@@ -218,7 +218,7 @@ def _pressure(options: Mapping[str, Any], seconds: float, settings: StressSettin
     return Pressure(memory, hold, (options["leak_mb_s"] or 0.0) * MEBI, bool(options["touch"]), *rates)
 
 
-def _cores(options: Mapping[str, Any], quota: float, settings: StressSettings) -> tuple[int, float]:
+def _cores(options: JsonMapping, quota: float, settings: StressSettings) -> tuple[int, float]:
     """How many processes, and what each of them uses of a core."""
     limit = settings.max_cores or math.ceil(quota)
     asked = _default(options["load"], 100.0)

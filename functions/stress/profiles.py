@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from functions.kit.http.problems import bad_option
+from functions.kit.jsontypes import JsonMapping
 from functions.stress.curve import Curve
 
 CONSTANT, RAMP, SINE, STEPS, BURST = "constant", "ramp", "sine", "steps", "burst"
@@ -20,7 +19,7 @@ SHAPED = ("low", "period", "steps", "on")
 """Options that only a profile by name has."""
 
 
-def named(name: str, peak: float, seconds: float, options: Mapping[str, Any]) -> Curve:
+def named(name: str, peak: float, seconds: float, options: JsonMapping) -> Curve:
     """The curve of a profile by name, in shares of the peak.
 
     Args:

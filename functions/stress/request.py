@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from functions.kit.http.options import Option, choice, flag, integer, number, text
+from functions.kit.jsontypes import JsonMapping
 from functions.stress.plan import CORE, NICE, NICEST, QUOTA
 from functions.stress.profiles import NAMES
 
@@ -63,7 +63,7 @@ def never(seconds: float) -> bool:
     return False
 
 
-def left_by(environ: Mapping[str, Any]) -> Callable[[float], bool]:
+def left_by(environ: JsonMapping) -> Callable[[float], bool]:
     """A wait for some seconds that returns True as soon as the client has closed its connection, or its sending half.
 
     Bytes that it may have sent ahead do not matter. Without a socket (another server, a test) the client never leaves.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from enum import StrEnum
-from typing import Any
 
+from functions.kit.jsontypes import JsonObject
 from functions.kit.telemetry.usage import Container, Reading, Usage, between
 from functions.stress.budget import Admission, Budget
 from functions.stress.burn import Burn, Spawn, spawn
@@ -57,7 +57,7 @@ class Session:
     ) -> None:
         self.plan = plan
         self.ended = Ending.COMPLETED
-        self.result: dict[str, Any] = {}
+        self.result: JsonObject = {}
         self.cpu_seconds = 0.0
         self._container = container
         self._quota = container.quota()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from functions.kit.jsontypes import JsonMapping, JsonObject
 from functions.stress.plan import Plan
 
 POINTS, SHARE = 1.0, 0.02
@@ -32,7 +31,7 @@ class Evidence:
     waited: float | None
 
 
-def shortfall(plan: Plan, achieved: Mapping[str, Any], evidence: Evidence) -> dict[str, Any] | None:
+def shortfall(plan: Plan, achieved: JsonMapping, evidence: Evidence) -> JsonObject | None:
     """The requested and the achieved load with the reason of the difference; None if the load was held.
 
     Args:

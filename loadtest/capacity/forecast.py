@@ -9,14 +9,14 @@ import itertools
 import json
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from knative.local.autoscaler.spec import ScalingSpec
+from knative.local.jsontypes import JsonMapping
 from knative.local.simulation.arrivals import Profile
 from knative.local.simulation.simulator import simulate
 from knative.local.simulation.world import World
@@ -54,7 +54,7 @@ class Forecast:
 
 
 def forecasts(
-    template: Mapping[str, Any],
+    template: JsonMapping,
     levels: Sequence[tuple[float, float]],
     answers: Sequence[tuple[float, float]],
     ready: Sequence[tuple[float, int]],

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import Any
 
+from knative.local.jsontypes import JsonObject
 from loadtest.generators.latency import Latencies, milliseconds
 
 LAG_SHARE = 0.1  # of the objective: a generator later than this measures itself
@@ -94,7 +94,7 @@ class Result:
             )
         return reasons
 
-    def as_dict(self, objective: float) -> dict[str, Any]:
+    def as_dict(self, objective: float) -> JsonObject:
         """Every figure, for JSON; latencies in seconds."""
         return {
             "meant": self.meant,

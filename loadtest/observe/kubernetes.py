@@ -15,10 +15,11 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import yaml
+
+from knative.local.jsontypes import JsonMapping, JsonObject
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 PAGE = 500  # objects an answer, as kubectl asks for them
@@ -91,7 +92,7 @@ def kubeconfig(paths: list[Path], wanted: str | None = None) -> Access:
     Raises:
         AccessError: no kubeconfig exists, it cannot be read, or it logs in by a plug-in.
     """
-    merged: dict[str, dict[str, tuple[Path, dict[str, Any]]]] = {"clusters": {}, "users": {}, "contexts": {}}
+    merged: dict[str, dict[str, tuple[Path, JsonObject]]] = {"clusters": {}, "users": {}, "contexts": {}}
     current = wanted
     read = [path for path in paths if path.exists()]
     if not read:
@@ -106,7 +107,7 @@ def kubeconfig(paths: list[Path], wanted: str | None = None) -> Access:
         except (OSError, yaml.YAMLError, AttributeError, TypeError, KeyError) as error:
             raise AccessError(f"{path} is no kubeconfig: {error!r}") from None
 
-    def part(kind: str, name: object) -> tuple[Path, dict[str, Any]]:
+    def part(kind: str, name: object) -> tuple[Path, JsonObject]:
         if name not in merged[kind]:
             raise AccessError(f"the kubeconfig has no {kind.removesuffix('s')} {name or '(no current-context)'}")
         return merged[kind][str(name)]
@@ -135,7 +136,7 @@ def kubeconfig(paths: list[Path], wanted: str | None = None) -> Access:
         raise AccessError(f"{where}: cluster {context['cluster']}: {error!r}") from None
 
 
-def _context(where: Path, cluster: Mapping[str, Any], whose: Path, user: Mapping[str, Any]) -> ssl.SSLContext | bool:
+def _context(where: Path, cluster: JsonMapping, whose: Path, user: JsonMapping) -> ssl.SSLContext | bool:
     """Return trusted authorities and the client certificate; paths are relative to the file that names them."""
     if not str(cluster["server"]).startswith("https:"):
         return True
@@ -181,8 +182,8 @@ async def call(
     path: str,
     *,
     query: Mapping[str, str] | None = None,
-    applied: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+    applied: JsonMapping | None = None,
+) -> JsonObject:
     """The answer to one call; `applied` is the object of a server-side apply.
 
     Raises:
@@ -209,14 +210,14 @@ async def call(
         return dict(content)
 
 
-async def objects(to: Access, session: aiohttp.ClientSession, path: str, selector: str) -> list[dict[str, Any]]:
+async def objects(to: Access, session: aiohttp.ClientSession, path: str, selector: str) -> list[JsonObject]:
     """All objects of a list that have the labels, page by page; from the beginning where the pages grew too old.
 
     Raises:
         ApiError: the API refused.
     """
     for last in (False, True):
-        items: list[dict[str, Any]] = []
+        items: list[JsonObject] = []
         more: dict[str, str] = {}
         try:
             while True:

@@ -17,14 +17,15 @@ import json
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import aiohttp
 
 from knative.local.arguments import EXIT_MISTAKE
+from knative.local.jsontypes import JsonMapping, JsonObject
 from loadtest.observe.kubernetes import Access, AccessError, ApiError, access, objects
 
 PERIOD_SECONDS = 0.25
@@ -63,7 +64,7 @@ class EngineSource:
         self._service = service
         self._namespace = namespace
 
-    async def status(self, session: aiohttp.ClientSession) -> dict[str, Any] | None:
+    async def status(self, session: aiohttp.ClientSession) -> JsonObject | None:
         """The Service's part of the status."""
         async with session.get(self._url) as response:
             found = await response.json()
@@ -134,7 +135,7 @@ class KubernetesSource:
         return sum(max(0, int(scaler.get("status", {}).get("desiredScale", 0))) for scaler in scalers)
 
 
-def _is_ready(pod: Mapping[str, Any]) -> bool:
+def _is_ready(pod: JsonMapping) -> bool:
     conditions = pod.get("status", {}).get("conditions", [])
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from knative.local.jsontypes import JsonMapping
 from loadtest.generators.closed_loop import Request
 from loadtest.lab import Run
 from loadtest.observe.pods import Sample, write_samples
@@ -51,7 +50,7 @@ def load(folder: Path, scenario: str) -> Run:
     return run
 
 
-def earlier(folder: Path) -> tuple[Mapping[str, Any], dict[str, Run]]:
+def earlier(folder: Path) -> tuple[JsonMapping, dict[str, Run]]:
     """An earlier report: its verdict.json, and its runs by scenario as far as their raw material is there.
 
     Raises:

@@ -6,8 +6,8 @@ import base64
 import html
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from knative.local.jsontypes import JsonMapping
 from loadtest.generators.latency import milliseconds, quantile_name
 from loadtest.lab import Run
 from loadtest.report.figure import DARK, LIGHT, QUANTILES, draw, seconds
@@ -20,9 +20,9 @@ _SCENARIO_HEADER = ("scenario", "verdict", "requests", "failed", "p50", "p95", "
 
 def write(
     played: Sequence[tuple[Run, Verdict]],
-    summary: Mapping[str, Any],
+    summary: JsonMapping,
     folder: Path,
-    earlier: Mapping[str, Any] | None,
+    earlier: JsonMapping | None,
     runs: Mapping[str, Run] | None = None,
 ) -> None:
     """Write report.html, report.md and load.png into `folder`.
@@ -47,7 +47,7 @@ def write(
     (folder / "report.md").write_text(as_markdown(summary, earlier))
 
 
-def verdict_line(summary: Mapping[str, Any]) -> str:
+def verdict_line(summary: JsonMapping) -> str:
     """The run in a sentence."""
     scenarios = summary["scenarios"]
     passed = sum(one["verdict"] == "PASS" for one in scenarios)
@@ -60,7 +60,7 @@ def verdict_line(summary: Mapping[str, Any]) -> str:
     return f"{count}, {requests:,} requests{named}"
 
 
-def as_markdown(summary: Mapping[str, Any], earlier: Mapping[str, Any] | None = None) -> str:
+def as_markdown(summary: JsonMapping, earlier: JsonMapping | None = None) -> str:
     """The verdicts as Markdown, for a pull request."""
 
     def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -85,17 +85,17 @@ def as_markdown(summary: Mapping[str, Any], earlier: Mapping[str, Any] | None = 
     return "\n".join(lines)
 
 
-def _machine(summary: Mapping[str, Any]) -> str:
+def _machine(summary: JsonMapping) -> str:
     environment = summary["environment"]
     machine = f"{environment['cpus']} CPUs, {environment['machine']}, {environment['system']}"
     return f"{machine}, Python {environment['python']}, load {environment['load'][0]:.1f}"
 
 
-def _since(earlier: Mapping[str, Any] | None) -> str:
+def _since(earlier: JsonMapping | None) -> str:
     return f", compared with the run of {earlier['finished']}" if earlier else ""
 
 
-def _before(scenario: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+def _before(scenario: JsonMapping, earlier: JsonMapping | None) -> JsonMapping | None:
     """The same scenario of an earlier run; an empty one where that did not play it; None without an earlier run."""
     if earlier is None:
         return None
@@ -103,11 +103,11 @@ def _before(scenario: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> M
     return next(same, {"checks": [], "latency": {}})
 
 
-def _compared_header(earlier: Mapping[str, Any] | None) -> tuple[str, ...]:
+def _compared_header(earlier: JsonMapping | None) -> tuple[str, ...]:
     return ("before", "change") if earlier else ()
 
 
-def _scenario_compared_header(earlier: Mapping[str, Any] | None) -> tuple[str, ...]:
+def _scenario_compared_header(earlier: JsonMapping | None) -> tuple[str, ...]:
     return ("p95 before", "change") if earlier else ()
 
 
@@ -119,7 +119,7 @@ def _change(now: float | None, before: float | None) -> str:
     return f"{(now - before) / before:+.0%}" if before else f"{now - before:+.4g}"
 
 
-def _check_rows(scenario: Mapping[str, Any], before: Mapping[str, Any] | None) -> list[tuple[str, ...]]:
+def _check_rows(scenario: JsonMapping, before: JsonMapping | None) -> list[tuple[str, ...]]:
     """Verdict and text of each check, and with an earlier run its value then and the change."""
     rows: list[tuple[str, ...]] = []
     blank = () if before is None else ("", "")
@@ -134,7 +134,7 @@ def _check_rows(scenario: Mapping[str, Any], before: Mapping[str, Any] | None) -
     return rows
 
 
-def _scenario_rows(summary: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> list[tuple[str, ...]]:
+def _scenario_rows(summary: JsonMapping, earlier: JsonMapping | None) -> list[tuple[str, ...]]:
     rows = []
     for one in summary["scenarios"]:
         before = _before(one, earlier)
@@ -192,10 +192,10 @@ li { overflow-wrap: anywhere; }
 
 def as_html(
     played: Sequence[tuple[Run, Verdict]],
-    summary: Mapping[str, Any],
+    summary: JsonMapping,
     pictures: Mapping[tuple[str, str], bytes],
     folder: Path,
-    earlier: Mapping[str, Any] | None = None,
+    earlier: JsonMapping | None = None,
 ) -> str:
     """One page that needs nothing but itself; the raw files beside it are linked."""
     word = "passed" if summary["passed"] else "FAILED"
@@ -262,7 +262,7 @@ def _picture(pictures: Mapping[tuple[str, str], bytes]) -> str:
     )
 
 
-def _checks(scenario: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> str:
+def _checks(scenario: JsonMapping, earlier: JsonMapping | None) -> str:
     """A scenario's checks, shown where one was not kept."""
     name, word = scenario["scenario"], scenario["verdict"]
     kept = sum(check["passed"] for check in scenario["checks"])

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from knative.local.jsontypes import JsonObject
 from knative.local.simulation.world import weighted_quantile
 from loadtest.lab import Run
 from loadtest.verdict import Verdict
@@ -207,7 +208,7 @@ def _block(
         else:
             panels[0].set_title(title, fontsize=11, fontweight="bold", color=colour, pad=16)
     for row, label in enumerate(PANELS):
-        named: dict[str, Any] = {}
+        named: JsonObject = {}
         for axis in axes[row]:
             handles, labels = axis.get_legend_handles_labels()
             named |= dict(zip(labels, handles, strict=True))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any
 
+from knative.local.jsontypes import JsonObject
 from loadtest.generators.closed_loop import Clients
 from loadtest.generators.wire import target
 from loadtest.lab import ROOT, Lab, service
@@ -19,7 +19,7 @@ PAIRS = 3
 OURS, HELLO = "ours", "hello"
 
 
-def services() -> list[dict[str, Any]]:
+def services() -> list[JsonObject]:
     """The manifests: `PAIRS` Services of each kind, so that each cold start is one from zero."""
     made = []
     for number in range(PAIRS):

@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 
+from knative.local.jsontypes import JsonMapping
 from loadtest import images
 from loadtest.generators.closed_loop import Request
 from loadtest.generators.wire import multipart
@@ -57,19 +57,19 @@ def photos(folder: str = os.environ.get("PIXELAMP_PHOTOS", "")) -> list[Photo]:
     return made
 
 
-def wrong_histogram(photo: Photo, answer: Mapping[str, Any]) -> str:
+def wrong_histogram(photo: Photo, answer: JsonMapping) -> str:
     """What is wrong with an answer of histogram; empty if nothing is."""
     counted = sum(answer.get("histogram", ()))
     return "" if counted == photo.pixels else f"{photo.name}: {counted:,} pixels counted of {photo.pixels:,}"
 
 
-def wrong_exif(photo: Photo, answer: Mapping[str, Any]) -> str:
+def wrong_exif(photo: Photo, answer: JsonMapping) -> str:
     """What is wrong with a flat answer of exif; empty if nothing is."""
     make = answer.get("IFD0:Make", "")
     return "" if not photo.make or make == photo.make else f"{photo.name}: make is {make!r}, not {photo.make!r}"
 
 
-FUNCTIONS: Mapping[str, Callable[[Photo, Mapping[str, Any]], str]] = {
+FUNCTIONS: Mapping[str, Callable[[Photo, JsonMapping], str]] = {
     "histogram": wrong_histogram,
     "exif?flat=1": wrong_exif,
 }

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from xml.parsers import expat
 
 from functions.exif.blocks.namespaces import Name, Names, table, usual
+from functions.kit.jsontypes import JsonObject
 
 MAX_PACKET = 8 * 2**20
 MAX_NODES = 20_000
@@ -28,7 +29,7 @@ Node = tuple[str, dict[str, str], "list[Node] | str"]
 _ABOUT, _TOOLKIT = Name("rdf", "about"), Name("x", "xmptk")
 
 
-class Languages(dict[str, Any]):
+class Languages(JsonObject):
     """Texts by language."""
 
 
@@ -285,11 +286,11 @@ class _Reader:
             return Languages((item[1]["xml:lang"], self.value(item)) for item in items)
         return [self.value(item) for item in items] or ""
 
-    def structure(self, node: Node) -> dict[str, Any]:
+    def structure(self, node: Node) -> JsonObject:
         """The fields of a structure."""
         _, attributes, children = node
         names = self.names
-        fields: dict[str, Any] = {}
+        fields: JsonObject = {}
         for key, text in attributes.items():
             name = names[key]
             if name.own:

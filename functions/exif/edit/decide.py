@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
 
 from functions.exif.edit.blocks import icc, iim, xmp
 from functions.exif.edit.blocks.exif import minimal, without_location
 from functions.exif.edit.errors import Broken
 from functions.exif.edit.names import DEFAULT_KEEP
+from functions.kit.jsontypes import JsonObject
 
 # Text of a PNG that states what a name of `keep` asks for (PNG 3, 11.3.3.2, and what ImageMagick writes).
 TEXT_KEYWORDS = {
@@ -47,7 +47,7 @@ class Removed:
     bytes: int
     detail: str
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """As JSON."""
         return {"kind": self.kind, "where": self.where, "bytes": self.bytes, "detail": self.detail}
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from functions.kit.jsontypes import JsonObject
+
 # The fractions and offsets of DateTimeOriginal and Digitized belong to the old date.
 FRACTIONS_AND_OFFSETS = (0x9291, 0x9292, 0x9011, 0x9012)
 ARTIST, COPYRIGHT, DESCRIPTION, ORIENTATION = 0x013B, 0x8298, 0x010E, 0x0112
@@ -91,7 +93,7 @@ def block(fields: Fields) -> bytes:
             first[tag] = text.encode()
     if fields.orientation is not None:
         first[ORIENTATION] = fields.orientation
-    dump: dict[str, Any] = {"0th": first, "Exif": {}, "GPS": {}}
+    dump: JsonObject = {"0th": first, "Exif": {}, "GPS": {}}
     if fields.taken is not None:
         dump["Exif"] = _date(fields.taken)
     if fields.position is not None:

@@ -6,9 +6,10 @@ Nothing of it is verified: a signature is present or not, its trust is not check
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from functions.exif.blocks.jumbf import Box, parsed, readable
+from functions.kit.jsontypes import Json, JsonObject
 
 if TYPE_CHECKING:
     from functions.exif.rows import Reading
@@ -17,7 +18,7 @@ MAX_LISTED = 64
 MAX_TEXT = 400
 
 
-def credentials(reading: Reading) -> dict[str, Any] | None:
+def credentials(reading: Reading) -> JsonObject | None:
     """The active manifest of a file; None where it has none."""
     manifests = [box for top in reading.credentials for box in top.walk() if _child(box, "c2pa.claim") is not None]
     if not manifests:
@@ -54,19 +55,19 @@ def _child(box: Box, label: str) -> Box | None:
     return found[0] if found else None
 
 
-def _values(box: Box) -> Iterator[dict[str, Any]]:
+def _values(box: Box) -> Iterator[JsonObject]:
     """The structures of a box."""
     for kind, _, data in box.content:
         if kind in (b"cbor", b"json"):
             yield from (value for value in parsed(kind, data) or () if isinstance(value, dict))
 
 
-def _claim(manifest: Box) -> dict[str, Any]:
+def _claim(manifest: Box) -> JsonObject:
     box = _child(manifest, "c2pa.claim")
     return next(_values(box), {}) if box is not None else {}
 
 
-def _generator(claim: dict[str, Any]) -> str:
+def _generator(claim: JsonObject) -> str:
     """The program that made the claim: its text, or name and version of its structure."""
     stated = claim.get("claim_generator")
     if isinstance(stated, str) and stated:
@@ -74,7 +75,7 @@ def _generator(claim: dict[str, Any]) -> str:
     return _program(claim.get("claim_generator_info"))
 
 
-def _program(info: Any) -> str:
+def _program(info: Json) -> str:
     if isinstance(info, list):
         info = info[0] if info else None
     if isinstance(info, dict):
@@ -82,7 +83,7 @@ def _program(info: Any) -> str:
     return _text(info)
 
 
-def _actions(contents: list[tuple[str, dict[str, Any]]]) -> Iterator[dict[str, str]]:
+def _actions(contents: list[tuple[str, JsonObject]]) -> Iterator[dict[str, str]]:
     for label, value in contents:
         actions = value.get("actions")
         if label.startswith("c2pa.actions") and isinstance(actions, list):
@@ -98,7 +99,7 @@ def _actions(contents: list[tuple[str, dict[str, Any]]]) -> Iterator[dict[str, s
                     yield {name: text for name, text in found.items() if text}
 
 
-def _ingredients(contents: list[tuple[str, dict[str, Any]]]) -> Iterator[dict[str, str]]:
+def _ingredients(contents: list[tuple[str, JsonObject]]) -> Iterator[dict[str, str]]:
     for label, value in contents:
         if label.startswith("c2pa.ingredient"):
             found = {
@@ -109,7 +110,7 @@ def _ingredients(contents: list[tuple[str, dict[str, Any]]]) -> Iterator[dict[st
             yield {name: text for name, text in found.items() if text}
 
 
-def _authors(contents: list[tuple[str, dict[str, Any]]]) -> Iterator[str]:
+def _authors(contents: list[tuple[str, JsonObject]]) -> Iterator[str]:
     """Names of persons: of creative works, of rights statements, of verified identities."""
     for _, value in contents:
         for key in ("author", "creator", "dc:creator", "authorName", "verifiedIdentities"):
@@ -120,5 +121,5 @@ def _authors(contents: list[tuple[str, dict[str, Any]]]) -> Iterator[str]:
                     yield _text(name)
 
 
-def _text(value: Any) -> str:
+def _text(value: Json) -> str:
     return "" if value is None else str(readable(value))[:MAX_TEXT]

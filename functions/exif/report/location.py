@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from functions.exif.blocks.values import number_or_text
 from functions.exif.printing.places import sexagesimal
 from functions.exif.report.moments import moment
 from functions.exif.rows import Reading
+from functions.kit.jsontypes import Json, JsonObject
 
 # What a receiver writes that has no position, in Exif's `GPSStatus`.
 VOID = "V"
 
 
-def location(reading: Reading) -> dict[str, Any] | None:
+def location(reading: Reading) -> JsonObject | None:
     """Where the picture was taken: decimal degrees, degrees in words, altitude, direction, a `geo:` URI (RFC 5870).
 
     Returns:
@@ -43,7 +42,7 @@ def is_nowhere(reading: Reading, group: str) -> bool:
     return not latitude and not longitude
 
 
-def _of_group(reading: Reading, group: str) -> dict[str, Any] | None:
+def _of_group(reading: Reading, group: str) -> JsonObject | None:
     rows = reading.groups.get(group)
     if not rows or "GPSLatitude" not in rows or is_void(reading, group) or is_nowhere(reading, group):
         return None
@@ -73,7 +72,7 @@ def _of_group(reading: Reading, group: str) -> dict[str, Any] | None:
     return _linked(found)
 
 
-def _of_movie(reading: Reading, group: str) -> dict[str, Any] | None:
+def _of_movie(reading: Reading, group: str) -> JsonObject | None:
     """A video's position: `latitude longitude altitude`."""
     parts = str(reading.value(group, "GPSCoordinates") or "").split()
     if len(parts) < 2 or not all(isinstance(_number(part), int | float) for part in parts):
@@ -87,25 +86,25 @@ def _of_movie(reading: Reading, group: str) -> dict[str, Any] | None:
     return _linked(found)
 
 
-def _position(latitude: float, longitude: float, north: str, east: str) -> dict[str, Any]:
+def _position(latitude: float, longitude: float, north: str, east: str) -> JsonObject:
     """Both coordinates; those whose hemisphere is not stated as ambiguous."""
     dms = f"{sexagesimal(latitude)} {north}".strip() + ", " + f"{sexagesimal(longitude)} {east}".strip()
     if north and east:
         return {"latitude": round(latitude, 8), "longitude": round(longitude, 8), "dms": dms}
     ambiguous: dict[str, float] = {}
-    found: dict[str, Any] = {"dms": f"{dms} (hemisphere not stated)"}
+    found: JsonObject = {"dms": f"{dms} (hemisphere not stated)"}
     for name, degrees, side in (("latitude", latitude, north), ("longitude", longitude, east)):
         (found if side else ambiguous)[name] = round(degrees, 8)
     return {**found, "ambiguous": ambiguous}
 
 
-def _altitude(found: dict[str, Any], values: dict[str, Any]) -> None:
+def _altitude(found: JsonObject, values: JsonObject) -> None:
     altitude = values.get("GPSAltitude")
     if isinstance(altitude, int | float):
         found["altitude"] = -altitude if values.get("GPSAltitudeRef") in (1, 3, "1", "3") else altitude
 
 
-def _linked(found: dict[str, Any]) -> dict[str, Any]:
+def _linked(found: JsonObject) -> JsonObject:
     """The position with the addresses that maps understand, if it is one position."""
     if "ambiguous" in found:
         return found
@@ -119,7 +118,7 @@ def _linked(found: dict[str, Any]) -> dict[str, Any]:
     return {**found, "geo": uri, "map": f"https://www.openstreetmap.org/?{place}"}
 
 
-def _number(value: Any) -> Any:
+def _number(value: Json) -> Json:
     """A text as the finite number that it may be."""
     number = number_or_text(value) if isinstance(value, str) else value
     return value if number in (float("inf"), -float("inf")) else number

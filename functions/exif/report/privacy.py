@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from functions.exif.report import rules
 from functions.exif.report.location import is_nowhere, is_void
 from functions.exif.report.rules import EMPTY, GENERATED, GRADES, REGIONS, RULES, SUBJECTS, Rule
 from functions.exif.report.texts import unexplained
+from functions.kit.jsontypes import Json, JsonObject
 
 if TYPE_CHECKING:
     from functions.exif.rows import Reading, Row
@@ -31,7 +32,7 @@ _RANKED = sorted(RULES, key=lambda rule: (GRADES.index(rule.grade), SUBJECTS.ind
 Found = dict[str, dict[tuple[str, str], dict[str, str]]]
 
 
-def report(reading: Reading) -> dict[str, Any]:
+def report(reading: Reading) -> JsonObject:
     """The privacy report of a file.
 
     Args:
@@ -66,14 +67,14 @@ def report(reading: Reading) -> dict[str, Any]:
     }
 
 
-def _part(part: Any) -> dict[str, Any]:
+def _part(part: Json) -> JsonObject:
     """A part that was not read, as JSON."""
     found = {"kind": part.kind, "place": part.place, "bytes": part.size}
     return {**found, "offset": part.offset} if part.offset >= 0 else found
 
 
-def _finding(rule: Rule, tags: list[dict[str, str]]) -> dict[str, Any]:
-    found: dict[str, Any] = {"grade": rule.grade, "subject": rule.subject, "why": rule.why, "tags": tags[:MAX_TAGS]}
+def _finding(rule: Rule, tags: list[dict[str, str]]) -> JsonObject:
+    found: JsonObject = {"grade": rule.grade, "subject": rule.subject, "why": rule.why, "tags": tags[:MAX_TAGS]}
     return {**found, "more": len(tags) - MAX_TAGS} if len(tags) > MAX_TAGS else found
 
 
@@ -138,7 +139,7 @@ class _Findings:
         """Keep a tag with a finding."""
         _keep(self.found, why, f"{self.place}{group}:{name}", text)
 
-    def structure(self, reasons: _Reasons, group: str, name: str, printed: Any) -> None:
+    def structure(self, reasons: _Reasons, group: str, name: str, printed: Json) -> None:
         """The fields of a structure, or of a list of them."""
         named = False
         for number, (key, text) in enumerate(_fields(printed)):
@@ -190,7 +191,7 @@ def _unsided(reading: Reading, group: str, name: str) -> bool:
     return (group, name) in reading.unsided
 
 
-def _fields(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+def _fields(value: Json, key: str = "") -> Iterator[tuple[str, str]]:
     """The fields of a structure, or of a list of them, down to the innermost: name and text."""
     if isinstance(value, dict):
         for name, held in value.items():
@@ -202,7 +203,7 @@ def _fields(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
         yield key, str(value)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Json) -> str:
     """A printed value as short text, without ExifTool's advice on how to get at binary data."""
     if isinstance(value, dict):
         text = "; ".join(f"{name}: {text}" for name, text in _fields(value))
@@ -242,7 +243,7 @@ def _explained(group: str, name: str) -> bool:
     return not group.startswith("ICC") and bool(_of_group(group)[name])
 
 
-def sentence(findings: list[dict[str, Any]], not_read: list[dict[str, Any]]) -> str:
+def sentence(findings: list[JsonObject], not_read: list[JsonObject]) -> str:
     """One sentence, the worst first, such as `It identifies a place, and narrows down a device and the time.`."""
     parts = []
     seen: set[str] = set()
@@ -265,7 +266,7 @@ def sentence(findings: list[dict[str, Any]], not_read: list[dict[str, Any]]) -> 
     return "Nothing in its metadata identifies a person, a place or a device."
 
 
-def _unread(not_read: list[dict[str, Any]]) -> str:
+def _unread(not_read: list[JsonObject]) -> str:
     size = sum(part["bytes"] for part in not_read)
     if not not_read:
         return ""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from functions.exif.report.moments import moment
 from functions.exif.rows import Reading
 from functions.exif.scan.result import Scan
+from functions.kit.jsontypes import Json, JsonMapping, JsonObject
 
 MONTHS = (
     "January",
@@ -34,7 +34,7 @@ _MAKER_FORM = re.compile(
 _RAWS = ("CanonRaw", "SigmaRaw", "Canon")
 
 
-def camera(reading: Reading) -> dict[str, Any]:
+def camera(reading: Reading) -> JsonObject:
     """Make, model, lens and serial numbers; only what there is."""
     maker = reading.note.maker if reading.note else ""
     make = _first(reading, ("IFD0", "Make"), ("XMP-tiff", "Make"), *((group, "Make") for group in _RAWS))
@@ -86,7 +86,7 @@ _STANDARD = re.compile(
 MAX_TEXT = 120
 
 
-def _of_maker(reading: Reading, *names: str) -> Any:
+def _of_maker(reading: Reading, *names: str) -> Json:
     """What a maker's note says under the first of some names."""
     notes = [rows for group, rows in reading.groups.items() if not _STANDARD.match(group)]
     for name in names:
@@ -105,7 +105,7 @@ def _names_lens(reading: Reading) -> bool:
     return bool(name) and " or " not in name and not name.startswith(("Unknown", "None"))
 
 
-def _first(reading: Reading, *places: tuple[str, str]) -> Any:
+def _first(reading: Reading, *places: tuple[str, str]) -> Json:
     groups = reading.groups
     for group, name in places:
         if group in groups and name in groups[group]:
@@ -116,7 +116,7 @@ def _first(reading: Reading, *places: tuple[str, str]) -> Any:
     return None
 
 
-def _one(printed: Any) -> Any:
+def _one(printed: Json) -> Json:
     """A print as one value: XMP has lists where Exif has a number, such as of its ISO speeds."""
     return ", ".join(map(str, printed)) if isinstance(printed, list) else printed
 
@@ -161,7 +161,7 @@ _FOCUSED = {
 }
 
 
-def exposure(reading: Reading) -> dict[str, Any]:
+def exposure(reading: Reading) -> JsonObject:
     """How the picture was exposed, as printed; `seconds` is the time as a number."""
     found = _named(reading, _EXPOSURE)
     for key, names in _MADE.items():
@@ -176,7 +176,7 @@ def exposure(reading: Reading) -> dict[str, Any]:
     return found
 
 
-def focus(reading: Reading) -> dict[str, Any]:
+def focus(reading: Reading) -> JsonObject:
     """Focal length, distance, focus mode and points, as printed."""
     found = _named(reading, _FOCUS)
     for key, names in _FOCUSED.items():
@@ -186,8 +186,8 @@ def focus(reading: Reading) -> dict[str, Any]:
     return found
 
 
-def _named(reading: Reading, names: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _named(reading: Reading, names: Mapping[str, tuple[str, ...]]) -> JsonObject:
+    found: JsonObject = {}
     places = ("ExifIFD", "XMP-exif", "IFD0", "IFD2", *(() if "ExifIFD" in reading.groups else _RAWS))
     present = [reading.groups[group] for group in places if group in reading.groups]
     for rows in present:
@@ -219,7 +219,7 @@ def displayed(reading: Reading) -> dict[str, int] | None:
     return {"width": width, "height": height}
 
 
-def capture_time(reading: Reading) -> dict[str, Any] | None:
+def capture_time(reading: Reading) -> JsonObject | None:
     """When the picture was taken: Original with its fraction and offset, else Digitized, else the file's date.
 
     Returns:
@@ -246,7 +246,7 @@ def capture_time(reading: Reading) -> dict[str, Any] | None:
     return None
 
 
-def resolution(reading: Reading) -> dict[str, Any] | None:
+def resolution(reading: Reading) -> JsonObject | None:
     """Pixels an inch, wherever they stand: Exif, JFIF, pHYs, BMP; None where they stand nowhere."""
     for group, x_name, y_name, unit_name in (
         ("IFD0", "XResolution", "YResolution", "ResolutionUnit"),
@@ -270,10 +270,10 @@ def resolution(reading: Reading) -> dict[str, Any] | None:
 
 def sentence(
     scan: Scan,
-    about: Mapping[str, Any],
-    lit: Mapping[str, Any],
-    sharp: Mapping[str, Any],
-    when: Mapping[str, Any] | None,
+    about: JsonMapping,
+    lit: JsonMapping,
+    sharp: JsonMapping,
+    when: JsonMapping | None,
 ) -> str:
     """One line: `Canon EOS 5D, 50 mm, 1/200 s, f/2.8, ISO 400, 3 May 2024 14:12 +02:00`; without metadata, the file.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from functions.exif.blocks.entries import ASCII, EMBEDDED, TYPE, UNDEFINED, UTF8, VALUE
 from functions.exif.report.rules import EMPTY, is_standard_profile
+from functions.kit.jsontypes import Json
 
 if TYPE_CHECKING:
     from functions.exif.rows import Reading, Row
@@ -64,7 +65,7 @@ def _text(group: str, row: Row) -> str:
     return "; ".join(texts)[:256] if not _BINARY.fullmatch(str(printed)) else ""
 
 
-def _of_entry(entry: Any) -> str:
+def _of_entry(entry: Json) -> str:
     """The text of a directory's entry: of a text type, or opaque bytes that are text."""
     value = entry[VALUE]
     if entry[TYPE] in (ASCII, UTF8) and isinstance(value, bytes):
@@ -74,7 +75,7 @@ def _of_entry(entry: Any) -> str:
     return ""
 
 
-def _strings(value: Any) -> Iterator[str]:
+def _strings(value: Json) -> Iterator[str]:
     if isinstance(value, dict):
         for held in value.values():
             yield from _strings(held)

@@ -11,12 +11,13 @@ from functions.histogram.counting.ranges import depth
 from functions.kit.http import problems
 from functions.kit.http.problems import Problem
 from functions.kit.images import tiff
+from functions.kit.jsontypes import JsonObject
 
 _NAMES = {"R": "red", "G": "green", "B": "blue", "C": "cyan", "M": "magenta", "Y": "yellow"}
 _PERIODS = (2, 6, 8)  # of the colour filter array: Bayer, X-Trans, others
 
 
-def count(data: bytes, levels: int = LEVELS) -> tuple[Histogram, dict[str, Any]]:
+def count(data: bytes, levels: int = LEVELS) -> tuple[Histogram, JsonObject]:
     """Counts by sensor channel at full depth, and what the raw states and they say.
 
     Args:
@@ -53,7 +54,7 @@ def _text(error: Exception) -> str:
     return first.decode("ascii", "replace") if isinstance(first, bytes) else str(first)
 
 
-def _counted(raw: Any, levels: int) -> tuple[Histogram, dict[str, Any]]:
+def _counted(raw: Any, levels: int) -> tuple[Histogram, JsonObject]:
     import numpy as np
 
     values, colours = raw.raw_image_visible, raw.raw_colors_visible

@@ -6,11 +6,12 @@ Source: https://github.com/cloudevents/spec, spec.md (Type System, Context Attri
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from datetime import date
 from typing import Any, TypeAlias
 
 from functions.kit.http.problems import Problem
+from functions.kit.jsontypes import JsonMapping
 
 Attribute: TypeAlias = str | int | bool
 
@@ -96,7 +97,7 @@ def percent_decode(text: str) -> str:
     return re.sub(_ESCAPES, lambda hit: bytes.fromhex(hit[0].replace("%", "")).decode(), text)
 
 
-def check(attributes: Mapping[str, Any], versions: Container[str] = ("1.0",)) -> None:
+def check(attributes: JsonMapping, versions: Container[str] = ("1.0",)) -> None:
     """Refuse attributes that the specification does not allow.
 
     Args:
@@ -118,7 +119,7 @@ def check(attributes: Mapping[str, Any], versions: Container[str] = ("1.0",)) ->
     _check_values(attributes)
 
 
-def _check_values(attributes: Mapping[str, Any]) -> None:
+def _check_values(attributes: JsonMapping) -> None:
     """Refuse values of the specification's own attributes that break their rules."""
     for name in (*REQUIRED, "subject", "dataschema", "datacontenttype", "time"):
         if attributes.get(name) == "":

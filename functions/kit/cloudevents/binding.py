@@ -31,6 +31,7 @@ from functions.kit.cloudevents.attributes import (
 )
 from functions.kit.http import jsontext
 from functions.kit.http.problems import Problem
+from functions.kit.jsontypes import JsonObject
 
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 
@@ -170,7 +171,7 @@ def encode(event: Event) -> tuple[dict[str, str], bytes]:
 
 def to_json(event: Event) -> bytes:
     """Encode an event in the JSON event format: JSON data as JSON, other data in base64."""
-    document: dict[str, Any] = dict(event.attributes)
+    document: JsonObject = dict(event.attributes)
     if event.data is not None:
         try:
             if not is_json(event.media_type):
@@ -225,11 +226,11 @@ def _from_json(body: bytes, versions: Container[str]) -> Event:
     return Event(attributes, _serialise(members["data"], content_type), "" if content_type else JSON)
 
 
-def _parse_object(body: bytes) -> dict[str, Any]:
+def _parse_object(body: bytes) -> JsonObject:
     """Parse a JSON object; refuse a member that occurs twice, since parsers disagree on which one counts."""
     outermost: list[tuple[str, Any]] = []
 
-    def keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def keep(pairs: list[tuple[str, Any]]) -> JsonObject:
         nonlocal outermost
         outermost = pairs  # Objects end from the inside out: the last one is the event.
         return dict(pairs)

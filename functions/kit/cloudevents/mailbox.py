@@ -14,12 +14,11 @@ import os
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from functions.kit.cloudevents import binding
 from functions.kit.cloudevents.attributes import malformed
@@ -27,6 +26,7 @@ from functions.kit.http.function import Call, Function, Reply, Route
 from functions.kit.http.options import Option, integer
 from functions.kit.http.service import dispatch, start
 from functions.kit.http.settings import Settings, setting
+from functions.kit.jsontypes import JsonMapping, JsonObject
 
 if TYPE_CHECKING:
     from flask import Request, Response
@@ -54,10 +54,10 @@ class Letters:
 
     def __init__(self, kept: int) -> None:
         self._kept = kept
-        self._letters: OrderedDict[tuple[str, str, str, str], dict[str, Any]] = OrderedDict()
+        self._letters: OrderedDict[tuple[str, str, str, str], JsonObject] = OrderedDict()
         self._lock = threading.Lock()
 
-    def put(self, box: str, event: Event, now: datetime) -> Mapping[str, Any]:
+    def put(self, box: str, event: Event, now: datetime) -> JsonMapping:
         """Keep an event and return its letter."""
         key = (box, event.source, event.id, event.get("knativeerrordest"))
         with self._lock:
@@ -69,17 +69,17 @@ class Letters:
                 self._letters.popitem(last=False)
             return dict(letter)
 
-    def newest(self, box: str, limit: int) -> list[dict[str, Any]]:
+    def newest(self, box: str, limit: int) -> list[JsonObject]:
         """The newest letters of a box, or of all boxes for `/`, the newest first."""
         with self._lock:
             letters = [dict(letter) for letter in reversed(self._letters.values()) if box in ("/", letter["box"])]
         return letters[:limit]
 
 
-def described(event: Event) -> dict[str, Any]:
+def described(event: Event) -> JsonObject:
     """Describe an event: attributes, data or its size and hash, and the error of a dead letter."""
     data = event.data or b""
-    letter: dict[str, Any] = {"attributes": dict(event.attributes)}
+    letter: JsonObject = {"attributes": dict(event.attributes)}
     if error := _error(event):
         letter["error"] = error
     if data and len(data) <= SHOWN_BYTES and binding.is_json(event.media_type):
@@ -90,11 +90,11 @@ def described(event: Event) -> dict[str, Any]:
     return {**letter, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
-def _error(event: Event) -> dict[str, Any]:
+def _error(event: Event) -> JsonObject:
     """Decode Knative's three error attributes."""
     if not event.get("knativeerrorcode"):
         return {}
-    error: dict[str, Any] = {"code": event.get("knativeerrorcode"), "subscriber": event.get("knativeerrordest")}
+    error: JsonObject = {"code": event.get("knativeerrorcode"), "subscriber": event.get("knativeerrordest")}
     encoded = event.get("knativeerrordata")
     try:
         # It may be truncated: decode whole groups of four characters.
@@ -124,7 +124,7 @@ def receive(call: Call[MailboxSettings]) -> Reply:
     return Reply(b"", status=204)
 
 
-def show(call: Call[MailboxSettings]) -> Mapping[str, Any]:
+def show(call: Call[MailboxSettings]) -> JsonMapping:
     """Return the newest letters."""
     return {"letters": letters(call.settings).newest(_box(call), call.options["limit"])}
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask import Response
 
 from functions.kit.http import jsontext, problems
 from functions.kit.http.function import HTML, JSON, wants_page
+from functions.kit.jsontypes import JsonMapping
 from functions.kit.telemetry.reporting import project_version
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ class Builtin:
         titles = {problems.TYPE_BASE + name: kind.title for name, kind in problems.problem_types().items()}
         return self._shown(request, "Problems", titles)
 
-    def _shown(self, request: Request, title: str, document: Mapping[str, Any]) -> Response:
+    def _shown(self, request: Request, title: str, document: JsonMapping) -> Response:
         if wants_page(request):
             from functions.kit.page import render
 

@@ -13,6 +13,7 @@ from functions.kit.http import problems
 from functions.kit.http.options import Option, parse_options
 from functions.kit.http.settings import Settings
 from functions.kit.http.uploads import Body, Limit, Reading, Upload, boundary_of, read_uploads, the_image
+from functions.kit.jsontypes import JsonObject
 from functions.kit.telemetry.reporting import Timing
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ class Call(Generic[S]):
         self.body = body
 
     @cached_property
-    def options(self) -> dict[str, Any]:
+    def options(self) -> JsonObject:
         """The route's options, checked, defaults included.
 
         Raises:
@@ -226,7 +227,7 @@ class Call(Generic[S]):
         """
         return the_image(self.uploads(limit))
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """The body as a JSON object; an empty body or a form's is an empty object.
 
         Raises:
@@ -260,9 +261,9 @@ class Call(Generic[S]):
         return best
 
 
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _members(pairs: list[tuple[str, Any]]) -> JsonObject:
     """Return a JSON object; refuse a member that occurs twice, since RFC 8259 leaves open which one counts."""
-    members: dict[str, Any] = {}
+    members: JsonObject = {}
     for name, value in pairs:
         if name in members:
             raise problems.malformed(f"the JSON object has the member {name[:100]!r} twice")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from functions.kit.http.problems import Problem, bad_option
+from functions.kit.jsontypes import JsonMapping, JsonObject
 
 # A sign and nineteen digits, the most of 64 bits: int() needs seconds for a million digits.
 INTEGER_LENGTH = 20
@@ -19,7 +20,7 @@ class Kind:
     """A type of parameter: `parse` turns its text into a value, or raises ValueError with what is expected."""
 
     parse: Callable[[str], Any]
-    schema: Mapping[str, Any]
+    schema: JsonMapping
 
 
 def integer(low: int, high: int) -> Kind:
@@ -134,7 +135,7 @@ class Option:
     help: str = ""
 
 
-def parse_options(options: Iterable[Option], given: Iterable[tuple[str, str]]) -> dict[str, Any]:
+def parse_options(options: Iterable[Option], given: Iterable[tuple[str, str]]) -> JsonObject:
     """Values of all options of a route, defaults included.
 
     Args:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_type_hints
 
+from functions.kit.jsontypes import JsonMapping, JsonObject
+
 S = TypeVar("S", bound="Settings")
 
 MEBI = 2**20
@@ -159,7 +161,7 @@ def load(cls: type[S], function: str, environ: Mapping[str, str]) -> S:
     Raises:
         SettingsError: one or more variables have values that are not allowed; all are listed.
     """
-    values: dict[str, Any] = {}
+    values: JsonObject = {}
     mistakes: list[str] = []
     types = get_type_hints(cls)
     for item in _declared(cls):
@@ -184,7 +186,7 @@ def _declared(cls: type[Settings]) -> list[dataclasses.Field[Any]]:
     return [item for item in dataclasses.fields(cls) if item.metadata]
 
 
-def _parse(kind: Any, text: str, metadata: Mapping[str, Any]) -> Any:
+def _parse(kind: Any, text: str, metadata: JsonMapping) -> Any:
     stripped = text.strip()
     if kind is bool:
         word = stripped.lower()
@@ -200,7 +202,7 @@ def _parse(kind: Any, text: str, metadata: Mapping[str, Any]) -> Any:
     return tuple(part.strip() for part in stripped.split(",") if part.strip())
 
 
-def _parse_number(kind: type[int] | type[float], text: str, metadata: Mapping[str, Any]) -> float:
+def _parse_number(kind: type[int] | type[float], text: str, metadata: JsonMapping) -> float:
     try:
         # int() would take "1_000" and "١": only what docs/settings.md shows is accepted.
         if not text.isascii() or "_" in text:

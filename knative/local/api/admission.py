@@ -6,21 +6,21 @@ Whatever writes to the store passes here first: requests to the API and manifest
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from enum import StrEnum
-from typing import Any
 
 from knative.local.api.defaults import BROKER_CLASS, set_defaults
 from knative.local.api.kinds import group_of
 from knative.local.check.admission import RULES
+from knative.local.jsontypes import Json, JsonMapping, JsonObject
 from knative.local.manifests import schema
 from knative.local.manifests.cluster import EVENTING_NAMESPACE, SERVING_NAMESPACE, Cluster, readers
 from knative.local.manifests.decoding import decode
 from knative.local.manifests.findings import Finding, Level, ManifestError, Path, dotted
 from knative.local.manifests.kinds import EVENTING, KINDS, MESSAGING, SERVING
 
-Object = dict[str, Any]
+Object = JsonObject
 
 USER = "admin"
 """The user name that Knative writes into the annotations `creator` and `lastModifier`."""
@@ -37,7 +37,7 @@ class AdmissionError(ValueError):
     """A refusal by one of Knative's webhooks; the API answers it with status 400."""
 
 
-def admission(cluster: Cluster, obj: Mapping[str, Any], old: Mapping[str, Any] | None, operation: Operation) -> Object:
+def admission(cluster: Cluster, obj: JsonMapping, old: JsonMapping | None, operation: Operation) -> Object:
     """Return the object as Knative stores it.
 
     The API calls this for each create, update and patch, and what applies manifests from files for each object of
@@ -80,7 +80,7 @@ def admission(cluster: Cluster, obj: Mapping[str, Any], old: Mapping[str, Any] |
     return data
 
 
-def warnings(obj: Mapping[str, Any]) -> list[str]:
+def warnings(obj: JsonMapping) -> list[str]:
     """Return what Knative's webhook warns of in an object that it has accepted."""
     from knative.local.check.lint import webhook_warnings
 
@@ -109,7 +109,7 @@ def _lines(findings: Iterable[Finding]) -> list[str]:
     return lines
 
 
-def _configuration(obj: Mapping[str, Any]) -> None:
+def _configuration(obj: JsonMapping) -> None:
     """Refuse a ConfigMap of Knative's own with values that Knative cannot read."""
     metadata = obj.get("metadata", {})
     namespace = str(metadata.get("namespace", ""))
@@ -186,17 +186,17 @@ def _unchanged(path: Path, data: Object, old: Object, *, shown: Path = ()) -> It
         yield _changed(shown or path, kept, given)
 
 
-def _at(obj: Any, path: Path) -> Any:
+def _at(obj: Json, path: Path) -> Json:
     for part in path:
         obj = obj.get(part) if isinstance(obj, dict) else None
     return obj
 
 
-def _changed(path: Path, old: Any, new: Any) -> Finding:
+def _changed(path: Path, old: Json, new: Json) -> Finding:
     return Finding("Immutable fields changed (-old +new)", (path,), _difference(dotted(path), old, new))
 
 
-def _difference(path: str, old: Any, new: Any) -> str:
+def _difference(path: str, old: Json, new: Json) -> str:
     """Return the leaves that differ, each with its old and its new value."""
     if isinstance(old, dict) and isinstance(new, dict):
         parts = (_difference(f"{path}.{key}", old.get(key), new.get(key)) for key in sorted({*old, *new}))

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from fractions import Fraction
-from typing import Any
 
+from knative.local.jsontypes import Json, JsonObject
 from knative.local.manifests.cluster import EVENTING_NAMESPACE, Cluster
 from knative.local.manifests.cluster_config import Defaults
 from knative.local.manifests.grammar import parse_quantity
 from knative.local.manifests.kinds import EVENTING, FLOWS, MESSAGING, SERVING, SOURCES
 
-Object = dict[str, Any]
+Object = JsonObject
 
 BROKER_CLASS = "eventing.knative.dev/broker.class"
 BROKER_LABEL = "eventing.knative.dev/broker"
@@ -182,7 +182,7 @@ def quantity(value: Fraction) -> str:
     return str(whole)
 
 
-def canonical(amount: Any) -> str:
+def canonical(amount: Json) -> str:
     """Return a quantity as Kubernetes stores it: whole, with the largest suffix of its kind that loses nothing."""
     text = str(amount)
     try:
@@ -211,7 +211,7 @@ def _namespace(obj: Object) -> str:
     return str(obj.get("metadata", {}).get("namespace") or "default")
 
 
-def _destination(destination: Any, namespace: str) -> None:
+def _destination(destination: Json, namespace: str) -> None:
     if isinstance(destination, dict) and isinstance(destination.get("ref"), dict):
         destination["ref"].setdefault("namespace", namespace)
 

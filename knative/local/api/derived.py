@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 from knative.local.api.store import Store
+from knative.local.jsontypes import JsonObject
 
-Object = dict[str, Any]
+Object = JsonObject
 
 AUTOSCALERS = "podautoscalers.autoscaling.internal.knative.dev"
 _REVISIONS = "revisions.serving.knative.dev"

@@ -7,11 +7,12 @@ import json
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from knative.local.api.errors import GoneError
+from knative.local.jsontypes import JsonObject
 
-Object = dict[str, Any]
+Object = JsonObject
 HISTORY_EVENTS = 1_000
 """Changes of one resource that are kept for watches that begin in the past or read slowly."""
 HISTORY_BYTES = 4 * 2**20

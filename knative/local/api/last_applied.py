@@ -7,19 +7,18 @@ the server keeps the annotation current, and lets kubectl take over what that co
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
 from knative.local.api import managed_fields
 from knative.local.api.managed_fields import ApplyConflictError, Manager
+from knative.local.jsontypes import JsonMapping, JsonObject
 
-Object = dict[str, Any]
+Object = JsonObject
 
 ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration"
 MANAGER = "kubectl"
 
 
-def apply(old: Mapping[str, Any] | None, applied: Object, manager: Manager, now: str, *, force: bool) -> Object:
+def apply(old: JsonMapping | None, applied: Object, manager: Manager, now: str, *, force: bool) -> Object:
     """Return the object after server-side apply; see `managed_fields.apply`.
 
     Raises:
@@ -41,11 +40,11 @@ def apply(old: Mapping[str, Any] | None, applied: Object, manager: Manager, now:
     return merged
 
 
-def _annotations(obj: Mapping[str, Any]) -> Mapping[str, Any]:
+def _annotations(obj: JsonMapping) -> JsonMapping:
     return obj["metadata"].get("annotations") or {}
 
 
-def _last(old: Mapping[str, Any] | None) -> Object:
+def _last(old: JsonMapping | None) -> Object:
     try:
         found = json.loads(_annotations(old or {"metadata": {}}).get(ANNOTATION, ""))
     except (ValueError, TypeError, RecursionError):

@@ -10,9 +10,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-Object = dict[str, Any]
+from knative.local.jsontypes import Json, JsonMapping, JsonObject
+
+Object = JsonObject
 Path = tuple[str, ...]
 Fields = frozenset[Path]
 
@@ -83,7 +85,7 @@ class _Owned:
     time: str
 
 
-def after_update(old: Mapping[str, Any] | None, new: Object, manager: Manager, now: str) -> list[Object]:
+def after_update(old: JsonMapping | None, new: Object, manager: Manager, now: str) -> list[Object]:
     """Return the `managedFields` of an object after a create, an update or a patch.
 
     Args:
@@ -97,7 +99,7 @@ def after_update(old: Mapping[str, Any] | None, new: Object, manager: Manager, n
     entries = sent if sent is not None else (old or {}).get("metadata", {}).get("managedFields")
     managers = _read(entries)
     status = manager.subresource == "status"
-    base: Mapping[str, Any] = old or {"metadata": {}}
+    base: JsonMapping = old or {"metadata": {}}
     added, changed, removed = _compare(_part(base, status), _part(new, status))
     set_ = _managed(added | changed)
     # Moved by the client itself from one manager to another: nothing was set, and nobody gets anything.
@@ -114,7 +116,7 @@ def after_update(old: Mapping[str, Any] | None, new: Object, manager: Manager, n
     return _write(managers)
 
 
-def apply(old: Mapping[str, Any] | None, applied: Object, manager: Manager, now: str, *, force: bool) -> Object:
+def apply(old: JsonMapping | None, applied: Object, manager: Manager, now: str, *, force: bool) -> Object:
     """Return the object after server-side apply, with its `managedFields`.
 
     Args:
@@ -157,7 +159,7 @@ def apply(old: Mapping[str, Any] | None, applied: Object, manager: Manager, now:
     return merged
 
 
-def unchanged(stated: Object, obj: Mapping[str, Any]) -> Fields:
+def unchanged(stated: Object, obj: JsonMapping) -> Fields:
     """Return the fields that a configuration states and an object still has."""
     added, changed, removed = _compare(stated, dict(obj))
     return frozenset(_fields(_part(stated, status=False))) - added - changed - removed
@@ -166,7 +168,7 @@ def unchanged(stated: Object, obj: Mapping[str, Any]) -> Fields:
 # Sets of fields
 
 
-def _part(obj: Mapping[str, Any], status: bool) -> Object:
+def _part(obj: JsonMapping, status: bool) -> Object:
     """Return what a manager may set: the status alone, or all but the status."""
     if status:
         return {"status": obj["status"]} if "status" in obj else {}
@@ -177,7 +179,7 @@ def _managed(fields: Iterable[Path]) -> Fields:
     return frozenset(path for path in fields if path not in _UNMANAGED and path[:2] not in _UNMANAGED)
 
 
-def _children(value: Any, step: str) -> dict[str, Any] | None:
+def _children(value: Json, step: str) -> JsonObject | None:
     """Return the parts of a value that are managed one by one; None for one that is managed as a whole."""
     if isinstance(value, dict):
         return None if step in _ATOMIC else {f"f:{key}": item for key, item in value.items()}
@@ -188,11 +190,11 @@ def _children(value: Any, step: str) -> dict[str, Any] | None:
     return items if len(items) == len(value) else None
 
 
-def _item(key: str, value: Any) -> str:
+def _item(key: str, value: Json) -> str:
     return f"k:{json.dumps({key: value}, separators=(',', ':'))}"
 
 
-def _fields(value: Any, path: Path = ()) -> Iterator[Path]:
+def _fields(value: Json, path: Path = ()) -> Iterator[Path]:
     """Yield the leaves of a value, and the items of lists with keys."""
     children = _children(value, path[-1] if path else "")
     if not children:
@@ -205,14 +207,14 @@ def _fields(value: Any, path: Path = ()) -> Iterator[Path]:
         yield from _fields(child, (*path, step))
 
 
-def _nodes(value: Any, path: Path) -> Iterator[Path]:
+def _nodes(value: Json, path: Path) -> Iterator[Path]:
     """Yield a value and everything in it."""
     yield path
     for step, child in (_children(value, path[-1]) or {}).items():
         yield from _nodes(child, (*path, step))
 
 
-def _compare(old: Any, new: Any, path: Path = ()) -> tuple[Fields, Fields, Fields]:
+def _compare(old: Json, new: Json, path: Path = ()) -> tuple[Fields, Fields, Fields]:
     """Return the fields that were added, changed and removed."""
     step = path[-1] if path else ""
     before, after = _children(old, step), _children(new, step)
@@ -233,7 +235,7 @@ def _compare(old: Any, new: Any, path: Path = ()) -> tuple[Fields, Fields, Field
     return frozenset(added), frozenset(changed), frozenset(removed)
 
 
-def _merge(base: Any, stated: Any, path: Path) -> Any:
+def _merge(base: Json, stated: Json, path: Path) -> Json:
     step = path[-1] if path else ""
     before, after = _children(base, step), _children(stated, step)
     if before is None or after is None:
@@ -246,7 +248,7 @@ def _merge(base: Any, stated: Any, path: Path) -> Any:
     return {key[2:]: value for key, value in merged.items()}
 
 
-def _remove(obj: Any, path: Path) -> None:
+def _remove(obj: Json, path: Path) -> None:
     for step in path[:-1]:
         obj = (_children(obj, "") or {}).get(step) if step.startswith("f:") else _listed(obj, step)
         if obj is None:
@@ -259,7 +261,7 @@ def _remove(obj: Any, path: Path) -> None:
             obj.remove(found)
 
 
-def _listed(items: Any, step: str) -> Any:
+def _listed(items: Json, step: str) -> Json:
     key = json.loads(step[2:])
     matching = (one for one in items if isinstance(one, dict) and key.items() <= one.items())
     return next(matching, None) if isinstance(items, list) else None
@@ -279,7 +281,7 @@ def _shown(path: Path) -> str:
 # The form of metadata.managedFields
 
 
-def _read(entries: Any) -> dict[Manager, _Owned]:
+def _read(entries: Json) -> dict[Manager, _Owned]:
     managers: dict[Manager, _Owned] = {}
     for entry in entries if isinstance(entries, list) else ():
         if not isinstance(entry, dict):
@@ -290,7 +292,7 @@ def _read(entries: Any) -> dict[Manager, _Owned]:
     return managers
 
 
-def _unfolded(tree: Any, path: Path) -> Iterator[Path]:
+def _unfolded(tree: Json, path: Path) -> Iterator[Path]:
     if not isinstance(tree, dict):
         return
     if not tree:

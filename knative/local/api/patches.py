@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any
 
-Object = dict[str, Any]
+from knative.local.jsontypes import Json, JsonObject
+
+Object = JsonObject
 
 
 class PatchError(ValueError):
@@ -36,7 +37,7 @@ _ORDER_PREFIX = "$setElementOrder/"
 _MERGED: Mapping[str, str | None] = {"ownerReferences": "uid", "finalizers": None, "conditions": "type"}
 
 
-def json_patch(obj: Object, patch: Any) -> Object:
+def json_patch(obj: Object, patch: Json) -> Object:
     """Apply a JSON patch.
 
     Raises:
@@ -61,7 +62,7 @@ def json_patch(obj: Object, patch: Any) -> Object:
         raise PatchError(422, f"the patch cannot be applied: {error}") from None
 
 
-def merge_patch(obj: Object, patch: Any) -> Object:
+def merge_patch(obj: Object, patch: Json) -> Object:
     """Apply a merge patch.
 
     Raises:
@@ -70,7 +71,7 @@ def merge_patch(obj: Object, patch: Any) -> Object:
     return _object(_merge(obj, _object(patch)))
 
 
-def _merge(value: Any, patch: Any) -> Any:
+def _merge(value: Json, patch: Json) -> Json:
     if not isinstance(patch, dict):
         return deepcopy(patch)
     merged = dict(value) if isinstance(value, dict) else {}
@@ -82,7 +83,7 @@ def _merge(value: Any, patch: Any) -> Any:
     return merged
 
 
-def strategic_patch(obj: Object, patch: Any) -> Object:
+def strategic_patch(obj: Object, patch: Json) -> Object:
     """Apply a strategic merge patch.
 
     Raises:
@@ -91,7 +92,7 @@ def strategic_patch(obj: Object, patch: Any) -> Object:
     return _object(_strategic(obj, _object(patch)))
 
 
-def _strategic(value: Any, patch: Object) -> Object:
+def _strategic(value: Json, patch: Object) -> Object:
     directive = patch.get("$patch")
     if directive == "delete":
         return {}
@@ -117,7 +118,7 @@ def _strategic(value: Any, patch: Object) -> Object:
     return merged
 
 
-def _merged_list(value: Any, patch: list[Any], key: str | None) -> list[Any]:
+def _merged_list(value: Json, patch: list[Json], key: str | None) -> list[Json]:
     items = list(value) if isinstance(value, list) else []
     if key is None:
         return items + [one for one in patch if one not in items]
@@ -134,7 +135,7 @@ def _merged_list(value: Any, patch: list[Any], key: str | None) -> list[Any]:
     return [*found.values()]
 
 
-def _object(value: Any) -> Object:
+def _object(value: Json) -> Object:
     if not isinstance(value, dict):
         raise PatchError(400, "error decoding patch: json: cannot unmarshal into an object")
     return value

@@ -11,9 +11,10 @@ import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
-Object = dict[str, Any]
+from knative.local.jsontypes import Json, JsonObject
+
+Object = JsonObject
 
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 _MAGIC = b"k8s\x00"
@@ -128,7 +129,7 @@ def _object(data: bytes, message: _Message) -> Object:
     return {name: value for name, value in found.items() if value != ""}
 
 
-def _value(value: bytes | int, type_: _Message | _Type) -> Any:
+def _value(value: bytes | int, type_: _Message | _Type) -> Json:
     if isinstance(type_, _Message):
         return _object(_bytes(value), type_)
     if type_ is _Type.TEXT:

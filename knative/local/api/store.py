@@ -19,12 +19,12 @@ import time
 import uuid
 from builtins import list as List  # noqa: N812 - `list` is a method of the store
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from knative.local.api.errors import AlreadyExistsError, ConflictError, NotFoundError
 from knative.local.api.frozen import freeze
 from knative.local.api.history import Change, History, Object, Watch
+from knative.local.jsontypes import JsonMapping
 
 Key = tuple[str, str]  # namespace and name
 ADDED, MODIFIED, DELETED = "ADDED", "MODIFIED", "DELETED"
@@ -296,6 +296,6 @@ class Store:
             self.delete(resource, metadata.get("namespace", ""), metadata["name"])
 
 
-def _specified(obj: Mapping[str, Any]) -> Object:
+def _specified(obj: JsonMapping) -> Object:
     """Return what a generation counts changes of: all but metadata and status."""
     return {name: value for name, value in obj.items() if name not in ("metadata", "status")}

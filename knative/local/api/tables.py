@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from knative.local.api.definitions import Column, Kind
+from knative.local.jsontypes import Json, JsonMapping, JsonObject
 
-Object = dict[str, Any]
+Object = JsonObject
 
 _NAME = Column(
     "Name",
@@ -22,7 +23,7 @@ _STEP = re.compile(r"""\.((?:\\.|[^.\[\\])+)|\['((?:\\.|[^'\\])*)'\]|\[\?\(@\.(\
 
 
 def table(
-    kind: Kind, objects: Iterable[Object], metadata: Mapping[str, Any], *, include: str = "Metadata", head: bool = True
+    kind: Kind, objects: Iterable[Object], metadata: JsonMapping, *, include: str = "Metadata", head: bool = True
 ) -> Object:
     """Return objects as a `Table`.
 
@@ -67,14 +68,14 @@ def _definition(column: Column) -> Object:
     }
 
 
-def _cells(kind: Kind, obj: Object, now: float) -> list[Any]:
+def _cells(kind: Kind, obj: Object, now: float) -> list[Json]:
     computed = _COMPUTED.get(kind.resource)
     if computed is not None:
         return computed(obj, now)
     return [_cell(column, obj, now) for column in kind.columns]
 
 
-def _cell(column: Column, obj: Object, now: float) -> Any:
+def _cell(column: Column, obj: Object, now: float) -> Json:
     value = json_path(column.path, obj)
     if column.type == "date":
         return age(value, now)
@@ -83,7 +84,7 @@ def _cell(column: Column, obj: Object, now: float) -> Any:
     return value if isinstance(value, str) else str(value)
 
 
-def json_path(path: str, obj: Any) -> Any:
+def json_path(path: str, obj: Json) -> Json:
     """Return what a JSONPath of a printer column finds; None for nothing."""
     for step in _STEP.finditer(path):
         if step[3]:
@@ -95,7 +96,7 @@ def json_path(path: str, obj: Any) -> Any:
     return obj
 
 
-def age(timestamp: Any, now: float) -> str:
+def age(timestamp: Json, now: float) -> str:
     """Return the time since a timestamp as kubectl prints it: `5s`, `3m10s`, `2d`."""
     try:
         # Microseconds, which some timestamps have, are below a second.
@@ -135,24 +136,24 @@ def _created(obj: Object, now: float) -> str:
     return age(obj["metadata"].get("creationTimestamp"), now)
 
 
-def _config_map(obj: Object, now: float) -> list[Any]:
+def _config_map(obj: Object, now: float) -> list[Json]:
     return [len(obj.get("data") or {}) + len(obj.get("binaryData") or {}), _created(obj, now)]
 
 
-def _secret(obj: Object, now: float) -> list[Any]:
+def _secret(obj: Object, now: float) -> list[Json]:
     return [obj.get("type", "Opaque"), len(obj.get("data") or {}), _created(obj, now)]
 
 
-def _namespace(obj: Object, now: float) -> list[Any]:
+def _namespace(obj: Object, now: float) -> list[Json]:
     return [obj.get("status", {}).get("phase", "Active"), _created(obj, now)]
 
 
-def _definition_of_kind(obj: Object, now: float) -> list[Any]:
+def _definition_of_kind(obj: Object, now: float) -> list[Json]:
     del now
     return [obj["metadata"].get("creationTimestamp", _UNKNOWN)]
 
 
-def _pod(obj: Object, now: float) -> list[Any]:
+def _pod(obj: Object, now: float) -> list[Json]:
     spec, status = obj.get("spec", {}), obj.get("status", {})
     statuses = status.get("containerStatuses") or []
     ready = sum(bool(one.get("ready")) for one in statuses)
@@ -175,7 +176,7 @@ def _phase(obj: Object, statuses: list[Object]) -> str:
     return reason
 
 
-def _event(obj: Object, now: float) -> list[Any]:
+def _event(obj: Object, now: float) -> list[Json]:
     about = obj.get("involvedObject", {})
     source = obj.get("source", {})
     component = source.get("component") or obj.get("reportingComponent") or ""
@@ -195,7 +196,7 @@ def _event(obj: Object, now: float) -> list[Any]:
     ]
 
 
-def _deployment(obj: Object, now: float) -> list[Any]:
+def _deployment(obj: Object, now: float) -> list[Json]:
     spec, status = obj.get("spec", {}), obj.get("status", {})
     containers = spec.get("template", {}).get("spec", {}).get("containers") or []
     labels = spec.get("selector", {}).get("matchLabels") or {}

@@ -23,10 +23,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from knative.local.autoscaler.numbers import ceil, floor, larger, smaller, to_int32
 from knative.local.autoscaler.spec import ScalingSpec
+from knative.local.jsontypes import JsonObject
 from knative.local.manifests.grammar import format_float
 
 TICK_SECONDS = 2.0
@@ -125,7 +125,7 @@ class Decision:
             parts.append(f"scale-down delay holds {self.desired}")
         return "; ".join(parts)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> JsonObject:
         """Every number, `in_panic` and the words, for JSON."""
         return dataclasses.asdict(self) | {"in_panic": self.in_panic, "words": self.words()}
 

@@ -10,10 +10,10 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path as FilePath
-from typing import Any
 
 from knative.local.check import channel_rules, eventing_rules, serving_rules, source_rules
 from knative.local.check.destinations import named
+from knative.local.jsontypes import JsonMapping, JsonObject
 from knative.local.manifests import kinds, schema
 from knative.local.manifests.cluster import Cluster, readers
 from knative.local.manifests.decoding import decode
@@ -26,10 +26,10 @@ from knative.local.manifests.source import Document, read_file
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 """Endings of the files of a folder that are read as manifests."""
 
-Rules = Callable[[Mapping[str, Any], Cluster], Iterator[Finding]]
+Rules = Callable[[JsonMapping, Cluster], Iterator[Finding]]
 
 
-def _config_map(data: Mapping[str, Any], cluster: Cluster) -> Iterator[Finding]:
+def _config_map(data: JsonMapping, cluster: Cluster) -> Iterator[Finding]:
     del cluster  # which this ConfigMap may be a part of: `cluster_of` has checked its values
     return named(data)
 
@@ -147,7 +147,7 @@ def _without_twins(resources: Sequence[Resource], findings: list[Finding]) -> li
 
 def cluster_of(resources: Sequence[Resource], findings: list[Finding]) -> Cluster:
     """The cluster's configuration from the ConfigMaps among the manifests; the first of a name counts."""
-    values: dict[str, Any] = {}
+    values: JsonObject = {}
     for resource in resources:
         if (resource.group, resource.kind) != ("", "ConfigMap"):
             continue

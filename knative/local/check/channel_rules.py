@@ -6,16 +6,16 @@ Knative prints a whole Go struct for a wrong step or branch, the reason inside i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from knative.local.check.destinations import CROSS_NAMESPACE, delivery, destination, named, reference
+from knative.local.jsontypes import JsonMapping
 from knative.local.manifests.cluster import Cluster
 from knative.local.manifests.findings import Finding, disallowed, missing
 
 _SCOPE = "eventing.knative.dev/scope"
 
-Data = Mapping[str, Any]
+Data = JsonMapping
 
 
 def channel(data: Data, cluster: Cluster) -> Iterator[Finding]:

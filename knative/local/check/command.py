@@ -13,10 +13,10 @@ import urllib.parse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any
 
 from knative.local.check.admission import read
 from knative.local.check.lint import RULES, lint
+from knative.local.jsontypes import Json, JsonObject
 from knative.local.manifests.findings import Finding, Level, dotted
 
 
@@ -92,7 +92,7 @@ def as_json(report: Report) -> str:
     )
 
 
-def _plain(finding: Finding) -> dict[str, Any]:
+def _plain(finding: Finding) -> JsonObject:
     position = finding.position
     return {
         "file": position.file if position else None,
@@ -143,8 +143,8 @@ def as_sarif(report: Report) -> str:
     return json.dumps({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False)
 
 
-def _sarif_result(finding: Finding, rules: Sequence[str]) -> dict[str, Any]:
-    result: dict[str, Any] = {
+def _sarif_result(finding: Finding, rules: Sequence[str]) -> JsonObject:
+    result: JsonObject = {
         "ruleId": finding.rule,
         "ruleIndex": rules.index(finding.rule),
         "level": finding.level.value,
@@ -165,7 +165,7 @@ FORMATS: dict[str, Callable[[Report], str]] = {
 }
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: Json) -> None:
     """Add the command to `python -m knative`."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "check",

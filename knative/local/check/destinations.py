@@ -9,10 +9,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
+from knative.local.jsontypes import JsonMapping
 from knative.local.manifests import grammar
 from knative.local.manifests.cluster import Cluster
 from knative.local.manifests.findings import Finding, Path, bad_key, disallowed, invalid, missing
@@ -22,7 +22,7 @@ CROSS_NAMESPACE = (
     "only name, apiVersion and kind are supported fields when feature.CrossNamespaceEventLinks is disabled"
 )
 
-Data = Mapping[str, Any]
+Data = JsonMapping
 
 
 def named(data: Data) -> Iterator[Finding]:

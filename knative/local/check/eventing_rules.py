@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from knative.local.check.destinations import (
     CROSS_NAMESPACE,
@@ -18,6 +17,7 @@ from knative.local.check.destinations import (
     named,
     reference,
 )
+from knative.local.jsontypes import JsonMapping
 from knative.local.manifests import grammar
 from knative.local.manifests.cesql.parsing import parse as parse_cesql
 from knative.local.manifests.cesql.values import CesqlError
@@ -29,7 +29,7 @@ DEPENDENCY = "knative.dev/dependency"
 _ATTRIBUTE = re.compile(r"[a-z][a-z0-9]*")
 _DIALECTS = ("exact", "prefix", "suffix", "all", "any", "not", "cesql")
 
-Data = Mapping[str, Any]
+Data = JsonMapping
 
 
 def broker(data: Data, cluster: Cluster) -> Iterator[Finding]:
@@ -43,7 +43,7 @@ def broker(data: Data, cluster: Cluster) -> Iterator[Finding]:
     yield from delivery(spec.get("delivery", {}), ("spec", "delivery"), cluster)
 
 
-def _stays_in_namespace(defaults: Mapping[str, Any], namespace: str) -> bool:
+def _stays_in_namespace(defaults: JsonMapping, namespace: str) -> bool:
     """Whether `config-br-defaults` forbids a Broker's configuration to lie in another namespace."""
     key = "disallowDifferentNamespaceConfig"
     parts = ((defaults.get("namespaceDefaults") or {}).get(namespace), defaults.get("clusterDefault"))

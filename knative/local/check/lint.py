@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import difflib
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from knative.local.check import serving_rules
+from knative.local.jsontypes import Json, JsonMapping
 from knative.local.manifests import annotations as autoscaling
 from knative.local.manifests import grammar
 from knative.local.manifests.cesql.parsing import parse as parse_cesql
@@ -69,7 +69,7 @@ RULES = (
     "visibility",
 )
 
-Data = Mapping[str, Any]
+Data = JsonMapping
 
 
 def lint(manifests: Manifests) -> Iterator[Finding]:
@@ -289,7 +289,7 @@ def _eventing(resource: Resource) -> Iterator[Finding]:
             yield _warn("other-namespace", message, (*path, "namespace"))
 
 
-def _skipped_characters(data: Any, path: Path) -> Iterator[Finding]:
+def _skipped_characters(data: Json, path: Path) -> Iterator[Finding]:
     """Characters of CESQL expressions that Knative's parser passes over."""
     if isinstance(data, list):
         for index, item in enumerate(data):
@@ -303,7 +303,7 @@ def _skipped_characters(data: Any, path: Path) -> Iterator[Finding]:
                 yield _warn("skipped-character", message, (*path, "cesql"))
 
 
-def _references(data: Any, path: Path) -> Iterator[tuple[Path, Data]]:
+def _references(data: Json, path: Path) -> Iterator[tuple[Path, Data]]:
     """Every `ref` of destinations below a place."""
     if isinstance(data, dict):
         for key, value in data.items():

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from knative.local.check.volume_rules import mounting, volumes
+from knative.local.jsontypes import JsonMapping
 from knative.local.manifests import grammar
 from knative.local.manifests.cluster import Cluster
 from knative.local.manifests.decoding import decode
@@ -33,7 +33,7 @@ RESERVED_PORTS = (8008, 8012, 8013, 8022, 9090, 9091)
 PORT_NAMES = ("h2c", "http1", "")
 _MAX_INT32 = 2**31 - 1
 
-Data = Mapping[str, Any]
+Data = JsonMapping
 
 
 def pod(spec: Data, cluster: Cluster) -> Iterator[Finding]:

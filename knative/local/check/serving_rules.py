@@ -6,11 +6,11 @@ decoded: fields exist and have their types.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from knative.local.check import pod_rules
 from knative.local.check.destinations import reference
+from knative.local.jsontypes import JsonMapping
 from knative.local.manifests import annotations as autoscaling
 from knative.local.manifests import grammar
 from knative.local.manifests.cluster import Cluster
@@ -41,7 +41,7 @@ NETWORKING_ANNOTATIONS = tuple(
     )
 )
 
-Data = Mapping[str, Any]
+Data = JsonMapping
 
 
 def service(data: Data, cluster: Cluster) -> Iterator[Finding]:

@@ -8,16 +8,16 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from knative.local.check.destinations import named, source
 from knative.local.check.eventing_rules import filters
+from knative.local.jsontypes import Json, JsonMapping
 from knative.local.manifests import cron, grammar
 from knative.local.manifests.cluster import Cluster
 from knative.local.manifests.findings import Finding, Path, both, invalid, missing, neither
 
-Data = Mapping[str, Any]
+Data = JsonMapping
 
 
 def ping_source(data: Data, cluster: Cluster) -> Iterator[Finding]:
@@ -187,7 +187,7 @@ def _integration(spec: Data, what: str, plain: tuple[str, ...], services: tuple[
             yield missing(("spec", "aws", shown, key))
 
 
-def _at(value: Any, *keys: str) -> Any:
+def _at(value: Json, *keys: str) -> Json:
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value

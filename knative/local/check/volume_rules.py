@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping
-from typing import Any
 
+from knative.local.jsontypes import Json, JsonMapping
 from knative.local.manifests import grammar
 from knative.local.manifests.cluster import Cluster
 from knative.local.manifests.findings import Finding, Path, both, each, invalid, missing, neither
@@ -24,10 +24,10 @@ _FEATURE_SOURCES = {
 }
 _CLAIM = "kubernetes.podspec-persistent-volume"
 
-Data = Mapping[str, Any]
+Data = JsonMapping
 
 
-def volumes(declared: list[Data], mounted: set[Any], cluster: Cluster) -> Iterator[Finding]:
+def volumes(declared: list[Data], mounted: set[Json], cluster: Cluster) -> Iterator[Finding]:
     """Refusals in `volumes`, of which those in `mounted` are used; paths from the pod's spec."""
     names: set[str] = set()
     for index, volume in enumerate(declared):
@@ -72,7 +72,7 @@ def _volume(volume: Data, name: str, cluster: Cluster) -> Iterator[Finding]:
             yield finding.below("projected", "sources", index)
 
 
-def _claim(claim: Any, cluster: Cluster) -> Iterator[Finding]:
+def _claim(claim: Json, cluster: Cluster) -> Iterator[Finding]:
     if claim is None:
         return
     named = claim.get("claimName", "") if isinstance(claim, dict) else ""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from knative.local.api.store import Store
 from knative.local.controllers.objects import EVENTS, find, timestamp
+from knative.local.jsontypes import JsonMapping
 
 KEPT = 1_000
 KEPT_SECONDS = 3600.0
@@ -29,9 +29,7 @@ class Events:
         # By what they say: namespace, name, and when they were seen last; the longest ago first.
         self._seen: OrderedDict[tuple[str, str, str], tuple[str, str, float]] = OrderedDict()
 
-    def record(
-        self, obj: Mapping[str, Any], reason: str, message: str, *, component: str, warning: bool = False
-    ) -> None:
+    def record(self, obj: JsonMapping, reason: str, message: str, *, component: str, warning: bool = False) -> None:
         """Record that something happened to an object."""
         now = self._clock()
         self._forget(now)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from knative.local.api.frozen import thaw
 from knative.local.api.history import Object
 from knative.local.api.store import Store
 from knative.local.controllers.objects import LAST_APPLIED, NAMESPACES, annotations_of, find
+from knative.local.jsontypes import JsonMapping
 
 Place = tuple[str, str, str]  # resource, namespace, name
 Admit = Callable[[Object, Object | None], Object]
@@ -44,7 +44,7 @@ class Files:
 
     uids: dict[Place, str] = field(default_factory=dict)
 
-    def plan(self, store: Store, objects: Iterable[tuple[Place, Mapping[str, Any]]], admit: Admit) -> Plan:
+    def plan(self, store: Store, objects: Iterable[tuple[Place, JsonMapping]], admit: Admit) -> Plan:
         """Return what applying all files changes, without changing anything.
 
         Args:
@@ -86,7 +86,7 @@ class Files:
         return admit(merge(_parsed(last), data, existing), existing)
 
 
-def _as_applied(place: Place, data: Mapping[str, Any]) -> Object:
+def _as_applied(place: Place, data: JsonMapping) -> Object:
     """Return an object with the annotation in which kubectl keeps what it applied."""
     made: Object = thaw(dict(data))
     made.pop("status", None)
@@ -107,7 +107,7 @@ def _parsed(text: str | None) -> Object:
     return value if isinstance(value, dict) else {}
 
 
-def merge(last: Mapping[str, Any], new: Mapping[str, Any], live: Mapping[str, Any]) -> Object:
+def merge(last: JsonMapping, new: JsonMapping, live: JsonMapping) -> Object:
     """Return the live object with what changed from the last applied one to the new one. Lists are replaced."""
     merged = {key: value for key, value in live.items() if key in new or key not in last}
     for key, value in new.items():

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from knative.local.api.errors import NotFoundError
 from knative.local.api.history import Object
 from knative.local.api.store import Store
+from knative.local.jsontypes import JsonMapping
 from knative.local.pods.conditions import Condition, Status
 
 SERVICES = "services.serving.knative.dev"
@@ -46,23 +46,23 @@ def find(store: Store, resource: str, namespace: str, name: str) -> Object | Non
         return None
 
 
-def key_of(obj: Mapping[str, Any]) -> tuple[str, str]:
+def key_of(obj: JsonMapping) -> tuple[str, str]:
     """Return the namespace and the name of an object."""
     metadata = obj["metadata"]
     return metadata.get("namespace", ""), metadata["name"]
 
 
-def labels_of(obj: Mapping[str, Any]) -> Mapping[str, str]:
+def labels_of(obj: JsonMapping) -> Mapping[str, str]:
     """Return the labels of an object."""
     return obj["metadata"].get("labels") or {}
 
 
-def annotations_of(obj: Mapping[str, Any]) -> Mapping[str, str]:
+def annotations_of(obj: JsonMapping) -> Mapping[str, str]:
     """Return the annotations of an object."""
     return obj["metadata"].get("annotations") or {}
 
 
-def reference(owner: Mapping[str, Any]) -> Object:
+def reference(owner: JsonMapping) -> Object:
     """Return the reference by which an object is controlled."""
     return {
         "apiVersion": owner["apiVersion"],
@@ -74,13 +74,13 @@ def reference(owner: Mapping[str, Any]) -> Object:
     }
 
 
-def controlled_by(obj: Mapping[str, Any], owner: Mapping[str, Any]) -> bool:
+def controlled_by(obj: JsonMapping, owner: JsonMapping) -> bool:
     """Return whether an owner controls an object."""
     references = obj["metadata"].get("ownerReferences") or ()
     return any(one.get("controller") and one["uid"] == owner["metadata"]["uid"] for one in references)
 
 
-def condition(obj: Mapping[str, Any], kind: str = "Ready") -> Condition:
+def condition(obj: JsonMapping, kind: str = "Ready") -> Condition:
     """Return a condition of an object's status; Unknown where it has none."""
     for one in (obj.get("status") or {}).get("conditions") or ():
         if one["type"] == kind:
@@ -90,7 +90,7 @@ def condition(obj: Mapping[str, Any], kind: str = "Ready") -> Condition:
     return Condition(kind, Status.UNKNOWN)
 
 
-def conditions(previous: Mapping[str, Any], found: Iterable[Condition], now: str) -> list[Object]:
+def conditions(previous: JsonMapping, found: Iterable[Condition], now: str) -> list[Object]:
     """Return conditions as a status holds them: by type, each with the time of its last change.
 
     Args:
@@ -110,7 +110,7 @@ def conditions(previous: Mapping[str, Any], found: Iterable[Condition], now: str
     return made
 
 
-def set_status(store: Store, resource: str, obj: Object, status: Mapping[str, Any]) -> Object:
+def set_status(store: Store, resource: str, obj: Object, status: JsonMapping) -> Object:
     """Write the status of an object, whatever its version: a controller alone writes it."""
     metadata = {key: obj["metadata"][key] for key in ("name", "namespace") if key in obj["metadata"]}
     return store.update(resource, {"metadata": metadata, "status": dict(status)}, status=True)
@@ -133,7 +133,7 @@ _OF_THE_CLUSTER = frozenset(
 )
 
 
-def place_of(api_version: str, kind: str, metadata: Mapping[str, Any]) -> tuple[str, str, str]:
+def place_of(api_version: str, kind: str, metadata: JsonMapping) -> tuple[str, str, str]:
     """Return the resource, the namespace and the name of an object of any kind."""
     lower = kind.lower()
     plural = lower + ("es" if lower.endswith(("s", "ch", "x")) else "s")

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from knative.local.api.history import Object
 from knative.local.api.store import DELETED, Store
@@ -36,6 +35,7 @@ from knative.local.controllers.objects import (
 )
 from knative.local.controllers.traffic import Around, Key, Traffic
 from knative.local.controllers.workloads import Workloads
+from knative.local.jsontypes import JsonMapping
 from knative.local.manifests.cluster import Cluster
 from knative.local.pods.revision import Revision
 from knative.local.pods.service import Service
@@ -69,7 +69,7 @@ class Surroundings:
     """
 
     services: dict[Key, Service]
-    gather: Callable[[], Mapping[Key, Mapping[str, Any]]]
+    gather: Callable[[], Mapping[Key, JsonMapping]]
     template: Callable[[Object], Template]
     make: Callable[[str, Template], Revision]
     leave: Callable[[Revision, str, Callable[[], None]], None]
@@ -126,7 +126,7 @@ class Reconciler:
                 touch=self.touch,
             )
         )
-        self._templates: Mapping[Key, Mapping[str, Any]] = {}
+        self._templates: Mapping[Key, JsonMapping] = {}
         self._by_configuration: dict[Key, set[str]] = defaultdict(set)
         self._dirty: dict[Key, None] = {}
         self._early: dict[Key, int] = {}
@@ -360,7 +360,7 @@ class Reconciler:
             elif resource == ROUTES and after["spec"] != before["spec"]:
                 self._lines.append(f"{key[1]}: traffic")
 
-    def _say_named(self, service: Object, template: Mapping[str, Any]) -> None:
+    def _say_named(self, service: Object, template: JsonMapping) -> None:
         name = (template.get("metadata") or {}).get("name")
         if name:
             text = f"the code has changed, and {name} keeps its own: rename the revision"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from knative.local.api.history import Object
 from knative.local.controllers.objects import (
@@ -19,6 +18,7 @@ from knative.local.controllers.objects import (
     labels_of,
 )
 from knative.local.controllers.workloads import Workload
+from knative.local.jsontypes import JsonMapping
 from knative.local.pods.revision import Revision
 
 _USER_PORT = "user-port"
@@ -42,9 +42,9 @@ def workload(revision: Object) -> Workload:
     )
 
 
-def container_of(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+def container_of(spec: JsonMapping) -> JsonMapping:
     """Return the container of a pod that takes the requests."""
-    containers: Sequence[Mapping[str, Any]] = spec["containers"]
+    containers: Sequence[JsonMapping] = spec["containers"]
     return containers[0] if len(containers) == 1 else next(one for one in containers if one.get("ports"))
 
 

@@ -5,9 +5,8 @@ Follows knative/serving: pkg/reconciler/route/traffic and pkg/reconciler/labeler
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from knative.local.api.history import Object
 from knative.local.api.store import Store
@@ -24,6 +23,7 @@ from knative.local.controllers.objects import (
     find,
     labels_of,
 )
+from knative.local.jsontypes import JsonMapping
 from knative.local.pods.conditions import Condition, Status, ready_of
 
 _ASSIGNED = "AllTrafficAssigned"
@@ -103,9 +103,7 @@ def _unassigned(status: Status, message: str, reason: str = _MISSING) -> Conditi
     return Condition(_ASSIGNED, status, reason, message)
 
 
-def _pinned(
-    store: Store, route: Object, one: Mapping[str, Any], known: Known
-) -> tuple[Target | None, Condition | None]:
+def _pinned(store: Store, route: Object, one: JsonMapping, known: Known) -> tuple[Target | None, Condition | None]:
     namespace, name = route["metadata"]["namespace"], one["revisionName"]
     revision = find(store, REVISIONS, namespace, name)
     if revision is None:
@@ -128,9 +126,7 @@ def _unready_revision(namespace: str, name: str, known: Known) -> Condition | No
     return _unassigned(Status.UNKNOWN, f'Revision "{name}" is not yet ready.')
 
 
-def _latest(
-    store: Store, route: Object, one: Mapping[str, Any], known: Known
-) -> tuple[Target | None, Condition | None]:
+def _latest(store: Store, route: Object, one: JsonMapping, known: Known) -> tuple[Target | None, Condition | None]:
     namespace, name = route["metadata"]["namespace"], str(one.get("configurationName") or "")
     configuration = find(store, CONFIGURATIONS, namespace, name)
     if configuration is None:

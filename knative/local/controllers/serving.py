@@ -5,8 +5,7 @@ Follows knative/serving: pkg/reconciler/service, pkg/reconciler/configuration an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from knative.local.api.errors import AlreadyExistsError
 from knative.local.api.history import Object
@@ -31,6 +30,7 @@ from knative.local.controllers.objects import (
     labels_of,
     reference,
 )
+from knative.local.jsontypes import JsonMapping
 from knative.local.pods.conditions import Condition, Status, of_configuration, ready_of
 
 _ROLLOUT = (f"{PREFIX}rollout-duration", f"{PREFIX}rolloutDuration")
@@ -39,7 +39,7 @@ CODE = "pixelamp/code"
 _LONGEST_NAME = 63
 
 
-def make_configuration(service: Object, template: Mapping[str, Any], existing: Object | None, code: str) -> Object:
+def make_configuration(service: Object, template: JsonMapping, existing: Object | None, code: str) -> Object:
     """Return the Configuration that a Service has.
 
     Args:
@@ -161,7 +161,7 @@ def latest_created(store: Store, configuration: Object, revisions: Sequence[Obje
     raise AlreadyExistsError(REVISIONS, name)
 
 
-def generation_of(revision: Mapping[str, Any]) -> int:
+def generation_of(revision: JsonMapping) -> int:
     """Return the generation of the Configuration that a Revision was created for."""
     text = labels_of(revision).get(GENERATION_LABEL, "")
     return int(text) if text.isdigit() else 0

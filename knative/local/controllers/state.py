@@ -8,12 +8,13 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from knative.local.api.history import Object
 from knative.local.api.store import Store
 from knative.local.controllers.files import Files
 from knative.local.controllers.objects import DEPLOYMENTS, EVENTS, PODS
+from knative.local.jsontypes import Json
 
 NAME = "objects.state"
 """Of the file in the folder of the state: JSON, by a name that is not taken for code of a pod."""
@@ -51,7 +52,7 @@ def encode(kept: Kept) -> bytes:
     return text.encode()
 
 
-def _compact(value: Any) -> str:
+def _compact(value: Json) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
@@ -93,7 +94,7 @@ def read(path: Path) -> tuple[Store, Files]:
     return store, files
 
 
-def _verify(obj: Any) -> None:
+def _verify(obj: Json) -> None:
     metadata = obj["metadata"]
     missing = [name for name in _NEEDED if not isinstance(metadata[name], str)]
     wrong = [name for name in ("apiVersion", "kind") if not isinstance(obj[name], str)]

@@ -6,7 +6,7 @@ import platform
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from knative.local.api.history import Object
 from knative.local.api.store import Store
@@ -23,6 +23,7 @@ from knative.local.controllers.objects import (
     set_status,
     timestamp,
 )
+from knative.local.jsontypes import JsonMapping
 from knative.local.pods.conditions import Condition, Status
 from knative.local.pods.pod import Pod, PodState
 from knative.local.pods.supervisor import State, Supervisor
@@ -197,7 +198,7 @@ def _plain(before: Object, found: Sequence[Condition], now: str) -> list[Object]
     return conditions({"conditions": old}, found, now)
 
 
-def _container_status(container: Mapping[str, Any], running: Supervisor | None) -> Object:
+def _container_status(container: JsonMapping, running: Supervisor | None) -> Object:
     terminated = _terminated(running) if running is not None else None
     state: Object = {"waiting": {"reason": "ContainerCreating"}}
     if running is not None and running.state is State.DONE and terminated:

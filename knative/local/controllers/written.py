@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from knative.local.api.admission import AdmissionError, Operation, admission
 from knative.local.api.history import Object
@@ -27,6 +25,7 @@ from knative.local.controllers.objects import (
     labels_of,
     place_of,
 )
+from knative.local.jsontypes import JsonMapping
 from knative.local.manifests.cluster import Cluster
 from knative.local.manifests.resources import Manifests, Resource
 from knative.local.manifests.source import Document
@@ -87,7 +86,7 @@ class Written:
         return Manifests((*resources, *self._not_run), cluster_of(resources, []), self.sources)
 
 
-def as_resource(obj: Mapping[str, Any]) -> Resource:
+def as_resource(obj: JsonMapping) -> Resource:
     """Return an object of the store as one of manifests."""
     return Resource(obj, Document(obj, ""), checked=True)
 

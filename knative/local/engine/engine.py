@@ -27,7 +27,6 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from aiohttp import web
 from prometheus_client.core import Metric
@@ -52,6 +51,7 @@ from knative.local.engine.gaps import announced, left_out
 from knative.local.engine.logs import Logs
 from knative.local.engine.overrides import Overrides
 from knative.local.engine.route import Route
+from knative.local.jsontypes import JsonMapping, JsonObject
 from knative.local.manifests.cluster import EVENTING_NAMESPACE, SERVING_NAMESPACE, Cluster
 from knative.local.manifests.kinds import SERVING
 from knative.local.manifests.resources import Manifests, Resource
@@ -183,7 +183,7 @@ class Engine:
         self._explained: dict[tuple[str, ...], object] = {}
         self.store, files = state or (Store(clock=self.clock), Files())
         self.written = Written(self.store, files)
-        self._objects: Mapping[tuple[str, str, str], Mapping[str, Any]] = {}
+        self._objects: Mapping[tuple[str, str, str], JsonMapping] = {}
         for namespace in ("default", SERVING_NAMESPACE, EVENTING_NAMESPACE):
             ensure_namespace(self.store, namespace)
         self.reconciler = Reconciler(
@@ -234,7 +234,7 @@ class Engine:
             self.reconciler.touch_all()
         return done + self.reconciler.run()
 
-    def _verify(self, made: Mapping[str, Any], manifests: Manifests) -> None:
+    def _verify(self, made: JsonMapping, manifests: Manifests) -> None:
         """Read every value of a Service before anything is written, and the name of its revision.
 
         Raises:
@@ -257,7 +257,7 @@ class Engine:
 
     # What the reconciliation needs of the engine
 
-    def _gather(self) -> dict[tuple[str, str], Mapping[str, Any]]:
+    def _gather(self) -> dict[tuple[str, str], JsonMapping]:
         """Take the objects that people wrote; returns the template of each Service as it runs here."""
         manifests = self.written.manifests()
         for change in self.before_apply:
@@ -276,7 +276,7 @@ class Engine:
                     self.say(f"{revision.template.service}: scaling of {revision.name}")
         return {(one.namespace, one.name): one.data["spec"]["template"] for one in manifests.services}
 
-    def _template(self, revision: dict[str, Any]) -> Template:
+    def _template(self, revision: JsonObject) -> Template:
         """Read a Revision."""
         made = template(as_service(revision), self.directory, self.manifests.defaults, self._objects, self._mode)
         for ignored in made.ignored:
@@ -349,7 +349,7 @@ class Engine:
             changed=lambda: self._revision_changed((made.namespace, made.configuration)),
         )
 
-    def standing_template(self, source: Mapping[str, Any], name: str, variables: Mapping[str, str]) -> StandingTemplate:
+    def standing_template(self, source: JsonMapping, name: str, variables: Mapping[str, str]) -> StandingTemplate:
         """Read the pod of a source of events, with these variables, for a Deployment of this name."""
         namespace, spec = source["metadata"]["namespace"], source["spec"]["template"]["spec"]
         return read_standing(

@@ -9,7 +9,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import aiohttp
 from aiohttp import web
@@ -26,6 +26,7 @@ from knative.local.eventing.sources import EVENT_GROUPS, Pinger
 from knative.local.eventing.topology.addresses import channel_of
 from knative.local.eventing.topology.bindings import bind_sinks
 from knative.local.eventing.topology.graph import Destination, Topology
+from knative.local.jsontypes import JsonMapping
 from knative.local.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ class Eventing:
             return Answer(response.status, tuple(response.headers.items()), b"".join(chunks))
 
 
-def _is_function(service: Mapping[str, Any]) -> bool:
+def _is_function(service: JsonMapping) -> bool:
     """Whether a Service is a function of this project, which alone reads those variables."""
     (container, *_) = service["spec"]["template"]["spec"]["containers"]
     return any(str(word).startswith("functions.kit.") for word in container.get("command") or ())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from knative.local.autoscaler.spec import PREFIX, ScalingSpec, panic_window
+from knative.local.jsontypes import JsonObject
 from knative.local.manifests import grammar
 
 
@@ -36,7 +36,7 @@ class Overrides:
 
     def apply(self, spec: ScalingSpec, annotations: Mapping[str, str]) -> ScalingSpec:
         """The spec with these values in place of the manifest's."""
-        changes: dict[str, Any] = {
+        changes: JsonObject = {
             name: value
             for name, value in (
                 ("grace_period", self.grace),

@@ -7,9 +7,10 @@ import json
 import os
 import threading
 from collections import deque
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
+
+from knative.local.jsontypes import JsonMapping
 
 _LINES = 10_000
 _RESET = "\x1b[0m"
@@ -107,7 +108,7 @@ def readable(pod: str, line: bytes, *, colour: bool) -> str | None:
     return f"{time} {body}  {paint(pod, _DIM)}"
 
 
-def _request(record: Mapping[str, Any], paint: Any) -> str:
+def _request(record: JsonMapping, paint: Any) -> str:
     status = record["status"]
     grave = isinstance(status, int) and status >= 500
     shade = _RED if grave else _YELLOW if isinstance(status, int) and status >= 400 else _GREEN
@@ -123,7 +124,7 @@ def _request(record: Mapping[str, Any], paint: Any) -> str:
 _NAMED = ("time", "level", "message", "function", "pod", "revision")
 
 
-def _event(record: Mapping[str, Any], paint: Any) -> str:
+def _event(record: JsonMapping, paint: Any) -> str:
     level = str(record["level"])
     shade = _RED if level == "error" else _YELLOW if level == "warning" else _DIM
     fields = " ".join(f"{name}={value}" for name, value in record.items() if name not in _NAMED)

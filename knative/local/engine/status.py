@@ -17,6 +17,7 @@ from aiohttp import web
 
 from functions.kit.http.problems import bad_option, busy
 from knative.local.engine.hosts import path_of
+from knative.local.jsontypes import JsonObject
 from knative.local.manifests import grammar
 from knative.local.manifests.annotations import ANNOTATIONS
 from knative.local.manifests.kinds import EVENTING
@@ -44,7 +45,7 @@ def mount(engine: Engine) -> None:
     engine.on_stop.append(streams.close)
 
 
-def snapshot(engine: Engine, history: int = 0) -> dict[str, Any]:
+def snapshot(engine: Engine, history: int = 0) -> JsonObject:
     """Everything, as plain data.
 
     Args:
@@ -65,7 +66,7 @@ def snapshot(engine: Engine, history: int = 0) -> dict[str, Any]:
     }
 
 
-def _service(engine: Engine, service: Service, history: int) -> dict[str, Any]:
+def _service(engine: Engine, service: Service, history: int) -> JsonObject:
     def host(tag: str | None = None) -> str:
         return f"{engine.route.addresses.host(service.manifest['metadata'], tag=tag)}:{engine.port}"
 
@@ -91,10 +92,10 @@ def _service(engine: Engine, service: Service, history: int) -> dict[str, Any]:
     }
 
 
-def _revision(revision: Revision, history: int) -> dict[str, Any]:
+def _revision(revision: Revision, history: int) -> JsonObject:
     scaling = revision.scaling
     step = revision.step
-    data: dict[str, Any] = {
+    data: JsonObject = {
         "name": revision.name,
         "created": revision.created,
         "reachable": revision.reachable,
@@ -133,7 +134,7 @@ def _revision(revision: Revision, history: int) -> dict[str, Any]:
     return data
 
 
-def _decision(decision: Decision) -> dict[str, Any]:
+def _decision(decision: Decision) -> JsonObject:
     values = decision.as_dict()
     return values | {name: _number(value) for name, value in values.items() if isinstance(value, float)}
 
@@ -143,7 +144,7 @@ def _number(value: float) -> float | str:
     return value if math.isfinite(value) else grammar.format_float(value)
 
 
-def _annotations(revision: Revision) -> list[dict[str, Any]]:
+def _annotations(revision: Revision) -> list[JsonObject]:
     """Every annotation of the autoscaler: what this revision says, what holds otherwise, what it means."""
     given = revision.template.annotations
     return [
@@ -158,7 +159,7 @@ def _annotations(revision: Revision) -> list[dict[str, Any]]:
     ]
 
 
-def _pod(pod: Pod) -> dict[str, Any]:
+def _pod(pod: Pod) -> JsonObject:
     return {
         "name": pod.name,
         "containers": [name for name in pod.supervisors if name != pod.spec.program.name],

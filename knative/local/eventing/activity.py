@@ -7,6 +7,8 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from knative.local.jsontypes import JsonObject
+
 _KEPT = 2000
 
 
@@ -23,7 +25,7 @@ class Activity:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.counts: Counter[str] = Counter()
-        self.latest: deque[dict[str, Any]] = deque(maxlen=_KEPT)
+        self.latest: deque[JsonObject] = deque(maxlen=_KEPT)
         self._clock = clock
         self._followers: set[asyncio.Event] = set()
         # Rising from run to run, so that a follower that reconnects after a restart misses nothing.
@@ -46,7 +48,7 @@ class Activity:
         for follower in self._followers:
             follower.set()
 
-    async def follow(self, after: int) -> AsyncIterator[dict[str, Any]]:
+    async def follow(self, after: int) -> AsyncIterator[JsonObject]:
         """Yield happenings after a number as they occur, until the end.
 
         A follower that is too slow misses the oldest, which a gap in `n` shows.

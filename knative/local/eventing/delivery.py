@@ -9,8 +9,8 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any
 
+from knative.local.jsontypes import JsonMapping
 from knative.local.manifests.grammar import parse_period
 
 # Delivery of a Broker without `spec.delivery`, from config-br-defaults as Knative ships it.
@@ -44,7 +44,7 @@ class Policy:
     retry_after_max: float = 0.0
 
     @classmethod
-    def of(cls, spec: Mapping[str, Any]) -> Policy:
+    def of(cls, spec: JsonMapping) -> Policy:
         """Return the policy of a DeliverySpec that validation has accepted."""
         return cls(
             retry=int(spec.get("retry", 0)),

@@ -18,7 +18,7 @@ import re
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiohttp import web
 
@@ -28,6 +28,7 @@ from functions.kit.http import problems
 from functions.kit.http.problems import Problem
 from knative.local.eventing import event_history
 from knative.local.eventing.broker import Broker
+from knative.local.jsontypes import JsonObject
 from knative.local.proxy.responses import problem_response
 
 BODY_BYTES = 64 * 2**20
@@ -134,7 +135,7 @@ class Endpoints:
         except ValueError:
             return problem_response(problems.bad_option("limit", "limit and before are whole numbers"))
 
-        def read(db: sqlite3.Connection) -> tuple[dict[str, int], list[dict[str, Any]]]:
+        def read(db: sqlite3.Connection) -> tuple[dict[str, int], list[JsonObject]]:
             return event_history.totals(db), event_history.recent(db, limit=limit, before=before, wanted=wanted)
 
         try:
@@ -260,7 +261,7 @@ async def _body(request: web.Request) -> bytes:
     return b"".join(chunks)
 
 
-async def _frames(happenings: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
+async def _frames(happenings: AsyncIterator[JsonObject]) -> AsyncIterator[bytes]:
     """Server-sent events, with a comment now and then so that a client that has gone is noticed."""
     upcoming = asyncio.ensure_future(anext(happenings, None))
     try:

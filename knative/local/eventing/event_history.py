@@ -9,6 +9,7 @@ from typing import Any
 
 from knative.local.eventing.event_log import decoded
 from knative.local.eventing.topology.graph import Topology
+from knative.local.jsontypes import JsonObject
 
 _EVENT = "seq, node, ce_id, source, type, attributes, digest, size, ttl, root, parent, via, at"
 _DELIVERY = "id, subscription, kind, target, extra, state, attempts, due, code, error, seconds, at"
@@ -22,9 +23,7 @@ def totals(db: sqlite3.Connection) -> dict[str, int]:
     return {"events": events, **{state: counts.get(state, 0) for state in _STATES}}
 
 
-def recent(
-    db: sqlite3.Connection, *, limit: int, before: int | None, wanted: Mapping[str, str]
-) -> list[dict[str, Any]]:
+def recent(db: sqlite3.Connection, *, limit: int, before: int | None, wanted: Mapping[str, str]) -> list[JsonObject]:
     """Return events with their deliveries, the newest first.
 
     Args:
@@ -47,13 +46,13 @@ def recent(
     return [_event(db, row) for row in db.execute(query, (*values, limit))]
 
 
-def chain(db: sqlite3.Connection, seq: int) -> list[dict[str, Any]]:
+def chain(db: sqlite3.Connection, seq: int) -> list[JsonObject]:
     """Return the events of an event's chain in order; none if there is no such event."""
     query = f"select {_EVENT} from events where root = (select root from events where seq = ?) order by seq"  # noqa: S608
     return [_event(db, row) for row in db.execute(query, (seq,))]
 
 
-def graph(db: sqlite3.Connection, topology: Topology) -> dict[str, list[dict[str, Any]]]:
+def graph(db: sqlite3.Connection, topology: Topology) -> dict[str, list[JsonObject]]:
     """Return the nodes that receive events and the subscriptions that forward them, with their counts in the log.
 
     A subscription whose subscriber is a node has no deliveries of its own: `passed` counts what entered that node.
@@ -82,7 +81,7 @@ def graph(db: sqlite3.Connection, topology: Topology) -> dict[str, list[dict[str
     }
 
 
-def _event(db: sqlite3.Connection, row: tuple[Any, ...]) -> dict[str, Any]:
+def _event(db: sqlite3.Connection, row: tuple[Any, ...]) -> JsonObject:
     seq, node, key, source, kind, attributes, digest, size, ttl, root, parent, via, at = row
     deliveries = db.execute(f"select {_DELIVERY} from deliveries where event = ? order by id", (seq,))  # noqa: S608
     return {
@@ -103,7 +102,7 @@ def _event(db: sqlite3.Connection, row: tuple[Any, ...]) -> dict[str, Any]:
     }
 
 
-def _delivery(row: tuple[Any, ...]) -> dict[str, Any]:
+def _delivery(row: tuple[Any, ...]) -> JsonObject:
     key, subscription, kind, target, extra, state, attempts, due, code, error, seconds, at = row
     found = {
         "delivery": key,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from knative.local.jsontypes import JsonMapping
 from knative.local.manifests.cesql.parsing import parse as parse_cesql
 from knative.local.manifests.cesql.values import CesqlError
 
@@ -29,7 +30,7 @@ def passes(verdict: Verdict) -> bool:
     return verdict is not False
 
 
-def of_trigger(spec: Mapping[str, Any]) -> Filter:
+def of_trigger(spec: JsonMapping) -> Filter:
     """Return the filter of a Trigger's `spec`: `filters` overrides `filter`; without both every event passes.
 
     Raises:
@@ -40,7 +41,7 @@ def of_trigger(spec: Mapping[str, Any]) -> Filter:
     return _attributes((spec.get("filter") or {}).get("attributes") or {})
 
 
-def _dialect(item: Mapping[str, Any]) -> Filter:
+def _dialect(item: JsonMapping) -> Filter:
     for name, make in _DIALECTS.items():
         if item.get(name) or (name == "not" and "not" in item):
             return make(item[name])
@@ -83,7 +84,7 @@ def _decided(verdicts: Iterable[Verdict], join: Callable[[Iterable[bool]], bool]
     return join(counted) if counted else None
 
 
-def _inverse(item: Mapping[str, Any]) -> Filter:
+def _inverse(item: JsonMapping) -> Filter:
     inner = _dialect(item)
 
     def matches(event: Attributes) -> Verdict:

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from knative.local.jsontypes import JsonMapping
 from knative.local.manifests import grammar
 from knative.local.manifests.cluster_config import (
     AUTOSCALER_KEYS,
@@ -97,7 +98,7 @@ class Cluster:
     eventing_features: Mapping[str, str] = field(default_factory=lambda: _EVENTING_FLAGS)
     garbage_collection: GarbageCollection = field(default_factory=GarbageCollection)
     network: Network = field(default_factory=Network)
-    broker_defaults: Mapping[str, Any] = field(default_factory=dict)
+    broker_defaults: JsonMapping = field(default_factory=dict)
 
     def enabled(self, feature: str) -> bool:
         """Return whether a pod may set what a feature of serving guards: its flag is `enabled`."""
@@ -239,7 +240,7 @@ def parse_network(data: Mapping[str, str]) -> Network:
     return config
 
 
-def parse_broker_defaults(data: Mapping[str, str]) -> Mapping[str, Any]:
+def parse_broker_defaults(data: Mapping[str, str]) -> JsonMapping:
     """Return the content of `config-br-defaults`: `clusterDefault` and `namespaceDefaults`.
 
     Raises:

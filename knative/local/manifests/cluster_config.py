@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from knative.local.jsontypes import JsonObject
 from knative.local.manifests import grammar
 from knative.local.manifests.findings import Finding, ManifestError
 
@@ -256,13 +257,13 @@ def _defaults_mistakes(defaults: Defaults) -> Iterator[tuple[str, str]]:
 
 def read_values(
     parsers: Mapping[str, Callable[[str], Any]], data: Mapping[str, str]
-) -> tuple[dict[str, Any], list[Finding]]:
+) -> tuple[JsonObject, list[Finding]]:
     """Read the values of a ConfigMap.
 
     Returns:
         The values by the name of their field, and a finding at `(key,)` for each that cannot be read.
     """
-    values: dict[str, Any] = {}
+    values: JsonObject = {}
     mistakes: list[Finding] = []
     for key, parse in parsers.items():
         if key in data:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Union
 
+from knative.local.jsontypes import Json
 from knative.local.manifests import grammar
 from knative.local.manifests.findings import Finding, Path
 
@@ -60,7 +61,7 @@ ANYTHING = Anything()
 _DECODE = "cannot decode incoming new object: json:"
 
 
-def decode(data: Any, schema: Schema, kind: str) -> tuple[Any, list[Finding]]:
+def decode(data: Json, schema: Schema, kind: str) -> tuple[Json, list[Finding]]:
     """Read an object as the API server does.
 
     Args:
@@ -134,7 +135,7 @@ def _go_name(schema: Schema) -> str:
     return "map[string]string" if isinstance(schema, MapOf) else "object"
 
 
-def _json_name(value: Any) -> str:
+def _json_name(value: Json) -> str:
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, str):
@@ -144,7 +145,7 @@ def _json_name(value: Any) -> str:
     return "object" if isinstance(value, dict) else "number"
 
 
-def _scalar_problem(data: Any, schema: Scalar) -> str | None:
+def _scalar_problem(data: Json, schema: Scalar) -> str | None:
     """None if the value fits; else what is added to the type's name, or nothing."""
     number = isinstance(data, int) and not isinstance(data, bool)
     fits = {
@@ -165,7 +166,7 @@ def _scalar_problem(data: Any, schema: Scalar) -> str | None:
     return None
 
 
-def _type_finding(data: Any, problem: str, go: str, path: Path, kind: str) -> Finding:
+def _type_finding(data: Json, problem: str, go: str, path: Path, kind: str) -> Finding:
     if problem == "malformed":
         reason = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
         return Finding(f"cannot decode incoming new object: {reason}", (path,), rule="wrong-type")

@@ -12,8 +12,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
-from typing import Any
 
+from knative.local.jsontypes import Json, JsonMapping
 from knative.local.manifests.findings import Finding, ManifestError, Path
 from knative.local.manifests.source import Document, read_file, read_text
 
@@ -94,7 +94,7 @@ class _Kustomization:
     def __init__(self, document: Document, folder: FilePath) -> None:
         self._document = document
         self._folder = folder
-        self._data: Mapping[str, Any] = document.data
+        self._data: JsonMapping = document.data
 
     def error(self, message: str, path: Path) -> ManifestError:
         finding = Finding(message, (path,), rule="kustomization", position=self._document.position(path))
@@ -106,13 +106,13 @@ class _Kustomization:
                 advice = "not understood here: render with `kubectl kustomize` and give the result"
                 raise self.error(f"kustomization field {field} is {advice}", (field,))
 
-    def listed(self, field: str) -> list[Any]:
+    def listed(self, field: str) -> list[Json]:
         value = self._data.get(field) or []
         if not isinstance(value, list):
             raise self.error(f"{field} must be a list", (field,))
         return value
 
-    def patched(self, objects: Sequence[Document], patch: Any, path: Path) -> tuple[list[Document], FilePath | None]:
+    def patched(self, objects: Sequence[Document], patch: Json, path: Path) -> tuple[list[Document], FilePath | None]:
         """The objects with one entry of `patches` applied, and the file it came from."""
         if not isinstance(patch, dict) or bool(patch.get("path")) == bool(patch.get("patch")):
             raise self.error("must specify one of patch and path in each patch", path)
@@ -153,11 +153,11 @@ class _Kustomization:
         return replace(document, data=_with_images(data, images) if images else data)
 
 
-def _label(data: Mapping[str, Any]) -> str:
+def _label(data: JsonMapping) -> str:
     return f"{data.get('kind')}/{(data.get('metadata') or {}).get('name')}"
 
 
-def _identity(patch: Any) -> dict[str, str] | None:
+def _identity(patch: Json) -> dict[str, str] | None:
     """The target of a merge patch, which it names itself."""
     if not isinstance(patch, dict):
         return None
@@ -166,7 +166,7 @@ def _identity(patch: Any) -> dict[str, str] | None:
     return {"group": group, "version": version, "kind": str(patch.get("kind", "")), "name": name}
 
 
-def _matches(data: Mapping[str, Any], target: Mapping[str, Any]) -> bool:
+def _matches(data: JsonMapping, target: JsonMapping) -> bool:
     """Whether an object is a patch's target: each field given is an anchored regular expression."""
     group, _, version = str(data.get("apiVersion", "")).rpartition("/")
     metadata = data.get("metadata") or {}
@@ -184,7 +184,7 @@ def _matches(data: Mapping[str, Any], target: Mapping[str, Any]) -> bool:
     return all(labels.get(key.strip()) == value.strip() for key, value in wanted.items())
 
 
-def _apply(data: Any, patch: Any) -> Any:
+def _apply(data: Json, patch: Json) -> Json:
     """An object with a JSON 6902 patch (a list) or a merge patch (an object) applied; None if it is to go."""
     if isinstance(patch, list):
         for operation in patch:
@@ -195,7 +195,7 @@ def _apply(data: Any, patch: Any) -> Any:
     return None if patch.get("$patch") == "delete" else _merge(data, patch)
 
 
-def _merge(data: Any, patch: Any) -> Any:
+def _merge(data: Json, patch: Json) -> Json:
     """RFC 7386."""
     if not isinstance(patch, dict):
         return patch
@@ -208,7 +208,7 @@ def _merge(data: Any, patch: Any) -> Any:
     return result
 
 
-def _operate(data: Any, operation: Mapping[str, Any]) -> None:
+def _operate(data: Json, operation: JsonMapping) -> None:
     """One operation of RFC 6902, in place."""
     kind, pointer = operation["op"], _pointer(operation["path"])
     if kind in {"move", "copy"}:
@@ -238,17 +238,17 @@ def _pointer(text: str) -> list[str]:
     return [part.replace("~1", "/").replace("~0", "~") for part in text[1:].split("/")]
 
 
-def _key(parent: Any, part: str) -> Any:
+def _key(parent: Json, part: str) -> Json:
     return int(part) if isinstance(parent, list) else part
 
 
-def _get(data: Any, pointer: Sequence[str]) -> Any:
+def _get(data: Json, pointer: Sequence[str]) -> Json:
     for part in pointer:
         data = data[_key(data, part)]
     return data
 
 
-def _add(data: Any, pointer: Sequence[str], value: Any) -> None:
+def _add(data: Json, pointer: Sequence[str], value: Json) -> None:
     parent = _get(data, pointer[:-1])
     if isinstance(parent, list):
         parent.insert(len(parent) if pointer[-1] == "-" else int(pointer[-1]), value)
@@ -256,12 +256,12 @@ def _add(data: Any, pointer: Sequence[str], value: Any) -> None:
         parent[pointer[-1]] = value
 
 
-def _remove(data: Any, pointer: Sequence[str]) -> None:
+def _remove(data: Json, pointer: Sequence[str]) -> None:
     parent = _get(data, pointer[:-1])
     del parent[_key(parent, pointer[-1])]
 
 
-def _with_images(data: Any, images: Sequence[Mapping[str, str]]) -> Any:
+def _with_images(data: Json, images: Sequence[Mapping[str, str]]) -> Json:
     """The object with the images of its containers renamed."""
     if isinstance(data, list):
         return [_with_images(item, images) for item in data]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
-from typing import Any
 
+from knative.local.jsontypes import JsonMapping
 from knative.local.manifests.cluster import Cluster
 from knative.local.manifests.cluster_config import AutoscalerConfig, Defaults
 from knative.local.manifests.findings import Finding, Path, Position
@@ -24,7 +24,7 @@ class Resource:
         checked: the object is of a kind whose rules are known here, and `data` has the types of its schema.
     """
 
-    data: Mapping[str, Any]
+    data: JsonMapping
     document: Document = field(repr=False)
     checked: bool = False
 
@@ -44,7 +44,7 @@ class Resource:
         return str(self.data.get("kind", ""))
 
     @property
-    def metadata(self) -> Mapping[str, Any]:
+    def metadata(self) -> JsonMapping:
         """The object's metadata; empty if it has none."""
         metadata = self.data.get("metadata")
         return metadata if isinstance(metadata, dict) else {}

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from knative.local.jsontypes import Json, JsonObject
 from knative.local.manifests.findings import Finding, ManifestError, Path, Position
 
 _TRUE = {"y", "yes", "true", "on"}
@@ -33,7 +34,7 @@ _TEXT_TAG = "tag:yaml.org,2002:str"
 class Document:
     """One document of a file: plain data, and where each of its values stands."""
 
-    data: Any
+    data: Json
     file: str
     line: int = 1
     marks: dict[Path, tuple[int, int]] = field(default_factory=dict, repr=False, compare=False)
@@ -98,12 +99,12 @@ def read_text(text: str, file: str) -> list[Document]:
 def _check_depth(text: str) -> None:
     """Refuse deep nests before libyaml's composer, which recurses in C, would exhaust the stack on them."""
     depth = 0
-    event: Any
+    event: Json
     for event in yaml.parse(text, Loader=_LOADER):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > _MAX_DEPTH:
-                mark: Any = event.start_mark
+                mark: Json = event.start_mark
                 raise yaml.MarkedYAMLError(problem="exceeded max depth", problem_mark=mark)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
@@ -117,7 +118,7 @@ class _Reader:
         self._marks = marks
         self._nodes = 0
 
-    def value(self, node: yaml.Node, path: Path) -> Any:
+    def value(self, node: yaml.Node, path: Path) -> Json:
         self._nodes += 1
         if self._nodes > _MAX_NODES or len(path) > _MAX_DEPTH:
             self._fail("document contains excessive aliasing", node)
@@ -128,8 +129,8 @@ class _Reader:
             return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
         return _scalar(node)
 
-    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
-        result: dict[str, Any] = {}
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> JsonObject:
+        result: JsonObject = {}
         for key_node, value_node in self._entries(node):
             key = self._key(key_node)
             if key in result:
@@ -175,7 +176,7 @@ class _Reader:
 _IMPLICIT: Any = yaml.resolver.Resolver()
 
 
-def _scalar(node: yaml.Node) -> Any:
+def _scalar(node: yaml.Node) -> Json:
     text: str = node.value
     if isinstance(node, yaml.ScalarNode) and node.style:
         return text
@@ -185,7 +186,7 @@ def _scalar(node: yaml.Node) -> Any:
     return _resolve(text)
 
 
-def _resolve(text: str) -> Any:
+def _resolve(text: str) -> Json:
     lowered = text.lower()
     if lowered in {"", "~", "null"}:
         return None

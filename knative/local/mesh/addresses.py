@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
+from knative.local.jsontypes import JsonMapping
 from knative.local.manifests.cluster import Network
 
 LOCAL_DOMAIN = "localhost"
@@ -41,7 +41,7 @@ class Addresses:
             self._domain, self._tag = _DEFAULT.domain_template, _DEFAULT.tag_template
         self.standard = (self._domain, self._tag) == (_DEFAULT.domain_template, _DEFAULT.tag_template)
 
-    def host(self, metadata: Mapping[str, Any], domain: str = LOCAL_DOMAIN, tag: str | None = None) -> str:
+    def host(self, metadata: JsonMapping, domain: str = LOCAL_DOMAIN, tag: str | None = None) -> str:
         """The host of a Service or Route of this metadata, or of a tag of its traffic, below a domain."""
         values = {"Name": metadata["name"], "Namespace": metadata.get("namespace") or "default", "Domain": domain}
         if tag:
@@ -54,7 +54,7 @@ def _bare(action: str) -> str:
     return action.removeprefix("-").removesuffix("-").strip()
 
 
-def _filled(template: str, values: Mapping[str, str], metadata: Mapping[str, Any]) -> str:
+def _filled(template: str, values: Mapping[str, str], metadata: JsonMapping) -> str:
     def value(action: re.Match[str]) -> str:
         bare = _bare(action[1])
         if (field := _FIELD.fullmatch(bare)) is not None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
+
+from knative.local.jsontypes import JsonMapping
 
 # ConfigMaps and Secrets as plain data, by kind, namespace and name. Nothing in a Secret has been checked: only what a
 # container asks for has to make sense.
-Objects: TypeAlias = Mapping[tuple[str, str, str], Mapping[str, Any]]
+Objects: TypeAlias = Mapping[tuple[str, str, str], JsonMapping]
 
 SINK = "K_SINK"
 """The variable that holds the address of a sink of events."""
@@ -21,7 +23,7 @@ _IN_FROM = (("ConfigMap", "configMapRef"), ("Secret", "secretRef"))
 _IN_VALUE = (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef"))
 
 
-def environment(container: Mapping[str, Any], namespace: str, objects: Objects) -> dict[str, str]:
+def environment(container: JsonMapping, namespace: str, objects: Objects) -> dict[str, str]:
     """The variables of a container of a Service in a namespace.
 
     Raises:
@@ -49,7 +51,7 @@ def environment(container: Mapping[str, Any], namespace: str, objects: Objects) 
     return variables
 
 
-def _look_up(objects: Objects, kind: str, namespace: str, reference: Mapping[str, Any]) -> Mapping[str, Any]:
+def _look_up(objects: Objects, kind: str, namespace: str, reference: JsonMapping) -> JsonMapping:
     """The object that a container refers to; an empty one if it may do without."""
     name = str(reference.get("name") or "")
     found = objects.get((kind, namespace, name))
@@ -58,11 +60,11 @@ def _look_up(objects: Objects, kind: str, namespace: str, reference: Mapping[str
     return found or {}
 
 
-def _subject(found: Mapping[str, Any]) -> str:
+def _subject(found: JsonMapping) -> str:
     return f"{found['kind']} {found['metadata']['name']}"
 
 
-def _field(found: Mapping[str, Any], field: str) -> Mapping[str, Any]:
+def _field(found: JsonMapping, field: str) -> JsonMapping:
     values = found.get(field)
     if values is None:
         return {}
@@ -71,11 +73,11 @@ def _field(found: Mapping[str, Any], field: str) -> Mapping[str, Any]:
     return values
 
 
-def _keys(found: Mapping[str, Any]) -> list[str]:
+def _keys(found: JsonMapping) -> list[str]:
     return list(dict.fromkeys([*_field(found, "data"), *_field(found, "stringData")]))
 
 
-def _value(found: Mapping[str, Any], key: str) -> str | None:
+def _value(found: JsonMapping, key: str) -> str | None:
     """The text under a key; None if there is none. A Secret's `data` is base64, `stringData` overrides it."""
     plain = _field(found, "stringData")
     values = plain if key in plain else _field(found, "data")

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from knative.local.jsontypes import JsonMapping, JsonObject
 from knative.local.manifests.cluster_config import Defaults
 from knative.local.manifests.grammar import Image, parse_quantity
 from knative.local.pods.conditions import Problem, missing_image
@@ -121,7 +122,7 @@ def base_environment() -> dict[str, str]:
 
 
 def template(
-    service: Mapping[str, Any],
+    service: JsonMapping,
     directory: str,
     defaults: Defaults,
     objects: Objects | None = None,
@@ -166,8 +167,8 @@ def template(
 
 
 def containers_of(
-    spec: Mapping[str, Any], namespace: str, directory: str, defaults: Defaults, objects: Objects, mode: Mode
-) -> dict[str, Any]:
+    spec: JsonMapping, namespace: str, directory: str, defaults: Defaults, objects: Objects, mode: Mode
+) -> JsonObject:
     """Read the containers of a pod, with all that they refer to: fields of a Template."""
     many = len(spec["containers"])
     started = [*spec["containers"], *(spec.get("initContainers") or ())]
@@ -198,7 +199,7 @@ def containers_of(
     }
 
 
-def _without_command(containers: Sequence[Mapping[str, Any]]) -> Problem | None:
+def _without_command(containers: Sequence[JsonMapping]) -> Problem | None:
     """Why processes cannot run containers, one of which names no command."""
     for one in containers:
         if not one.get("command") and not one.get("args"):
@@ -207,7 +208,7 @@ def _without_command(containers: Sequence[Mapping[str, Any]]) -> Problem | None:
 
 
 def _program(
-    data: Mapping[str, Any],
+    data: JsonMapping,
     index: int,
     variables: Mapping[str, str],
     directory: str,
@@ -245,7 +246,7 @@ def _program(
     )
 
 
-def _container(data: Mapping[str, Any]) -> Container:
+def _container(data: JsonMapping) -> Container:
     context = data.get("securityContext") or {}
     capabilities = context.get("capabilities") or {}
     ports = data.get("ports") or [{}]
@@ -271,7 +272,7 @@ def _container(data: Mapping[str, Any]) -> Container:
     )
 
 
-def _cpu_request(resources: Mapping[str, Any]) -> float | None:
+def _cpu_request(resources: JsonMapping) -> float | None:
     """Cores that are requested; a limit without a request requests as much."""
     for kind in ("requests", "limits"):
         if (value := (resources.get(kind) or {}).get("cpu")) is not None:
@@ -284,7 +285,7 @@ def _quantity(text: object, default: Fraction | None) -> float | None:
     return None if value is None else float(value)
 
 
-def _probe(data: Mapping[str, Any] | None, own: Mapping[str, Any]) -> Probe | None:
+def _probe(data: JsonMapping | None, own: JsonMapping) -> Probe | None:
     """A probe as declared.
 
     Args:
@@ -293,7 +294,7 @@ def _probe(data: Mapping[str, Any] | None, own: Mapping[str, Any]) -> Probe | No
     """
     if data is None:
         return None
-    timing: dict[str, Any] = {
+    timing: JsonObject = {
         "initial_delay": float(data.get("initialDelaySeconds") or 0),
         "period": float(data.get("periodSeconds") or 0),
         "timeout": float(data.get("timeoutSeconds") or 1),
@@ -318,7 +319,7 @@ def _probe(data: Mapping[str, Any] | None, own: Mapping[str, Any]) -> Probe | No
     return Probe(**timing)
 
 
-def _other_port(port: Any, own: Mapping[str, Any]) -> int | None:
+def _other_port(port: Any, own: JsonMapping) -> int | None:
     """The port that a probe names; None for the container's own, by number, by name or by silence."""
     if not port or str(port) in {str(own.get("containerPort") or _CONTAINER_PORT), str(own.get("name") or "user-port")}:
         return None

@@ -6,8 +6,8 @@ import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from knative.local.jsontypes import JsonMapping
 from knative.local.manifests.grammar import parse_quantity
 from knative.local.pods.environment import Objects
 
@@ -51,7 +51,7 @@ class Mount:
     read_only: bool = False
 
 
-def mounts(container: Mapping[str, Any]) -> tuple[Mount, ...]:
+def mounts(container: JsonMapping) -> tuple[Mount, ...]:
     """The mounts of a container."""
     return tuple(
         Mount(one["name"], one["mountPath"], one.get("subPath") or "", bool(one.get("readOnly")))
@@ -59,7 +59,7 @@ def mounts(container: Mapping[str, Any]) -> tuple[Mount, ...]:
     )
 
 
-def volumes(spec: Mapping[str, Any], namespace: str, objects: Objects) -> tuple[Volume, ...]:
+def volumes(spec: JsonMapping, namespace: str, objects: Objects) -> tuple[Volume, ...]:
     """The volumes of a revision.
 
     Raises:
@@ -68,7 +68,7 @@ def volumes(spec: Mapping[str, Any], namespace: str, objects: Objects) -> tuple[
     return tuple(_volume(one, namespace, objects) for one in spec.get("volumes") or ())
 
 
-def _volume(data: Mapping[str, Any], namespace: str, objects: Objects) -> Volume:
+def _volume(data: JsonMapping, namespace: str, objects: Objects) -> Volume:
     name = data["name"]
     if "emptyDir" in data:
         options = data["emptyDir"] or {}
@@ -92,7 +92,7 @@ def _volume(data: Mapping[str, Any], namespace: str, objects: Objects) -> Volume
 
 
 def _files(
-    kind: str, source: Mapping[str, Any], name: str | None, mode: int, namespace: str, objects: Objects
+    kind: str, source: JsonMapping, name: str | None, mode: int, namespace: str, objects: Objects
 ) -> dict[str, File]:
     found = objects.get((kind, namespace, name or ""))
     optional = bool(source.get("optional"))
@@ -116,7 +116,7 @@ def _files(
     return files
 
 
-def _content(kind: str, found: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+def _content(kind: str, found: JsonMapping) -> Iterator[tuple[str, bytes]]:
     for field_name, encoded in (("data", kind == "Secret"), ("binaryData", True), ("stringData", False)):
         values = found.get(field_name) or {}
         if not isinstance(values, Mapping):

@@ -22,6 +22,7 @@ from typing import Any
 
 from knative.local.arguments import EXIT_MISTAKE, above_zero, count, positive, seconds
 from knative.local.autoscaler.spec import PREFIX, ScalingSpec
+from knative.local.jsontypes import JsonMapping, JsonObject
 from knative.local.manifests.annotations import ANNOTATIONS, validate_annotations
 from knative.local.manifests.cluster_config import AutoscalerConfig
 from knative.local.simulation.arrivals import Profile, ProfileError
@@ -203,9 +204,9 @@ _VARIED: dict[str, Callable[[str], float]] = {
 }
 
 
-def _settings(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str], AutoscalerConfig]:
+def _settings(options: argparse.Namespace) -> tuple[JsonObject, dict[str, str], AutoscalerConfig]:
     """What the manifest says, over it the measured run, over it the command line."""
-    settings: dict[str, Any] = {
+    settings: JsonObject = {
         "concurrency": 0,
         "service-time": 0.1,
         "cold-start": 1.5,
@@ -241,7 +242,7 @@ def _settings(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, st
 
 
 def _world(
-    options: argparse.Namespace, settings: Mapping[str, Any], annotations: Mapping[str, str], config: AutoscalerConfig
+    options: argparse.Namespace, settings: JsonMapping, annotations: Mapping[str, str], config: AutoscalerConfig
 ) -> World:
     refusals = validate_annotations(annotations, config)
     if refusals:
@@ -269,7 +270,7 @@ def _world(
     )
 
 
-def _template(path: Path, name: str | None) -> tuple[Mapping[str, Any], AutoscalerConfig]:
+def _template(path: Path, name: str | None) -> tuple[JsonMapping, AutoscalerConfig]:
     from knative.local.check.admission import load
     from knative.local.manifests.findings import ManifestError
 
@@ -282,14 +283,14 @@ def _template(path: Path, name: str | None) -> tuple[Mapping[str, Any], Autoscal
         name = next(iter(services))
     if name not in services:
         raise SimulateError(f"{path}: --service must name one of {', '.join(services) or 'no Service at all'}")
-    template: Mapping[str, Any] = services[name].data["spec"]["template"]
+    template: JsonMapping = services[name].data["spec"]["template"]
     return template, manifests.autoscaler
 
 
 def _measured(path: Path) -> dict[str, float]:
     """What a verdict.json measured: its `service_seconds` and `cold_start_seconds`, where they are there."""
     try:
-        measured: Mapping[str, Any] = json.loads(path.read_text())["measured"]
+        measured: JsonMapping = json.loads(path.read_text())["measured"]
         names = {"service_seconds": "service-time", "cold_start_seconds": "cold-start"}
         return {ours: float(measured[theirs]) for theirs, ours in names.items() if measured.get(theirs) is not None}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

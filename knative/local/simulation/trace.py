@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from knative.local.autoscaler.decision import TICK_SECONDS
 from knative.local.autoscaler.spec import PREFIX, ScalingSpec
+from knative.local.jsontypes import JsonObject
 from knative.local.manifests.annotations import ANNOTATIONS
 from knative.local.simulation.arrivals import Profile
 from knative.local.simulation.simulator import simulate
@@ -59,7 +59,7 @@ class Trace:
             TraceError: the file cannot be read or lacks a member.
         """
         try:
-            content: dict[str, Any] = json.loads(path.read_text())
+            content: JsonObject = json.loads(path.read_text())
             service = content["service"]
             known = {annotation.name for annotation in ANNOTATIONS}
             return cls(

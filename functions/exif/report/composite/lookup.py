@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from functions.exif.blocks.values import shorten
+from functions.kit.jsontypes import Json
 
 if TYPE_CHECKING:
     from functions.exif.rows import Reading, Row
@@ -22,14 +23,14 @@ FLOAT = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[Ee][+-]?\d+)?")
 
 # Derived tags that yield to others of their name.
 _YIELDING = frozenset(("ISO", "GPSPosition"))
-Shown = tuple[Any, Any]
+Shown = tuple[Json, Json]
 
 
 class Found(NamedTuple):
     """A tag's value and print."""
 
-    value: Any
-    printed: Any
+    value: Json
+    printed: Json
 
 
 class Tags:
@@ -82,7 +83,7 @@ class Tags:
         return "" if found is None else str(found.value)
 
 
-def number(value: Any) -> Any:
+def number(value: Json) -> Json:
     """A number as the shortest text of its value stands for."""
     return shorten(f"{value:.15g}") if isinstance(value, float) and math.isfinite(value) else value
 

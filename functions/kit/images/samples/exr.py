@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from functions.kit.images.samples.model import GRAY, RGB, SampleFormatError, Samples, strip_rows
+from functions.kit.jsontypes import JsonObject
 
 if TYPE_CHECKING:
     from functions.kit.images.samples.model import Array
@@ -66,7 +67,7 @@ def _opened(data: bytes) -> Any:
     return OpenEXR.InputFile(BytesIO(data))
 
 
-def _names(channels: dict[str, Any]) -> list[str]:
+def _names(channels: JsonObject) -> list[str]:
     """Names of the channels that are counted, alpha last."""
     colours = next((each for each in (["R", "G", "B"], ["Y"]) if channels.keys() >= set(each)), None)
     if colours is None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import Any
 
 from knative.local.api.definitions import Kind
 from knative.local.api.kinds import ALL, groups, in_version, versions
+from knative.local.jsontypes import JsonObject
 
-Object = dict[str, Any]
+Object = JsonObject
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 MAJOR, MINOR = "1", "36"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
-from typing import Any
 
 from knative.local.api.definitions import STATUS, Kind
 from knative.local.api.http.request import Target, Validation
 from knative.local.api.http.status import StatusError, bad_request, invalid, invalid_value
 from knative.local.api.kinds import group_of
+from knative.local.jsontypes import Json, JsonMapping, JsonObject
 from knative.local.manifests import grammar
 from knative.local.manifests.decoding import BOOL, STRING, Anything, MapOf, Schema, Struct
 from knative.local.manifests.decoding import decode as fit
@@ -18,7 +18,7 @@ from knative.local.manifests.findings import dotted
 from knative.local.manifests.kinds import KINDS
 from knative.local.manifests.schema import CONFIG_MAP, METADATA
 
-Object = dict[str, Any]
+Object = JsonObject
 
 _STRINGS = MapOf(STRING)
 _OBJECT: Mapping[str, Schema] = {"apiVersion": STRING, "kind": STRING, "metadata": METADATA}
@@ -78,7 +78,7 @@ def _of_type(at: Target, place: str, wanted: str) -> StatusError:
     return invalid(at.kind, at.name, place, "FieldValueTypeInvalid", message)
 
 
-def check_object(value: Any, at: Target) -> Object:
+def check_object(value: Json, at: Target) -> Object:
     """Return a body as an object of the kind and version that the path names.
 
     Raises:
@@ -140,7 +140,7 @@ def _unfit(at: Target, reason: str) -> str:
     return f'{kind} in version "{at.version}" cannot be handled as a {kind}: {reason}'
 
 
-def _drop(obj: Any, path: tuple[str | int, ...]) -> None:
+def _drop(obj: Json, path: tuple[str | int, ...]) -> None:
     for part in path[:-1]:
         obj = obj[part]
     obj.pop(path[-1], None)
@@ -205,7 +205,7 @@ def _check_name(kind: Kind, metadata: Object) -> None:
         raise invalid_value(kind, name, f"metadata.{field}", messages)
 
 
-def core_rules(kind: Kind, obj: Object, old: Mapping[str, Any] | None) -> Object:
+def core_rules(kind: Kind, obj: Object, old: JsonMapping | None) -> Object:
     """Return a ConfigMap, Secret or Namespace as Kubernetes stores it.
 
     Raises:

@@ -7,7 +7,7 @@ import time
 from calendar import timegm
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiohttp import web
 
@@ -15,8 +15,9 @@ from knative.local.api.errors import NotFoundError
 from knative.local.api.http.request import Options, Target
 from knative.local.api.http.status import bad_request, not_found
 from knative.local.api.store import Store
+from knative.local.jsontypes import JsonObject
 
-Object = dict[str, Any]
+Object = JsonObject
 Entry = tuple[float, bytes]
 """A line with the time at which it was written, in seconds since the epoch."""
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any
 
 import orjson
 
 from knative.local.api.definitions import Kind
 from knative.local.api.http.incoming import fields_of
 from knative.local.api.kinds import ALL, groups, in_version, versions
+from knative.local.jsontypes import JsonObject
 from knative.local.manifests.decoding import Anything, ListOf, MapOf, Scalar, Schema, Struct
 
-Object = dict[str, Any]
+Object = JsonObject
 
 PROTOBUF_NAME = "application/com.github.proto-openapi.spec.v2"
 PROTOBUF = f"{PROTOBUF_NAME}.v1.0+protobuf"

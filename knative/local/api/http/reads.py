@@ -6,7 +6,6 @@ import base64
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Any
 
 from knative.local.api.derived import AUTOSCALERS, pod_autoscalers
 from knative.local.api.errors import NotFoundError
@@ -15,8 +14,9 @@ from knative.local.api.http.request import Options, Target
 from knative.local.api.http.selectors import Matches, field_selector, label_selector
 from knative.local.api.http.status import StatusError, bad_request, expired, not_found
 from knative.local.api.store import Store
+from knative.local.jsontypes import JsonObject
 
-Object = dict[str, Any]
+Object = JsonObject
 
 _SNAPSHOTS = 64  # lists that clients may go on with
 

@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import orjson
 
@@ -15,8 +14,9 @@ from knative.local.api import protobuf
 from knative.local.api.definitions import Kind
 from knative.local.api.http.status import bad_request, not_acceptable, unsupported_media_type
 from knative.local.api.kinds import find
+from knative.local.jsontypes import Json, JsonObject
 
-Object = dict[str, Any]
+Object = JsonObject
 
 MOST_BYTES = 3 * 2**20
 """Of a body, as Kubernetes bounds it."""
@@ -162,7 +162,7 @@ def media_type(header: str) -> str:
     return header.partition(";")[0].strip().lower() or JSON
 
 
-def decode(body: bytes, media: str, accepted: tuple[str, ...] = (JSON, YAML, protobuf.MEDIA_TYPE)) -> Any:
+def decode(body: bytes, media: str, accepted: tuple[str, ...] = (JSON, YAML, protobuf.MEDIA_TYPE)) -> Json:
     """Read a body as JSON or YAML.
 
     Raises:
@@ -181,7 +181,7 @@ def decode(body: bytes, media: str, accepted: tuple[str, ...] = (JSON, YAML, pro
     return value
 
 
-def _yaml(body: bytes) -> Any:
+def _yaml(body: bytes) -> Json:
     """Read YAML, which server-side apply is sent as; the JSON that clients mostly send in its place is read as such."""
     try:
         return orjson.loads(body)
@@ -195,7 +195,7 @@ def _yaml(body: bytes) -> Any:
         raise ValueError(str(error).splitlines()[0]) from None
 
 
-def _json_values(value: Any, depth: int, count: list[int]) -> Any:
+def _json_values(value: Json, depth: int, count: list[int]) -> Json:
     """Return a value of YAML with the types that JSON has: keys and dates are text. Aliases are copied, and counted."""
     count[0] += 1
     if depth > DEEPEST:
@@ -209,7 +209,7 @@ def _json_values(value: Any, depth: int, count: list[int]) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
-def _depth(value: Any) -> int:
+def _depth(value: Json) -> int:
     """Return the levels of a value, without recursion."""
     level, depth = [value], 0
     while level and depth <= DEEPEST:
@@ -227,7 +227,7 @@ def duplicates(body: bytes) -> list[str]:
     """Return the paths of the keys that occur twice in an object of a JSON body."""
     found: list[str] = []
 
-    def pairs(items: list[tuple[str, Any]]) -> Any:
+    def pairs(items: list[tuple[str, Json]]) -> Json:
         keys = [key for key, _ in items]
         if len(set(keys)) < len(keys):
             found.extend(sorted({key for key in keys if keys.count(key) > 1}))

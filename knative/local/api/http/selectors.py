@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from knative.local.api.definitions import Kind
 from knative.local.api.http.status import StatusError, bad_request
+from knative.local.jsontypes import Json, JsonMapping
 from knative.local.manifests.grammar import label_value, qualified_name
 
-Matches = Callable[[Mapping[str, Any]], bool]
+Matches = Callable[[JsonMapping], bool]
 """Whether an object is selected."""
 
 _SET = re.compile(r"(\S+)\s+(in|notin)\s*\(([^()]*)\)")
@@ -37,7 +37,7 @@ def label_selector(text: str) -> Matches:
     """
     requirements = [_requirement(part.strip()) for part in _COMMAS.split(text) if part.strip()]
 
-    def matches(obj: Mapping[str, Any]) -> bool:
+    def matches(obj: JsonMapping) -> bool:
         labels = obj["metadata"].get("labels") or {}
         return all(holds(labels) for holds in requirements)
 
@@ -112,13 +112,13 @@ def field_selector(text: str, kind: Kind) -> Matches:
             raise bad_request(f"field label not supported: {field}")
         terms.append((tuple(field.split(".")), found[2] != "!=", found[3]))
 
-    def matches(obj: Mapping[str, Any]) -> bool:
+    def matches(obj: JsonMapping) -> bool:
         return all((_at(obj, path) == value) is equal for path, equal, value in terms)
 
     return matches
 
 
-def _at(obj: Any, path: tuple[str, ...]) -> str:
+def _at(obj: Json, path: tuple[str, ...]) -> str:
     for name in path:
         obj = obj.get(name) if isinstance(obj, Mapping) else None
     if isinstance(obj, Mapping):  # an event's source is selected by its component

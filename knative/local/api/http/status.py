@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from knative.local.api.definitions import Kind
+from knative.local.jsontypes import JsonMapping, JsonObject
 
-Object = dict[str, Any]
+Object = JsonObject
 
 
 class StatusError(Exception):
@@ -25,7 +26,7 @@ class StatusError(Exception):
         code: int,
         reason: str,
         message: str,
-        details: Mapping[str, Any] | None = None,
+        details: JsonMapping | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)

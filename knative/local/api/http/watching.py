@@ -6,7 +6,6 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from knative.local.api.errors import GoneError
 from knative.local.api.http.reads import selection, versioned
@@ -14,8 +13,9 @@ from knative.local.api.http.request import Form, Options, Target
 from knative.local.api.http.status import StatusError, expired
 from knative.local.api.store import Store
 from knative.local.api.tables import partial, table
+from knative.local.jsontypes import JsonObject
 
-Object = dict[str, Any]
+Object = JsonObject
 Event = tuple[str, Object]
 
 BOOKMARK_SECONDS = 60.0

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any
 
 from knative.local.api import last_applied, managed_fields, patches
 from knative.local.api.admission import AdmissionError, Operation, admission
@@ -28,9 +27,10 @@ from knative.local.api.kinds import ALL
 from knative.local.api.managed_fields import ApplyConflictError, Manager
 from knative.local.api.patches import PatchError
 from knative.local.api.store import Store
+from knative.local.jsontypes import Json, JsonMapping, JsonObject
 from knative.local.manifests.cluster import Cluster
 
-Object = dict[str, Any]
+Object = JsonObject
 
 _KEPT_NAMESPACES = frozenset({"default", "kube-system", "knative-serving", "knative-eventing"})
 
@@ -179,7 +179,7 @@ class Writes:
         obj = identified(obj, at, creating=False)
         return self._replace(at, old, obj, warnings, self._manager(at, options, sent), dry_run=options.dry_run)
 
-    def _apply(self, at: Target, options: Options, sent: Sent, patch: Any) -> Done:
+    def _apply(self, at: Target, options: Options, sent: Sent, patch: Json) -> Done:
         if not options.query.get("fieldManager"):
             text = 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
             raise StatusError(422, "Invalid", text)
@@ -237,7 +237,7 @@ class Writes:
                 removed.append(self._remove(at, metadata.get("namespace", ""), metadata["name"], wishes))
         return Page([versioned(one, at) for one in removed], {"resourceVersion": str(self.store.version)})
 
-    def _remove(self, at: Target, namespace: str, name: str, wishes: Mapping[str, Any]) -> Object:
+    def _remove(self, at: Target, namespace: str, name: str, wishes: JsonMapping) -> Object:
         try:
             return self.store.delete(at.kind.resource, namespace, name, **wishes)
         except NotFoundError:
@@ -272,7 +272,7 @@ def _own_version(at: Target, old: Object) -> Target:
     return Target(at.kind, str(old.get("apiVersion", "")).rpartition("/")[2] or at.version, at.namespace, at.name)
 
 
-def _read(sent: Sent) -> tuple[Any, list[str]]:
+def _read(sent: Sent) -> tuple[Json, list[str]]:
     media = media_type(sent.content_type)
     return decode(sent.body, media), [] if media.endswith("yaml") else duplicates(sent.body)
 
@@ -310,7 +310,7 @@ def _apply_conflict(kind: Kind, error: ApplyConflictError) -> StatusError:
 
 def _delete_options(options: Options, sent: Sent) -> Object:
     """Return what the body and the query of a delete ask for, as arguments of the store."""
-    body: Any = decode(sent.body, media_type(sent.content_type)) if sent.body.strip() else {}
+    body: Json = decode(sent.body, media_type(sent.content_type)) if sent.body.strip() else {}
     if not isinstance(body, dict) or body.get("kind", "DeleteOptions") != "DeleteOptions":
         raise bad_request("the body of a delete is not DeleteOptions")
     policy = options.query.get("propagationPolicy") or body.get("propagationPolicy") or "Background"

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
 
 from knative.local.api.frozen import thaw
 from knative.local.api.history import Object
@@ -32,6 +31,7 @@ from knative.local.controllers.workloads import Workload, Workloads
 from knative.local.eventing.topology.addresses import uri
 from knative.local.eventing.topology.bindings import variables
 from knative.local.eventing.topology.graph import Topology
+from knative.local.jsontypes import Json
 from knative.local.manifests.grammar import child_name
 from knative.local.pods.conditions import Condition, Status, ready_of
 from knative.local.pods.standing.reading import StandingTemplate
@@ -68,7 +68,7 @@ class Needs:
 class _Run:
     """A source that runs: what it was made from, and its pod."""
 
-    made_from: tuple[Any, ...]
+    made_from: tuple[Json, ...]
     pod: Standing
     workloads: Workloads
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from knative.local.eventing.topology.addresses import uri
 from knative.local.eventing.topology.builder import build
+from knative.local.jsontypes import JsonMapping
 from knative.local.manifests.grammar import child_name
 from knative.local.manifests.kinds import SERVING, SOURCES
 from knative.local.manifests.resources import Manifests, Resource
 from knative.local.pods.environment import SINK
 
 
-def variables(source: Mapping[str, Any], sink: str) -> dict[str, str]:
+def variables(source: JsonMapping, sink: str) -> dict[str, str]:
     """Return the variables that the pods of a source get, as Knative's webhook sets them.
 
     Args:
@@ -70,7 +70,7 @@ def _is_of_source(binding: Resource, manifests: Manifests) -> bool:
     return (subject["apiVersion"], subject["kind"]) == ("apps/v1", "Deployment") and subject.get("name") in names
 
 
-def _is_subject(service: Resource, subject: Mapping[str, Any]) -> bool:
+def _is_subject(service: Resource, subject: JsonMapping) -> bool:
     if (subject["apiVersion"].rpartition("/")[0], subject["kind"]) != (SERVING, "Service"):
         return False
     if subject.get("name"):
@@ -81,7 +81,7 @@ def _is_subject(service: Resource, subject: Mapping[str, Any]) -> bool:
     return all(_fits(labels, one) for one in selector.get("matchExpressions", []))
 
 
-def _fits(labels: Mapping[str, str], expression: Mapping[str, Any]) -> bool:
+def _fits(labels: Mapping[str, str], expression: JsonMapping) -> bool:
     value, values = labels.get(expression["key"]), expression.get("values", [])
     return {
         "In": value in values,

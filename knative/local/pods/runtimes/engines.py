@@ -10,8 +10,8 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from knative.local.jsontypes import JsonObject
 from knative.local.pods.conditions import Problem, missing_image
 from knative.local.pods.podspec import Container
 
@@ -81,7 +81,7 @@ class Engine:
         code, out, _ = await self.call("image", "inspect", reference)
         if code:
             return None
-        described: dict[str, Any] = json.loads(out)[0]
+        described: JsonObject = json.loads(out)[0]
         return Image(described["Id"], str((described.get("Config") or {}).get("User") or ""))
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
+from knative.local.jsontypes import JsonMapping
 from knative.local.manifests.cluster_config import Defaults
 from knative.local.pods.conditions import Problem
 from knative.local.pods.environment import Objects
@@ -34,7 +34,7 @@ class StandingTemplate:
 def read(
     name: str,
     namespace: str,
-    spec: Mapping[str, Any],
+    spec: JsonMapping,
     variables: Mapping[str, str],
     *,
     directory: str,
