@@ -36,31 +36,36 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def imports(path: Path, top_level: bool = False) -> Iterator[str]:
-    tree = parsed(path)
-    nodes = _running(tree) if top_level else ast.walk(tree)
-    for node in nodes:
+# The fields of a statement that hold statements: imports are nowhere else.
+BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+
+
+@cache
+def imports(path: Path, top_level: bool = False) -> frozenset[str]:
+    """Every name that a module imports; with `top_level` those alone that are imported with the module itself."""
+    found: set[str] = set()
+    for node in _statements(parsed(path), functions=not top_level, types=not top_level):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found.update((node.module, *(f"{node.module}.{alias.name}" for alias in node.names)))
+    return frozenset(found)
 
 
-def _running(tree: ast.AST, functions: bool = False) -> Iterator[ast.AST]:
-    """Nodes that run when the module is imported, or ever with `functions`: what is under TYPE_CHECKING never does."""
-    for node in ast.iter_child_nodes(tree):
-        if not functions and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+def _statements(node: ast.AST, functions: bool, types: bool) -> Iterator[ast.AST]:
+    """The statements below a node, with or without those in functions and under TYPE_CHECKING."""
+    for child in (child for field in BLOCKS for child in getattr(node, field, ())):
+        if not functions and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        if not types and isinstance(child, ast.If) and getattr(child.test, "id", None) == "TYPE_CHECKING":
             continue
-        yield node
-        yield from _running(node, functions)
+        yield child
+        yield from _statements(child, functions, types)
 
 
 def _imported(path: Path, ours: Collection[str]) -> Iterator[str]:
     """What a module's code imports, early or late; a package only for names that are no module inside it."""
-    for node in _running(parsed(path), functions=True):
+    for node in _statements(parsed(path), functions=True, types=False):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
