@@ -184,7 +184,7 @@ class Endpoints:
     async def _graph(self, _request: web.Request) -> web.Response:
         broker = self._host.broker
         if broker is None:
-            return web.json_response({"nodes": [], "subscriptions": [], "unready": {}})
+            return web.json_response({"sources": [], "nodes": [], "subscriptions": [], "unready": {}})
         topology = broker.ingress.topology
         try:
             graph = await broker.log.run(lambda db: event_history.graph(db, topology))

@@ -64,6 +64,7 @@ def graph(db: sqlite3.Connection, topology: Topology) -> dict[str, list[JsonObje
     for subscription, kind, state, count in db.execute(query):
         counts[subscription].setdefault(kind, {})[state] = count
     return {
+        "sources": [{"name": name, "to": str(to)} for name, to in topology.sinks.items()],
         "nodes": [{"node": node, "events": entered.get(node, 0)} for node in topology.nodes],
         "subscriptions": [
             {

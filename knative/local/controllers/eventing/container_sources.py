@@ -136,8 +136,14 @@ class ContainerSources:
                 "subject": {**subject, "name": child_name(name, "-deployment")},
             },
         }
+        made = str(desired["metadata"]["name"])
+        if find(self._store, SINK_BINDINGS, namespace, made) is None:
+            self._record(obj, "SinkBindingCreated", f'SinkBinding created "{made}"')
         ensure(self._store, SINK_BINDINGS, desired)
-        return str(desired["metadata"]["name"])
+        return made
+
+    def _record(self, obj: Object, reason: str, message: str) -> None:
+        self._events.record(obj, reason, message, component="containersource-controller")
 
     def _attempt(self, obj: Object, sink: str) -> None:
         try:
@@ -158,9 +164,11 @@ class ContainerSources:
             self._end(key)
             before = None
         if before is None:
+            self._record(obj, "DeploymentCreated", f'Deployment created "{name}"')
             pod = self._needs.start(name, key[0], template, lambda: self._changed(key))
             self._running[key] = _Run(made_from, pod, Workloads(self._store, self._events))
         elif (before.made_from, before.pod.template) != (made_from, template):
+            self._record(obj, "DeploymentUpdated", f'Deployment updated "{name}"')
             before.pod.update(template)
             self._running[key] = _Run(made_from, before.pod, before.workloads)
 

@@ -61,7 +61,7 @@ def build(resources: Iterable[Resource]) -> Topology:
 class _Builder:
     def __init__(self, resources: Iterable[Resource]) -> None:
         # The channels and Subscriptions of a flow show what the flow itself runs.
-        own = [one for one in resources if not _is_of_flow(one)]
+        own = [one for one in resources if not _is_made_for(one, FLOWS)]
         self._known = {(one.group, one.kind, one.namespace, one.name): one for one in own}
         self._nodes: dict[str, list[Subscription]] = {}
         self._unready: dict[str, str] = {}
@@ -191,7 +191,8 @@ class _Builder:
         sink = self._destination(source.data["spec"]["sink"], source.namespace)
         if sink is None:
             raise UnreadyError("it has no sink")
-        self._sinks[f"{source.kind} {source.namespace}/{source.name}"] = sink
+        if not _is_made_for(source, SOURCES):  # the SinkBinding of a ContainerSource says what the source says
+            self._sinks[f"{source.kind} {source.namespace}/{source.name}"] = sink
         yield from ()
 
     def _sequence(self, sequence: Resource) -> Iterator[tuple[str, Subscription]]:
@@ -295,9 +296,10 @@ class _Builder:
         return Destination(host=inside, path=(parts.path or "/") + query)
 
 
-def _is_of_flow(resource: Resource) -> bool:
+def _is_made_for(resource: Resource, group: str) -> bool:
+    """Whether an object of a group controls a resource."""
     owners = resource.metadata.get("ownerReferences") or ()
-    return any(one.get("controller") and str(one.get("apiVersion", "")).startswith(FLOWS) for one in owners)
+    return any(one.get("controller") and str(one.get("apiVersion", "")).startswith(f"{group}/") for one in owners)
 
 
 def _step(sequence: Resource, index: int) -> str:

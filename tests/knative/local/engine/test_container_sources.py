@@ -51,6 +51,11 @@ async def events(found: Running) -> list[dict[str, Any]]:
         return list((await response.json())["events"])
 
 
+async def graph(found: Running) -> dict[str, Any]:
+    async with ClientSession() as session, session.get(f"{found.engine.origin}/_knative/events/graph") as response:
+        return dict(await response.json())
+
+
 async def received(found: Running, number: str) -> dict[str, Any]:
     async with asyncio.timeout(60):
         while not (matching := [one for one in await events(found) if one["id"] == number]):
@@ -67,6 +72,9 @@ def test_a_source_sends_to_its_sink_is_replaced_and_ends(tmp_path: Path) -> None
             event = await received(found, "1")
             assert (event["node"], event["attributes"]["made"]) == ("broker/default/b", "here")
             await found.ready("ticks", SOURCES)
+            assert (await graph(found))["sources"] == [
+                {"name": "ContainerSource default/ticks", "to": "broker/default/b"}
+            ]
             assert not turns, "what its pod does is not taken for a change of manifests"
             url = "http://broker-ingress.knative-eventing.svc.cluster.local/default/b"
             assert found.get(SOURCES, "ticks")["status"]["sinkUri"] == url

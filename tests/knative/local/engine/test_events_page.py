@@ -21,7 +21,16 @@ CE = {"ce-specversion": "1.0", "ce-source": "/camera", "ce-type": "up"}
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
     failing = trigger("failing", {"uri": "http://127.0.0.1:9/"}, delivery=SINK)
     taking = trigger("taking", {**ref("Service", "hello"), "uri": "/?status=204"})
-    objects = [service(), service("sink"), BROKER, failing, taking]
+    binding = {
+        "apiVersion": "sources.knative.dev/v1",
+        "kind": "SinkBinding",
+        "metadata": {"name": "bound"},
+        "spec": {
+            "subject": {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "hello"},
+            "sink": ref("Broker", "b", "eventing.knative.dev/v1"),
+        },
+    }
+    objects = [service(), service("sink"), BROKER, failing, taking, binding]
     started = EngineProcess(tmp_path_factory.mktemp("events"), *objects, arguments=("--port", "0"))
     yield started
     assert started.stop() == 0
@@ -37,7 +46,8 @@ def test_graph_path_and_replay(browser: Browser, engine: EngineProcess, size: st
         rows = page.locator("#dead li").filter(has_text=key)
         expect(rows).to_have_count(1, timeout=20_000)
         expect(page.locator("#graph [data-place='broker/default/b']")).to_contain_text("events")
-        expect(page.locator("#graph g")).to_have_count(4)
+        expect(page.locator("#graph g")).to_have_count(5)
+        expect(page.locator("#graph [data-place='SinkBinding default/bound']")).to_be_visible()
         expect(page.locator("#subscriptions tr")).to_have_count(3)
         rows.get_by_role("button", name="Path").click()
         expect(page.locator(f"#path [data-event='{number}']")).to_contain_text("Trigger default/taking: answered")
