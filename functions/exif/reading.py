@@ -82,6 +82,8 @@ def _rest(reading: Reading) -> None:
         note = reading.note
         if note is None or not note.tags:
             reading.miss("maker note", note.maker if note and note.maker else "MakerNote", -1, reading.maker.size)
+    if "GeoTiffDirectory" in reading.groups.get("IFD0", ()):
+        _guarded(_earth, reading)
     if "XMP-GCamera" in reading.groups:
         _guarded(_packet_note, reading)
     _lens(reading)
@@ -130,6 +132,12 @@ def _maker_note(reading: Reading) -> None:
     from functions.exif import makernotes
 
     makernotes.read(reading)
+
+
+def _earth(reading: Reading) -> None:
+    from functions.exif.fields import geotiff
+
+    geotiff.add(reading, reading.groups["IFD0"])
 
 
 def _packet_note(reading: Reading) -> None:

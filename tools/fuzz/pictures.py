@@ -56,6 +56,7 @@ def records() -> Iterator[bytes]:
     """Content credentials, segments and records of makers and programs, raws of their own form, layers."""
     from tests.functions.exif import appended, cases, records
     from tests.functions.exif.credentials import SIGNED, jpeg
+    from tests.functions.exif.tiffs import KEYS, earth
 
     yield jpeg(SIGNED)
     yield SIGNED
@@ -63,6 +64,7 @@ def records() -> Iterator[bytes]:
     yield from (cases.jpeg(records.segment(number, body)) for number, body in numbered)
     yield from (make() for make in (records.minolta, records.sigma, records.fujifilm, records.canon))
     yield cases.jpeg(records.segment(0, records.canon().replace(b"HEAPCCDR", b"HEAPJPGM")))
+    yield earth(*KEYS)
     yield appended.all_of_them()
     for record in (appended.fotostation(), appended.photo_mechanic(), appended.recipe(), appended.vivo()):
         yield cases.jpeg(behind=record)

@@ -56,3 +56,32 @@ def jpeg_of(block: bytes) -> bytes:
     """The smallest JPEG that a block of Exif stands in: no picture, only segments."""
     body = b"Exif\0\0" + block
     return b"\xff\xd8\xff\xe1" + struct.pack(">H", len(body) + 2) + body + b"\xff\xd9"
+
+
+TEXTS = "UTM zone 17N|Hough|"
+DOUBLES = (6378270.0, 6356794.343479, 0.0, 500000.0)
+
+
+def earth(*keys: tuple[int, int, int, int], count: int | None = None, order: str = "<") -> bytes:
+    """A TIFF with keys of GeoTIFF."""
+    numbers = (1, 1, 0, len(keys) if count is None else count, *(part for key in keys for part in key))
+    doubles: Field = (0x87B0, 12, len(DOUBLES), struct.pack(f"{order}{len(DOUBLES)}d", *DOUBLES))
+    return tiff([short(0x87AF, *numbers, order=order), doubles, ascii_field(0x87B1, TEXTS)], order)
+
+
+# Keys: number, place of the value, count, offset.
+KEYS = (
+    (1024, 0, 1, 1),
+    (1025, 0, 1, 2),
+    (1026, 0x87B1, 13, 0),
+    (2048, 0, 1, 4326),
+    (2049, 0x87B1, 6, 13),
+    (2052, 0, 1, 9001),
+    (2057, 0x87B0, 1, 0),
+    (2058, 0x87B0, 1, 1),
+    (2062, 0x87B0, 3, 1),
+    (3072, 0, 1, 32617),
+    (3074, 0, 1, 16017),
+    (3076, 0, 1, 32767),
+    (3082, 0x87B0, 1, 3),
+)
