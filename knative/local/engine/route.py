@@ -9,8 +9,8 @@ import asyncio
 import re
 import socket
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from enum import Enum
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from aiohttp import web
@@ -33,6 +33,7 @@ _TOKEN = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+")
 _BREAKS = re.compile(rb"[\r\n\0]")
 _HOSTS = 10_000  # whose way is remembered
 _HOST_BYTES = 260
+_FORWARDING = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"forwarded"})
 
 
 class _Foreign(Enum):
@@ -138,7 +139,7 @@ class Route:
                 exchange.answer(400, "the request target is not a URL")
                 return
             if target != b"*":
-                exchange.request = replace(exchange.request, host=host, target=target)
+                exchange.request = exchange.request._replace(host=host, target=target)
         try:
             found = self._hosts[host]
         except KeyError:
@@ -220,18 +221,11 @@ class Route:
 
     def _forward(self, exchange: Exchange, service: Service, tag: str | None) -> None:
         headers = exchange.headers
+        kept = [header for header in headers if header[0] not in _FORWARDING]
         via = b""
-        kept = []
-        for header in headers:
-            if header[0] == b"x-forwarded-for":
-                via += header[1] + b", "
-            elif header[0] not in (b"x-forwarded-proto", b"forwarded"):
-                kept.append(header)
-        peer = exchange.request.peer.encode()
-        kept.append((b"x-forwarded-for", via + peer))
-        kept.append((b"x-forwarded-proto", b"http"))
-        node = b'"[%s]"' % peer if b":" in peer else peer
-        kept.append((b"forwarded", b"for=%s;host=%s;proto=http" % (node, _quoted(exchange.request.host))))
+        if len(kept) < len(headers):
+            via = b"".join(value + b", " for name, value in headers if name == b"x-forwarded-for")
+        kept += _forwarding(exchange.request.peer, exchange.request.host, via)
         exchange.headers = kept
         service.take(exchange, tag)
 
@@ -288,6 +282,18 @@ class Route:
         except asyncio.CancelledError:
             exchange.client_gone()
             raise
+
+
+@lru_cache(1024)
+def _forwarding(peer: str, host: bytes, via: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers that say where a request comes from; `via` are the addresses it brought."""
+    address = peer.encode()
+    node = b'"[%s]"' % address if b":" in address else address
+    return (
+        (b"x-forwarded-for", via + address),
+        (b"x-forwarded-proto", b"http"),
+        (b"forwarded", b"for=%s;host=%s;proto=http" % (node, _quoted(host))),
+    )
 
 
 def _quoted(host: bytes) -> bytes:

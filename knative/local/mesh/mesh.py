@@ -13,7 +13,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -98,7 +98,7 @@ class Dispatcher:
         if absolute and scheme.lower() == b"http":
             authority, slash, path = rest.partition(b"/")
             host = authority.rsplit(b"@", 1)[-1].lower()
-            exchange.request = request = replace(request, host=host, target=slash + path or b"/")
+            exchange.request = request = request._replace(host=host, target=slash + path or b"/")
         elif self._caller is None or not request.target.startswith(b"/"):
             exchange.answer(400, "a proxy needs a target of the form http://host/path")
             return
@@ -237,7 +237,7 @@ class Mesh:
         elif port != _PORT and all(port != one.port for one in self._gateways.values()):
             exchange.answer(404, f"{host} is served on port {_PORT}, not on {port}")
         elif (path := own_path(name, exchange.request.target)) is not None:
-            exchange.request = replace(exchange.request, target=path)
+            exchange.request = exchange.request._replace(target=path)
             self.services.own(exchange)
         else:
             self.services.from_pod(exchange, name)

@@ -89,6 +89,7 @@ class Revision:
         self.replicas = 0
         self.step: Step | None = None
         self.tally = Tally(around.clock)
+        self._timeouts = template.timeouts
         self.cold_starts = 0
         self._clock = around.clock
         self._write = around.write
@@ -119,7 +120,7 @@ class Revision:
             exchange.at_end = self.tally.ended
             exchange.answer(503, f"{self.name} is not ready: {failure.words}")
             return
-        self.template.timeouts.begin(exchange)
+        self._timeouts.begin(exchange)
         exchange.at_end = self.tally.ended
         if pod is None:
             self.activator.take(exchange)

@@ -69,10 +69,10 @@ class Service:
         Before any traffic is assigned a request waits for the revisions that are to get it. One that names a pod in
         X-Target-Pod goes to that pod and no other.
         """
-        wanted = next((value for name, value in exchange.headers if name == TARGET_POD), None)
-        if wanted is not None:
-            self._take_to(exchange, wanted.decode("latin-1"))
-            return
+        for name, value in exchange.headers:
+            if name == TARGET_POD:
+                self._take_to(exchange, value.decode("latin-1"))
+                return
         revision = _choose(self.traffic or self.plan, tag) or _choose(self.plan, tag)
         if revision is None:
             exchange.answer(404 if tag else 503, f"no revision of {self.name} takes this request")

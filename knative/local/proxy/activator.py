@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import resource
 import sys
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable
 
 from knative.local.autoscaler.metrics import ActivatorStats, Report
@@ -66,7 +66,7 @@ class Activator:
         self._record = record
         self._queue: OrderedDict[Exchange, None] = OrderedDict()
         self._pods: list[QueueProxy] = []
-        self._tracked: Counter[QueueProxy] = Counter()
+        self._tracked: dict[QueueProxy, int] = {}  # requests at each pod, of those that have some
         self._chosen: dict[Exchange, QueueProxy] = {}
         self._next = 0
         self._closed: str | None = None
@@ -156,7 +156,7 @@ class Activator:
             exchange.answer(503, QUEUE_FULL)
 
     def _send(self, exchange: Exchange, pod: QueueProxy) -> None:
-        self._tracked[pod] += 1
+        self._tracked[pod] = self._tracked.get(pod, 0) + 1
         self._chosen[exchange] = pod
         if not pod.admit(exchange):
             exchange.answer(503, QUEUE_FULL)
@@ -164,8 +164,10 @@ class Activator:
     def _untrack(self, exchange: Exchange) -> None:
         pod = self._chosen.pop(exchange, None)
         if pod is not None:
-            self._tracked[pod] -= 1
-            if not self._tracked[pod]:
+            left = self._tracked[pod] - 1
+            if left:
+                self._tracked[pod] = left
+            else:
                 del self._tracked[pod]
 
     def _over(self, exchange: Exchange) -> None:
@@ -192,12 +194,12 @@ class Activator:
             if len(pods) == 1:
                 return pods[0]
             one, other = random.sample(pods, 2)
-            return one if tracked[one] <= tracked[other] else other
+            return one if tracked.get(one, 0) <= tracked.get(other, 0) else other
         if self._concurrency <= _FIRST_AVAILABLE_MAX:
-            return next((pod for pod in pods if tracked[pod] < self._concurrency), None)
+            return next((pod for pod in pods if tracked.get(pod, 0) < self._concurrency), None)
         for step in range(1, len(pods) + 1):
             index = (self._next + step) % len(pods)
-            if tracked[pods[index]] < self._concurrency:
+            if tracked.get(pods[index], 0) < self._concurrency:
                 self._next = index
                 return pods[index]
         return None

@@ -40,6 +40,10 @@ class Phase(enum.Enum):
     LINGERING = "lingering"  # nothing more: what comes is dropped
 
 
+# To look up a member of an enum costs 0.1 µs in Python 3.11, as much as a header's whole handling.
+HEADERS, BODY, RESUMED, TUNNEL, LINGERING = Phase
+
+
 class DownstreamConnection(asyncio.Protocol):
     """One connection of one client. Requests that come pipelined wait for the one before them.
 
@@ -59,7 +63,7 @@ class DownstreamConnection(asyncio.Protocol):
         self._receiving: Exchange | None = None
         self._backlog: deque[Exchange] = deque()
         self._tunnel: Upstream | None = None
-        self._phase = Phase.HEADERS
+        self._phase = HEADERS
         self._half_closed = False
         self._paused = 0
         self._refusal: RefusedError | None = None
@@ -81,7 +85,7 @@ class DownstreamConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the requests of a client that has disconnected."""
         self._dispatcher.connections.discard(self)
-        self._phase = Phase.LINGERING
+        self._phase = LINGERING
         current, self._current = self._current, None
         backlog, self._backlog = self._backlog, deque()
         if self._tunnel is not None:
@@ -108,12 +112,12 @@ class DownstreamConnection(asyncio.Protocol):
         if self._tunnel is not None:
             self._tunnel.body(data)
             return
-        if self._phase is Phase.LINGERING:
+        if self._phase is LINGERING:
             self._linger += len(data)
             if self._linger > LINGER_BYTES:
                 self._transport.abort()
             return
-        if self._phase is Phase.HEADERS:
+        if self._phase is HEADERS:
             self._head_bytes += len(data)
             if self._receiving is None and self._head_bytes == len(data):
                 self.deadline = self._loop.time() + HEAD_SECONDS
@@ -146,12 +150,12 @@ class DownstreamConnection(asyncio.Protocol):
         # Not a protocol that is passed on: the message is an ordinary one, and its body follows.
         length = b"content-length: %d" % (request.length or 0)
         framing = b"transfer-encoding: chunked" if request.chunked else length
-        self._phase = Phase.RESUMED
+        self._phase = RESUMED
         self.data_received(b"%s / HTTP/1.1\r\n%s\r\n\r\n%s" % (request.method, framing, rest))
 
     def _refuse(self) -> None:
         refusal = self._refusal or RefusedError(400, "bad request")
-        self._phase = Phase.LINGERING
+        self._phase = LINGERING
         if self._receiving is not None and not self._receiving.body_done:
             # Its framing is broken: what has begun cannot be finished.
             if self._receiving is self._current and not self._current.done and not self._current.status:
@@ -185,8 +189,8 @@ class DownstreamConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Collect a header or, after the body, a trailer; the bytes of trailers are bounded where they are received."""
-        if self._phase is not Phase.HEADERS:
-            if self._phase is Phase.BODY:
+        if self._phase is not HEADERS:
+            if self._phase is BODY:
                 self._trailers.append((name.lower(), value))
             return
         self._raw.append((name, value))
@@ -196,14 +200,14 @@ class DownstreamConnection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """A head is whole: the exchange begins."""
-        if self._phase is Phase.RESUMED:
+        if self._phase is RESUMED:
             return
         if len(self._backlog) >= PIPELINED:
             self._refusal = RefusedError(429, "too many requests in the pipeline")
             raise self._refusal
         parser = self._parser
         exchange = self._read_head(parser.get_method(), parser.get_http_version(), parser.should_keep_alive())
-        self._phase = Phase.BODY
+        self._phase = BODY
         self._head_bytes = 0
         self._trailers = []
         self._receiving = exchange
@@ -243,11 +247,11 @@ class DownstreamConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The request is whole, unless the parser is about to stop for another protocol."""
-        if self._phase is not Phase.RESUMED and self._parser.should_upgrade():
+        if self._phase is not RESUMED and self._parser.should_upgrade():
             return
         receiving, self._receiving = self._receiving, None
-        if self._phase is not Phase.LINGERING:
-            self._phase = Phase.HEADERS
+        if self._phase is not LINGERING:
+            self._phase = HEADERS
         self._head_bytes = self._between = 0
         if receiving is not None:
             receiving.request_trailers = trailers_of(self._trailers)
@@ -263,7 +267,7 @@ class DownstreamConnection(asyncio.Protocol):
 
     def head(self, exchange: Exchange, status: int, reason: bytes, headers: Headers, length: int | None) -> None:
         """Write the answer's head."""
-        if not exchange.body_done and (status >= 400 or self._phase is Phase.LINGERING):
+        if not exchange.body_done and (status >= 400 or self._phase is LINGERING):
             exchange.keep_alive = False
         self._writer.head(exchange, status, reason, headers, length)
 
@@ -285,7 +289,7 @@ class DownstreamConnection(asyncio.Protocol):
         if exchange is self._current:
             self._current = None
         # What came whole before something that is refused is answered before it.
-        ending = self._phase is Phase.LINGERING and not self._backlog
+        ending = self._phase is LINGERING and not self._backlog
         if not exchange.keep_alive or ending or self._half_closed:
             self._shut(exchange.body_done)
             return
@@ -308,7 +312,7 @@ class DownstreamConnection(asyncio.Protocol):
             self.deadline = self._loop.time() + IDLE_SECONDS
 
     def _shut(self, whole: bool) -> None:
-        self._phase = Phase.LINGERING
+        self._phase = LINGERING
         if whole or self._transport.is_closing():
             self._transport.close()
             return
@@ -329,7 +333,7 @@ class DownstreamConnection(asyncio.Protocol):
         """Answer 101; from here on bytes pass as they are."""
         self._writer.switch(reason, headers)
         self._tunnel = exchange.upstream
-        self._phase = Phase.TUNNEL
+        self._phase = TUNNEL
 
     def flush(self) -> None:
         """Write what has gathered in one call."""
@@ -370,7 +374,7 @@ class DownstreamConnection(asyncio.Protocol):
         """The deadline is over: an idle connection is closed, a slow head is answered 408."""
         if self._current is not None:
             return
-        if self._head_bytes and self._phase is not Phase.LINGERING:
+        if self._head_bytes and self._phase is not LINGERING:
             self._refusal = RefusedError(408, "request head took too long")
             self._refuse()
         else:

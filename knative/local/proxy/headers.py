@@ -6,7 +6,7 @@ Header lines are pairs of name and value as the parser gives them; those that go
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from knative.local.proxy.exchange import HOP_BY_HOP, RESERVED, Headers
 
@@ -17,6 +17,9 @@ _NOT_A_TRAILER = (
     HOP_BY_HOP | RESERVED | {b"content-length", b"host", b"authorization", b"content-encoding", b"set-cookie"}
 )
 _NOTED = frozenset({b"content-length", b"upgrade", b"proxy-authorization"})
+# Lines that need a second look; all others go on as they are.
+_OF_REQUESTS = HOP_BY_HOP | RESERVED | {b"host", b"content-length"}
+_OF_ANSWERS = HOP_BY_HOP | {b"content-length"}
 _NOT_A_HEADER = frozenset({b"close", b"keep-alive", b"upgrade", b"te", b"trailer", b""})
 
 
@@ -29,8 +32,7 @@ class RefusedError(ValueError):
         self.text = text
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
+class RequestHead(NamedTuple):
     """A request's head.
 
     Attributes:
@@ -50,8 +52,7 @@ class RequestHead:
     credentials: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerHead:
+class AnswerHead(NamedTuple):
     """An answer's head; `length` is None where chunks or the connection's end tell the body's."""
 
     headers: Headers
@@ -83,7 +84,9 @@ def read_request(method: bytes, lines: Headers, version: str, size: int = 0) -> 
     for name, value in lines:
         size += len(name) + len(value) + 4
         key = name.lower()
-        if key == b"host":
+        if key not in _OF_REQUESTS:
+            headers.append((key, value))
+        elif key == b"host":
             host = value.strip().lower()
             hosts += 1
         elif key in _NOTED:
@@ -105,7 +108,7 @@ def read_request(method: bytes, lines: Headers, version: str, size: int = 0) -> 
     upgrade = noted.get(b"upgrade", b"").strip().lower()
     switches = upgrade == b"websocket" and b"upgrade" in options and not chunked and not length
     return RequestHead(
-        headers=_without(headers, options),
+        headers=_without(headers, options) if options else headers,
         host=host,
         length=length,
         chunked=chunked,
@@ -129,7 +132,9 @@ def read_answer(status: int, lines: Headers) -> AnswerHead:
     headers: Headers = []
     for name, value in lines:
         key = name.lower()
-        if key == b"content-length":
+        if key not in _OF_ANSWERS:
+            headers.append((key, value))
+        elif key == b"content-length":
             length = int(value)
         elif key == b"transfer-encoding":
             chunked = True
@@ -139,7 +144,7 @@ def read_answer(status: int, lines: Headers) -> AnswerHead:
             headers.append((key, value))
         else:
             headers += _passed_on(key, value)
-    return AnswerHead(_without(headers, options), None if chunked else length, chunked)
+    return AnswerHead(_without(headers, options) if options else headers, None if chunked else length, chunked)
 
 
 def _options(value: bytes) -> set[bytes]:
@@ -165,4 +170,4 @@ def _passed_on(name: bytes, value: bytes) -> Headers:
 
 def trailers_of(lines: Headers) -> Headers:
     """The trailers that go on: none that frame, route or authenticate a message (RFC 9110, 6.5.1)."""
-    return [(name, value) for name, value in lines if name not in _NOT_A_TRAILER]
+    return [(name, value) for name, value in lines if name not in _NOT_A_TRAILER] if lines else []

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Protocol
 
 from knative.local.autoscaler.metrics import RequestStats
-from knative.local.proxy.breaker import Breaker, Entry
+from knative.local.proxy.breaker import REJECTED, RUNNING, Breaker
 from knative.local.proxy.exchange import Exchange
 from knative.local.proxy.pool import Pool
 from knative.local.proxy.upstream import connect_tcp
@@ -88,12 +88,12 @@ class QueueProxy:
         Returns:
             False if the queue is full.
         """
-        entry = Entry.RUNNING if self._breaker is None else self._breaker.enter(exchange)
-        if entry is Entry.REJECTED:
+        entry = RUNNING if self._breaker is None else self._breaker.enter(exchange)
+        if entry is REJECTED:
             return False
         self.stats.enter(self._clock(), proxied=exchange.proxied)
         self.direct += not exchange.proxied
-        if entry is Entry.RUNNING:
+        if entry is RUNNING:
             self._send(exchange)
         else:
             self._held.add(exchange)

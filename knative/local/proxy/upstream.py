@@ -57,6 +57,10 @@ class State(enum.Enum):
     CLOSED = "closed"  # closed by this side
 
 
+# To look up a member of an enum costs 0.1 µs in Python 3.11, as much as a header's whole handling.
+IDLE, WAITING, HEADERS, INTERIM, BODY, COMPLETE, TUNNEL, CLOSED = State
+
+
 class UpstreamConnection(asyncio.Protocol):
     """One connection to a server."""
 
@@ -67,7 +71,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._transport: asyncio.Transport = None  # type: ignore[assignment]
         self._parser: Any = None
         self._exchange: Exchange | None = None
-        self._state = State.IDLE
+        self._state = IDLE
         self._reused = False
         self._idle_since = self._loop.time()
         self._reason = b""
@@ -76,6 +80,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._counted = 0  # bytes of headers or trailers
         self._until_close = False  # the end of the connection is the end of the response
         self._keep_alive = False
+        self._bodiless = False
         self._surplus = False
         self._failure: str | None = None
 
@@ -103,20 +108,21 @@ class UpstreamConnection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close once everything is written."""
-        self._state = State.CLOSED
+        self._state = CLOSED
         self._transport.close()
 
     def break_off(self) -> None:
         """Close at once: the server is dead."""
         if self._exchange is None:
-            self._state = State.CLOSED
+            self._state = CLOSED
         self._transport.abort()
 
     def send(self, exchange: Exchange) -> None:
         """Send the request; the response goes to the exchange's client."""
         self._exchange = exchange
-        self._parser = httptools.HttpResponseParser(self)
-        self._state = State.WAITING
+        if self._parser is None:
+            self._parser = httptools.HttpResponseParser(self)
+        self._state = WAITING
         self._until_close = self._surplus = False
         self._failure = None
         self._counted = 0
@@ -130,7 +136,7 @@ class UpstreamConnection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None:
             return
-        if self._state is State.TUNNEL:
+        if self._state is TUNNEL:
             self._transport.write(chunk)
         elif exchange.request.upgrade is not None:
             exchange.hold(chunk)  # until the server has agreed to switch
@@ -148,7 +154,7 @@ class UpstreamConnection(asyncio.Protocol):
     def cancel(self) -> None:
         """Close at once: the response is not needed, and the server sees its client disconnect."""
         self._exchange = None
-        self._state = State.CLOSED
+        self._state = CLOSED
         self._transport.abort()
 
     def pause(self) -> None:
@@ -175,17 +181,17 @@ class UpstreamConnection(asyncio.Protocol):
         """Parse the response and pass it on."""
         exchange = self._exchange
         if exchange is None:
-            if self._state is not State.CLOSED:
+            if self._state is not CLOSED:
                 self._pool.log(SURPLUS)
             self.close()
             return
-        if self._state is State.TUNNEL:
+        if self._state is TUNNEL:
             exchange.client.data(exchange, data)
             exchange.client.flush()
             return
-        if self._state is State.WAITING:
-            self._state = State.HEADERS
-        if self._state is not State.BODY:
+        if self._state is WAITING:
+            self._state = HEADERS
+        if self._state is not BODY:
             self._counted += len(data)
         if self._parse(exchange, data) and self._exchange is exchange:
             self._proceed(exchange)
@@ -195,13 +201,13 @@ class UpstreamConnection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            if self._state is not State.COMPLETE:
+            if self._state is not COMPLETE:
                 self._switch(exchange, data[upgrade.args[0] :])
                 return False
             self._surplus = True
         except httptools.HttpParserError:
             self._surplus = True
-            if self._state is not State.COMPLETE and self._failure is None:
+            if self._state is not COMPLETE and self._failure is None:
                 self._failure = "answered something that is not HTTP"
         return True
 
@@ -209,16 +215,16 @@ class UpstreamConnection(asyncio.Protocol):
         """Continue after a piece of the response."""
         if self._failure is not None:
             self._fail(f"{self._pool.name} {self._failure}")
-        elif self._state is State.COMPLETE:
+        elif self._state is COMPLETE:
             self._finish(exchange)
-        elif self._state is State.HEADERS and self._counted > HEAD_BYTES:
+        elif self._state is HEADERS and self._counted > HEAD_BYTES:
             self._fail(f"{self._pool.name} answered with too large a head")
         else:
             exchange.client.flush()
 
     def _switch(self, exchange: Exchange, rest: bytes) -> None:
         """Handle a 101 response and the bytes after it."""
-        if self._state is not State.TUNNEL:
+        if self._state is not TUNNEL:
             self._fail(f"{self._pool.name} switched protocols unasked")
             return
         exchange.client.flush()
@@ -234,13 +240,13 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The server closed, or died."""
         exchange, self._exchange = self._exchange, None
-        idle_for = self._loop.time() - self._idle_since if self._state is State.IDLE and self._reused else None
+        idle_for = self._loop.time() - self._idle_since if self._state is IDLE and self._reused else None
         self._pool.lost(self, idle_for)
         if exchange is None or exchange.done:
             return
         exchange.upstream = None
-        tunnel = self._state is State.TUNNEL
-        if tunnel or (self._until_close and self._state is State.BODY and exc is None):
+        tunnel = self._state is TUNNEL
+        if tunnel or (self._until_close and self._state is BODY and exc is None):
             exchange.keep_alive = exchange.keep_alive and not tunnel
             exchange.body_done = exchange.body_done or tunnel
             exchange.complete()
@@ -256,19 +262,19 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _may_retry(self, exchange: Exchange) -> bool:
         request = exchange.request
-        unanswered = self._reused and self._state is State.WAITING and not exchange.retried
+        unanswered = self._reused and self._state is WAITING and not exchange.retried
         return unanswered and request.method in _IDEMPOTENT and not request.has_body and request.upgrade is None
 
     # The parser's calls
 
     def on_message_begin(self) -> None:
         """A response begins."""
-        if self._state is State.COMPLETE:
+        if self._state is COMPLETE:
             self._surplus = True
             return
         self._raw = []
         self._reason = b""
-        self._state = State.HEADERS
+        self._state = HEADERS
 
     def on_status(self, reason: bytes) -> None:
         """Collect the reason."""
@@ -276,9 +282,9 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Collect a header or, after the body, a trailer."""
-        if self._state is State.HEADERS:
+        if self._state is HEADERS:
             self._raw.append((name, value))
-        elif self._state is State.BODY:
+        elif self._state is BODY:
             self._counted += len(name) + len(value)
             self._trailers.append((name.lower(), value))
             if self._counted > TRAILER_BYTES:
@@ -288,7 +294,7 @@ class UpstreamConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """Pass the headers on."""
         exchange = self._exchange
-        if exchange is None or self._state is State.COMPLETE:
+        if exchange is None or self._state is COMPLETE:
             self._surplus = True
             return
         status = self._parser.get_status_code()
@@ -298,16 +304,16 @@ class UpstreamConnection(asyncio.Protocol):
         if status == 101:
             self._begin_tunnel(exchange, answer.headers)
         elif status < 200:
-            self._state = State.INTERIM
+            self._state = INTERIM
             exchange.client.informational(exchange, status, self._reason, answer.headers)
         else:
             exchange.status = status
-            bodiless = exchange.request.method == b"HEAD" or status in (204, 304)
+            self._bodiless = bodiless = exchange.request.method == b"HEAD" or status in (204, 304)
             self._until_close = answer.length is None and not answer.chunked and not bodiless
             exchange.client.head(exchange, status, self._reason, answer.headers, answer.length)
-            self._state = State.BODY
+            self._state = BODY
             if bodiless:
-                self._state = State.COMPLETE
+                self._state = COMPLETE
                 self._keep_alive = self._parser.should_keep_alive()
 
     def _begin_tunnel(self, exchange: Exchange, headers: Headers) -> None:
@@ -315,13 +321,13 @@ class UpstreamConnection(asyncio.Protocol):
             self._failure = "switched protocols unasked"
             return
         exchange.status = 101
-        self._state = State.TUNNEL
+        self._state = TUNNEL
         exchange.client.tunnel(exchange, self._reason, headers)
 
     def on_body(self, chunk: bytes) -> None:
         """Pass a piece of the body on."""
         exchange = self._exchange
-        if exchange is None or self._state is State.COMPLETE:
+        if exchange is None or self._state is COMPLETE:
             self._surplus = True
             return
         exchange.bytes_out += len(chunk)
@@ -330,8 +336,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Note that the response is whole, unless it was an interim one."""
-        if self._state is State.BODY:
-            self._state = State.COMPLETE
+        if self._state is BODY:
+            self._state = COMPLETE
             # Only now: the parser forgets it with the message.
             self._keep_alive = self._parser.should_keep_alive()
             if self._exchange is not None:
@@ -343,8 +349,10 @@ class UpstreamConnection(asyncio.Protocol):
         reusable = not self._surplus and exchange.body_done and self._keep_alive
         if reusable and exchange.request.upgrade is None:
             self._reused = True
-            self._state = State.IDLE
+            self._state = IDLE
             self._idle_since = self._loop.time()
+            if self._bodiless:
+                self._parser = None  # it would read the body that the next response has not, too
             self._pool.release(self)
         else:
             if self._surplus:
@@ -355,7 +363,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _fail(self, text: str) -> None:
         exchange, self._exchange = self._exchange, None
-        self._state = State.CLOSED
+        self._state = CLOSED
         self._transport.abort()
         if exchange is not None:
             exchange.upstream = None

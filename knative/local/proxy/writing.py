@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from email.utils import formatdate
+from functools import lru_cache
 
 from knative.local.proxy.exchange import Exchange, Headers
+
+
+@lru_cache(1)
+def date(now: int) -> bytes:
+    """A second as the value of a Date header, made once in it."""
+    return formatdate(now, usegmt=True).encode()
 
 
 def chunk(data: bytes) -> bytes:
@@ -21,7 +29,8 @@ def request(exchange: Exchange) -> bytes:
     """A request with what has come of its body so far."""
     asked = exchange.request
     out = [b"%s %s HTTP/1.1\r\nhost: %s\r\n" % (asked.method, asked.target, asked.host)]
-    out += [b"%s: %s\r\n" % header for header in exchange.headers]
+    for name, value in exchange.headers:
+        out += name, b": ", value, b"\r\n"
     if asked.chunked:
         out.append(b"transfer-encoding: chunked\r\n")
     elif asked.length is not None:
@@ -48,10 +57,10 @@ class ResponseWriter:
         out = [b"HTTP/1.1 %d %s\r\n" % (status, reason)]
         dated = False
         for name, value in headers:
-            out.append(b"%s: %s\r\n" % (name, value))
+            out += name, b": ", value, b"\r\n"
             dated = dated or name == b"date"
         if not dated:
-            out.append(b"date: %s\r\n" % formatdate(usegmt=True).encode())
+            out.append(b"date: %s\r\n" % date(int(time.time())))
         bodiless = exchange.request.method == b"HEAD" or status in (204, 304)
         self._chunked = False
         if length is not None and status != 204:

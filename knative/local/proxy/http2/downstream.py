@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
-from email.utils import formatdate
 from typing import Any, ClassVar
 
 from h2 import events
@@ -16,6 +16,7 @@ from knative.local.proxy.headers import RefusedError, trailers_of
 from knative.local.proxy.http2.connection import STREAMS, Connection
 from knative.local.proxy.http2.headers import block_of_answer, plain, request_of
 from knative.local.proxy.http2.stream import Stream
+from knative.local.proxy.writing import date
 
 IDLE_SECONDS = 120.0
 FIRST_SECONDS = 10.0  # to the first request, and of a header block
@@ -50,7 +51,7 @@ class DownstreamStream(Stream):
     def head(self, exchange: Exchange, status: int, reason: bytes, headers: Headers, length: int | None) -> None:
         """Begin the answer."""
         if not any(name == b"date" for name, _ in headers):
-            headers = [*headers, (b"date", formatdate(usegmt=True).encode())]
+            headers = [*headers, (b"date", date(int(time.time())))]
         self._head = block_of_answer(status, headers, length)
 
     def informational(self, exchange: Exchange, status: int, reason: bytes, headers: Headers) -> None:

@@ -98,6 +98,7 @@ def test_surplus_bytes_reach_nobody(engine: EngineProcess, client: http.client.H
 def test_surplus_after_an_early_response_reaches_nobody(
     engine: EngineProcess, client: http.client.HTTPConnection
 ) -> None:
+    before = logged(engine)
     client.putrequest("POST", path(TWO) + "?early=1")
     client.putheader("Content-Length", "100")
     client.endheaders(b"x")
@@ -106,6 +107,7 @@ def test_surplus_after_an_early_response_reaches_nobody(
     other = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=10)
     assert ask(other, "GET", path(response(b"fresh"))) == (200, b"fresh")
     other.close()
+    engine.wait(lambda: logged(engine) > before, "a line in the log", 5)
 
 
 def test_a_well_behaved_pod_keeps_its_connection_and_logs_nothing(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from knative.local.proxy import timeouts
+from knative.local.proxy.exchange import Exchange, Request
 
 
 class Clock:
@@ -28,6 +29,34 @@ class Clock:
         at, call, arguments = self.due.pop(0)
         self.now = at
         call(*arguments)
+
+
+def test_each_request_ends_at_its_own_time_by_one_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(timeouts.asyncio, "get_running_loop", lambda: clock)
+    limits = timeouts.Timeouts(10.0)
+    ends: list[tuple[str, float]] = []
+
+    def begin(name: str, at: float) -> Exchange:
+        clock.now = 100.0 + at
+        exchange = Exchange(SimpleNamespace(), Request(method=b"GET", target=b"/"))  # type: ignore[arg-type]
+        monkeypatch.setattr(Exchange, "answer", lambda self, status, text: ends.append((names[self], clock.now - 100)))
+        names[exchange] = name
+        limits.begin(exchange)
+        return exchange
+
+    names: dict[Exchange, str] = {}
+    begin("first", 0.0)
+    answered = begin("answered", 1.0)
+    begin("last", 3.0)
+    answered.complete()
+    assert len(clock.due) == 1
+    while clock.due:
+        clock.run()
+    assert ends == [("first", 10.0), ("last", 13.0)]
+    begin("later", 50.0)
+    clock.run()
+    assert ends[-1] == ("later", 60.0)
 
 
 @pytest.mark.parametrize(
