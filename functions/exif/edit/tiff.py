@@ -6,7 +6,8 @@ the file does not state the size of its strips, only the dropped values become z
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 from functions.exif.edit import embedded
@@ -20,6 +21,7 @@ from functions.exif.edit.blocks.layout import (
     Entry,
     Layout,
     Span,
+    common,
     compact,
     merged,
     outside,
@@ -69,6 +71,7 @@ class _Cleaner:
         self.out = editable(layout.data)
         self.kept: list[Span] = [(0, layout.header)]
         self.gone: list[Span] = []
+        self.pictures: list[Span] = []
         self.sized = True
 
     def run(self) -> bytes:
@@ -84,6 +87,10 @@ class _Cleaner:
                 if entry.tag == PROFILE:
                     profile = self.edit.icc(self.layout.raw(entry), "ICC profile")
                     self.out[entry.start : entry.start + entry.size] = profile or bytes(entry.size)
+        places = merged((directory.position, directory.end) for directory in self.directories)
+        for start, end in common(places, merged(self.pictures)):
+            if self.out[start:end] != self.layout.data[start:end]:
+                raise Broken("a directory stands inside the picture's data")
         _compressed(self.layout, self.out, stays, self.edit)
         return _finish(self.out, self.kept, self.gone, self.sized, self.edit)
 
@@ -101,8 +108,7 @@ class _Cleaner:
             spans, known = pixels(self.layout, directory)
             self.sized = self.sized and known
             self.kept += spans
-            if _overlap(spans, place):
-                raise Broken("a directory stands inside the picture's data")
+            self.pictures += spans
         for entry in dropped:
             edit.gone(NAMES.get(entry.tag, "tag"), f"{directory.kind} {entry.tag:#06x}", entry.size, _label(entry))
             if entry.tag == PROFILE and "icc" in edit.keep:
@@ -112,16 +118,21 @@ class _Cleaner:
 def _compressed(layout: Layout, out: bytearray | Mapped, directories: Iterable[Directory], edit: Edit) -> None:
     """Overwrite the metadata inside compressed strips, tiles, thumbnails and tables."""
     seen: set[tuple[int, int]] = set()
-    for directory in directories:
-        if directory.kind != "image":
-            continue
+    images = [directory for directory in directories if directory.kind == "image"]
+    # A stated size may be wrong: a stream ends where the next one, or a directory, begins.
+    starts = {directory.position for directory in images}
+    starts.update(start for directory in images for start, _ in pixels(layout, directory)[0])
+    ordered = sorted(starts)
+    for directory in images:
         compression = (layout.integers(directory.find(COMPRESSION)) or [1])[0]
         spans = pixels(layout, directory)[0] if compression in STREAMS or directory.find(0x0201) else []
         tables = directory.find(JPEG_TABLES)
-        for span in [*spans, *([tables.span] if tables is not None else [])]:
-            if span not in seen:
-                seen.add(span)
-                embedded.clear(out, span, edit)
+        for start, stop in [*spans, *([tables.span] if tables is not None else [])]:
+            following = bisect_right(ordered, start)
+            end = min([stop, *ordered[following : following + 1]])
+            if (start, end) not in seen:
+                seen.add((start, end))
+                embedded.clear(out, (start, end), edit)
 
 
 def _finish(out: bytearray | Mapped, kept: list[Span], gone: list[Span], sized: bool, edit: Edit) -> bytes:
@@ -164,19 +175,17 @@ def _without_location(data: Buffer, edit: Edit) -> bytes:
     out = again(result)
     layout = Layout(result)
     _compressed(layout, out, layout.walk(), edit)
-    for directory in layout.walk():
-        for entry in directory.entries:
-            if entry.start < 0 or entry.tag not in (XMP, IPTC, RESOURCES):
-                continue
-            raw, where = result[entry.start : entry.start + entry.size], f"tag {entry.tag:#06x}"
-            if entry.tag == XMP:
-                edited = edit.xmp(raw, where)
-            else:
-                edited = (edit.iptc if entry.tag == IPTC else edit.resources)(raw, where)
+    edits: dict[int, Callable[[bytes, str], bytes | None]] = {XMP: edit.xmp, IPTC: edit.iptc, RESOURCES: edit.resources}
+    entries = [entry for directory in layout.walk() for entry in directory.entries]
+    blocks = {entry.span: entry for entry in entries if entry.start >= 0 and entry.tag in edits}
+    if any(first[1] > second[0] for first, second in pairwise(sorted(blocks))):
+        raise Broken("structures overlap")
+    for (start, end), entry in blocks.items():
+        raw = result[start:end]
+        if raw.strip(b" \0"):
+            edited = edits[entry.tag](raw, f"tag {entry.tag:#06x}") or b""
             # Shorter values are padded: XMP by spaces, records and resources by zeros, which end them.
-            out[entry.start : entry.start + entry.size] = (edited or b"").ljust(
-                entry.size, b" " if entry.tag == XMP else b"\0"
-            )
+            out[start:end] = edited.ljust(end - start, b" " if entry.tag == XMP else b"\0")
     _forgotten(layout, out, edit)
     return finished(out)
 
@@ -224,20 +233,10 @@ def _label(entry: Entry) -> str:
     return f"{NAMES.get(entry.tag, 'tag')} {entry.tag:#06x}"
 
 
-def _overlap(spans: Iterable[Span], one: Span) -> bool:
-    return any(start < one[1] and one[0] < end for start, end in spans)
-
-
 def _clash(layout: Layout, plan: dict[int, list[Entry]]) -> bool:
     """Whether a directory to be written again overlaps another, or a value that stays."""
     spans = sorted((d.position, d.end) for d in layout.walk())
     if any(first[1] > second[0] for first, second in pairwise(spans)):
         return True
     values = merged(span for d in layout.walk() for span in _values(plan[id(d)]))
-    at = 0
-    for start, end in spans:
-        while at < len(values) and values[at][1] <= start:
-            at += 1
-        if at < len(values) and values[at][0] < end:
-            return True
-    return False
+    return any(common(spans, values))

@@ -27,7 +27,8 @@ MAX_CHILDREN = 1024
 MAX_VALUES = 1_000_000
 # Signed and short offsets are against the rules and in real files.
 POINTER_TYPES = frozenset((3, 4, 9, 13, 16, 18))
-_LETTERS = {1: "B", 3: "H", 4: "I", 9: "I", 13: "I", 16: "Q", 18: "Q"}
+# Signed ones too, as decoders accept them for places and sizes.
+_LETTERS = {1: "B", 3: "H", 4: "I", 6: "B", 8: "H", 9: "I", 13: "I", 16: "Q", 17: "Q", 18: "Q"}
 _ENTRIES = {(order, big): Struct(order + ("HHQQ" if big else "HHII")) for order in "<>" for big in (False, True)}
 
 
@@ -142,7 +143,7 @@ class Directories:
         return self.source.read(entry.start, entry.start + entry.size) if entry.start >= 0 else b""
 
     def integers(self, entry: Entry | None) -> list[int]:
-        """The values of an entry of an unsigned integer type; empty for any other, and past a budget of values."""
+        """The values of an entry of an integer type, as unsigned; empty for any other, and past a budget of values."""
         if entry is None or entry.start < 0 or entry.type not in _LETTERS:
             return []
         if entry.count > self._values:

@@ -94,8 +94,11 @@ class _Reader:
             document.format, document.media_type = "EXV", "image/x-exv"
             self._step(Kind.STRUCTURE, self.start + len(EXV_SIGNATURE))
         else:
-            first = data.find(b"\xff\xd8\xff", self.start, self.end)
-            first = data.find(b"\xff\xd8", self.start, self.end) if first < 0 else first
+            # The first bytes begin the image, whatever follows them: decoders pass over junk before the next marker.
+            first = self.start
+            if not self.source.startswith(b"\xff\xd8", first):
+                first = data.find(b"\xff\xd8\xff", self.start, self.end)
+                first = data.find(b"\xff\xd8", self.start, self.end) if first < 0 else first
             if first < 0:
                 document.broken = "no JPEG begins here"
                 self._step(Kind.UNKNOWN, self.end)
@@ -141,8 +144,12 @@ class _Reader:
                 return scans
             if stop > end:
                 document.warn(f"the file ends inside the segment at byte {at}")
-                if not scans:
-                    document.broken = f"the segment at byte {at:,} runs over the end"
+                if scans:
+                    # Its marker and length stay: what a decoder shows of a file that is cut there depends on them.
+                    self._step(Kind.STRUCTURE, at + 4, key=marker)
+                    self._step(Kind.GAP, end)
+                    return scans
+                document.broken = f"the segment at byte {at:,} runs over the end"
                 stop = end
             if marker == SOS:
                 scans += 1
@@ -163,13 +170,16 @@ class _Reader:
         document, data, at, end = self.document, self.data, self.at, self.end
         found = self.source.search(MARKER, at, end)
         place = end if found is None else found.start()
-        if found is not None and (place + 4 <= end or data[place + 1] in STANDALONE or data[place + 1] == EOI):
+        whole = found is not None and (place + 4 <= end or data[place + 1] in STANDALONE or data[place + 1] == EOI)
+        if whole or (found is not None and scans):
             junk = not self.source.has(at, place) or bool(data[at:place].strip(b"\xff"))
             if junk:
                 document.warn("junk between segments")
             self._step(Kind.GAP if junk else Kind.PADDING, place)
-            return place
-        if document.format != "EXV" and not scans:
+            if whole:
+                return place
+            self._step(Kind.STRUCTURE, end, key=data[place + 1])  # cut off in its length
+        elif document.format != "EXV" and not scans:
             document.warn("the file ends before the picture")
         return -1
 

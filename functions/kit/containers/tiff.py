@@ -175,6 +175,7 @@ def pixels(layout: Directories, directory: Directory) -> tuple[list[Span], bool]
     for tag, sizes in ((STRIPS, STRIP_SIZES), (TILES, TILE_SIZES)):
         places, lengths = layout.integers(directory.find(tag)), layout.integers(directory.find(sizes))
         if not places:
+            known = known and directory.find(tag) is None
             continue
         expected = _uncompressed(layout, directory) if tag == STRIPS and compression == 1 else []
         if len(lengths) != len(places):

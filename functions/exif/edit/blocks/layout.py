@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from struct import pack
 
 from functions.exif.edit.errors import Broken
@@ -78,19 +78,22 @@ def outside(spans: Iterable[Span], size: int) -> list[Span]:
     return [gap for gap in gaps if gap[0] < gap[1]]
 
 
-def wipe(data: bytearray | Mapped, spans: Iterable[Span], keep: Iterable[Span]) -> None:
-    """Zero the bytes of `spans` that no span of `keep` covers."""
-    kept, size = merged(keep), len(data)
-    free = outside(kept, size)
+def common(first: Sequence[Span], second: Sequence[Span]) -> Iterator[Span]:
+    """What two lists of spans, each sorted and without overlaps, have in common."""
     at = 0
-    for start, end in merged(spans):
-        while at < len(free) and free[at][1] <= start:
+    for start, end in first:
+        while at < len(second) and second[at][1] <= start:
             at += 1
         index = at
-        while index < len(free) and free[index][0] < end:
-            low, high = max(start, free[index][0]), min(end, free[index][1])
-            zero(data, low, high)
+        while index < len(second) and second[index][0] < end:
+            yield max(start, second[index][0]), min(end, second[index][1])
             index += 1
+
+
+def wipe(data: bytearray | Mapped, spans: Iterable[Span], keep: Iterable[Span]) -> None:
+    """Zero the bytes of `spans` that no span of `keep` covers."""
+    for low, high in common(merged(spans), outside(keep, len(data))):
+        zero(data, low, high)
 
 
 def compact(layout: Layout, out: bytearray | Mapped, directory: Directory, keep: list[Entry]) -> Span:
