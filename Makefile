@@ -52,9 +52,7 @@ chaos: $(VENV)/.dev  ## kills, hangs, full disks, clock jumps
 soak: $(VENV)/.dev  ## thirty minutes of mixed load with kills; ARGS='--minutes 2' for less
 	$(BIN)/python -m tools.chaos soak --minutes 30 $(ARGS)
 
-load# pytest keeps its compiled test modules, also where the environment forbids bytecode: each worker loads all of them.
-test test-all: export PYTHONDONTWRITEBYTECODE =
-test: $(VENV)/.dev  ## the quick set against the local engine; SCENARIO=name for another
+loadtest: $(VENV)/.dev  ## the quick set against the local engine; SCENARIO=name for another
 	$(BIN)/python -m loadtest $(SCENARIO) $(ARGS)
 
 locust: $(VENV)/.dev  ## Locust's web UI on http://127.0.0.1:8089, against `make serve`; ARGS='--tags exif' for one function
