@@ -26,7 +26,7 @@ def add_parser(subparsers: Any) -> None:
         help="follow a local broker's events",
         description="Follow the events of a local broker: accepted, delivered, retried, dead-lettered.",
     )
-    engine = os.environ.get("PIXELAMP_URL", DEFAULT_URL)
+    engine = os.environ.get("PIXELAMP_URL") or DEFAULT_URL
     parser.add_argument(
         "--at",
         "--url",

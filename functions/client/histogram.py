@@ -43,9 +43,8 @@ def add_parser(subcommands: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument(
         "--plot",
         "--histogram",
-        type=Path,
         metavar="OUT",
-        help="write the plot: .png, .svg or .pdf; a folder for several",
+        help="write the plot: .png, .svg or .pdf; a folder for several, or with / at its end",
     )
     output.add_arguments(parser)
     parser.add_argument("--csv", dest="output", action="store_const", const="csv", help="the same as --output csv")
@@ -94,10 +93,11 @@ def run(chosen: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     several = len(paths) > 1
     if chosen.compare and (chosen.plot or not several):
         parser.error("--compare takes several images, and no --plot")
-    if chosen.plot and not several and not chosen.plot.is_dir() and chosen.plot.suffix.lower() not in PLOTS:
-        parser.error(f"--plot {chosen.plot}: expected the ending {', '.join(PLOTS)}")
-    plots = photos.Copies(chosen.plot, paths) if chosen.plot else None
-    into_folder = several or (plots is not None and chosen.plot.is_dir())
+    out = Path(chosen.plot) if chosen.plot else Path()
+    into_folder = several or out.is_dir() or str(chosen.plot).endswith("/")
+    if chosen.plot and not into_folder and out.suffix.lower() not in PLOTS:
+        parser.error(f"--plot {out}: expected the ending {', '.join(PLOTS)}, or / for a folder")
+    plots = photos.Copies(out, paths) if chosen.plot else None
     counting = {name: getattr(chosen, name) for name in _COUNTING}
     drawing = {name: getattr(chosen, name) for name in _DRAWING}
 
@@ -105,7 +105,7 @@ def run(chosen: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         data = photos.contents(path)
         result = service.result("POST", data=data, params=counting, shape=_SHAPE)
         if plots:
-            target = plots.place(path, ".png") if into_folder else chosen.plot
+            target = plots.place(path, ".png") if into_folder else out
             form, media = PLOTS[target.suffix.lower()]
             params = {**counting, **drawing, "format": form}
             plots.write(target, service.picture("POST", data=data, params=params, media=media))

@@ -52,7 +52,7 @@ def add_parser(subparsers: Any) -> None:
         "--to",
         "--url",
         type=address,
-        default=os.environ.get("PIXELAMP_URL", DEFAULT_URL),
+        default=os.environ.get("PIXELAMP_URL") or DEFAULT_URL,
         metavar="URL",
         help="broker or function; an engine's address alone means its broker (PIXELAMP_URL; default: %(default)s)",
     )

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--url",
         type=arguments.url,
-        default=os.environ.get("PIXELAMP_URL", DEFAULT_URL),
+        default=os.environ.get("PIXELAMP_URL") or DEFAULT_URL,
         help="address of the functions, or of one function (PIXELAMP_URL; default %(default)s)",
     )
     add_patience(group, "longest wait for a response")

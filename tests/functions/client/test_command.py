@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from functions.client import photos, stress
+from functions.client import photos, stress, transport
 from functions.client.__main__ import main
 from functions.histogram.analysis import analyse
 from functions.kit.http.settings import Settings
@@ -150,6 +150,18 @@ def test_plots_of_several_go_into_a_folder(url: str, folder: Path, capsys: pytes
     assert [plots / "a.jpg.png", plots / "deep/b.PNG.png"] == sorted(plots.rglob("*.png"))
     assert main(["histogram", str(folder / "deep/b.PNG"), "--url", url, "--plot", str(plots)]) == 0
     assert (plots / "b.PNG.png").read_bytes() == (plots / "deep/b.PNG.png").read_bytes()
+
+
+def test_a_plot_of_one_picture_goes_into_a_folder_that_is_named_as_one(url: str, folder: Path) -> None:
+    assert main(["histogram", str(folder / "a.jp*"), "--url", url, "--plot", f"{folder}/new/"]) == 0
+    assert (folder / "new/a.jpg.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_empty_variable_for_the_address_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIXELAMP_URL", "")
+    parser = argparse.ArgumentParser()
+    transport.add_arguments(parser)
+    assert parser.parse_args([]).url == transport.DEFAULT_URL
 
 
 def test_plots_of_equal_names_stand_in_folders_as_the_pictures_do(url: str, folder: Path) -> None:
