@@ -16,7 +16,6 @@ import requests
 from functions import registry
 from functions.kit.http.settings import table
 from tests.conftest import FUNCTIONS
-from tests.images import encoded, gradient
 from tests.servers import ROOT, Engine, free_port
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -42,13 +41,7 @@ SHORTER = [
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """What a reader of the README has at hand: a photo, a second one, and a folder of them."""
-    (tmp_path / "holiday").mkdir()
-    for number, name in enumerate(("photo.jpg", "other.jpg", "holiday/1.jpg", "holiday/2.jpg")):
-        exif = gradient().getexif()
-        exif[0x010F], exif[0x0110], exif[0x0132] = "Pixelamp", f"Test {number}", "2026:05:03 14:12:00"
-        (tmp_path / name).write_bytes(encoded(gradient(), "JPEG", exif=exif))
-    (tmp_path / "img.png").write_bytes(encoded(gradient("L", (512, 512)), "PNG"))
+    """A folder with the same content as a clone, where commands may write."""
     for name in ("docs", "knative", "loadtest", "tests"):
         (tmp_path / name).symlink_to(ROOT / name)
     return tmp_path
