@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 from knative.local.api.history import Object
 from knative.local.api.store import DELETED, Store
-from knative.local.controllers import domains, serving
-from knative.local.controllers.configurations import Configurations, Needs
 from knative.local.controllers.events import Events
 from knative.local.controllers.objects import (
     CONFIGURATION_LABEL,
@@ -24,16 +22,15 @@ from knative.local.controllers.objects import (
     ROUTES,
     SERVICE_LABEL,
     SERVICES,
-    annotations_of,
-    condition,
-    controlled_by,
-    ensure,
     find,
     key_of,
     labels_of,
-    set_status,
 )
-from knative.local.controllers.traffic import Around, Key, Traffic
+from knative.local.controllers.serving import domains
+from knative.local.controllers.serving.children import generation_of
+from knative.local.controllers.serving.configurations import Configurations, Needs
+from knative.local.controllers.serving.services import Parts, Services
+from knative.local.controllers.serving.traffic import Around, Key, Traffic
 from knative.local.controllers.workloads import Workloads
 from knative.local.jsontypes import JsonMapping
 from knative.local.manifests.cluster import Cluster
@@ -44,8 +41,6 @@ from knative.local.pods.template import Template
 # Changes of pods that follow each other are written once. While no revision is new, nothing depends on the objects:
 # a pod's process is started, and the first answer forwarded, before they show it.
 _QUIET_SECONDS = 0.02
-_EARLY_SECONDS = 0.5
-"""From a change of a Service until it may have failed: a client that made the change watches for what comes later."""
 _COLLECT_SECONDS = 3600.0  # between two looks for revisions that have become stale
 _SERVING = frozenset({SERVICES, CONFIGURATIONS, ROUTES, REVISIONS})
 _OF_THE_ENGINE = frozenset({DEPLOYMENTS, EVENTS, NAMESPACES})
@@ -126,10 +121,22 @@ class Reconciler:
                 touch=self.touch,
             )
         )
+        self._services = Services(
+            Parts(
+                store=store,
+                shown=around.services,
+                traffic=self._traffic,
+                events=self._events,
+                template=self._template_of,
+                code=lambda: self.code,
+                say=around.say,
+                done=self._done,
+                touch=self.touch,
+            )
+        )
         self._templates: Mapping[Key, JsonMapping] = {}
         self._by_configuration: dict[Key, set[str]] = defaultdict(set)
         self._dirty: dict[Key, None] = {}
-        self._early: dict[Key, int] = {}
         self._gathered = False
         self._writing = self._closed = False
         self._turn_due: asyncio.Handle | None = None
@@ -302,96 +309,27 @@ class Reconciler:
 
     # One name
 
+    def _template_of(self, key: Key) -> JsonMapping | None:
+        """The template of a Service as it runs; None for one that was not gathered yet."""
+        return self._templates.get(key)
+
     def _owned(self, key: Key) -> list[Object]:
         """The Revisions of a Configuration, the oldest generation first."""
         names = self._by_configuration.get(key, ())
         found = [one for name in names if (one := find(self._store, REVISIONS, key[0], name)) is not None]
-        return sorted(found, key=lambda one: (serving.generation_of(one), one["metadata"]["name"]))
+        return sorted(found, key=lambda one: (generation_of(one), one["metadata"]["name"]))
 
     def _reconcile(self, key: Key) -> None:
         """Bring the Service, the Configuration and the Route of a name into line."""
-        service = find(self._store, SERVICES, *key)
-        if service is not None:
-            self._children(service)
+        self._services.give_children(key)
         configuration = find(self._store, CONFIGURATIONS, *key)
         if configuration is not None:
             self._configurations.reconcile(configuration)
         # Those of other names, too, whose traffic goes to this Configuration; no Configuration depends on a Route.
         for route in {key: None, **dict.fromkeys(self._traffic.followers(key))}:
-            self._route(route)
+            self._services.show_route(route)
         if configuration is not None:
             self._configurations.collect(configuration)
-
-    def _route(self, key: Key) -> None:
-        """Bring a Route into line, and the status of the Service that has it."""
-        route, service = find(self._store, ROUTES, *key), find(self._store, SERVICES, *key)
-        if route is not None:
-            self._traffic.reconcile(route)
-        if service is not None and self._owns(service):
-            self._service_status(service)
-        elif route is not None:
-            self._show(route, ("Ready", "AllTrafficAssigned", "IngressReady"))
-
-    def _owns(self, service: Object) -> bool:
-        """Whether a Service has its Configuration and Route, and both are its own."""
-        found = (find(self._store, resource, *key_of(service)) for resource in (CONFIGURATIONS, ROUTES))
-        return all(one is not None and controlled_by(one, service) for one in found)
-
-    def _children(self, service: Object) -> None:
-        """Give a Service its Configuration and its Route, unless objects of those names are another's."""
-        key = key_of(service)
-        template = self._templates.get(key, service["spec"]["template"])
-        existing = find(self._store, CONFIGURATIONS, *key)
-        configuration = serving.make_configuration(service, template, existing, self.code)
-        first = annotations_of(existing).get(serving.CODE, "") if existing is not None else ""
-        if first and self.code not in ("", first):
-            self._say_named(service, template)
-        for resource, desired in ((CONFIGURATIONS, configuration), (ROUTES, serving.make_route(service))):
-            before = find(self._store, resource, *key)
-            if before is not None and not controlled_by(before, service):
-                status = serving.not_owned(service, resource, self._store.timestamp())
-                set_status(self._store, SERVICES, service, status)
-                return
-            after = ensure(self._store, resource, desired)
-            kind = desired["kind"]
-            if before is None:
-                message = f'Created {kind} "{key[1]}"'
-                self._events.record(service, "Created", message, component="service-controller")
-            elif resource == ROUTES and after["spec"] != before["spec"]:
-                self._lines.append(f"{key[1]}: traffic")
-
-    def _say_named(self, service: Object, template: JsonMapping) -> None:
-        name = (template.get("metadata") or {}).get("name")
-        if name:
-            text = f"the code has changed, and {name} keeps its own: rename the revision"
-            self._around.say(f"{service['metadata']['name']}: {text}")
-
-    def _service_status(self, service: Object) -> None:
-        key = key_of(service)
-        configuration, route = (self._store.get(resource, *key) for resource in (CONFIGURATIONS, ROUTES))
-        early = any(condition(one).false for one in (configuration, route)) and self._is_early(service)
-        status = serving.service_status(service, configuration, route, self._store.timestamp(), early=early)
-        self._show(set_status(self._store, SERVICES, service, status), ("Ready", "ConfigurationsReady", "RoutesReady"))
-
-    def _is_early(self, service: Object) -> bool:
-        """Whether the specification of a Service is so new that its failure would be missed by who waits for it."""
-        key, generation = key_of(service), int(service["metadata"]["generation"])
-        if (service.get("status") or {}).get("observedGeneration") != generation:
-            self._early[key] = generation
-            asyncio.get_running_loop().call_later(_EARLY_SECONDS, self._settle, key, generation)
-        return self._early.get(key) == generation
-
-    def _settle(self, key: Key, generation: int) -> None:
-        if self._early.get(key) == generation:
-            del self._early[key]
-            self.touch(key)
-
-    def _show(self, obj: Object, kinds: tuple[str, ...]) -> None:
-        shown = self._around.services.get(key_of(obj))
-        if shown is not None:
-            obj = find(self._store, ROUTES, *key_of(obj)) or obj if obj["kind"] == "Route" else obj
-            shown.manifest = obj
-            shown.conditions = [condition(obj, kind) for kind in kinds]
 
 
 _REVISION = "serving.knative.dev/revision"

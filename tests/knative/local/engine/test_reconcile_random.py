@@ -178,7 +178,7 @@ def test_what_runs_agrees_with_the_objects(tmp_path: Path, seed: int) -> None:
                     await asyncio.sleep(0)
                 if client.chance.random() < 0.1:
                     await asyncio.sleep(0.05)
-            await engine.until(lambda: not engine.engine.reconciler._early, "show of failures")
+            await engine.until(lambda: not engine.engine.reconciler._services._early, "show of failures")
             await asyncio.sleep(0.3)
             version = engine.store.version
             await asyncio.sleep(0.3)

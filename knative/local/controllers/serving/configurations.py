@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from knative.local.api.errors import AlreadyExistsError
 from knative.local.api.history import Object
 from knative.local.api.store import Store
-from knative.local.controllers import serving
-from knative.local.controllers.collection import superfluous
 from knative.local.controllers.events import Events
 from knative.local.controllers.objects import (
     CONFIGURATION_LABEL,
@@ -22,7 +20,9 @@ from knative.local.controllers.objects import (
     labels_of,
     set_status,
 )
-from knative.local.controllers.revisions import revision_status, workload
+from knative.local.controllers.serving import children
+from knative.local.controllers.serving.collection import superfluous
+from knative.local.controllers.serving.revisions import revision_status, workload
 from knative.local.controllers.workloads import Workloads
 from knative.local.manifests.cluster import Cluster
 from knative.local.pods.conditions import Status
@@ -79,7 +79,7 @@ class Configurations:
         key = key_of(configuration)
         problem, created = "", None
         try:
-            created = serving.latest_created(self._needs.store, configuration, self._needs.owned(key))
+            created = children.latest_created(self._needs.store, configuration, self._needs.owned(key))
             if created is None:
                 created = self._create_revision(configuration)
         except AlreadyExistsError as error:
@@ -92,7 +92,7 @@ class Configurations:
             created = find(self._needs.store, REVISIONS, *key_of(created))
         ready = self._latest_ready(configuration, created)
         now = self._needs.store.timestamp()
-        status = serving.configuration_status(configuration, created, ready, problem, now)
+        status = children.configuration_status(configuration, created, ready, problem, now)
         before = (configuration.get("status") or {}).get("latestReadyRevisionName")
         after = set_status(self._needs.store, CONFIGURATIONS, configuration, status)
         if ready and ready != before:
@@ -101,7 +101,7 @@ class Configurations:
 
     def _create_revision(self, configuration: Object) -> Object:
         created = self._needs.store.create(
-            REVISIONS, serving.make_revision(configuration, self._needs.store.timestamp())
+            REVISIONS, children.make_revision(configuration, self._needs.store.timestamp())
         )
         name = created["metadata"]["name"]
         self._needs.done(f"{configuration['metadata']['name']}: revision {name}")
@@ -146,9 +146,9 @@ class Configurations:
         key = key_of(configuration)
         revisions = self._needs.owned(key)
         before = str((configuration.get("status") or {}).get("latestReadyRevisionName") or "")
-        oldest = next((serving.generation_of(one) for one in revisions if one["metadata"]["name"] == before), 0)
+        oldest = next((children.generation_of(one) for one in revisions if one["metadata"]["name"] == before), 0)
         candidates: list[str] = [
-            one["metadata"]["name"] for one in reversed(revisions) if serving.generation_of(one) >= oldest
+            one["metadata"]["name"] for one in reversed(revisions) if children.generation_of(one) >= oldest
         ]
         if created is not None and configuration["spec"]["template"].get("metadata", {}).get("name"):
             candidates.insert(0, created["metadata"]["name"])  # a revision of a given name may be an older one

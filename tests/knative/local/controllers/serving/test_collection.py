@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from knative.local.controllers.collection import superfluous
 from knative.local.controllers.objects import timestamp
+from knative.local.controllers.serving.collection import superfluous
 from knative.local.manifests.cluster import DISABLED, GarbageCollection
 
 NOW = 1_764_500_000.0

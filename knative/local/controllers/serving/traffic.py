@@ -20,7 +20,8 @@ from knative.local.controllers.objects import (
     labels_of,
     set_status,
 )
-from knative.local.controllers.routing import (
+from knative.local.controllers.serving.children import generation_of
+from knative.local.controllers.serving.routing import (
     VISIBILITY,
     Assignment,
     Known,
@@ -29,7 +30,6 @@ from knative.local.controllers.routing import (
     label_revisions,
     route_status,
 )
-from knative.local.controllers.serving import generation_of
 from knative.local.pods.revision import Revision
 from knative.local.pods.rollout import Rollout, rollout_seconds
 from knative.local.pods.service import Service, Share
