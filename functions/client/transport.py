@@ -244,7 +244,7 @@ class Service(Client):
 
 def backoff(attempt: int) -> float:
     """Return the seconds before the next try: 0.2 s, doubled each time, with jitter against synchronised clients."""
-    return min(LONGEST_BACKOFF, 0.2 * 2.0**attempt) * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
+    return min(LONGEST_BACKOFF, 0.2 * 2.0**attempt) * random.uniform(0.5, 1.0)
 
 
 def wait(retry_after: str | None, attempt: int, now: datetime) -> float:

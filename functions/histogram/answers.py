@@ -43,7 +43,7 @@ def member(result: Result | Problem) -> JsonMapping:
     """A JSON result, or a file's problem as a member of one."""
     if isinstance(result, Problem):
         return {"problem": result.document()}
-    assert isinstance(result, Mapping)  # noqa: S101 - kind json
+    assert isinstance(result, Mapping)
     return result
 
 

@@ -77,5 +77,5 @@ def fail_by_chance(percent: float | None, status: int, seed: int | None) -> None
     Raises:
         Problem: the status, by chance.
     """
-    if percent and random.Random(seed).uniform(0, 100) < percent:  # noqa: S311 - it only spreads failures
+    if percent and random.Random(seed).uniform(0, 100) < percent:
         raise injected(status)

@@ -138,7 +138,7 @@ def _faults(settings: StressSettings, what: str) -> Faults:
 
     faults.refuse_unless(settings.faults, what)
     found = state(settings).faults
-    assert found is not None  # noqa: S101 - made with the state where faults are on
+    assert found is not None
     return found
 
 

@@ -279,7 +279,7 @@ def _too_much(name: str, actual: float, limit: float, unit: str, variable: str) 
 
 def _jitter(longest: float, seed: int | None) -> float:
     """Up to `longest`, evenly spread; the same for the same seed."""
-    return random.Random(seed).uniform(0, longest) if longest else 0.0  # noqa: S311 - it only spreads load
+    return random.Random(seed).uniform(0, longest) if longest else 0.0
 
 
 def _default(value: Any, default: Any) -> Any:

@@ -59,7 +59,7 @@ class Stream:
 
     def send(self, request: Request, token: object = None) -> None:
         """Send a request; `token` stays until the response."""
-        assert isinstance(request, Message)  # noqa: S101 - a plan of HTTP/2 makes nothing else
+        assert isinstance(request, Message)
         self.busy, self.token, self.status = True, token, 0
         self._connection.begin(self, request)
 

@@ -82,7 +82,7 @@ def _gather(readers: Mapping[Connection, BaseProcess], tick: Callable[[Tick], No
     waiting = list(readers)
     while waiting:
         for reader in wait(waiting):
-            assert isinstance(reader, Connection)  # noqa: S101 - nothing else is waited for
+            assert isinstance(reader, Connection)
             try:
                 found = reader.recv()
             except EOFError:

@@ -186,7 +186,7 @@ class Link(asyncio.Protocol):
 
     def send(self, request: Request, token: object = None) -> None:
         """Write a request; `token` stays on the link until the answer."""
-        assert isinstance(request, bytes)  # noqa: S101 - a plan of HTTP/1.1 makes nothing else
+        assert isinstance(request, bytes)
         self.busy = True
         self.token = token
         self._bodiless = request.startswith(b"HEAD ")

@@ -165,7 +165,7 @@ class Store:
     def _append(self, data: bytes | memoryview) -> None:
         from functions.kit.http.problems import busy
 
-        assert self._file is not None  # noqa: S101 - the callers'
+        assert self._file is not None
         try:
             self._file.write(data)
             self._file.flush()
@@ -181,7 +181,7 @@ class Store:
 
     def mapped(self, *, writable: bool = False) -> Mapped:
         """What was written, which is in the spool."""
-        assert self._file is not None  # noqa: S101 - the callers'
+        assert self._file is not None
         whole = Mapped(self._file.fileno(), 0, access=mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ)
         whole.file, whole.settings, whole.share = self._file, self._settings, self._share.handed()
         weakref.finalize(whole, whole.share.release)

@@ -198,7 +198,7 @@ class Metrics:
 
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        assert registry is not None  # noqa: S101 - _load has set it
+        assert registry is not None
         return generate_latest(registry), CONTENT_TYPE_LATEST
 
 

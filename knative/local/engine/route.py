@@ -115,7 +115,7 @@ class Route:
         ours.setblocking(False)
         theirs.setblocking(False)
         server = self._runner.server
-        assert server is not None  # noqa: S101 - set up before the port is open
+        assert server is not None
         await loop.connect_accepted_socket(server, theirs)
         _, outbound = await loop.create_connection(lambda: UpstreamConnection(pool, ours), sock=ours)
         return outbound

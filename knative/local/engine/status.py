@@ -208,7 +208,7 @@ class _Streams:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **HEADERS})
         await response.prepare(request)
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a handler runs in a task
+        assert task is not None
         self._open.add(task)
         try:
             while True:

@@ -166,7 +166,7 @@ class EventLog(Journal):
         ).lastrowid
         if not parent:
             db.execute("update events set root = seq where seq = ?", (seq,))
-        assert seq is not None  # noqa: S101 - an insert has a row
+        assert seq is not None
         return seq, [self._add(db, seq, *delivery, now) for delivery in arrival.deliveries]
 
     def _add(
@@ -184,7 +184,7 @@ class EventLog(Journal):
             " values (?,?,?,?,?,'pending',?,?)",
             (event, subscription, kind, json.dumps(dict(target)), json.dumps(dict(extra)), now, now),
         ).lastrowid
-        assert key is not None  # noqa: S101 - an insert has a row
+        assert key is not None
         return Due(key, event, subscription, kind, target, extra, 0, now)
 
     def bury(

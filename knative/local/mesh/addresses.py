@@ -60,7 +60,7 @@ def _filled(template: str, values: Mapping[str, str], metadata: JsonMapping) -> 
         if (field := _FIELD.fullmatch(bare)) is not None:
             return values.get(field[1], "")
         found = _OF_MAP.fullmatch(bare)
-        assert found is not None  # noqa: S101 - a template with any other action is not used
+        assert found is not None
         of = metadata.get((found[1] or found[3]).lower()) or {}
         return str(of.get(found[2] or found[4], ""))
 

@@ -37,7 +37,7 @@ class PodState(StrEnum):
 
 def suffix(length: int) -> str:
     """A random name of Kubernetes' kind."""
-    return "".join(random.choices(_ALPHABET, k=length))  # noqa: S311 - a name, not a secret
+    return "".join(random.choices(_ALPHABET, k=length))
 
 
 class Pod:

@@ -19,7 +19,7 @@ def free_port() -> Iterator[int]:
     Raises:
         OSError: No port is free.
     """
-    first = random.randrange(len(_PORTS))  # noqa: S311 - a port, not a secret
+    first = random.randrange(len(_PORTS))
     candidates = (_PORTS[first + index - len(_PORTS)] for index in range(len(_PORTS)))  # a negative index wraps
     port = next((port for port in candidates if port not in _taken and _is_free(port)), None)
     if port is None:

@@ -104,4 +104,4 @@ def _choose(traffic: Sequence[Share], tag: str | None) -> Revision | None:
     shares = [share for _, share, _ in traffic]
     if not sum(shares):
         return None
-    return random.choices(traffic, shares)[0][0]  # noqa: S311 - a share of traffic, not a secret
+    return random.choices(traffic, shares)[0][0]

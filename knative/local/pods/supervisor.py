@@ -318,7 +318,7 @@ class Supervisor:
     async def ask(self, probe: Probe) -> str | None:
         """Ask a probe once; None if the answer is good."""
         process = self._process
-        assert process is not None  # noqa: S101 - probes run while it does
+        assert process is not None
         port = self.port if probe.port is None else process.reach(probe.port)
         if port is None:
             return f"nothing listens on port {probe.port}"

@@ -102,7 +102,7 @@ class QueueProxy:
 
     def _send(self, exchange: Exchange) -> None:
         exchange.at_pod = self._left
-        assert self._pool is not None  # noqa: S101 - only a pod that has been ready is sent requests
+        assert self._pool is not None
         self._pool.send(exchange)
 
     def _withdrawn(self, exchange: Exchange) -> None:
@@ -121,7 +121,7 @@ class QueueProxy:
     def _free_slot(self) -> None:
         if self._breaker is not None:
             for follower in self._breaker.leave():
-                assert isinstance(follower, Exchange)  # noqa: S101 - nothing else enters
+                assert isinstance(follower, Exchange)
                 self._held.discard(follower)
                 self._send(follower)
 

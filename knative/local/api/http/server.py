@@ -125,7 +125,7 @@ class Server:
         """Serve on a bound socket."""
         await self._runner.setup()
         manager = self._runner.server
-        assert manager is not None  # noqa: S101 - set up
+        assert manager is not None
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
             lambda: _Connection(manager, loop=loop, **_CONNECTION), sock=sock, ssl=self._parts.access.context

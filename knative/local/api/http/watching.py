@@ -67,7 +67,7 @@ def plan(options: Options, newest: int) -> Plan:
         causes = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
         raise StatusError(504, "Timeout", message, {"causes": causes, "retryAfterSeconds": 1})
     stated = options.number("timeoutSeconds")
-    seconds = float(stated) if stated else random.uniform(SHORTEST, LONGEST)  # noqa: S311 - spreads reconnects
+    seconds = float(stated) if stated else random.uniform(SHORTEST, LONGEST)
     initial = sending or (not given and not version)
     since = version if version and not initial else None
     return Plan(since, initial, marked=sending and bookmarks, bookmarks=bookmarks, seconds=seconds)
