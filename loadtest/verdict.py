@@ -116,11 +116,6 @@ def failures(requests: Iterable[Request]) -> Counter[str]:
     return Counter(str(request.status or request.reason) for request in requests if not request.good)
 
 
-def ready_between(samples: Sequence[Sample], start: float, end: float) -> list[int]:
-    """Ready pods in each sample of an interval."""
-    return [sample.ready for sample in samples if start <= sample.at < end]
-
-
 def first_time(samples: Iterable[Sample], after: float, ready: int) -> float | None:
     """Seconds from `after` until so many pods were ready; None if they never were."""
     return next((sample.at - after for sample in samples if sample.at >= after and sample.ready >= ready), None)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import time
 
 PAGE = 4096
-MOST_PRIME = 10_000_000
-MOST_SLEEP_MS = 600_000
 MEGA = 2**20
 
 

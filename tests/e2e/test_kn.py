@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,11 +20,7 @@ pytestmark = pytest.mark.skipif(not KN, reason="the program kn is not installed"
 class Kn(Kubectl):
     """kn with the kubeconfig of an engine."""
 
-    def run(self, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
-        command = [str(KN), *arguments]
-        return subprocess.run(
-            command, input=text, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=90
-        )
+    program = KN
 
 
 @pytest.fixture(scope="module")

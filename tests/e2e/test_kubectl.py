@@ -30,6 +30,8 @@ pytestmark = [
 class Kubectl:
     """kubectl with the kubeconfig of an engine."""
 
+    program = KUBECTL
+
     def __init__(self, engine: EngineProcess, folder: Path) -> None:
         line = engine.wait(
             lambda: next((one for one in engine.lines if "KUBECONFIG=" in one), ""), "the line of the API"
@@ -38,14 +40,14 @@ class Kubectl:
         self.environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "HOME": str(folder)}
 
     def run(self, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
-        command = [str(KUBECTL), *arguments]
+        command = [str(self.program), *arguments]
         return subprocess.run(
             command, input=text, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=90
         )
 
     def __call__(self, *arguments: str, text: str | None = None) -> str:
         done = self.run(*arguments, text=text)
-        assert done.returncode == 0, f"kubectl {' '.join(arguments)}\n{done.stderr}"
+        assert done.returncode == 0, f"{self.program} {' '.join(arguments)}\n{done.stderr}"
         return done.stdout
 
     def json(self, *arguments: str) -> Any:

@@ -163,11 +163,7 @@ _FOCUSED = {
 
 def exposure(reading: Reading) -> JsonObject:
     """How the picture was exposed, as printed; `seconds` is the time as a number."""
-    found = _named(reading, _EXPOSURE)
-    for key, names in _MADE.items():
-        value = _of_maker(reading, *names)
-        if value is not None:
-            found[key] = value
+    found = _named(reading, _EXPOSURE, _MADE)
     seconds = reading.value("ExifIFD", "ExposureTime")
     if seconds is None:
         seconds = reading.value("ExifIFD", "ShutterSpeedValue")
@@ -178,15 +174,12 @@ def exposure(reading: Reading) -> JsonObject:
 
 def focus(reading: Reading) -> JsonObject:
     """Focal length, distance, focus mode and points, as printed."""
-    found = _named(reading, _FOCUS)
-    for key, names in _FOCUSED.items():
-        value = _of_maker(reading, *names)
-        if value is not None:
-            found[key] = value
-    return found
+    return _named(reading, _FOCUS, _FOCUSED)
 
 
-def _named(reading: Reading, names: Mapping[str, tuple[str, ...]]) -> JsonObject:
+def _named(
+    reading: Reading, names: Mapping[str, tuple[str, ...]], of_maker: Mapping[str, tuple[str, ...]]
+) -> JsonObject:
     found: JsonObject = {}
     places = ("ExifIFD", "XMP-exif", "IFD0", "IFD2", *(() if "ExifIFD" in reading.groups else _RAWS))
     present = [reading.groups[group] for group in places if group in reading.groups]
@@ -200,7 +193,9 @@ def _named(reading: Reading, names: Mapping[str, tuple[str, ...]]) -> JsonObject
                     if printed not in ("", "undef"):
                         found[key] = _one(printed)
                     break
-    return {key: found[key] for key in names if key in found}
+    result = {key: found[key] for key in names if key in found}
+    made = {key: _of_maker(reading, *candidates) for key, candidates in of_maker.items()}
+    return result | {key: value for key, value in made.items() if value is not None}
 
 
 def displayed(reading: Reading) -> dict[str, int] | None:

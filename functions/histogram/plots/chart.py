@@ -46,7 +46,6 @@ _TINT, _DIM = 0.62, 0.72
 _END = 64  # of so many parts of the axis, the first and the last are its ends
 _SPIKE = 1.25  # an end so many times higher than all between the ends is cut
 MOST_ZOOM = 4.0
-SCALES = ("linear", "sqrt", "log")
 
 
 @dataclass(frozen=True)

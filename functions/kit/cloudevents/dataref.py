@@ -95,32 +95,17 @@ def resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(info[4][0]) for info in found))
 
 
-def fetch(
-    url: str,
-    allowed: Allowed,
-    *,
-    limit: int,
-    seconds: float,
-    variable: str = "dataref_hosts",
-    resolver: Resolver = resolve,
-    context: ssl.SSLContext | None = None,
-) -> bytes:
+def fetch(target: Target, limit: int) -> bytes:
     """Fetch the bytes of a dataref.
 
     Args:
-        url: absolute http or https URL.
-        allowed: the allowed targets.
+        target: its checked URL.
         limit: limit of bytes.
-        seconds: deadline of the whole fetch; the name look-up counts but cannot be interrupted.
-        variable: the setting that an error names.
-        resolver: returns the addresses of a host and port.
-        context: TLS settings; None for the system's trust store.
 
     Raises:
-        Problem: 422 for a refused URL or a permanent error of the store, 413 above the limit, 503 (retried) if the
-            store does not answer, is overloaded or disconnects.
+        Problem: 422 for a permanent error of the store, 413 above the limit, 503 (retried) if the store does not
+            answer, is overloaded or disconnects.
     """
-    target = pin(url, allowed, seconds=seconds, variable=variable, resolver=resolver, context=context)
     with target.get() as response:
         check_status(response.status, target)
         return read(response, limit)

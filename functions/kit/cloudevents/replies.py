@@ -87,10 +87,7 @@ def _reply(function: AnyFunction, settings: Settings, call: Call, event: Event) 
 def _fetch(url: str, settings: Settings) -> bytes:
     from functions.kit.cloudevents import dataref
 
-    return dataref.fetch(
-        url,
-        dataref.Allowed.parse(settings.dataref_hosts),
-        limit=settings.max_bytes,
-        seconds=settings.body_seconds,
-        variable=settings.variable("dataref_hosts"),
-    )
+    allowed = dataref.Allowed.parse(settings.dataref_hosts)
+    variable = settings.variable("dataref_hosts")
+    target = dataref.pin(url, allowed, seconds=settings.body_seconds, variable=variable)
+    return dataref.fetch(target, settings.max_bytes)

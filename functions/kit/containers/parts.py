@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from functions.kit.containers.packing import ContainerError, Packing, unpack
 from functions.kit.containers.source import Mapped, Source, Span, blank, pieces
 
-MAX_PARTS = 200_000
 MAX_WARNINGS = 64
 
 

@@ -22,7 +22,6 @@ from functions.kit.telemetry.reporting import Identity, Timing, project_version
 if TYPE_CHECKING:
     from flask import Request
 
-ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 FAILED = 500
 _PROPAGATOR = TraceContextTextMapPropagator()
 

@@ -68,7 +68,6 @@ class Decision:
         target: what a pod is held at; `total` is what it can take.
         stable_pods: ⌈stable / target⌉ before any limit, as an int32; `panic_pods` likewise.
         most: pods the scale-up rate allows; `fewest` what the scale-down rate does.
-        over_threshold: whether the panic window asks for panic now.
         panic_since: when the load last was over the threshold; None outside panic.
         panic_maximum: the most pods asked for in this panic, which holds until it ends.
         wanted: pods before the scale-down delay; `desired` is after it.
@@ -89,7 +88,6 @@ class Decision:
     panic_pods: int = 0
     most: int = 0
     fewest: int = 0
-    over_threshold: bool = False
     panic_since: float | None = None
     panic_maximum: int = 0
     wanted: int = 0
@@ -216,7 +214,6 @@ class Autoscaler:
             panic_pods=to_int32(panic_pods),
             most=to_int32(most),
             fewest=to_int32(fewest),
-            over_threshold=over,
             panic_since=self._panic_since,
             panic_maximum=self._panic_maximum,
             wanted=wanted,

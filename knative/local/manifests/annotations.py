@@ -92,7 +92,7 @@ def validate_annotations(annotations: Mapping[str, str], config: AutoscalerConfi
     """
     values = Given(annotations)
     findings: list[Finding] = []
-    for rule in (_class, _scales, _floats, _window, _durations, _metric, _algorithm, _initial_scale):
+    for rule in (_class, _scales, _floats, _durations, _metric, _algorithm, _initial_scale):
         findings += rule(values, config)
     return findings
 
@@ -200,24 +200,12 @@ def _floats(values: Given, _: AutoscalerConfig) -> Iterator[Finding]:
             yield out_of_bounds(text, low, high, values.path(name))
 
 
-def _window(values: Given, _: AutoscalerConfig) -> Iterator[Finding]:
-    text = values.get("window")
-    if text is None:
-        return
-    path = values.path("window")
-    try:
-        length = grammar.parse_duration(text)
-    except ValueError:
-        yield invalid(text, path)
-        return
-    if not WINDOW_MIN <= length <= WINDOW_MAX:
-        yield out_of_bounds(text, "6s", "1h0m0s", path)
-    elif length % grammar.SECOND:
-        yield Finding(PRECISION, (path,))
-
-
 def _durations(values: Given, _: AutoscalerConfig) -> Iterator[Finding]:
-    for name in ("scale-to-zero-pod-retention-period", "scale-down-delay"):
+    for name, least, shown in (
+        ("window", WINDOW_MIN, "6s"),
+        ("scale-to-zero-pod-retention-period", 0, "0s"),
+        ("scale-down-delay", 0, "0s"),
+    ):
         text = values.get(name)
         if text is None:
             continue
@@ -226,9 +214,9 @@ def _durations(values: Given, _: AutoscalerConfig) -> Iterator[Finding]:
         except ValueError:
             yield invalid(text, values.path(name))
             continue
-        if not 0 <= length <= WINDOW_MAX:
-            yield out_of_bounds(text, "0s", "1h0m0s", values.path(name))
-        elif name == "scale-down-delay" and length % grammar.SECOND:
+        if not least <= length <= WINDOW_MAX:
+            yield out_of_bounds(text, shown, "1h0m0s", values.path(name))
+        elif name != "scale-to-zero-pod-retention-period" and length % grammar.SECOND:
             yield Finding(PRECISION, (values.path(name),))
 
 

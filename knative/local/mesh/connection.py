@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from knative.local.mesh.callers import Caller
-from knative.local.proxy.opening import FIRST_SECONDS, OpeningConnection
+from knative.local.proxy.opening import OpeningConnection, UndecidedConnection
 
 if TYPE_CHECKING:
     from knative.local.mesh.mesh import Mesh
@@ -18,24 +18,13 @@ _CREDENTIALS = re.compile(rb"\r\nproxy-authorization:([^\r\n]*)\r\n", re.IGNOREC
 _OPEN = b"HTTP/1.1 200 OK\r\n\r\n"
 
 
-class ProxyConnection(asyncio.Protocol):
-    """A connection whose first bytes tell a tunnel from requests."""
+class ProxyConnection(UndecidedConnection):
+    """A connection whose first bytes distinguish a tunnel from requests."""
 
     def __init__(self, mesh: Mesh) -> None:
+        super().__init__(mesh.connections)
         self._mesh = mesh
-        self._transport: asyncio.Transport = None  # type: ignore[assignment]
-        self._received = b""
         self._opening = False
-        self.deadline = asyncio.get_running_loop().time() + FIRST_SECONDS
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Record the connection."""
-        self._transport = transport  # type: ignore[assignment]
-        self._mesh.connections.add(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
-        self._mesh.connections.discard(self)
 
     def data_received(self, data: bytes) -> None:
         """Hand requests on, and read the head of a tunnel."""
@@ -84,32 +73,10 @@ class ProxyConnection(asyncio.Protocol):
         self.hand_on(near, self._received)
         self._transport.resume_reading()
 
-    def hand_on(self, successor: asyncio.Protocol, rest: bytes) -> None:
-        """Give the socket, and what has been read of it, to another protocol."""
-        self._mesh.connections.discard(self)
-        if self._transport.is_closing():
-            return
-        self._transport.set_protocol(successor)
-        successor.connection_made(self._transport)
-        if rest:
-            successor.data_received(rest)
-
     def refuse(self, status: bytes, more: bytes = b"") -> None:
         """Answer with an error, and close."""
         self._transport.write(b"HTTP/1.1 %s\r\n%scontent-length: 0\r\nconnection: close\r\n\r\n" % (status, more))
         self._transport.close()
-
-    def expire(self) -> None:
-        """Close: the head has not become whole in time."""
-        self._transport.close()
-
-    def close_when_idle(self) -> None:
-        """Close: no request is under way."""
-        self._transport.close()
-
-    def abort_now(self) -> None:
-        """Break the connection off."""
-        self._transport.abort()
 
 
 class Relay(asyncio.Protocol):

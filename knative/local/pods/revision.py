@@ -160,11 +160,6 @@ class Revision:
         return self._scaling.decisions
 
     @property
-    def at_rest(self) -> bool:
-        """Nothing runs and nothing waits."""
-        return not self.pods and not self.activator.stats.in_flight
-
-    @property
     def conditions(self) -> list[Condition]:
         """Knative's conditions of the revision, Ready first."""
         failed = [pod.exit for pod in self.running if pod.exit is not None]

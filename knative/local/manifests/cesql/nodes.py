@@ -119,12 +119,17 @@ class Negate(Node):
 
 
 @dataclass(frozen=True)
-class Logic(Node):
-    """`AND`, `OR` and `XOR`; the right operand of a decided `AND` or `OR` is not evaluated."""
+class Binary(Node):
+    """An operator between two operands."""
 
     left: Node
     operator: str
     right: Node
+
+
+@dataclass(frozen=True)
+class Logic(Binary):
+    """`AND`, `OR` and `XOR`; the right operand of a decided `AND` or `OR` is not evaluated."""
 
     def evaluate(self, attributes: Attributes) -> Value:
         """See `Node.evaluate`."""
@@ -150,12 +155,8 @@ class Equality(Node):
 
 
 @dataclass(frozen=True)
-class Integers(Node):
+class Integers(Binary):
     """A comparison or an arithmetic operation of two integers."""
-
-    left: Node
-    operator: str
-    right: Node
 
     def evaluate(self, attributes: Attributes) -> Value:
         """See `Node.evaluate`."""

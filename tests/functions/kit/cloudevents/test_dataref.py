@@ -8,16 +8,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.kit.cloudevents.dataref import Allowed, fetch
+from functions.kit.cloudevents import dataref
+from functions.kit.cloudevents.dataref import Allowed
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings, SettingsError, load
 
 LISTED = Allowed.parse(["store.example"])
+
+
+def fetch(url: str, allowed: Allowed, *, limit: int, **how: Any) -> bytes:
+    return dataref.fetch(dataref.pin(url, allowed, **how), limit)
 
 
 @contextmanager

@@ -194,13 +194,18 @@ def test_a_removed_namespace_leaves_nothing(tmp_path: Path) -> None:
     in_engine(tmp_path, work)
 
 
+async def a_pod_with_a_request(engine: Running) -> tuple[str, asyncio.Future[tuple[int, bytes]]]:
+    engine.apply(service(annotations={"min-scale": "1"}))
+    await engine.ready()
+    (name,) = engine.names(PODS)
+    slow = asyncio.ensure_future(engine.ask(path="/?sleep=1"))
+    await asyncio.sleep(0.3)
+    return name, slow
+
+
 def test_a_removed_pod_ends_after_its_requests_and_is_replaced(tmp_path: Path) -> None:
     async def work(engine: Running) -> None:
-        engine.apply(service(annotations={"min-scale": "1"}))
-        await engine.ready()
-        (name,) = engine.names(PODS)
-        slow = asyncio.ensure_future(engine.ask(path="/?sleep=1"))
-        await asyncio.sleep(0.3)
+        name, slow = await a_pod_with_a_request(engine)
         engine.store.delete(PODS, "default", name)
         await engine.until(lambda: len(engine.names(PODS)) == 2, "another pod")
         assert "deletionTimestamp" in engine.get(PODS, name)["metadata"]
@@ -388,11 +393,7 @@ def test_a_domain_leads_to_a_service_and_to_a_route(tmp_path: Path) -> None:
 
 def test_a_pod_removed_by_force_ends_too_and_is_not_shown_again(tmp_path: Path) -> None:
     async def work(engine: Running) -> None:
-        engine.apply(service(annotations={"min-scale": "1"}))
-        await engine.ready()
-        (name,) = engine.names(PODS)
-        slow = asyncio.ensure_future(engine.ask(path="/?sleep=1"))
-        await asyncio.sleep(0.3)
+        name, slow = await a_pod_with_a_request(engine)
         engine.store.delete(PODS, "default", name, now=True)
         await engine.until(lambda: engine.names(PODS) not in ([], [name]), "another pod")
         assert name not in engine.names(PODS)
