@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlencode
@@ -58,6 +59,21 @@ def program() -> Callable[[str], str]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key and a certificate that it signed itself, for exif.example.com, in one file."""
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(path)]
+    names = ["-subj", "/CN=exif.example.com", "-addext", "subjectAltName=DNS:exif.example.com"]
+    command = ["openssl", "req", "-x509", "-days", "2", *key, *names, "-out", str(path.with_suffix(".crt"))]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("openssl cannot make a certificate here")
+    path.write_text(path.read_text() + path.with_suffix(".crt").read_text())
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""A container for tests of the engine that ignores PORT: it listens on the port FIXED of the address BIND."""
+"""A container for tests of the engine that ignores PORT: it listens on the port FIXED of the address BIND.
+
+With CERTIFICATE, a file of a key and its certificate, it speaks TLS alone.
+"""
 
 import http.server
 import os
@@ -22,4 +25,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 address = (os.environ.get("BIND", "127.0.0.1"), int(os.environ["FIXED"]))
-http.server.ThreadingHTTPServer(address, Handler).serve_forever()
+server = http.server.ThreadingHTTPServer(address, Handler)
+if "CERTIFICATE" in os.environ:
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(os.environ["CERTIFICATE"])
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()

@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 
 ANSWER_BYTES = 64 * 1024
@@ -86,12 +87,16 @@ async def ask(probe: Probe, port: int, beside: Beside) -> str | None:
                 writer.transport.abort()
     except TimeoutError:
         return f"no answer within {probe.timeout:g} s"
+    except ssl.SSLError as error:
+        return f"no TLS on port {port}: {(error.reason or 'handshake failed').lower().replace('_', ' ')}"
     except OSError as error:
         return error.strerror or type(error).__name__
 
 
+@cache
 def _unverified() -> ssl.SSLContext:
-    context = ssl.create_default_context()
+    """A context that verifies no certificate, as a kubelet's probes."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context

@@ -238,8 +238,8 @@ def test_from_zero_and_back_with_a_clean_end(tmp_path: Path) -> None:
         def post(_: int) -> int:
             return engine.get("/cgi-bin/answer?slow", f"zero-{RUN}.default.localhost", timeout=120)[0]
 
-        with ThreadPoolExecutor(40) as pool:
-            assert Counter(pool.map(post, range(40))) == {200: 40}
+        with ThreadPoolExecutor(20) as pool:
+            assert Counter(pool.map(post, range(20))) == {200: 20}
         assert 1 <= len(containers.running(f"zero-{RUN}")) <= 3
         engine.wait(lambda: not engine.revision(f"zero-{RUN}")["pods"], "zero pods", 60)
         assert "asked to stop" in engine.output
@@ -288,6 +288,7 @@ def test_containers_of_a_pod_share_network_and_volumes(engine: EngineProcess) ->
     assert ask(engine, "several", "shared").splitlines() == ["before", "side beside"]
 
 
+@pytest.mark.slow  # the same of processes is in test_sidecars
 def test_a_sidecar_that_is_killed_is_restarted_alone_and_a_program_with_its_sidecars(engine: EngineProcess) -> None:
     name = f"several-{RUN}"
     engine.wait_pods(1, name, 60)

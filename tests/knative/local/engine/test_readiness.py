@@ -194,16 +194,24 @@ def test_a_process_runs_as_the_manifest_s_user_without_new_privileges(start: Sta
         engine.wait(lambda words=words: any(line.endswith(f"] {words}") for line in engine.lines), words)
 
 
-@pytest.mark.parametrize("probe", ["tcpSocket", "httpGet"])
-def test_a_probe_of_another_port_asks_that_port(start: Start, tmp_path: Path, probe: str) -> None:
+@pytest.mark.parametrize(
+    ("probe", "tls"),
+    [({"tcpSocket": {}}, False), ({"httpGet": {}}, False), ({"httpGet": {"scheme": "HTTPS"}}, True)],
+    ids=["tcpSocket", "httpGet", "httpGet over TLS"],
+)
+def test_a_probe_of_another_port_asks_that_port(
+    start: Start, tmp_path: Path, certificate: Path, probe: dict[str, Any], tls: bool
+) -> None:
+    """Over TLS it verifies no certificate, as a kubelet: this one has signed itself, for another name."""
     port = free_port()
     go = tmp_path / "go"
     other = f"(while [ ! -e {go} ]; do sleep 0.05; done; exec python -S {FIXED}) & exec python -S {POD_SERVER}"
+    ((kind, action),) = probe.items()
     engine = start(
         service(
             command=["sh", "-c", other],
-            environment={"FIXED": str(port)},
-            container={"readinessProbe": {probe: {"port": port}}},
+            environment={"FIXED": str(port), **({"CERTIFICATE": str(certificate)} if tls else {})},
+            container={"readinessProbe": {kind: {**action, "port": port}}},
         )
     )
     engine.wait(lambda: engine.pods("pending"), "a pod that is not ready")
@@ -212,3 +220,9 @@ def test_a_probe_of_another_port_asks_that_port(start: Start, tmp_path: Path, pr
     go.touch()
     engine.wait_pods(1)
     assert engine.get("/hello?brief=1")[0] == 200
+
+
+def test_a_probe_over_tls_of_a_program_without_it_says_so(start: Start) -> None:
+    command = ["python", "-m", "http.server", "$(PORT)"]
+    engine = start(service(command=command, container={"readinessProbe": {"httpGet": {"scheme": "HTTPS"}}}))
+    engine.wait(lambda: "no TLS on port" in str(engine.pods("pending")), "the reason")
