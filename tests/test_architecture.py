@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import tomllib
 from collections.abc import Collection, Iterator
 from functools import cache
@@ -161,3 +162,10 @@ def test_requirements_are_hashed_and_name_no_index() -> None:
         text = path.read_text(encoding="utf-8")
         assert "://" not in text, path
         assert text.count("==") <= text.count("--hash=sha256:"), path
+
+
+def test_each_target_of_the_makefile_has_one_recipe() -> None:
+    """A second recipe for `test` once ran something else in its place, with a warning only."""
+    targets = (ROOT / "Makefile").read_text(encoding="utf-8").split(".PHONY:", 1)[1].split("\n", 1)[0].split()
+    made = subprocess.run(["make", "--dry-run", *targets], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (made.returncode, made.stderr) == (0, "")
