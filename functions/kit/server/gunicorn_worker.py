@@ -9,11 +9,11 @@ its loop for two seconds.
 from __future__ import annotations
 
 import io
+import select
 import selectors
 import socket
 import time
 from collections import deque
-from concurrent.futures import Future
 from functools import partial
 from typing import Protocol
 
@@ -32,6 +32,7 @@ HEAD_BYTES = 64 * 1024
 USUAL_HEAD_BYTES = 4096  # leaves most of a body that arrived with the headers in the socket
 PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 DRAIN_READS = 16
+FOLLOW_MILLISECONDS = 5
 END = b"\r\n\r\n"
 # Requests refused before dispatch: status, slug and title by gunicorn's type of error.
 REFUSALS: tuple[tuple[type[Exception], int, str, str], ...] = (
@@ -112,59 +113,62 @@ class PollingWorker(ThreadWorker):  # type: ignore[misc]
                 conn.head_seen = 0
                 conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
             conn.data_ready = True
-            self.tpool.submit(self.handle, conn).add_done_callback(partial(self._answered, conn))
+            self.tpool.submit(self._serve, conn)
         elif len(head) >= HEAD_BYTES:
             self._refuse(conn)
         else:
             self._wait(conn, len(head))
 
-    def _answered(self, conn: Connection, done: Future[bool]) -> None:
-        """Continue with a connection after a response, in the thread that sent it.
+    def _serve(self, conn: Connection) -> None:
+        """Answer the requests of a connection in a thread, as long as one follows another.
 
-        A next request that has arrived is handled here too, which saves two context switches; otherwise the connection
-        returns to the poller. Anything but keep-alive is left to the loop, which alone removes connections.
+        Then the connection returns to the poller, or to the loop, which alone removes connections.
         """
         while True:
             try:
-                keep = done.result() is True and self.alive and not self._ahead(conn)
+                keep = self.handle(conn)
             except Exception:  # noqa: BLE001 - gunicorn closes the connection after any exception
-                keep = False
-            if not keep:
-                self.method_queue.defer(self.finish_request, conn, done)
+                self.method_queue.defer(self._end, conn)
                 return
-            if not self._follows(conn):
-                break
-            done = Future()
-            try:
-                done.set_result(self.handle(conn))
-            except Exception as error:  # noqa: BLE001 - as the executor does
-                done.set_exception(error)
+            if not keep:
+                self.method_queue.defer(self._linger, conn)
+            elif self._ahead(conn):  # bytes that no longer make the socket readable
+                self.method_queue.defer(self.enqueue_req, conn)
+            elif not self.alive:
+                self.method_queue.defer(self._keep, conn)
+            elif self._follows(conn):
+                continue
+            else:
+                self._keep(conn)
+            return
+
+    def _follows(self, conn: Connection) -> bool:
+        """Whether the headers of the next request arrive at once and no other request waits for a thread.
+
+        Handling them here saves two context switches and three system calls. A thread waits only while there is one
+        for each connection, so that no other request waits for it.
+        """
+        if self.tpool._work_queue.qsize():  # noqa: SLF001 - no public way to read it
+            return False
+        if self.nr_conns <= self.cfg.threads:
+            poll = select.poll()
+            poll.register(conn.sock, select.POLLIN)
+            if not poll.poll(FOLLOW_MILLISECONDS):
+                return False
+        return END in (self._arrived(conn) or b"")
+
+    def _keep(self, conn: Connection) -> None:
+        """Wait in the poller for the next request."""
         conn.sock.setblocking(False)
         conn.set_timeout()
         self.keepalived_conns.append(conn)
-        if not self.alive:  # a drain began meanwhile: the loop may have shortened the other timeouts already
+        if not self.alive:  # the loop may have shortened the other timeouts already
             conn.timeout = min(conn.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
         try:
             self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
         except (OSError, ValueError):
             self.keepalived_conns.remove(conn)
             self.method_queue.defer(self._end, conn)
-
-    def _follows(self, conn: Connection) -> bool:
-        """Whether the headers of the next request have arrived and no other request waits for a thread."""
-        waiting = self.tpool._work_queue.qsize()  # noqa: SLF001 - no public way to read it
-        return not waiting and END in (self._arrived(conn) or b"")
-
-    def finish_request(self, conn: Connection, fs: Future[bool]) -> None:
-        """Keep the connection, or close it without blocking the loop."""
-        try:
-            ended = not fs.result()
-        except Exception:  # noqa: BLE001 - gunicorn closes the connection after any exception
-            ended = False
-        if ended:
-            self._linger(conn)
-        else:
-            super().finish_request(conn, fs)
 
     def murder_pending(self) -> None:
         """Close connections after their timeout; gunicorn expects them in the order of their timeouts."""

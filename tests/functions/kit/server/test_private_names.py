@@ -25,7 +25,6 @@ from tests.servers import ROOT
 # Methods that we override or call, with their parameters.
 METHODS = {
     (gthread.ThreadWorker, "enqueue_req"): ["self", "conn"],
-    (gthread.ThreadWorker, "finish_request"): ["self", "conn", "fs"],
     (gthread.ThreadWorker, "murder_pending"): ["self"],
     (gthread.ThreadWorker, "notify"): ["self"],
     (gthread.ThreadWorker, "handle"): ["self", "conn"],
