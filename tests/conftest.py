@@ -42,10 +42,11 @@ def work_of(name: str) -> tuple[str, bytes]:
 
 @pytest.fixture(scope="session")
 def photos() -> list[Path]:
-    """Every file of the folder in PIXELAMP_PHOTOS."""
+    """Every file of the folders in PIXELAMP_PHOTOS, which are separated as those of PATH are."""
     if not PHOTOS:
         pytest.skip("PIXELAMP_PHOTOS names no folder of photographs")
-    return sorted(path for path in Path(PHOTOS).rglob("*") if path.is_file() and path.suffix != ".tsv")
+    found = {path for folder in PHOTOS.split(os.pathsep) if folder for path in Path(folder).rglob("*")}
+    return sorted(path for path in found if path.is_file() and path.suffix != ".tsv")
 
 
 @pytest.fixture(scope="session")
