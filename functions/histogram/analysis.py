@@ -21,7 +21,7 @@ from functions.kit.images.colour import orientation
 from functions.kit.images.formats import labels
 from functions.kit.images.large import Large, Strips
 from functions.kit.images.metering import HeaderLimitError
-from functions.kit.images.opening import EXTENT, FULL_SIZE, LargeImageError, open_pixels
+from functions.kit.images.opening import EXTENT, FULL_SIZE, REDUCED, LargeImageError, open_pixels
 from functions.kit.images.samples.model import Samples
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ def _plain(image: Image.Image, data: bytes, choices: Choices) -> Analysis:
         image = tone.convert(image)
     chosen, turned = _area(choices, data, image.format or "", (width, height))
     region = _scaled(chosen, (width, height), image.size)
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = (image.info[REDUCED],) if REDUCED in image.info else ()
     complete, decoded = True, 1.0
     extent = image.info.get(EXTENT)
     if extent is not None:

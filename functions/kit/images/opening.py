@@ -21,7 +21,7 @@ from functions.kit.images import jpeg, partial, png, tiff
 from functions.kit.images.formats import ACCEPTED, Format, labels, refusal, sniff
 from functions.kit.images.large import Large, Strips
 from functions.kit.images.metering import HeaderLimitError, MeteredFile
-from functions.kit.images.samples import finding
+from functions.kit.images.samples import finding, heif
 from functions.kit.images.samples.model import SampleFormatError, Samples
 from functions.kit.images.slots import slot
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from functions.kit.images.samples.model import Array
 
 FULL_SIZE = "full_size"  # key of `info`: (width, height) of an image that was decoded at a fraction of it
+REDUCED = "reduced"  # key of `info`: of an image that was decoded with fewer bits a sample than it has, a note
 EXTENT = "extent"  # key of `info`: the `partial.Extent` of an image whose data end early
 # Above, a decode runs in a process of its own, in strips where the format allows: here it would take 256 MB.
 LARGE_PIXELS = 50_000_000
@@ -215,6 +216,8 @@ def _decode(
         partial.load(image, lambda: _opened(source, entry, settings, frame, draft), source, EXTENT)
     else:
         image.load()
+    if entry.name == "AVIF" and heif.deep(data):
+        image.info[REDUCED] = "this AVIF has more than 8 bits a sample; it is counted at 8"
     _check_pixels(image, settings)  # an icon's directory and the image inside it may differ
     return image
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from functions.histogram.analysis import Choices, analyse
 from functions.histogram.main import HistogramSettings
 from functions.kit.http.problems import Problem
+from functions.kit.images.samples import heif
 from tests.images import encoded
 
 SETTINGS = HistogramSettings(function="histogram")
@@ -149,3 +150,44 @@ def test_heic_of_10_bits_is_counted_at_its_depth(photos: list[Path]) -> None:
         seen += 1
     if not seen:
         pytest.skip("PIXELAMP_PHOTOS holds no HEIC of more than 8 bits")
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+@pytest.mark.parametrize("bands", [1, 3, 4])
+def test_avif_of_more_than_8_bits_is_counted_at_its_depth(bands: int, bits: int) -> None:
+    values = np.random.default_rng(bits).integers(0, 2**bits, (20, 30, bands), "u2")
+    data = imagecodecs.avif_encode(values if bands > 1 else values[..., 0], level=100, bitspersample=bits)
+    found = analyse(data, SETTINGS, Choices(bins=2**bits, colours=0)).document()
+    assert (found["format"], found["size"], found["bits"], found["range"]) == ("AVIF", [30, 20], bits, [0, 2**bits - 1])
+    names = ["gray"] if bands == 1 else ["red", "green", "blue", "alpha"][:bands]
+    assert list(found["channels"]) == names
+    for band, name in enumerate(names):
+        assert found["channels"][name] == np.bincount(values[..., band].ravel(), minlength=2**bits).tolist()
+    with pytest.raises(Problem) as caught:
+        analyse(data[:-20], SETTINGS)
+    assert caught.value.status == 422
+    broken = bytearray(data)
+    broken[-len(data) // 4 :] = b"\xff" * (len(data) // 4)
+    try:
+        assert sum(analyse(bytes(broken), SETTINGS).histogram.luminance) == 600
+    except Problem as problem:
+        assert problem.status == 422
+
+
+def test_rows_of_a_turned_avif_are_those_of_the_file() -> None:
+    for turned in range(1, 9):
+        stored = Image.fromarray(VALUES)
+        stored.getexif()[0x0112] = turned
+        shown = ImageOps.exif_transpose(stored)
+        assert np.array_equal(heif._stored(np.asarray(shown), turned), VALUES)
+
+
+def test_an_avif_that_libheif_does_not_read_says_that_8_bits_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an animation without a picture of its own."""
+    monkeypatch.setattr(heif, "avif", lambda data: None)
+    data = imagecodecs.avif_encode(VALUES.astype("u2") << 2, level=100, bitspersample=10)
+    found = analyse(data, SETTINGS).document()
+    assert found["bits"] == 8
+    assert sum(found["histogram"]) == 2400
+    assert found["warnings"] == ["this AVIF has more than 8 bits a sample; it is counted at 8"]
+    assert analyse(imagecodecs.avif_encode(VALUES, level=100), SETTINGS).document()["warnings"] == []

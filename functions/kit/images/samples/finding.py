@@ -40,6 +40,8 @@ def find(data: bytes, name: str, frame: int) -> Samples | None:
         return bmp.find(data)
     if name == "HEIF" and not frame:
         return heif.find(data)
+    if name == "AVIF" and not frame:
+        return heif.avif(data)
     if name == "EXR":
         return exr.find(data)
     if name == "PPM":
