@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import lru_cache
-from queue import Empty, Queue
 from typing import Any, cast
 
 DTYPES = {
@@ -54,56 +54,57 @@ def fetcher(image: Any) -> Callable[[int, int], bytes]:
 
 
 def strips(image: Any, step: int) -> Iterator[bytes]:
-    """The pixels in strips of so many rows, the last one of fewer; decoded in a thread, two strips ahead.
+    """The pixels in strips of so many rows, the last one of fewer; decoded in a thread.
 
-    libvips pushes its lines: asked for regions it would keep all that it decoded of a wide picture for a while.
+    libvips writes its lines to a socket, without a lock that the counting holds: asked for regions it would keep all
+    that it decoded of a wide picture for a while.
 
     Raises:
         Exception: of libvips, after the strips of whole rows before it.
     """
     line = image.width * image.bands * DTYPES_SIZE[image.format]
-    ready: Queue[bytes | Exception | None] = Queue(maxsize=2)
-    left = threading.Event()
-    thread = threading.Thread(target=_push, args=(image, line, line * step, ready, left), daemon=True)
+    left = line * image.height
+    ours, theirs = socket.socketpair()
+    failed: list[Exception] = []
+    thread = threading.Thread(target=_write, args=(image, theirs, failed), daemon=True)
     thread.start()
     try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, Exception):
-                raise item
-            yield item
-    finally:
-        left.set()
-        while thread.is_alive():
-            with suppress(Empty):
-                ready.get(timeout=0.05)
+        while left:
+            wanted = min(left, line * step)
+            held = bytearray(wanted)
+            count = _filled(ours, memoryview(held))
+            left -= count
+            whole = count - count % line
+            if whole:
+                yield cast(bytes, held if count == wanted else held[:whole])
+            if count < wanted:
+                break
         thread.join()
+        if failed:
+            raise failed[0]
+    finally:
+        ours.close()  # where nobody reads on, the next write is an error
+        thread.join()
+        theirs.close()
 
 
-def _push(image: Any, line: int, size: int, ready: Queue[bytes | Exception | None], left: threading.Event) -> None:
-    """Put the strips of an image into a queue, then None or the exception that ended them."""
-    held, at = bytearray(size), 0
+def _filled(source: socket.socket, buffer: memoryview) -> int:
+    """Bytes read into a buffer: all that it holds, or fewer at the end of the stream."""
+    at = 0
+    while at < len(buffer):
+        count = source.recv_into(buffer[at:])
+        if not count:
+            break
+        at += count
+    return at
 
-    def write(chunk: bytes) -> int:
-        nonlocal held, at
-        taken = 0
-        while taken < len(chunk):
-            part = chunk[taken : taken + size - at]
-            held[at : at + len(part)] = part
-            at, taken = at + len(part), taken + len(part)
-            if at == size:
-                ready.put(cast(bytes, held))
-                held, at = bytearray(size), 0
-            if left.is_set():
-                return -1  # nobody reads on: libvips ends with an error
-        return taken
 
-    end: Exception | None = None
+def _write(image: Any, to: socket.socket, failed: list[Exception]) -> None:
+    """Write the pixels of an image to a socket, then end its stream."""
     try:
-        target = library().TargetCustom()
-        target.on_write(write)
-        image.rawsave_target(target)
+        image.rawsave_target(library().Target.new_to_descriptor(to.fileno()))
     except library().Error as error:
-        end = error
-    if at >= line:
-        ready.put(bytes(held[: at // line * line]))
-    ready.put(end)
+        failed.append(error)
+    finally:
+        with suppress(OSError):
+            to.shutdown(socket.SHUT_WR)

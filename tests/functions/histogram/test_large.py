@@ -6,6 +6,7 @@ import io
 import struct
 import subprocess
 import sys
+import threading
 import zlib
 from functools import cache
 from pathlib import Path
@@ -19,9 +20,10 @@ from functions.histogram.analysis import Analysis, Choices, analyse, restored
 from functions.histogram.counting.model import Region, Share
 from functions.histogram.main import HistogramSettings
 from functions.kit.http.problems import Problem
-from functions.kit.images import opening
+from functions.kit.images import opening, vips
 from functions.kit.images.large import Large
 from functions.kit.images.samples import model
+from functions.kit.images.vips import library
 from tests.functions.histogram.workers import stay_here
 from tests.images import encoded, gradient, noise
 
@@ -279,6 +281,17 @@ def test_the_rows_handed_out_before_the_data_end_are_those_of_the_file(form: str
         assert strips is not None
         rows = np.concatenate([np.asarray(part) for part in strips.read()])
         assert np.array_equal(rows, truth[: len(rows)])
+
+
+def test_strips_that_nobody_reads_to_their_end() -> None:
+    before = threading.active_count()
+    image = library().Image.black(3000, 3000)
+    for step in (1, 7, 3000):
+        strips = vips.strips(image, step)
+        assert len(next(strips)) == 3000 * step
+        strips.close()
+        assert threading.active_count() == before
+    assert [len(part) for part in vips.strips(image, 2000)] == [6_000_000, 3_000_000]
 
 
 @pytest.mark.parametrize("form", CUT)
