@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from functions.kit.http import problems
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
-from functions.kit.images import jpeg, partial, png, tiff
+from functions.kit.images import jpeg, partial, pcx, png, tiff
 from functions.kit.images.formats import ACCEPTED, Format, labels, refusal, sniff
 from functions.kit.images.large import Large, Strips
 from functions.kit.images.metering import HeaderLimitError, MeteredFile
@@ -271,6 +271,8 @@ def _parse(data: bytes, entry: Format, frame: int) -> tuple[ImageFile.ImageFile,
             module.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
     # Image.open() would stop at the pixel guard without the dimensions, and would import six decoders.
     factory: Any = Image.OPEN[entry.name][0]
+    if entry.name == "PCX":
+        factory = pcx.reader()
     file = MeteredFile(data, frame)
     return factory(file, ""), file
 

@@ -284,3 +284,49 @@ def test_bit_fields_that_pillow_reads_have_its_counts() -> None:
 @pytest.mark.parametrize(("kind", "masks"), [("u4", (0x5, 0xFF00, 0xFF0000, 0)), ("u2", (0xF00000, 0xF0, 0xF, 0))])
 def test_bit_fields_that_make_no_sense(kind: str, masks: tuple[int, ...]) -> None:
     assert refused(bitmap(np.zeros((9, 9), kind), masks)).status == 422
+
+
+# --- PCX
+
+COLOURS = RANDOM.integers(0, 256, (16, 3), dtype=np.uint8)
+
+
+def paintbrush(values: np.ndarray, bits: int, colours: np.ndarray, version: int = 5, planes: int = 1) -> bytes:
+    """A PCX of packed indices, each byte a run of one."""
+    height, width = values.shape
+    digits = values[..., None] >> np.arange(bits - 1, -1, -1) & 1
+    rows = np.packbits(digits.reshape(height, -1).astype("u1"), axis=1)
+    line = rows.shape[1] + rows.shape[1] % 2
+    head = struct.pack("<4B6H", 10, version, 1, bits, 0, 0, width - 1, height - 1, 72, 72)
+    head += colours.tobytes().ljust(48, b"\0")[:48] + struct.pack("<BBH", 0, planes, line)
+    body = b"".join(b"\xc1" + bytes([byte]) for row in rows for byte in row.tobytes().ljust(line, b"\0"))
+    return head.ljust(128, b"\0") + body
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_packed_indices_of_a_pcx(bits: int) -> None:
+    values = RANDOM.integers(0, 2**bits, (30, 37))
+    data = paintbrush(values, bits, COLOURS)
+    found = answer(data)
+    for band, name in enumerate(("red", "green", "blue")):
+        wanted = np.bincount(COLOURS[values][..., band].ravel(), minlength=256)
+        assert found["channels"][name] == wanted.tolist()
+    cut = answer(data[: len(data) * 2 // 3])
+    rows = round(cut["decoded"] * 30)
+    assert 12 <= rows < 30
+    assert cut["channels"]["red"] == np.bincount(COLOURS[values[:rows]][..., 0].ravel(), minlength=256).tolist()
+    assert refused(data[:100]).status == 422
+
+
+def test_two_colours_of_a_pcx_without_a_palette_are_black_and_white() -> None:
+    values = RANDOM.integers(0, 2, (30, 37))
+    ones = int(values.sum())
+    for colours, version in ((COLOURS, 3), (np.zeros((16, 3), "u1"), 5), (np.array([[0] * 3, [255] * 3], "u1"), 5)):
+        found = answer(paintbrush(values, 1, colours, version))["channels"]["gray"]
+        assert (found[0], found[255]) == (30 * 37 - ones, ones)
+
+
+def test_a_pcx_that_is_not_read_is_named() -> None:
+    problem = refused(paintbrush(RANDOM.integers(0, 2, (30, 37)), 1, COLOURS, planes=3))
+    assert problem.status == 415
+    assert "PCX with 1-bit samples in 3 planes" in problem.detail
