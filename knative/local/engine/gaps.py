@@ -128,6 +128,15 @@ GAPS = (
     ),
 )
 
+# Flags of config-features that change what runs; the others only let a field be set.
+FLAGS = {
+    "autodetect-http2": "HTTP/2 is spoken to ports named h2c alone",
+    "tag-header-based-routing": "the host of a tag leads to it, and no header",
+    "secure-pod-defaults": "no securityContext is set by default",
+    "queueproxy.mount-podinfo": "queue-proxy is in the engine",
+    "queueproxy.resource-defaults": "queue-proxy is in the engine",
+}
+
 _IMAGE = (f"{_CONTAINER}image", f"{_CONTAINER}imagePullPolicy")  # every process goes without, and lacks nothing by that
 
 # Kinds whose objects the engine runs or reads; ConfigMaps of Knative's own that it reads are named below.
@@ -167,6 +176,9 @@ def left_out(manifests: Manifests, containers: frozenset[tuple[str, str]]) -> It
     for gap in GAPS:
         if subjects := _subjects(gap, manifests, containers):
             yield _line(gap, subjects)
+    for flag, effect in FLAGS.items():
+        if manifests.cluster.allowed(flag):
+            yield f"config-features {flag}: {effect}"
     for resource in manifests.resources:
         if (reason := _unread(resource)) is not None:
             yield f"{resource.subject}: {reason}"

@@ -15,6 +15,7 @@ from knative.local.check.admission import load
 from knative.local.engine import gaps
 from knative.local.manifests import schema
 from knative.local.manifests.annotations import ANNOTATIONS
+from knative.local.manifests.cluster import _SERVING_FLAGS
 from knative.local.manifests.decoding import ListOf, MapOf, Schema, Struct
 from tests.engines import EngineProcess, service
 
@@ -107,6 +108,19 @@ def test_the_documentation_shows_the_list() -> None:
     rows = re.findall(r"^\| `(.+?)` \| (.+?) \| (.+?) \|$", text, re.MULTILINE)
     shown = {(path, where, effect) for path, where, effect in rows if where in set(gaps.Where)}
     assert shown == {(gap.path, gap.where.value, gap.effect) for gap in gaps.GAPS}
+
+
+def test_each_flag_of_config_features_is_honoured_or_listed_and_documented() -> None:
+    lets_fields = {name for name in _SERVING_FLAGS if "spec-" in name} | {"multi-container", "multi-container-probing"}
+    assert set(_SERVING_FLAGS) - lets_fields == set(gaps.FLAGS)
+    text = (ROOT / "docs" / "engine.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `([a-z2.-]+)` \| ([^|]+) \|$", text, re.MULTILINE)) >= set(gaps.FLAGS.items())
+
+
+def test_an_enabled_flag_without_effect_is_said(tmp_path: Path) -> None:
+    metadata = {"name": "config-features", "namespace": "knative-serving"}
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"autodetect-http2": "enabled"}}
+    assert "config-features autodetect-http2: HTTP/2 is spoken to ports named h2c alone" in of(config, folder=tmp_path)
 
 
 def of(*objects: dict[str, Any], folder: Path, containers: frozenset[tuple[str, str]] = frozenset()) -> list[str]:
