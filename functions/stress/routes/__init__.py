@@ -1,0 +1,4 @@
+"""The routes of stress: burning, usage and faults, over the state of the process.
+
+Imported by `functions.stress.main`.
+"""
