@@ -46,7 +46,7 @@ def add_parser(subcommands: argparse._SubParsersAction[argparse.ArgumentParser])
     which.add_argument("--thumbnail", action="store_true", help="write the embedded thumbnails to --out")
     copies.add_argument("--keep", metavar="NAMES", help="of --strip: what stays, by comma: icc,copyright,artist")
     copies.add_argument("--remove", choices=("gps",), help="of --strip: only this goes, all else stays")
-    copies.add_argument("--out", type=Path, metavar="DIR", help="folder of the copies, made if there is none")
+    copies.add_argument("--out", type=Path, metavar="DIR", help="folder of the copies, made if it does not exist")
     transport.add_arguments(parser)
     parser.set_defaults(run=lambda chosen: run(chosen, parser))
 

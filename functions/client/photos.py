@@ -144,7 +144,7 @@ class Copies:
     """A folder of copies, where each has the place of its picture: equal names in two folders stay apart.
 
     Args:
-        folder: where to, made if there is none.
+        folder: the target, made if it does not exist.
         paths: all the pictures.
     """
 

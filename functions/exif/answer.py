@@ -152,7 +152,7 @@ def selected(reading: Reading, tags: Collection[str] = (), groups: Collection[st
 
 
 def _matches(pattern: str, text: str) -> bool:
-    """Whether a text is as a pattern says, in which `*` stands for any characters; each part is looked for once."""
+    """Whether a text matches a pattern, in which `*` matches any characters; each part is searched once."""
     first, *rest = pattern.split("*")
     if not rest:
         return text == first
@@ -197,7 +197,7 @@ def member(row: Row, raw: bool = False) -> JsonObject:
             "raw": raw_value(entry, whole=True),
             "value": printed,
         }
-    # The common cases first: one number, or text that is printed as it stands.
+    # The common cases first: one number, or text that is printed unchanged.
     shown: Json
     if isinstance(value, tuple) and len(value) == 1 and kind not in _FLOATS:
         shown = value[0]

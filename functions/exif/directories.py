@@ -205,7 +205,7 @@ def _embedded(reading: Reading, block: Block, ifds: Ifds, number: int, entry: En
         return
     if reading.exif_only:
         return
-    # What is longer than the walk keeps of a value stands where the entry says.
+    # A value longer than the walk keeps is read at the entry's offset.
     data = entry[VALUE] if isinstance(entry[VALUE], bytes) else block.data[entry[OFFSET] : entry[OFFSET] + entry[SIZE]]
     inside = Block("", -1, data, block.where)
     if number == PRIVATE_DATA:
@@ -278,7 +278,7 @@ def _previews(reading: Reading, block: Block, ifd: Ifd) -> None:
 
 
 def _first(entry: Entry | None) -> int:
-    """The first number of an entry, as it stands in the block; 0 where there is none."""
+    """The first number of an entry, as stored in the block; 0 without a value."""
     if entry is None or not isinstance(entry[VALUE], tuple) or not entry[VALUE]:
         return 0
     number = entry[VALUE][0]

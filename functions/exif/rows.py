@@ -66,12 +66,12 @@ class Reading:
     credentials: list[Box] = field(default_factory=list)
 
     def text(self, group: str, name: str) -> str:
-        """A row's print as text; empty where there is none."""
+        """A row's print as text; empty without a row."""
         row = self.groups.get(group, {}).get(name)
         return "" if row is None else str(row[2])
 
     def value(self, group: str, name: str) -> Printed | None:
-        """A row's value; None where there is none."""
+        """A row's value; None without a row."""
         row = self.groups.get(group, {}).get(name)
         return None if row is None else row[1]
 

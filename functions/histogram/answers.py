@@ -31,7 +31,7 @@ def content_type(kind: str) -> str:
 
 
 def parts(kind: str, uploads: list[Upload], results: Sequence[Result | Problem], headers: Mapping[str, str]) -> Reply:
-    """One part for each file, in order; a file's problem stands where its result would."""
+    """One part for each file, in order; a file that failed has its problem in place of the result."""
     # Of the tag, which no client can choose: the same request has the same answer.
     boundary = "part-" + headers["ETag"].strip('"')
     pieces = [part(boundary, upload.name, kind, one) for upload, one in zip(uploads, results, strict=True)]

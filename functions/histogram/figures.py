@@ -116,19 +116,19 @@ def verdict(luminance: Figures | None, channels: Mapping[str, Figures | None]) -
         if (channel := channels.get(name)) and (share := channel.clipped_highlights) >= CLIPPING_PERCENT > white
     ]
     if black >= CLIPPING_PERCENT and white >= CLIPPING_PERCENT:
-        said = f"Contrast beyond the range: {black:.1f} % black and {white:.1f} % white are clipped"
+        sentence = f"Contrast beyond the range: {black:.1f} % black and {white:.1f} % white are clipped"
     elif white >= CLIPPING_PERCENT:
         word = "Overexposed" if luminance.mean >= 128 else "Clipped highlights"
-        said = f"{word}: {white:.1f} % is clipped to white"
+        sentence = f"{word}: {white:.1f} % is clipped to white"
     elif black >= CLIPPING_PERCENT:
         word = "Underexposed" if luminance.mean < 96 else "Clipped shadows"
-        said = f"{word}: {black:.1f} % is clipped to black"
+        sentence = f"{word}: {black:.1f} % is clipped to black"
     elif luminance.mean < 64:
-        said = "Dark, nothing clipped"
+        sentence = "Dark, nothing clipped"
     elif luminance.mean > 192:
-        said = "Bright, nothing clipped"
+        sentence = "Bright, nothing clipped"
     elif luminance.p99 - luminance.p01 < 96:
-        said = "Low contrast"
+        sentence = "Low contrast"
     else:
-        said = "Well exposed"
-    return f"{said}; {tones}{'; highlights clipped in ' + ', '.join(lost) if lost else ''}."
+        sentence = "Well exposed"
+    return f"{sentence}; {tones}{'; highlights clipped in ' + ', '.join(lost) if lost else ''}."

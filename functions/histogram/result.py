@@ -123,7 +123,7 @@ class Analysis:
         return measured
 
     def document(self) -> JsonObject:
-        """The result as JSON has it."""
+        """The result as a JSON document."""
         series, measured = self.series(), self.figures()
         body: JsonObject = {
             "histogram": series["luminance"],

@@ -57,7 +57,7 @@ def answer(asked: JsonObject) -> JsonObject:
 
 
 def _read(path: str) -> bytes:
-    """The file in a memory map, as a request of its size has it."""
+    """The file in a memory map, as in a request of its size."""
     import mmap
     from pathlib import Path
 

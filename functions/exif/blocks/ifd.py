@@ -182,13 +182,13 @@ class _Walk:
             result.warn(f"more than {MAX_DIRECTORIES} directories; the rest is ignored")
             return 0
         if not held(block, offset, first):
-            result.warn(f"{name} stands in bytes that were not received")
+            result.warn(f"{name} lies in bytes that were not received")
             return 0
         self.seen.add(offset)
         (count,) = self.count(block, offset)
         stop = first + count * step
         if not held(block, first, min(stop, end)):
-            result.warn(f"{name}: its entries stand in bytes that were not received")
+            result.warn(f"{name}: its entries lie in bytes that were not received")
             return 0
         if stop > end:
             result.warn(f"{name}: {count:,} entries run over the end of the block")
@@ -234,7 +234,7 @@ class _Walk:
                 result.warn(f"{name}: too many bad entries; the rest is ignored")
                 break
             if tag in entries:
-                result.warn(f"{name}: tag {tag:#06x} stands there twice; the first counts")
+                result.warn(f"{name}: tag {tag:#06x} occurs twice; the first counts")
                 continue
             size *= number
             if size <= room:
@@ -246,7 +246,7 @@ class _Walk:
                     bad += 1
                     continue
                 if sparse and not held(block, at, at + size):
-                    result.warn(f"{name}: value of tag {tag:#06x} stands in bytes that were not received")
+                    result.warn(f"{name}: value of tag {tag:#06x} lies in bytes that were not received")
                     continue
                 if value < 8 or (at < stop and at + size > offset):
                     result.warn(f"{name}: value of tag {tag:#06x} lies inside the directory")

@@ -209,7 +209,7 @@ def _clock(match: re.Match[str]) -> str:
 
 
 def _text(body: bytes, charset: str) -> str:
-    """Text in the record's character set; without one, Latin as Windows has it, unless it is plainly UTF-8."""
+    """Text in the record's character set; without one, Windows Latin 1 unless it is valid UTF-8."""
     if body.isascii():
         return body.decode("ascii")
     if charset:

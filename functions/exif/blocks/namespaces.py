@@ -68,7 +68,7 @@ class Name:
 
     Args:
         prefix: the usual one of its namespace.
-        local: what stands behind the prefix.
+        local: the name after the prefix.
         own: whether it is a property's or field's, not one of the frame's.
         role: in the frame: the local name of what is RDF's own, such as `li`; else empty.
         field: as a structure's field is shown.

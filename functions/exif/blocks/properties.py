@@ -61,8 +61,8 @@ class Property:
         name: ExifTool's.
         dated: whether its name says that it is a date.
         numeric: whether fractions in it are numbers.
-        known: whether its namespace is, so that what is no date by its name is none.
-        verbatim: whether it is of the packet itself, not of the picture: kept as it stands.
+        known: whether its namespace is, so that only a property with the name of a date is one.
+        verbatim: whether it is of the packet itself, not of the picture: kept unchanged.
         encoded: whether it holds bytes in Base64.
         like_exif: whether it is an Exif tag in all but its form.
         show: from its value to value and print; None where the print is the value.

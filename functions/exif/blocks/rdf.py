@@ -179,7 +179,7 @@ class _Tree:
         try:
             parser.Parse(packet, True)
         except expat.ExpatError as error:
-            # What stands behind the root element is of no property.
+            # Content after the root element belongs to no property.
             if error.code != 9:
                 raise
             self.lost += len(packet[parser.ErrorByteIndex :].strip())
@@ -198,7 +198,7 @@ class _Reader:
         self.lost = 0
 
     def element(self, node: Node) -> None:
-        """The root, or what stands around the RDF."""
+        """The root element, or an element around the RDF."""
         written, attributes, children = node
         whole = self.names[written].role == "RDF"
         if not whole:
@@ -331,7 +331,7 @@ class _Reader:
             self.lose_all(child)
 
     def lose_rest(self, node: Node, value: Node) -> None:
-        """Count what stands in an element beside its value: qualifiers and strangers."""
+        """Count the children of an element besides its value: qualifiers and unknown elements."""
         _, attributes, children = node
         for key, text in attributes.items():
             self.lose(key, text)
@@ -346,5 +346,5 @@ _VALUES = frozenset(("Bag", "Seq", "Alt", "Description", "value"))
 
 
 def language_suffix(language: str) -> str:
-    """What stands behind the name of a text in a language: nothing for the default one."""
+    """The suffix of a text's name for its language; empty for the default language."""
     return "" if language.lower() == "x-default" else f"-{language}"

@@ -48,7 +48,7 @@ FORMAT_NAMES = {
 _BYTES = tuple(map(str, range(256)))
 # Whole powers of ten that fit a rational's denominator: quotients by them are decimals as they were written.
 _TENS = frozenset(10**power for power in range(1, 10))
-# Bytes beyond which a text that is none is mended without care.
+# Size in bytes above which invalid text is repaired in the fast way.
 LONG_TEXT = 4096
 _FLOAT = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[Ee][+-]?\d+)?")
 _DIGITS = "-0123456789"
@@ -84,13 +84,13 @@ def plain(entry: Entry) -> Scalar:
 
 
 def byte_text(entry: Entry) -> str:
-    """An opaque value as its bytes' numbers; any other as it stands."""
+    """An opaque value as the numbers of its bytes; any other value unchanged."""
     raw = entry[VALUE]
     return " ".join(map(str, raw)) if isinstance(raw, bytes) else str(plain(entry))
 
 
 def text_of(data: bytes) -> str:
-    """Bytes as text: UTF-8, each byte that is none a question mark."""
+    """Bytes as UTF-8 text, with a question mark for each invalid byte."""
     if data.isascii():
         return data.decode("ascii")
     try:
@@ -167,12 +167,12 @@ def is_number(value: Scalar) -> bool:
 
 
 def large(entry: Entry) -> str:
-    """What stands for a table of numbers that nobody would read."""
+    """The placeholder of a long table of numbers."""
     return f"(large array of {entry[COUNT]} {FORMAT_NAMES.get(entry[TYPE], 'byte')} values)"
 
 
 def binary(size: int) -> str:
-    """What stands for bytes that are no text."""
+    """The placeholder of bytes that are not text."""
     return f"(Binary data {size} bytes, use -b option to extract)"
 
 

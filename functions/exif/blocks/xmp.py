@@ -33,7 +33,7 @@ class Extras(NamedTuple):
     encoded: dict[tuple[str, str], str]
 
 
-# Of these ExifTool counts the characters of the Base64, not the bytes that it stands for.
+# Of these ExifTool counts the characters of the Base64, not the decoded bytes.
 _AS_TEXT = frozenset(("HDRPMakerNote", "ShotLogData", "PortraitRequest", "HDRPlusMakerNote", "HdrPlusMakernote"))
 
 

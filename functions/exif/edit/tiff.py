@@ -90,7 +90,7 @@ class _Cleaner:
         places = merged((directory.position, directory.end) for directory in self.directories)
         for start, end in common(places, merged(self.pictures)):
             if self.out[start:end] != self.layout.data[start:end]:
-                raise Broken("a directory stands inside the picture's data")
+                raise Broken("a directory overlaps the picture's data")
         _compressed(self.layout, self.out, stays, self.edit)
         return _finish(self.out, self.kept, self.gone, self.sized, self.edit)
 

@@ -28,7 +28,7 @@ _FLAGS = (
     *("Labels", "Corner crop marks", "Color bars", "Registration marks", "Negative", "Emulsion down"),
     *("Interpolate", "Description", "Print flags"),
 )
-# Resources whose content ExifTool shows as it stands.
+# Resources whose content ExifTool shows unchanged.
 OPAQUE = {
     0x03E8: "Photoshop2Info",
     0x03E9: "MacintoshPrintInfo",

@@ -1,4 +1,4 @@
-"""Which lens a number in a maker's note stands for.
+"""Names of lenses by their numbers in maker notes.
 
 The makers publish no lists; these are facts that photographers gathered with their cameras over twenty years, as the
 documentation of ExifTool keeps them (exiftool.org/TagNames: Canon, Minolta, Sony, Olympus, Pentax and Nikon lenses,

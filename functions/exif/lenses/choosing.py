@@ -1,6 +1,6 @@
 """Which of several lenses with one number it is: by what the picture says of focal lengths, aperture and model.
 
-The lens's name itself tells its range, such as `18-55mm f/3.5-5.6`. What cannot be decided is said: `one or another`.
+The lens's name itself tells its range, such as `18-55mm f/3.5-5.6`. An undecided lens is shown as `one or another`.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def range_of(name: str) -> Range | None:
 @lru_cache(maxsize=256)
 def _ranges(names: tuple[str, ...]) -> tuple[tuple[str, Range], ...]:
     """The lenses of one number that tell their range, with it: read once a number, of which one has 200 lenses."""
-    told = ((name, range_of(name)) for name in (names[0].partition(" or ")[0], *names[1:]))
-    return tuple((name, found) for name, found in told if found is not None)
+    ranges = ((name, range_of(name)) for name in (names[0].partition(" or ")[0], *names[1:]))
+    return tuple((name, found) for name, found in ranges if found is not None)
 
 
 def by_range(names: tuple[str, ...], short: float, long: float, aperture: float | None, model: str) -> str:

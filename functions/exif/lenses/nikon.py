@@ -17,7 +17,7 @@ PARTS = (
 
 
 def name(lens: str) -> str:
-    """The name of a lens by its key; `Unknown (…)` where nobody knows it.
+    """The name of a lens by its key; `Unknown (…)` for a key without a name.
 
     Some makers changed the number of stops of a lens and nothing else: the first of the others counts then.
     """

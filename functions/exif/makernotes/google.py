@@ -1,6 +1,6 @@
 """Google's HDR+ notes: a fixed stream of bytes over a gzip stream over a protocol buffer (facts of ExifTool).
 
-Of the messages only fields with a row are shown: a note has thousands of others, which nobody names.
+Of the messages only fields with a row are shown: a note has thousands of others, which have no known names.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def read_hdrp(walk: Walk, tags: Table, place: Place) -> None:
 
 
 def _lines(walk: Walk, tags: Table, text: str) -> None:
-    """The older form: titles at the beginning of lines, each with what stands behind or below it; notes between."""
+    """The older form: titles at the beginning of lines, each with the text after or below it; notes between."""
     found = list(_TITLE.finditer(text))[:MAX_LINES]
     for number, match in enumerate(found):
         title = match[1]

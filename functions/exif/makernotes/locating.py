@@ -56,7 +56,7 @@ def patched(place: Place) -> Place:
 
 
 def fixed(place: Place, make: str, model: str, *, loose: bool) -> Place:
-    """A place whose offsets count from where the note was written: its first value stands right behind its directory.
+    """A place whose offsets count from where the note was written: its first value directly follows its directory.
 
     Args:
         place: of the directory.

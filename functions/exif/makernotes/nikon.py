@@ -94,7 +94,7 @@ def read_capture_offsets(walk: Walk, tags: Table, place: Place) -> None:
 
 
 def read_capture(walk: Walk, tags: Table, place: Place) -> None:
-    """Edits of Nikon Capture: records of a number, bytes nobody knows, a size, and values."""
+    """Edits of Nikon Capture: records of a number, unknown bytes, a size, and values."""
     at, end = place.start + 22, place.start + place.size
     while at + 22 < end and walk.rows > 0:
         (number,) = unpack_from("<I", place.data, at)

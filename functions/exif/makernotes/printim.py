@@ -1,4 +1,4 @@
-"""Print Image Matching: a version, and parameters that nobody names."""
+"""Print Image Matching: a version, and parameters without names."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from functions.exif.makernotes.reader import follow
 from functions.exif.makernotes.walk import Place, Walk, item
 from functions.exif.tags.tables import Table, table
 
-# Each byte stands for its cube modulo 249, a substitution known since 2006 (dcraw; ExifTool on tag 0x9050).
+# Each byte is replaced by its cube modulo 249, a substitution known since 2006 (dcraw; ExifTool on tag 0x9050).
 _PLAIN = bytes({pow(byte, 3, 249): byte for byte in range(249)}.get(byte, byte) for byte in range(256))
 MAX_BLOCKS, MAX_TEXTS = 50, 40
 _TEXT = re.compile(r"[0-9A-Za-z_][\t\n\r\x20-\x7e]{32,4096}")
@@ -23,7 +23,7 @@ def deciphered(data: bytes) -> bytes:
 
 
 def read_enciphered(walk: Walk, tags: Table, place: Place) -> None:
-    """A record in which each byte stands for another; a program wrote some that are enciphered twice."""
+    """A record in which each byte is substituted; a program wrote some that are enciphered twice."""
     data = deciphered(place.data[place.start : place.start + place.size])
     if walk.members["DoubleCipher"]:
         data = deciphered(data)

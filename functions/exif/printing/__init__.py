@@ -2,7 +2,7 @@
 
 Each entry has two readable forms: its value (what `exiftool -n` shows: numbers, resolved as far as arithmetic goes)
 and its print (what `exiftool` shows: labels, units, fractions). Both are text or plain numbers. Nothing here raises: a
-value that a rule does not fit is shown as it stands.
+value that no rule matches is shown unchanged.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _UNSIGNED = frozenset((1, 3, 4, 13, 16, 18))
 _WHOLE = frozenset((1, 3, 4, 6, 8, 9, 16, 17))
 # Tables with more numbers than this are counted, not listed.
 LONG_ARRAY = 500
-# Characters printed of what nobody named.
+# Characters printed of a tag without a name.
 CUT = 60
 
 
@@ -224,7 +224,7 @@ def _panasonic_gamma(entry: Entry, _tag: Tag, _order: str) -> Shown:
 
 
 def _unknown(entry: Entry, _tag: Tag, _order: str) -> Shown:
-    """A tag that nobody named: its print is cut, for it may be anything, and a long table of numbers is counted."""
+    """A tag without a name: its print is cut, and a long table of numbers is summarised."""
     if entry[COUNT] > LONG_ARRAY and isinstance(entry[VALUE], tuple):
         return large(entry), _cut(plain((*entry[:VALUE], entry[VALUE][:CUT], *entry[OFFSET:])))
     value = plain(entry)

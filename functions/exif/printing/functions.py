@@ -181,7 +181,7 @@ def backwards(v: Any, separator: str = " ") -> str:
 
 
 def split(separator: str, v: Any) -> list[str]:
-    """The parts of a text; a single space stands for any blanks."""
+    """The parts of a text; a single space matches any blanks."""
     return text(v).split(None if separator == " " else separator)
 
 
@@ -274,7 +274,7 @@ def zone(minutes: Any) -> str:
 
 
 def shortened(v: Any) -> Any:
-    """Text of what nobody named, cut where it is long."""
+    """Text of a tag without a name, cut where it is long."""
     return f"{v[:55]}[...]" if isinstance(v, str) and len(v) > 60 else v
 
 
@@ -336,7 +336,7 @@ def big(v: Any, kind: str = "N") -> int | None:
 
 
 def binary(v: Any) -> str:
-    """What stands for bytes that nobody reads as text."""
+    """The placeholder of bytes that are not text."""
     shown = text(v)
     return shown if shown.startswith("(Binary data") else _binary(len(shown))
 

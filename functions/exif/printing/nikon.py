@@ -140,7 +140,7 @@ def lens_type(v: int) -> str:
         found.remove("D")
     if "E" in found:
         rest = [name for name in found if name != "E"]
-        # ExifTool keeps a G that stands alone.
+        # ExifTool keeps a separate G.
         found = ["E", *(rest if rest == ["G"] else (name for name in rest if name != "G"))]
     if "1" in found:
         found = ["1", *(name for name in found if name != "1")]

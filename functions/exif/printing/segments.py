@@ -21,7 +21,7 @@ def charset(v: Any) -> str:
 
 
 def name(v: Any) -> str | None:
-    """A name of a fixed field; None for one that is none."""
+    """A name of a fixed field; None for an unknown field."""
     shown = text(v).partition("\0")[0]
     return shown if re.fullmatch(r"[ -~]{3,31}", shown) else None
 

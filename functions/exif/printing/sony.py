@@ -33,7 +33,7 @@ _ADAPTERS = {
     for name in places
 }
 _SIGMA_MOUNT = 18688
-# Each enciphered byte stands for its cube modulo 249, a substitution known since 2006 (dcraw; ExifTool on tag 0x9050).
+# Each enciphered byte is the cube modulo 249, a substitution known since 2006 (dcraw; ExifTool on tag 0x9050).
 _PLAIN = bytes({pow(byte, 3, 249): byte for byte in range(249)}.get(byte, byte) for byte in range(256))
 
 
@@ -54,7 +54,7 @@ def lens_spec(v: Any) -> str:
 
 
 def _aperture(digits: str) -> str:
-    """An f-number in tenths; a first digit of a to f stands for ten to fifteen."""
+    """An f-number in tenths; a first digit of a to f means ten to fifteen."""
     tenths = int("".join(str(int(digit, 16)) if digit in "abcdef" else digit for digit in digits))
     return f"{tenths / 10:g}"
 
@@ -89,7 +89,7 @@ def lens_name(v: Any) -> str:
 
 
 def adapted(v: int) -> str | None:
-    """A lens on an adapter, by the number that stands for both."""
+    """A lens on an adapter, by the number of the combination."""
     adapter = _ADAPTERS.get(v & 0xFF00)
     if adapter:
         names = numbers("canon").get(str(v - adapter[0]))

@@ -18,7 +18,7 @@ _LIMITS["int32s"] = (-(2**31), 2**31 - 1)
 
 
 def property_list(v: Any) -> Any:
-    """A binary property list as numbers, text, lists and structures; None where it is none."""
+    """A binary property list as numbers, text, lists and structures; None for invalid data."""
     data = text(v).encode("latin-1")
     if not data.startswith(b"bplist") or len(data) > MAX_LIST:
         return None

@@ -20,7 +20,7 @@ def moment(text: str, fraction: str = "", offset: str = "") -> str | None:
     Args:
         text: `2024:05:03 14:12:31`, `2024-05-03T14:12:31.25+02:00`, and their like.
         fraction: digits of the second's fraction, if they stand elsewhere.
-        offset: from UTC, if it stands elsewhere.
+        offset: from UTC, if another tag states it.
     """
     match = _DATE.match(text)
     if not match:

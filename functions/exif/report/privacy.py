@@ -153,7 +153,7 @@ class _Findings:
             self.keep(rules.FACES, group, name, _shown(printed))
 
     def blocks(self, reading: Reading) -> None:
-        """What stands in blocks that are not read tag by tag."""
+        """Content of blocks that are not read tag by tag."""
         maker = reading.maker
         if maker is not None and maker.size > 0:
             self.keep(rules.NOTE, "ExifIFD", "MakerNotes", f"{maker.size:,} bytes")

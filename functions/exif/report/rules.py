@@ -37,7 +37,7 @@ def _rule(grade: str, subject: str, why: str, names: str, groups: str = "", harm
 
 # One character, or one repeated, is no number of anything: cameras pad empty fields so.
 _NO_NUMBER = r"[\W_]*(\w)?(?:\1|[\W_])*"
-# What cameras and encoders write where nobody wrote anything.
+# Defaults that cameras and encoders write without an author's input.
 _DEFAULTS = (
     r"(?:(?:olympus|konica minolta|minolta|pentax|samsung|nikon|canon|kodak|ricoh|casio|fujifilm|vivitar|jenoptik|hp"
     r"|sanyo)[ \w-]{0,24})?(?:digital|still|video)? ?camera|sony dsc|(?:samsung|kodak|nikon|canon|olympus|pentax|casio)"

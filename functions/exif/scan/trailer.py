@@ -68,7 +68,7 @@ def behind_directories(result: Scan, data: bytes) -> None:
 
 
 def _known(data: bytes, start: int, end: int) -> int:
-    """Where the first file of a known kind begins; the end where there is none."""
+    """The start of the first file of a known kind; the end if there is no such file."""
     at = start
     while at < end:
         stop = min(at + WINDOW, end)

@@ -121,7 +121,7 @@ class Field:
         when, value, printed, labels, shape = self.text
         match = _FORMAT.fullmatch(shape)
         if match is None:
-            raise ValueError(f"{self.table.name}: {self.name} has the format {shape!r}, which is none")
+            raise ValueError(f"{self.table.name}: {self.name} has the unknown format {shape!r}")
         self.format, self.count = match[1], match[2]
         self.mask = int(match[3], 16) if match[3] else 0
         self.shift = (self.mask & -self.mask).bit_length() - 1 if self.mask else 0
@@ -223,7 +223,7 @@ class Field:
         return v if type(v) is int else readable(v)
 
     def unknown(self, v: Any) -> str:
-        """What stands for a value without a label."""
+        """The print of a value without a label."""
         return f"Unknown (0x{v:x})" if "hex" in self.flags and type(v) is int and v > 0 else f"Unknown ({v})"
 
     def _parts(self, v: Any, m: Members) -> list[Any]:

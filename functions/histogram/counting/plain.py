@@ -208,7 +208,7 @@ def ranged(histogram: Histogram, low: int, high: int) -> Histogram:
 
     Args:
         histogram: of 256 levels.
-        low: value that the first level stands for.
+        low: value of the first level.
         high: value of the last one.
     """
     outside: dict[str, tuple[int, int]] = {}
@@ -238,7 +238,7 @@ def ranged(histogram: Histogram, low: int, high: int) -> Histogram:
 
 
 def luma(red: int, green: int, blue: int) -> int:
-    """Luminance of one 8-bit colour: Rec. 601 luma in 16-bit fixed point, rounded, as Pillow has it."""
+    """Luminance of one 8-bit colour: Rec. 601 luma in 16-bit fixed point, rounded as in Pillow."""
     return (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
 
 

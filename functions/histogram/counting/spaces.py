@@ -50,7 +50,7 @@ class Tone:
         curves: light, 0 to 1, of encoded values from 0 to 1, of each colour; one for gray; empty where none is known.
         curve: name of the curve.
         weights: of the colours in the luminance.
-        profile: description of the ICC profile; None where there is none.
+        profile: description of the ICC profile; None without a profile.
         reason: why the space or the luminance is not the one that was asked for; empty where it is.
         convert: a picture of Pillow to the one that is counted, for `display`.
         source: the profile that `display` converts from.

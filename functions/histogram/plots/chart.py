@@ -118,7 +118,7 @@ class Chart:
 
     @cached_property
     def peak(self) -> float:
-        """Highest count that the axis holds; 1 where there is none, so that a scale exists.
+        """Highest count of the axis; 1 if all counts are 0, so that a scale exists.
 
         Clipped pixels gather in a spike at an end, which would press all else flat: where an end is much higher than
         all between the ends, these are the measure, and the spike is cut.

@@ -232,7 +232,7 @@ def _word(text: str, ink: tuple[int, ...], size: int, upright: bool = False) -> 
 
 
 def _shade(word: Image.Image, ink: tuple[int, ...]) -> _Word:
-    """Levels of ink as the shades of a palette; where there is none, the picture is to stay as it is."""
+    """Levels of ink as the shades of a palette; level 0 leaves the picture unchanged."""
     steps = len(ink)
     shades = [(level * steps + 127) // 255 for level in range(256)]
     return _Word(word.point([ink[shade - 1] for shade in shades]), word.point([shade and 255 for shade in shades]))

@@ -122,7 +122,7 @@ def _waveform(pixels: Image.Image) -> Any:
 
 
 def _vectors(pixels: Image.Image) -> Any:
-    """How often each pair of Cb and Cr occurs, 0 to 1, in the colour that it stands for."""
+    """How often each pair of Cb and Cr occurs, 0 to 1, in the colour that it represents."""
     import numpy as np
 
     values = np.asarray(pixels.convert("YCbCr")).reshape(-1, 3)

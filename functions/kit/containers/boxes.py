@@ -35,12 +35,12 @@ class Box(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The type as text, in hexadecimal where it is none."""
+        """The type as text, or in hexadecimal if it is not text."""
         return label(self.kind)
 
 
 def label(kind: bytes) -> str:
-    """The type of a box as text, in hexadecimal where it is none."""
+    """The type of a box as text, or in hexadecimal if it is not text."""
     text = kind.decode("latin-1")
     return text.strip() if text.isprintable() else kind.hex()
 

@@ -166,7 +166,7 @@ class _Reader:
         return scans
 
     def _marker(self, scans: int) -> int:
-        """The next marker behind fill or junk, which become parts; -1 where there is none."""
+        """The next marker after fill or junk, which become parts; -1 if no marker follows."""
         document, data, at, end = self.document, self.data, self.at, self.end
         found = self.source.search(MARKER, at, end)
         place = end if found is None else found.start()

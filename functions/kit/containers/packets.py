@@ -51,7 +51,7 @@ def read(source: Source) -> Document | None:
 
 
 def _between(source: Source, start: int, end: int) -> Kind:
-    """What stands around a packet: a declaration of XML and blanks say nothing."""
+    """The bytes around a packet; an XML declaration and blanks carry no metadata."""
     bare = end - start < MAX_DECLARATION and _DECLARATION.fullmatch(source.read(start, end))
     return Kind.STRUCTURE if bare else Kind.UNKNOWN
 

@@ -65,7 +65,7 @@ class Part(NamedTuple):
         end: of the part in the file.
         label: its place in the container: `APP1`, `eXIf`, `item 2`.
         name: keyword, identifier, or what else the reader knows of it.
-        body: where the content begins, after the container's own header; equal to `end` where there is none.
+        body: where the content begins, after the container's own header; `end` if the part has no content.
         stop: where the content ends, before padding and checksums.
         packing: of the content.
         lead: start of the part whose content this one continues; -1 for a part of its own.

@@ -57,7 +57,7 @@ class Builtin:
         }
 
     def find(self, path: str) -> Callable[[Request], Response] | None:
-        """What answers a GET of a path below the function; None where it is none of these."""
+        """The handler of a GET of a path below the function; None for any other path."""
         if (found := self._answers.get(path)) is not None:
             return found
         if path.startswith(problems.TYPE_BASE):

@@ -139,7 +139,7 @@ class Store:
         return (self._file or self._buffer).tell()
 
     def seek(self, position: int) -> int:
-        """Go to a position, to write what stands there again; the last position is the end of the file."""
+        """Seek to a position to overwrite what follows; the last position is the end of the file."""
         return (self._file or self._buffer).seek(position)
 
     def flush(self) -> None:

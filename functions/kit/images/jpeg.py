@@ -134,7 +134,7 @@ def buffered(data: bytes) -> bool:
 
 
 def components(data: bytes) -> int:
-    """How many components the frame header states; 0 where there is none."""
+    """The number of components in the frame header; 0 without a frame header."""
     for segment in segments(data):
         if segment.marker in _FRAMES:
             return data[segment.start + 9] if segment.end - segment.start > 9 else 0

@@ -49,7 +49,7 @@ def name(data: bytes) -> str | None:
 
 
 def preview(data: bytes) -> Preview | None:
-    """The JPEG of the most pixels inside a raw; None where there is none that decodes as a photograph."""
+    """The JPEG with the most pixels inside a raw; None if none decodes as a photograph."""
     # Imported here: a cold start with another picture needs no container.
     from functions.kit.containers import read
 

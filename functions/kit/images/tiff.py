@@ -164,7 +164,7 @@ def directories(data: bytes) -> Iterator[Directory]:
 
 
 def page(data: bytes, frame: int) -> Directory | None:
-    """The directory of a page; None where there is none."""
+    """The directory of a page; None if the page does not exist."""
     return next((each for index, each in enumerate(directories(data)) if index == frame), None)
 
 

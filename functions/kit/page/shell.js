@@ -18,7 +18,7 @@ const pixelamp = (() => {
   const nav = $("header nav");
   if (base || name === "console" || name === "home") {
     nav.hidden = false;
-    // The console is the local engine's; behind another ingress there is none.
+    // The console belongs to the local engine; other ingresses have no console.
     fetch("/console", {method: "HEAD"}).then(answer => { $("a[href='/console']", nav).hidden = !answer.ok; }).catch(() => {});
     for (const link of nav.querySelectorAll("a"))
       if (link.textContent === name) link.setAttribute("aria-current", "page");

@@ -130,7 +130,7 @@ class Container:
         return quota
 
     def memory_limit(self) -> int | None:
-        """Memory limit in bytes; None if there is none below the machine's memory."""
+        """Memory limit in bytes; None if no limit is below the machine's memory."""
         if not self._memory:
             return None
         return cgroup.memory_limit(self._memory)

@@ -22,7 +22,7 @@ APPLY, UPDATE = "Apply", "Update"
 # The keys of lists whose items are managed one by one, as Knative's custom resource definitions declare them.
 _KEYS: Mapping[str, str] = {"f:volumes": "name", "f:imagePullSecrets": "name", "f:ownerReferences": "uid"}
 _ATOMIC = frozenset({"f:nodeSelector"})
-# Of these nobody is the manager: the server sets them, or they are the object's identity.
+# Fields without a manager: the server sets them, or they are the object's identity.
 _UNMANAGED = frozenset(
     ("f:metadata", f"f:{name}")
     for name in (
@@ -102,7 +102,7 @@ def after_update(old: JsonMapping | None, new: Object, manager: Manager, now: st
     base: JsonMapping = old or {"metadata": {}}
     added, changed, removed = _compare(_part(base, status), _part(new, status))
     set_ = _managed(added | changed)
-    # Moved by the client itself from one manager to another: nothing was set, and nobody gets anything.
+    # Moved by the client itself from one manager to another: nothing was set, so no manager changes.
     if not set_ and not removed:
         return _write(managers)
     for other, owned in list(managers.items()):
@@ -120,7 +120,7 @@ def apply(old: JsonMapping | None, applied: Object, manager: Manager, now: str, 
     """Return the object after server-side apply, with its `managedFields`.
 
     Args:
-        old: the stored object; None where there is none.
+        old: the stored object; None for a new object.
         applied: the fields that the client states.
         manager: the client.
         now: the time of the change.

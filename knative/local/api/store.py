@@ -67,7 +67,7 @@ class Store:
         """Return an object.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The object does not exist.
         """
         try:
             return self._objects[resource][namespace, name]
@@ -100,7 +100,7 @@ class Store:
     # Writing
 
     def create(self, resource: str, obj: Object, *, dry_run: bool = False) -> Object:
-        """Add an object; `generateName` makes a name where there is none.
+        """Add an object; `generateName` supplies a missing name.
 
         Raises:
             AlreadyExistsError: There is one of this name.
@@ -127,7 +127,7 @@ class Store:
         Without a `resourceVersion` the stored object is replaced whatever its version.
 
         Raises:
-            NotFoundError: There is none of this name.
+            NotFoundError: The object does not exist.
             ConflictError: Its `resourceVersion` or its `uid` is another.
         """
         given = obj["metadata"]
@@ -182,7 +182,7 @@ class Store:
             The object as it was last, with the version of its removal.
 
         Raises:
-            NotFoundError: There is none of this name.
+            NotFoundError: The object does not exist.
             ConflictError: A precondition does not hold.
         """
         stored = self.get(resource, namespace, name)
@@ -250,7 +250,7 @@ class Store:
         before = self._objects[resource].get(key)
         if before is not None:
             self._forget(resource, key, before)
-        # In place before it is recorded: whoever is called about the change finds it.
+        # Stored before it is recorded: callbacks about the change find the object.
         stored = self._versioned(obj)
         self._objects[resource][key] = stored
         self._remember(resource, key, stored)

@@ -85,7 +85,7 @@ def _is_set(name: str, value: object) -> bool:
 
 
 def _duplicates(items: list[Data], path: Path, key: str) -> Iterator[Finding]:
-    """Refusals by the API server of a list whose entries are told apart by a key."""
+    """Refusals by the API server of a list whose entries are identified by a key."""
     seen: set[object] = set()
     for index, item in enumerate(items):
         if (value := item.get(key)) in seen and value is not None:

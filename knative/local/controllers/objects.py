@@ -39,7 +39,7 @@ def timestamp(seconds: float) -> str:
 
 
 def find(store: Store, resource: str, namespace: str, name: str) -> Object | None:
-    """Return an object, or None where there is none."""
+    """Return an object, or None if it does not exist."""
     try:
         return store.get(resource, namespace, name)
     except NotFoundError:

@@ -75,7 +75,7 @@ def read(path: Path) -> tuple[Store, Files]:
     """
     try:
         text = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):  # the second is said when the file is written
+    except (FileNotFoundError, NotADirectoryError):  # the second is reported when the file is written
         return Store(), Files()
     except OSError as error:
         raise StateError(f"{path}: cannot be read: {error.strerror}") from None

@@ -110,7 +110,7 @@ class AllowedHosts:
 def reached(address: str) -> str:
     """The host of URLs that lead to a socket bound to an address: the machine's own where it is bound to all of them.
 
-    An IPv6 address stands in brackets.
+    An IPv6 address is enclosed in brackets.
     """
     bound = ipaddress.ip_address(address)
     if bound.is_unspecified:

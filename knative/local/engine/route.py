@@ -195,7 +195,7 @@ class Route:
             yield from ((f"{tag}-{service.name}", service.namespace) for tag in service.tags)
 
     def public_path(self, name: str) -> str | None:
-        """The path of a Service's own on any host; None for a cluster-local one, a tag, and where there is none."""
+        """The path of a Service's own on any host; None for a cluster-local one, a tag and no Service."""
         found = by_host(self.services, name, outside=True)
         return path_of(self.services, found[0]) if found is not None and found[1] is None else None
 

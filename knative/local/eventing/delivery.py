@@ -57,7 +57,7 @@ class Policy:
         )
 
     def wait(self, failed: int, asked: float = 0.0) -> float | None:
-        """Return the seconds until the next try after so many failed ones, or None if there is none.
+        """Return the seconds until the next try after so many failed ones, or None after the last.
 
         The longer counts of the back-off and of the seconds that the subscriber `asked` for, up to `retry_after_max`.
 

@@ -43,7 +43,7 @@ class Host(Protocol):
 
     Attributes:
         broker: None while no manifest holds an object of Eventing, or while the log cannot be read.
-        failure: why there is none; empty without a failure.
+        failure: why no event was sent; empty without a failure.
         stopping: set when the engine begins to stop.
     """
 
@@ -139,7 +139,7 @@ class Endpoints:
             return event_history.totals(db), event_history.recent(db, limit=limit, before=before, wanted=wanted)
 
         try:
-            totals, told = await self._host.broker.log.run(read)
+            totals, events = await self._host.broker.log.run(read)
         except (sqlite3.Error, OSError) as error:
             return _unreadable(error)
         topology = self._host.broker.ingress.topology
@@ -150,7 +150,7 @@ class Endpoints:
                 "unready": dict(topology.unready),
                 "totals": totals,
                 "counts": dict(self._host.broker.activity.counts),
-                "events": told,
+                "events": events,
             }
         )
 
@@ -174,12 +174,14 @@ class Endpoints:
     async def _event(self, request: web.Request) -> web.Response:
         seq = int(request.match_info["seq"])
         try:
-            told = await self._host.broker.log.run(lambda db: event_history.chain(db, seq)) if self._host.broker else []
+            chain = (
+                await self._host.broker.log.run(lambda db: event_history.chain(db, seq)) if self._host.broker else []
+            )
         except (sqlite3.Error, OSError) as error:
             return _unreadable(error)
-        if not told:
+        if not chain:
             return problem_response(problems.not_found(request.path))
-        return web.json_response({"event": seq, "chain": told})
+        return web.json_response({"event": seq, "chain": chain})
 
     async def _graph(self, _request: web.Request) -> web.Response:
         broker = self._host.broker

@@ -37,7 +37,7 @@ class Annotation:
 
     @property
     def key(self) -> str:
-        """The whole key, as it stands in a manifest."""
+        """The whole key, as written in a manifest."""
         return f"{GROUP}/{self.name}"
 
     @property

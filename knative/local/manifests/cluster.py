@@ -114,7 +114,7 @@ class Cluster:
 
 
 def parse_features(data: Mapping[str, str]) -> Mapping[str, str]:
-    """Return serving's flags; a value that is none of its words leaves the default, as Knative does."""
+    """Return serving's flags; an unknown value leaves the default, as in Knative."""
     flags = dict(_SERVING_FLAGS)
     for key, value in data.items():
         words = {"enabled", "disabled", "allowrootbounded" if key == "secure-pod-defaults" else "allowed"}

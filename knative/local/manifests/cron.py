@@ -59,7 +59,7 @@ class Schedule:
     zone: tzinfo
 
     def after(self, moment: datetime) -> datetime | None:
-        """Return the first time after a moment, with a time zone, or None if there is none within five years.
+        """Return the first time after a moment, with a time zone, or None if no time matches within five years.
 
         A local time that a change to summer time skips is skipped.
         """

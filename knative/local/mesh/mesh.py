@@ -49,7 +49,7 @@ class Services(Protocol):
         """Name and namespace of each Service, and of each tag of its traffic."""
 
     def public_path(self, name: str) -> str | None:
-        """The path of a Service on any host; None for a cluster-local Service, and where there is none."""
+        """The path of a Service on any host; None for a cluster-local Service and for no Service."""
 
     def namespace_at(self, address: str) -> str | None:
         """The namespace of the pod that has an address of its own, or None."""
@@ -313,7 +313,7 @@ class _FromSubnet(OpeningConnection):
         self._gateway = ipaddress.ip_address(gateway)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Refuse whoever is not in the network: this machine's own programs come from its gateway."""
+        """Refuse clients outside the network: this machine's own programs come from its gateway."""
         peer = ipaddress.ip_address(transport.get_extra_info("peername")[0])
         namespace = self._mesh.services.namespace_at(str(peer))
         if namespace is not None:

@@ -1,7 +1,7 @@
 """The variables of a container: its `envFrom` and `env`, from the ConfigMaps and Secrets that they name. Pure.
 
-As the kubelet makes them: `envFrom` first, then `env` in order. `$(NAME)` in a `value` stands for a variable
-that was defined before it, and for itself if there is none; what a ConfigMap or Secret holds is taken as it is.
+As the kubelet makes them: `envFrom` first, then `env` in order. `$(NAME)` in a `value` refers to a variable
+that was defined before it, and is kept if no such variable exists; values of ConfigMaps and Secrets are not expanded.
 Source: kubernetes/kubernetes pkg/kubelet/kubelet_pods.go, makeEnvironmentVariables.
 """
 
@@ -78,7 +78,7 @@ def _keys(found: JsonMapping) -> list[str]:
 
 
 def _value(found: JsonMapping, key: str) -> str | None:
-    """The text under a key; None if there is none. A Secret's `data` is base64, `stringData` overrides it."""
+    """The text of a key; None without the key. A Secret's `data` is base64, `stringData` overrides it."""
     plain = _field(found, "stringData")
     values = plain if key in plain else _field(found, "data")
     if key not in values:

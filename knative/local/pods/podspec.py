@@ -56,7 +56,7 @@ class Program:
 
     Attributes:
         name: Of the container in the manifest.
-        argv: Command and arguments; `$(NAME)` stands for a variable of the environment.
+        argv: Command and arguments; `$(NAME)` refers to a variable of the environment.
         environment: Variables; the pod adds HOSTNAME, and PORT to the one that serves.
         directory: Where it runs.
         readiness, startup, liveness: Probes, or None.

@@ -138,7 +138,7 @@ def _check_outputs(options: argparse.Namespace) -> None:
     """Refuse what could not be written before anything is simulated.
 
     Raises:
-        SimulateError: a folder is missing or closed, the figure's format is none, or nothing is there to draw it.
+        SimulateError: a folder is missing or closed, the figure's format is unknown, or matplotlib is missing.
     """
     for name, path in (("--csv", options.csv), ("--plot", options.plot)):
         if path is None:

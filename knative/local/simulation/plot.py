@@ -11,7 +11,7 @@ from knative.local.simulation.world import Outcome
 if TYPE_CHECKING:
     from knative.local.simulation.trace import Trace
 
-# Okabe and Ito's colours, told apart by everybody.
+# Okabe and Ito's colours, distinguishable with colour blindness.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _WIDTH_INCHES, _PANEL_INCHES = 9.0, 2.1
 

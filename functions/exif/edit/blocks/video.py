@@ -113,7 +113,7 @@ def _zero(out: bytearray, box: Box) -> None:
 def _clear(out: bytearray, data: bytes, parent: Box, depth: int) -> None:
     start = parent.start
     if parent.kind == b"meta" and data[start + 4 : start + 8] not in (b"hdlr", b"keys"):
-        start += 4  # a full box; QuickTime's is none
+        start += 4  # a full box, except in QuickTime
     keys: list[bytes] = []
     for box in boxes(data, start, parent.end):
         if box.kind == b"keys":

@@ -40,7 +40,7 @@ def add(reading: Reading) -> None:
 
 
 Derive = Callable[[Tags], Shown | None]
-# In the order of need: what others are made of comes first. Each with the tags without which there is none.
+# In the order of need: what others are made of comes first. Each with the tags that it requires.
 _DERIVED: tuple[tuple[str, Derive, str], ...] = (
     ("ImageSize", optics.image_size, ""),
     ("Megapixels", optics.megapixels, "ImageSize"),

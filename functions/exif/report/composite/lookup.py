@@ -63,7 +63,7 @@ class Tags:
         return Found(row[1], row[2]) if row is not None else found
 
     def number(self, name: str) -> float | None:
-        """A tag's value as a number; None where there is none."""
+        """A tag's value as a number; None without one."""
         found = self.find(name)
         if found is None:
             return None
@@ -78,13 +78,13 @@ class Tags:
         return not names.isdisjoint(self.rows)
 
     def text(self, name: str) -> str:
-        """A tag's value as text; empty where there is none."""
+        """A tag's value as text; empty if the tag is missing."""
         found = self.find(name)
         return "" if found is None else str(found.value)
 
 
 def number(value: Json) -> Json:
-    """A number as the shortest text of its value stands for."""
+    """A number as the shortest text that parses to the same value."""
     return shorten(f"{value:.15g}") if isinstance(value, float) and math.isfinite(value) else value
 
 

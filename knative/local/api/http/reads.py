@@ -48,7 +48,7 @@ class Reads:
         """Return an object in the version of the path.
 
         Raises:
-            StatusError: there is none.
+            StatusError: the object does not exist.
         """
         for one in self._derived(at) or ():
             if one["metadata"]["name"] == at.name:
@@ -114,7 +114,7 @@ def stored(store: Store, at: Target) -> Object:
     """Return the stored object that a path names.
 
     Raises:
-        StatusError: there is none.
+        StatusError: the object does not exist.
     """
     try:
         return store.get(at.kind.resource, at.namespace, at.name)

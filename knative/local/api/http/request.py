@@ -158,7 +158,7 @@ def form(accept: str) -> Form:
 
 
 def media_type(header: str) -> str:
-    """Return the media type of a Content-Type header; JSON where there is none."""
+    """Return the media type of a Content-Type header; JSON without one."""
     return header.partition(";")[0].strip().lower() or JSON
 
 

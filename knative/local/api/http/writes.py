@@ -110,7 +110,7 @@ class Writes:
         """Replace an object, or its status alone.
 
         Raises:
-            StatusError: there is none, it was changed meanwhile, or the new one is refused.
+            StatusError: the object does not exist, it was changed meanwhile, or the new one is refused.
         """
         old = stored(self.store, at)
         value, twice = _read(sent)
@@ -155,10 +155,10 @@ class Writes:
             raise conflict(at.kind, at.name, message + reason)
 
     def patch(self, at: Target, options: Options, sent: Sent) -> Done:
-        """Change an object by a patch; server-side apply creates it where there is none.
+        """Change an object by a patch; server-side apply creates a missing object.
 
         Raises:
-            StatusError: there is none, the patch cannot be applied, or its result is refused.
+            StatusError: the object does not exist, the patch cannot be applied, or its result is refused.
         """
         media = media_type(sent.content_type)
         accepted = [patches.JSON_PATCH, patches.MERGE_PATCH, patches.APPLY_PATCH]
@@ -213,7 +213,7 @@ class Writes:
             A pod or a namespace as it was, for anything else a `Status`, as Kubernetes does.
 
         Raises:
-            StatusError: there is none, a precondition does not hold, or the object may not be deleted.
+            StatusError: the object does not exist, a precondition does not hold, or the object may not be deleted.
         """
         wishes = _delete_options(options, sent)
         if at.kind.resource == "namespaces" and at.name in _KEPT_NAMESPACES and self._exists(at, at.name):

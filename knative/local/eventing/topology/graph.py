@@ -95,7 +95,7 @@ class Topology:
     aliases: Mapping[str, str] = field(default_factory=dict)
 
     def entry(self, node: str) -> str | None:
-        """Return the node that receives what is sent to a Broker or channel; None where there is none."""
+        """Return the node that receives events sent to a Broker or channel; None if it does not exist."""
         node = self.aliases.get(node, node) if node not in self.nodes else node
         return node if node in self.nodes else None
 

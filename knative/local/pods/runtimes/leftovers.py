@@ -57,7 +57,7 @@ def _in_memory(folder: Path) -> Path:
 
 
 def _started(pid: int) -> str:
-    """The start time of a process, in clock ticks; empty where there is none."""
+    """The start time of a process, in clock ticks; empty if it does not exist."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     return ""

@@ -69,7 +69,7 @@ class Runtimes:
                 self._say(f"removed {removed} containers that a killed engine has left behind")
 
     async def prepare(self, spec: PodSpec, namespace: str) -> Runtime | Problem:
-        """A runtime for the containers of a revision of a namespace, with their images, or why there is none."""
+        """A runtime for the containers of a revision of a namespace, with their images, or why none can run them."""
         if self._finding is None:
             self._finding = asyncio.get_running_loop().create_task(find_engine())
         try:

@@ -44,7 +44,7 @@ class DownstreamStream(Stream):
         self._server = connection
         self.exchange: Exchange = None  # type: ignore[assignment]
         self.began = connection.loop.time()
-        self._head: Headers | None = None  # written with the first piece, or with the end where there is none
+        self._head: Headers | None = None  # written with the first piece, or with the end of an empty body
 
     # What the exchange calls
 
