@@ -114,7 +114,7 @@ def scale_step(
 
 def _bounds_words(desired: int, pods: int, minimum: int) -> str:
     if pods == desired:
-        return f"as the autoscaler wants: {pods}"
+        return f"as the autoscaler decides: {pods}"
     if pods == minimum:
         return f"{desired} raised to the minimum of {pods}"
     return f"{desired} lowered to max-scale {pods}"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _FRAGMENT = Path(__file__).with_name("console.html")
 _SUMMARY = "Knative Services on this machine: what runs, what is decided, and why."
 _EVENTS_FRAGMENT = Path(__file__).with_name("events.html")
-_EVENTS_SUMMARY = "Events on this machine: where they go, what came of them, and what can be delivered again."
+_EVENTS_SUMMARY = "Events on this machine: where they go, their results, and what can be delivered again."
 MAX_CLIENTS = 500
 MAX_SECONDS = 120.0
 _NAME_LENGTH = 253  # of a pod, or of a path, as far as an error repeats it

@@ -159,7 +159,7 @@ def test_a_burst_from_zero_is_seen_and_explained(browser: Browser, engine: Engin
         assert decisions.count() == len(told)
         assert told[-1]["words"] in decisions.first.inner_text()
         assert "target 3.5" in page.inner_text("#why")
-        page.get_by_text("What the manifest says").click()
+        page.get_by_text("Autoscaling annotations").click()
         assert page.is_visible("#annotations tr:has-text('target-utilization-percentage'):has-text('70')")
         page.get_by_text("The three minutes as a table").click()
         page.wait_for_selector("#twin tr:nth-child(8)")  # a row for each second of the burst
