@@ -131,6 +131,15 @@ SERVICES = [
     {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "metadata": {"name": "b"}},
     {
         "apiVersion": "sources.knative.dev/v1",
+        "kind": "SinkBinding",
+        "metadata": {"name": "bound"},
+        "spec": {
+            "subject": {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": f"plain-{RUN}"},
+            "sink": {"ref": {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "name": "b"}},
+        },
+    },
+    {
+        "apiVersion": "sources.knative.dev/v1",
         "kind": "ContainerSource",
         "metadata": {"name": f"source-{RUN}"},
         "spec": {
@@ -324,3 +333,7 @@ def test_a_container_source_sends_to_its_sink(engine: EngineProcess) -> None:
     engine.wait(lambda: "sent to http://broker-ingress.knative-eventing.svc.cluster.local" in engine.output, "event")
     events = json.loads(engine.get("/_knative/events")[1])["events"]
     assert [(one["node"], one["id"]) for one in events] == [("broker/default/b", "of a container")]
+    # A Service that is bound to the Broker reaches it too: it accepts POST alone.
+    sink = "broker-ingress.knative-eventing.svc.cluster.local"
+    assert f"K_SINK=http://{sink}" in ask(engine, "plain", "env")
+    assert "405 Method Not Allowed" in ask(engine, "plain", f"call={sink}")
