@@ -90,6 +90,10 @@ def sink_binding(data: Data, cluster: Cluster) -> Iterator[Finding]:
 
 
 def _selector(selector: Data, path: Path) -> Iterator[Finding]:
+    keys = [*selector.get("matchLabels", {}), *(one.get("key", "") for one in selector.get("matchExpressions", []))]
+    for key in keys:
+        if mistakes := grammar.qualified_name(key):
+            yield invalid(f'key: Invalid value: "{key}": {"; ".join(mistakes)}', path)
     for item in selector.get("matchExpressions", []):
         operator, values = item.get("operator", ""), item.get("values", [])
         if operator not in {"In", "NotIn", "Exists", "DoesNotExist"}:

@@ -226,7 +226,8 @@ def _program(
         ignored: What this machine leaves out, in words, is added to it.
     """
     working = Path(directory, data.get("workingDir") or "")
-    if directory and not working.is_dir():
+    there = os.path.isdir(working)  # noqa: PTH112 - a name that is too long is no directory, and no error
+    if directory and not there:
         ignored.append(f"workingDir {working}, which is not on this machine")
     port = (data.get("ports") or [{}])[0]
     limits = (data.get("resources") or {}).get("limits") or {}
@@ -234,7 +235,7 @@ def _program(
         name=data.get("name") or f"user-container-{index}",
         argv=(*(data.get("command") or ()), *(data.get("args") or ())),
         environment=variables,
-        directory=str(working) if directory and working.is_dir() else directory or "/",
+        directory=str(working) if directory and there else directory or "/",
         readiness=_probe(data.get("readinessProbe"), port),
         startup=_probe(data.get("startupProbe"), port),
         liveness=_probe(data.get("livenessProbe"), port),
@@ -308,7 +309,7 @@ def _probe(data: JsonMapping | None, own: JsonMapping) -> Probe | None:
         path = get.get("path") or "/"
         return Probe(
             path=path if path.startswith("/") else f"/{path}",
-            headers=tuple((header["name"], header.get("value", "")) for header in headers),
+            headers=tuple((one["name"], one.get("value", "")) for one in headers if one.get("name")),
             tls=str(get.get("scheme") or "").upper() == "HTTPS",
             **timing,
         )

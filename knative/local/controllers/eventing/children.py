@@ -13,6 +13,8 @@ from knative.local.api.frozen import thaw
 from knative.local.api.history import Object
 from knative.local.api.store import Store
 from knative.local.controllers.objects import controlled_by, ensure, find, key_of, reference
+from knative.local.manifests.decoding import decode
+from knative.local.manifests.eventing_schema import IN_MEMORY_CHANNEL
 
 CHANNELS = "inmemorychannels.messaging.knative.dev"
 SUBSCRIPTIONS = "subscriptions.messaging.knative.dev"
@@ -30,20 +32,30 @@ def write_children(store: Store) -> dict[str, str]:
     blocked = {}
     for resource in _OWNERS:
         for owner in store.list(resource):
+            name = f"{owner['kind']} {'/'.join(key_of(owner))}"
+            if (wrong := _wrong_template(owner)) is not None:
+                blocked[name] = wrong
             desired = list(_desired(owner))
             for place, child in desired:
                 existing = find(store, place, *key_of(child))
                 if existing is None or controlled_by(existing, owner):
                     ensure(store, place, _with_what_is_set(child, existing))
                 else:
-                    name = "/".join(key_of(owner))
-                    reason = f"{child['kind']} {'/'.join(key_of(child))} is not owned by {owner['kind']} {name}"
-                    blocked[f"{owner['kind']} {name}"] = reason
+                    blocked[name] = f"{child['kind']} {'/'.join(key_of(child))} is not owned by {name}"
             kept = {(place, *key_of(child)) for place, child in desired}
             for place, child in store.owned(owner["metadata"]["uid"]):
                 if place in (CHANNELS, SUBSCRIPTIONS) and (place, *key_of(child)) not in kept:
                     store.delete(place, *key_of(child))
     return blocked
+
+
+def _wrong_template(owner: Object) -> str | None:
+    """What is wrong with the spec of a channel template, which Knative leaves to the channel's own webhook."""
+    template = owner["spec"].get("channelTemplate") or {}
+    if (template.get("apiVersion"), template.get("kind")) != _BACKING or template.get("spec") is None:
+        return None
+    _, mistakes = decode({"spec": thaw(template["spec"])}, IN_MEMORY_CHANNEL, _BACKING[1])
+    return f"spec.channelTemplate.spec: {mistakes[0].message}" if mistakes else None
 
 
 def _with_what_is_set(child: Object, existing: Object | None) -> Object:
@@ -57,7 +69,7 @@ def _with_what_is_set(child: Object, existing: Object | None) -> Object:
 def _desired(owner: Object) -> Iterator[tuple[str, Object]]:
     spec = owner["spec"]
     template = spec.get("channelTemplate") or {}
-    if (template.get("apiVersion"), template.get("kind")) != _BACKING:
+    if (template.get("apiVersion"), template.get("kind")) != _BACKING or _wrong_template(owner) is not None:
         return
     name = key_of(owner)[1]
     if owner["kind"] == "Channel":

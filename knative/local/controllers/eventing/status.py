@@ -103,35 +103,44 @@ def write_status(store: Store, topology: Topology, problems: Mapping[str, str], 
         problems: Further objects that do not run, with the reason, by their name in the topology.
         everywhere: Why nothing of Eventing runs, or empty.
     """
-    unready = {**problems, **write_children(store), **topology.unready}
+    blocked = write_children(store)
+    unready = {**problems, **topology.unready, **blocked}
     now = store.timestamp()
     for resource, kind in RESOURCES.items():
         for obj in store.list(resource):
             namespace, name = key_of(obj)
             problem = everywhere or unready.get(f"{kind[1]} {namespace}/{name}", "")
-            status = _status(kind, obj, topology, problem, now)
+            failing = _failing(kind, problem, topology, blocked)
+            status = _status(kind, obj, topology, Condition(failing[0], Status.FALSE, failing[1], problem), now)
             if kind[0] == FLOWS:
                 status |= flow_status(store, obj)
             set_status(store, resource, obj, status)
 
 
-def _status(kind: tuple[str, str], obj: Object, topology: Topology, problem: str, now: str) -> Object:
-    names, failing, reason = _CONDITIONS[kind]
+def _failing(kind: tuple[str, str], problem: str, topology: Topology, blocked: Mapping[str, str]) -> tuple[str, str]:
+    """The condition that a problem of an object makes False, and its reason."""
+    _, failing, reason = _CONDITIONS[kind]
+    if problem in blocked.values():
+        return _BLOCKED.get(kind[1], failing), "ChannelsNotReady" if kind[0] == FLOWS else "ChannelFailure"
     if kind[1] == "Trigger" and "Broker" in problem and "there is no" in problem:
-        failing, reason = "BrokerReady", "BrokerDoesNotExist"
+        return "BrokerReady", "BrokerDoesNotExist"
     if kind[1] == "SinkBinding" and problem in topology.unready.values():
-        failing, reason = "SinkProvided", "NoAddressable"
-    if "is not owned by" in problem:
-        failing, reason = _BLOCKED.get(kind[1], failing), "NotOwned"
+        return "SinkProvided", "NoAddressable"
     if kind[1] == "Subscription" and "Channel" in problem:
         reason = "ChannelReferenceFetchFailed"
+    return failing, reason
+
+
+def _status(kind: tuple[str, str], obj: Object, topology: Topology, failing: Condition, now: str) -> Object:
+    """The status of an object; `failing` holds where it has a message."""
+    names, problem = _CONDITIONS[kind][0], failing.message
     known = {one.type: one for one in (_NO_SINK, _OIDC, _POLICIES)}
     details = {} if problem else _DETAILS.get(kind[1], _nothing)(obj, topology)
     if details.get("deadLetterSinkUri"):
         known["DeadLetterSinkResolved"] = Condition("DeadLetterSinkResolved", Status.TRUE)
     found = [known.get(name, Condition(name, Status.TRUE)) for name in names]
     if problem:
-        found = [Condition(failing, Status.FALSE, reason, problem) if one.type == failing else one for one in found]
+        found = [failing if one.type == failing.type else one for one in found]
     return {
         "observedGeneration": obj["metadata"]["generation"],
         "conditions": conditions(obj.get("status") or {}, [ready_of(*found), *found], now),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
@@ -43,7 +44,9 @@ def needs_container(mode: Mode, command: Sequence[str], directory: str, path: st
     program = command[0]
     if "$(" in program:
         return False
-    return not (Path(directory, program).exists() if "/" in program else shutil.which(program, path=path))
+    if "/" in program:
+        return not os.path.exists(Path(directory, program))  # noqa: PTH110 - a name that is too long is not there
+    return not shutil.which(program, path=path)
 
 
 class Runtimes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from knative.local.jsontypes import JsonMapping
+from knative.local.jsontypes import Json, JsonMapping
 from knative.local.manifests.cluster_config import Defaults
 from knative.local.pods.conditions import Problem
 from knative.local.pods.environment import Objects
@@ -52,6 +52,9 @@ def read(
         objects: ConfigMaps and Secrets.
         mode: How pods are to run.
     """
+    if (absent := _absent(spec)) is not None:
+        failed = Problem("ResourcesAvailable", "FailedCreate", f"{absent}: Required value")
+        return StandingTemplate(spec=PodSpec(revision=name, program=Program()), imaged=False, problem=failed)
     try:
         found = containers_of(spec, namespace, directory, Defaults(), objects, mode)
     except ValueError as error:  # of an image's name, which the API leaves to the kubelet
@@ -74,3 +77,31 @@ def read(
         imaged=found["imaged"],
         problem=found["problem"],
     )
+
+
+# What the API server asks of a pod, and Knative leaves to it; by the field that holds a list of such objects.
+_REQUIRED = {
+    "containers": ("name", "image"),
+    "initContainers": ("name", "image"),
+    "volumes": ("name",),
+    "env": ("name",),
+    "ports": ("containerPort",),
+    "volumeMounts": ("name", "mountPath"),
+    "items": ("key", "path"),
+    "httpHeaders": ("name",),
+}
+
+
+def _absent(value: Json, path: str = "spec.template.spec", field: str = "") -> str | None:
+    """The path of the first required field that a pod spec lacks; None where it has all of them."""
+    if isinstance(value, list):
+        found = (_absent(item, f"{path}[{index}]", field) for index, item in enumerate(value))
+        return next((one for one in found if one is not None), None)
+    if not isinstance(value, Mapping):
+        return None
+    for name in _REQUIRED.get(field, ()):
+        if value.get(name) in (None, ""):
+            return f"{path}.{name}"
+    listed = ((key, item) for key, item in value.items() if isinstance(item, list | Mapping))
+    found = (_absent(item, f"{path}.{key}", key if isinstance(item, list) else "") for key, item in listed)
+    return next((one for one in found if one is not None), None)

@@ -150,7 +150,7 @@ def test_a_channel_is_backed_by_an_object_and_a_foreign_one_of_its_name_blocks_i
 
     foreign = {"apiVersion": "messaging.knative.dev/v1", "metadata": {"name": "f"}, "spec": {}}
     blocked = made("Channel", {}, ("InMemoryChannel", foreign))
-    assert ready(written(blocked)["Channel"]) == ("False", "NotOwned")
+    assert ready(written(blocked)["Channel"]) == ("False", "ChannelFailure")
 
 
 def test_a_sequence_shows_its_channels_and_subscriptions_and_events_enter_it_by_the_first() -> None:
