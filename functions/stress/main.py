@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from functools import partial
 from pathlib import Path
 
 import flask
 
 from functions.kit.http.function import EventRoute, Function, Route
 from functions.kit.http.options import Option, choice
-from functions.kit.http.service import dispatch
+from functions.kit.http.service import dispatch, start
 from functions.stress.plan import StressSettings
 from functions.stress.request import (
     AUTOSCALE_GO,
@@ -25,6 +27,7 @@ from functions.stress.request import (
 )
 from functions.stress.routes.burning import autoscale_go, burn, requested, start_cpu_burn
 from functions.stress.routes.faults import exit_code, not_ready, panic, prepare, status, unready
+from functions.stress.routes.state import PROCESS
 from functions.stress.routes.usage import cpu, cpu_stream
 
 FUNCTION = Function(
@@ -78,6 +81,9 @@ FUNCTION = Function(
         ),
     ),
 )
+
+
+PROCESS.service = partial(start, FUNCTION, os.environ)
 
 
 def stress(request: flask.Request) -> flask.Response:

@@ -326,11 +326,6 @@ def start(function: AnyFunction, environ: Mapping[str, str]) -> Service:
     return service
 
 
-def running(name: str) -> Service:
-    """Return the service of a function that this process has started, for its handlers."""
-    return _services[name]
-
-
 def dispatch(function: AnyFunction, request: Request) -> Response:
     """Answer one request of a function, for the framework's target."""
     try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from functions.kit.http import problems
 from functions.kit.http.function import Call
-from functions.kit.http.service import Service, running
+from functions.kit.http.service import Service
 from functions.kit.jsontypes import JsonObject
 from functions.stress.plan import StressSettings
 from functions.stress.request import TARGET_POD
@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     from functions.stress.budget import Budget
     from functions.stress.faults import Faults
 
-NAME = "stress"
+
+class Process:
+    """What the handlers need of the function that they belong to.
+
+    Attributes:
+        service: Returns the function's service; set by `functions.stress.main`, which the routes do not import.
+    """
+
+    service: Callable[[], Service]
+
+
+PROCESS = Process()
 
 
 class State:
@@ -85,7 +96,7 @@ def room(container: Container) -> Any:
 
 def service() -> Service:
     """The service of stress in this process."""
-    return running(NAME)
+    return PROCESS.service()
 
 
 def stopping() -> bool:
