@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from functions.exif import copies
 from functions.kit.http import problems
+from functions.kit.http.body import Limit
+from functions.kit.http.body import Reading as Windows
 from functions.kit.http.byteranges import is_ranged, joined, pieces
 from functions.kit.http.function import JSON, Call, EventRoute, Function, Reply, Route, wants_page
 from functions.kit.http.options import Option, choice, flag, names, text
 from functions.kit.http.problems import Problem
 from functions.kit.http.service import dispatch
 from functions.kit.http.settings import MEBI, Settings, setting
-from functions.kit.http.uploads import Limit, Upload, first_bytes, the_image
-from functions.kit.http.uploads import Reading as Windows
+from functions.kit.http.uploads import Upload, first_bytes, the_image
 
 if TYPE_CHECKING:
     from flask import Request, Response

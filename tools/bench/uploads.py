@@ -7,8 +7,9 @@ import os
 
 from werkzeug.formparser import parse_form_data
 
+from functions.kit.http.body import Body
 from functions.kit.http.settings import Settings
-from functions.kit.http.uploads import Body, read_uploads
+from functions.kit.http.uploads import read_uploads
 from tools.bench.harness import Bench
 
 SETTINGS = Settings(function="bench")

@@ -32,8 +32,9 @@ def forms() -> Iterator[bytes]:
 
 def uploads(data: bytes) -> None:
     """Read a body as a form; what is kept never exceeds what was sent."""
+    from functions.kit.http.body import Body
     from functions.kit.http.settings import Settings, load
-    from functions.kit.http.uploads import Body, read_uploads
+    from functions.kit.http.uploads import read_uploads
 
     settings = load(Settings, "fuzz", {"FUZZ_MAX_BYTES": "3000"})
     body = Body(io.BytesIO(data), len(data) if data[:1] != b"-" else None, settings)
@@ -50,8 +51,9 @@ def content_types() -> Iterator[bytes]:
 
 def content_type(data: bytes) -> None:
     """Read a form's boundary out of its type, and a form of that boundary."""
+    from functions.kit.http.body import Body
     from functions.kit.http.settings import Settings, load
-    from functions.kit.http.uploads import Body, read_uploads
+    from functions.kit.http.uploads import read_uploads
 
     body = b'--abc\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nx\r\n--abc--\r\n'
     settings = load(Settings, "fuzz", {})

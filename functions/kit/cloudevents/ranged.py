@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from functions.kit.cloudevents.dataref import RETRY_SECONDS, Target, check_status, read
 from functions.kit.containers.source import Source, Span
+from functions.kit.http.body import Limit
 from functions.kit.http.byteranges import Piece, joined, pieces
 from functions.kit.http.problems import Problem, busy
-from functions.kit.http.uploads import Limit
 
 # Bytes of a response of several ranges beside their content: for the whole, and for each.
 HEADERS, HEADER = 1024, 512

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
 from functions.kit.http import problems
+from functions.kit.http.body import Body, Limit, Reading
 from functions.kit.http.options import Option, parse_options
 from functions.kit.http.settings import Settings
-from functions.kit.http.uploads import Body, Limit, Reading, Upload, boundary_of, read_uploads, the_image
+from functions.kit.http.uploads import Upload, boundary_of, read_uploads, the_image
 from functions.kit.jsontypes import JsonObject
 from functions.kit.telemetry.reporting import Timing
 

@@ -16,11 +16,11 @@ from flask import Response
 
 from functions.kit.cloudevents import replies
 from functions.kit.http import jsontext, preconditions, problems
+from functions.kit.http.body import Body
 from functions.kit.http.builtin import Builtin, json_response, page_response
 from functions.kit.http.function import JSON, AnyFunction, Call, Reply, Route, wants_page
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings, SettingsError, load
-from functions.kit.http.uploads import Body
 from functions.kit.telemetry.reporting import Identity, Log, Metrics, Timing, project_version, request_id, trace_id
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 gunicorn gives each new connection to a thread, which waits for the request: ten silent clients hold ten threads. Here a
 connection waits in the poller until its headers are complete; headers that take too long or grow too large end the
-connection. Bodies are bounded by `functions.kit.http.uploads`. Closing also waits in the poller; gunicorn would block
+connection. Bodies are bounded by `functions.kit.http.body`. Closing also waits in the poller; gunicorn would block
 its loop for two seconds.
 """
 

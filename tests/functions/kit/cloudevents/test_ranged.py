@@ -13,8 +13,8 @@ import pytest
 from functions.kit.cloudevents.dataref import Allowed, pin
 from functions.kit.cloudevents.ranged import Fetched, fetch
 from functions.kit.containers.source import Source, Span
+from functions.kit.http.body import Limit
 from functions.kit.http.problems import Problem
-from functions.kit.http.uploads import Limit
 
 DATA = bytes(range(256)) * 4000
 FIRST = 1000

@@ -9,10 +9,11 @@ from dataclasses import replace
 
 import pytest
 
-from functions.kit.http import spool, uploads
+from functions.kit.http import body, spool
+from functions.kit.http.body import Body
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
-from functions.kit.http.uploads import Body, read_uploads
+from functions.kit.http.uploads import read_uploads
 
 MEGA = 2**20
 # A tenth of the real sizes, which `smaller` sets.
@@ -28,8 +29,8 @@ def read(data: bytes, settings: Settings = SETTINGS, length: int | None = -1) ->
 
 @pytest.fixture(autouse=True)
 def smaller(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert spool.IN_MEMORY == uploads.IN_MEMORY == 32 * MEGA
-    monkeypatch.setattr(uploads, "IN_MEMORY", IN_MEMORY)
+    assert spool.IN_MEMORY == body.IN_MEMORY == 32 * MEGA
+    monkeypatch.setattr(body, "IN_MEMORY", IN_MEMORY)
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from functions.kit.http.body import Body
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
-from functions.kit.http.uploads import Body, Upload, read_uploads, the_image
+from functions.kit.http.uploads import Upload, read_uploads, the_image
 from tests.servers import ROOT
 
 FORM = "application/x-www-form-urlencoded"
