@@ -10,7 +10,7 @@ from functools import lru_cache
 from functions.kit.deferred import deferred
 from functions.kit.http import problems
 from functions.kit.http.settings import Settings
-from functions.kit.telemetry.usage import Container
+from functions.kit.telemetry import cgroup
 
 ARENA_BLOCK = 16 * 2**20  # bytes; Pillow's own block size
 ARENA_BLOCKS_PER_DECODE = 8  # a 24 megapixel RGB image (six blocks) and its luminance (two)
@@ -28,10 +28,12 @@ def _keep_arena(decodes: int) -> None:
     It releases each 16 MiB block of an image to the system and faults it in again for the next: keeping them saves a
     third of the time of a 24 megapixel image.
     """
-    with deferred("PIL.ExifTags"):  # a third of the import, for what is read elsewhere
+    with deferred("PIL.ExifTags", "PIL.TiffTags"):  # a third of the import, for what is read elsewhere
         from PIL import Image
 
-    Image.core.set_blocks_max(arena_blocks(decodes, Container().memory_limit()))  # type: ignore[attr-defined]
+    group = cgroup.find("memory")
+    limit = cgroup.memory_limit(group) if group else None
+    Image.core.set_blocks_max(arena_blocks(decodes, limit))  # type: ignore[attr-defined]
 
 
 def arena_blocks(decodes: int, memory_limit: int | None) -> int:

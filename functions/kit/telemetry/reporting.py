@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, TextIO
 from functions.kit.deferred import deferred
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from prometheus_client import CollectorRegistry
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._~:+/=@-]{1,128}")
@@ -115,11 +117,18 @@ def _source_version() -> str:
     return str(tomllib.loads(text)["project"]["version"])
 
 
-class Metrics:
-    """Prometheus metrics of a function; the client library is imported at the first counted request.
+# The library's variable: a folder of files in which processes share counters.
+MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 
-    Readiness probes are not counted, so that a cold start does not import it.
+
+class Metrics:
+    """Prometheus metrics of a function.
+
+    The client library is imported when metrics are requested, or once EARLY changes were kept for it: the first
+    requests of a pod do not wait for the import. Several processes, which share counters in files, import it at once.
     """
+
+    EARLY = 64
 
     SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
     BYTES = (1e3, 1e4, 1e5, 1e6, 3e6, 1e7, 3e7, 1e8)
@@ -128,6 +137,7 @@ class Metrics:
         self._identity = identity
         self._lock = threading.Lock()
         self._registry: CollectorRegistry | None = None
+        self._early: list[Callable[[], None]] = []
 
     def _load(self) -> None:
         with self._lock:
@@ -171,15 +181,33 @@ class Metrics:
                 multiprocess_mode="livemax",
             )
             info.labels(self._identity.function, project_version(), self._identity.revision).set(1)
+            for change in self._early:
+                change()
+            self._early.clear()
             self._registry = registry
+
+    def _change(self, change: Callable[[], None]) -> None:
+        """Apply a change, or keep it for the library."""
+        if self._registry is None:
+            with self._lock:
+                if self._registry is None and len(self._early) < self.EARLY and MULTIPROCESS not in os.environ:
+                    self._early.append(change)
+                    return
+            self._load()
+        change()
 
     def started(self) -> None:
         """Count a request that has begun."""
-        self._load()
-        self._in_flight.inc()
+        self._change(self._started)
 
     def finished(self, operation: str, status: int, seconds: float, bytes_in: int) -> None:
         """Count a request whose response has ended."""
+        self._change(lambda: self._finished(operation, status, seconds, bytes_in))
+
+    def _started(self) -> None:
+        self._in_flight.inc()
+
+    def _finished(self, operation: str, status: int, seconds: float, bytes_in: int) -> None:
         function = self._identity.function
         self._in_flight.dec()
         self._requests.labels(function, operation, str(status)).inc()
@@ -193,7 +221,7 @@ class Metrics:
         from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
         registry = self._registry
-        if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        if os.environ.get(MULTIPROCESS):
             from prometheus_client.multiprocess import MultiProcessCollector
 
             registry = CollectorRegistry()

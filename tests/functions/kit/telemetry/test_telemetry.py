@@ -74,6 +74,20 @@ def test_metrics_count_requests_and_time_them():
     assert content_type.startswith("text/plain")
 
 
+@pytest.mark.parametrize("requests", [1, Metrics.EARLY, 3 * Metrics.EARLY])
+def test_requests_before_the_metrics_library_is_imported_are_counted(requests: int):
+    metrics = Metrics(IDENTITY)
+    for _ in range(requests):
+        metrics.started()
+        metrics.finished("root", 200, 0.02, 1234)
+    metrics.started()
+    assert (metrics._registry is None) == (requests == 1)
+    lines = metrics.exposition()[0].decode().splitlines()
+    assert f'pixelamp_requests_total{{function="demo",operation="root",status="200"}} {requests}.0' in lines
+    assert 'pixelamp_requests_in_flight{function="demo"} 1.0' in lines
+    assert f'pixelamp_request_bytes_count{{function="demo"}} {requests}.0' in lines
+
+
 def test_server_timing_names_its_phases():
     timing = Timing()
     timing.add("read", 0.0015)
