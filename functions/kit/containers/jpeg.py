@@ -20,7 +20,7 @@ XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 ICC_HEADER = b"ICC_PROFILE\0"
 PHOTOSHOP_HEADERS = (b"Photoshop 3.0\0", b"Adobe_Photoshop2.5:")
 XMP_MARKS = (b"<x:xmpmeta", b"<?xpacket")
-SOI, EOI, SOS, DNL, COM = 0xD8, 0xD9, 0xDA, 0xDC, 0xFE
+SOI, EOI, SOS, APP0, COM = 0xD8, 0xD9, 0xDA, 0xE0, 0xFE
 # SOF0…SOF15 without DHT (C4), JPG (C8) and DAC (CC).
 START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 STANDALONE = frozenset((0x01, *range(0xD0, 0xD9)))
@@ -145,8 +145,8 @@ class _Reader:
             if stop > end:
                 document.warn(f"the file ends inside the segment at byte {at}")
                 if scans:
-                    # Its marker and length stay: what a decoder shows of a file that is cut there depends on them.
-                    self._step(Kind.STRUCTURE, at + 4, key=marker)
+                    # Its marker and length stay, and a table: what a decoder shows of a file cut there depends on them.
+                    self._step(Kind.STRUCTURE, end if marker < APP0 else at + 4, key=marker)
                     self._step(Kind.GAP, end)
                     return scans
                 document.broken = f"the segment at byte {at:,} runs over the end"

@@ -48,8 +48,10 @@ def test_a_segment_cut_off_behind_a_scan_keeps_its_marker(marker: int, cut: int)
     scan = progressive.rindex(b"\xff\xda")
     damaged = progressive[:scan] + SECRET + made.segment(marker, SECRET * 4)[: 2 + cut]
     copy = cleaned(damaged)
-    assert SECRET not in copy
-    assert copy == progressive[:scan] + made.segment(marker, SECRET * 4)[: min(2 + cut, 4)]
+    # Of a table its content, as of a whole one.
+    assert (
+        copy == progressive[:scan] + made.segment(marker, SECRET * 4)[: 2 + cut if marker == 0xC4 else min(2 + cut, 4)]
+    )
     assert pixels(copy) == pixels(damaged)
 
 
