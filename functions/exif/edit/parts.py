@@ -6,10 +6,9 @@ import hashlib
 import re
 import zlib
 from collections.abc import Callable
-from struct import pack
 from typing import ClassVar
 
-from functions.exif.edit.blocks import icc, makers, video
+from functions.exif.edit.blocks import icc, makers, mpf, video
 from functions.exif.edit.blocks.exif import head_of, without_location
 from functions.exif.edit.decide import GAIN_MAP, LOST_PROFILE, Edit
 from functions.exif.edit.errors import Broken
@@ -27,7 +26,6 @@ FLIR = "FLIR"
 HANDLER = 24  # bytes before a handler's name
 # Boxes of JPEG 2000 that state places in the file.
 OFFSETS = frozenset((b"ftbl", b"flst", b"cref"))
-FLIR_HEAD = 8
 
 
 def clean(document: Document, edit: Edit) -> bytes:
@@ -67,7 +65,8 @@ class _Cleaner:
         if self.document.reader == "gif":
             self._end()
         result = write(self.document, self.changes)
-        return self._indexed(result) if self.document.reader == "jpeg" else result
+        indexed = any(part.kind is Kind.MPF for part in self.document.parts) and not self.edit.location_only
+        return mpf.reduced(_read(result), self.edit) if indexed else result
 
     def _end(self) -> None:
         """End a GIF whose last frame was followed by no block: what followed it goes."""
@@ -327,49 +326,17 @@ class _Cleaner:
         parts = [part for part in self.document.parts if part.kind is Kind.APP and part.name == FLIR]
         if not parts:
             return
-        bodies = [self.document.raw(part) for part in parts]
-        ordered = sorted(range(len(parts)), key=lambda index: bodies[index][6:7])
-        found = makers.flir(b"".join(bodies[index][FLIR_HEAD:] for index in ordered))
+        self.done.update(part.start for part in parts)
+        found = makers.flir_segments([self.document.raw(part) for part in parts])
         if found is None:
             self.edit.warn("FLIR data that cannot be searched for a location are not in the copy")
             for part in parts:
                 self._drop(part, "gps", "FLIR data that cannot be searched for a location")
-                self.done.add(part.start)
             return
-        record, cleared = found
+        segments, cleared = found
         if cleared:
             self.edit.gone("gps", "APP1", cleared, "position in data of FLIR")
-        at = 0
-        for index in ordered:
-            size = len(bodies[index]) - FLIR_HEAD
-            self.done.add(parts[index].start)
-            if cleared:
-                self.changes[parts[index]] = bodies[index][:FLIR_HEAD] + record[at : at + size]
-            at += size
-
-    # The index of pictures.
-
-    def _indexed(self, result: bytes) -> bytes:
-        """The file with an index of its pictures that has version, number and entries alone, or none."""
-        if self.edit.location_only or not any(part.kind is Kind.MPF for part in self.document.parts):
-            return result
-        document = _read(result)
-        model = document.model
-        if model.mpf is None:
-            return result
-        old = document.raw(model.mpf)
-        further = [part for part in document.parts if part.kind is Kind.PICTURE]
-        if not further or not model.entries:
-            self.edit.gone("mpf", model.mpf.label, len(old), "index of further pictures")
-            return write(document, dict.fromkeys([part for part in document.parts if part.kind is Kind.MPF]))
-        entries = [entry for entry in model.entries if entry.size]
-        new = _index([(entry.attribute, entry.size, entry.offset) for entry in entries], 0)
-        shrunk = len(old) - len(new)
-        new = _index([(entry.attribute, entry.size, entry.offset) for entry in entries], shrunk)
-        if shrunk > 0:
-            self.edit.gone("mpf", model.mpf.label, shrunk, "further fields of the index of pictures")
-        extra = [part for part in document.parts if part.kind is Kind.MPF and part is not model.mpf]
-        return write(document, {model.mpf: new, **dict.fromkeys(extra)})
+            self.changes.update(zip(parts, segments, strict=True))
 
     # Of the class: methods of the instance in it would be a cycle, which holds the file until a collection.
     _edits: ClassVar[dict[Kind, Callable[[_Cleaner, Part, bytes], Content]]] = {
@@ -393,28 +360,6 @@ def _read(data: bytes) -> Document:
     if document is None or document.reader != "jpeg":
         raise Broken("no JPEG where one should be")
     return document
-
-
-def _index(entries: list[tuple[int, int, int]], shrunk: int) -> bytes:
-    """An index of pictures (CIPA DC-007): attribute, size and offset of each; offsets count from its own header.
-
-    Args:
-        entries: of the pictures, the first with an offset of zero.
-        shrunk: bytes by which the first picture becomes shorter with this index.
-    """
-    raw = b"".join(
-        pack("<IIIHH", attribute, size - (0 if offset else shrunk), offset - shrunk if offset else 0, 0, 0)
-        for attribute, size, offset in entries
-    )
-    return (
-        b"II*\0\x08\0\0\0"
-        + pack("<H", 3)
-        + pack("<HHI4s", 0xB000, 7, 4, b"0100")
-        + pack("<HHII", 0xB001, 4, 1, len(entries))
-        + pack("<HHII", 0xB002, 7, len(raw), 8 + 2 + 3 * 12 + 4)
-        + bytes(4)
-        + raw
-    )
 
 
 def _detail(part: Part, reported: str) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from struct import iter_unpack, unpack_from
+from struct import unpack_from
 
 from functions.exif.scan.result import Scan
+from functions.kit.containers import sef
 
 # Padding: zeros, blanks, fill bytes that begin no JPEG.
 PADDING = re.compile(rb"(?:[\0 \r\n\t]|\xff(?!\xd8))*")
@@ -15,13 +16,10 @@ BEGINNINGS = ((b"\xff\xd8\xff", 0), (b"ftyp", 4), (b"moov", 4), (b"RIFF", 0))
 SOUNDS = (b"WAVE", b"AVI ")
 # Bytes that are searched at once: what is near is found without a look at all that follows.
 WINDOW = 2**16
-SAMSUNG_END = b"SEFT"
 # Runs of records of programs, with Samsung's between them.
 MAX_APPENDED = 4
 # What is in the last bytes of records that programs append.
 _MARKS = re.compile(rb"AXS[!*]|\xa1\xb2\xc3\xd4|cbipcbbl|CANON OPTIONAL DATA\0|zmie|fu\x84\x93\xa2\xb1")
-MAX_RECORDS = 256
-MAX_NAME = 64
 MAX_BOXES = 4096
 # The end of a JPEG in a file, by its start.
 PictureEnd = Callable[[bytes, int], int]
@@ -44,8 +42,7 @@ def after(result: Scan, data: bytes, start: int, picture_end: PictureEnd, place:
             from functions.exif.scan import records
 
             end = records.read(result, data, start, end)
-        if data.endswith(SAMSUNG_END, start, end):
-            end = _samsung(result, data, start, end, picture_end)
+        end = _samsung(result, data, start, end, picture_end)
         if end == before:
             break
     while start < end:
@@ -132,27 +129,18 @@ def _boxes_end(data: bytes, start: int, end: int) -> int:
 
 
 def _samsung(result: Scan, data: bytes, start: int, end: int, picture_end: PictureEnd) -> int:
-    """Samsung's records: a directory at the very end, `SEFH` … `SEFT`; where the first of them starts."""
-    if end - start < 20:
+    """Samsung's records; where the first of them starts, or their end where there are none."""
+    found = sef.records(data, start, end)
+    if found is None:
         return end
-    directory = end - 8 - unpack_from("<I", data, end - 8)[0]
-    if directory < start or data[directory : directory + 4] != b"SEFH" or directory + 12 > end:
-        return end
-    count = min(unpack_from("<I", data, directory + 8)[0], MAX_RECORDS, (end - 8 - directory - 12) // 12)
-    first: int = directory
-    entries = iter_unpack("<2xHII", data[directory + 12 : directory + 12 + 12 * count])
-    for kind, back, size in entries:
-        at = directory - back
-        if at < start or size < 8 or at + size > directory:
-            result.miss("record", f"Samsung record {kind:#06x}", -1, size)
-            continue
-        first = min(first, at)
-        length = unpack_from("<I", data, at + 4)[0]
-        if length > min(size - 8, MAX_NAME):
-            result.miss("record", f"Samsung record {kind:#06x}", at, size)
-            continue
-        name = data[at + 8 : at + 8 + length].decode("latin-1")
-        _record(result, data, name, at + 8 + length, at + size, picture_end)
+    first, records = found
+    for record in records:
+        if record.name is None:
+            size = record.end - max(record.start, 0)
+            result.miss("record", f"Samsung record {record.kind:#06x}", record.start, size)
+        else:
+            _record(result, data, record.name, record.body, record.end, picture_end)
+        first = min(first, record.start) if record.start >= 0 else first
     return first
 
 

@@ -193,7 +193,7 @@ def _places(found: Items, boxes: Boxes, reader: Reader, _box: Box) -> None:
             start = origin + offset
             # Without a length an item runs to the end; pictures that state none have no bytes of their own.
             stop = start + length if length or not item.is_metadata() else limit
-            if stop > limit or start > limit:
+            if max(start, stop) > limit and (length or item.is_metadata()):
                 found.short.add(number)
             if start <= min(stop, limit):
                 item.spans.append(Span(start, min(stop, limit)))

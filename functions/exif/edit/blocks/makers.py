@@ -5,10 +5,13 @@ from __future__ import annotations
 from struct import error, pack_into, unpack_from
 
 from functions.exif.edit.blocks.layout import Span
+from functions.kit.containers import sef
 from functions.kit.containers.source import Buffer
 
 # FLIR: record types of the FFF format, a directory of 32 bytes an entry.
 FFF_GPS, FFF_ENTRY = 0x2B, 32
+# Of a segment, before its piece of the structure.
+FLIR_HEAD = 8
 MAX_RECORDS = 4096
 # Samsung: the mobile country code.
 SAMSUNG_COUNTRY = 0x0AA1
@@ -40,25 +43,30 @@ def flir(record: bytes) -> tuple[bytes, int] | None:
     return bytes(out), cleared
 
 
+def flir_segments(segments: list[bytes]) -> tuple[list[bytes], int] | None:
+    """The segments of one FLIR structure, in any order, without GPS records, and the number of these."""
+    order = sorted(range(len(segments)), key=lambda index: segments[index][6:7])
+    found = flir(b"".join(segments[index][FLIR_HEAD:] for index in order))
+    if found is None:
+        return None
+    record, cleared = found
+    result, at = segments.copy(), 0
+    for index in order:
+        size = len(segments[index]) - FLIR_HEAD
+        result[index] = segments[index][:FLIR_HEAD] + record[at : at + size]
+        at += size
+    return result, cleared
+
+
 def samsung(data: Buffer) -> list[Span] | None:
     """Places of location records in a Samsung trailer at the end of a file; None where there is no such trailer."""
-    if data[-4:] != b"SEFT" or len(data) < 24:
+    found = sef.records(data, 0, len(data))
+    if found is None or any(record.start < 0 for record in found[1]):
         return None
-    (size,) = unpack_from("<I", data, len(data) - 8)
-    head = len(data) - 8 - size
-    if head < 0 or data[head : head + 4] != b"SEFH":
-        return None
-    (count,) = unpack_from("<I", data, head + 8)
     spans: list[Span] = []
-    for at in range(head + 12, min(head + 12 + 12 * min(count, MAX_RECORDS), len(data) - 19), 12):
-        kind, offset, length = unpack_from("<2xHII", data, at)
-        start = head - offset
-        if start < 0 or length < 8 or start + length > head:
-            return None
-        (name,) = unpack_from("<I", data, start + 4)
-        body = min(start + 8 + name, start + length)
-        value = data[body : start + length]
+    for record in found[1]:
+        value = data[record.body : record.end]
         picture = value.startswith(b"\xff\xd8\xff") or value[4:8] == b"ftyp"
-        if kind == SAMSUNG_COUNTRY or (not picture and any(mark in value for mark in MARKS)):
-            spans.append((body, start + length))
+        if record.kind == SAMSUNG_COUNTRY or (not picture and any(mark in value for mark in MARKS)):
+            spans.append((record.body, record.end))
     return spans

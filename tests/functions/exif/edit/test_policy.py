@@ -42,7 +42,7 @@ def test_an_empty_policy_returns_the_input(name: str, monkeypatch: pytest.Monkey
     assert found is not None
     monkeypatch.setattr(parts, "RULES", EMPTY)
     monkeypatch.setattr(parts, "TYPES", {})
-    monkeypatch.setattr(parts._Cleaner, "_indexed", lambda _, result: result)
+    monkeypatch.setattr(parts.mpf, "reduced", lambda document, _: document.source.data)
     assert parts.clean(found, Edit()) == PICTURES[name]
 
 
@@ -58,7 +58,7 @@ def test_an_empty_policy_returns_any_input_that_is_not_refused(data: st.DataObje
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parts, "RULES", EMPTY)
         patch.setattr(parts, "TYPES", {})
-        patch.setattr(parts._Cleaner, "_indexed", lambda _, result: result)
+        patch.setattr(parts.mpf, "reduced", lambda document, _: document.source.data)
         patch.setattr(parts._Cleaner, "_essential", lambda _, part: False)
         try:
             assert parts.clean(found, Edit()) == source
