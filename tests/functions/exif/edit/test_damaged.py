@@ -65,7 +65,7 @@ def test_a_directory_inside_the_pictures_data_is_left_or_refused() -> None:
     author = ascii_field(0x13B, SECRET.decode())
     untouched = strips([(0, 16 * 8 * 3)], (), 1).ljust(16 * 8 * 3, b"\7")
     assert cleaned(untouched) == untouched
-    with pytest.raises(Broken, match="inside the picture"):
+    with pytest.raises(Broken, match="overlaps the picture"):
         strip(strips([(0, 16 * 8 * 3)], (author,), 1).ljust(16 * 8 * 3, b"\7"))
 
 
