@@ -10,7 +10,8 @@ from typing import Any
 
 from functions.exif.blocks.gaps import gaps
 from functions.exif.blocks.values import binary, shorten
-from functions.exif.tags.tables import label_set, table
+from functions.exif.tags.labels import label_set
+from functions.exif.tags.tables import table
 
 Put = Callable[[str, str, Any, Any], None]
 Keep = Callable[[str, Any, Any], None]

@@ -9,7 +9,7 @@ import codecs
 import math
 import re
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeAlias
 
 from functions.exif.blocks.entries import (
     ASCII,
@@ -26,6 +26,8 @@ from functions.exif.blocks.entries import (
     Entry,
 )
 
+# What formulas and printers of the tag tables work on; None drops a tag.
+Value: TypeAlias = "int | float | str | bytes | list[Value] | None"
 Scalar = int | float | str
 Shown = tuple[Scalar, Scalar]
 _WHOLE = frozenset((1, 3, 4, 6, 8, 9, 16, 17))

@@ -5,7 +5,8 @@ An answer is as ExifTool's only if it converts what ExifTool converts; the facts
 
 from __future__ import annotations
 
-from functions.exif.tags.tables import Field, label_set, table
+from functions.exif.tags.labels import label_set
+from functions.exif.tags.tables import Field, table
 
 # Before PLUS's codes is the address of its vocabulary.
 PLUS_VOCABULARY = "http://ns.useplus.org/ldf/vocab/"

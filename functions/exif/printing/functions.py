@@ -1,4 +1,4 @@
-"""Printers that formulas of the tag tables name: text, numbers, packed bytes, and what several makers write alike.
+"""Printers that formulas of the tag tables name: text, numbers, and what several makers write alike.
 
 A printer takes a value (a number; text; several numbers as text with spaces between; bytes as Latin-1 text) and gives
 what is shown, or None where it says nothing of that value.
@@ -8,50 +8,47 @@ from __future__ import annotations
 
 import math
 import re
-import struct
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from functions.exif.blocks.values import binary as _binary
+from functions.exif.blocks.values import Scalar, Value
 from functions.exif.blocks.values import number_of as _number
 from functions.exif.blocks.values import settled as _settled
 
 _PIECE = re.compile(r"%%|%[-+ 0#]{0,5}\d{0,4}(?:\.\d{1,4})?([a-zA-Z])")
-_CODE = re.compile(r"([a-zA-Z])(\d+|\*)?")
 # Characters that patterns of the tables are given: some take the square of a text's length.
 MAX_SEARCHED = 1024
-_WORDS = {"C": "B", "c": "b", "v": "<H", "n": ">H", "V": "<I", "N": ">I"}
 exp, log, sqrt, sin, cos, tan, atan2 = math.exp, math.log, math.sqrt, math.sin, math.cos, math.tan, math.atan2
 
 
-def absolute(v: Any) -> Any:
+def absolute(v: Value) -> int | float:
     """A number without its sign."""
-    return abs(v)
+    return abs(_number(v))
 
 
-def whole(v: Any) -> int:
+def whole(v: Value) -> int:
     """A number without its fraction."""
     return int(_number(v))
 
 
-def number(v: Any) -> int | float:
+def number(v: Value) -> int | float:
     """The number that a text begins with."""
     return _number(v)
 
 
-def times(first: Any, second: Any) -> int | float:
+def times(first: Value, second: Value) -> int | float:
     """A product; text counts as the number that it begins with."""
     return _number(first) * _number(second)
 
 
-def power(base: Any, exponent: Any) -> float:
+def power(base: Value, exponent: Value) -> float:
     """A power."""
     return float(float(_number(base)) ** _number(exponent))
 
 
-def text(v: Any) -> str:
+def text(v: Value) -> str:
     """A value as text."""
     return " ".join(str(_settled(item)) for item in v) if isinstance(v, list) else str(_settled(v))
 
@@ -61,17 +58,17 @@ _NUMERIC = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?").fullmatc
 _SHORT = 48
 
 
-def is_number(v: Any) -> bool:
+def is_number(v: Value) -> bool:
     """Whether a value is a number or its text."""
     return type(v) is not str or bool(_NUMERIC(v))
 
 
-def is_whole(v: Any) -> bool:
+def is_whole(v: Value) -> bool:
     """Whether a value is a whole number or its text."""
     return isinstance(v, int) or (isinstance(v, str) and bool(re.fullmatch(r"[-+]?\d+", v)))
 
 
-def fmt(template: str, *values: Any) -> str:
+def fmt(template: str, *values: Value) -> str:
     """Values by a template of `printf`; several numbers in one text are spread by `words`."""
     kinds = _kinds(template)
     given = list(values[: len(kinds)])
@@ -98,7 +95,7 @@ def _pattern(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
-def has(pattern: str, v: Any) -> re.Match[str] | None:
+def has(pattern: str, v: Value) -> re.Match[str] | None:
     """A pattern's first match in a value."""
     if type(v) is not str:
         v = "" if v is None else v.decode("latin-1") if isinstance(v, bytes) else text(v)
@@ -113,31 +110,31 @@ def _found(pattern: str, v: str) -> re.Match[str] | None:
     return _pattern(pattern).search(v)
 
 
-def group(pattern: str, v: Any, index: int = 1) -> str | None:
+def group(pattern: str, v: Value, index: int = 1) -> str | None:
     """A group of a pattern's match; None without a match."""
     match = has(pattern, v)
     return match[index] if match else None
 
 
-def replace(pattern: str, instead: str, v: Any, count: int = 0) -> str:
+def replace(pattern: str, instead: str, v: Value, count: int = 0) -> str:
     """Text with a pattern's matches replaced, the first `count` of them or all; long text stays as it is."""
     shown = text(v)
     return _pattern(pattern).sub(instead, shown, count=count) if len(shown) <= MAX_SEARCHED else shown
 
 
-def join(separator: str, *values: Any) -> str:
+def join(separator: str, *values: Value) -> str:
     """Values as one text."""
     return separator.join(text(v) for v in values)
 
 
-def words(v: Any) -> list[Any]:
+def words(v: Value) -> list[Any]:
     """The numbers or words of a text."""
     if type(v) is int:
         return [v]
     return [_word(word) if len(word) < _SHORT else _meant(word) for word in (v if type(v) is str else text(v)).split()]
 
 
-def _meant(word: str) -> Any:
+def _meant(word: str) -> Value:
     """A word as the number that it is, if it is one."""
     return _number(word) if _NUMERIC(word) else word
 
@@ -145,13 +142,13 @@ def _meant(word: str) -> Any:
 _word = lru_cache(maxsize=4096)(_meant)
 
 
-def word(v: Any, index: int) -> Any:
+def word(v: Value, index: int) -> Any:
     """One of the numbers of a text, counted from 0; None where there are fewer."""
     found = words(v)
     return found[index] if index < len(found) else None
 
 
-def each(v: Any, change: Callable[[Any], Any] | str) -> str:
+def each(v: Value, change: Callable[[Value], Value] | str) -> str:
     """A printer's or a template's result for each of several numbers; `int16s` reads them as signed."""
     if change == "int16s":
         return " ".join(text(item - 65536 if item > 32767 else item) for item in words(v))
@@ -160,32 +157,39 @@ def each(v: Any, change: Callable[[Any], Any] | str) -> str:
     return " ".join(text(change(item)) for item in words(v))
 
 
-def scaled(v: Any, factor: float) -> str:
+def _quantity(v: Value) -> int | float:
+    """A number of a list, which has words as well where a formula does not fit it."""
+    if isinstance(v, int | float):
+        return v
+    raise TypeError(f"{v!r} is no number")
+
+
+def scaled(v: Value, factor: float) -> str:
     """Several numbers, each divided by one."""
-    return each(v, lambda item: item / factor)
+    return each(v, lambda item: _quantity(item) / factor)
 
 
-def shifted(v: Any, offset: float) -> str:
+def shifted(v: Value, offset: float) -> str:
     """Several numbers, each with one added."""
-    return each(v, lambda item: item + offset)
+    return each(v, lambda item: _quantity(item) + offset)
 
 
-def fixed(v: Any, places: int) -> str:
+def fixed(v: Value, places: int) -> str:
     """Several numbers with so many decimal places."""
-    return each(v, lambda item: f"{item:.{places}f}")
+    return each(v, lambda item: f"{_quantity(item):.{places}f}")
 
 
-def backwards(v: Any, separator: str = " ") -> str:
+def backwards(v: Value, separator: str = " ") -> str:
     """Several numbers in the opposite order."""
     return separator.join(reversed(text(v).split()))
 
 
-def split(separator: str, v: Any) -> list[str]:
+def split(separator: str, v: Value) -> list[str]:
     """The parts of a text; a single space matches any blanks."""
     return text(v).split(None if separator == " " else separator)
 
 
-def part(v: Any, start: int, size: int | None = None) -> str:
+def part(v: Value, start: int, size: int | None = None) -> str:
     """A stretch of a text or of bytes."""
     whole_text = text(v)
     start = start if start >= 0 else max(len(whole_text) + start, 0)
@@ -194,68 +198,27 @@ def part(v: Any, start: int, size: int | None = None) -> str:
     return whole_text[start : start + size] if size >= 0 else whole_text[start:size]
 
 
-def length(v: Any) -> int:
+def length(v: Value) -> int:
     """Characters of a text."""
     return len(text(v))
 
 
-def lower(v: Any) -> str:
+def lower(v: Value) -> str:
     """Text in small letters."""
     return text(v).lower()
 
 
-def upper(v: Any) -> str:
+def upper(v: Value) -> str:
     """Text in capitals."""
     return text(v).upper()
 
 
-def code(v: Any) -> int:
-    """The number of a text's first character."""
-    shown = text(v)
-    return ord(shown[0]) if shown else 0
-
-
-def character(v: Any) -> str:
-    """The character of a number."""
-    return chr(int(_number(v)) & 0xFF)
-
-
-def from_hex(v: Any) -> int:
-    """Hexadecimal text as a number."""
-    return int(text(v), 16)
-
-
-def translate(old: str, new: str, v: Any, flags: str = "") -> str:
-    """Text with characters exchanged, or removed with `d`; `c` means all but those of `old`."""
-    listed = _spread(old)
-    shown = text(v)
-    if "c" in flags:
-        return "".join(char for char in shown if char in listed)
-    if "d" in flags and not new:
-        return shown.translate({ord(char): None for char in listed})
-    targets = _spread(new) or listed
-    targets += targets[-1:] * (len(listed) - len(targets))
-    return shown.translate({ord(a): b for a, b in zip(listed, targets, strict=False)})
-
-
-def _spread(listed: str) -> str:
-    return re.sub(r"(?s)(.)-(.)", lambda m: "".join(map(chr, range(ord(m[1]), ord(m[2]) + 1))), listed)
-
-
-def lookup(names: dict[Any, Any], v: Any, otherwise: Any = None) -> Any:
+def lookup(names: dict[Value, Value], v: Value, otherwise: Value = None) -> Value:
     """A value's entry in a small table."""
     return names.get(v, otherwise)
 
 
-def bit_numbers(v: Any, names: dict[int, str] | None = None, size: int = 32) -> str:
-    """The numbers of the bits that are set, or their names, in words of so many bits."""
-    lit = [size * index + bit for index, item in enumerate(words(v)) for bit in range(size) if int(item) >> bit & 1]
-    if names is None:
-        return ",".join(map(str, lit)) or "(none)"
-    return ", ".join(names.get(bit, f"[{bit}]") for bit in lit) or "(none)"
-
-
-def bitrate(v: Any) -> Any:
+def bitrate(v: Value) -> Value:
     """Bits a second with a unit."""
     if not is_number(v):
         return v
@@ -266,102 +229,24 @@ def bitrate(v: Any) -> Any:
     return f"{number:.0f} {units[0]}" if number >= 100 else f"{number:.3g} {units[0]}"
 
 
-def zone(minutes: Any) -> str:
+def zone(minutes: Value) -> str:
     """Minutes from UTC as `+02:00`."""
     number = int(_number(minutes))
     hours, rest = divmod(abs(number), 60)
     return f"{'-' if number < 0 else '+'}{hours:02d}:{rest:02d}"
 
 
-def shortened(v: Any) -> Any:
+def shortened(v: Value) -> Value:
     """Text of a tag without a name, cut where it is long."""
     return f"{v[:55]}[...]" if isinstance(v, str) and len(v) > 60 else v
 
 
-def unpack(template: str, v: Any) -> list[Any]:
-    """Numbers or hexadecimal text out of bytes, by a template such as `C*`, `vC5`, `H2H2`, `x4N`."""
-    data = v if isinstance(v, bytes) else text(v).encode("latin-1", "replace")
-    found: list[Any] = []
-    at = 0
-    for kind, count in _CODE.findall(template):
-        if kind == "x":
-            at += int(count or 1)
-        elif kind == "H":
-            size = len(data) - at if count == "*" else (int(count or 1) + 1) // 2
-            found.append(data[at : at + size].hex())
-            at += size
-        elif kind in "aA":
-            size = len(data) - at if count == "*" else int(count or 1)
-            found.append(data[at : at + size].decode("latin-1"))
-            at += size
-        else:
-            at = _numbers(data, at, _WORDS[kind], count, found)
-    return found
-
-
-def _numbers(data: bytes, at: int, kind: str, count: str, found: list[Any]) -> int:
-    size = struct.calcsize(kind)
-    room = (len(data) - at) // size
-    for _ in range(min(room, room if count == "*" else int(count or 1))):
-        found.append(struct.unpack_from(kind, data, at)[0])
-        at += size
-    return at
-
-
-def pairs_of_hex(v: Any, count: int | None = None) -> str:
-    """Bytes as pairs of hexadecimal digits, a space between."""
-    data = text(v).encode("latin-1", "replace")
-    return data[:count].hex(" ")
-
-
-def hexadecimal(v: Any) -> str:
-    """Bytes as hexadecimal digits."""
-    return text(v).encode("latin-1", "replace").hex()
-
-
-def numbers_of(v: Any, kind: str = "C") -> str:
-    """Bytes as their numbers, by a letter of `unpack`."""
-    return " ".join(map(str, unpack(f"{kind}*", v)))
-
-
-def from_numbers(v: Any) -> str:
-    """Numbers between 0 and 255 as bytes."""
-    return bytes(int(item) & 0xFF for item in words(v)).decode("latin-1")
-
-
-def big(v: Any, kind: str = "N") -> int | None:
-    """The first number of bytes, by a letter of `unpack`."""
-    found = unpack(kind, v)
-    return found[0] if found else None
-
-
-def binary(v: Any) -> str:
-    """The placeholder of bytes that are not text."""
-    shown = text(v)
-    return shown if shown.startswith("(Binary data") else _binary(len(shown))
-
-
-def image(v: Any) -> str | None:
-    """A JPEG by its size; None for other bytes. Some cameras write its first byte wrong."""
-    shown = text(v)
-    if shown.startswith("(Binary data"):
-        return shown
-    return _binary(len(shown)) if shown.startswith("\xff\xd8\xff") or shown[1:4] == "\xd8\xff\xdb" else None
-
-
-def decode(v: Any, encoding: str = "UTF8", order: str = "MM") -> str:
-    """Text in an encoding of its own, as the UTF-8 bytes of it."""
-    data = text(v).encode("latin-1", "replace")
-    codec = {"UTF8": "utf-8", "UTF16": "utf-16-be" if order == "MM" else "utf-16-le", "Latin": "cp1252"}
-    return data.decode(codec.get(encoding, "utf-8"), "replace").split("\0", 1)[0].encode().decode("latin-1")
-
-
-def trimmed(v: Any) -> str:
+def trimmed(v: Value) -> str:
     """Text without blanks and zeros at its end."""
     return text(v).rstrip(" \0")
 
 
-def unix_time(v: Any, zoned: int = 0, places: int = 0) -> str:
+def unix_time(v: Value, zoned: int = 0, places: int = 0) -> str:
     """Seconds since 1970 as a date and time in UTC: with its offset if asked for, and decimal places of the second."""
     seconds = _number(v)
     if not seconds:
@@ -372,12 +257,12 @@ def unix_time(v: Any, zoned: int = 0, places: int = 0) -> str:
     return f"{moment.year:04d}:{moment:%m:%d %H:%M:%S}{part}{'+00:00' * bool(zoned)}"
 
 
-def date_time(*values: Any) -> str:
+def date_time(*values: Value) -> str:
     """Year, month, day, hour, minute, second as a date and time."""
     return fmt("%.4d:%.2d:%.2d %.2d:%.2d:%.2d", *values)
 
 
-def duration(v: Any) -> Any:
+def duration(v: Value) -> Value:
     """Seconds as hours, minutes and seconds; few of them with two places."""
     if not is_number(v):
         return v
@@ -394,14 +279,19 @@ def duration(v: Any) -> Any:
     return f"{sign}{prefix}{hours}:{rest // 60:02d}:{rest % 60:02d}"
 
 
-def parameter(v: Any) -> Any:
+def parameter(v: Value) -> Value:
     """A setting around normal: `Normal`, `+1`, `-2`."""
     if not is_number(v):
         return v
-    return "Normal" if not v else f"{v:+d}" if isinstance(v, int) and v > 0 else v if v < 0xFFF0 else v - 0x10000
+    number = _number(v)
+    if not number:
+        return "Normal"
+    if isinstance(number, int) and number > 0:
+        return f"{number:+d}"
+    return number if number < 0xFFF0 else number - 0x10000
 
 
-def exposure_time(value: Any) -> Any:
+def exposure_time(value: Scalar) -> Scalar:
     """Seconds: `1/200`, `0.5`, `30`."""
     if not is_number(value):
         return value
@@ -411,14 +301,14 @@ def exposure_time(value: Any) -> Any:
     return f"{seconds:.1f}".removesuffix(".0")
 
 
-def f_number(value: Any) -> Any:
+def f_number(value: Scalar) -> Scalar:
     """An f-number to one place, below 1 to two."""
     if not is_number(value) or float(value) <= 0:
         return value
     return f"{float(value):.2f}" if float(value) < 1 else f"{float(value):.1f}"
 
 
-def compensation(value: Any) -> Any:
+def compensation(value: Scalar) -> Scalar:
     """Exposure compensation in steps: `0`, `+1`, `-1/3`, `+0.7`."""
     if not is_number(value):
         return value if value in ("inf", "undef") else str(value)
@@ -432,7 +322,7 @@ def compensation(value: Any) -> Any:
     return f"{steps:+.3g}"
 
 
-def lens_range(value: Any) -> Any:
+def lens_range(value: Scalar) -> Scalar:
     """A LensSpecification: `24-105mm f/4`, `50mm f/1.4`; a question mark for what is not known."""
     parts = str(value).split(" ")
     if len(parts) != 4 or not all(is_number(part) or part in ("inf", "undef") for part in parts):
@@ -443,12 +333,12 @@ def lens_range(value: Any) -> Any:
     return f"{focal}mm f/{aperture}"
 
 
-def first(values: Iterable[Any]) -> Any:
+def first(values: Iterable[Value]) -> Value:
     """The first of several values that is not empty."""
     return next((v for v in values if v), None)
 
 
-def counted(v: Any, *factors: float) -> str:
+def counted(v: Value, *factors: float) -> str:
     """Several numbers, each multiplied by its own factor."""
     found = words(v)
     return " ".join(text(item * factors[index] if index < len(factors) else item) for index, item in enumerate(found))

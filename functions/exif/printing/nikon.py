@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from functions.exif.printing.functions import bit_numbers, date_time, text, unpack, words
-from functions.exif.tags.tables import label_set
+from functions.exif.printing.functions import date_time, text, words
+from functions.exif.printing.packed import bit_numbers, unpack
+from functions.exif.tags.labels import label_set
 
 _LENS_FLAGS = ("MF", "D", "G", "VR", "1", "FT-1", "E", "AF-P")
 _MODES = {

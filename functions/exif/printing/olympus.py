@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from functions.exif.printing.functions import bit_numbers, fmt, text, words
-from functions.exif.tags.tables import label_set
+from functions.exif.printing.functions import fmt, text, words
+from functions.exif.printing.packed import bit_numbers
+from functions.exif.tags.labels import label_set
 
 _BRACKETS = {0: "AE", 1: "WB", 2: "FL", 3: "MF", 4: "ISO", 5: "AE Auto", 6: "Focus"}
 _SHUTTERS = {0: "Mechanical shutter", 2: "Anti-shock"}

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from functions.exif.printing.functions import fmt, text, words
-from functions.exif.tags.tables import label_set
+from functions.exif.tags.labels import label_set
 
 
 def serial(v: Any, model: str = ".{3}") -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from functions.exif.printing.functions import text, unpack, words
-from functions.exif.tags.tables import label_set
+from functions.exif.printing.functions import text, words
+from functions.exif.printing.packed import unpack
+from functions.exif.tags.labels import label_set
 
 _BRACKETS = {
     1: "WB-BA",

@@ -8,7 +8,7 @@ from typing import Any
 
 from functions.exif.lenses import numbers
 from functions.exif.printing.functions import number, text, words
-from functions.exif.tags.tables import label_set
+from functions.exif.tags.labels import label_set
 
 # Lens flags, in the order of their names: mask, names by value, whether before the range.
 _FEATURES: tuple[tuple[int, dict[int, str], bool], ...] = (

@@ -9,7 +9,8 @@ from struct import error, unpack_from
 from typing import Any
 from xml.parsers.expat import ExpatError
 
-from functions.exif.printing.functions import binary, date_time, exposure_time, text, unix_time, words, zone
+from functions.exif.printing.functions import date_time, exposure_time, text, unix_time, words, zone
+from functions.exif.printing.packed import binary
 
 # Bytes of a property list, and objects in it.
 MAX_LIST, MAX_OBJECTS = 65536, 2000

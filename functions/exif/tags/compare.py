@@ -17,7 +17,8 @@ from xml.etree.ElementTree import Element, iterparse
 from functions.exif.blocks.iptc import RECORDS
 from functions.exif.blocks.namespaces import Name
 from functions.exif.blocks.properties import described
-from functions.exif.tags.tables import FOLDER, Table, sections, table
+from functions.exif.tags.files import FOLDER, sections
+from functions.exif.tags.tables import Table, table
 
 # Names of tables listed at the end.
 LIMIT = 40

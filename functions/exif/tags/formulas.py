@@ -2,8 +2,9 @@
 
 A formula is one expression of Python's syntax over `v`, the value, and the names of members: facts of the file that
 other rows read before (`Model`, `count`, `CanonFirm`). A missing member is None. A call names a printer of
-`functions.exif.printing.functions`, or of a maker's module there, as in `nikon.af_points(v)`. Steps are separated by
-` | `: each gives the value of the next, and None drops the tag; `Name = formula` keeps a member, not the value.
+`functions.exif.printing.functions` or `packed`, or of a maker's module there, as in `nikon.af_points(v)`. Steps are
+separated by ` | `: each gives the value of the next, and None drops the tag; `Name = formula` keeps a member, not the
+value.
 """
 
 from __future__ import annotations
@@ -115,9 +116,10 @@ def _is_text(node: ast.AST) -> bool:
 
 @lru_cache(maxsize=1)
 def _functions() -> dict[str, Any]:
-    from functions.exif.printing import functions
+    from functions.exif.printing import functions, packed
 
-    named = {name: value for name, value in vars(functions).items() if not name.startswith("_") and callable(value)}
+    every = {**vars(functions), **vars(packed)}
+    named = {name: value for name, value in every.items() if not name.startswith("_") and callable(value)}
     return {**named, "__builtins__": {}}
 
 

@@ -7,65 +7,23 @@ compiled when its tag is first seen: a plain JPEG pays for none of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-from functions.exif.blocks.values import Scalar, binary, is_number, number_of, settled, text_of, whole
+from functions.exif.blocks.values import Scalar, binary, is_number, number_of, settled, text_of
+from functions.exif.tags.files import texts
 from functions.exif.tags.formulas import UNFIT, Formula, Members, expression, run, steps
+from functions.exif.tags.labels import Labels, labels_of
 
-FOLDER = Path(__file__).parent
 COLUMNS = ("id", "name", "format", "when", "value", "print", "labels", "sub", "flags", "grade")
 # Between the parts of a cell, each for one of a tag's several values.
 PARTS = " ;; "
 # After the steps of a value that run when it is read; the others run when all has been read.
 READ = " => "
-_BAR = re.compile(r"(?<!\\)\|")
-_WHOLE = re.compile(r"-?(0|[1-9]\d*)")
 _HEXADECIMAL = re.compile(r"0x[0-9a-f]+")
 _FORMAT = re.compile(r"(\w*)(?:\[(.*)\])?(?:&(0x[0-9a-f]+))?")
-
-
-class Labels:
-    """Names of a tag's values, of its bits, or both."""
-
-    __slots__ = ("bits", "exact", "word")
-
-    def __init__(self, exact: dict[Any, str], bits: dict[int, str], word: int = 32) -> None:
-        self.exact = exact
-        self.bits = bits
-        self.word = word
-
-    def get(self, value: Any) -> str | None:
-        """The label of a value; None for a value without one."""
-        found = self.exact.get(value)
-        if found is None:
-            if type(value) is str:
-                found = self.exact.get(whole(value.removeprefix("-")) if value[:1] != "-" else _negative(value))
-            elif type(value) is float:
-                found = self.exact.get(str(value))
-        if found is None and self.bits:
-            return self._decoded(value)
-        return found
-
-    def _decoded(self, value: Any) -> str | None:
-        names: list[str] = []
-        for index, number in enumerate(str(value).split()):
-            if not _WHOLE.fullmatch(number):
-                return None
-            bits = int(number) & (1 << self.word) - 1
-            while bits:
-                bit = (bits & -bits).bit_length() - 1 + self.word * index
-                names.append(self.bits.get(bit, f"[{bit}]"))
-                bits &= bits - 1
-        return ", ".join(names) or "(none)"
-
-
-def _negative(text: str) -> int | None:
-    found = whole(text[1:])
-    return None if found is None else -found
 
 
 class Field:
@@ -314,88 +272,11 @@ class Table:
 
     def labels(self, cell: str) -> Labels:
         """The labels that a cell lists or names."""
-        return _labels(self.name.partition(".")[0], cell)
+        return labels_of(self.name.partition(".")[0], cell)
 
     def __iter__(self) -> Iterator[Field]:
         for rows in self.rows.values():
             yield from rows
-
-
-@lru_cache(maxsize=4096)
-def _labels(file: str, cell: str) -> Labels:
-    exact: dict[Any, str] = {}
-    bits: dict[int, str] = {}
-    word = 32
-    for item in _BAR.split(cell):
-        if item.startswith("@"):
-            named = label_set(file, item[1:])
-            exact.update(named.exact)
-            bits.update(named.bits)
-            continue
-        key, _, text = item.partition("=")
-        text = text.replace("\\|", "|")
-        if key.startswith("&"):
-            if key == "&word":
-                word = int(text)
-            else:
-                bits[int(key[1:])] = text
-        else:
-            exact[_key(key)] = text
-    return Labels(exact, bits, word)
-
-
-def label_set(file: str, name: str) -> Labels:
-    """A named set of labels: of the file itself, of another as `Canon.canonModelID`, or of lenses as `lens:canon`."""
-    if name.startswith("lens:"):
-        from functions.exif.lenses import numbers
-
-        shape = _LENS_KEYS.get(name[5:], _key)
-        return Labels({shape(number): names[0] for number, names in numbers(name[5:]).items()}, {})
-    if "." in name:
-        file, _, name = name.partition(".")
-    return _label_set(file, name)
-
-
-# How the numbers of a list of lenses are written as values.
-_LENS_KEYS: dict[str, Callable[[str], Any]] = {
-    "nikon": lambda number: bytes.fromhex(number).hex(" ").upper(),
-    "pentax": lambda number: number.replace("-", " "),
-    "fourthirds": lambda number: number.replace("-", " "),
-}
-
-
-@lru_cache(maxsize=256)
-def _label_set(file: str, name: str) -> Labels:
-    exact: dict[Any, str] = {}
-    bits: dict[int, str] = {}
-    for line in _sections(file)[f"labels:{name}"][1].splitlines():
-        key, _, text = line.partition("\t")
-        if key.startswith("&"):
-            bits[int(key[1:])] = text
-        else:
-            exact[_key(key)] = text
-    return Labels(exact, bits)
-
-
-def _key(text: str) -> int | str:
-    return int(text) if _WHOLE.fullmatch(text) else text
-
-
-@lru_cache(maxsize=64)
-def _sections(file: str) -> dict[str, tuple[str, str]]:
-    """The sections of a file: attributes and rows, unparsed, by name."""
-    found: dict[str, tuple[str, str]] = {}
-    text = (FOLDER / f"{file.lower()}.tsv").read_text(encoding="utf-8")
-    for part in text.split("\n[")[1:]:
-        head, _, body = part.partition("\n")
-        name, _, attributes = head.partition("]")
-        found[name] = attributes.strip(), body
-    return found
-
-
-def sections(file: str) -> list[str]:
-    """The names of the tables of a file."""
-    return [name for name in _sections(file) if not name.startswith("labels:")]
 
 
 @lru_cache(maxsize=1024)
@@ -407,7 +288,7 @@ def table(name: str) -> Table:
         FileNotFoundError: where there is no such file.
     """
     file, _, section = name.partition(".")
-    attributes, body = _sections(file)[section]
+    attributes, body = texts(file)[section]
     pairs = _pairs(attributes)
     found = Table(name, pairs, kind=pairs.get("kind", "ifd"), group=pairs.get("group", file))
     rows: dict[Any, list[Field]] = {}

@@ -7,7 +7,8 @@ import re
 import pytest
 
 from functions.exif.report.rules import BY_GRADE, RULES
-from functions.exif.tags.tables import FOLDER, sections, table
+from functions.exif.tags.files import FOLDER, sections
+from functions.exif.tags.tables import table
 
 # Serial numbers, owners, counts of use, unique numbers, names and faces, networks, aircraft, positions and towns.
 TELLING = re.compile(

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from functions.exif.makernotes.reader import _reader
+from functions.exif.tags.files import FOLDER, sections
 from functions.exif.tags.formulas import Members, expression, run, steps
-from functions.exif.tags.tables import FOLDER, PARTS, READ, Field, Table, label_set, sections, table
+from functions.exif.tags.labels import label_set
+from functions.exif.tags.tables import PARTS, READ, Field, Table, table
 
 FILES = sorted(path.stem for path in Path(FOLDER).glob("*.tsv"))
 GRADES = {"identifies", "narrows", "hints"}
