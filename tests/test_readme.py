@@ -92,7 +92,7 @@ def test_the_first_screen_in_a_fresh_clone(folder: Path, tmp_path: Path):
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
     (_, start, _), (_, curls, _) = BLOCKS[:2]
-    clone_and_enter, _, serve = start.partition("  #")[0].rpartition(" && ")
+    clone_and_enter, _, serve = start.partition("#")[0].strip().rpartition(" && ")
     assert (serve, clone_and_enter) == ("make serve", "git clone ADDRESS pixelamp && cd pixelamp")
     port = free_port()
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
