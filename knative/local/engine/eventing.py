@@ -164,13 +164,15 @@ class Eventing:
     async def _stop(self, within: float) -> None:
         self.stopping.set()
         self._pinger.stop()
-        await self._sources.stop(within)
+        # At once with the broker, which has to know that what is refused from now on is refused for the end.
+        ending = asyncio.get_running_loop().create_task(self._sources.stop(within))
         kept: int | None = None
         if self.broker is not None:
             await self.broker.drain(within)
             with contextlib.suppress(sqlite3.Error, OSError):
                 kept = (await self.broker.log.run(event_history.totals))["events"]
             await self.broker.stop()
+        await ending
         if not self._keep(kept):
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
         if self._session is not None:

@@ -162,3 +162,33 @@ def test_a_service_is_bound_to_a_sequence_and_not_to_a_sink_that_is_missing(tmp_
             assert found.conditions(SINK_BINDINGS, "to-sequence")["Ready"] == ("True", "")
 
     run_async(scenario())
+
+
+def test_the_broker_drains_while_a_source_ends(tmp_path: Path) -> None:
+    """What is refused from the stop on must not count against a delivery, however long a source takes."""
+    ended: list[bool] = []
+
+    async def scenario() -> None:
+        stubborn = source(to(BROKER))
+        script = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True)"
+        script += "; time.sleep(60)"
+        stubborn["spec"]["template"]["spec"]["containers"][0]["command"] = ["python", "-c", script]
+        async with running(tmp_path) as found:
+            found.apply(BROKER, stubborn)
+            await found.until(lambda: found.engine.logs.of(*found.names(PODS)) if found.names(PODS) else None, "start")
+            host = found.engine.on_stop[-1].__self__
+            stop, drain = host._sources.stop, host.broker.drain
+
+            async def noted(within: float) -> None:
+                await stop(within)
+                ended.append(True)
+
+            async def drained(within: float) -> None:
+                ended.append(False)
+                await drain(within)
+
+            host._sources.stop, host.broker.drain = noted, drained
+
+    run_async(scenario())
+    assert ended[0] is False
+    assert True in ended
