@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[3]
 STOP_SECONDS = 9.0  # everything has ended within 10 s of the signal
-WATCH_SECONDS = 1.0
 DESCRIPTORS = 65536
 SHORTEST_WINDOW = 2  # seconds; Knative's own least is 6
 
@@ -201,7 +200,7 @@ async def _serve(
     kept: tuple[Store, Files] | None,
 ) -> int:
     from knative.local.controllers.state import NAME, StateFile
-    from knative.local.engine import console, eventing, fingerprint, metrics, status
+    from knative.local.engine import console, eventing, fingerprint, metrics, status, watching
     from knative.local.engine.engine import Engine
     from knative.local.pods.runtimes.selection import Mode
 
@@ -236,12 +235,12 @@ async def _serve(
         eventing.mount(engine, options.state)
     try:
         engine.apply(manifests, fingerprint.fingerprint(directory))
-        seen = _state(engine, paths)  # before the greeting: what changes after it is a change
+        seen = watching.state(engine, paths)  # before the greeting: what changes after it is a change
         await engine.start(sock)
         api = [await _serve_api(engine, options)] if options.api is not None else []
         for line in (*greeting(engine), *api):
             printer.say(line)
-        follower = loop.create_task(_follow(engine, paths, reload, seen, watch=options.watch))
+        follower = loop.create_task(watching.follow(engine, paths, reload, seen, watch=options.watch))
         await stopping.wait()
         follower.cancel()
         printer.say("stopping")
@@ -282,65 +281,6 @@ async def _serve_api(engine: Engine, options: argparse.Namespace) -> str:
         return f"kubectl  no API: {error}"
     engine.on_stop.append(api.stop)
     return f"kubectl  export KUBECONFIG={api.kubeconfig}"
-
-
-async def _follow(
-    engine: Engine, paths: Sequence[Path], reload: asyncio.Event, seen: tuple[object, ...], *, watch: bool
-) -> None:
-    """Apply the manifests again on SIGHUP and, when watching, after a change of them or of the code."""
-    from knative.local.engine import fingerprint
-
-    while True:
-        asked = False
-        try:
-            await asyncio.wait_for(reload.wait(), WATCH_SECONDS if watch else None)
-            reload.clear()
-            asked = True
-        except TimeoutError:
-            pass
-        found = await asyncio.to_thread(_state, engine, paths)
-        if found == seen and not asked:
-            continue
-        # An editor writes in several steps: wait until nothing changes any more.
-        while (later := await asyncio.to_thread(_state, engine, paths)) != found:
-            found = later
-            await asyncio.sleep(0.2)
-        seen = found
-        try:
-            _apply(engine, paths, fingerprint.fingerprint(engine.directory))
-        except Exception as error:  # noqa: BLE001 - a mistake of ours: the next change is to be seen all the same
-            engine.say(f"not applied: {type(error).__name__}: {error}")
-
-
-def _state(engine: Engine, paths: Sequence[Path]) -> tuple[object, ...]:
-    """What a watcher compares: the code, the files that were read, and the folders, where others may turn up.
-
-    After a refusal the files that were read are those from before it: the mended ones are found in their folder.
-    """
-    from knative.local.check.admission import SUFFIXES
-    from knative.local.engine import fingerprint
-
-    folders = [fingerprint.fingerprint(str(path), SUFFIXES) for path in paths if path.is_dir()]
-    files = []
-    for path in engine.written.sources:
-        try:
-            found = os.stat(path)  # noqa: PTH116
-            files.append((str(path), found.st_mtime_ns, found.st_size))
-        except OSError:
-            files.append((str(path), 0, 0))
-    return (fingerprint.fingerprint(engine.directory), *folders, *files)
-
-
-def _apply(engine: Engine, paths: Sequence[Path], fingerprint: str) -> None:
-    from knative.local.check.admission import load
-
-    try:
-        done = engine.apply(load(paths), fingerprint)
-    except (ManifestError, TemplateError) as error:
-        engine.say(f"not applied: {error}")
-        return
-    for line in done or ["nothing has changed"]:
-        engine.say(line)
 
 
 def with_settings(manifests: Manifests, environment: Mapping[str, str], say: Callable[[str], None]) -> Manifests:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from knative.local.engine import serve as serving
+from knative.local.engine import watching
 from knative.local.engine.engine import Engine
 from knative.local.manifests.resources import Manifests
 from tests.engines import POD_SERVER, Start, closed_loop, run_async, service
@@ -164,7 +164,7 @@ def test_what_the_engine_itself_does_wrong_ends_no_watch(tmp_path: Path, monkeyp
 
         monkeypatch.setattr(engine, "apply", apply)
         reload = asyncio.Event()
-        follower = asyncio.ensure_future(serving._follow(engine, [], reload, (), watch=False))
+        follower = asyncio.ensure_future(watching.follow(engine, [], reload, (), watch=False))
         for done in (lambda: said == ["not applied: KeyError: 'name'"], mended.is_set):
             reload.set()
             async with asyncio.timeout(10):
