@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 STRIP_BYTES = 32 * 2**20  # of a strip or tile of a TIFF, which libtiff holds decoded
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+_AS_IT_IS = {"L", "RGBA", "CMYK"}  # modes whose pixels Pillow has in memory as libvips
 _COMPRESSIONS = {1, 5, 8, 32773, 32946}  # that the libtiff of the libvips wheel has
 # Estimated bytes a pixel of a whole decode: the image, what the decoder holds beside it, and its luminance.
 _WHOLE = {"JPEG": 9, "PNG": 9, "WEBP": 13, "HEIF": 15, "AVIF": 15, "GIF": 6, "TIFF": 9, "JPEG2000": 21, "JXL": 25}
@@ -43,7 +44,8 @@ class Strips:
         mode: Pillow's mode of the strips.
         width: in pixels.
         height: in pixels.
-        read: the strips in order, from the top; they end early where the data of the picture do.
+        read: the strips in order, from the top, each valid until the next; they end early where the data of the
+            picture do.
         top: rows that are missing before the first strip.
     """
 
@@ -91,10 +93,10 @@ class Large:
         mode = "CMYK" if image.interpretation == "cmyk" else _MODES[image.bands]
 
         def read() -> Iterator[Image.Image]:
-            from PIL import Image
-
+            strip = None
             for count, pixels in _fetched(lambda: self._open(name, **options), rows):
-                yield Image.frombuffer(mode, (image.width, count), pixels, "raw", mode, 0, 1)
+                strip = _strip(strip, mode, (image.width, count), pixels, mode, 0, 1)
+                yield strip
 
         return Strips(name, mode, image.width, image.height, read)
 
@@ -210,6 +212,18 @@ def _before_the_end(load: Callable[[], Any], top: int, height: int) -> Iterator[
         yield len(known), b"".join(known)
 
 
+def _strip(held: Image.Image | None, mode: str, size: tuple[int, int], pixels: bytes, *raw: str | int) -> Image.Image:
+    """An image of a strip. Where its pixels are copied, into the one before: a new one would be filled first."""
+    from PIL import Image
+
+    if mode in _AS_IT_IS and raw == (mode, 0, 1):
+        return Image.frombuffer(mode, size, pixels, "raw", *raw)
+    if held is None or held.size != size:
+        held = Image.new(mode, size)
+    held.frombytes(pixels, "raw", *raw)
+    return held
+
+
 class _Layout(NamedTuple):
     """Rows of bytes without compression: where they begin, how long one is, and how Pillow reads them."""
 
@@ -253,17 +267,16 @@ def _raw(data: bytes, layout: _Layout | None, name: str, settings: Settings) -> 
         raise problems.too_many_pixels(settings.max_pixels, width, height, settings.variable("max_pixels"))
 
     def read() -> Iterator[Image.Image]:
-        from PIL import Image
-
-        step = strip_rows(width)
+        step, strip = strip_rows(width), None
         for top in range(0, rows, step):
             count = min(step, rows - top)
             first = rows - top - count if layout.bottom_up else top
             part = memoryview(data)[layout.offset + first * layout.stride :][: count * layout.stride]
             direction = -1 if layout.bottom_up else 1
-            yield Image.frombuffer(
-                layout.mode, (width, count), cast(bytes, part), "raw", layout.raw, layout.stride, direction
+            strip = _strip(
+                strip, layout.mode, (width, count), cast(bytes, part), layout.raw, layout.stride, direction
             )
+            yield strip
 
     return Strips(name, layout.mode, width, height, read, height - rows if layout.bottom_up else 0)
 
