@@ -257,4 +257,11 @@ def restored(found: JsonObject, choices: Choices) -> Analysis:
     found["colours"] = [colours.Colour(*colour) for colour in found["colours"]]
     found["warnings"] = tuple(found["warnings"])
     found["area"] = Region(*found["area"]) if found["area"] is not None else None
+    sample = found.get("sample")
+    if sample is not None:
+        from base64 import b64decode
+
+        from PIL import Image
+
+        found["sample"] = Image.frombytes("RGB", tuple(sample["size"]), b64decode(sample["rgb"]))
     return Analysis(choices=choices, histogram=whole, **found)

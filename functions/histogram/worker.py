@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import os
@@ -78,6 +79,9 @@ def _answer(path: str, settings: Settings, choices: Choices, limit: int) -> Json
         return _refusal(missing_package(error))
     analysis = dataclasses.asdict(found)
     del analysis["choices"]
+    if found.sample is not None:
+        size = list(found.sample.size)
+        analysis["sample"] = {"size": size, "rgb": base64.b64encode(found.sample.tobytes()).decode()}
     return {"analysis": analysis}
 
 

@@ -273,9 +273,7 @@ def _raw(data: bytes, layout: _Layout | None, name: str, settings: Settings) -> 
             first = rows - top - count if layout.bottom_up else top
             part = memoryview(data)[layout.offset + first * layout.stride :][: count * layout.stride]
             direction = -1 if layout.bottom_up else 1
-            strip = _strip(
-                strip, layout.mode, (width, count), cast(bytes, part), layout.raw, layout.stride, direction
-            )
+            strip = _strip(strip, layout.mode, (width, count), cast(bytes, part), layout.raw, layout.stride, direction)
             yield strip
 
     return Strips(name, layout.mode, width, height, read, height - rows if layout.bottom_up else 0)

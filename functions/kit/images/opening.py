@@ -8,11 +8,11 @@ imported with the first image, not with the module: a cold start pays for what i
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from functions.kit.http import problems
 from functions.kit.http.problems import Problem
@@ -28,7 +28,7 @@ from functions.kit.images.slots import slot
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
 
-    from functions.kit.images.samples.model import Array
+_Read = TypeVar("_Read", Samples, Strips)
 
 FULL_SIZE = "full_size"  # key of `info`: (width, height) of an image that was decoded at a fraction of it
 REDUCED = "reduced"  # key of `info`: of an image that was decoded with fewer bits a sample than it has, a note
@@ -116,7 +116,7 @@ def _pixels(
             return _checked(data, found, entry, settings, None)
         if large is None:
             raise LargeImageError
-        return large.samples(data, _checked(data, found, entry, settings, large), frame)
+        return _guarded(large.samples(data, _checked(data, found, entry, settings, large), frame), entry, settings)
     if large is None:
         image = _decode(data, entry, settings, frame, draft, LARGE_PIXELS)
     else:
@@ -128,12 +128,15 @@ def _pixels(
     return finding.of_image(image) or image
 
 
-def _guarded(strips: Strips, entry: Format, settings: Settings) -> Strips:
-    def read() -> Iterator[Image.Image]:
-        with _problems(entry, settings):
-            yield from strips.read()
+def _guarded(pixels: _Read, entry: Format, settings: Settings) -> _Read:
+    """The same strips, whose reading raises problems alone."""
+    inner: Callable[..., Iterator[Any]] = pixels.read
 
-    return replace(strips, read=read)
+    def read(*rows: int) -> Iterator[Any]:
+        with _problems(entry, settings):
+            yield from inner(*rows)
+
+    return replace(pixels, read=read)
 
 
 @contextmanager
@@ -296,12 +299,7 @@ def _checked(data: bytes, found: Samples, entry: Format, settings: Settings, lar
             found = replace(found, rows=extent.bottom)
     if not found.rows:
         raise problems.unreadable_image(f"the {entry.label} image ends before its first row is whole")
-
-    def read(rows: int) -> Iterator[Array]:
-        with _problems(entry, settings):
-            yield from found.read(rows)
-
-    return replace(found, read=read)
+    return _guarded(found, entry, settings)
 
 
 def _check_pixels(image: Image.Image, settings: Settings) -> None:

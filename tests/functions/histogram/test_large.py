@@ -154,6 +154,23 @@ def test_a_decoder_that_dies_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> No
     assert caught.value.status == 422
 
 
+@pytest.mark.parametrize("form", ["progressive JPEG", "WebP"])
+def test_a_scope_has_the_pixels_of_a_small_image(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = FORMS[form]()
+    choices = Choices(scope=True)
+    found, wanted = analyse(data, SETTINGS, choices).sample, here(data, choices, monkeypatch).sample
+    assert found is not None
+    assert (found.size, found.tobytes()) == (wanted.size, wanted.tobytes())
+
+
+def test_a_tiff_that_libvips_refuses_is_a_problem() -> None:
+    """It has no photometric interpretation."""
+    data = tiff_of(RGB[..., 0].astype("u2"), photometric="minisblack", rowsperstrip=9, byteorder="<")
+    with pytest.raises(Problem, match="262") as caught:
+        analyse(data.replace(struct.pack("<HH", 262, 3), struct.pack("<HH", 263, 3), 1), SETTINGS)
+    assert caught.value.status == 422
+
+
 def test_options_that_do_not_fit_are_refused_as_elsewhere() -> None:
     with pytest.raises(Problem) as caught:
         analyse(FORMS["PNG"](), SETTINGS, Choices(bins=512))

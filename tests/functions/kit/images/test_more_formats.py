@@ -116,6 +116,7 @@ def test_openexr(kind: str, compress: bool, window: tuple[int, int]) -> None:
 def test_openexr_of_one_channel_and_of_others() -> None:
     gray = answer(openexr({"Y": FLOATS[..., 0]}))
     assert list(gray["channels"]) == ["gray"]
+    assert analyse(openexr(bands(FLOATS)), SETTINGS, Choices(scope=True)).sample is not None
     depth = answer(openexr({"Z": FLOATS[..., 0]}))
     assert depth["histogram"] == gray["histogram"]
     whole = answer(openexr({**bands(FLOATS), "Z": FLOATS[..., 0]}))
