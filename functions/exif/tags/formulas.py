@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 import re
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -20,6 +20,8 @@ from typing import Any
 from functions.exif.blocks.values import number_of
 
 Formula = Callable[[Any, "Members"], Any]
+# The member that each step keeps, or nothing, and its formula.
+Steps = tuple[tuple[str, Formula], ...]
 # What a formula may raise on a value that it does not fit.
 UNFIT = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, OSError, struct.error)
 _ASSIGNMENT = re.compile(r"(\w+) = (?!=)")
@@ -138,7 +140,7 @@ def expression(text: str) -> Formula:
     return found
 
 
-def steps(text: str) -> tuple[tuple[str, Formula], ...]:
+def steps(text: str) -> Steps:
     """The steps of a cell: the member that each keeps, or nothing, and its formula."""
     found = []
     for step in text.split(" | "):
@@ -147,7 +149,7 @@ def steps(text: str) -> tuple[tuple[str, Formula], ...]:
     return tuple(found)
 
 
-def run(parts: Iterable[tuple[str, Formula]], v: Any, m: Members) -> Any:
+def run(parts: Steps, v: Any, m: Members) -> Any:
     """The value after all steps; None where one drops it."""
     for member, formula in parts:
         try:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from functions.exif.blocks.values import whole
+from functions.exif.blocks.values import Value, whole
 from functions.exif.tags.files import LABELS, texts
 
 _BAR = re.compile(r"(?<!\\)\|")
@@ -24,7 +24,7 @@ class Labels:
         self.bits = bits
         self.word = word
 
-    def get(self, value: Any) -> str | None:
+    def get(self, value: Value) -> str | None:
         """The label of a value; None for a value without one."""
         found = self.exact.get(value)
         if found is None:
@@ -36,7 +36,7 @@ class Labels:
             return self._decoded(value)
         return found
 
-    def _decoded(self, value: Any) -> str | None:
+    def _decoded(self, value: Value) -> str | None:
         names: list[str] = []
         for index, number in enumerate(str(value).split()):
             if not _WHOLE.fullmatch(number):
@@ -91,7 +91,7 @@ def label_set(file: str, name: str) -> Labels:
 
 
 # How the numbers of a list of lenses are written as values.
-_LENS_KEYS: dict[str, Callable[[str], Any]] = {
+_LENS_KEYS: dict[str, Callable[[str], int | str]] = {
     "nikon": lambda number: bytes.fromhex(number).hex(" ").upper(),
     "pentax": lambda number: number.replace("-", " "),
     "fourthirds": lambda number: number.replace("-", " "),

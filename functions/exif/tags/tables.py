@@ -10,11 +10,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
 
-from functions.exif.blocks.values import Scalar, binary, is_number, number_of, settled, text_of
+from functions.exif.blocks.values import Value, binary, is_number, number_of, settled, text_of
 from functions.exif.tags.files import texts
-from functions.exif.tags.formulas import UNFIT, Formula, Members, expression, run, steps
+from functions.exif.tags.formulas import UNFIT, Formula, Members, Steps, expression, run, steps
 from functions.exif.tags.labels import Labels, labels_of
 
 COLUMNS = ("id", "name", "format", "when", "value", "print", "labels", "sub", "flags", "grade")
@@ -92,7 +91,7 @@ class Field:
         self._values = [steps(cell) if cell else None for cell in value.split(PARTS)] if PARTS in value else None
         if value and self._values is None:
             self._value = steps(value)
-        self._printed: Any = None
+        self._printed: list[tuple[Labels | None, Formula | None]] | None = None
         self.labels = self.prints = None
         if parts > 1:
             self._printed = [
@@ -118,11 +117,11 @@ class Field:
         except UNFIT:
             return False
 
-    def take(self, v: Any, m: Members) -> Any:
+    def take(self, v: Value, m: Members) -> Value:
         """A raw value after the steps that run when it is read; None where the tag says nothing."""
         return v if self._raw is None else _attempt(self._raw, v, m)
 
-    def show(self, v: Any, m: Members) -> tuple[Scalar, Scalar] | None:
+    def show(self, v: Value, m: Members) -> tuple[Value, Value] | None:
         """A value's two forms, without labels and units and as printed; None where the tag says nothing.
 
         Args:
@@ -146,22 +145,22 @@ class Field:
                 if found is not None:
                     return v, found
             return v, self._one(v, labels, self.prints, m)
-        parts: list[Any] | None = None
+        parts: list[Value] | None = None
         if self._printed is not None or self._values is not None:
             parts = self._parts(v, m)
             v = " ".join(map(str, parts))
         elif type(v) is not int:
             v = settled(v)
         if "binary" in self.flags:
-            shown = v if type(v) is str and v.startswith("(Binary data") else binary(len(str(v)))
+            shown: Value = v if type(v) is str and v.startswith("(Binary data") else binary(len(str(v)))
             return shown, shown
         if self._printed is not None and parts is not None:
-            printed = self._listed(parts, m)
+            printed: Value = self._listed(parts, m)
         else:
             printed = self._one(v, self.labels, self.prints, m)
         return readable(v), printed
 
-    def _one(self, v: Any, labels: Labels | None, prints: Formula | None, m: Members) -> Any:
+    def _one(self, v: Value, labels: Labels | None, prints: Formula | None, m: Members) -> Value:
         if labels is not None:
             found = labels.get(v)
             if found is not None:
@@ -180,36 +179,36 @@ class Field:
             return readable(self.unknown(v))
         return v if type(v) is int else readable(v)
 
-    def unknown(self, v: Any) -> str:
+    def unknown(self, v: Value) -> str:
         """The print of a value without a label."""
-        return f"Unknown (0x{v:x})" if "hex" in self.flags and type(v) is int and v > 0 else f"Unknown ({v})"
+        return f"Unknown (0x{v:x})" if "hex" in self.flags and type(v) is int and v > 0 else f"Unknown ({settled(v)})"
 
-    def _parts(self, v: Any, m: Members) -> list[Any]:
+    def _parts(self, v: Value, m: Members) -> list[Value]:
         """Each of several values by its own formula."""
-        found: list[Any] = []
+        found: list[Value] = []
         own = self._values or ()
         for index, word in enumerate(str(settled(v)).split(" ")):
-            item: Any = number_of(word) if is_number(word) else word
+            item: Value = number_of(word) if is_number(word) else word
             part = own[index] if index < len(own) else None
             if part is not None:
                 item = _attempt(part, item, m)
             found.append("" if item is None else settled(item))
         return found
 
-    def _listed(self, values: list[Any], m: Members) -> str:
+    def _listed(self, values: list[Value], m: Members) -> str:
         """The prints of several values, each by its own part of the cells."""
         if "relist" in self.flags:
             values = _regrouped(values, self.flags["relist"])
-        printed = []
+        printed, own = [], self._printed or []
         for index, item in enumerate(values):
-            labels, formula = self._printed[index] if index < len(self._printed) else (None, None)
+            labels, formula = own[index] if index < len(own) else (None, None)
             printed.append(str(self._one(item, labels, formula, m)))
         return "; ".join(printed)
 
 
-def _regrouped(values: list[Any], rule: str) -> list[Any]:
+def _regrouped(values: list[Value], rule: str) -> list[Value]:
     """Values by their places as `0,1+2,3`: joined where a plus is between them."""
-    found: list[Any] = []
+    found: list[Value] = []
     for places in rule.split(","):
         chosen = [values[int(place)] for place in places.split("+") if int(place) < len(values)]
         if chosen:
@@ -217,12 +216,13 @@ def _regrouped(values: list[Any], rule: str) -> list[Any]:
     return found
 
 
-def _attempt(parts: Any, v: Any, m: Members) -> Any:
+def _attempt(parts: Steps, v: Value, m: Members) -> Value:
     """The steps' value; None where one does not fit it."""
     try:
-        return run(parts, v, m)
+        found: Value = run(parts, v, m)
     except UNFIT:
         return None
+    return found
 
 
 def _parts(cell: str, count: int) -> list[str]:
@@ -230,7 +230,7 @@ def _parts(cell: str, count: int) -> list[str]:
     return [part.strip() for part in found] + [""] * (count - len(found))
 
 
-def readable(v: Any) -> Any:
+def readable(v: Value) -> Value:
     """Bytes as Latin-1 text as the UTF-8 text that they are."""
     if type(v) is str and not v.isascii():
         try:
@@ -291,7 +291,7 @@ def table(name: str) -> Table:
     attributes, body = texts(file)[section]
     pairs = _pairs(attributes)
     found = Table(name, pairs, kind=pairs.get("kind", "ifd"), group=pairs.get("group", file))
-    rows: dict[Any, list[Field]] = {}
+    rows: dict[int | float | str, list[Field]] = {}
     for line in body.splitlines():
         if line and line[0] != "#":
             cells = line.split("\t")
