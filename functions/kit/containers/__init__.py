@@ -47,6 +47,7 @@ READERS = frozenset(
 _PARTIAL = frozenset(("jpeg", "tiff"))
 WRITERS = READERS - {"bmp", "crw", "jumbf", "mrw", "packets", "raf", "tiff", "x3f"}
 """Those that write one; TIFFs are edited in place by their directories."""
+_SEPARATE = {"jpeg": "segments"}  # writers in a module of their own
 
 
 def read(source: Source | Buffer, *, whole: bool = True, found: Format | None = None) -> Document | None:
@@ -86,7 +87,7 @@ def write(document: Document, changes: Changes, added: Mapping[Kind, bytes] | No
         raise ContainerError(f"{document.format} is not written")
     if not changes and not added:
         return finished(document.source.data)
-    result: bytes = _module(document.reader).write(document, changes, added or {})
+    result: bytes = _module(_SEPARATE.get(document.reader, document.reader)).write(document, changes, added or {})
     return result
 
 

@@ -11,7 +11,6 @@ from functions.kit.containers.packing import ContainerError, Packing
 from functions.kit.containers.parts import Changes, Document, Kind, Part, Splices, filler
 from functions.kit.containers.source import Source
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_CHUNKS = 100_000
 XMP_KEYWORD = b"XML:com.adobe.xmp"
 RAW_PROFILE = b"Raw profile type "

@@ -112,7 +112,7 @@ def minimal(packet: bytes, keep: Collection[str], gainmap: int = 0) -> bytes | N
     Returns:
         None where there are no such properties, or the old packet cannot be read.
     """
-    if not any(mark in packet for mark in _marks(frozenset(keep))):
+    if not _marks(frozenset(keep)).search(packet):
         return None
     values: dict[Key, list[str]] = {}
     reader = _Reader(packet, values)
@@ -140,11 +140,15 @@ def minimal(packet: bytes, keep: Collection[str], gainmap: int = 0) -> bytes | N
 
 
 @cache
-def _marks(keep: frozenset[str]) -> tuple[bytes, ...]:
-    """Bytes of which a packet with a property to keep has one."""
+def _marks(keep: frozenset[str]) -> re.Pattern[bytes]:
+    """What a packet with a property to keep has somewhere: most need not be parsed."""
     spaces = {"gainmap": (GAIN_MAP, APPLE_GAIN_MAP, APPLE_PIXELS), "panorama": (PANORAMA,)}
     names = [name for (_, name), (keeper, _) in KEPT.items() if keeper in keep]
-    return tuple(text.encode() for text in (*names, *(space for name in keep for space in spaces.get(name, ()))))
+    texts = [*names, *(space for name in keep for space in spaces.get(name, ()))]
+    turned = b"Orientation(?:[^0-9]{0,200}[2-8&!]|[^0-9]{201})"  # or one whose value is not plain
+    return re.compile(
+        b"|".join(turned if text == "Orientation" else re.escape(text.encode()) for text in texts) or b"$^"
+    )
 
 
 def _kept_by(key: Key) -> tuple[str, str]:

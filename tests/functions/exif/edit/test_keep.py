@@ -10,9 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import piexif
+import pytest
 from PIL import Image
 
 from functions.exif.answer import examine
+from functions.exif.edit.blocks import xmp
 from functions.exif.edit.strip import strip
 from tests.functions.exif import made
 from tests.images import encoded, gradient
@@ -106,3 +108,26 @@ def test_the_resolution_stays_by_default() -> None:
     assert examine(kept).text("IFD0", "XResolution") == "300"
     assert b"Mustermann" not in kept
     assert "IFD0" not in examine(strip(encoded(gradient(), "JPEG", exif=block), ()).data).groups
+
+
+@pytest.mark.parametrize(
+    ("said", "stays"),
+    [
+        ('tiff:Orientation="6"', True),
+        ("tiff:Orientation='1'", False),
+        ('tiff:Orientation = "&#54;"', True),
+        ('tiff:Orientation="&#x36;"', True),
+        ('tiff:Orientation=" 1"', False),
+        ('xmp:Rating="5"', False),
+    ],
+)
+def test_a_packet_is_written_again_only_for_a_picture_that_is_turned(said: str, stays: bool) -> None:
+    packet = (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" '
+        f'xmlns:xmp="http://ns.adobe.com/xap/1.0/" {said}/></rdf:RDF></x:xmpmeta>'
+    )
+    kept = xmp.minimal(packet.encode(), {"orientation"})
+    assert (kept is not None and b"<tiff:Orientation>6</tiff:Orientation>" in kept) is stays
+    element = packet.replace(said + "/>", "><tiff:Orientation><!--1-->6</tiff:Orientation></rdf:Description>")
+    assert xmp.minimal(element.encode(), {"orientation"}) is not None
