@@ -112,7 +112,7 @@ def reference(data: bytes) -> None:
     if re.match(r"http://127\.0\.0\.1\.*:8080", url, re.IGNORECASE):
         return  # the one origin that would be connected to
     try:
-        dataref.fetch(url, allowed, limit=1, seconds=1.0, resolver=resolve)
+        dataref.fetch(dataref.pin(url, allowed, seconds=1.0, resolver=resolve), limit=1)
     finally:
         assert set(asked) <= {("store.example", 443)}, f"{url!r} led to {asked}"
 
