@@ -7,12 +7,12 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
 from functions.client import arguments, output, responses, transport
-from functions.client.responses import UnreachableError
+from functions.client.responses import JsonMapping, JsonObject, UnreachableError
 from functions.client.transport import DEFAULT_URL, Client
 
 _RECONNECT_SECONDS = 1.0
@@ -81,7 +81,7 @@ def _follow(client: Client, base: str, last: str, *, as_json: bool) -> str:
     return last
 
 
-def frames(lines: Iterable[bytes]) -> Iterator[tuple[str, dict[str, Any]]]:
+def frames(lines: Iterable[bytes]) -> Iterator[tuple[str, JsonObject]]:
     """Yield id and data of each server-sent event."""
     number = ""
     for raw in lines:
@@ -92,7 +92,7 @@ def frames(lines: Iterable[bytes]) -> Iterator[tuple[str, dict[str, Any]]]:
             yield number, json.loads(value)
 
 
-def line(happening: Mapping[str, Any]) -> str:
+def line(happening: JsonMapping) -> str:
     """Return one event of the stream as a line of text."""
     at = datetime.fromtimestamp(happening["at"]).astimezone().strftime("%H:%M:%S.%f")[:-3]
     parts = [at, f"{happening['what']:<9}", str(happening.get("type", "")), f"#{happening.get('event', '')}"]
@@ -139,7 +139,7 @@ def _dead(client: Client, base: str, limit: int, *, as_json: bool) -> int:
     return 0
 
 
-def _letter(event: dict[str, Any], delivery: dict[str, Any], *, as_json: bool) -> str:
+def _letter(event: JsonObject, delivery: JsonObject, *, as_json: bool) -> str:
     if as_json:
         letter = {**delivery, "event": event["event"], "attributes": event["attributes"]}
         return output.as_json(letter, sys.stdout)

@@ -7,14 +7,13 @@ import shutil
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from functions.client import output, photos, terminal, transport
 from functions.client.photos import Outcome
-from functions.client.responses import RefusedError
+from functions.client.responses import JsonMapping, RefusedError
 from functions.client.transport import Service
 
 SUFFIXES = photos.COMMON | {".pgm", ".ppm", ".pbm", ".pnm", ".pfm", ".ico"}
@@ -101,7 +100,7 @@ def run(chosen: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     counting = {name: getattr(chosen, name) for name in _COUNTING}
     drawing = {name: getattr(chosen, name) for name in _DRAWING}
 
-    def work(service: Service, path: Path) -> Mapping[str, Any]:
+    def work(service: Service, path: Path) -> JsonMapping:
         data = photos.contents(path)
         result = service.result("POST", data=data, params=counting, shape=_SHAPE)
         if plots:
@@ -122,7 +121,7 @@ def run(chosen: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     return code
 
 
-def _compared(service: Service, paths: Sequence[Path], counting: Mapping[str, Any]) -> Iterator[Outcome]:
+def _compared(service: Service, paths: Sequence[Path], counting: JsonMapping) -> Iterator[Outcome]:
     """The results of one request with all files, each but the first with its distances from the first."""
     from urllib3.filepost import encode_multipart_formdata
 
@@ -156,7 +155,7 @@ def _text(outcome: Outcome) -> str:
     return "\n".join([*lines, "", ""])
 
 
-def _figures(result: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _figures(result: JsonMapping) -> Iterator[JsonMapping]:
     """One row of a photo: its size, verdict, and the figures of each channel."""
     row = {"width": result["size"][0], "height": result["size"][1], "verdict": result["verdict"]}
     for channel, figures in result["figures"].items():
@@ -166,7 +165,7 @@ def _figures(result: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield row | {f"compare_{name}": value for name, value in (result.get("compare") or {}).items()}
 
 
-def _rows(result: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _rows(result: JsonMapping) -> Iterator[JsonMapping]:
     names = ["luminance", *result["channels"]]
     series = [result["histogram"], *result["channels"].values()]
     width = max(1, 256 // result["bins"])

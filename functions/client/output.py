@@ -8,17 +8,17 @@ import io
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TextIO, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import TextIO, TypeVar
 
 from functions.client.photos import Outcome
-from functions.client.responses import EXIT_REFUSED, EXIT_UNREACHABLE, UnreachableError
+from functions.client.responses import EXIT_REFUSED, EXIT_UNREACHABLE, Json, JsonMapping, JsonObject, UnreachableError
 
 Shown = TypeVar("Shown")
 FORMS = ("text", "json", "ndjson", "csv")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
-Rows = Callable[[Mapping[str, Any]], Iterable[Mapping[str, Any]]]
+Rows = Callable[[JsonMapping], Iterable[JsonMapping]]
 
 
 def add_arguments(parser: argparse.ArgumentParser, forms: Iterable[str] = FORMS) -> None:
@@ -33,7 +33,7 @@ def form(chosen: argparse.Namespace) -> str:
     return chosen.output or ("text" if sys.stdout.isatty() else "json")
 
 
-def as_json(value: Any, out: TextIO, indent: int | None = None) -> str:
+def as_json(value: Json, out: TextIO, indent: int | None = None) -> str:
     """Return JSON, with letters outside ASCII unescaped if the output is UTF-8.
 
     JSON between programs is UTF-8 (RFC 8259, 8.1), which cannot hold a file name that is not Unicode.
@@ -71,7 +71,7 @@ def write(
     seen = _Seen()
     if kind == "csv":
 
-        def lines(outcome: Outcome) -> list[dict[str, Any]]:
+        def lines(outcome: Outcome) -> list[JsonObject]:
             return [{"file": str(outcome.path), **row} for row in rows(outcome.result)]
 
         _write_csv(seen.shown(outcomes, lines), out)
@@ -122,13 +122,13 @@ class _Seen:
         return EXIT_REFUSED if self.failed else 0
 
 
-def _named(outcome: Outcome) -> dict[str, Any]:
+def _named(outcome: Outcome) -> JsonObject:
     if outcome.error is not None:
         return {"file": str(outcome.path), "error": str(outcome.error)}
     return {"file": str(outcome.path), **outcome.result}
 
 
-def _write_csv(files: Iterable[list[dict[str, Any]]], out: TextIO) -> None:
+def _write_csv(files: Iterable[list[JsonObject]], out: TextIO) -> None:
     """Write one table with the columns of all files."""
     table = [row for rows in files for row in rows]
     columns = list(dict.fromkeys(name for row in table for name in row))
@@ -137,7 +137,7 @@ def _write_csv(files: Iterable[list[dict[str, Any]]], out: TextIO) -> None:
     writer.writerows([inert(row.get(name, "")) for name in columns] for row in table)
 
 
-def inert(cell: Any) -> Any:
+def inert(cell: Json) -> Json:
     """Return the cell, with a leading apostrophe if it begins like a formula and is not a number.
 
     The functions do the same in their own CSV; the client does not import them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 if TYPE_CHECKING:
     import requests
@@ -14,6 +14,12 @@ EXIT_REFUSED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_OUTPUT = 1, 2, 3, 4
 """Exit codes of the command besides 0."""
 
 
+Json: TypeAlias = Any
+"""Any value of JSON."""
+JsonObject: TypeAlias = dict[str, Any]
+"""An object that its holder may change."""
+JsonMapping: TypeAlias = Mapping[str, Any]
+"""An object that is only read."""
 Shape = Mapping[str, type | tuple[type, ...]]
 """Required members of an object, with their types."""
 
@@ -33,7 +39,7 @@ class RefusedError(RequestFailedError):
         problem: the problem object, or the readable parts of the response.
     """
 
-    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+    def __init__(self, status: int, problem: JsonMapping) -> None:
         summary = f"{status} {problem.get('title') or ''}".rstrip()
         text = f"{summary}: {problem['detail']}" if problem.get("detail") else summary
         super().__init__(text + _way_to_raise(problem))
@@ -41,7 +47,7 @@ class RefusedError(RequestFailedError):
         self.problem = problem
 
 
-def _way_to_raise(problem: Mapping[str, Any]) -> str:
+def _way_to_raise(problem: JsonMapping) -> str:
     """How to raise the limit that a problem names, here and on a cluster; empty where it names none."""
     found = _VARIABLE.search(str(problem.get("detail") or "")) if "limit" in problem else None
     if found is None:
@@ -73,7 +79,7 @@ class UnreachableError(RequestFailedError):
     code = EXIT_UNREACHABLE
 
 
-def document(response: requests.Response, shape: Shape, whose: str) -> dict[str, Any]:
+def document(response: requests.Response, shape: Shape, whose: str) -> JsonObject:
     """Return the JSON object of a response.
 
     Args:
@@ -107,7 +113,7 @@ def media_type(response: requests.Response) -> str:
     return response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
-def problem(response: requests.Response) -> Mapping[str, Any]:
+def problem(response: requests.Response) -> JsonMapping:
     """Return the error of a response as a problem object."""
     if 300 <= response.status_code < 400:
         return {"title": response.reason, "detail": _elsewhere(response)}

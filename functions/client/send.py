@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -20,6 +20,9 @@ from functions.client.responses import (
     EXIT_REFUSED,
     EXIT_USAGE,
     ForeignOriginError,
+    Json,
+    JsonMapping,
+    JsonObject,
     RequestFailedError,
     UnexpectedResponseError,
     UnreachableError,
@@ -122,7 +125,7 @@ def headers_of(name: str, kind: str) -> dict[str, str]:
     }
 
 
-def send(client: Client, name: str, data: bytes, kind: str, *, wait: bool) -> dict[str, Any]:
+def send(client: Client, name: str, data: bytes, kind: str, *, wait: bool) -> JsonObject:
     """Send one image.
 
     Args:
@@ -142,7 +145,7 @@ def send(client: Client, name: str, data: bytes, kind: str, *, wait: bool) -> di
     deadline = time.monotonic() + client.timeout
     # Each try has the same source and id, so that a broker recognises a repetition.
     response = client.ask("POST", client.url, data=data, headers=headers, deadline=deadline)
-    sent: dict[str, Any] = {"id": headers["ce-id"]}
+    sent: JsonObject = {"id": headers["ce-id"]}
     if "ce-type" in response.headers:
         return {**sent, "type": response.headers["ce-type"], **_results(response)}
     if not wait:
@@ -158,12 +161,12 @@ def send(client: Client, name: str, data: bytes, kind: str, *, wait: bool) -> di
         raise UnexpectedResponseError(f"sent; the report about it is not that of a local broker: {error!r}") from None
 
 
-def _settled(client: Client, url: str, deadline: float) -> list[dict[str, Any]]:
+def _settled(client: Client, url: str, deadline: float) -> list[JsonObject]:
     """Return the event's chain once nothing in it is pending."""
     pause = _FIRST_LOOK
     while True:
         response = client.ask("GET", url, deadline=deadline)
-        chain: list[dict[str, Any]] = responses.document(response, {"chain": list}, "the local broker")["chain"]
+        chain: list[JsonObject] = responses.document(response, {"chain": list}, "the local broker")["chain"]
         waiting = [one for event in chain for one in event["deliveries"] if one["state"] == "pending"]
         if not waiting:
             return chain
@@ -174,9 +177,9 @@ def _settled(client: Client, url: str, deadline: float) -> list[dict[str, Any]]:
         pause = min(pause * 1.5, _LAST_LOOK)
 
 
-def _outcome(chain: list[dict[str, Any]], load: Callable[[str], requests.Response]) -> dict[str, Any]:
+def _outcome(chain: list[JsonObject], load: Callable[[str], requests.Response]) -> JsonObject:
     """Return the fullest results of a chain, and its dead letters."""
-    results: Mapping[str, Any] = {}
+    results: JsonMapping = {}
     for event in chain[1:]:
         if event["attributes"].get("datacontenttype") == "application/json":
             found = _results(load(event["data"])).get("results", {})
@@ -187,11 +190,11 @@ def _outcome(chain: list[dict[str, Any]], load: Callable[[str], requests.Respons
         for one in event["deliveries"]
         if one["state"] in ("dead", "dropped")
     ]
-    outcome: dict[str, Any] = {"events": [event["type"] for event in chain], "results": results}
+    outcome: JsonObject = {"events": [event["type"] for event in chain], "results": results}
     return {**outcome, "dead": dead} if dead else outcome
 
 
-def _results(response: requests.Response) -> dict[str, Any]:
+def _results(response: requests.Response) -> JsonObject:
     try:
         document = response.json()
     except ValueError:
@@ -201,7 +204,7 @@ def _results(response: requests.Response) -> dict[str, Any]:
     return {"results": {"data": document}}
 
 
-def _shown(error: str) -> Any:
+def _shown(error: str) -> Json:
     """Return a problem as an object, anything else as text."""
     try:
         document = json.loads(error)

@@ -7,11 +7,10 @@ import json
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any
 
 from functions.client import output, responses, transport
 from functions.client.arguments import LONGEST, count, number
-from functions.client.responses import EXIT_REFUSED
+from functions.client.responses import EXIT_REFUSED, JsonMapping
 from functions.client.transport import Service
 
 _DEFAULT_SECONDS = 10.0  # the function's own
@@ -72,13 +71,13 @@ def run(chosen: argparse.Namespace) -> int:
     return outcome(answer)
 
 
-def _samples(service: Service, params: Mapping[str, Any]) -> Mapping[str, Any]:
+def _samples(service: Service, params: JsonMapping) -> JsonMapping:
     """Print each sample as it arrives, and return the result, which is the last line.
 
     Raises:
         UnexpectedResponseError: the response has no result.
     """
-    result: Mapping[str, Any] = {}
+    result: JsonMapping = {}
     with service.request("POST", params={**params, "format": "ndjson"}, stream=True) as response:
         for line in response.iter_lines(chunk_size=1):
             if not line:
@@ -93,7 +92,7 @@ def _samples(service: Service, params: Mapping[str, Any]) -> Mapping[str, Any]:
     return result
 
 
-def _text(answer: Mapping[str, Any]) -> str:
+def _text(answer: JsonMapping) -> str:
     asked, achieved = answer.get("asked", {}), answer["achieved"]
     held = f"{achieved.get('seconds')} s at {achieved.get('load')} % of {asked.get('cores')} core(s)"
     return (
@@ -102,7 +101,7 @@ def _text(answer: Mapping[str, Any]) -> str:
     )
 
 
-def outcome(answer: Mapping[str, Any]) -> int:
+def outcome(answer: JsonMapping) -> int:
     """Return the exit code of a response: EXIT_REFUSED, with the reason on standard error, if the load was not held."""
     ended = answer.get("ended", COMPLETED)
     if ended == COMPLETED:

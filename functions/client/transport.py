@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urljoin
 
 from functions.client import address, arguments, responses
-from functions.client.responses import ForeignOriginError, RefusedError, RequestFailedError, UnreachableError
+from functions.client.responses import (
+    ForeignOriginError,
+    JsonMapping,
+    JsonObject,
+    RefusedError,
+    RequestFailedError,
+    UnreachableError,
+)
 
 if TYPE_CHECKING:
     import requests
@@ -93,7 +100,7 @@ class Client:
         url: str,
         *,
         data: bytes | None = None,
-        params: Mapping[str, Any] | None = None,
+        params: JsonMapping | None = None,
         headers: Mapping[str, str] | None = None,
         deadline: float | None = None,
         stream: bool = False,
@@ -206,7 +213,7 @@ class Service(Client):
         """Return the service named on the command line."""
         return cls(chosen.url, function, timeout=chosen.timeout, retries=chosen.retries, token=chosen.token)
 
-    def result(self, method: str, path: str = "", *, shape: responses.Shape, **request: Any) -> dict[str, Any]:
+    def result(self, method: str, path: str = "", *, shape: responses.Shape, **request: Any) -> JsonObject:
         """Return the JSON object of the function's response.
 
         Args:
@@ -261,7 +268,7 @@ def wait(retry_after: str | None, attempt: int, now: datetime) -> float:
     return max(asked, backoff(attempt))
 
 
-def _later(problem: Mapping[str, Any], pause: float) -> str:
+def _later(problem: JsonMapping, pause: float) -> str:
     return f"{problem.get('detail') or 'busy'} (Retry-After: {pause:.0f} s; the limit is {LONGEST_WAIT:.0f} s)"
 
 

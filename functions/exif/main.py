@@ -5,10 +5,9 @@ The readers and tables are imported with the first picture: a cold start has to 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from functions.exif import copies
 from functions.kit.http import problems
@@ -21,6 +20,7 @@ from functions.kit.http.problems import Problem
 from functions.kit.http.service import dispatch
 from functions.kit.http.settings import MEBI, Settings, setting
 from functions.kit.http.uploads import Upload, first_bytes, the_image
+from functions.kit.jsontypes import JsonMapping
 
 if TYPE_CHECKING:
     from flask import Request, Response
@@ -95,7 +95,7 @@ def _examined(data: bytes | Source, *, exif_only: bool = False) -> Reading:
     raise formats.refusal(first, list(FORMATS))
 
 
-def show(call: Call[ExifSettings]) -> Reply | Mapping[str, Any]:
+def show(call: Call[ExifSettings]) -> Reply | JsonMapping:
     """`POST /`: the metadata of a file, or of each of several files."""
     kind = _kind(call)
     headers = call.request.headers
@@ -114,7 +114,7 @@ def show(call: Call[ExifSettings]) -> Reply | Mapping[str, Any]:
     return {"results": [_attempt(call, upload) for upload in uploads]}
 
 
-def _ranged(call: Call[ExifSettings], kind: str, content_range: str | None, content_type: str) -> Mapping[str, Any]:
+def _ranged(call: Call[ExifSettings], kind: str, content_range: str | None, content_type: str) -> JsonMapping:
     """What some ranges of a file hold, and the ranges that would complete that."""
     from functions.exif import ranges
 
@@ -125,7 +125,7 @@ def _ranged(call: Call[ExifSettings], kind: str, content_range: str | None, cont
     return {**answer, "ranges": ranges.report(source)}
 
 
-def _remote(call: Call[ExifSettings], kind: str) -> Reply | Mapping[str, Any]:
+def _remote(call: Call[ExifSettings], kind: str) -> Reply | JsonMapping:
     """The metadata of a file behind a URL, of which only the ranges that hold them are read."""
     url = call.options["url"]
     if call.body.read():
@@ -176,7 +176,7 @@ def _kind(call: Call[ExifSettings]) -> str:
     return "json" if call.accepts(*((JSON,) if thumbnail == "inline" else (JSON, "text/csv"))) == JSON else "csv"
 
 
-def _shown(call: Call[ExifSettings], kind: str, upload: Upload) -> Reply | Mapping[str, Any]:
+def _shown(call: Call[ExifSettings], kind: str, upload: Upload) -> Reply | JsonMapping:
     from functions.exif.answer import is_exif, table
 
     options = call.options
@@ -192,7 +192,7 @@ def _shown(call: Call[ExifSettings], kind: str, upload: Upload) -> Reply | Mappi
     return _table(options, reading, upload)
 
 
-def _table(options: Mapping[str, Any], reading: Reading, upload: Upload) -> Mapping[str, Any]:
+def _table(options: JsonMapping, reading: Reading, upload: Upload) -> JsonMapping:
     from functions.exif.answer import document, flat
 
     if options["flat"]:
@@ -218,7 +218,7 @@ def _listed(call: Call[ExifSettings], uploads: list[Upload]) -> Reply:
     return Reply(tables(files, options["tags"], options["groups"], raw=options["raw"]), CSV)
 
 
-def _attempt(call: Call[ExifSettings], upload: Upload) -> Mapping[str, Any]:
+def _attempt(call: Call[ExifSettings], upload: Upload) -> JsonMapping:
     """One of several files: its answer, or its problem in the answer's place."""
     try:
         return _table(call.options, _examined(the_image([upload]).data), upload)
@@ -226,7 +226,7 @@ def _attempt(call: Call[ExifSettings], upload: Upload) -> Mapping[str, Any]:
         return {"name": upload.name, "problem": problem.document()}
 
 
-def _of_event(data: bytes | Fetched, _settings: Settings) -> Mapping[str, Any]:
+def _of_event(data: bytes | Fetched, _settings: Settings) -> JsonMapping:
     """An event's image, or what was read of its dataref, to the result that its reply holds."""
     from functions.exif.answer import document
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from functions.histogram import colours
 from functions.histogram.counting import plain, spaces
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 
 from functions.histogram.result import APPROXIMATION_ERROR, Analysis, Choices, restored
+from functions.kit.jsontypes import JsonObject
 
 
 def _level_transparency(image: Image.Image, data: bytes) -> None:
@@ -217,7 +218,7 @@ def _stripwise(strips: Strips, data: bytes, choices: Choices) -> Analysis:
     )
     found = colours.dominant(sample, choices.colours) if choices.colours else []
     facts, size = tone.facts(), (strips.width, strips.height)
-    how: dict[str, Any] = {"area": region, "orientation": turned, "space": facts, "linear": tone.light}
+    how: JsonObject = {"area": region, "orientation": turned, "space": facts, "linear": tone.light}
     if rows < strips.height:
         how |= {"complete": False, "decoded": round(rows / strips.height, 6)}
         how["warnings"] = _incomplete(rows, strips.height)
@@ -272,7 +273,7 @@ def _plain(image: Image.Image, data: bytes, choices: Choices) -> Analysis:
     share = None if extent is not None and not extent.known else round(decoded, 6)
     name = image.format or ""
     seen = (found, scale, complete, share, warnings)
-    how: dict[str, Any] = {"area": chosen, "orientation": turned, "space": tone.facts(), "linear": tone.light}
+    how: JsonObject = {"area": chosen, "orientation": turned, "space": tone.facts(), "linear": tone.light}
     return Analysis(choices, histogram, name, width, height, *seen, sample=sample, **how)
 
 

@@ -7,7 +7,7 @@ import math
 import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -16,6 +16,7 @@ from functions.kit.http.problems import Problem, problem_types
 from functions.kit.page.render import SAMPLE, Document, landing, page, result
 from knative.local.engine.hosts import path_of
 from knative.local.engine.status import ENGINE
+from knative.local.jsontypes import JsonObject
 from knative.local.manifests.resources import is_part_of_project
 from knative.local.proxy.call import CallError
 from knative.local.proxy.responses import HEADERS, problem_response
@@ -162,7 +163,7 @@ async def _burst(request: web.Request) -> web.Response:
         )
 
 
-async def _send(engine: Engine, host: str, method: str, path: str, clients: int, seconds: float) -> dict[str, Any]:
+async def _send(engine: Engine, host: str, method: str, path: str, clients: int, seconds: float) -> JsonObject:
     answers: Counter[str] = Counter()
     latencies: list[float] = []
     end = time.monotonic() + seconds

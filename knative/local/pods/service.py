@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from knative.local.jsontypes import JsonMapping
 from knative.local.pods.conditions import Condition
 from knative.local.pods.revision import Revision
 from knative.local.proxy.exchange import Exchange
@@ -43,7 +43,7 @@ class Service:
         self.traffic: Sequence[Share] = ()
         self.plan: Sequence[Share] = ()
         self.public = True
-        self.manifest: Mapping[str, Any] = {}
+        self.manifest: JsonMapping = {}
         self.conditions: Sequence[Condition] = ()
 
     @property

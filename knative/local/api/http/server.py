@@ -9,7 +9,6 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import orjson
 from aiohttp import web
@@ -39,8 +38,9 @@ from knative.local.api.http.status import (
 from knative.local.api.http.writes import Done, Sent, Writes
 from knative.local.api.store import Store
 from knative.local.api.tables import partial, table
+from knative.local.jsontypes import Json, JsonMapping, JsonObject
 
-Object = dict[str, Any]
+Object = JsonObject
 Log = Callable[[web.Request, Target, Options], Awaitable[web.StreamResponse]]
 
 _HEADERS = {"Cache-Control": "no-cache, private", "X-Content-Type-Options": "nosniff"}
@@ -53,7 +53,7 @@ _LOGGER = logging.getLogger("knative.local.api")
 _LOGGER.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
 
 
-_CONNECTION: Mapping[str, Any] = {
+_CONNECTION: JsonMapping = {
     "access_log": None,
     "logger": _LOGGER,
     "auto_decompress": False,
@@ -321,7 +321,7 @@ def _list(page: Page, at: Target, shape: Form, include: str) -> web.Response:
 
 
 def _json(
-    value: Mapping[str, Any], code: int = 200, headers: Mapping[str, str] | None = None, warnings: Any = ()
+    value: JsonMapping, code: int = 200, headers: Mapping[str, str] | None = None, warnings: Json = ()
 ) -> web.Response:
     response = web.Response(
         body=orjson.dumps(value), status=code, content_type=JSON, headers={**_HEADERS, **(headers or {})}

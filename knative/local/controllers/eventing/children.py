@@ -6,13 +6,13 @@ pkg/reconciler/{channel,sequence,parallel}.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from knative.local.api.frozen import thaw
 from knative.local.api.history import Object
 from knative.local.api.store import Store
 from knative.local.controllers.objects import controlled_by, ensure, find, key_of, reference
+from knative.local.jsontypes import JsonMapping
 from knative.local.manifests.decoding import decode
 from knative.local.manifests.eventing_schema import IN_MEMORY_CHANNEL
 
@@ -104,7 +104,7 @@ def _parallel(owner: Object, name: str, spec: Object, template: Object) -> Itera
         yield _subscription(owner, own, own, branch["subscriber"], reply, branch.get("delivery"))
 
 
-def _channel(owner: Object, name: str, spec: Mapping[str, Any] | None) -> tuple[str, Object]:
+def _channel(owner: Object, name: str, spec: JsonMapping | None) -> tuple[str, Object]:
     metadata: Object = {"name": name, "namespace": key_of(owner)[0], "ownerReferences": [reference(owner)]}
     metadata["annotations"] = dict(_SUBSCRIBABLE)
     # What the template lists as subscribers belongs to the owner, which the graph reads.

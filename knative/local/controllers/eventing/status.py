@@ -6,7 +6,6 @@ Follows knative/eventing, pkg/apis/*/v1/*_lifecycle.go.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from knative.local.api.history import Object
 from knative.local.api.store import Store
@@ -15,6 +14,7 @@ from knative.local.controllers.objects import conditions, key_of, set_status
 from knative.local.eventing.topology.addresses import address_of, uri
 from knative.local.eventing.topology.builder import NODES
 from knative.local.eventing.topology.graph import Destination, Topology
+from knative.local.jsontypes import JsonMapping
 from knative.local.manifests.kinds import EVENTING, FLOWS, MESSAGING, SOURCES
 from knative.local.pods.conditions import Condition, Status, ready_of
 
@@ -175,7 +175,7 @@ def _dead_letters(obj: Object) -> Object:
     return {"deadLetterSinkUri": _resolved(delivery, key_of(obj)[0])}
 
 
-def _resolved(destination: Mapping[str, Any], namespace: str) -> str:
+def _resolved(destination: JsonMapping, namespace: str) -> str:
     """The address of a destination that an object names."""
     reference, path = destination.get("ref"), str(destination.get("uri") or "")
     if not reference:

@@ -18,6 +18,7 @@ from knative.local.eventing.delivery import DEFAULT, Policy
 from knative.local.eventing.filters import Filter, FilterError, of_trigger
 from knative.local.eventing.topology.addresses import aliases
 from knative.local.eventing.topology.graph import Destination, Ping, Subscription, Topology
+from knative.local.jsontypes import JsonMapping
 from knative.local.manifests import cron
 from knative.local.manifests.grammar import CLUSTER_SUFFIXES
 from knative.local.manifests.kinds import EVENTING, FLOWS, MESSAGING, SERVING, SINKS, SOURCES
@@ -242,9 +243,9 @@ class _Builder:
         self,
         name: str,
         namespace: str,
-        subscriber: Mapping[str, Any],
+        subscriber: JsonMapping,
         reply: Destination | None,
-        delivery: Mapping[str, Any],
+        delivery: JsonMapping,
         filter_: Filter = lambda _event: None,
     ) -> Subscription:
         taken = self._destination(subscriber, namespace)
@@ -253,7 +254,7 @@ class _Builder:
         sink = self._destination(delivery.get("deadLetterSink"), namespace)
         return Subscription(name, namespace, filter_, taken, reply, Policy.of(delivery), sink)
 
-    def _destination(self, destination: Mapping[str, Any] | None, namespace: str) -> Destination | None:
+    def _destination(self, destination: JsonMapping | None, namespace: str) -> Destination | None:
         if not destination:
             return None
         reference, uri = destination.get("ref"), destination.get("uri") or ""
