@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -42,15 +43,17 @@ def test_the_page_is_made_from_the_record(tmp_path: Path, monkeypatch: pytest.Mo
     page.write_text(f"before\n{figures.BEGIN}\nold\n{figures.END}\nafter\n")
     monkeypatch.setattr(figures, "PAGE", page)
     monkeypatch.setattr(figures, "RECORD", tmp_path / "figures.json")
-    figures.write(measured(), "a machine")
+    figures.write("area", measured().areas["area"], "a machine")
     other = Bench()
     other.begin("another")
     other.figure("x", [1.0, 2.0, 4.0], 3, "s")
-    figures.write(other, "a machine")
+    figures.write("another", other.areas["another"], "another machine, load 1.0 before and 2.0 after")
     text = page.read_text()
     assert "| ours against theirs | 0.3 × | 0.9 | 3 | ≤ 0.3 | 3 / 10 ms |" in text
     assert "| too slow | 0.3 × | 0.9 | 3 | **≤ 0.2, missed** | 3 / 10 ms |" in text
     assert "| x | 2 s | 4 | 3 | ≤ 3 |  |" in text
+    assert f"### area\n\n{datetime.now(UTC).date().isoformat()}, a machine." in text
+    assert ", another machine, load 1.0 before and 2.0 after." in text
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
     assert "old" not in text

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tools.bench.harness import Bench, Figure
+from tools.bench.harness import Figure
 
 RECORD = Path(__file__).parent / "bench" / "figures.json"
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
@@ -18,19 +18,22 @@ BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
 LEAST_PAIRS = 7
 
 
-def machine() -> str:
-    """The machine and its load."""
-    load = os.getloadavg()[0]
-    return f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, load {load:.1f}"
+def machine(before: float) -> str:
+    """The machine and its load.
+
+    Args:
+        before: the mean load of a minute when the figures were begun.
+    """
+    kind = f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
+    return f"{kind}, load {before:.1f} before and {os.getloadavg()[0]:.1f} after"
 
 
-def record(bench: Bench, about: str) -> dict[str, Any]:
-    """The stored figures with those of this run in place of the same areas'."""
+def record(area: str, figures: list[Figure], about: str) -> dict[str, Any]:
+    """The stored figures with those of one area in place of its earlier ones."""
     stored = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.is_file() else {}
-    day = datetime.now(UTC).date().isoformat()
-    for area, figures in bench.areas.items():
-        if figures:
-            stored[area] = {"date": day, "machine": about, "figures": [_rounded(figure) for figure in figures]}
+    if figures:
+        day = datetime.now(UTC).date().isoformat()
+        stored[area] = {"date": day, "machine": about, "figures": [_rounded(figure) for figure in figures]}
     return dict(sorted(stored.items()))
 
 
@@ -39,9 +42,9 @@ def _rounded(figure: Figure) -> dict[str, Any]:
     return {**asdict(figure), **values}
 
 
-def write(bench: Bench, about: str) -> None:
-    """Store the figures and write the table."""
-    stored = record(bench, about)
+def write(area: str, figures: list[Figure], about: str) -> None:
+    """Store the figures of an area and write the table."""
+    stored = record(area, figures, about)
     RECORD.write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     text = PAGE.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)

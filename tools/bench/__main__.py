@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
+import time
 from pathlib import Path
 
 from tools import figures
@@ -24,14 +26,16 @@ def main(argv: list[str]) -> int:
     unknown = set(options.areas) - set(areas)
     if unknown:
         parser.error(f"there is no area {', '.join(sorted(unknown))}; there are {', '.join(areas)}")
-    about = figures.machine()
-    print(about)
     bench = Bench()
     for area in options.areas or areas:
+        before, began = os.getloadavg()[0], time.monotonic()
         bench.begin(area)
         importlib.import_module(f"tools.bench.{area}").run(bench)
+        about = figures.machine(before)
+        bench.note(f"{time.monotonic() - began:.0f} s; {about}")
+        # After each area: a run that is ended keeps those that it has measured.
         if options.write_docs:
-            figures.write(bench, about)
+            figures.write(area, bench.areas[area], about)
     few = [one.name for run in bench.areas.values() for one in run if one.bound and 1 < one.pairs < figures.LEAST_PAIRS]
     if few:
         print(f"\nfewer than {figures.LEAST_PAIRS} pairs: " + ", ".join(few))

@@ -1,4 +1,4 @@
-"""Histogram: counting against its peers, plots against matplotlib, and requests end to end.
+"""Histogram: counting against its peers, and plots against matplotlib.
 
 Each counting peer runs in a process of its own, as Pillow's arena belongs to a process; they take turns, and each
 tells the CPU time of its own work.
@@ -18,14 +18,12 @@ from pathlib import Path
 from PIL import Image
 
 from tests.images import encoded
-from tests.servers import ROOT, FunctionServer, Server, clean_environment, free_port
-from tools.bench.harness import Bench, cpu_nanoseconds
+from tests.servers import ROOT, clean_environment
+from tools.bench.harness import Bench
 from tools.bench.sizes import large
 from tools.bench.sizes.pictures import MEGA, photograph
 
 ROUNDS = 9
-# Many short turns: on a shared machine a turn's time wanders by a fifth, the median of many does not.
-REQUESTS, TURNS = 50, 25
 COUNTING = (("pillow", 0.75), ("numpy", 0.20), ("opencv", 1.0), ("vips", 1.12), ("decode", 1.6))
 NAMES = {
     "pillow": "Pillow with its default arena",
@@ -34,24 +32,6 @@ NAMES = {
     "vips": "libvips hist_find of R G B",
     "decode": "decoding alone, same settings",
 }
-FASTAPI = """
-import io
-import numpy as np
-from fastapi import FastAPI, File, UploadFile
-from PIL import Image
-
-app = FastAPI()
-
-@app.get("/readyz")
-def ready():
-    return {}
-
-@app.post("/process-image")
-async def process_image(file: UploadFile = File(...)):
-    image = Image.open(io.BytesIO(await file.read()))
-    counts, _ = np.histogram(np.array(image.convert("L")), bins=256)
-    return {"histogram": counts.tolist()}
-"""
 
 
 def works(data: bytes) -> dict[str, Callable[[], object]]:
@@ -229,49 +209,12 @@ def refused(bench: Bench) -> None:
         bench.ratios(f"32 MB of {kind}: against 8 hash passes and 50 ms", pairs, 1.0, "ms CPU")
 
 
-def cpu_of_requests(server: Server, path: str, **arguments: object) -> float:
-    """CPU milliseconds of the server process for one request, the mean of many over a kept connection."""
-    before = cpu_nanoseconds(server.process.pid)
-    for _ in range(REQUESTS):
-        assert server.post(path, **arguments).status_code == 200
-    return (cpu_nanoseconds(server.process.pid) - before) / REQUESTS / 1e6
-
-
-def requests(bench: Bench, folder: Path) -> None:
-    """End to end, one process each."""
-    gray = encoded(photograph(512, 512, "L"), "PNG")
-    (folder / "peer.py").write_text(FASTAPI)
-    ours = FunctionServer("histogram")
-    port = free_port()
-    peer = Server(port, [sys.executable, "-m", "uvicorn", "peer:app", "--port", str(port)], {}, "/readyz", folder)
-    try:
-        files = {"file": ("gray.png", gray, "image/png")}
-        pairs = []
-        for turn in range(TURNS + 1):
-            mine = cpu_of_requests(ours, "/process-image", files=files)
-            theirs = cpu_of_requests(peer, "/process-image", files=files)
-            if turn:
-                pairs.append((mine, theirs))
-        bench.ratios("512² gray PNG, multipart: against FastAPI + np.histogram", pairs, 0.36, "ms CPU a request")
-        photo = encoded(photograph(1024, 768), "JPEG", quality=80)
-        raw, form = [], []
-        for _ in range(TURNS):
-            raw.append(cpu_of_requests(ours, "/", data=photo))
-            form.append(cpu_of_requests(ours, "/", files={"file": ("photo.jpg", photo)}))
-        name = f"{len(photo) // 1000} kB JPEG: raw body against multipart"
-        bench.ratios(name, list(zip(raw, form, strict=True)), None, "ms CPU a request")
-    finally:
-        ours.stop()
-        peer.stop()
-
-
 def run(bench: Bench) -> None:
     """All figures of the histogram function."""
     with tempfile.TemporaryDirectory() as name:
         counting(bench, Path(name))
         refused(bench)
         plots(bench)
-        requests(bench, Path(name))
     large.run(bench)
 
 

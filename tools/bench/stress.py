@@ -25,6 +25,7 @@ from functions.stress.plan import Plan
 from functions.stress.profiles import levels
 from tests.servers import FunctionServer
 from tools.bench.harness import Bench
+from tools.figures import LEAST_PAIRS
 
 SECONDS = 10.0
 LOADS = (10, 30, 50, 75)
@@ -187,7 +188,7 @@ def _health(bench: Bench) -> None:
     server = FunctionServer("stress")
     ratios = []
     try:
-        for _ in range(5):
+        for _ in range(LEAST_PAIRS):
             idle = _p50(server)
             with _burning(server) as first, _burning(server) as second:
                 next(first.iter_lines())
