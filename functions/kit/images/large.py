@@ -126,19 +126,19 @@ class Large:
         self._refuse(found.width, found.height, 2 * size + len(data), f"{kind}, decoded whole")
         return found
 
-    def check(self, data: bytes, entry: Format, image: Image.Image) -> None:
+    def check(self, data: bytes, entry: Format, shape: tuple[int, int]) -> None:
         """Refuse a decode of the whole picture that takes too much memory.
 
         Raises:
             Problem: 413 with the estimate and the limit.
         """
-        size = image.width * image.height * _WHOLE.get(entry.name, _WHOLE_OTHER)
+        size = shape[0] * shape[1] * _WHOLE.get(entry.name, _WHOLE_OTHER)
         kind = entry.label
         if entry.name == "JPEG" and jpeg.buffered(data):
             kind = "progressive JPEG"
         elif entry.name == "PNG":
             kind = "interlaced or cut PNG"
-        self._refuse(image.width, image.height, size, f"{kind}, decoded whole")
+        self._refuse(*shape, size, f"{kind}, decoded whole")
 
     def _refuse(self, width: int, height: int, size: int, kind: str) -> None:
         if size > self.decode_bytes:

@@ -117,13 +117,19 @@ def _pixels(
         if large is None:
             raise LargeImageError
         return _guarded(large.samples(data, _checked(data, found, entry, settings, large), frame), entry, settings)
+    if entry.name == "JXL":
+        size = _codestream_size(data, settings)
+        if large is not None:
+            large.check(data, entry, size)
+        elif size[0] * size[1] > LARGE_PIXELS:
+            raise LargeImageError
     if large is None:
         image = _decode(data, entry, settings, frame, draft, LARGE_PIXELS)
     else:
         strips = large.strips(data, entry.name, settings, frame) if draft is None else None
         if strips is not None:
             return _guarded(strips, entry, settings)
-        large.check(data, entry, _opened(data, entry, settings, frame, draft))
+        large.check(data, entry, _opened(data, entry, settings, frame, draft).size)
         image = _decode(data, entry, settings, frame, draft)
     return finding.of_image(image) or image
 
@@ -225,23 +231,23 @@ def _decode(
     return image
 
 
-def _check_codestream(data: bytes, settings: Settings) -> None:
-    """Refuse a JPEG XL by its header: its plugin decodes when it opens, so a large one is never opened."""
+def _codestream_size(data: bytes, settings: Settings) -> tuple[int, int]:
+    """Width and height of a JPEG XL by its header: its plugin decodes when it opens."""
     from functions.kit.containers import read
 
     document = read(data)
     width, height = (document.width, document.height) if document is not None else (None, None)
     if not width or not height:
         raise problems.unreadable_image("the JPEG XL image states no size")
-    most = min(settings.max_pixels, LARGE_PIXELS)
-    if width * height > most:
-        raise problems.too_many_pixels(most, width, height, settings.variable("max_pixels"))
+    if width * height > settings.max_pixels:
+        raise problems.too_many_pixels(settings.max_pixels, width, height, settings.variable("max_pixels"))
+    return width, height
 
 
 def _opened(source: bytes, entry: Format, settings: Settings, frame: int, draft: int | None) -> ImageFile.ImageFile:
     """An image whose header is read and that is about to be decoded."""
     if entry.name == "JXL":
-        _check_codestream(source, settings)
+        _codestream_size(source, settings)
     image, file = _parse(source, entry, frame)
     _check_pixels(image, settings)
     if frame:
@@ -293,7 +299,7 @@ def _checked(data: bytes, found: Samples, entry: Format, settings: Settings, lar
         lean = png.lean(data)
         with _opened(lean, entry, settings, 0, None) as image:
             if large is not None:
-                large.check(data, entry, image)
+                large.check(data, entry, image.size)
             extent = partial.load(image, lambda: _opened(lean, entry, settings, 0, None), lean, EXTENT)
         if extent is not None:
             found = replace(found, rows=extent.bottom)

@@ -11,6 +11,7 @@ import zlib
 from functools import cache
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -75,6 +76,7 @@ FORMS = {
     ),
     "TIFF float": lambda: tiff_of(RGB.astype("f4"), photometric="rgb", tile=(64, 64)),
     "WebP": lambda: encoded(PICTURE, "WEBP"),
+    "JPEG XL": lambda: imagecodecs.jpegxl_encode(RGB, lossless=True, effort=1),
     "GIF": lambda: encoded(PICTURE.convert("P"), "GIF"),
 }
 
@@ -111,7 +113,7 @@ def test_colours_are_found_in_strips(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_decode_of_too_much_memory_is_refused_with_both_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = HistogramSettings(function="histogram", decode_bytes=100_000)
-    for form in ("progressive JPEG", "WebP"):
+    for form in ("progressive JPEG", "WebP", "JPEG XL"):
         with pytest.raises(Problem) as caught:
             analyse(FORMS[form](), settings)
         assert (caught.value.status, caught.value.slug) == (413, "decode-too-large")
