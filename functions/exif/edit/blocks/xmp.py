@@ -145,7 +145,8 @@ def _marks(keep: frozenset[str]) -> re.Pattern[bytes]:
     spaces = {"gainmap": (GAIN_MAP, APPLE_GAIN_MAP, APPLE_PIXELS), "panorama": (PANORAMA,)}
     names = [name for (_, name), (keeper, _) in KEPT.items() if keeper in keep]
     texts = [*names, *(space for name in keep for space in spaces.get(name, ()))]
-    turned = b"Orientation(?:[^0-9]{0,200}[2-8&!]|[^0-9]{201})"  # or one whose value is not plain
+    # Or one whose value is not plain; the usual closing tag is no second one.
+    turned = b"(?<!</tiff:)Orientation(?:[^0-9]{0,200}[2-8&!]|[^0-9]{201})"
     return re.compile(
         b"|".join(turned if text == "Orientation" else re.escape(text.encode()) for text in texts) or b"$^"
     )

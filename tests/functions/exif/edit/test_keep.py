@@ -129,5 +129,6 @@ def test_a_packet_is_written_again_only_for_a_picture_that_is_turned(said: str, 
     )
     kept = xmp.minimal(packet.encode(), {"orientation"})
     assert (kept is not None and b"<tiff:Orientation>6</tiff:Orientation>" in kept) is stays
-    element = packet.replace(said + "/>", "><tiff:Orientation><!--1-->6</tiff:Orientation></rdf:Description>")
-    assert xmp.minimal(element.encode(), {"orientation"}) is not None
+    for text, turned in (("<!--1-->6", True), (" 8 ", True), ("1", False)):
+        element = f"><tiff:Orientation>{text}</tiff:Orientation><tiff:Width>6</tiff:Width></rdf:Description>"
+        assert (xmp.minimal(packet.replace(said + "/>", element).encode(), {"orientation"}) is not None) is turned
