@@ -1,4 +1,4 @@
-"""A thousand generated manifests: no stack trace, and each is judged."""
+"""Hundreds of generated manifests: no stack trace, and each is judged."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def manifests(count: int, seed: int) -> list[dict[str, Any]]:
 
 
 def check(path: Path, objects: list[dict[str, Any]]) -> int:
-    path.write_text(yaml.safe_dump_all(objects))
+    path.write_text(yaml.dump_all(objects, Dumper=yaml.CSafeDumper))
     return main(["check", str(path)])
 
 
-def test_a_thousand_odd_objects_are_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert check(tmp_path / "many.yaml", manifests(1000, seed=5)) == 1
+def test_odd_objects_are_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(tmp_path / "many.yaml", manifests(400, seed=5)) == 1
     out, err = capsys.readouterr()
     assert err == ""
     named = {line.split(": ")[2] for line in out.splitlines() if ": error: " in line}
-    assert len(named) > 300
+    assert len(named) > 120
