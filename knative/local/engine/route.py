@@ -222,10 +222,13 @@ class Route:
     def _forward(self, exchange: Exchange, service: Service, tag: str | None) -> None:
         headers = exchange.headers
         kept = [header for header in headers if header[0] not in _FORWARDING]
-        via = b""
+        request = exchange.request
+        make = _remembered if len(request.host) <= _HOST_BYTES else _forwarding
+        added = make(request.peer, request.host)
         if len(kept) < len(headers):
             via = b"".join(value + b", " for name, value in headers if name == b"x-forwarded-for")
-        kept += _forwarding(exchange.request.peer, exchange.request.host, via)
+            added = ((b"x-forwarded-for", via + added[0][1]), *added[1:])
+        kept += added
         exchange.headers = kept
         service.take(exchange, tag)
 
@@ -284,16 +287,18 @@ class Route:
             raise
 
 
-@lru_cache(1024)
-def _forwarding(peer: str, host: bytes, via: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    """The headers that say where a request comes from; `via` are the addresses it brought."""
+def _forwarding(peer: str, host: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers that say where a request comes from, the address first."""
     address = peer.encode()
     node = b'"[%s]"' % address if b":" in address else address
     return (
-        (b"x-forwarded-for", via + address),
+        (b"x-forwarded-for", address),
         (b"x-forwarded-proto", b"http"),
         (b"forwarded", b"for=%s;host=%s;proto=http" % (node, _quoted(host))),
     )
+
+
+_remembered = lru_cache(1024)(_forwarding)
 
 
 def _quoted(host: bytes) -> bytes:
