@@ -2,7 +2,7 @@
 
 The makers publish no lists; these are facts that photographers gathered with their cameras over twenty years, as the
 documentation of ExifTool keeps them (exiftool.org/TagNames: Canon, Minolta, Sony, Olympus, Pentax and Nikon lenses,
-version 12.57). Each `.txt` is such a list: a number and a name on each line, a further line where several lenses have
+version 13.58). Each `.txt` is such a list: a number and a name on each line, a further line where several lenses have
 one number. A number that is not listed stays a number.
 """
 
