@@ -7,6 +7,7 @@ imported with the first image, not with the module: a cold start pays for what i
 
 from __future__ import annotations
 
+import struct
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -189,10 +190,18 @@ def _problems(entry: Format, settings: Settings) -> Iterator[None]:
         ) from error
     # Decoders raise nearly everything on crafted input: OSError, SyntaxError, struct.error, KeyError, EOFError …
     except Exception as error:
-        causes = str(error).strip().splitlines() or [type(error).__name__]
-        # The plug-in of JPEG XL ends its errors with advice on how to build it.
-        cause = "its codestream is broken or ends early" if entry.name == "JXL" else causes[-1]
-        raise problems.unreadable_image(f"the {entry.label} image cannot be decoded: {cause}") from error
+        raise problems.unreadable_image(f"the {entry.label} image cannot be decoded: {_cause(error, entry)}") from error
+
+
+def _cause(error: Exception, entry: Format) -> str:
+    """What a decoder says of a picture; its text is Python's own where it met a value that it does not expect."""
+    if entry.name == "JXL":
+        return "its codestream is broken or ends early"  # the plugin ends its errors with advice on how to build it
+    origin = error.__cause__ or error  # Pillow wraps what its parsers of headers raise
+    if isinstance(origin, LookupError | TypeError | AttributeError | ArithmeticError | AssertionError | struct.error):
+        return "its structure is broken"
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else "its data are broken"
 
 
 def _decode(

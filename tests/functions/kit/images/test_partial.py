@@ -184,3 +184,18 @@ def test_a_targa_without_its_mark() -> None:
         with open_image(data, SETTINGS) as image:
             assert image.format == "TGA"
             assert image.convert("RGBA").tobytes() == picture.convert("RGBA").tobytes()
+
+
+@pytest.mark.parametrize("form", ["GIF", "PSD", "ICO", "TGA"])
+def test_a_cut_header_is_refused_in_the_words_of_the_format(form: str) -> None:
+    if form == "PSD":
+        data = b"8BPS" + struct.pack(">H6xHIIHH", 1, 3, 2, 2, 8, 3) + bytes(26)
+    else:
+        data = encoded(PICTURE.convert("P" if form == "GIF" else "RGB").resize((9, 9)), form)
+    for end in range(4, 40):
+        try:
+            with open_image(data[:end], SETTINGS):
+                pass
+        except Problem as problem:
+            assert problem.status == 422
+            assert not any(text in problem.detail for text in ("unpack", "out of range", "Error", "None", "object"))
