@@ -11,6 +11,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     """Answers every GET."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = 65536  # head and body in one packet: in two, each answer waits 40 ms for an acknowledgement
 
     def do_GET(self) -> None:
         """Answer with the value of PORT."""
