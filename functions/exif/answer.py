@@ -323,8 +323,8 @@ def tables(
     """The same of several files, the file's name in front of each line.
 
     Args:
-        files: each file's name and reading, or what was wrong with it, which then stands as the value of the tag
-            `Error`, as ExifTool has it.
+        files: each file's name and reading, or its problem, which becomes the value of the tag
+            `Error`, as in ExifTool.
         tags: only these.
         groups: only these.
         raw: values as they are stored.

@@ -152,7 +152,7 @@ def _sensor(data: bytes, camera: str | None, choices: Choices) -> Analysis:
     from functions.histogram.counting import sensor
 
     if camera is None:
-        raise problems.bad_option("raw", "raw=1 counts the sensor's values of a camera raw; this file is none")
+        raise problems.bad_option("raw", "raw=1 counts the sensor's values of a camera raw; this file is not one")
     if choices.region is not None or choices.value_range or choices.approximate or choices.frame:
         raise problems.bad_option("raw", "raw=1 counts the whole sensor: without region, range, approximate and frame")
     if (choices.space, choices.luminance) != (Choices.space, Choices.luminance):

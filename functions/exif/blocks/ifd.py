@@ -42,7 +42,7 @@ MAX_DEPTH = 6
 MAX_NUMBERS = 100_000
 MAX_TOTAL_NUMBERS = 150_000
 # Bytes kept of one text or opaque value, and of a whole structure: overlapping entries cannot multiply a block. What
-# is longer stands where `offset` and `size` say.
+# is longer lies at `offset`, of `size` bytes.
 MAX_BYTES = 2 * 2**20
 MAX_TOTAL_BYTES = 8 * 2**20
 

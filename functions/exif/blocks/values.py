@@ -81,7 +81,7 @@ def plain(entry: Entry) -> Scalar:
         try:
             return " ".join(itemgetter(*raw)(_BYTES))
         except IndexError:
-            pass  # an offset, moved to where it stands in the file, may have outgrown a byte
+            pass  # an offset, counted from the start of the file, may exceed a byte
     return " ".join(map(str, raw))
 
 

@@ -43,7 +43,7 @@ def add(reading: Reading, rows: dict[str, Row]) -> None:
 
 
 def _value(rows: dict[str, Row], directory: list[int], at: int) -> int | float | str | None:
-    """The value of the key at a place of the directory; None where there is none."""
+    """The value of the key at a place of the directory; None without a value."""
     _, place, count, offset = directory[at : at + HEAD]
     if place == IN_KEY:
         return offset

@@ -93,7 +93,7 @@ def _fotostation(result: Scan, data: bytes, start: int, end: int) -> int:
 
 
 def _photo_mechanic(result: Scan, data: bytes, start: int, end: int) -> int:
-    """Photo Mechanic's datasets: their size stands behind them."""
+    """Photo Mechanic's datasets: their size follows them."""
     (size,) = unpack_from(">I", data, end - 12)
     first: int = end - 12 - size
     if first < start:

@@ -284,8 +284,8 @@ def table(name: str) -> Table:
     """A table by the name of its file and its section, `Canon.CameraSettings`.
 
     Raises:
-        KeyError: where there is none.
-        FileNotFoundError: where there is no such file.
+        KeyError: the section does not exist.
+        FileNotFoundError: the file does not exist.
     """
     file, _, section = name.partition(".")
     attributes, body = texts(file)[section]

@@ -10,7 +10,7 @@ from functions.kit.containers.parts import Changes, Claims, Document, Kind, Part
 from functions.kit.containers.source import Source
 
 MAX_PICTURES = 64
-# Types of the index's pictures (CIPA DC-007, 5.2.3.3.1), and what says that a picture is none: Ultra HDR, ISO 21496-1,
+# Types of the pictures in the index (CIPA DC-007, 5.2.3.3.1), and the marks of other entries: Ultra HDR, ISO 21496-1,
 # and Apple's auxiliary images.
 PICTURE_TYPES = {0x010001: "thumbnail", 0x010002: "thumbnail", 0x010003: "thumbnail", 0x050000: "gainmap"}
 AUXILIARY = (b"hdrgm:Version", b"urn:iso:std:iso:ts:21496", b"hdrgm:GainMap", b"AuxiliaryImageType")

@@ -22,7 +22,7 @@ class Record(NamedTuple):
 
 
 def records(data: Buffer, start: int, stop: int) -> tuple[int, list[Record]] | None:
-    """The place of the directory that ends at `stop`, and its records behind `start`; None where there is none.
+    """The place of the directory that ends at `stop`, and its records after `start`; None without a directory.
 
     A name that is longer than its record, or than `MAX_NAME`, is None, and the content begins where it would.
     """

@@ -83,7 +83,7 @@ def strips(image: Any, step: int) -> Iterator[bytes]:
         if failed:
             raise failed[0]
     finally:
-        ours.close()  # where nobody reads on, the next write is an error
+        ours.close()  # the next write fails once the reader has stopped
         thread.join()
         theirs.close()
 
