@@ -272,7 +272,12 @@ def places(version: int, rows: list[Row], *, wide: bool) -> bytes:
         version: of the table.
         rows: of the items.
         wide: whether offsets and lengths take eight bytes.
+
+    Raises:
+        ContainerError: an item's number does not fit into a table of that version.
     """
+    if version < 2 and any(row[0] > 0xFFFF for row in rows):
+        raise ContainerError("an item's number takes more than two bytes")
     width = ">QQ" if wide else ">II"
     body = bytes((version, 0, 0, 0, 0x88 if wide else 0x44, 0)) + pack(">H" if version < 2 else ">I", len(rows))
     for number, method, reference, extents in rows:
