@@ -103,8 +103,9 @@ const pixelamp = (() => {
       if (used === token) await ask(options.signal);
     }
     const about = meta(response, began);
-    $("#answered-by").textContent = 
-      `${about.milliseconds} ms${about.cold ? " · cold start" : ""} · answered by ${about.pod} (${about.revision})`;
+    // Not from a pod: the error of a proxy before it.
+    const pod = about.pod ? ` · answered by ${about.pod} (${about.revision})` : "";
+    $("#answered-by").textContent = `${about.milliseconds} ms${about.cold ? " · cold start" : ""}${pod}`;
     if (!response.ok) {
       let problem = {};
       try { problem = await response.json(); } catch { /* not one of ours */ }

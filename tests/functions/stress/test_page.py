@@ -138,6 +138,7 @@ def test_all_pods_are_found_by_repeated_samples(
         expect(page.locator("#active")).to_have_text("5", timeout=30_000)
         colours = page.evaluate("[...document.querySelectorAll('#pods .swatch')].map(one => one.style.background)")
         assert len(set(colours)) == 5, "pods of one revision differ in lightness"
+        expect(page.locator("#answered-by")).to_have_text(re.compile(r"^\d+ ms$"))  # these answers name no pod
         until(page, lambda: painted(page) > 20)
         page.uncheck("#all")
         page.wait_for_timeout(1200)
