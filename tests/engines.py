@@ -146,6 +146,10 @@ class EngineProcess:
             time.sleep(0.02)
         raise AssertionError(f"no {what} within {seconds} s:\n{self.output[-3000:]}")
 
+    def wait_line(self, text: str) -> None:
+        """Wait until it has printed a text: what it prints comes later than what its API answers."""
+        self.wait(lambda: text in self.output, f"line with {text!r}")
+
     def status(self) -> dict[str, Any]:
         """Its status."""
         with urllib.request.urlopen(f"{self.url}/_knative/status", timeout=10) as response:

@@ -251,7 +251,7 @@ def test_from_zero_and_back_with_a_clean_end(tmp_path: Path) -> None:
             assert Counter(pool.map(post, range(20))) == {200: 20}
         assert 1 <= len(containers.running(f"zero-{RUN}")) <= 3
         engine.wait(lambda: not engine.revision(f"zero-{RUN}")["pods"], "zero pods", 60)
-        assert "asked to stop" in engine.output
+        engine.wait_line("asked to stop")
         engine.wait(lambda: not containers.running(f"zero-{RUN}"), "no container")
     finally:
         assert engine.stop() == 0

@@ -40,7 +40,7 @@ def test_a_pod_that_falls_again_and_again_is_given_time(start: Start) -> None:
     pod = engine.wait(lambda: engine.pods("failed"), "failed pod")[0]
     assert "exited with 3" in pod["reason"]
     engine.wait(lambda: "next try in 2 s" in engine.output, "longer back-off")
-    assert f"[{pod['name']}] no luck" in engine.output
+    engine.wait_line(f"[{pod['name']}] no luck")
 
 
 def test_a_command_that_is_not_there_is_said(start: Start) -> None:

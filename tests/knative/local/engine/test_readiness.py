@@ -49,7 +49,7 @@ def test_a_container_that_exits_is_a_reason_and_no_wait(start: Start) -> None:
         "RoutesReady": ("False", "RevisionMissing", 'Configuration "hello" does not have any ready Revision.'),
     }
     engine.wait(lambda: of_service(engine) == expected, "the Service's conditions")
-    assert "[hello-00001] not ready: ExitCode1: Container failed with: boom: no database" in engine.output
+    engine.wait_line("[hello-00001] not ready: ExitCode1: Container failed with: boom: no database")
     (described,) = [one for one in engine.status()["services"] if one["name"] == "hello"]
     assert (described["latestReadyRevision"], described["traffic"]) == (None, [])
     assert engine.get("/good?brief=1")[0] == 200

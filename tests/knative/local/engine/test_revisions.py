@@ -282,7 +282,7 @@ def test_a_changed_config_autoscaler_holds_for_revisions_that_run(start: Start) 
     engine.write(service(), config(min_scale="3", stable_window="6s"))
     engine.process.send_signal(signal.SIGHUP)
     engine.wait_pods(3)
-    assert "hello: scaling of hello-00001" in engine.output
+    engine.wait_line("hello: scaling of hello-00001")
     assert engine.revision()["window"] == 6
     engine.write(service(), config(stable_window="6s", container_concurrency_target_default="10"))
     engine.process.send_signal(signal.SIGHUP)

@@ -117,7 +117,7 @@ def test_a_sidecar_that_crashes_is_restarted_and_the_program_goes_on(start: Star
     engine.wait_pods(1)
     (pod,) = engine.pods("ready")
     assert (pod["pid"], pod["restarts"]) == (before, 1)
-    assert f"[{pod['name']}/side] killed by SIGKILL; restart 1" in engine.output
+    engine.wait_line(f"[{pod['name']}/side] killed by SIGKILL; restart 1")
 
 
 def test_a_sidecar_without_probes_that_ends_is_down_until_its_next_start(start: Start) -> None:
