@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from functions.kit.http import problems
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
-from functions.kit.images import jpeg, partial, pcx, png, tiff
+from functions.kit.images import jpeg, jpeg2000, partial, pcx, png, tiff
 from functions.kit.images.formats import ACCEPTED, Format, labels, refusal, sniff
 from functions.kit.images.large import Large, Strips
 from functions.kit.images.metering import HeaderLimitError, MeteredFile
@@ -237,7 +237,7 @@ def _decode(
     if entry.name == "AVIF" and heif.deep(data):
         image.info[REDUCED] = "this AVIF has more than 8 bits a sample; it is counted at 8"
     _check_pixels(image, settings)  # an icon's directory and the image inside it may differ
-    return image
+    return jpeg2000.levelled(image, data, REDUCED) if entry.name == "JPEG2000" else image
 
 
 def _codestream_size(data: bytes, settings: Settings) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from functions.histogram.analysis import Choices, analyse
+from functions.histogram.analysis import Analysis, Choices, analyse
 from functions.histogram.main import HistogramSettings
 from functions.kit.http.problems import Problem
 from functions.kit.images.samples import heif
@@ -191,3 +191,29 @@ def test_an_avif_that_libheif_does_not_read_says_that_8_bits_are_counted(monkeyp
     assert sum(found["histogram"]) == 2400
     assert found["warnings"] == ["this AVIF has more than 8 bits a sample; it is counted at 8"]
     assert analyse(imagecodecs.avif_encode(VALUES, level=100), SETTINGS).document()["warnings"] == []
+
+
+@pytest.mark.parametrize("bits", [1, 4, 8, 12, 16])
+@pytest.mark.parametrize("bands", [1, 3])
+def test_jpeg_2000_of_any_depth(bits: int, bands: int) -> None:
+    """White is never counted as black: the decoder shifts samples to 8 bits and lets the lightest run over."""
+    values = np.full((16, 64, bands), 2**bits - 1, "u2" if bits > 8 else "u1")
+    values[:, :24] = 2 ** (bits - 1)
+    if bands == 1:
+        values = values[..., 0]
+
+    def counted(pixels: np.ndarray) -> Analysis:
+        data = imagecodecs.jpeg2k_encode(pixels, level=0, reversible=True, codecformat="jp2", bitspersample=bits)
+        return analyse(data, SETTINGS, Choices(colours=0))
+
+    if bits > 8 and bands == 3:
+        with pytest.raises(Problem, match=f"{bits} bits") as caught:
+            counted(values)
+        assert caught.value.status == 415
+        dark = counted(values // 2)
+        assert "counted at 8" in dark.warnings[0]
+        assert dark.histogram.channels["red"][128] == 16 * 40
+        return
+    found = counted(values).histogram.luminance
+    assert found[255] == (16 * 40 if bits > 1 else 16 * 64)
+    assert bits == 1 or found[round(2 ** (bits - 1) * 255 / (2**bits - 1))] == 16 * 24

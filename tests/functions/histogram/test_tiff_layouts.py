@@ -179,6 +179,16 @@ def test_packed_samples_of_any_depth(bits: int, order: str) -> None:
             assert body == np.bincount(scaled.ravel(), minlength=256).tolist(), (fill, photometric)
 
 
+@pytest.mark.parametrize("bits", [2, 3, 5, 7])
+def test_colour_and_gray_of_less_than_8_bits(bits: int) -> None:
+    values = np.random.default_rng(bits).integers(0, 2**bits, (19, 23, 3)).astype("u1")
+    scaled = np.rint(values * 255.0 / (2**bits - 1)).astype("u1")
+    for pixels, meant, photometric in ((values, scaled, "rgb"), (values[..., :1], scaled[..., :1], "minisblack")):
+        found = analyse(encode(pixels, photometric, bitspersample=bits), SETTINGS, Choices(colours=0)).histogram
+        counts = found.channels["red"] if photometric == "rgb" else found.luminance
+        assert counts == np.bincount(meant[..., 0].ravel(), minlength=256).tolist()
+
+
 def test_pages_of_different_depths_are_counted_each() -> None:
     buffer = io.BytesIO()
     with tifffile.TiffWriter(buffer) as writer:
@@ -198,6 +208,7 @@ def test_pages_of_different_depths_are_counted_each() -> None:
         ("u2", {"compression": "jpeg2000"}, "compression 3"),
         ("u2", {"compression": "jpegxl"}, "compression 5"),
         ("f4", {"compression": "lerc"}, "compression 34887"),
+        ("u1", {"compression": "jpegxl"}, "compression 5"),
     ],
 )
 def test_a_sample_format_that_is_not_read_is_named(kind: str, options: dict[str, object], word: str) -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # What libtiff undoes whatever the bytes mean; the others are codecs of pixels and know their own depth.
 _BYTE_COMPRESSIONS = {1, 5, 8, 32773, 32946, 34925, 50000}
 _PREDICTED = {5, 8, 32946, 34925, 50000}
+# What Pillow's libtiff decodes; its wheels have no WebP, LERC, JPEG 2000 or JPEG XL.
+_COMPRESSIONS = _BYTE_COMPRESSIONS | {2, 3, 4, 6, 7, 32771, 32809, 34676, 34677}
 
 
 def find(found: tiff.Directory) -> Samples | None:
@@ -35,9 +37,10 @@ def find(found: tiff.Directory) -> Samples | None:
         SampleFormatError: samples in a form that is not read.
     """
     bits, formats = found.bits, found.formats
-    if _ambiguous(found):
+    if _ambiguous(found) or found.value(tiff.COMPRESSION, 1) not in _COMPRESSIONS:
         raise SampleFormatError(_described(found))
-    if max(bits) <= 8 and set(formats) <= {UNSIGNED, 4} and not _misread(found):
+    whole = max(bits) == min(bits) == 8 or (found.samples == 1 and bits[0] in {1, 2, 4})
+    if whole and set(formats) <= {UNSIGNED, 4} and not _misread(found):
         return None  # Pillow's, palettes and bilevel among them
     width, height = found.value(tiff.WIDTH, 0), found.value(tiff.HEIGHT, 0)
     if not width or not height:
@@ -53,10 +56,10 @@ def find(found: tiff.Directory) -> Samples | None:
 
     def read(rows: int) -> Iterator[Array]:
         for strip in _tiff_strips(found, kind, len(channels), rows):
-            yield _meaning(strip, found, kind, alpha and extra[0] == 1)
+            yield _widened(_meaning(strip, found, kind, alpha and extra[0] == 1), bits[0])
 
-    mode = _mode(channels, bits[0], kind)
-    return Samples("TIFF", mode, width, height, present, channels, bits[0], kind, read)
+    depth = max(bits[0], 8)
+    return Samples("TIFF", _mode(channels, depth, kind), width, height, present, channels, depth, kind, read)
 
 
 def _readable(found: tiff.Directory, kind: str) -> bool:
@@ -138,6 +141,15 @@ def _meaning(strip: Array, found: tiff.Directory, kind: str, premultiplied: bool
             colour = np.clip(np.rint(colour), 0, top)
         strip = np.concatenate([colour.astype(strip.dtype), strip[..., -1:]], axis=2)
     return strip
+
+
+def _widened(strip: Array, bits: int) -> Array:
+    """Samples of less than 8 bits as 8 bits, white at 255."""
+    if bits >= 8:
+        return strip
+    top = 2**bits - 1
+    widened: Array = ((strip.astype("u2") * 510 + top) // (2 * top)).astype("u1")
+    return widened
 
 
 def _tiff_strips(found: tiff.Directory, kind: str, bands: int, present: int) -> Iterator[Array]:
