@@ -236,6 +236,9 @@ def _decode(
         image.load()
     if entry.name == "AVIF" and heif.deep(data):
         image.info[REDUCED] = "this AVIF has more than 8 bits a sample; it is counted at 8"
+    if entry.name == "JXL" and image.mode == "LA" and len(image._data) > 2 * image.width * image.height:  # type: ignore[attr-defined]  # noqa: SLF001
+        # The plugin takes half of the bytes for the whole picture.
+        raise SampleFormatError("JPEG XL in gray with alpha of more than 8 bits a sample (without alpha it is read)")
     _check_pixels(image, settings)  # an icon's directory and the image inside it may differ
     return jpeg2000.levelled(image, data, REDUCED) if entry.name == "JPEG2000" else image
 
@@ -312,6 +315,8 @@ def _checked(data: bytes, found: Samples, entry: Format, settings: Settings, lar
             extent = partial.load(image, lambda: _opened(lean, entry, settings, 0, None), lean, EXTENT)
         if extent is not None:
             found = replace(found, rows=extent.bottom)
+    elif entry.name == "PNG":
+        found = replace(found, rows=min(found.rows, png.rows_held(data)))
     if not found.rows:
         raise problems.unreadable_image(f"the {entry.label} image ends before its first row is whole")
     return _guarded(found, entry, settings)

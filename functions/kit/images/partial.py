@@ -52,7 +52,20 @@ def load(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile], d
         extent = _extent(image, again, data, error)
         image.info[key] = extent
         return extent
-    return None
+    if image.format != "PNG" or image.tell() or not _blank_end(image):
+        return None
+    rows = png.rows_held(data)
+    if rows >= image.height:
+        return None
+    if not rows:
+        raise OSError("its data end before the first row")
+    extent = image.info[key] = Extent(0, rows)
+    return extent
+
+
+def _blank_end(image: ImageFile.ImageFile) -> bool:
+    """Whether the last row has nothing but zeros, as rows have that no decoder wrote."""
+    return not any(image.crop((0, image.height - 1, *image.size)).tobytes())
 
 
 def _cut(data: bytes, image: ImageFile.ImageFile) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from typing import NamedTuple
 
 from functions.kit.images.metering import HeaderLimitError
@@ -145,3 +146,27 @@ def whole(data: bytes) -> bool:
             return end <= len(data)
         at = end
     return False
+
+
+def rows_held(data: bytes) -> int:
+    """How many rows the chunks of pixels hold, whatever else the file has: decoders leave the others at zero.
+
+    Those of the header where the picture is interlaced or its data are broken, which decoders do say.
+    """
+    found = header(data)
+    span = _pixel_chunks(data)
+    if found is None or found.interlaced or span is None:
+        return found.height if found else 0
+    row = (found.width * _CHANNELS.get(found.colour_type, 0) * found.depth + 7) // 8 + 1
+    size, stream, at = 0, zlib.decompressobj(), span.start
+    try:
+        while at + 8 <= span.stop and size < row * found.height:
+            end = at + 8 + int.from_bytes(data[at : at + 4], "big")
+            piece = data[at + 8 : end]
+            while piece:
+                size += len(stream.decompress(piece, INFLATED))
+                piece = stream.unconsumed_tail if size < row * found.height else b""
+            at = end + 4
+    except zlib.error:
+        return found.height
+    return min(size // row, found.height)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from pathlib import Path
 
 import imagecodecs
@@ -217,3 +218,30 @@ def test_jpeg_2000_of_any_depth(bits: int, bands: int) -> None:
     found = counted(values).histogram.luminance
     assert found[255] == (16 * 40 if bits > 1 else 16 * 64)
     assert bits == 1 or found[round(2 ** (bits - 1) * 255 / (2**bits - 1))] == 16 * 24
+
+
+def test_gray_jpeg_xl_with_alpha_of_16_bits_is_refused() -> None:
+    data = imagecodecs.jpegxl_encode(np.full((8, 8, 2), 65535, "u2"), lossless=True)
+    with pytest.raises(Problem, match="gray with alpha") as caught:
+        analyse(data, SETTINGS)
+    assert caught.value.status == 415
+
+
+@pytest.mark.parametrize("bits", [1, 8, 16])
+def test_a_png_whose_stream_ends_before_its_last_rows(bits: int) -> None:
+    """Its chunks are whole, and a decoder leaves the missing rows black without a word."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    def png(rows: bytes) -> bytes:
+        head = chunk(b"IHDR", struct.pack(">IIBBBBB", 40, 80, bits, 0, 0, 0, 0))
+        return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+    row = b"\0" + b"\xff" * (5 * bits)
+    black = bytes(len(row))
+    cut = analyse(png(row * 50), SETTINGS, Choices(colours=0))
+    assert (cut.complete, cut.decoded, cut.histogram.luminance[255]) == (False, 0.625, 50 * 40)
+    assert sum(cut.histogram.luminance) == 50 * 40
+    whole = analyse(png(row * 50 + black * 30), SETTINGS, Choices(colours=0))
+    assert (whole.complete, whole.histogram.luminance[0]) == (True, 30 * 40)
