@@ -33,13 +33,13 @@ FIXED = {
     "seconds for a request's head": {"10 s": [gunicorn_worker.HEAD_SECONDS, downstream.HEAD_SECONDS]},
     "bytes of a request's first line: function; target: route": {
         "4,094": [Config().limit_request_line],
-        "16 KiB": [downstream.TARGET_BYTES / KIB],
+        "16 KiB": [headers.TARGET_BYTES / KIB],
     },
     "bytes of a head; of one field": {
         "64 KiB": [headers.HEAD_BYTES / KIB, gunicorn_worker.HEAD_BYTES / KIB],
         "16,380": [application.HEADER_BYTES],
     },
-    "header fields: function; route": {"100": [Config().limit_request_fields], "200": [downstream.HEAD_FIELDS]},
+    "header fields: function; route": {"100": [Config().limit_request_fields], "200": [headers.HEAD_FIELDS]},
     "bytes of chunk extensions and trailers: route": {"64 KiB": [headers.HEAD_BYTES / KIB]},
     "requests in a pipeline: route": {"100": [downstream.PIPELINED]},
     "idle connection: function; route": {"100 s": [application.KEEPALIVE_SECONDS], "120 s": [downstream.IDLE_SECONDS]},

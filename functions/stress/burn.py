@@ -181,11 +181,12 @@ class Burn:
             of a core, and `memory_mb`,
             `disk_mb` and `network_mb`.
         """
-        span = min(self.seconds, self.plan.seconds)
         cores = [self._ended[child.pid].cpu for child in self._children]
+        # A core that was used for longer than planned shows that the burn took longer: no core gives over 100 %.
+        span = max(min(self.seconds, self.plan.seconds), *cores, 0.0)
         whole = (quota if self.plan.relative_to == "quota" else self.plan.cores) * span
         return {
-            "seconds": round(self.seconds, 4),
+            "seconds": round(max(self.seconds, span), 4),
             "cpu_seconds": round(sum(cores), 4),
             "load": round(100 * sum(cores) / whole, 3) if whole else 0.0,
             "per_core": [

@@ -56,7 +56,7 @@ class HorizontalAutoscaler:
         """
         spec = self.spec
         if not used or not replicas:
-            return max(replicas, spec.minimum), "no pod is ready: nothing is measured"
+            return max(replicas, spec.minimum), f"no use of {spec.metric} has been measured yet"
         if not (math.isfinite(spec.target) and spec.target > 0):
             return max(replicas, spec.minimum), "the target is no number to scale by"
         average = sum(used) / len(used)

@@ -198,9 +198,12 @@ class _Streams:
     async def status(self, request: web.Request) -> web.StreamResponse:
         """A snapshot, or a stream of them."""
         try:
-            history = min(600, max(0, int(request.query.get("history", "0"))))
+            history = int(request.query.get("history", "0"))
         except ValueError:
-            return problem_response(bad_option("history", "history must be a whole number of seconds"))
+            history = -1
+        if history < 0:
+            return problem_response(bad_option("history", "history must be a whole number of seconds from 0"))
+        history = min(600, history)  # what is remembered
         if "text/event-stream" not in request.headers.get("Accept", ""):
             return web.json_response(snapshot(self._engine, history), headers=HEADERS)
         if len(self._open) >= _STREAMS:

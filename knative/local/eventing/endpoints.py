@@ -16,7 +16,7 @@ import contextlib
 import json
 import re
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -35,7 +35,38 @@ BODY_BYTES = 64 * 2**20
 _STREAMS = 50
 _HEARTBEAT = 15.0
 _LAST = 2**63 - 1  # SQLite's largest number
+_MOST_EVENTS = 1000
+_PARAMETERS = ("limit", "before", "id", "source", "type", "state")
+_STATES = ("pending", "done", "dead", "dropped")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def _no_event(seq: int) -> Problem:
+    return Problem(404, "no-such-event", "No such event", f"there is no event {seq} in the log")
+
+
+def _query(query: Mapping[str, str]) -> tuple[int, int | None, dict[str, str]]:
+    """Return the limit, the number before which events are listed, and the attributes and the state they need to have.
+
+    Raises:
+        Problem: a parameter is unknown or has a value that is not allowed.
+    """
+    for name in query:
+        if name not in _PARAMETERS:
+            raise problems.bad_option(name, f"unknown option {name!r}; the options are {', '.join(_PARAMETERS)}")
+    wanted = {name: query[name] for name in ("id", "source", "type", "state") if name in query}
+    if wanted.get("state", _STATES[0]) not in _STATES:
+        detail = f"state={wanted['state']!r} is not allowed: expected one of {', '.join(_STATES)}"
+        raise problems.bad_option("state", detail)
+    limit = query.get("limit", "100")
+    if not (limit.isascii() and limit.isdigit() and len(limit) <= 4 and 1 <= int(limit) <= _MOST_EVENTS):
+        detail = f"limit={limit!r} is not allowed: expected a whole number from 1 to {_MOST_EVENTS:,}"
+        raise problems.bad_option("limit", detail)
+    try:
+        before = max(0, min(int(query["before"]), _LAST)) if "before" in query else None
+    except ValueError:
+        raise problems.bad_option("before", "before is a whole number: that of an event") from None
+    return int(limit), before, wanted
 
 
 class Host(Protocol):
@@ -126,14 +157,12 @@ class Endpoints:
     async def _events(self, request: web.Request) -> web.StreamResponse:
         if "text/event-stream" in request.headers.get("Accept", ""):
             return await self._stream(request)
+        try:
+            limit, before, wanted = _query(request.query)
+        except Problem as problem:
+            return problem_response(problem)
         if self._host.broker is None:
             return web.json_response({"brokers": [], "unready": {}, "totals": {}, "counts": {}, "events": []})
-        wanted = {name: request.query[name] for name in ("id", "source", "type", "state") if name in request.query}
-        try:
-            limit = min(max(int(request.query.get("limit", "100")), 1), 1000)
-            before = max(0, min(int(request.query["before"]), _LAST)) if "before" in request.query else None
-        except ValueError:
-            return problem_response(problems.bad_option("limit", "limit and before are whole numbers"))
 
         def read(db: sqlite3.Connection) -> tuple[dict[str, int], list[JsonObject]]:
             return event_history.totals(db), event_history.recent(db, limit=limit, before=before, wanted=wanted)
@@ -180,7 +209,7 @@ class Endpoints:
         except (sqlite3.Error, OSError) as error:
             return _unreadable(error)
         if not chain:
-            return problem_response(problems.not_found(request.path))
+            return problem_response(_no_event(seq))
         return web.json_response({"event": seq, "chain": chain})
 
     async def _graph(self, _request: web.Request) -> web.Response:
@@ -207,7 +236,7 @@ class Endpoints:
         except (sqlite3.Error, OSError) as error:
             return _unreadable(error)
         if replayed is None:
-            return problem_response(problems.not_found(request.path))
+            return problem_response(_no_event(seq))
         if not replayed:
             detail = f"event {seq} has no such delivery that was dead-lettered or dropped"
             return problem_response(Problem(409, "nothing-to-replay", "Nothing to replay", detail))
@@ -220,7 +249,7 @@ class Endpoints:
         except (sqlite3.Error, OSError) as error:
             return _unreadable(error)
         if broker is None or stored is None:
-            return problem_response(problems.not_found(request.path))
+            return problem_response(_no_event(seq))
         if stored.digest is not None:
             return _file(broker.log.file(stored.digest), stored.attributes.get("datacontenttype", ""))
         headers = {"Content-Type": stored.attributes.get("datacontenttype") or "application/octet-stream"}

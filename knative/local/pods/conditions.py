@@ -134,7 +134,8 @@ def _settled(kind: str, seen: Observed) -> Condition:
 def _healthy(seen: Observed) -> Condition:
     if seen.problem is not None and seen.problem.type == "ContainerHealthy":
         return Condition("ContainerHealthy", Status.FALSE, seen.problem.reason, seen.problem.message)
-    if seen.exit is not None and seen.replicas and not seen.ready:
+    # Of a revision that was never ready the exit stays its explanation when its pods are removed, as on a cluster.
+    if seen.exit is not None and not seen.ready and (seen.replicas or not seen.initialized):
         text = seen.exit.last_line or ("container exited with no error" if not seen.exit.code else "")
         message = f"Container failed with: {text}"
         return Condition("ContainerHealthy", Status.FALSE, f"ExitCode{seen.exit.code}", message)

@@ -12,7 +12,7 @@ from knative.local.autoscaler.scaler import UNKNOWN, Step, bounded
 from knative.local.autoscaler.scaler import Condition as Activity
 from knative.local.autoscaler.spec import ACTIVATION_TIMEOUT_BUFFER_SECONDS, ScalingSpec
 from knative.local.mesh.mesh import Mesh
-from knative.local.pods.conditions import Condition, Observed, Problem, Status, of_revision
+from knative.local.pods.conditions import Condition, Exit, Observed, Problem, Status, of_revision
 from knative.local.pods.pod import Pod, PodState, suffix
 from knative.local.pods.runtimes.base import Runtime
 from knative.local.pods.runtimes.selection import Runtimes
@@ -108,6 +108,8 @@ class Revision:
         self._overdue = False
         self._given_up = False
         self._failure: str | None = None
+        self._last_exit: Exit | None = None
+        self._last_reason = ""
         self._at_zero = False
         self.was_ready = asyncio.Event()
 
@@ -118,7 +120,7 @@ class Revision:
         exchange.begun = self._clock()
         if (failure := self.failure) is not None:
             exchange.at_end = self.tally.ended
-            exchange.answer(503, f"{self.name} is not ready: {failure.words}")
+            exchange.answer(503, f"{self.name} is not ready: {self._explained(failure)}")
             return
         self._timeouts.begin(exchange)
         exchange.at_end = self.tally.ended
@@ -169,7 +171,7 @@ class Revision:
                 initialized=self.was_ready.is_set(),
                 ready=self.ready,
                 replicas=self.replicas,
-                exit=failed[0] if failed else None,
+                exit=failed[0] if failed else None if self.was_ready.is_set() else self._last_exit,
                 problem=self.problem,
                 overdue=self._overdue,
                 activity=self.activity,
@@ -266,10 +268,18 @@ class Revision:
         ready = self.conditions[0]
         words = ready.words if ready.status is Status.FALSE else None
         if words is not None and words != self._failure:
-            self._write(self.name, f"not ready: {words}".encode())
+            self._write(self.name, f"not ready: {self._explained(ready)}".encode())
         self._failure = words
         if (failure := self.failure) is not None:
-            self.activator.refuse_waiting(f"{self.name} is not ready: {failure.words}")
+            self.activator.refuse_waiting(f"{self.name} is not ready: {self._explained(failure)}")
+
+    def _explained(self, failure: Condition) -> str:
+        """The Ready condition in words and, where a deadline is its reason, what kept the last pod from readiness."""
+        if failure.reason != "ProgressDeadlineExceeded":
+            return failure.words
+        crashes = [one.words for one in self.conditions if one.type == "ContainerHealthy" and one.false]
+        reasons = [*crashes, *(pod.reason for pod in self.running), self._last_reason]
+        return next((f"{failure.words.rstrip('.')}: {reason}" for reason in reasons if reason), failure.words)
 
     def _resize(self, replicas: int) -> None:
         if self._stopped or self._runtime is None:
@@ -283,6 +293,7 @@ class Revision:
         elif replicas < len(running):
             # As a ReplicaSet chooses: those that are not ready first, then those ready for the shortest time.
             running.sort(key=lambda pod: (pod.fixed_port is not None, pod.ready, -(pod.ready_at or 0.0)))
+            self._last_exit, self._last_reason = running[0].exit, running[0].reason
             for pod in running[: len(running) - replicas]:
                 self._tasks.spawn(self._retire(pod))
         self._changed()

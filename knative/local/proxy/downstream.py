@@ -16,11 +16,19 @@ import httptools
 
 from knative.local.proxy.dispatching import Dispatcher
 from knative.local.proxy.exchange import Exchange, Headers, Refusal, Request, Upstream
-from knative.local.proxy.headers import HEAD_BYTES, RefusedError, read_request, trailers_of
+from knative.local.proxy.headers import (
+    HEAD_BYTES,
+    HEAD_FIELDS,
+    TARGET_BYTES,
+    RefusedError,
+    head_too_large,
+    read_request,
+    target_too_long,
+    too_many_fields,
+    trailers_of,
+)
 from knative.local.proxy.writing import ResponseWriter
 
-HEAD_FIELDS = 200
-TARGET_BYTES = 16 * 1024
 PIPELINED = 100  # requests that wait for the one before them
 HEAD_SECONDS = 10.0  # a head that takes longer is a slow loris
 IDLE_SECONDS = 120.0  # longer than the 90 s for which proxies reuse an idle connection
@@ -127,11 +135,11 @@ class DownstreamConnection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._switched(data[upgrade.args[0] :])
-        except httptools.HttpParserError:
-            self._refuse()
+        except httptools.HttpParserError as error:
+            self._refuse(str(error))
         else:
             if max(self._head_bytes, self._between) > HEAD_BYTES:
-                self._refusal = RefusedError(431, "request header fields too large")
+                self._refusal = head_too_large()
                 self._refuse()
 
     def _switched(self, rest: bytes) -> None:
@@ -153,8 +161,8 @@ class DownstreamConnection(asyncio.Protocol):
         self._phase = RESUMED
         self.data_received(b"%s / HTTP/1.1\r\n%s\r\n\r\n%s" % (request.method, framing, rest))
 
-    def _refuse(self) -> None:
-        refusal = self._refusal or RefusedError(400, "bad request")
+    def _refuse(self, reason: str = "") -> None:
+        refusal = self._refusal or RefusedError(400, f"bad request: {reason}" if reason else "bad request")
         self._phase = LINGERING
         if self._receiving is not None and not self._receiving.body_done:
             # Its framing is broken: what has begun cannot be finished.
@@ -184,7 +192,7 @@ class DownstreamConnection(asyncio.Protocol):
         """Collect the target, which may come in pieces."""
         self._url += url
         if len(self._url) > TARGET_BYTES:
-            self._refusal = RefusedError(414, "request target too long")
+            self._refusal = target_too_long()
             raise self._refusal
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -195,7 +203,7 @@ class DownstreamConnection(asyncio.Protocol):
             return
         self._raw.append((name, value))
         if len(self._raw) > HEAD_FIELDS:
-            self._refusal = RefusedError(431, "too many request header fields")
+            self._refusal = too_many_fields()
             raise self._refusal
 
     def on_headers_complete(self) -> None:
@@ -203,7 +211,9 @@ class DownstreamConnection(asyncio.Protocol):
         if self._phase is RESUMED:
             return
         if len(self._backlog) >= PIPELINED:
-            self._refusal = RefusedError(429, "too many requests in the pipeline")
+            self._refusal = RefusedError(
+                429, f"too many requests in the pipeline: at most {PIPELINED} wait for the one before them"
+            )
             raise self._refusal
         parser = self._parser
         exchange = self._read_head(parser.get_method(), parser.get_http_version(), parser.should_keep_alive())

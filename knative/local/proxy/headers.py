@@ -11,6 +11,8 @@ from typing import NamedTuple
 from knative.local.proxy.exchange import HOP_BY_HOP, RESERVED, Headers
 
 HEAD_BYTES = 64 * 1024
+HEAD_FIELDS = 200
+TARGET_BYTES = 16 * 1024
 # RFC 3986, 3.2.2 and 3.2.3, in lower case: nothing that could end a quoted string or begin another part of a URL.
 AUTHORITY = re.compile(rb"[a-z0-9\-._~!$&'()*+,;=%:\[\]]*")
 _NOT_A_TRAILER = (
@@ -30,6 +32,24 @@ class RefusedError(ValueError):
         super().__init__(text)
         self.status = status
         self.text = text
+
+
+def target_too_long() -> RefusedError:
+    """The refusal of a request target over the limit."""
+    return RefusedError(
+        414, f"request target too long: the limit is {TARGET_BYTES:,} bytes; use the body for long values"
+    )
+
+
+def too_many_fields() -> RefusedError:
+    """The refusal of a request with more header fields than the limit."""
+    return RefusedError(431, f"too many request header fields: the limit is {HEAD_FIELDS}")
+
+
+def head_too_large() -> RefusedError:
+    """The refusal of a request head over the limit."""
+    text = f"request header fields too large: the limit is {HEAD_BYTES:,} bytes; shorten headers or cookies"
+    return RefusedError(431, text)
 
 
 class RequestHead(NamedTuple):
@@ -100,7 +120,7 @@ def read_request(method: bytes, lines: Headers, version: str, size: int = 0) -> 
         elif key not in RESERVED:
             headers += _passed_on(key, value)
     if size > HEAD_BYTES:
-        raise RefusedError(431, "request header fields too large")
+        raise head_too_large()
     _check_host(host, hosts, version)
     if method == b"CONNECT":
         raise RefusedError(405, "method not allowed")

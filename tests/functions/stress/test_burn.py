@@ -75,6 +75,12 @@ def test_two_cores_each_use_their_share() -> None:
     assert done["cpu_seconds"] == pytest.approx(kernels, abs=0.02)
 
 
+def test_a_burn_shorter_than_a_process_start_gives_no_core_more_than_all_of_its_time() -> None:
+    done = carry_out(Plan(1e-6, 100.0, "core", 1, 1.0)).achieved(1.0)
+    assert done["seconds"] >= done["cpu_seconds"] > 1e-6
+    assert done["load"] == done["per_core"][0]["load"] == 100.0
+
+
 def test_load_relative_to_the_quota_is_answered_so() -> None:
     done = carry_out(Plan(0.6, 50.0, "quota", 1, 0.25)).achieved(0.5)
     assert 0 < done["load"] < 56

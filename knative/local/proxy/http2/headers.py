@@ -9,10 +9,17 @@ from __future__ import annotations
 import re
 
 from knative.local.proxy.exchange import Exchange, Headers, Request
-from knative.local.proxy.headers import AnswerHead, RefusedError, read_answer, read_request
+from knative.local.proxy.headers import (
+    HEAD_FIELDS,
+    TARGET_BYTES,
+    AnswerHead,
+    RefusedError,
+    read_answer,
+    read_request,
+    target_too_long,
+    too_many_fields,
+)
 
-FIELDS = 200
-TARGET_BYTES = 16 * 1024
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(rb"[\x21-\x7e]+")
 _VALUE = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")
@@ -38,7 +45,7 @@ def request_of(block: Headers, *, ended: bool, peer: str) -> Request:
     if not _TOKEN.fullmatch(method) or not _TARGET.fullmatch(target):
         raise RefusedError(400, "bad request")
     if len(target) > TARGET_BYTES:
-        raise RefusedError(414, "request target too long")
+        raise target_too_long()
     head = read_request(method, lines, "1.1", len(target))
     return Request(
         method=method,
@@ -69,8 +76,8 @@ def _lines(block: Headers, pseudo: dict[bytes, bytes]) -> Headers:
             lengths.add(value)
         elif name != b"host" or host is None:
             lines.append((name, value))
-    if len(block) > FIELDS:
-        raise RefusedError(431, "too many request header fields")
+    if len(block) > HEAD_FIELDS:
+        raise too_many_fields()
     if len(lengths) > 1 or not all(map(_DIGITS.fullmatch, lengths)):
         raise RefusedError(400, "bad request")
     lines += [(b"content-length", length) for length in lengths]

@@ -278,7 +278,15 @@ def test_the_webhook_handshake_is_granted(engine):
 
 
 def test_limits_of_the_list(engine):
-    assert requests.get(f"{engine.url}/_knative/events?limit=x", timeout=10).status_code == 400
+    for query, named in (
+        ("limit=x", "1 to 1,000"),
+        ("limit=0", "1 to 1,000"),
+        ("before=x", "before is a whole number"),
+        ("state=failed", "pending, done, dead, dropped"),
+        ("stat=dead", "unknown option 'stat'"),
+    ):
+        refused = requests.get(f"{engine.url}/_knative/events?{query}", timeout=10)
+        assert (refused.status_code, named in refused.json()["detail"]) == (400, True), query
     assert len(requests.get(f"{engine.url}/_knative/events?limit=1", timeout=10).json()["events"]) == 1
 
 

@@ -221,6 +221,29 @@ def test_a_target_that_is_no_url_is_refused(engine: EngineProcess) -> None:
     assert exchange(engine, request).startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.parametrize(
+    ("request_line", "fields", "words"),
+    [
+        ("BREW /hello", "", b"400 Bad Request, bad request: Invalid method encountered"),
+        ("GET /hello", "Content-Length: 1\r\nContent-Length: 2\r\n", b"400 Bad Request, bad request: Duplicate"),
+        ("GET /" + "a" * 17_000, "", b"414 Request-URI Too Long, request target too long: the limit is 16,384 bytes;"),
+        (
+            "GET /",
+            "X: a\r\n" * 201,
+            b"431 Request Header Fields Too Large, too many request header fields: the limit is 200",
+        ),
+        ("GET /", f"X: {'a' * 66_000}\r\n", b"fields too large: the limit is 65,536 bytes;"),
+    ],
+)
+def test_a_refusal_names_its_reason_or_its_limit(
+    engine: EngineProcess, request_line: str, fields: str, words: bytes
+) -> None:
+    head, _, body = exchange(engine, f"{request_line} HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode()).partition(
+        b"\r\n\r\n"
+    )
+    assert words in head.partition(b"\r\n")[0].partition(b" ")[2] + b", " + body
+
+
 def test_no_more_than_a_hundred_requests_wait_in_a_pipeline(engine: EngineProcess) -> None:
     first = b"GET /hello?sleep=0.2 HTTP/1.1\r\nHost: x\r\n\r\n"
     answer = exchange(engine, first + b"GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n" * 500)

@@ -86,6 +86,13 @@ def shown(seen: Observed) -> dict[str, tuple[str, str, str]]:
             },
         ),
         (
+            replace(STARTING, overdue=True, timed_out=True, replicas=0, exit=Exit(1, "boom")),
+            {
+                "Ready": ("False", "ProgressDeadlineExceeded", "Initial scale was never achieved"),
+                "ContainerHealthy": ("False", "ExitCode1", "Container failed with: boom"),
+            },
+        ),
+        (
             replace(STARTING, problem=missing_image("example.com/app:1", "not found")),
             {
                 "Ready": ("False", "ContainerMissing", 'Unable to fetch image "example.com/app:1": not found'),

@@ -15,7 +15,7 @@ import pytest
 from knative.local.pods.pod import Pod
 from knative.local.pods.podspec import PodSpec, Program
 from knative.local.pods.probes.probe import Probe
-from knative.local.pods.runtimes.process import ProcessRuntime
+from knative.local.pods.runtimes.process import Process, ProcessRuntime
 from tests.engines import POD_SERVER, run_async
 
 
@@ -89,3 +89,18 @@ def test_a_probe_s_command_has_ended_when_its_pod_has(tmp_path: Path, monkeypatc
     hung = Probe(command=("sleep", "60"), period=0.1, timeout=60.0)
     until(tmp_path, hung, lambda _, lines: bool(asked) and "listening" in lines)
     assert [each.returncode for each in asked] == [-signal.SIGKILL]
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("./notes.txt", "not an executable file"),
+        ("./folder", "not an executable file"),
+        ("./none", "command not found"),
+    ],
+)
+def test_a_command_that_cannot_run_is_named_with_the_reason(tmp_path: Path, command: str, message: str) -> None:
+    (tmp_path / "notes.txt").write_text("no program")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match=f"^{command}: {message}$"):
+        Process.start([command], {}, str(tmp_path), lambda _line: None, lambda _code: None)
