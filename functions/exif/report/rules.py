@@ -75,7 +75,7 @@ RULES = (
         "place",
         "the place by its name",
         r"City|State|Province-?State|Sub-?location|Location(Name|Information)?|Country(-PrimaryLocation(Name|Code))?"
-        r"|Country(Code|Name)|ContentLocation(Name|Code)|GPSAreaInformation|Landmark|LocationInfo|WorldRegion|Baby(Name|Age)\w*|LocationId",
+        r"|Country(Code|Name)|ContentLocation(Name|Code)|GPSAreaInformation|Landmark|LocationInfo|WorldRegion|LocationId",
     ),
     _rule(
         "narrows",
@@ -104,7 +104,7 @@ RULES = (
         "names of the computer or of its files",
         r"HostComputer|DerivedFrom|FilePath|DocumentName|(Original)?RawFileName|PreservedFileName|OriginalFileName|WiFi\w*|.*SSID",
     ),
-    _rule("narrows", "person", FACES, r"(?!)"),
+    _rule("narrows", "person", FACES, r"BabyAge\d*"),
     _rule("narrows", "person", CREDENTIALS, r"(?!)"),
     _rule("narrows", "device", NOTE, r"(?!)"),
     _rule("narrows", "device", COUNT, r"(?!)"),
@@ -207,7 +207,9 @@ GENERATED = re.compile(
     r"|\"(?:sampler|negative_prompt)\"\s*:"
 )
 # Values that say nothing, whatever tag they stand in.
-EMPTY = re.compile(r"[\s0:.\-/]*|undef|unknown|none|unknown.*|\(none\)|n/?a|\(undefined\)", re.ASCII | re.IGNORECASE)
+EMPTY = re.compile(
+    r"[\s0:.\-/]*|undef|unknown|none|unknown.*|\(none\)|n/?a|\(undefined\)|\(not set\)", re.ASCII | re.IGNORECASE
+)
 # Structures that mark regions of the picture, by the fields that name whom they show.
 REGIONS = re.compile(r"RegionInfo(MP)?|Regions|FaceInfo\w*|.*Faces?(Detected|Positions?)|.*FaceID")
 # Words of colour profiles that all copies of a standard one share, and the companies that made those.

@@ -79,9 +79,15 @@ def test_a_clean_copy_identifies_nothing(kind: str) -> None:
     }
 
 
-@pytest.mark.parametrize("text", [b"", b"   ", b"0000:00:00 00:00:00", b"Unknown", b"none"])
+@pytest.mark.parametrize("text", [b"", b"   ", b"0000:00:00 00:00:00", b"Unknown", b"none", b"(not set)"])
 def test_a_field_left_empty_tells_nothing(text: bytes) -> None:
     assert report(examine(jpeg({0x013B: text, 0x0110: text})))["grade"] == "nothing"
+
+
+@pytest.mark.parametrize("name", ["BabyAge", "BabyName"])
+def test_a_baby_is_a_person_and_no_place(name: str) -> None:
+    first = next(rule for rule in RULES if rule.groups.match("Panasonic") and rule.names.fullmatch(name))
+    assert first.subject == "person"
 
 
 @pytest.mark.parametrize(
