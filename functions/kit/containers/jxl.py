@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from functions.kit.containers.boxes import Boxes, encode
 from functions.kit.containers.packing import ContainerError, Packing, pack
@@ -71,7 +71,7 @@ def _size(document: Document, head: bytes) -> None:
     """FF 0A, then SizeHeader, least significant bit first."""
     if head[:2] != b"\xff\x0a" or len(head) < 12 or document.width is not None:
         return
-    bits = int.from_bytes(head[2:16], "little")
+    bits = int.from_bytes(head[2:32], "little")
 
     def take(count: int) -> int:
         nonlocal bits
@@ -91,6 +91,24 @@ def _size(document: Document, head: bytes) -> None:
     else:
         width = size(small)
     document.width, document.height = width, height
+    document.details["sample_bits"] = _sample_bits(take, size)
+
+
+def _sample_bits(take: Callable[[int], int], size: Callable[[int], int]) -> int:
+    """Bits of a sample, from ImageMetadata; 8 where it states a preview or an animation first, which are not read."""
+    if take(1):  # all of it is the default
+        return 8
+    if take(1):
+        take(3)  # orientation
+        if take(1):
+            small = take(1)
+            size(small)
+            if not take(3):
+                size(small)
+        if take(2):
+            return 8
+    floating, choice = take(1), take(2)
+    return ((8, 10, 12), (32, 16, 24))[floating][choice] if choice < 3 else 1 + take(6)
 
 
 def write(document: Document, changes: Changes, added: Mapping[Kind, bytes]) -> bytes:

@@ -234,13 +234,22 @@ def _decode(
         partial.load(image, lambda: _opened(source, entry, settings, frame, draft), source, EXTENT)
     else:
         image.load()
-    if entry.name == "AVIF" and heif.deep(data):
-        image.info[REDUCED] = "this AVIF has more than 8 bits a sample; it is counted at 8"
+    deep = {"AVIF": heif.deep, "JXL": _deep}.get(entry.name)
+    if deep is not None and image.mode[0] not in "IF" and deep(data):
+        image.info[REDUCED] = f"this {entry.label} has more than 8 bits a sample; it is counted at 8"
     if entry.name == "JXL" and image.mode == "LA" and len(image._data) > 2 * image.width * image.height:  # type: ignore[attr-defined]  # noqa: SLF001
         # The plugin takes half of the bytes for the whole picture.
         raise SampleFormatError("JPEG XL in gray with alpha of more than 8 bits a sample (without alpha it is read)")
     _check_pixels(image, settings)  # an icon's directory and the image inside it may differ
     return jpeg2000.levelled(image, data, REDUCED) if entry.name == "JPEG2000" else image
+
+
+def _deep(data: bytes) -> bool:
+    """Whether a JPEG XL has more than 8 bits a sample."""
+    from functions.kit.containers import read
+
+    document = read(data)
+    return document is not None and int(document.details.get("sample_bits", 8)) > 8
 
 
 def _codestream_size(data: bytes, settings: Settings) -> tuple[int, int]:

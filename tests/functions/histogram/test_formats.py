@@ -245,3 +245,10 @@ def test_a_png_whose_stream_ends_before_its_last_rows(bits: int) -> None:
     assert sum(cut.histogram.luminance) == 50 * 40
     whole = analyse(png(row * 50 + black * 30), SETTINGS, Choices(colours=0))
     assert (whole.complete, whole.histogram.luminance[0]) == (True, 30 * 40)
+
+
+@pytest.mark.parametrize(("bits", "noted"), [(8, False), (10, True), (16, True)])
+def test_a_colour_jpeg_xl_of_more_than_8_bits_says_so(bits: int, noted: bool) -> None:
+    values = np.full((8, 24, 3), 2**bits - 1, "u2" if bits > 8 else "u1")
+    found = analyse(imagecodecs.jpegxl_encode(values, lossless=True, bitspersample=bits), SETTINGS)
+    assert (found.histogram.luminance[255], bool(found.warnings)) == (8 * 24, noted)
