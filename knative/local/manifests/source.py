@@ -17,6 +17,7 @@ import yaml
 from knative.local.jsontypes import Json, JsonObject
 from knative.local.manifests.findings import Finding, ManifestError, Path, Position
 
+FILE_BYTES = 16 * 2**20
 _TRUE = {"y", "yes", "true", "on"}
 _FALSE = {"n", "no", "false", "off"}
 _INTEGER = re.compile(r"[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)")
@@ -63,10 +64,15 @@ def read_file(path: FilePath) -> list[Document]:
         ManifestError: the file cannot be read, or is not YAML that Kubernetes would take.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:  # bounded, since a device or a pipe may never end
+            data = file.read(FILE_BYTES + 1)
+        text = data.decode().replace("\r\n", "\n").replace("\r", "\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise ManifestError([Finding(f"cannot read: {reason}", position=Position(str(path), 1))]) from None
+    if len(data) > FILE_BYTES:
+        text = f"cannot read: longer than {FILE_BYTES:,} bytes, the limit of a file; split it"
+        raise ManifestError([Finding(text, position=Position(str(path), 1))])
     return read_text(text, str(path))
 
 

@@ -21,6 +21,8 @@ from pathlib import Path
 
 from knative.local.manifests import grammar
 
+_HIGHEST_LEVEL = 1_000_000_000
+
 
 class ProfileError(ValueError):
     """A profile that cannot be read; the message names the part at fault."""
@@ -93,11 +95,11 @@ class Profile:
                 levels = float(first), float(last) if ramp else float(first)
             except ValueError as error:
                 raise ProfileError(f"{part!r} is not LEVELxDURATION or FROM..TOxDURATION: {error}") from None
-            if seconds <= 0 or not all(0 <= level < float("inf") for level in levels):
-                raise ProfileError(f"{part!r}: levels must be finite and at least 0, durations above 0")
+            if seconds <= 0:
+                raise ProfileError(f"{part!r}: durations must be above 0")
             segments.append(Segment(start, start + seconds, *levels))
             start += seconds
-        return cls(segments)
+        return _checked(cls(segments))
 
     @classmethod
     def steps(cls, changes: Iterable[tuple[float, float]], end: float) -> Profile:
@@ -130,4 +132,17 @@ class Profile:
             raise ProfileError(f"{path}: no rows of seconds,level")
         last = rows[-1][0]
         previous = rows[-2][0] if len(rows) > 1 else last - 1.0
-        return cls.steps(rows, last + max(last - previous, 1.0))
+        return _checked(cls.steps(rows, last + max(last - previous, 1.0)))
+
+
+def _checked(profile: Profile) -> Profile:
+    """The profile itself.
+
+    Raises:
+        ProfileError: a level is out of bounds, or no number.
+    """
+    for part in profile.segments:
+        for level in (part.first, part.last):
+            if not 0 <= level <= _HIGHEST_LEVEL:
+                raise ProfileError(f"level {level:g}: a level must be from 0 to {_HIGHEST_LEVEL:,}")
+    return profile

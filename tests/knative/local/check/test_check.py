@@ -104,6 +104,12 @@ def test_a_file_that_is_not_there_is_an_error(capsys, tmp_path):
     assert "cannot read: No such file or directory" in out
 
 
+def test_a_file_without_an_end_is_an_error_that_names_the_limit(capsys):
+    status, out = run(capsys, "/dev/zero")
+    assert status == 1
+    assert "longer than 16,777,216 bytes, the limit of a file" in out
+
+
 def test_every_mistake_of_a_file_is_found_in_one_run():
     report = check([str(path) for path in sorted((HERE / "offending").glob("*.yaml"))])
     assert len({finding.position.file for finding in report.findings}) == len(list((HERE / "offending").iterdir()))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 from knative.local.autoscaler.spec import PREFIX, ScalingSpec
 from knative.local.simulation.arrivals import Profile, ProfileError
 from knative.local.simulation.fluid import busy_cores
+from knative.local.simulation.report import print_summary
 from knative.local.simulation.simulator import simulate
 from knative.local.simulation.trace import Trace, TraceError, replay
 from knative.local.simulation.world import Outcome, World
@@ -170,7 +173,7 @@ def test_profiles() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "10", "10x", "x10s", "10x0s", "-1x5s", "infx5s", "nanx5s", "1..x5s", "csv:/nowhere"]
+    "text", ["", "10", "10x", "x10s", "10x0s", "-1x5s", "infx5s", "nanx5s", "0..1.1e9x5s", "1..x5s", "csv:/nowhere"]
 )
 def test_profiles_that_cannot_be_read(text: str) -> None:
     with pytest.raises(ProfileError):
@@ -182,9 +185,22 @@ def test_csv_profiles_hold_each_level_until_the_next(tmp_path: Path) -> None:
     file.write_text("seconds,rate\n0,5\n10,20\n15,0\n")
     profile = Profile.parse(f"csv:{file}")
     assert (profile.duration, [profile.at(at) for at in (0, 9, 10, 14, 19)]) == (20.0, [5, 5, 20, 20, 0])
-    file.write_text("a,b\nc,d\n")
-    with pytest.raises(ProfileError):
-        Profile.parse(f"csv:{file}")
+    for content in ("a,b\nc,d\n", "0,nan\n", "0,-1\n", "0,2e9\n"):
+        file.write_text(content)
+        with pytest.raises(ProfileError):
+            Profile.parse(f"csv:{file}")
+
+
+def test_the_summary_counts_every_request_offered() -> None:
+    world = World(
+        spec=spec(1, max_scale="1"), offered=Profile.parse("100x5s"), service_seconds=0.1, container_concurrency=1
+    )
+    out = io.StringIO()
+    print_summary([("", simulate(world))], out)
+    header, row = (re.split(r"  +", line.strip()) for line in out.getvalue().splitlines()[:2])
+    counts = [int(row[1 + header.index(name)].replace(",", "")) for name in ("answered", "lost", "unfinished")]
+    assert sum(counts) == pytest.approx(500, abs=2)
+    assert counts[2] > 400
 
 
 def test_a_file_that_is_no_trace(tmp_path: Path) -> None:
@@ -203,6 +219,7 @@ def test_command_takes_a_manifest_and_writes_table_csv_and_plot(tmp_path: Path) 
     )
     assert done.returncode == 0, done.stderr
     assert "target 2" in done.stdout
+    assert "unfinished" in done.stdout
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert {row["run"] for row in rows} == {"target 2", "target 8"}
     assert len(rows) == 80
