@@ -172,21 +172,31 @@ def missing_bytes(data: bytes) -> int:
 
     Raises:
         HeaderLimitError: too many boxes.
+        OSError: items of the picture lie beyond the end of the file, whatever its boxes state.
     """
     if data[:4] == b"RIFF":
         return max(0, int.from_bytes(data[4:8], "little") + 8 - len(data))
     at = 0
     for _ in range(MOST_BOXES):
         if at + 8 > len(data):
+            _check_items(data)
             return 0
         size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
         if size == 1:
             size = int.from_bytes(data[at + 8 : at + 16], "big")
-        if size == 0:
-            return 0  # to the end of the file
+        if size == 0:  # to the end of the file
+            _check_items(data)
+            return 0
         if size < 8:
             return 0  # broken: the decoder's to refuse
         if at + size > len(data):
             return at + size - len(data) if kind in {b"mdat", b"meta", b"idat"} else 0
         at += size
     raise HeaderLimitError(f"it has more than {MOST_BOXES:,} boxes")
+
+
+def _check_items(data: bytes) -> None:
+    document = read(data)
+    missing = [text for text in (document.warnings if document else ()) if "items of the picture" in text]
+    if missing:
+        raise OSError(missing[0])

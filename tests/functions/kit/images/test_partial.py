@@ -199,3 +199,15 @@ def test_a_cut_header_is_refused_in_the_words_of_the_format(form: str) -> None:
         except Problem as problem:
             assert problem.status == 422
             assert not any(text in problem.detail for text in ("unpack", "out of range", "Error", "None", "object"))
+
+
+@pytest.mark.parametrize("stated", [0, 1])
+def test_an_avif_cut_within_a_box_that_hides_it(stated: int) -> None:
+    """A box of pixels that runs to the end of the file, or states the size that is left."""
+    image = encoded(noise((64, 64)), "AVIF")
+    at = image.index(b"mdat") - 4
+    cut = bytearray(image[: at + (len(image) - at) // 2])
+    cut[at : at + 4] = (stated * (len(cut) - at)).to_bytes(4, "big")
+    with pytest.raises(Problem, match="not whole in the file") as caught, open_image(bytes(cut), SETTINGS):
+        pass
+    assert caught.value.status == 422
