@@ -136,8 +136,8 @@ class Replay:
             path = re.sub(r"timeoutSeconds=\d+", "timeoutSeconds=1", path)
             path += "" if "timeoutSeconds" in path else "&timeoutSeconds=1"
             return self.send("GET", path, None, headers)
-        if "/pods/" in path:
-            path = re.sub(r"/pods/[^/?]+", f"/pods/{self._pod()}", path)
+        if recorded := re.search(r"/pods/(.+)-deployment-[^/?]+", path):
+            path = path.replace(recorded[0], f"/pods/{self._pod(recorded[1])}")
         wanted = exchange["response_body"]
         if exchange["status"] == 409 and exchange["method"] == "PATCH":
             self._touch(path.partition("?")[0])  # as a controller did in the recording
@@ -179,8 +179,8 @@ class Replay:
         headers = {"Content-Type": "application/merge-patch+json", "User-Agent": "kn/v0.0.0"}
         self.send("PATCH", path, {"metadata": shared, "spec": {"template": template}}, headers)
 
-    def _pod(self) -> str:
-        query = "labelSelector=serving.knative.dev%2Fservice%3Dexif"
+    def _pod(self, revision: str) -> str:
+        query = f"labelSelector=serving.knative.dev%2Frevision%3D{revision}"
         _, _, found = self.send("GET", f"/api/v1/namespaces/rec/pods?{query}", None, {})
         return str(found["items"][0]["metadata"]["name"])
 
@@ -242,7 +242,15 @@ def settled(own: Any, recorded: Any) -> bool:
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, tuple[int, str, Any]]]:
     """Each exchange's answer by the engine, in the order of the recording."""
-    engine = EngineProcess(tmp_path_factory.mktemp("conversations"), arguments=("--workdir", str(ROOT)), api=True)
+    # The recording took seconds: however long this one takes, the pods of its first revision are there to be asked for.
+    pods_stay = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "config-autoscaler", "namespace": "knative-serving"},
+        "data": {"stable-window": "1h"},
+    }
+    folder = tmp_path_factory.mktemp("conversations")
+    engine = EngineProcess(folder, pods_stay, arguments=("--workdir", str(ROOT)), api=True)
     try:
         replay = Replay(engine)
         yield {one["number"]: replay.repeat(one) for one in EXCHANGES if not left_out(one)}

@@ -69,6 +69,7 @@ def test_init_containers_run_in_order_and_each_to_its_success(start: Start, tmp_
     assert tries.read_text().split() == ["try"] * 3
     assert engine.get("/hello?brief=1")[0] == 200
     (pod,) = engine.pods("ready")
+    engine.wait_line(f"[{pod['name']}] listening")
     assert engine.output.index("/first] exited with 7; restart 1") < engine.output.index(f"[{pod['name']}] listening")
 
 
