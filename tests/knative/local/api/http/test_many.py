@@ -63,6 +63,10 @@ async def follow(session: aiohttp.ClientSession, version: str, last: str) -> lis
             seen.append((int(event["object"]["metadata"]["resourceVersion"]), event["object"]["data"]["count"]))
             if seen[-1][1] == last:
                 break
+        # The watch goes on: the session would close its connection and not wait for the end of TLS.
+        assert answer.connection is not None
+        assert answer.connection.transport is not None
+        answer.connection.transport.abort()
     return seen
 
 
