@@ -22,7 +22,7 @@ def url(text: str) -> str:
 def number(text: str) -> float:
     """Return a finite number."""
     try:
-        value = float(text)
+        value = float(text) + 0.0 if text.isascii() and "_" not in text else math.nan  # + 0.0: no -0.0
     except ValueError:
         value = math.nan
     if not math.isfinite(value):

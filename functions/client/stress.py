@@ -20,7 +20,8 @@ _PARAMETERS = (
 )  # fmt: skip
 PROFILES = ("constant", "ramp", "sine", "steps", "burst")
 _LENGTH = re.compile(r"x(\d{1,6}(?:\.\d{1,6})?)(ms|s|m)(?=,|$)")
-COMPLETED, SHORT = "completed", "short"
+COMPLETED = "completed"
+_MISSED = {"short": ("shortfall", "the load fell short"), "over": ("excess", "the load was exceeded")}
 
 
 def add_parser(subcommands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -106,10 +107,11 @@ def outcome(answer: JsonMapping) -> int:
     ended = answer.get("ended", COMPLETED)
     if ended == COMPLETED:
         return 0
-    missing = answer.get("shortfall")
-    if ended == SHORT and isinstance(missing, Mapping):
-        achieved = f"requested {missing.get('requested')} %, achieved {missing.get('achieved')} %"
-        text = f"the load fell short: {achieved}: {missing.get('reason')}: {missing.get('detail')}"
+    field, text = _MISSED.get(ended, ("", ""))
+    missed = answer.get(field)
+    if isinstance(missed, Mapping):
+        achieved = f"requested {missed.get('requested')} %, achieved {missed.get('achieved')} %"
+        text = f"{text}: {achieved}: {missed.get('reason')}: {missed.get('detail')}"
     else:
         text = f"the burn ended early: {ended}"
     print(f"pixelamp: {text}", file=sys.stderr)

@@ -17,7 +17,7 @@ from functions.histogram.counting.model import CHANNELS, LEVELS, LUMINANCES, MOS
 from functions.histogram.plots import scopes
 from functions.kit.http import jsontext, problems
 from functions.kit.http.function import HTML, Call, EventRoute, Function, Reply, Route, wants_page
-from functions.kit.http.options import Option, choice, flag, integer, names, numbers, parsed, text
+from functions.kit.http.options import Option, choice, decimal, flag, integer, names, numbers, parsed, text
 from functions.kit.http.problems import Problem
 from functions.kit.http.service import dispatch
 from functions.kit.http.settings import MEBI, Settings, setting
@@ -82,7 +82,7 @@ def _range(value: str) -> tuple[float, float]:
     parts = value.split(",")
     if len(parts) != 2 or not all(_NUMBER.fullmatch(part) for part in parts):
         raise ValueError("expected the lowest and the highest value, such as 0,4095")
-    low, high = map(float, parts)
+    low, high = map(decimal, parts)
     if not low < high:
         raise ValueError("expected a range whose first value is the lower one")
     return low, high
@@ -92,7 +92,7 @@ def _percentages(value: str) -> tuple[float, ...]:
     parts = [part.strip() for part in value.split(",") if part.strip()]
     if len(parts) > 32 or not all(_NUMBER.fullmatch(part) and 0 <= float(part) <= 100 for part in parts):
         raise ValueError("expected at most 32 numbers from 0 to 100, by comma")
-    return tuple(map(float, parts))
+    return tuple(map(decimal, parts))
 
 
 CHOICES = (

@@ -91,7 +91,7 @@ class Burn:
             pressure = self.plan.pressure
             for kind, values in _pressures(pressure, self._disk_limit):
                 self._others[kind] = self._spawn([*common, kind, repr(pressure.hold), *values])
-            if self.plan.seconds:
+            if self.plan.cpu_seconds:
                 burner = [*common, "cpu", repr(self.plan.seconds), repr(self.plan.share), self.plan.curve.text()]
                 for _ in range(self.plan.cores):
                     self._children.append(self._spawn(burner))
@@ -182,6 +182,8 @@ class Burn:
             `disk_mb` and `network_mb`.
         """
         cores = [self._ended[child.pid].cpu for child in self._children]
+        if not cores and self.plan.seconds:
+            cores = [0.0] * self.plan.cores  # a load of 0 needs no burners
         # A core that was used for longer than planned shows that the burn took longer: no core gives over 100 %.
         span = max(min(self.seconds, self.plan.seconds), *cores, 0.0)
         whole = (quota if self.plan.relative_to == "quota" else self.plan.cores) * span

@@ -48,8 +48,8 @@ class Curve:
         into = seconds - start
         if low + 1 < len(points):
             end, next_level = points[low + 1]
-            slope = (next_level - level) / (end - start) if end > start else 0.0
-            return self._sums[low] + into * (level + slope * into / 2)
+            way = into / (end - start) if end > start else 0.0  # a slope would overflow where the points are close
+            return self._sums[low] + into * (level + (next_level - level) * way / 2)
         return self._sums[low] + into * level
 
     def text(self) -> str:

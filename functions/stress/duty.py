@@ -42,6 +42,7 @@ def run(
 
     Every cycle works until its CPU time is used, or the burn is over, and then sleeps until its end. A cycle that
     could not get its CPU time leaves the rest to the following ones, which work without a pause until it is made up.
+    Cycles whose CPU time is used already are slept through at once: waking up in each would be a load of its own.
 
     Args:
         goal: CPU seconds to have used by a moment, for the load of one core never more than the moment itself.
@@ -56,6 +57,8 @@ def run(
         due = goal(until)
         while used() < due and elapsed() < seconds:
             work()
+        while until < seconds and goal(cycle(until, seconds)) <= used():
+            until = cycle(until, seconds)
         pause = until - elapsed()
         if pause > 0:
             sleep(pause)

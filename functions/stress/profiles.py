@@ -13,7 +13,7 @@ CONSTANT, RAMP, SINE, STEPS, BURST = "constant", "ramp", "sine", "steps", "burst
 NAMES = (CONSTANT, RAMP, SINE, STEPS, BURST)
 MOST_LEVELS = 500
 SINE_POINTS = 64
-_LEVEL = re.compile(r"(\d+(?:\.\d+)?)(?:\.\.(\d+(?:\.\d+)?))?x(\d+(?:\.\d+)?)(ms|s|m)")
+_LEVEL = re.compile(r"(\d+(?:\.\d+)?)(?:\.\.(\d+(?:\.\d+)?))?x(\d+(?:\.\d+)?)(ms|s|m)", re.ASCII)
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 SHAPED = ("low", "period", "steps", "on")
 """Options that only a profile by name has."""

@@ -10,8 +10,8 @@ from functions.kit.jsontypes import JsonObject
 from functions.kit.telemetry.usage import Container, Reading, Usage, between
 from functions.stress.budget import Admission, Budget
 from functions.stress.burn import Burn, Spawn, spawn
+from functions.stress.deviation import Evidence, excess, shortfall
 from functions.stress.plan import MEBI, Plan
-from functions.stress.shortfall import Evidence, shortfall
 
 EVERY = 0.25
 """Seconds between samples."""
@@ -25,6 +25,7 @@ class Ending(StrEnum):
 
     COMPLETED = "completed"
     SHORT = "short"
+    OVER = "over"
     LEFT = "client left"
     STOPPED = "server stopped"
     DIED = "child died"
@@ -88,15 +89,17 @@ class Session:
             self.cpu_seconds = burn.used()
         usage = between(first, self._container.read(), self._quota)
         achieved = burn.achieved(self._quota)
-        missing = None
+        missing = extra = None
         if self.ended == Ending.COMPLETED:
             missing = shortfall(self.plan, achieved, Evidence(self._quota, usage.throttled, burn.waited))
-            self.ended = Ending.SHORT if missing else Ending.COMPLETED
+            extra = excess(self.plan, achieved)
+            self.ended = Ending.SHORT if missing else Ending.OVER if extra else Ending.COMPLETED
         self.result = {
             "asked": self.plan.asked(),
             "achieved": {**achieved, "slept_ms": round(waited * 1000, 1) if self.plan.wait else 0},
             "ended": self.ended,
             "shortfall": missing,
+            "excess": extra,
             "throttled": usage.throttled,
             "container": {"cpu_percent": round(usage.cpu_percent, 2), "cores": round(usage.cores, 4)},
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from functions.kit.jsontypes import JsonMapping, JsonObject
 
 # A sign and nineteen digits, the most of 64 bits: int() needs seconds for a million digits.
 INTEGER_LENGTH = 20
+_DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,18 @@ def number(low: float, high: float) -> Kind:
     """A finite number from low to high."""
 
     def parse(text: str) -> float:
-        try:
-            value = float(text) if "_" not in text else math.nan
-        except ValueError:
-            value = math.nan
+        # float() would also take "1_0", " 1", "١", "nan" and "infinity".
+        value = decimal(text) if _DECIMAL.fullmatch(text) else math.nan
         if not low <= value <= high:
             raise ValueError(f"expected a number from {low:g} to {high:g}")
         return value
 
     return Kind(parse, {"type": "number", "minimum": low, "maximum": high})
+
+
+def decimal(text: str) -> float:
+    """The value of a decimal; -0 is 0, which answers would print as -0.0."""
+    return float(text) + 0.0
 
 
 def choice(*words: str) -> Kind:

@@ -207,7 +207,7 @@ def _parse_number(kind: type[int] | type[float], text: str, metadata: JsonMappin
         # int() would take "1_000" and "١": only what docs/settings.md shows is accepted.
         if not text.isascii() or "_" in text:
             raise ValueError
-        value = kind(text)
+        value = kind(text) + 0  # no -0.0
     except ValueError:
         raise ValueError("expected a whole number" if kind is int else "expected a number") from None
     low, high, unit = metadata["minimum"], metadata["maximum"], metadata["unit"]

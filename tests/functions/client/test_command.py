@@ -318,6 +318,14 @@ def test_exif_never_overwrites_the_picture_itself(
             1,
             "the load fell short: requested 80 %, achieved 41.2 %: no free core: waited 3 s",
         ),
+        (
+            {
+                "ended": "over",
+                "excess": {"requested": 1, "achieved": 8.2, "reason": "start of the process", "detail": "0.07 s"},
+            },
+            1,
+            "the load was exceeded: requested 1 %, achieved 8.2 %: start of the process: 0.07 s",
+        ),
     ],
 )
 def test_a_load_that_was_not_held_ends_in_1(

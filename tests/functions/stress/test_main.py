@@ -68,9 +68,10 @@ def ask(server: FunctionServer, query: str, path: str = "/stress") -> socket.soc
 def held(result: dict[str, Any]) -> None:
     """The load was held, or the answer says by how much it was missed: a busy machine may have no core for it."""
     missing = result["asked"]["mean_load"] - result["achieved"]["load"]
-    short = missing > min(1.0, 0.02 * result["asked"]["mean_load"])
-    assert result["ended"] == ("short" if short else "completed")
-    assert (result["shortfall"] is not None) is short
+    tolerance = min(1.0, 0.02 * result["asked"]["mean_load"])
+    assert result["ended"] == ("short" if missing > tolerance else "over" if -missing > tolerance else "completed")
+    assert (result["shortfall"] is not None) is (result["ended"] == "short")
+    assert (result["excess"] is not None) is (result["ended"] == "over")
 
 
 @pytest.mark.parametrize(
@@ -115,6 +116,21 @@ def test_asked_and_achieved(server: FunctionServer) -> None:
     held(result)
     assert "throttled" in result
     assert result["pod"] == answer.headers["X-Pod-Name"]
+
+
+def test_a_load_below_the_cost_of_its_burner_is_over(server: FunctionServer) -> None:
+    """Starting an interpreter takes milliseconds of CPU on any machine; 10 µs were requested."""
+    result = server.post("/?seconds=0.1&load=0.01").json()
+    assert (result["ended"], result["shortfall"]) == ("over", None)
+    assert result["excess"]["extra_points"] == pytest.approx(result["achieved"]["load"] - 0.01, abs=0.002)
+    assert result["excess"]["extra_cpu_seconds"] > 0
+
+
+def test_a_load_of_zero_uses_nothing(server: FunctionServer) -> None:
+    result = server.post("/?seconds=0.1&load=-0&cores=1").json()
+    assert (result["ended"], result["shortfall"], result["excess"]) == ("completed", None, None)
+    assert result["achieved"]["per_core"] == [{"cpu_seconds": 0, "load": 0}]
+    assert "-0" not in json.dumps(result["asked"])
 
 
 @pytest.mark.parametrize("media", ["application/json", "application/x-ndjson"])

@@ -44,7 +44,10 @@ def test_each_kind_is_parsed():
         ("width", "6_4", "expected a whole number"),
         ("width", "9" * 5000, "expected a whole number"),
         ("width", "0" * 20 + "9999", "expected a whole number"),
-        ("load", "nan", "expected a number from 0 to 100"),
+        *(
+            ("load", text, "expected a number from 0 to 100")
+            for text in ("nan", "inf", "1_0", " 1", "1 ", "١", "1e", ".", "0x1", "1e999", "9" * 400, "-1e-300", "--0")
+        ),
         ("mode", "grey", "expected one of light, dark"),
         ("bins", "3", "expected one of 2, 4, 8"),
         ("log", "maybe", "expected 1 or 0"),
@@ -64,6 +67,11 @@ def test_what_is_not_allowed_is_named_with_what_is(name: str, value: str, said: 
 def test_an_option_given_twice_is_refused():
     with pytest.raises(Problem, match="given twice"):
         parse(("width", "100"), ("width", "200"))
+
+
+@pytest.mark.parametrize("text", ["-0", "-0.0", "+0", "00", "1e-400", "-1e-400", "0e99999999", "-.0"])
+def test_a_zero_has_no_sign(text: str):
+    assert repr(parse(("load", text))["load"]) == "0.0"
 
 
 @given(st.lists(st.tuples(st.sampled_from([option.name for option in OPTIONS]), st.text())))

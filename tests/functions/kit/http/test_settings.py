@@ -50,6 +50,10 @@ def test_all_mistakes_are_reported_at_once_with_name_value_and_reason():
     ]
 
 
+def test_a_zero_has_no_sign():
+    assert repr(load(Kinds, "demo", {"DEMO_PART": "-0"}).part) == "0.0"
+
+
 def test_a_secret_is_never_shown():
     with pytest.raises(SettingsError) as caught:
         load(Kinds, "demo", {"DEMO_HIDDEN": "hunter2"})

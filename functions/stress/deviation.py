@@ -8,7 +8,7 @@ from functions.kit.jsontypes import JsonMapping, JsonObject
 from functions.stress.plan import Plan
 
 POINTS, SHARE = 1.0, 0.02
-"""A load is short if more than 1 point, or more than 2 % of what was requested, is missing."""
+"""A load is missed if it differs by more than 1 point, or by more than 2 % of what was requested."""
 
 EVIDENCE = 0.5
 """Share of the missing time that a cause must account for."""
@@ -32,27 +32,53 @@ class Evidence:
 
 
 def shortfall(plan: Plan, achieved: JsonMapping, evidence: Evidence) -> JsonObject | None:
-    """The requested and the achieved load with the reason of the difference; None if the load was held.
+    """The requested and the achieved load with the reason of the difference; None if none is missing.
 
     Args:
         plan: what was requested.
         achieved: what `Burn.achieved` returned.
         evidence: the kernel's counters.
     """
-    requested = plan.mean
-    missing = requested - achieved["load"]
-    if not plan.cpu_seconds or missing <= min(POINTS, SHARE * requested):
+    missing = plan.mean - achieved["load"]
+    if not plan.cpu_seconds or missing <= _tolerance(plan):
         return None
     seconds = plan.cpu_seconds - achieved["cpu_seconds"]
     reason, detail = _reason(plan, seconds, evidence)
     return {
-        "requested": round(requested, 3),
+        "requested": round(plan.mean, 3),
         "achieved": achieved["load"],
         "missing_points": round(missing, 3),
         "missing_cpu_seconds": round(seconds, 4),
         "reason": reason,
         "detail": detail,
     }
+
+
+def excess(plan: Plan, achieved: JsonMapping) -> JsonObject | None:
+    """The requested and the achieved load where more CPU time was used than requested; None if it was not.
+
+    CPU time is compared and not load, since a burner that starts after the end of a very short burn makes it longer.
+
+    Args:
+        plan: what was requested.
+        achieved: what `Burn.achieved` returned.
+    """
+    seconds = achieved["cpu_seconds"] - plan.cpu_seconds
+    if not plan.cpu_seconds or seconds * plan.mean <= _tolerance(plan) * plan.cpu_seconds:
+        return None
+    return {
+        "requested": round(plan.mean, 3),
+        "achieved": achieved["load"],
+        "extra_points": round(achieved["load"] - plan.mean, 3),
+        "extra_cpu_seconds": round(seconds, 4),
+        "reason": START,
+        "detail": f"{plan.cores} burner(s) used {seconds:.4f} CPU seconds more than the {plan.cpu_seconds:.4f} of the "
+        "request to start, to wake up and to end; a longer burn or a higher load hides that",
+    }
+
+
+def _tolerance(plan: Plan) -> float:
+    return min(POINTS, SHARE * plan.mean)
 
 
 def _reason(plan: Plan, seconds: float, evidence: Evidence) -> tuple[str, str]:

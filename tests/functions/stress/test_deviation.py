@@ -1,11 +1,11 @@
-"""A load that is missed is reported with its reason; one that is held is not."""
+"""A load that is missed or exceeded is reported with its reason; one that is held is not."""
 
 from __future__ import annotations
 
 import pytest
 
+from functions.stress.deviation import NO_CORE, QUOTA, START, Evidence, excess, shortfall
 from functions.stress.plan import Plan
-from functions.stress.shortfall import NO_CORE, QUOTA, START, Evidence, shortfall
 
 
 def missed(load: float, achieved: float, evidence: Evidence, seconds: float = 10.0, cores: int = 1) -> str | None:
@@ -54,3 +54,25 @@ def test_the_reason_is_what_the_kernel_counted() -> None:
 def test_nothing_to_burn_is_never_short() -> None:
     plan = Plan(0.0, 100.0, "core", 1, 1.0, wait=1.0)
     assert shortfall(plan, {"load": 0.0, "cpu_seconds": 0.0}, FREE) is None
+    assert excess(plan, {"load": 0.0, "cpu_seconds": 0.0}) is None
+
+
+@pytest.mark.parametrize(
+    ("load", "achieved", "over"),
+    [(100, 100, False), (80, 80.9, False), (80, 81.1, True), (10, 10.19, False), (10, 10.21, True), (1, 0.5, False)],
+)
+def test_more_than_a_point_or_two_percent_above_is_over(load: float, achieved: float, over: bool) -> None:
+    plan = Plan(10.0, load, "core", 2, load / 100)
+    found = excess(plan, {"load": achieved, "cpu_seconds": 10.0 * 2 * achieved / 100})
+    assert (found is not None) is over
+    if found:
+        assert (found["requested"], found["achieved"], found["reason"]) == (load, achieved, START)
+        assert found["extra_points"] == pytest.approx(achieved - load)
+        assert found["extra_cpu_seconds"] == pytest.approx(0.2 * (achieved - load))
+        assert shortfall(plan, {"load": achieved, "cpu_seconds": 0.2 * achieved}, FREE) is None
+
+
+def test_a_burn_that_became_longer_is_over_by_its_cpu_time() -> None:
+    found = excess(Plan(0.001, 100.0, "core", 1, 1.0), {"load": 100.0, "cpu_seconds": 0.015})
+    assert found is not None
+    assert (found["extra_points"], found["extra_cpu_seconds"]) == (0, 0.014)
