@@ -83,7 +83,9 @@ def add_parser(subparsers: Any) -> None:
         "--cold-start", type=seconds, metavar="1.5s", help="from the decision for a pod to its readiness"
     )
     parser.add_argument("--start-rate", type=above_zero, metavar="N", help="pods that become ready a second, at most")
-    parser.add_argument("--timeout", type=seconds, metavar="300s", help="timeoutSeconds")
+    parser.add_argument(
+        "--timeout", type=seconds, metavar="300s", help="timeoutSeconds: until the answer, waiting included"
+    )
     parser.add_argument(
         "--activators",
         type=positive,

@@ -16,7 +16,7 @@ import math
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 NOTHING = 1e-9  # of a request: below it a mass is rounding
 _SUBSTEPS = 20
@@ -26,7 +26,8 @@ _SUBSTEPS = 20
 class Ended:
     """Requests that ended together: when and after how long (seconds), and how many of each kind.
 
-    `direct` were in ready pods, where queue-proxy's reports still count; `direct_drained` were not.
+    `direct` were in ready pods, where queue-proxy's reports still count; `direct_drained` were not. `timed_out` ones
+    reached the timeout in a pod, are answered with 504, and free their place there.
     """
 
     at: float
@@ -34,6 +35,7 @@ class Ended:
     proxied: float
     direct: float
     direct_drained: float
+    timed_out: bool = False
 
     @property
     def requests(self) -> float:
@@ -41,30 +43,44 @@ class Ended:
         return self.proxied + self.direct + self.direct_drained
 
 
-class HeldWork:
-    """Each request leaves `seconds` after it was admitted."""
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Requests admitted together: when they leave and came, how many are in ready and in draining pods."""
 
-    def __init__(self, seconds: float) -> None:
+    leaves: float
+    arrived: float
+    active: float
+    draining: float
+    proxied: bool
+    timed_out: bool
+
+
+class HeldWork:
+    """Each request leaves `seconds` after it was admitted, or `timeout` after it arrived if that is sooner."""
+
+    def __init__(self, seconds: float, timeout: float = math.inf) -> None:
         self._seconds = seconds
-        # (leaves, arrived, in ready pods, in draining pods, proxied)
-        self._batches: deque[tuple[float, float, float, float, bool]] = deque()
+        self._timeout = timeout
+        self._batches: deque[_Batch] = deque()  # in the order in which they leave: they are admitted as they arrived
         self.active = 0.0
         self.draining = 0.0
 
     def admit(self, now: float, arrived: float, requests: float, *, proxied: bool) -> None:
         """Begin work on requests that arrived at `arrived`."""
-        self._batches.append((now + self._seconds, arrived, requests, 0.0, proxied))
+        leaves, latest = now + self._seconds, arrived + self._timeout
+        timed_out = leaves > latest + 1e-9
+        self._batches.append(_Batch(min(leaves, latest), arrived, requests, 0.0, proxied, timed_out))
         self.active += requests
 
     def drain(self, share: float) -> float:
         """A share of the ready pods begins to drain; returns the direct requests in them."""
         direct = 0.0
-        moved: deque[tuple[float, float, float, float, bool]] = deque()
-        for leaves, arrived, active, draining, proxied in self._batches:
-            part = active * share
-            if not proxied:
+        moved: deque[_Batch] = deque()
+        for batch in self._batches:
+            part = batch.active * share
+            if not batch.proxied:
                 direct += part
-            moved.append((leaves, arrived, active - part, draining + part, proxied))
+            moved.append(replace(batch, active=batch.active - part, draining=batch.draining + part))
         self._batches = moved
         self.draining += self.active * share
         self.active *= 1.0 - share
@@ -74,15 +90,13 @@ class HeldWork:
         """What ended up to `now`, each at its own moment."""
         ended: list[Ended] = []
         batches = self._batches
-        while batches and batches[0][0] <= now + 1e-9:
-            leaves, arrived, active, draining, proxied = batches.popleft()
-            self.active -= active
-            self.draining -= draining
-            latency = leaves - arrived
-            if proxied:
-                ended.append(Ended(leaves, latency, active + draining, 0.0, 0.0))
-            else:
-                ended.append(Ended(leaves, latency, 0.0, active, draining))
+        while batches and batches[0].leaves <= now + 1e-9:
+            batch = batches.popleft()
+            self.active -= batch.active
+            self.draining -= batch.draining
+            proxied = batch.active + batch.draining if batch.proxied else 0.0
+            direct, drained = (0.0, 0.0) if batch.proxied else (batch.active, batch.draining)
+            ended.append(Ended(batch.leaves, batch.leaves - batch.arrived, proxied, direct, drained, batch.timed_out))
         if not batches:
             self.active = self.draining = 0.0
         return ended
@@ -121,10 +135,16 @@ def _mmc_inside(load: float, cores: int) -> float:
 
 
 class SharedWork:
-    """Requests share `cores` a pod; each takes `seconds` of one core. What is admitted flows in over the next step."""
+    """Requests share `cores` a pod; each takes `seconds` of one core. What is admitted flows in over the next step.
 
-    def __init__(self, seconds: float, cores: int) -> None:
+    Requests of equal work that share cores equally end in the order of their arrival. In a ready pod those that have
+    not ended `timeout` after their arrival do then; in a draining pod they fade within `seconds`.
+    """
+
+    def __init__(self, seconds: float, cores: int, timeout: float = math.inf) -> None:
         self._seconds = seconds
+        self._timeout = timeout
+        self._arrivals: deque[list[float]] = deque()  # [arrived, requests] in ready pods, the oldest first
         self._cores = cores
         self._busy = busy_cores(cores)
         self._now = 0.0
@@ -151,6 +171,8 @@ class SharedWork:
             self._direct += requests
         self._coming += requests
         self._waited += requests * (now - arrived)
+        if self._timeout < math.inf:
+            self._arrivals.append([arrived, requests])
 
     def drain(self, share: float) -> float:
         """A share of the ready pods begins to drain; returns the direct requests in them."""
@@ -159,6 +181,8 @@ class SharedWork:
         self._proxied_draining += self._proxied * share
         self._direct -= direct
         self._proxied *= 1.0 - share
+        for arrival in self._arrivals:
+            arrival[1] *= 1.0 - share
         return direct
 
     def advance(self, now: float, pods: int, backlog: bool) -> list[Ended]:
@@ -172,12 +196,8 @@ class SharedWork:
         inside = self.active
         if inside > NOTHING and pods and step > 0:
             gone, held = self._flow(inside - coming, coming / step, step, pods, backlog)
-            share = gone / inside
-            proxied, direct = self._proxied * share, self._direct * share
-            self._proxied -= proxied
-            self._direct -= direct
-            waited = self._waited * gone / (inside + self.draining)
-            self._waited -= waited
+            proxied, direct, waited = self._take(gone)
+            self._forget(gone)
             # One moment for all that ended, such that requests inside, summed over the step, come out right.
             offset = step - (inside * step - held) / gone if gone > NOTHING else step
             moment = now - step + min(max(offset, 0.0), step)
@@ -189,7 +209,37 @@ class SharedWork:
             self._proxied_draining -= proxied
             self._direct_draining -= direct
             ended.append(Ended(now, self._seconds, proxied, 0.0, direct))
+        late = self._expire(now)
+        if late > NOTHING:
+            proxied, direct, _ = self._take(late)
+            ended.append(Ended(now, self._timeout, proxied, direct, 0.0, timed_out=True))
         return ended
+
+    def _take(self, requests: float) -> tuple[float, float, float]:
+        """Remove requests from ready pods; returns how many were proxied, how many direct, and what they waited."""
+        share = min(1.0, requests / self.active)
+        proxied, direct = self._proxied * share, self._direct * share
+        waited = self._waited * requests / (self.active + self.draining)
+        self._proxied -= proxied
+        self._direct -= direct
+        self._waited -= waited
+        return proxied, direct, waited
+
+    def _forget(self, requests: float) -> None:
+        """Take the oldest requests out of the arrivals."""
+        while self._arrivals and requests > 0:
+            taken = min(requests, self._arrivals[0][1])
+            self._arrivals[0][1] -= taken
+            requests -= taken
+            if self._arrivals[0][1] <= 0:
+                self._arrivals.popleft()
+
+    def _expire(self, now: float) -> float:
+        """Take requests that arrived a timeout ago out of the arrivals; returns how many."""
+        late = 0.0
+        while self._arrivals and now - self._arrivals[0][0] >= self._timeout - 1e-9:
+            late += self._arrivals.popleft()[1]
+        return min(late, self.active)
 
     def _flow(self, inside: float, inflow: float, step: float, pods: int, backlog: bool) -> tuple[float, float]:
         """Requests that end within `step`, and request-seconds inside over it."""

@@ -44,8 +44,9 @@ def work_of(world: World) -> HeldWork | SharedWork:
     if world.cores is None or not _shares_cores(world):
         rate = steps_a_second(world)
         steps = round(world.service_seconds * rate)
-        return HeldWork(steps / rate if _on_grid(world) and steps else world.service_seconds)
-    return SharedWork(world.service_seconds, world.cores)
+        seconds = steps / rate if _on_grid(world) and steps else world.service_seconds
+        return HeldWork(seconds, world.timeout_seconds)
+    return SharedWork(world.service_seconds, world.cores, world.timeout_seconds)
 
 
 def steps_a_second(world: World) -> int:
@@ -158,6 +159,9 @@ class _Run:
                 self.pods_stats.leave(ended.at, requests=ended.direct)
             requests = ended.requests
             self._leave_system(ended.at, requests)
+            if ended.timed_out:
+                self.second_timed_out += requests
+                continue
             self.second_answered += requests
             self.second_latencies.append((ended.latency, requests))
 

@@ -37,7 +37,7 @@ class World:
         container_concurrency: requests at once in a pod; 0 is no limit.
         cold_start_seconds: from the decision for a pod to its readiness.
         start_rate: pods that become ready a second, at most; None for no limit.
-        timeout_seconds: a request that waits longer fails with 504.
+        timeout_seconds: a request that has no answer by then, waiting included, fails with 504 and frees its place.
         activators: each holds a queue of 10,000 where requests at once are limited.
         start_ready: pods ready at the start.
         phases: of the control plane's tickers.

@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,17 +103,18 @@ def test_concurrency_is_rate_times_latency(service: float, concurrency: int) -> 
     cores=st.sampled_from([None, 1, 4]),
     closed=st.booleans(),
     limit=st.integers(0, 8),
+    service=st.sampled_from([0.1, 3.0, 5.0]),
 )
 @settings(max_examples=40, deadline=None)
 def test_every_request_is_answered_lost_or_still_there(
-    segments: list[tuple[int, int]], concurrency: int, cores: int | None, closed: bool, limit: int
+    segments: list[tuple[int, int]], concurrency: int, cores: int | None, closed: bool, limit: int, service: float
 ) -> None:
     text = ",".join(f"{level}x{length}s" for level, length in segments)
     world = World(
         spec=spec(concurrency, window="6s", max_scale=str(limit), target="5"),
         offered=Profile.parse(text),
         closed=closed,
-        service_seconds=0.1,
+        service_seconds=service,
         cores=cores,
         container_concurrency=concurrency,
         timeout_seconds=4.0,
@@ -126,6 +128,41 @@ def test_every_request_is_answered_lost_or_still_there(
         assert second.in_flight >= -1e-6
         assert not limit or second.ready <= limit
         assert concurrency == 0 or second.answered <= (limit or 10**6) * concurrency / 0.1 + 1e-6
+    if cores is None:
+        assert all(latency <= 4.0 + 1e-6 for latency, _ in outcome.latencies)
+
+
+@pytest.mark.parametrize("cores", [None, 1])
+@pytest.mark.parametrize(
+    ("timeout", "answered"),
+    [(2.0, 0.0), (20.0, 30.0)],  # ten clients on one pod and core: 5 s alone, 50 s together
+)
+def test_the_timeout_ends_requests_in_a_pod_too(cores: int | None, timeout: float, answered: float) -> None:
+    world = World(
+        spec=fixed(1), offered=Profile.parse("1x30s"), service_seconds=5.0, cores=cores, start_ready=1,
+        timeout_seconds=timeout, settle_seconds=300.0,
+    )  # fmt: skip
+    outcome = simulate(world)
+    if cores is None:
+        assert outcome.answered == pytest.approx(answered)
+    else:  # five times more than one core can do
+        assert outcome.answered < 10
+    assert outcome.lost == pytest.approx(30 - outcome.answered, abs=1e-3)
+    assert outcome.left == pytest.approx(0, abs=1e-3)
+
+
+def test_waiting_and_working_count_together_towards_the_timeout() -> None:
+    """Three clients on one place of 1 s: each answer takes 3 s once they wait in turn."""
+    world = World(
+        spec=fixed(1, 1), offered=Profile.parse("3x30s"), closed=True, service_seconds=1.0, container_concurrency=1,
+        start_ready=1, timeout_seconds=2.5,
+    )  # fmt: skip
+    late = simulate(world)
+    patient = simulate(replace(world, timeout_seconds=3.5))
+    assert late.lost >= 5
+    assert max(latency for latency, _ in late.latencies) <= 2.5 + 1e-6
+    assert patient.lost == 0
+    assert patient.answered == pytest.approx(29, abs=1)
 
 
 def test_a_burst_from_zero_waits_for_the_cold_start_and_loses_nothing() -> None:
