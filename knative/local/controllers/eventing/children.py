@@ -12,14 +12,12 @@ from knative.local.api.frozen import thaw
 from knative.local.api.history import Object
 from knative.local.api.store import Store
 from knative.local.controllers.objects import controlled_by, ensure, find, key_of, reference
+from knative.local.eventing.topology.builder import BACKING, wrong_template
 from knative.local.jsontypes import JsonMapping
-from knative.local.manifests.decoding import decode
-from knative.local.manifests.eventing_schema import IN_MEMORY_CHANNEL
 
 CHANNELS = "inmemorychannels.messaging.knative.dev"
 SUBSCRIPTIONS = "subscriptions.messaging.knative.dev"
 _OWNERS = ("channels.messaging.knative.dev", "sequences.flows.knative.dev", "parallels.flows.knative.dev")
-_BACKING = ("messaging.knative.dev/v1", "InMemoryChannel")
 _SUBSCRIBABLE = {"messaging.knative.dev/subscribable": "v1"}
 
 
@@ -33,7 +31,7 @@ def write_children(store: Store) -> dict[str, str]:
     for resource in _OWNERS:
         for owner in store.list(resource):
             name = f"{owner['kind']} {'/'.join(key_of(owner))}"
-            if (wrong := _wrong_template(owner)) is not None:
+            if (wrong := wrong_template(owner["spec"])) is not None:
                 blocked[name] = wrong
             desired = list(_desired(owner))
             for place, child in desired:
@@ -49,15 +47,6 @@ def write_children(store: Store) -> dict[str, str]:
     return blocked
 
 
-def _wrong_template(owner: Object) -> str | None:
-    """What is wrong with the spec of a channel template, which Knative leaves to the channel's own webhook."""
-    template = owner["spec"].get("channelTemplate") or {}
-    if (template.get("apiVersion"), template.get("kind")) != _BACKING or template.get("spec") is None:
-        return None
-    _, mistakes = decode({"spec": thaw(template["spec"])}, IN_MEMORY_CHANNEL, _BACKING[1])
-    return f"spec.channelTemplate.spec: {mistakes[0].message}" if mistakes else None
-
-
 def _with_what_is_set(child: Object, existing: Object | None) -> Object:
     """A child with the labels, annotations and fields that others have added to it."""
     if existing is None:
@@ -69,7 +58,7 @@ def _with_what_is_set(child: Object, existing: Object | None) -> Object:
 def _desired(owner: Object) -> Iterator[tuple[str, Object]]:
     spec = owner["spec"]
     template = spec.get("channelTemplate") or {}
-    if (template.get("apiVersion"), template.get("kind")) != _BACKING or _wrong_template(owner) is not None:
+    if not template or wrong_template(spec) is not None:
         return
     name = key_of(owner)[1]
     if owner["kind"] == "Channel":
@@ -109,24 +98,24 @@ def _channel(owner: Object, name: str, spec: JsonMapping | None) -> tuple[str, O
     metadata["annotations"] = dict(_SUBSCRIBABLE)
     # What the template lists as subscribers belongs to the owner, which the graph reads.
     given = {key: value for key, value in (spec or {}).items() if key != "subscribers"}
-    return CHANNELS, {"apiVersion": _BACKING[0], "kind": _BACKING[1], "metadata": metadata, "spec": thaw(given)}
+    return CHANNELS, {"apiVersion": BACKING[0], "kind": BACKING[1], "metadata": metadata, "spec": thaw(given)}
 
 
 def _to_channel(owner: Object, name: str) -> Object:
-    return {"ref": {"apiVersion": _BACKING[0], "kind": _BACKING[1], "name": name, "namespace": key_of(owner)[0]}}
+    return {"ref": {"apiVersion": BACKING[0], "kind": BACKING[1], "name": name, "namespace": key_of(owner)[0]}}
 
 
 def _subscription(
     owner: Object, name: str, channel: str, subscriber: Object, reply: Object | None, delivery: Object | None
 ) -> tuple[str, Object]:
     spec = {
-        "channel": {"apiVersion": _BACKING[0], "kind": _BACKING[1], "name": channel},
+        "channel": {"apiVersion": BACKING[0], "kind": BACKING[1], "name": channel},
         "subscriber": subscriber,
         **({"reply": reply} if reply else {}),
         **({"delivery": delivery} if delivery else {}),
     }
     metadata = {"name": name, "namespace": key_of(owner)[0], "ownerReferences": [reference(owner)]}
-    made = {"apiVersion": _BACKING[0], "kind": "Subscription", "metadata": metadata, "spec": thaw(spec)}
+    made = {"apiVersion": BACKING[0], "kind": "Subscription", "metadata": metadata, "spec": thaw(spec)}
     return SUBSCRIPTIONS, made
 
 

@@ -20,12 +20,15 @@ from knative.local.eventing.topology.addresses import aliases
 from knative.local.eventing.topology.graph import Destination, Ping, Subscription, Topology
 from knative.local.jsontypes import JsonMapping
 from knative.local.manifests import cron
+from knative.local.manifests.decoding import decode
+from knative.local.manifests.eventing_schema import IN_MEMORY_CHANNEL
 from knative.local.manifests.grammar import CLUSTER_SUFFIXES
 from knative.local.manifests.kinds import EVENTING, FLOWS, MESSAGING, SERVING, SINKS, SOURCES
 from knative.local.manifests.resources import Resource
 
 _BROKER_INGRESS = "broker-ingress.knative-eventing"
 _CHANNEL_SUFFIX = "-kn-channel"
+BACKING = (f"{MESSAGING}/v1", "InMemoryChannel")
 CHANNELS = ((MESSAGING, "Channel"), (MESSAGING, "InMemoryChannel"))
 NODES: Mapping[tuple[str, str], str] = {
     **dict.fromkeys(CHANNELS, "channel"),
@@ -54,6 +57,21 @@ def broker_node(namespace: str, name: str) -> str:
     return f"broker/{namespace}/{name}"
 
 
+def wrong_template(spec: JsonMapping) -> str | None:
+    """Return what is wrong with the channel template of a Channel, Sequence or Parallel, or None.
+
+    Knative leaves the spec of a template to the channel's own webhook.
+    """
+    template = spec.get("channelTemplate") or {}
+    if (template.get("apiVersion", BACKING[0]), template.get("kind", BACKING[1])) != BACKING:
+        given = " of ".join(str(template[key]) for key in ("kind", "apiVersion") if key in template)
+        return f"a {given} is not run on this machine; an {BACKING[1]} of {BACKING[0]} is"
+    if template.get("spec") is None:
+        return None
+    _, mistakes = decode({"spec": template["spec"]}, IN_MEMORY_CHANNEL, BACKING[1])
+    return f"spec.channelTemplate.spec: {mistakes[0].message}" if mistakes else None
+
+
 def build(resources: Iterable[Resource]) -> Topology:
     """Return the graph of some manifests; objects that cannot run are named in `unready`."""
     return _Builder(resources).topology()
@@ -75,7 +93,8 @@ class _Builder:
             self._nodes[broker_node(one.namespace, one.name)] = []
         for group, kind in CHANNELS:
             for one in self._of(group, kind):
-                self._nodes.setdefault(f"channel/{one.namespace}/{one.name}", [])
+                if wrong_template(one.data.get("spec") or {}) is None:
+                    self._nodes.setdefault(f"channel/{one.namespace}/{one.name}", [])
                 self._attempt(one, self._channel)
         for group, kind, add in (
             (FLOWS, "Sequence", self._sequence),
@@ -95,11 +114,12 @@ class _Builder:
         return Topology(nodes, self._unready, tuple(self._pings), self._sinks, aliases(nodes))
 
     def _nodes_of_flows(self) -> Iterator[str]:
-        for one in self._of(FLOWS, "Sequence"):
-            yield from (_step(one, index) for index in range(len(one.data["spec"]["steps"])))
-        for one in self._of(FLOWS, "Parallel"):
-            node = f"parallel/{one.namespace}/{one.name}"
-            yield from (node, *(f"{node}/{index}" for index in range(len(one.data["spec"]["branches"]))))
+        for kind, parts in (("Sequence", "steps"), ("Parallel", "branches")):
+            for one in self._of(FLOWS, kind):
+                if wrong_template(one.data["spec"]) is None:
+                    node = f"{kind.lower()}/{one.namespace}/{one.name}"
+                    numbers = range(kind == "Sequence", len(one.data["spec"][parts]))  # the first step is the Sequence
+                    yield from (node, *(f"{node}/{number}" for number in numbers))
 
     def _of(self, group: str, kind: str) -> Iterator[Resource]:
         return (one for key, one in self._known.items() if key[:2] == (group, kind))
@@ -138,9 +158,7 @@ class _Builder:
     def _channel(self, channel: Resource) -> Iterator[tuple[str, Subscription]]:
         """The subscribers that an InMemoryChannel lists itself, as a cluster's controller does."""
         spec = channel.data.get("spec") or {}
-        template = spec.get("channelTemplate") or {}
-        if template.get("kind") not in {None, "InMemoryChannel"}:
-            raise UnreadyError(f"a {template['kind']} is not run on this machine; an InMemoryChannel is")
+        _require_template(spec)
         for index, one in enumerate(spec.get("subscribers") or ()):
             name = f"{channel.kind} {channel.namespace}/{channel.name} subscriber {index}"
             urls = [{"uri": one[key]} if one.get(key) else None for key in ("subscriberUri", "replyUri")]
@@ -163,6 +181,7 @@ class _Builder:
         if key not in self._known:
             raise UnreadyError(f"there is no {target['kind']} {namespace}/{target['name']}")
         channel = self._known[key].data.get("spec") or {}
+        _require_template(channel, f"Channel {namespace}/{target['name']}: ")
         reply = self._destination(spec.get("reply"), namespace)
         delivery = spec.get("delivery") or channel.get("delivery") or {}
         name = f"Subscription {namespace}/{subscription.name}"
@@ -198,6 +217,7 @@ class _Builder:
 
     def _sequence(self, sequence: Resource) -> Iterator[tuple[str, Subscription]]:
         spec, namespace = sequence.data["spec"], sequence.namespace
+        _require_template(spec)
         steps = spec["steps"]
         for index, step in enumerate(steps):
             last = index == len(steps) - 1
@@ -214,6 +234,7 @@ class _Builder:
 
     def _parallel(self, parallel: Resource) -> Iterator[tuple[str, Subscription]]:
         spec, namespace = parallel.data["spec"], parallel.namespace
+        _require_template(spec)
         node = f"parallel/{namespace}/{parallel.name}"
         for index, branch in enumerate(spec["branches"]):
             name = f"Parallel {namespace}/{parallel.name} branch {index}"
@@ -267,7 +288,9 @@ class _Builder:
             raise UnreadyError(f"there is no {kind} {key[2]}/{name}")
         if (group, kind) == (SERVING, "Service"):
             return Destination(host=f"{name}.{key[2]}", path=f"/{uri.lstrip('/')}")
-        if (group, kind) not in NODES:
+        if (group, kind) in NODES:
+            _require_template(self._known[key].data.get("spec") or {}, f"{kind} {key[2]}/{name} has no address: ")
+        else:
             raise UnreadyError(f"events are not delivered to a {kind} ({group or 'core'}) on this machine")
         return Destination(node=f"{NODES[group, kind]}/{key[2]}/{name}")
 
@@ -295,6 +318,11 @@ class _Builder:
             raise UnreadyError(f"there is no Service {namespace}/{name}")
         query = f"?{parts.query}" if parts.query else ""
         return Destination(host=inside, path=(parts.path or "/") + query)
+
+
+def _require_template(spec: JsonMapping, what: str = "") -> None:
+    if (reason := wrong_template(spec)) is not None:
+        raise UnreadyError(what + reason)
 
 
 def _is_made_for(resource: Resource, group: str) -> bool:

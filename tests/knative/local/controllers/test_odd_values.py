@@ -134,3 +134,4 @@ def test_what_a_pod_lacks_and_a_wrong_channel_template_are_named() -> None:
     found = {one["type"]: one.get("message", "") for one in written["status"]["conditions"] if one["status"] == "False"}
     assert found["ChannelsReady"].startswith("spec.channelTemplate.spec: ")
     assert "retry" in found["ChannelsReady"]
+    assert "address" not in written["status"]

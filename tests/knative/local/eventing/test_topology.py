@@ -160,6 +160,32 @@ def test_what_cannot_run_is_named_and_the_rest_runs(graph, wrong, reason):
     assert only(topology, "broker/default/b").name == "Trigger default/good"
 
 
+KAFKA = {"channelTemplate": {"apiVersion": "messaging.knative.dev/v1beta1", "kind": "KafkaChannel"}}
+WRONG_SPEC = {
+    "channelTemplate": {
+        "apiVersion": "messaging.knative.dev/v1", "kind": "InMemoryChannel", "spec": {"delivery": {"retry": "x"}}
+    }
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [(KAFKA, "a KafkaChannel of messaging.knative.dev/v1beta1 is not run"), (WRONG_SPEC, "retry")],
+)
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [("Sequence", {"steps": [ref("Service", "f")]}), ("Parallel", {"branches": [{"subscriber": ref("Service", "f")}]})],
+)
+def test_a_flow_whose_channels_are_not_run_forwards_nothing_and_has_no_address(graph, kind, spec, template, reason):
+    version = "flows.knative.dev/v1"
+    by_url = {"uri": f"http://s-kn-{kind.lower()}-0-kn-channel.default.svc.cluster.local"}
+    topology = graph(flow(kind, "s", **spec, **template), trigger("t", ref(kind, "s", version)), trigger("u", by_url))
+    assert reason in topology.unready[f"{kind} default/s"]
+    assert topology.unready["Trigger default/t"].startswith(f"{kind} default/s has no address: ")
+    assert topology.unready["Trigger default/u"].startswith("there is no channel at ")
+    assert set(topology.nodes) == {"broker/default/b"}
+
+
 SINKS = "sinks.knative.dev/v1alpha1"
 NOT_RUN = [
     ({"kind": "JobSink", "apiVersion": SINKS, "spec": {"job": {}}}, "Jobs are not run"),
@@ -175,9 +201,9 @@ NOT_RUN = [
         {
             "kind": "Channel",
             "apiVersion": "messaging.knative.dev/v1",
-            "spec": {"channelTemplate": {"apiVersion": "messaging.knative.dev/v1beta1", "kind": "KafkaChannel"}},
+            "spec": KAFKA,
         },
-        "a KafkaChannel is not run",
+        "a KafkaChannel of messaging.knative.dev/v1beta1 is not run",
     ),
     (
         {
