@@ -57,8 +57,8 @@ from knative.local.manifests.kinds import SERVING
 from knative.local.manifests.resources import Manifests, Resource
 from knative.local.mesh.addresses import LOCAL_DOMAIN, Addresses
 from knative.local.mesh.mesh import Mesh
-from knative.local.pods import limits
 from knative.local.pods.revision import Revision, Surroundings
+from knative.local.pods.runtimes import limits
 from knative.local.pods.runtimes.process import Warden
 from knative.local.pods.runtimes.selection import Mode, Runtimes
 from knative.local.pods.service import Service

@@ -109,6 +109,13 @@ def missing_image(image: str, message: str) -> Problem:
     return Problem("ContainerHealthy", "ContainerMissing", f'Unable to fetch image "{image}": {message}')
 
 
+def without_output(condition: Condition) -> str:
+    """Reason and message for a client: what a program wrote stays in its log, the condition and the console."""
+    if not condition.reason.startswith("ExitCode"):
+        return condition.words
+    return f"{condition.reason} (the output is in the log of the pod)"
+
+
 def ready_of(*dependents: Condition) -> Condition:
     """The Ready condition: False or Unknown as soon as one of the dependents is."""
     for status in (Status.FALSE, Status.UNKNOWN):

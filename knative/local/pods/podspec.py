@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from knative.local.pods.limits import Limits
 from knative.local.pods.probes.probe import Probe
+from knative.local.pods.runtimes.limits import Limits
 from knative.local.pods.volumes import Mount, Volume
 
 

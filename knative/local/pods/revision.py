@@ -12,8 +12,9 @@ from knative.local.autoscaler.scaler import UNKNOWN, Step, bounded
 from knative.local.autoscaler.scaler import Condition as Activity
 from knative.local.autoscaler.spec import ACTIVATION_TIMEOUT_BUFFER_SECONDS, ScalingSpec
 from knative.local.mesh.mesh import Mesh
-from knative.local.pods.conditions import Condition, Exit, Observed, Problem, Status, of_revision
+from knative.local.pods.conditions import Condition, Problem
 from knative.local.pods.pod import Pod, PodState, suffix
+from knative.local.pods.progress import Progress
 from knative.local.pods.runtimes.base import Runtime
 from knative.local.pods.runtimes.selection import Runtimes
 from knative.local.pods.scaling import Scaling
@@ -63,9 +64,7 @@ class Revision:
         step: What came of it: bounds, steps to zero, the activator's place.
         tally: What it has answered.
         cold_starts: Starts from zero with a request waiting.
-        problem: Why its pods cannot be started, or None.
-        was_ready: Set once as many pods were ready together as min-scale and initial-scale ask for. No pod gets a
-            request before.
+        progress: Its way to its first readiness.
     """
 
     def __init__(
@@ -91,36 +90,25 @@ class Revision:
         self.tally = Tally(around.clock)
         self._timeouts = template.timeouts
         self.cold_starts = 0
-        self._clock = around.clock
-        self._write = around.write
+        self._around = around
         self._changed = changed
         self._hash = suffix(9)
         self.activator = Activator(template.concurrency, room=around.room, clock=around.clock, record=self._announced)
         self._tasks = TaskSet()
         self._wake: asyncio.TimerHandle | None = None
         self._stopped = False
-        self._extra = around.environment
-        self._runtimes = around.runtimes
-        self._mesh = around.mesh
         self._runtime: Runtime | None = None
-        self.problem = template.problem
-        self._deadline: asyncio.TimerHandle | None = None
-        self._overdue = False
-        self._given_up = False
-        self._failure: str | None = None
-        self._last_exit: Exit | None = None
-        self._last_reason = ""
+        self.progress = Progress(self, template.problem)
         self._at_zero = False
-        self.was_ready = asyncio.Event()
 
     # Requests
 
     def take(self, exchange: Exchange, pod: Pod | None = None) -> None:
         """Bring a request to a pod, one in particular if given. It is answered within the revision's timeout."""
-        exchange.begun = self._clock()
-        if (failure := self.failure) is not None:
+        exchange.begun = self._around.clock()
+        if (refusal := self.progress.refusal) is not None:
             exchange.at_end = self.tally.ended
-            exchange.answer(503, f"{self.name} is not ready: {self._explained(failure)}")
+            exchange.answer(503, refusal)
             return
         self._timeouts.begin(exchange)
         exchange.at_end = self.tally.ended
@@ -164,30 +152,12 @@ class Revision:
     @property
     def conditions(self) -> list[Condition]:
         """Knative's conditions of the revision, Ready first."""
-        failed = [pod.exit for pod in self.running if pod.exit is not None]
-        return of_revision(
-            self.name,
-            Observed(
-                initialized=self.was_ready.is_set(),
-                ready=self.ready,
-                replicas=self.replicas,
-                exit=failed[0] if failed else None if self.was_ready.is_set() else self._last_exit,
-                problem=self.problem,
-                overdue=self._overdue,
-                activity=self.activity,
-                ignores_port=next((pod.ignores_port for pod in self.running if pod.ignores_port), None),
-                timed_out=self._given_up,
-            ),
-        )
+        return self.progress.conditions
 
     @property
-    def failure(self) -> Condition | None:
-        """The Ready condition of a revision that has never been ready and cannot become so by waiting."""
-        if self.was_ready.is_set():
-            return None
-        running = self.running
-        crashing = bool(running) and all(pod.backing_off for pod in running)
-        return self.conditions[0] if crashing or self.problem is not None or self._overdue else None
+    def was_ready(self) -> bool:
+        """Whether it has had its initial scale once."""
+        return self.progress.was_ready.is_set()
 
     def refresh(self, template: Template) -> bool:
         """Use the template read again for pods from now on: its variables or problem may differ.
@@ -199,9 +169,9 @@ class Revision:
             return False
         if template.problem is not None and self._runtime is not None:
             return False  # what runs keeps its values
-        mended = self.problem is not None and template.problem is None
+        mended = self.progress.problem is not None and template.problem is None
         self.template = template
-        self.spec = template.pod_spec(self.name, self._extra(template.namespace, template.service))
+        self.spec = template.pod_spec(self.name, self._around.environment(template.namespace, template.service))
         for pod in self.pods:
             pod.spec = self.spec
         if mended:
@@ -214,35 +184,29 @@ class Revision:
         Args:
             active: Whether it is to have its initial scale; else it is at zero until a request comes.
         """
-        self.was_ready.set()
+        self.progress.was_ready.set()
         self._scaling.resume(active=active)
         self._at_zero = not active
         self.start()
 
     def start(self) -> None:
         """Begin as a new revision does on a cluster: with its initial scale."""
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self._overdue = self._given_up = False
-        self.problem = self.template.problem
-        if self.problem is not None:
+        seconds = self.scaling.activation_timeout - ACTIVATION_TIMEOUT_BUFFER_SECONDS
+        if not self.progress.start(self.template.problem, seconds):
             self._report()
             return
-        seconds = self.scaling.activation_timeout - ACTIVATION_TIMEOUT_BUFFER_SECONDS
-        self._deadline = asyncio.get_running_loop().call_later(seconds, self._expire)
         if self.template.imaged:
             self._tasks.spawn(self._prepare())
         else:
-            self._runtime = self._runtimes.process
+            self._runtime = self._around.runtimes.process
             self._begin()
 
     async def _prepare(self) -> None:
         """Find what runs containers, and the image, before the first pod."""
-        prepared = await self._runtimes.prepare(self.spec, self.template.namespace)
+        prepared = await self._around.runtimes.prepare(self.spec, self.template.namespace)
         if isinstance(prepared, Problem):
-            self.problem = prepared
-            self._report()
-            self._changed()
+            self.progress.problem = prepared
+            self.overdue()
         else:
             self._runtime = prepared
             self._begin()
@@ -256,30 +220,20 @@ class Revision:
         self._resize(bounded(max(self.scaling.initial_scale, floor), floor, self.scaling.max_scale))
         self._reconcile()
 
-    def _expire(self) -> None:
-        """The progress deadline is over."""
-        if not self.was_ready.is_set():
-            self._overdue = True
-            self._report()
-            self._changed()
+    def overdue(self) -> None:
+        """Answer and log that it fails."""
+        self._report()
+        self._changed()
+
+    def failed(self, explanation: str) -> None:
+        """Log why it is not ready."""
+        self._around.write(self.name, f"not ready: {explanation}".encode())
 
     def _report(self) -> None:
         """Log why the revision is not ready, once for each reason; what waits for a failed one is answered 503."""
-        ready = self.conditions[0]
-        words = ready.words if ready.status is Status.FALSE else None
-        if words is not None and words != self._failure:
-            self._write(self.name, f"not ready: {self._explained(ready)}".encode())
-        self._failure = words
-        if (failure := self.failure) is not None:
-            self.activator.refuse_waiting(f"{self.name} is not ready: {self._explained(failure)}")
-
-    def _explained(self, failure: Condition) -> str:
-        """The Ready condition in words and, where a deadline is its reason, what kept the last pod from readiness."""
-        if failure.reason != "ProgressDeadlineExceeded":
-            return failure.words
-        crashes = [one.words for one in self.conditions if one.type == "ContainerHealthy" and one.false]
-        reasons = [*crashes, *(pod.reason for pod in self.running), self._last_reason]
-        return next((f"{failure.words.rstrip('.')}: {reason}" for reason in reasons if reason), failure.words)
+        self.progress.report()
+        if (refusal := self.progress.refusal) is not None:
+            self.activator.refuse_waiting(refusal)
 
     def _resize(self, replicas: int) -> None:
         if self._stopped or self._runtime is None:
@@ -293,7 +247,7 @@ class Revision:
         elif replicas < len(running):
             # As a ReplicaSet chooses: those that are not ready first, then those ready for the shortest time.
             running.sort(key=lambda pod: (pod.fixed_port is not None, pod.ready, -(pod.ready_at or 0.0)))
-            self._last_exit, self._last_reason = running[0].exit, running[0].reason
+            self.progress.removing(running[0])
             for pod in running[: len(running) - replicas]:
                 self._tasks.spawn(self._retire(pod))
         self._changed()
@@ -307,14 +261,14 @@ class Revision:
             runtime,
             changed=self._pod_changed,
             returned=self.activator.returned,
-            write=self._write,
-            clock=self._clock,
-            variables=self._mesh.variables(name, self.template.namespace, runtime.gateway) if reachable else {},
+            write=self._around.write,
+            clock=self._around.clock,
+            variables=self._around.mesh.variables(name, self.template.namespace, runtime.gateway) if reachable else {},
         )
 
     async def _retire(self, pod: Pod) -> None:
         await pod.stop()
-        self._mesh.dismiss(pod.name)
+        self._around.mesh.dismiss(pod.name)
         self.pods.remove(pod)
         self._changed()
 
@@ -331,7 +285,7 @@ class Revision:
             self._reconcile()
             if any(pod.fixed_port for pod in self.running) and len(self.running) > 1:
                 self._resize(1)
-        if self.was_ready.is_set():
+        if self.was_ready:
             self.activator.serve([pod.proxy for pod in self.pods if pod.ready])
         if not self._stopped:
             self._report()
@@ -340,21 +294,21 @@ class Revision:
     async def stop(self, reason: str, within: float | None = None) -> None:
         """Stop all pods, and tell the requests that wait for one why; `within` seconds, or each within its grace."""
         self._stopped = True
-        for timer in (self._wake, self._deadline):
-            if timer is not None:
-                timer.cancel()
+        if self._wake is not None:
+            self._wake.cancel()
+        self.progress.stop()
         self._tasks.cancel()
         self.activator.close(reason)
         await asyncio.gather(*(pod.stop(within) for pod in self.pods))
         for pod in self.pods:
-            self._mesh.dismiss(pod.name)
+            self._around.mesh.dismiss(pod.name)
         self.pods.clear()
 
     # Scaling
 
     def _announced(self, report: Report) -> None:
         """The activator saw a first request after silence."""
-        at_once = self._scaling.announced(self._clock(), report, running=bool(self.running))
+        at_once = self._scaling.announced(self._around.clock(), report, running=bool(self.running))
         if not self.running:
             self.cold_starts += 1
         if at_once:
@@ -362,7 +316,7 @@ class Revision:
 
     def tick(self) -> None:
         """Decide anew."""
-        self._scaling.decide(self._clock(), self.pods, self.replicas, reachable=self.reachable)
+        self._scaling.decide(self._around.clock(), self.pods, self.replicas, reachable=self.reachable)
         self._reconcile()
 
     def _reconcile(self) -> None:
@@ -371,16 +325,18 @@ class Revision:
         if self._wake is not None:
             self._wake.cancel()
             self._wake = None
-        step = self._scaling.step(self._clock(), ready=self.ready, replicas=self.replicas, reachable=self.reachable)
+        step = self._scaling.step(
+            self._around.clock(), ready=self.ready, replicas=self.replicas, reachable=self.reachable
+        )
         self.step = step
         if step.desired != self.desired:
             self.desired = step.desired
             self._changed()
         self.activator.in_path = step.proxied
         if self._scaling.initialized:
-            self.was_ready.set()
+            self.progress.was_ready.set()
         elif step.replicas == 0 and self.replicas and step.condition is Activity.INACTIVE:
-            self._overdue = self._given_up = True
+            self.progress.give_up()
         if step.replicas != self.replicas:
             self._resize(step.replicas)
         if step.wake_after is not None:
@@ -395,13 +351,13 @@ class Revision:
         """
         if scaling == self.scaling:
             return False
-        self._scaling.update(scaling, self._clock())
+        self._scaling.update(scaling, self._around.clock())
         self._reconcile()
         return True
 
     def scrape(self) -> None:
         """Report a second that has passed: the activator's count, and that of a sample of the pods."""
-        now = self._clock()
+        now = self._around.clock()
         concurrency = self._scaling.scrape(now, self.activator.stats, [pod for pod in self.pods if pod.ready])
         self.tally.remember(
             now,

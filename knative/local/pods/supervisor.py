@@ -157,7 +157,7 @@ class Supervisor:
             began = self._clock()
             try:
                 reason = await self._once()
-            except (OSError, ValueError) as error:  # ValueError: a null byte in an argument or a variable
+            except (OSError, ValueError) as error:  # ValueError: see check_execution
                 reason = f"cannot start: {getattr(error, 'strerror', None) or error}"
                 self.exit = Exit(_START_FAILED, reason)
             if self._stopping:

@@ -19,9 +19,9 @@ from knative.local.manifests.cluster_config import Defaults
 from knative.local.manifests.grammar import Image, parse_quantity
 from knative.local.pods.conditions import Problem, missing_image
 from knative.local.pods.environment import Objects, environment
-from knative.local.pods.limits import Limits
 from knative.local.pods.podspec import Container, PodSpec, Program
 from knative.local.pods.probes.probe import Probe
+from knative.local.pods.runtimes.limits import Limits
 from knative.local.pods.runtimes.selection import Mode, needs_container
 from knative.local.pods.volumes import Volume, mounts, volumes
 from knative.local.proxy.timeouts import Timeouts

@@ -190,11 +190,11 @@ class Traffic:
 
     def _been_ready(self, namespace: str, name: str) -> bool:
         running = self._around.running.get((namespace, name))
-        return running is not None and running.was_ready.is_set()
+        return running is not None and running.was_ready
 
     def _failed(self, namespace: str, name: str) -> bool:
         running = self._around.running.get((namespace, name))
-        return running is not None and running.failure is not None
+        return running is not None and running.progress.failure is not None
 
     def _listed(self, route: Object, assignment: Assignment) -> set[str]:
         """Revisions that a Route leads to, or will once they are ready."""

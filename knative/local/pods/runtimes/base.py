@@ -113,7 +113,7 @@ class Runtime(Protocol):
 
         Raises:
             OSError: It cannot be started.
-            ValueError: A null byte in an argument or a variable.
+            ValueError: An argument or a variable that the kernel does not accept.
         """
 
     async def clear(self, spec: PodSpec, pod: str) -> None:

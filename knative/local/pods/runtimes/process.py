@@ -19,11 +19,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from knative.local.pods.environment import expand
-from knative.local.pods.limits import limit
 from knative.local.pods.podspec import PodSpec, Program
 from knative.local.pods.probes.probe import listening
 from knative.local.pods.runtimes import sockets, warden
 from knative.local.pods.runtimes.base import Launch
+from knative.local.pods.runtimes.execution import check_execution
+from knative.local.pods.runtimes.limits import limit
 
 _PR_SET_PDEATHSIG = 1
 _LINE_BYTES = 64 * 1024
@@ -100,7 +101,9 @@ class Process:
 
         Raises:
             OSError: The command cannot be run.
+            ValueError: An argument or a variable that the kernel does not accept.
         """
+        check_execution(argv, environment)
         found = shutil.which(argv[0], path=environment.get("PATH")) if "/" not in argv[0] else argv[0]
         if found is None or not os.path.exists(Path(directory, found)):  # noqa: PTH110 - a long name is not there
             raise FileNotFoundError(f"{argv[0]}: command not found")

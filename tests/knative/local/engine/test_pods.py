@@ -126,9 +126,16 @@ def test_arguments_see_the_environment(start: Start) -> None:
     assert told["arguments"] == [f"--port={told['environment']['PORT']}", "$(PORT)", "$(UNKNOWN)"]
 
 
-def test_a_null_byte_in_a_variable_is_said(start: Start) -> None:
-    engine = start(service(environment={"A": "\0"}))
-    engine.wait(lambda: "cannot start: embedded null byte" in engine.output, "reason")
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("\0", "variable A has a null byte"),
+        ("x" * 131_072, "variable A has 131,075 bytes with its name; the limit of the kernel is 131,072"),
+    ],
+)
+def test_a_variable_that_the_kernel_does_not_take_is_named(start: Start, value: str, reason: str) -> None:
+    engine = start(service(environment={"A": value}))
+    engine.wait(lambda: f"cannot start: {reason}" in engine.output, "reason")
 
 
 def test_limits_hold_or_are_said_not_to(start: Start) -> None:

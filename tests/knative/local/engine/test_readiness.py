@@ -42,7 +42,8 @@ def test_a_container_that_exits_is_a_reason_and_no_wait(start: Start) -> None:
     engine.wait(lambda: conditions(engine.revision())["Ready"] == failed, "the reason")
     status, body = engine.get("/hello")
     assert status == 503
-    assert b"ExitCode1: Container failed with: boom: no database" in body
+    # What the program wrote is for its log, the condition and the console, not for a client.
+    assert body == b"hello-00001 is not ready: ExitCode1 (the output is in the log of the pod)\n"
     message = 'Revision "hello-00001" failed with message: Container failed with: boom: no database.'
     expected = {
         "Ready": ("False", "RevisionFailed", message),

@@ -10,8 +10,8 @@ import pytest
 from knative.local.manifests.cluster_config import parse_defaults
 from knative.local.pods.conditions import Problem
 from knative.local.pods.environment import expand
-from knative.local.pods.limits import Limits
 from knative.local.pods.probes.probe import Probe
+from knative.local.pods.runtimes.limits import Limits
 from knative.local.pods.runtimes.selection import Mode
 from knative.local.pods.template import Template, TemplateError, template
 from tests.engines import service
