@@ -101,7 +101,7 @@ GAPS = (
     *(Gap(f"{_SPEC}{name}", "there is one machine and no scheduler") for name in _OF_NODES),
     Gap(
         f'{_ANNOTATION}autoscaling.knative.dev/class"',
-        "the KPA scales",
+        "any but kpa and hpa: the KPA scales",
         same=("kpa.autoscaling.knative.dev", "hpa.autoscaling.knative.dev"),
     ),
     *(

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from knative.local.manifests.grammar import CLUSTER_SUFFIXES
+from knative.local.mesh.names import SERVICE_PATH
 
 if TYPE_CHECKING:
     from knative.local.pods.service import Service
@@ -57,6 +58,20 @@ def by_path(services: Services, target: bytes) -> Service | None:
         named = [service for service in services.values() if service.name == segment]
         service = named[0] if len(named) == 1 else None
     return service if service is not None and service.public else None
+
+
+def by_own_path(services: Services, target: bytes) -> tuple[Service, str | None, bytes] | None:
+    """The public Service that a path of the engine's own names, its tag, and the rest of the target, which is for it.
+
+    A program that gets the address of a sink posts to it as it is: on a cluster that is the root of the Service.
+    """
+    path, question, query = target.partition(b"?")
+    if not path.startswith(SERVICE_PATH):
+        return None
+    namespace, _, rest = path.removeprefix(SERVICE_PATH).partition(b"/")
+    name, _, rest = rest.partition(b"/")
+    found = by_host(services, f"{name.decode('latin-1')}.{namespace.decode('latin-1')}", outside=True)
+    return None if found is None else (*found, b"/" + rest + question + query)
 
 
 def path_of(services: Services, service: Service) -> str:

@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 from aiohttp import web
 
-from knative.local.engine.hosts import AllowedHosts, absolute, bare, by_host, by_path, names_a_service, path_of
+from knative.local.engine.hosts import AllowedHosts, absolute, bare, by_host, by_own_path, by_path, names_a_service
 from knative.local.mesh.addresses import LOCAL_DOMAIN, Addresses
 from knative.local.pods.runtimes.sockets import addresses
 from knative.local.pods.service import Service
@@ -155,12 +155,15 @@ class Route:
         service = by_path(self.services, target)
         if service is not None:
             self._forward(exchange, service, None)
+        elif (sink := by_own_path(self.services, target)) is not None:
+            exchange.request = exchange.request._replace(target=sink[2])
+            self._forward(exchange, *sink[:2])
         elif names_a_service(host):
             exchange.answer(404, "no such service")
         elif exchange.request.upgrade is not None or exchange.request.method == b"TRACE":
             exchange.answer(405, "method not allowed")
         else:
-            self._own.send(exchange)
+            self.own(exchange)
 
     def _resolve(self, host: bytes) -> _Found:
         if host not in self.allowed:
@@ -194,10 +197,9 @@ class Route:
             yield service.name, service.namespace
             yield from ((f"{tag}-{service.name}", service.namespace) for tag in service.tags)
 
-    def public_path(self, name: str) -> str | None:
-        """The path of a Service's own on any host; None for a cluster-local one, a tag and no Service."""
-        found = by_host(self.services, name, outside=True)
-        return path_of(self.services, found[0]) if found is not None and found[1] is None else None
+    def public(self, name: str) -> bool:
+        """Whether a name is that of a Service, or of a tag of one, that the route answers for too."""
+        return by_host(self.services, name, outside=True) is not None
 
     def namespace_at(self, address: str) -> str | None:
         """The namespace of the container that has an address of its own, or None."""

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from knative.local.manifests.grammar import CLUSTER_SUFFIXES
 from knative.local.mesh.callers import Caller, Callers
 from knative.local.mesh.connection import ProxyConnection
-from knative.local.mesh.names import inside, own_path, spellings, spelt_own
+from knative.local.mesh.names import inside, own_path, service_path, spellings, spelt_own
 from knative.local.proxy.dispatching import Connection
 from knative.local.proxy.exchange import Exchange
 from knative.local.proxy.opening import OpeningConnection
@@ -48,8 +48,8 @@ class Services(Protocol):
     def names(self) -> Iterable[tuple[str, str]]:
         """Name and namespace of each Service, and of each tag of its traffic."""
 
-    def public_path(self, name: str) -> str | None:
-        """The path of a Service on any host; None for a cluster-local Service and for no Service."""
+    def public(self, name: str) -> bool:
+        """Whether there is such a Service, or tag of one, that is not cluster-local."""
 
     def namespace_at(self, address: str) -> str | None:
         """The namespace of the pod that has an address of its own, or None."""
@@ -213,8 +213,7 @@ class Mesh:
         rest = parts._replace(scheme="", netloc="").geturl()
         if (own := own_path(name, rest.encode())) is not None:
             return self.origin + own.decode()
-        path = self.services.public_path(name)
-        return url if path is None else self.origin + path + rest
+        return self.origin + service_path(name) + rest if self.services.public(name) else url
 
     def dismiss(self, pod: str) -> None:
         """Forget a pod that has ended."""

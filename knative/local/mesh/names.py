@@ -8,6 +8,7 @@ from knative.local.manifests.grammar import CLUSTER_SUFFIXES
 
 _BROKER_INGRESS = "broker-ingress.knative-eventing"
 _CHANNEL_SUFFIX = "-kn-channel"
+SERVICE_PATH = b"/_knative/service/"
 
 
 def inside(host: str, namespace: str, exists: Callable[[str], bool]) -> str | None:
@@ -60,3 +61,9 @@ def own_path(name: str, target: bytes) -> bytes | None:
     if short.endswith(_CHANNEL_SUFFIX):
         return f"/_knative/channel/{namespace}/{short.removesuffix(_CHANNEL_SUFFIX)}".encode()
     return None
+
+
+def service_path(name: str) -> str:
+    """The engine's own path for the root of a Service, or of a tag of one, of a name and namespace."""
+    short, _, namespace = name.partition(".")
+    return f"{SERVICE_PATH.decode()}{namespace}/{short}"

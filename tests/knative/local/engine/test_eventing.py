@@ -397,14 +397,22 @@ def test_the_ingress_accepts_version_03_a_slash_at_the_end_and_a_channel_and_cou
 def test_a_bound_service_gets_the_address_of_its_sink(tmp_path):
     subject = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "hello"}
     sink = {"ref": {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "name": "b"}}
+    to_service = {"ref": {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "hello"}, "uri": "/deep"}
     objects = [
         service(),
         object_of("Broker", "b", "eventing.knative.dev/v1"),
         object_of("SinkBinding", "s", "sources.knative.dev/v1", subject=subject, sink=sink),
+        service("other"),
+        object_of("SinkBinding", "o", "sources.knative.dev/v1", subject={**subject, "name": "other"}, sink=to_service),
     ]
     engine = EngineProcess(tmp_path, *objects)
     try:
         environment = requests.get(f"{engine.url}/hello/", timeout=30).json()["environment"]
+        other = requests.get(f"{engine.url}/other/", timeout=30).json()["environment"]["K_SINK"]
+        # As on a cluster, where the address of a Service is its root.
+        received = [requests.post(other + rest, b"{}", timeout=30).json()["target"] for rest in ("", "/a?b=/c")]
+        missing = requests.get(f"{engine.url}/_knative/service/default/none/", timeout=30).status_code
     finally:
         engine.stop()
     assert environment["K_SINK"] == f"{engine.url}/_knative/broker/default/b"
+    assert (received, missing) == (["/deep", "/deep/a?b=/c"], 404)

@@ -32,8 +32,8 @@ class Services:
     def names(self) -> Iterator[tuple[str, str]]:
         yield "shop", "default"
 
-    def public_path(self, name: str) -> str | None:
-        return "/shop" if name == "shop.default" else None
+    def public(self, name: str) -> bool:
+        return name == "shop.default"
 
     def namespace_at(self, address: str) -> str | None:
         return None
@@ -51,7 +51,10 @@ class Services:
     [
         (BROKER, "http://127.0.0.1:8080/_knative/broker/default/b"),
         (CHANNEL, "http://127.0.0.1:8080/_knative/channel/team/c"),
-        ("http://shop.default.svc.cluster.local/strip?a=1", "http://127.0.0.1:8080/shop/strip?a=1"),
+        (
+            "http://shop.default.svc.cluster.local/strip?a=1",
+            "http://127.0.0.1:8080/_knative/service/default/shop/strip?a=1",
+        ),
         ("http://hidden.default.svc.cluster.local/", "http://hidden.default.svc.cluster.local/"),
         (
             "https://broker-ingress.knative-eventing.svc/default/b",
