@@ -6,6 +6,7 @@ end; `unknown`: a part that may hold metadata was not read; `hints` says somethi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from functions.exif.report import rules
 from functions.exif.report.location import is_nowhere, is_void
 from functions.exif.report.rules import EMPTY, GENERATED, GRADES, REGIONS, RULES, SUBJECTS, Rule
 from functions.exif.report.texts import unexplained
+from functions.exif.tags.tables import table
 from functions.kit.jsontypes import Json, JsonObject
 
 if TYPE_CHECKING:
@@ -115,11 +117,12 @@ class _Findings:
         why = reasons[name]
         if not why and reading.grades:
             why = rules.BY_GRADE.get(reading.grades.get((group, name), ""), "")
-        if isinstance(printed, str) and len(printed) > 20 and GENERATED.search(printed):
-            why = rules.PROMPT
-        if not why and isinstance(printed, dict | list):
+        if type(printed) is str:
+            if len(printed) > 8 or why:
+                why = _by_value(why, group, name, printed)
+        elif not why and isinstance(printed, dict | list):
             self.structure(reasons, group, name, printed)
-        elif why:
+        if why:
             text = _shown(printed)
             why = _position_reason(reading, group, name, why) if name.startswith("GPS") else why
             if why and not EMPTY.fullmatch(text) and not _BY_REASON[why].harmless.fullmatch(text[:MAX_VALUE].strip()):
@@ -146,6 +149,8 @@ class _Findings:
             if number >= MAX_FIELDS:
                 break
             why = reasons[f"{name}:{key}"] or reasons[key]
+            if len(text) > 8 or why:
+                why = _by_value(why, group, key, text)
             if why and not EMPTY.fullmatch(text) and not _BY_REASON[why].harmless.fullmatch(text[:MAX_VALUE].strip()):
                 named = named or _BY_REASON[why].subject == "person"
                 self.keep(why, group, name, _shown(text))
@@ -169,6 +174,28 @@ class _Findings:
         serial = str(row[1]).split()[2]
         why = rules.SERIAL if serial != "0" else rules.DISPLAY
         self.keep(why, group, "MakeAndModel", _shown(row[2]))
+
+
+def _by_value(why: str, group: str, name: str, text: str) -> str:
+    """The reason for a tag, where its value gives a stronger one, or shows that an author is a program."""
+    if len(text) > 20 and GENERATED.search(text):
+        return rules.PROMPT
+    if why == rules.PERSON:
+        from functions.exif.report.telling import is_program
+
+        return rules.PROGRAMS if is_program(text) else why
+    if (
+        why == rules.PROGRAMS
+        or len(text) <= 8
+        or not ("/" in text or "@" in text or "-" in text or "\\" in text or text[0] == "+")
+    ):
+        return why
+    from functions.exif.report import telling
+
+    found = telling.reason(text, group, name)
+    if not why or (found and _BY_REASON[found].grade == "identifies" and _BY_REASON[why].grade != "identifies"):
+        return found
+    return why
 
 
 def _position_reason(reading: Reading, group: str, name: str, why: str) -> str:
@@ -222,15 +249,33 @@ class _Reasons(dict[str, str]):
 
     def __init__(self, group: str) -> None:
         super().__init__()
+        self._group = group
         self._rules = [rule for rule in RULES if rule.groups.match(group)]
 
     def __missing__(self, name: str) -> str:
-        why = next((rule.why for rule in self._rules if rule.names.fullmatch(name)), "")
+        why = self._reason(name)
+        if not why and self._group in _PREFIXED:
+            # Texts that a program has copied from other blocks: `exif:Artist` is ExifArtist there.
+            match = _PREFIX.match(name)
+            why = self._reason(name[match.end()].upper() + name[match.end() + 1 :]) if match else ""
         if len(self) < MAX_NAMES and len(name) <= MAX_REMEMBERED:
             self[name] = why
         return why
 
+    def _reason(self, name: str) -> str:
+        """The reason by the row of a table, else by the first rule."""
+        row = table("Grades.Grades").rows.get(f"{self._group}:{name}")
+        if row:
+            return rules.BY_GRADE[row[0].grade]
+        return next((rule.why for rule in self._rules if rule.names.fullmatch(name)), "")
 
+
+# Groups of texts whose names begin with the name of another block, and how they begin.
+_PREFIXED = frozenset(("PNG", "CBOR", "JSON"))
+_PREFIX = re.compile(
+    r"(?:Exif(?:E[Xx])?|EXIF(?:EX)?|Tiff|TIFF|Dc|Xmp(?:MM|Rights)?|Xap(?:MM|Rights)?|StRef|StEvt|Photoshop|Iptc(?:Core|Ext)?|Pdf|Aux|Plus)"
+    r"_?(?=[A-Za-z])"
+)
 _reasons = lru_cache(maxsize=MAX_GROUPS)(_Reasons)
 
 

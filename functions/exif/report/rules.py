@@ -38,6 +38,7 @@ def _rule(grade: str, subject: str, why: str, names: str, groups: str = "", harm
 # One character, or one repeated, is no number of anything: cameras pad empty fields so.
 _NO_NUMBER = r"[\W_]*(\w)?(?:\1|[\W_])*"
 # Defaults that cameras and encoders write without an author's input.
+_CAMERA = r"(?:[\w-]+ ){0,6}digital (?:still |video )?camera|om system camera|camera"
 _DEFAULTS = (
     r"(?:(?:olympus|konica minolta|minolta|pentax|samsung|nikon|canon|kodak|ricoh|casio|fujifilm|vivitar|jenoptik|hp"
     r"|sanyo)[ \w-]{0,24})?(?:digital|still|video)? ?camera|sony dsc|(?:samsung|kodak|nikon|canon|olympus|pentax|casio)"
@@ -49,6 +50,14 @@ _DEFAULTS = (
 )
 
 POSITION = "where it was taken, to a few metres"
+PLACE = "the place by its name"
+HEIGHT = "height, direction or speed of the position"
+PERSON = "a person by name"
+RIGHTS = "who holds the rights"
+FILES = "names of the computer or of its files"
+UNIQUE = "this very picture, wherever it is copied to"
+PROGRAMS = "the programs it went through"
+WORDS = "words about the picture"
 VOID = "a position that the receiver marked as void"
 AMBIGUOUS = "where it was taken, to a few metres; which hemisphere is not stated"
 FACES = "faces or persons in the picture, without names"
@@ -73,36 +82,42 @@ RULES = (
     _rule(
         "narrows",
         "place",
-        "the place by its name",
+        PLACE,
         r"City|State|Province-?State|Sub-?location|Location(Name|Information)?|Country(-PrimaryLocation(Name|Code))?"
-        r"|Country(Code|Name)|ContentLocation(Name|Code)|GPSAreaInformation|Landmark|LocationInfo|WorldRegion|LocationId",
+        r"|Country(Code|Name)|ContentLocation(Name|Code)|GPSAreaInformation|Landmark|LocationInfo|WorldRegion|LocationId"
+        r"|CiAdr(City|Ctry|Region)",
     ),
     _rule(
         "narrows",
         "place",
-        "height, direction or speed of the position",
+        HEIGHT,
         r"GPS(?!VersionID|MapDatum|Status|MeasureMode|DOP|Satellites|Differential|ProcessingMethod|Date|Time|HPos|Valid|.*Ref$).*",
     ),
     _rule(
         "identifies",
         "person",
-        "a person by name",
+        PERSON,
         r"Artist|Author|XPAuthor|Creator|By-line|CameraOwnerName|OwnerName|Photographer|ImageEditor|PersonInImage.*"
-        r"|(RegionInfo|Regions):Name|RegionInfoMP:PersonDisplayName|People|Person|Personality|Contributor|ImageCreator.*"
-        r"|AttributionName|AOCreator|CaptionWriter|Writer-Editor|CreatorContactInfo|Contact|CopyrightOwner.*|AIPromptWriterName"
-        r"|Director|Producer|.*(FaceName|PersonName|BabyName|PetName)\d*|FacebookUser\w*|UserName|MyNamePhotographer",
+        r"|(RegionInfo|Regions):Name|RegionInfoMP:PersonDisplayName|People|Person|Personality|Contributor"
+        r"|(ImageCreator|CopyrightOwner)(?!ImageID).*|AttributionName|AOCreator\w*|CaptionWriter|Writer-Editor|CreatorContactInfo"
+        r"|Contact|AIPromptWriterName|Director|Producer|.*(FaceName|PersonName|BabyName|PetName)\d*|FacebookUser\w*|UserName"
+        r"|MyNamePhotographer|(Full|First|Last|Given|Family|Middle|Sur)Name|Ci(Adr|Email|Tel)\w*|.*E-?mail(Address)?|.*PhoneNumber"
+        r"|(Recorded|Identified|Georeferenced|Photographed|Scanned|Digitized|Edited|Captured)By|.*(Physician|Operator)s?Name",
+        "",
+        _CAMERA,
     ),
     _rule(
         "narrows",
         "person",
-        "who holds the rights",
-        r"Copyright(Notice)?|Rights|UsageTerms|WebStatement|Owner|Credit|Source|Licensor.*|ProfileCopyright",
+        RIGHTS,
+        r"Copyright(Notice)?|Rights|UsageTerms|WebStatement|Owner|Credit|Source|Licens(or|ee)(?!ImageID|TransactionID).*|ProfileCopyright"
+        r"|AOCurrent(CopyrightOwner|Licensor)\w*|(ImageSupplier|EndUser)(Name|ID)?|Publisher|HomePage|CiUrlWork",
     ),
     _rule(
         "narrows",
         "person",
-        "names of the computer or of its files",
-        r"HostComputer|DerivedFrom|FilePath|DocumentName|(Original)?RawFileName|PreservedFileName|OriginalFileName|WiFi\w*|.*SSID",
+        FILES,
+        r"HostComputer|FilePath|DocumentName|(Original)?RawFileName|PreservedFileName|OriginalFileName|WiFi\w*|.*SSID",
     ),
     _rule("narrows", "person", FACES, r"BabyAge\d*"),
     _rule("narrows", "person", CREDENTIALS, r"(?!)"),
@@ -114,15 +129,15 @@ RULES = (
         SERIAL,
         r"(?!.*Format$).*Serial ?(Number|No)\d*|InternalSerialNumber|CameraID|DeviceID|.*MACAddress|IMEI|DroneID",
         r"(?!ICC)",
-        _NO_NUMBER,
+        rf"{_NO_NUMBER}|{_CAMERA}|no lens",
     ),
     _rule(
         "narrows",
         "content",
-        "this very picture, wherever it is copied to",
+        UNIQUE,
         r"ImageUniqueID|RawDataUniqueID|(Original|Unique|Master|Short)?DocumentID|(Original|Unique)?InstanceID|ContentIdentifier"
         r"|PhotoIdentifier|DigitalImageGUID|CaptureUUID|ImageGUID|MediaGroupUUID|BurstUUID|UniqueID|.*(UUID|GUID)|ImageUniqueId"
-        r"|ManifestID|ProvenanceID|Identifier",
+        r"|ManifestID|ProvenanceID|Identifier|DerivedFrom|.*BurstID|\w+(?<!Preview)ImageID",
         r"(?!ICC)",
         _NO_NUMBER,
     ),
@@ -137,7 +152,8 @@ RULES = (
         "narrows",
         "device",
         "the model of camera or phone",
-        r"Make|Model|UniqueCameraModel|LocalizedCameraModel|LensModel|LensMake|LensInfo|Lens(ID)?|CameraModel(Name|ID)?",
+        r"Make|Model|UniqueCameraModel|LocalizedCameraModel|LensModel|LensMake|LensInfo|Lens(ID)?|CameraModel(Name|ID)?"
+        r"|(Canon|Sony|Pentax|Minolta)ModelID|Device(Make|Codename)|RigName|CameraName",
         r"(?!ICC|File|JFIF)",
     ),
     _rule(
@@ -150,9 +166,9 @@ RULES = (
     _rule(
         "hints",
         "device",
-        "the programs it went through",
-        r"Software\w*|CreatorTool|ProcessingSoftware|History:SoftwareAgent|OriginatingProgram|XMPToolkit|Firmware.*|CameraFirmware|Encoder"
-        r"|HandlerDescription|WriterName|ReaderName",
+        PROGRAMS,
+        r"\w*Software\w*|Creator[Tt]ool|History:SoftwareAgent|OriginatingProgram|XMPToolkit|Firmware.*|CameraFirmware|Encoder"
+        r"|HandlerDescription|WriterName|ReaderName|(\w*Application|Tool_)Name",
         r"(?!ICC|File)",
     ),
     _rule(
@@ -168,7 +184,7 @@ RULES = (
     _rule(
         "hints",
         "content",
-        "words about the picture",
+        WORDS,
         r"ImageDescription|Description|Title|Headline|Caption-Abstract|ObjectName|Keywords|Subject|UserComment|XP(Title|Subject|Keywords|Comment)"
         r"|Comment|HierarchicalSubject|TagsList|CatalogSets|KeywordInfo:Keyword|Label|User(Name|Description|Keywords)|ItemName\d+",
         "",
@@ -194,12 +210,17 @@ RULES = (
 # The reason of a grade that a row of the tag tables has, for names that no rule covers.
 BY_GRADE = {
     "identifies:place": POSITION,
-    "narrows:place": "the place by its name",
-    "identifies:person": "a person by name",
+    "narrows:place": PLACE,
+    "narrows:place:height": HEIGHT,
+    "identifies:person": PERSON,
     "narrows:person": FACES,
+    "narrows:person:rights": RIGHTS,
+    "narrows:person:files": FILES,
     "identifies:device": SERIAL,
     "narrows:device": COUNT,
-    "narrows:content": "this very picture, wherever it is copied to",
+    "hints:device": PROGRAMS,
+    "narrows:content": UNIQUE,
+    "hints:content": WORDS,
 }
 # Values that show settings of an image generator, whatever tag they stand in.
 GENERATED = re.compile(

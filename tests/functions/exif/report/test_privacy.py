@@ -214,3 +214,77 @@ def test_made_up_groups_do_not_fill_memory() -> None:
     # The long ones were not even looked for.
     short = [group for group in reading.groups if len(group) <= privacy.MAX_REMEMBERED]
     assert after.hits + after.misses - before.hits - before.misses <= len(short)
+
+
+def _packet(namespaces: str, properties: str) -> bytes:
+    head = "".join(f' xmlns:{one}="http://{one}"' for one in namespaces.split()) + (
+        ' xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:pdf="http://ns.adobe.com/pdf/1.3/"'
+        ' xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:dc="http://purl.org/dc/elements/1.1/"'
+    )
+    xmp = f"<rdf:RDF{head}><rdf:Description>{properties}</rdf:Description></rdf:RDF>"
+    return encoded(gradient(), "PNG", pnginfo=_text("XML:com.adobe.xmp", xmp))
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        *(
+            "Adobe PDF library 15.00",
+            "Skia/PDF m119",
+            "macOS Version 13.4 (Build 22F66) Quartz PDFContext",
+            "LibreOffice 7.3",
+        ),
+        *("GPL Ghostscript 9.26", "pdfTeX-1.40.21", "cairo 1.16.0 (https://cairographics.org)", "Microsoft® Word 2016"),
+        *("Aspose.PDF for .NET 21.2", "Acrobat Distiller 9.0.0 (Windows)", "GIMP 2.10", "Canva"),
+    ],
+)
+def test_a_program_in_the_field_of_an_author_is_no_person(program: str) -> None:
+    for properties in (f"<pdf:Producer>{program}</pdf:Producer>", f"<pdf:Creator>{program}</pdf:Creator>"):
+        (finding,) = report(examine(_packet("", properties)))["findings"]
+        assert (finding["grade"], finding["subject"]) == ("hints", "device"), properties
+    assert report(examine(_packet("", f"<dc:creator>{program}</dc:creator>")))["grade"] == "hints"
+
+
+@pytest.mark.parametrize(
+    "name", ["Ada Byron", "Apple Martin", "Will Adobe-Smith", "Page Word", "Publisher One", "Pixel"]
+)
+def test_a_person_with_the_name_of_a_program_is_one(name: str) -> None:
+    assert report(examine(_packet("", f"<dc:creator>{name}</dc:creator>")))["grade"] == "identifies"
+
+
+def test_the_producer_of_a_file_is_a_program_whatever_its_name() -> None:
+    assert report(examine(_packet("", "<pdf:Producer>Lamp Studio</pdf:Producer>")))["grade"] == "hints"
+
+
+@pytest.mark.parametrize(
+    ("value", "grade", "subject"),
+    [
+        ("ask ada@example.org", "identifies", "person"),
+        ("+44 20 7946 0958", "identifies", "person"),
+        ("https://www.flickr.com/photos/ada/", "identifies", "person"),
+        ("file:///home/ada/x.png", "narrows", "person"),
+        (r"C:\Users\ada\x.png", "narrows", "person"),
+        ("uuid:faf5bdd5-ba3d-11da-ad31-d33d75182f1b", "narrows", "content"),
+    ],
+)
+def test_a_value_that_identifies_counts_in_any_tag(value: str, grade: str, subject: str) -> None:
+    (finding,) = report(examine(_packet("made", f"<made:Thing>{value}</made:Thing>")))["findings"]
+    assert (finding["grade"], finding["subject"]) == (grade, subject)
+    in_structure = f'<made:Thing rdf:parseType="Resource"><made:Part>{value}</made:Part></made:Thing>'
+    assert report(examine(_packet("made", in_structure)))["grade"] == grade
+
+
+@pytest.mark.parametrize("value", ["+125.30", "-0.98 0.12", "3/4", "1/250", "user@", "2024-05-03T14:12:31+02:00"])
+def test_a_number_is_no_address(value: str) -> None:
+    (finding, *more) = report(examine(_packet("made", f"<made:Thing>{value}</made:Thing>")))["findings"] or [None]
+    assert not more
+    assert finding is None or finding["grade"] == "hints"
+
+
+def test_names_that_a_program_has_prefixed_count() -> None:
+    for name, grade in (("exif:Artist", "identifies"), ("xmp:CreatorTool", "hints"), ("xapMM:DocumentID", "narrows")):
+        assert report(examine(encoded(gradient(), "PNG", pnginfo=_text(name, "Lamp 12"))))["grade"] == grade
+
+
+def test_a_camera_is_not_its_owner() -> None:
+    assert report(examine(jpeg({0x013B: b"KODAK DC240 ZOOM DIGITAL CAMERA"})))["grade"] == "nothing"
