@@ -83,7 +83,16 @@ class Large:
         if found is None:
             return None
         options, rows = found
-        image = self._open(name, **options)
+        if not rows:
+            raise OSError("its data end before the first row")
+
+        def load() -> Any:
+            from functions.kit.images.vips import joined_png
+
+            cut = name == "PNG" and not png.whole(data)
+            return joined_png(png.mended(data)) if cut else self._open(name, **options)
+
+        image = load()
         if image.width * image.height > settings.max_pixels:
             raise problems.too_many_pixels(
                 settings.max_pixels, image.width, image.height, settings.variable("max_pixels")
@@ -94,7 +103,7 @@ class Large:
 
         def read() -> Iterator[Image.Image]:
             strip = None
-            for count, pixels in _fetched(lambda: self._open(name, **options), rows):
+            for count, pixels in _fetched(load, rows):
                 strip = _strip(strip, mode, (image.width, count), pixels, mode, 0, 1)
                 yield strip
 
@@ -157,7 +166,8 @@ class Large:
         from functions.kit.images.vips import library
 
         loader = {"JPEG": "jpegload", "PNG": "pngload", "TIFF": "tiffload"}[name]
-        return getattr(library().Image, loader)(self.path, access="sequential", fail_on="truncated", **options)
+        options = {"access": "sequential", "fail_on": "truncated", **options}
+        return getattr(library().Image, loader)(self.path, **options)
 
 
 def _fetched(load: Callable[[], Any], rows: int) -> Iterator[tuple[int, bytes]]:
@@ -279,7 +289,7 @@ def _raw(data: bytes, layout: _Layout | None, name: str, settings: Settings) -> 
     return Strips(name, layout.mode, width, height, read, height - rows if layout.bottom_up else 0)
 
 
-def _in_strips(data: bytes, name: str, frame: int) -> tuple[dict[str, int], int] | None:
+def _in_strips(data: bytes, name: str, frame: int) -> tuple[dict[str, int | str], int] | None:
     """Options of libvips' loader and how many rows may be there, where a picture is read in strips; else None."""
     if name == "TIFF":
         directory = tiff.page(data, frame)
@@ -293,7 +303,9 @@ def _in_strips(data: bytes, name: str, frame: int) -> tuple[dict[str, int], int]
         return ({}, _EVERY) if not jpeg.buffered(data) and jpeg.components(data) in {1, 3} else None
     if name == "PNG":
         head = png.header(data)
-        return ({}, _EVERY) if head is not None and not head.interlaced else None
+        if head is None or head.interlaced:
+            return None
+        return {"fail_on": "none"}, png.rows_held(data)  # libvips would stop some rows before the data end
     return None
 
 

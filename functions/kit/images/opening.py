@@ -114,10 +114,10 @@ def _pixels(
             size = (found.width, found.height)
             raise problems.too_many_pixels(settings.max_pixels, *size, settings.variable("max_pixels"))
         if found.width * found.height <= LARGE_PIXELS:
-            return _checked(data, found, entry, settings, None)
+            return _checked(data, found, entry, settings)
         if large is None:
             raise LargeImageError
-        return _guarded(large.samples(data, _checked(data, found, entry, settings, large), frame), entry, settings)
+        return _guarded(large.samples(data, _checked(data, found, entry, settings), frame), entry, settings)
     if entry.name == "JXL":
         size = _codestream_size(data, settings)
         if large is not None:
@@ -211,20 +211,7 @@ def _decode(
         raise problems.unreadable_image(
             f"this JPEG has more than {jpeg.MOST_SCANS} scans, each of which is decoded in full"
         )
-    source = data
-    if entry.name == "TIFF":
-        _refuse_raw(data)
-        found = tiff.page(data, frame)
-        if found is not None and found.big and found.order == ">":
-            source, frame = tiff.rewritten(found, {}), 0  # Pillow takes it for a classic TIFF
-    if entry.name in {"HEIF", "AVIF", "WEBP"} and (missing := partial.missing_bytes(data)):
-        raise problems.unreadable_image(
-            f"the {entry.label} file ends {problems.quantity(missing, 'bytes')} before the end of its picture data"
-        )
-    if entry.name == "PNG":
-        source = png.inflated(png.lean(data), settings.max_pixels)
-    elif entry.name == "JPEG" and not frame:
-        source = jpeg.lean(data)
+    source, frame = _source(data, entry, settings, frame)
     image = _opened(source, entry, settings, frame, draft)
     if most is not None:
         slow = _bytewise(image) and max(image.width * image.height, len(data)) > SLOW_PIXELS
@@ -242,6 +229,31 @@ def _decode(
         raise SampleFormatError("JPEG XL in gray with alpha of more than 8 bits a sample (without alpha it is read)")
     _check_pixels(image, settings)  # an icon's directory and the image inside it may differ
     return jpeg2000.levelled(image, data, REDUCED) if entry.name == "JPEG2000" else image
+
+
+def _source(data: bytes, entry: Format, settings: Settings, frame: int) -> tuple[bytes, int]:
+    """What the decoder gets of a file, and the index of the frame in that.
+
+    Raises:
+        Problem: a camera raw, or a file that ends early in a format without known rows.
+        OSError: a part that the pixels depend on is missing.
+    """
+    if entry.name == "TIFF":
+        _refuse_raw(data)
+        found = tiff.page(data, frame)
+        if found is not None and found.big and found.order == ">":
+            return tiff.rewritten(found, {}), 0  # Pillow takes it for a classic TIFF
+    elif entry.name == "PNG":
+        if png.palette_missing(data):
+            raise OSError("its palette is missing")
+        return png.inflated(png.lean(data), settings.max_pixels), frame
+    elif entry.name == "JPEG" and not frame:
+        return jpeg.lean(data), frame
+    elif entry.name in {"HEIF", "AVIF", "WEBP"} and (missing := partial.missing_bytes(data)):
+        raise problems.unreadable_image(
+            f"the {entry.label} file ends {problems.quantity(missing, 'bytes')} before the end of its picture data"
+        )
+    return data, frame
 
 
 def _deep(data: bytes) -> bool:
@@ -314,18 +326,10 @@ def _refuse_raw(data: bytes) -> None:
         raise problems.unsupported_format(name, labels())
 
 
-def _checked(data: bytes, found: Samples, entry: Format, settings: Settings, large: Large | None) -> Samples:
+def _checked(data: bytes, found: Samples, entry: Format, settings: Settings) -> Samples:
     """Samples of the rows that are there, which raise problems alone."""
-    if entry.name == "PNG" and not png.whole(data):
-        lean = png.lean(data)
-        with _opened(lean, entry, settings, 0, None) as image:
-            if large is not None:
-                large.check(data, entry, image.size)
-            extent = partial.load(image, lambda: _opened(lean, entry, settings, 0, None), lean, EXTENT)
-        if extent is not None:
-            found = replace(found, rows=extent.bottom)
-    elif entry.name == "PNG":
-        found = replace(found, rows=min(found.rows, png.rows_held(data)))
+    if entry.name == "PNG":
+        found = replace(found, rows=png.rows_held(data))
     if not found.rows:
         raise problems.unreadable_image(f"the {entry.label} image ends before its first row is whole")
     return _guarded(found, entry, settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, cast
@@ -20,7 +20,6 @@ DTYPES = {
     "float": "f4",
     "double": "f8",
 }
-
 
 DTYPES_SIZE = {name: int(kind[1]) for name, kind in DTYPES.items()}
 
@@ -40,6 +39,26 @@ def library() -> Any:
     logging.getLogger("pyvips").setLevel(logging.ERROR)
     pyvips.cache_set_max(0)
     return pyvips
+
+
+def joined_png(segments: Iterable[tuple[bytes, int, int]]) -> Any:
+    """A PNG made of ranges of bytes, as an image that is read from top to bottom."""
+    source, left = library().SourceCustom(), list(segments)
+
+    def read(size: int) -> bytes:
+        while left:
+            data, first, end = left[0]
+            piece = data[first : min(first + size, end)]
+            if piece:
+                left[0] = (data, first + len(piece), end)
+                return piece
+            left.pop(0)
+        return b""
+
+    source.on_read(read)
+    image = library().Image.pngload_source(source, access="sequential")
+    image._references.append(source)  # noqa: SLF001 - its callback is freed with it
+    return image
 
 
 def fetcher(image: Any) -> Callable[[int, int], bytes]:

@@ -83,8 +83,6 @@ def of_image(image: Image.Image) -> Samples | None:
 
 # --- PNG
 
-_PNG_READ = 2**16
-
 
 def _png(data: bytes) -> Samples | None:
     head = png.header(data)
@@ -92,13 +90,14 @@ def _png(data: bytes) -> Samples | None:
     if head is None or head.depth != 16 or head.colour_type not in names or not head.width or not head.height:
         return None
     lean = png.lean(data)
-    if not png.whole(lean):
-        lean += bytes(_PNG_READ)  # libpng reads in blocks, and would drop the last rows with the block that is cut
     mode = {0: "I;16", 2: "RGB;16", 4: "LA;16", 6: "RGBA;16"}[head.colour_type]
     masked = head.colour_type in {0, 2} and b"tRNS" in lean[: max(lean.find(b"IDAT"), 0)]
 
     def read(rows: int) -> Iterator[Array]:
-        return _vips_strips(_vips("pngload_buffer", lean), rows)
+        from functions.kit.images.vips import joined_png
+
+        image = _vips("pngload_buffer", lean) if png.whole(lean) else joined_png(png.mended(lean))
+        return _vips_strips(image, rows)
 
     channels = names[head.colour_type]
     return Samples("PNG", mode, head.width, head.height, head.height, channels, 16, "uint", read, masked)
