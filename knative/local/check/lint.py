@@ -56,6 +56,7 @@ RULES = (
     "latest-image",
     "limit-without-request",
     "no-max-scale",
+    "not-finite",
     "other-namespace",
     "pull-always",
     "response-start-timeout",
@@ -155,6 +156,8 @@ def _visibility(metadata: Data) -> Iterator[Finding]:
 def _scaling(annotations: Data, spec: Data, config: AutoscalerConfig) -> Iterator[Finding]:
     given = autoscaling.Given(annotations)
     base: Path = ("metadata", "annotations")
+    for name in autoscaling.FLOATS:
+        yield from _not_finite(given.get(name), base + given.path(name))
     if _number(given.get("max-scale"), config.max_scale) == 0:
         message = "no max-scale: a burst may start any number of pods"
         yield _warn("no-max-scale", message, base + given.path("max-scale"))
@@ -175,6 +178,12 @@ def _scaling(annotations: Data, spec: Data, config: AutoscalerConfig) -> Iterato
         wanted = max(0.01, wanted)
         message = f"a target of {wanted:g} makes one request ask for {math.ceil(1 / wanted)} pods"
         yield _warn("two-pods-for-one", f"{message}: use a utilisation of 100 per cent, or a higher target", where)
+
+
+def _not_finite(text: Json, path: Path) -> Iterator[Finding]:
+    if isinstance(text, str) and not math.isfinite(_number(text, 0)):
+        message = f'"{text}" is accepted and is not finite: what the autoscaler decides by it is not documented'
+        yield _warn("not-finite", message, path)
 
 
 def _number(text: str | None, default: float) -> float:
@@ -324,6 +333,9 @@ def _config_map(resource: Resource) -> Iterator[Finding]:
                 near = difflib.get_close_matches(key, reader.keys, n=1, cutoff=0.7)
                 hint = f'did you mean "{near[0]}"?' if near else "Knative reads no such key"
                 yield _warn("unknown-key", f'"{key}" has no effect in {resource.name}: {hint}', ("data", key))
+        if reader.attribute == "autoscaler":
+            for key in reader.keys & set(data):
+                yield from _not_finite(data[key], ("data", key))
         if reader.attribute == "features":
             flags = reader.parse(data)
             for key in reader.keys & set(data):

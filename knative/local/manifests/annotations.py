@@ -174,14 +174,18 @@ def _activation(values: Given, low: int, high: int) -> Iterator[Finding]:
         yield Finding(f"activation-scale={start} must be greater than 1", (path,))
 
 
+FLOATS: Mapping[str, tuple[int, int] | None] = {
+    "panic-window-percentage": (1, 100),
+    "panic-threshold-percentage": (110, 1000),
+    "target": None,
+    "target-utilization-percentage": (1, 100),
+    "target-burst-capacity": None,
+}
+"""Annotations of type float, and their bounds where these are two numbers."""
+
+
 def _floats(values: Given, _: AutoscalerConfig) -> Iterator[Finding]:
-    for name, low, high in (
-        ("panic-window-percentage", 1, 100),
-        ("panic-threshold-percentage", 110, 1000),
-        ("target", None, None),
-        ("target-utilization-percentage", 1, 100),
-        ("target-burst-capacity", None, None),
-    ):
+    for name, bounds in FLOATS.items():
         text = values.get(name)
         if text is None:
             continue
@@ -196,8 +200,8 @@ def _floats(values: Given, _: AutoscalerConfig) -> Iterator[Finding]:
         elif name == "target-burst-capacity":
             if value < 0 and value != -1:
                 yield invalid(text, values.path(name))
-        elif low is not None and high is not None and (value < low or value > high):
-            yield out_of_bounds(text, low, high, values.path(name))
+        elif bounds is not None and (value < bounds[0] or value > bounds[1]):
+            yield out_of_bounds(text, *bounds, values.path(name))
 
 
 def _durations(values: Given, _: AutoscalerConfig) -> Iterator[Finding]:

@@ -17,7 +17,8 @@ from knative.local.manifests import schema
 from knative.local.manifests.annotations import ANNOTATIONS
 from knative.local.manifests.cluster import _SERVING_FLAGS
 from knative.local.manifests.decoding import ListOf, MapOf, Schema, Struct
-from tests.engines import EngineProcess, service
+from tests.engines import EngineProcess, run_async, service
+from tests.knative.local.engine.running import running
 
 ROOT = Path(__file__).parents[4]
 # What the engine does as Knative does; a path stands for everything below it.
@@ -195,3 +196,51 @@ def test_serve_prints_what_matters_and_its_status_names_all(tmp_path: Path) -> N
         assert set(printed[1:]) <= set(listed)
     finally:
         assert engine.stop() == 0
+
+
+ADDED = """
+apiVersion: sources.knative.dev/v1
+kind: PingSource
+metadata: {name: ping}
+spec: {schedule: "* * * * *", sink: {ref: {apiVersion: serving.knative.dev/v1, kind: Service, name: hello}}}
+---
+apiVersion: sources.knative.dev/v1
+kind: SinkBinding
+metadata: {name: bound}
+spec: {subject: {apiVersion: serving.knative.dev/v1, kind: Service, name: hello}, sink: {uri: "http://127.0.0.1:9"}}
+---
+apiVersion: serving.knative.dev/v1beta1
+kind: DomainMapping
+metadata: {name: hello.example.com}
+spec: {ref: {apiVersion: serving.knative.dev/v1, kind: Service, name: hello}}
+---
+apiVersion: messaging.knative.dev/v1
+kind: Subscription
+metadata: {name: lost}
+spec:
+  channel: {apiVersion: messaging.knative.dev/v1, kind: InMemoryChannel, name: c}
+  subscriber: {uri: "http://127.0.0.1:9"}
+"""
+
+
+def test_sources_bindings_domains_and_subscriptions_run_or_say_why_not(tmp_path: Path) -> None:
+    hello = service()
+    hello["metadata"]["annotations"] = {"serving.knative.dev/rollout-duration": "60s"}
+
+    async def scenario() -> None:
+        async with running(tmp_path) as found:
+            found.apply(hello, *yaml.safe_load_all(ADDED))
+            await found.ready()
+            for resource, name in (
+                ("pingsources.sources.knative.dev", "ping"),
+                ("sinkbindings.sources.knative.dev", "bound"),
+                ("domainmappings.serving.knative.dev", "hello.example.com"),
+            ):
+                await found.ready(name, resource)
+            lost = found.get("subscriptions.messaging.knative.dev", "lost")["status"]["conditions"]
+            (ready,) = [one for one in lost if one["type"] == "Ready"]
+            assert (ready["status"], ready["message"]) == ("False", "there is no InMemoryChannel default/c")
+            _, answered = await found.ask(path="/")
+            assert answered["environment"]["K_SINK"] == "http://127.0.0.1:9"
+
+    run_async(scenario())
