@@ -1,12 +1,15 @@
 """Take the pictures of the documentation anew: pages and plots, light, with Debian's Chromium.
 
-`python -m tools.pictures`, or with names for some of them. It starts an engine of its own. The figure of the load
-report (docs/load.png) comes from `make loadtest`, and docs/trace.png from tests/knative/local/simulation/test_trace.py.
+`python -m tools.pictures`, or with names for some of them. It starts an engine of its own. `load` runs the quick set of
+the load suite (four minutes) and `trace` repeats the trace of a real Knative: both only on a machine that is quiet.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -70,6 +73,35 @@ def events(page: Page, url: str) -> bytes:
     return whole(page)
 
 
+def stress(page: Page, url: str) -> bytes:
+    page.goto(f"{url}/stress")
+    for name, value in {"requests": "3", "seconds": "14", "load": "25", "low": "5", "period": "7"}.items():
+        if name == "low":
+            page.locator("[name=profile]").select_option("sine")
+        page.fill(f"[name={name}]", value)
+    page.click("#start")
+    page.locator("#results tr").nth(3).wait_for()
+    page.wait_for_timeout(4_000)
+    return whole(page)
+
+
+def load(_page: Page, _url: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-m", "loadtest", "--out", folder], cwd=ROOT, check=True)
+        return (Path(folder) / "load.png").read_bytes()
+
+
+def trace(_page: Page, _url: str) -> bytes:
+    test = (
+        "tests/knative/local/simulation/test_trace.py::test_pods_follow_the_trace_of_a_real_cluster[real_trace_steps]"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.png"
+        environment = {**os.environ, "PIXELAMP_TRACE_PLOT": str(path)}
+        subprocess.run([sys.executable, "-m", "pytest", "-q", test], cwd=ROOT, check=True, env=environment)
+        return path.read_bytes()
+
+
 def plot(_page: Page, url: str) -> bytes:
     answer = requests.post(f"{url}/histogram?format=png", SAMPLE.read_bytes(), timeout=60)
     answer.raise_for_status()
@@ -90,7 +122,10 @@ PICTURES: dict[str, Callable[[Page, str], bytes]] = {
     "histogram-page": histogram,
     "events": events,
     "console": console,
+    "stress": stress,
     "sample-histogram": plot,
+    "load": load,
+    "trace": trace,
 }
 
 

@@ -32,7 +32,7 @@ from functions.stress.routes.usage import cpu, cpu_stream
 
 FUNCTION = Function(
     name="stress",
-    summary="Uses a requested share of CPU, reports what it achieved, and shows what each pod uses",
+    summary="Uses a requested share of CPU, reports what it achieved, and shows what each pod uses.",
     settings=StressSettings,
     page=Path(__file__).with_name("page.html"),
     routes=(

@@ -11,7 +11,7 @@ import asyncio
 import math
 import time
 from array import array
-from collections import deque
+from bisect import bisect_right
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,10 +55,10 @@ class Generator:
         self._tick = tick
         self._free: list[Lane] = []
         self._lanes: set[Lane] = set()
-        self._waiting: deque[int] = deque()  # numbers of requests that are due
         self._times = plan.intended()
         self._requests = plan.requests(len(self._times))
-        self._next = 0
+        self._next = 0  # those before it are sent or have failed; those from it on that are due wait for a lane
+        self._timer = False  # whether a dispatch is scheduled
         self._open = 0  # requests without an outcome
         self._began = 0.0
         self._swept = False
@@ -133,23 +133,38 @@ class Generator:
             await asyncio.sleep(0)
 
     def _dispatch(self) -> None:
-        """Send all that is due, and schedule the next dispatch."""
+        """Send what is due on the free lanes."""
+        self._timer = False
         elapsed = self._clock() - self._began
-        times, total = self._times, len(self._times)
-        while self._next < total and times[self._next] <= elapsed:
-            number = self._next
-            self._next += 1
-            if self._free:
-                self._send(self._free.pop(), number)
-            else:
-                self._waiting.append(number)
-        if self._next < total:
+        while self._free and self._due(elapsed):
+            self._send(self._free.pop())
+        self._schedule()
+
+    def _schedule(self) -> None:
+        """Schedule the next dispatch. While no lane is free none is needed: each response sends what is due."""
+        if self._free and not self._timer and self._next < len(self._times):
+            self._timer = True
             # The loop's timers count whole milliseconds and round to the nearest: half of one would be none, and the
             # generator would spin until the time has come.
-            delay = times[self._next] - (self._clock() - self._began)
+            delay = self._times[self._next] - (self._clock() - self._began)
             self._loop.call_later(max(_TICK_SECONDS, math.ceil(delay * 1000) / 1000), self._dispatch)
 
-    def _send(self, lane: Lane, number: int) -> None:
+    def _due(self, elapsed: float) -> bool:
+        """Whether the next request is due at a time, in seconds since the beginning."""
+        return self._next < len(self._times) and self._times[self._next] <= elapsed
+
+    def _use(self, lane: Lane, now: float) -> None:
+        """Send the request that waits on a lane that has become free."""
+        self._freed[lane] = now
+        if self._due(now):
+            self._send(lane)
+        else:
+            self._free.append(lane)
+            self._schedule()
+
+    def _send(self, lane: Lane) -> None:
+        number = self._next
+        self._next += 1
         intended = self._times[number]
         lane.send(self._requests[number])
         now = self._clock() - self._began
@@ -166,14 +181,10 @@ class Generator:
         result.statuses[status] += 1
         if self._saw is not None:
             self._saw(now - sent, status)
-        self._freed[lane] = now
         if not self.plan.reuse:
             lane.close()
         if not lane.closing:
-            if self._waiting:
-                self._send(lane, self._waiting.popleft())
-            else:
-                self._free.append(lane)
+            self._use(lane, now)
         self._outcome()
 
     def lost(self, lane: Lane, reason: str) -> None:
@@ -194,18 +205,18 @@ class Generator:
                 lane = await self._connect()
                 break
             except OSError as error:
-                # While no server listens, requests that are due are refused and do not wait.
-                while self._waiting and not self._lanes:
-                    self._waiting.popleft()
-                    self.result.errors[type(error).__name__] += 1
-                    self._outcome()
+                if not self._lanes:  # while no server listens, requests that are due are refused and do not wait
+                    self._fail_due(self._clock() - self._began, type(error).__name__)
                 await asyncio.sleep(_RECONNECT_SECONDS)
         self._lanes.add(lane)
-        self._freed[lane] = self._clock() - self._began
-        if self._waiting:
-            self._send(lane, self._waiting.popleft())
-        else:
-            self._free.append(lane)
+        self._use(lane, self._clock() - self._began)
+
+    def _fail_due(self, until: float, reason: str) -> None:
+        """Count the requests that wait and were due at a time as failed."""
+        while self._due(until):
+            self._next += 1
+            self.result.errors[reason] += 1
+            self._outcome()
 
     def _outcome(self) -> None:
         self._open -= 1
@@ -229,12 +240,10 @@ class Generator:
             for lane in [lane for lane, (_, sent) in self._sent.items() if sent < deadline]:
                 lane.token = _TIMED_OUT
                 lane.close()
-            while self._waiting and self._times[self._waiting[0]] < deadline:
-                self._waiting.popleft()
-                self.result.errors["timeout before sending"] += 1
-                self._outcome()
+            self._fail_due(deadline, "timeout before sending")
+            waiting = bisect_right(self._times, now - self._began, self._next) - self._next
             second = now - sampled >= _SAMPLE_SECONDS
-            if (self._next < len(self._times) and second) or self._waiting:
+            if (self._next < len(self._times) and second) or waiting:
                 self._shares(cpu, waited)
             if second:
                 used, total = self._cpu(), self.result.answered
@@ -246,7 +255,7 @@ class Generator:
                         "t": now - self._began,
                         "rate": (total - answered) / (now - sampled),
                         "in_flight": len(self._sent),
-                        "waiting": len(self._waiting),
+                        "waiting": waiting,
                         "p99": fresh[int(len(fresh) * 0.99)] if fresh else 0.0,
                         "cpu": share,
                     }

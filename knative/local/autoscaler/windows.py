@@ -17,7 +17,7 @@ _SMOOTHING_REMAINDER = 0.0001  # of the weights, left to what is older than the 
 def round_digits(digits: int, value: float) -> float:
     """Round half away from zero, as Go's math.Round does."""
     scale = 10.0**digits
-    return math.copysign(math.floor(abs(value) * scale + 0.5), value) / scale
+    return math.copysign(math.floor(abs(value) * scale + 0.5), value) / scale + 0.0  # no -0
 
 
 def smoothing_coefficient(buckets: int) -> float:

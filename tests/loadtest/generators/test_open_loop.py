@@ -327,6 +327,9 @@ def test_a_late_generator_is_invalid() -> None:
     assert reason.endswith("it used 40% of a core and waited for one 57% of the time; end what else runs here")
     printed = report(Plan(target=target("http://h/"), rate=1.0, duration=1.0), result)
     assert "INVALID: the generator had no CPU left" in printed
+    lateness = next(line for line in printed.splitlines() if line.startswith("p99 "))
+    assert lateness.endswith("200 ms"), "each report has the p99 of the lateness"
+    assert result.as_dict(1.0)["send_lag"]["p99"] == pytest.approx(0.2, rel=0.002)
 
 
 def test_a_generator_without_cpu_is_told_from_a_server_that_is_slow() -> None:

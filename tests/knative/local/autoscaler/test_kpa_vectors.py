@@ -172,6 +172,11 @@ def round_to_n_digits(case: Case) -> None:
     assert windows.round_digits(case["n"], case["x"]) == case["want"]
 
 
+def test_an_average_of_nothing_has_no_sign() -> None:
+    """A difference of sums may be -1e-17: a decision must not read "stable -0"."""
+    assert repr(windows.round_digits(6, -1e-17)) == "0.0"
+
+
 @check
 def max_window(case: Case) -> None:
     window = MaxWindow(case["size"])
