@@ -19,10 +19,11 @@ from functions.kit.http.spool import mapped
 from functions.kit.images import partial, raws
 from functions.kit.images.colour import orientation
 from functions.kit.images.formats import labels
-from functions.kit.images.large import Large, Strips
 from functions.kit.images.metering import HeaderLimitError
 from functions.kit.images.opening import EXTENT, FULL_SIZE, REDUCED, LargeImageError, open_pixels
-from functions.kit.images.samples.model import Samples
+from functions.kit.images.samples.model import EarlyEndError, Samples
+from functions.kit.images.strips.large import Large
+from functions.kit.images.strips.model import Strips
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -177,14 +178,18 @@ def _deep(samples: Samples, data: bytes, choices: Choices) -> Analysis:
 
     levels = max(LEVELS, choices.bins)
     region, turned = _area(choices, data, samples.format, (samples.width, samples.height))
-    histogram, preview = deep.count(
-        samples,
-        value_range=choices.value_range,
-        region=region,
-        ignore_transparent=choices.ignore_transparent,
-        levels=levels,
-        tone=tone,
-    )
+    how: JsonObject = {
+        "value_range": choices.value_range,
+        "region": region,
+        "ignore_transparent": choices.ignore_transparent,
+        "levels": levels,
+        "tone": tone,
+    }
+    try:
+        histogram, preview = deep.count(samples, **how)
+    except EarlyEndError as early:
+        samples = replace(samples, rows=early.rows)
+        histogram, preview = deep.count(samples, **how)
     if not histogram.width * histogram.height:
         raise problems.unreadable_image("the data of this picture end before the region")
     found = colours.dominant(preview, choices.colours) if preview is not None and choices.colours else []

@@ -14,7 +14,7 @@ from functions.histogram.counting.model import Region, Share
 from functions.histogram.result import Choices
 from functions.kit.http.problems import Problem, missing_package
 from functions.kit.http.settings import Settings
-from functions.kit.images.large import Large
+from functions.kit.images.strips.large import Large
 from functions.kit.jsontypes import JsonObject
 
 _PARENT_DIED, _SIGKILL = 1, 9

@@ -44,7 +44,7 @@ from functions.kit.images.samples.model import strip_rows
 if TYPE_CHECKING:
     from PIL import Image
 
-    from functions.kit.images.large import Strips
+    from functions.kit.images.strips.model import Strips
 
 
 _STRAIGHT = {"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}

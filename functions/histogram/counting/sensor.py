@@ -10,7 +10,7 @@ from functions.histogram.counting.model import LEVELS, Histogram
 from functions.histogram.counting.ranges import depth
 from functions.kit.http import problems
 from functions.kit.http.problems import Problem
-from functions.kit.images import tiff
+from functions.kit.images import pieces
 from functions.kit.jsontypes import JsonObject
 
 _NAMES = {"R": "red", "G": "green", "B": "blue", "C": "cyan", "M": "magenta", "Y": "yellow"}
@@ -37,7 +37,7 @@ def count(data: bytes, levels: int = LEVELS) -> tuple[Histogram, JsonObject]:
             "counts of the sensor's values need rawpy, of the extra histogram-raw; without raw=1 the embedded preview "
             "is counted",
         ) from None
-    if tiff.sensor_is_cut(data):
+    if pieces.sensor_is_cut(data):
         raise problems.unreadable_image("the camera raw ends before its sensor's values do")
     try:
         with rawpy.imread(BytesIO(data)) as raw:

@@ -324,7 +324,7 @@ def _shaped(curves: tuple[Curve, ...], matrix: Array | None, values: Array) -> A
 def _by_vips(profile: bytes, kind: str, values: Array) -> Array:
     import numpy as np
 
-    from functions.kit.images.vips import library
+    from functions.kit.images.strips.vips import library
 
     vips = library()
     height, width, bands = values.shape

@@ -7,6 +7,7 @@ file of 30 kB can keep a core busy for seconds, one of megabytes for hours, with
 from __future__ import annotations
 
 from collections.abc import Iterator
+from struct import unpack_from
 from typing import NamedTuple
 
 from functions.kit.images.metering import HeaderLimitError
@@ -131,6 +132,15 @@ def buffered(data: bytes) -> bool:
             return data[segment.start + 4 : segment.end][:1] != bytes([components])
         components = data[segment.start + 9] if segment.end - segment.start > 9 else 0
     return False
+
+
+def size(data: bytes) -> tuple[int, int]:
+    """Width and height of the frame header; zeros without one."""
+    for segment in segments(data):
+        if segment.marker in _FRAMES and segment.end - segment.start > 9:
+            height, width = unpack_from(">HH", data, segment.start + 5)
+            return width, height
+    return 0, 0
 
 
 def components(data: bytes) -> int:

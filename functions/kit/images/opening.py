@@ -20,11 +20,12 @@ from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
 from functions.kit.images import jpeg, jpeg2000, partial, pcx, png, tiff
 from functions.kit.images.formats import ACCEPTED, Format, labels, refusal, sniff
-from functions.kit.images.large import Large, Strips
 from functions.kit.images.metering import HeaderLimitError, MeteredFile
 from functions.kit.images.samples import finding, heif
-from functions.kit.images.samples.model import SampleFormatError, Samples
+from functions.kit.images.samples.model import EarlyEndError, SampleFormatError, Samples
 from functions.kit.images.slots import slot
+from functions.kit.images.strips.large import Large
+from functions.kit.images.strips.model import Strips
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
@@ -171,7 +172,7 @@ def _problems(entry: Format, settings: Settings) -> Iterator[None]:
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     try:
         yield
-    except (Problem, LargeImageError, ImportError):
+    except (Problem, LargeImageError, EarlyEndError, ImportError):
         raise
     except HeaderLimitError as error:
         raise problems.unreadable_image(
@@ -197,6 +198,9 @@ def _cause(error: Exception, entry: Format) -> str:
     """What a decoder says of a picture; its text is Python's own where it met a value that it does not expect."""
     if entry.name == "JXL":
         return "its codestream is broken or ends early"  # the plugin ends its errors with advice on how to build it
+    broken = any(text in str(error) for text in ("decoder error", "tiff2vips", "rawsave"))
+    if entry.name == "TIFF" and broken and "field" not in str(error):
+        return "its first strip or tile is broken or ends early, so that no row is known to be whole"
     origin = error.__cause__ or error  # Pillow wraps what its parsers of headers raise
     if isinstance(origin, LookupError | TypeError | AttributeError | ArithmeticError | AssertionError | struct.error):
         return "its structure is broken"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from functions.kit.containers import read
-from functions.kit.images import jpeg, png, tiff
+from functions.kit.images import jpeg, pieces, png, tiff
 from functions.kit.images.metering import HeaderLimitError
 
 if TYPE_CHECKING:
@@ -47,10 +47,15 @@ def load(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile], d
     try:
         image.load()
     except (OSError, ValueError) as error:
-        if not any(text in str(error) for text in _EARLY) and not (image.format == "TIFF" and _cut(data, image)):
+        if image.format != "TIFF" and not any(text in str(error) for text in _EARLY):
             raise
         extent = _extent(image, again, data, error)
+        if image.format == "TIFF":
+            extent = Extent(0, min(extent.bottom, _rows_present(image, data)))
         image.info[key] = extent
+        return extent
+    if image.format == "TIFF" and (rows := _rows_present(image, data)) < image.height:
+        extent = image.info[key] = Extent(0, rows)
         return extent
     if image.format != "PNG" or image.tell() or not _blank_end(image):
         return None
@@ -68,10 +73,17 @@ def _blank_end(image: ImageFile.ImageFile) -> bool:
     return not any(image.crop((0, image.height - 1, *image.size)).tobytes())
 
 
-def _cut(data: bytes, image: ImageFile.ImageFile) -> bool:
-    """Whether strips or tiles of a TIFF lie beyond the end of the file; libtiff only calls it an error."""
+def _rows_present(image: ImageFile.ImageFile, data: bytes) -> int:
+    """How many rows of a TIFF lie in whole strips or tiles.
+
+    Raises:
+        OSError: not even the first.
+    """
     found = tiff.page(data, image.tell())
-    return found is not None and tiff.rows_present(found) < image.height
+    rows = pieces.rows_present(found) if found is not None else image.height
+    if not rows:
+        raise OSError("its first strip or tile is missing, cut or too small")
+    return rows
 
 
 def _extent(
@@ -99,7 +111,7 @@ def _extent(
     image.tile = second.tile = []
     equal = _equal_rows(image, second)
     height = image.height
-    count = sum(equal)
+    count = (*equal, False).index(False) if image.format == "TIFF" else sum(equal)  # strips may lie in any order
     top = 0 if equal[0] else height - count
     if not count or not all(equal[top : top + count]):
         raise error

@@ -1,4 +1,4 @@
-"""The directories of a TIFF: how its samples are stored, whether it is a camera raw, and which rows are there.
+"""The directories of a TIFF: how its samples are stored, whether it is a camera raw, and how it is written anew.
 
 Only directories and short values are read, within limits, before a decoder gets the file.
 """
@@ -25,12 +25,12 @@ FILL_ORDER, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES, SUB_DIRECTORIES, 
 )
 DNG_VERSION = 50706
 ORIENTATION, XMP, PROFILE = 274, 700, 34675
-_SENSOR = {32803, 34892}  # photometric interpretations: colour filter array, linear raw
+SENSOR = {32803, 34892}  # photometric interpretations: colour filter array, linear raw
 _RAW_TAGS = {33421, 33422, 0x8606}  # CFARepeatPatternDim, CFAPattern, Leaf's own block
 # Nikon, Sony, Samsung and Epson, Kodak, Pentax, lossy DNG.
 _RAW_COMPRESSION = {34713, 32767, 32769, 32770, 32772, 65000, 65535, 34892}
 _PHASE_ONE = (b"IIII", b"MMMM")
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _LETTERS = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 
 
@@ -56,7 +56,7 @@ class Directory:
         """The whole numbers of a tag; empty where it is absent, of another type, or outside the file."""
         kind, count, at = self.entries.get(tag, (0, 0, 0))
         letter = _LETTERS.get(kind)
-        if letter is None or count > MOST_VALUES or at + count * _SIZES[kind] > len(self.data):
+        if letter is None or count > MOST_VALUES or at + count * SIZES[kind] > len(self.data):
             return ()
         return struct.unpack_from(f"{self.order}{count}{letter}", self.data, at)
 
@@ -64,7 +64,7 @@ class Directory:
         """The first number of a tag."""
         kind, count, at = self.entries.get(tag, (0, 0, 0))
         letter = _LETTERS.get(kind)
-        if letter is None or not count or at + _SIZES[kind] > len(self.data):
+        if letter is None or not count or at + SIZES[kind] > len(self.data):
             return default
         return int(struct.unpack_from(f"{self.order}{letter}", self.data, at)[0])
 
@@ -78,7 +78,7 @@ class Directory:
     def content(self, tag: int) -> bytes | None:
         """The bytes of a tag's values; None where it is absent or outside the file."""
         kind, count, at = self.entries.get(tag, (0, 0, 0))
-        size = count * _SIZES.get(kind, 0)
+        size = count * SIZES.get(kind, 0)
         return self.data[at : at + size] if size and at + size <= len(self.data) else None
 
     @cached_property
@@ -128,10 +128,10 @@ def _directory(data: bytes, order: str, big: bool, at: int) -> Directory | None:
         if tag in entries:
             continue
         place = position + where
-        if amount * _SIZES.get(kind, 1) > (8 if big else 4):
+        if amount * SIZES.get(kind, 1) > (8 if big else 4):
             place = struct.unpack_from(order + ("Q" if big else "I"), data, place)[0]
         entries[tag] = kind, amount, place
-        size = amount * _SIZES.get(kind, 1)
+        size = amount * SIZES.get(kind, 1)
         total += size if place + size <= len(data) else 0
         if total > len(data):
             raise HeaderLimitError(f"the values of a directory overlap: they have more than {len(data):,} bytes")
@@ -168,7 +168,7 @@ def page(data: bytes, frame: int) -> Directory | None:
     return next((each for index, each in enumerate(directories(data)) if index == frame), None)
 
 
-def _sensor_pictures(data: bytes) -> Iterator[Directory]:
+def sensor_pictures(data: bytes) -> Iterator[Directory]:
     """The first pages and their sub-directories."""
     left = RAW_DIRECTORIES
     for found in directories(data):
@@ -201,54 +201,15 @@ def raw_name(data: bytes) -> str | None:
         return None
     if DNG_VERSION in first.entries:
         return "DNG raw"
-    for each in _sensor_pictures(data):
+    for each in sensor_pictures(data):
         if (
-            each.value(PHOTOMETRIC, 0) in _SENSOR
+            each.value(PHOTOMETRIC, 0) in SENSOR
             or each.value(COMPRESSION, 1) in _RAW_COMPRESSION
             or not _RAW_TAGS.isdisjoint(each.entries)
         ):
             maker = first.text(MAKE).split(" ")[0].title()
             return f"{maker} raw".strip() if maker else "a camera raw in a TIFF"
     return None
-
-
-def sensor_is_cut(data: bytes) -> bool:
-    """Whether a picture of a sensor has strips or tiles beyond the end of the file."""
-    pictures = (each for each in _sensor_pictures(data) if each.value(PHOTOMETRIC, 0) in _SENSOR)
-    return any(rows_present(each) < each.value(HEIGHT, 0) for each in pictures)
-
-
-def rows_present(found: Directory) -> int:
-    """How many rows from the top lie in strips or tiles that are whole in the file."""
-    height = found.value(HEIGHT, 0)
-    tiled = TILE_OFFSETS in found.entries
-    offsets = found.values(TILE_OFFSETS if tiled else STRIP_OFFSETS)
-    sizes = found.values(TILE_BYTES if tiled else STRIP_BYTES)
-    if not offsets or len(sizes) != len(offsets):
-        return height
-    rows = min(found.value(TILE_HEIGHT, height) if tiled else found.value(ROWS_PER_STRIP, height), height) or 1
-    across = -(-found.value(WIDTH, 1) // max(1, found.value(TILE_WIDTH, 1))) if tiled else 1
-    down = -(-height // rows)
-    present = down
-    for index, (offset, size) in enumerate(zip(offsets, sizes, strict=True)):
-        if size and offset + size > len(found.data):
-            present = min(present, index // max(1, across) % down)
-    return min(height, present * rows)
-
-
-def pieces(found: Directory, rows: int) -> int:
-    """How many strips or tiles of one plane hold so many rows from the top."""
-    height = found.value(HEIGHT, 0)
-    if TILE_OFFSETS in found.entries:
-        across = -(-found.value(WIDTH, 1) // max(1, found.value(TILE_WIDTH, 1)))
-        return across * -(-rows // max(1, found.value(TILE_HEIGHT, height)))
-    return -(-rows // max(1, min(found.value(ROWS_PER_STRIP, height), height)))
-
-
-def share(found: Directory, tag: int, plane: int, planes: int, count: int) -> tuple[int, int, int]:
-    """The entry of a tag of strips or tiles, reduced to the first ones of one plane."""
-    kind, total, at = found.entries.get(tag, (4, 0, 0))
-    return kind, min(count, total // planes), at + plane * (total // planes) * _SIZES.get(kind, 4)
 
 
 def rewritten(found: Directory, changes: Mapping[int, int | tuple[int, int, int] | None]) -> bytes:
@@ -265,9 +226,9 @@ def rewritten(found: Directory, changes: Mapping[int, int | tuple[int, int, int]
     for tag, change in {**found.entries, **changes}.items():
         if isinstance(change, int):
             rows[tag] = struct.pack(order + "HHII", tag, 4, 1, change)
-        elif change is not None and change[0] in _SIZES:
+        elif change is not None and change[0] in SIZES:
             kind, count, at = change
-            size = count * _SIZES[kind]
+            size = count * SIZES[kind]
             if at + size > len(data):
                 continue
             if kind in {16, 18}:  # 64-bit numbers of BigTIFF

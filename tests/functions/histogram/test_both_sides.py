@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Callable
 
+import imagecodecs
 import numpy as np
 import pytest
 
@@ -15,6 +16,8 @@ from functions.kit.http.problems import Problem
 from functions.kit.images import opening
 from functions.kit.images.samples import model
 from functions.kit.jsontypes import JsonObject
+from tests.functions.exif.tiffs import long, short
+from tests.functions.exif.tiffs import tiff as tiff_of
 from tests.functions.histogram.workers import stay_here
 from tests.functions.kit.images.hostile import chunk
 from tests.images import noise
@@ -124,3 +127,114 @@ def test_a_palette_that_is_missing(answer: Callable[[bytes], JsonObject | Proble
     data[25] = 3
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
     check(answer(bytes(data)), REFUSED)
+
+
+# --- TIFF: strips of 16 rows, tiles of 32 × 32
+
+STRIP, TILE = 16, 32
+SQUARE = np.asarray(noise((64, 160))) | 1
+PACKED: dict[int, Callable[[bytes], bytes]] = {
+    1: bytes,
+    5: imagecodecs.lzw_encode,
+    8: zlib.compress,
+    32773: imagecodecs.packbits_encode,
+    50000: imagecodecs.zstd_encode,
+}
+
+
+def jpeg_of(picture: np.ndarray) -> bytes:
+    return bytes(imagecodecs.jpeg_encode(picture, level=95, colorspace="rgb", outcolorspace="rgb"))
+
+
+def parts(picture: np.ndarray, tiled: bool) -> list[np.ndarray]:
+    if tiled:
+        return [picture[y : y + TILE, x : x + TILE] for y in range(0, 160, TILE) for x in range(0, 64, TILE)]
+    return [picture[y : y + STRIP] for y in range(0, 160, STRIP)]
+
+
+def tiff(
+    pieces: list[bytes],
+    compression: int,
+    bits: int = 8,
+    tiled: bool = False,
+    rows: int = STRIP,
+    offsets: dict[int, int] | None = None,
+    sizes: dict[int, int] | None = None,
+) -> bytes:
+    """A TIFF of RGB of these strips or tiles, with some of their positions and byte counts changed."""
+    at = 0
+    for _ in range(2):  # the first pass measures the directory
+        starts = [at + sum(map(len, pieces[:index])) for index in range(len(pieces))]
+        starts = [(offsets or {}).get(index, start) for index, start in enumerate(starts)]
+        counts = [(sizes or {}).get(index, len(piece)) for index, piece in enumerate(pieces)]
+        place = [long(322, TILE), long(323, TILE), long(324, *starts), long(325, *counts)]
+        strips = [long(273, *starts), long(278, rows), long(279, *counts)]
+        common = [long(256, 64), long(257, 160), short(258, bits, bits, bits), short(259, compression)]
+        fields = [*common, short(262, 2), short(277, 3), *(place if tiled else strips)]
+        at = len(head := tiff_of(sorted(fields)))
+    return head + b"".join(pieces)
+
+
+def replaced(pieces: list[bytes], index: int, piece: bytes) -> list[bytes]:
+    return [*pieces[:index], piece, *pieces[index + 1 :]]
+
+
+# Of each compression the fault of the fifth strip or the sixth tile, which begin the rows from 64 on.
+FAULTS: dict[str, Callable[[list[bytes], list[np.ndarray], Callable[[bytes], bytes], JsonObject], bytes]] = {
+    "fewer bytes": lambda packed, raw, pack, how: tiff(
+        replaced(packed, how["at"], pack(raw[how["at"]][: len(raw[0]) // 2].tobytes()[:-9])), **how["form"]
+    ),
+    "cut": lambda packed, raw, pack, how: tiff(
+        replaced(packed, how["at"], packed[how["at"]][: len(packed[how["at"]]) // 9]), **how["form"]
+    ),
+    "no byte count": lambda packed, raw, pack, how: tiff(packed, sizes={how["at"]: 0}, **how["form"]),
+    "beyond the end": lambda packed, raw, pack, how: tiff(packed, offsets={how["at"]: 10**8}, **how["form"]),
+    "at the header": lambda packed, raw, pack, how: tiff(packed, offsets={how["at"]: 0}, **how["form"]),
+    "not listed": lambda packed, raw, pack, how: tiff(packed[: how["at"]], **how["form"]),
+}
+
+
+@pytest.mark.parametrize("compression", PACKED)
+@pytest.mark.parametrize(("bits", "tiled"), [(8, False), (8, True), (16, False)])
+def test_a_strip_or_tile_that_is_missing_or_broken(
+    compression: int, bits: int, tiled: bool, answer: Callable[[bytes], JsonObject | Problem]
+) -> None:
+    picture = SQUARE if bits == 8 else SQUARE.astype(np.uint16) * 257
+    raw, pack, at = parts(picture, tiled), PACKED[compression], 5 if tiled else 4
+    packed = [pack(part.tobytes()) for part in raw]
+    how = {"at": at, "form": {"compression": compression, "bits": bits, "tiled": tiled}}
+    check(answer(tiff(packed, **how["form"])), 160, picture)
+    for make in FAULTS.values():
+        found = answer(make(packed, raw, pack, how))
+        # The rows of a cut strip without compression are known where it is read as it is.
+        known = isinstance(found, Problem) or (compression, tiled) != (1, False) or found["pixels"] <= 64 * 64
+        check(found, 64 if known else found["pixels"] // 64, picture)
+        assert isinstance(found, Problem) or found["pixels"] < 72 * 64
+
+
+@pytest.mark.parametrize("tiled", [False, True])
+def test_a_strip_or_tile_that_is_a_jpeg(tiled: bool, answer: Callable[[bytes], JsonObject | Problem]) -> None:
+    smooth = np.tile(np.linspace(9, 99, 160).astype(np.uint8)[:, None, None], (1, 64, 3))
+    raw, at = parts(smooth, tiled), 5 if tiled else 4
+    packed = [jpeg_of(part) for part in raw]
+    decoded = np.concatenate([imagecodecs.jpeg_decode(piece) for piece in packed[:: 2 if tiled else 1]])
+    picture = np.tile(decoded[:, :32], (1, 2, 1)) if tiled else decoded
+    check(answer(tiff(packed, 7, tiled=tiled)), 160, picture)
+    few, narrow = jpeg_of(raw[at][: len(raw[at]) // 2]), jpeg_of(raw[at][:, :16])
+    for fault, rows in ((few, 64 if tiled else 72), (narrow, 64), (packed[at][:-9], 64), (b"broken" * 99, 64)):
+        check(answer(tiff(replaced(packed, at, fault), 7, tiled=tiled)), rows, picture)
+
+
+def test_a_first_strip_that_is_broken_is_refused_in_plain_terms(
+    answer: Callable[[bytes], JsonObject | Problem],
+) -> None:
+    for data in (tiff([b"\xff" * 999], 8, rows=160), tiff([jpeg_of(SQUARE)[:-99]], 7, rows=160)):
+        found = answer(data)
+        check(found, REFUSED)
+        assert isinstance(found, Problem)
+        assert "its first strip or tile is" in found.detail
+
+
+def test_byte_counts_of_zero_without_compression(answer: Callable[[bytes], JsonObject | Problem]) -> None:
+    raw = [part.tobytes() for part in parts(SQUARE, tiled=False)]
+    check(answer(tiff(raw, 1, sizes=dict.fromkeys(range(10), 0))), 160, SQUARE)

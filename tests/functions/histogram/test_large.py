@@ -21,10 +21,11 @@ from functions.histogram.analysis import Analysis, Choices, analyse, restored
 from functions.histogram.counting.model import Region, Share
 from functions.histogram.main import HistogramSettings
 from functions.kit.http.problems import Problem
-from functions.kit.images import opening, vips
-from functions.kit.images.large import Large
+from functions.kit.images import opening
 from functions.kit.images.samples import model
-from functions.kit.images.vips import library
+from functions.kit.images.strips import vips
+from functions.kit.images.strips.large import Large
+from functions.kit.images.strips.vips import library
 from tests.functions.histogram.workers import stay_here
 from tests.images import encoded, gradient, noise
 

@@ -94,7 +94,7 @@ def _png(data: bytes) -> Samples | None:
     masked = head.colour_type in {0, 2} and b"tRNS" in lean[: max(lean.find(b"IDAT"), 0)]
 
     def read(rows: int) -> Iterator[Array]:
-        from functions.kit.images.vips import joined_png
+        from functions.kit.images.strips.vips import joined_png
 
         image = _vips("pngload_buffer", lean) if png.whole(lean) else joined_png(png.mended(lean))
         return _vips_strips(image, rows)
@@ -108,7 +108,7 @@ def _png(data: bytes) -> Samples | None:
 
 def _vips(loader: str, data: bytes, **options: Any) -> Any:
     """An image of libvips that is read from top to bottom."""
-    from functions.kit.images.vips import library
+    from functions.kit.images.strips.vips import library
 
     return getattr(library().Image, loader)(data, access="sequential", **options)
 
@@ -116,7 +116,7 @@ def _vips(loader: str, data: bytes, **options: Any) -> Any:
 def _vips_strips(image: Any, height: int) -> Iterator[Array]:
     import numpy as np
 
-    from functions.kit.images.vips import DTYPES, strips
+    from functions.kit.images.strips.vips import DTYPES, strips
 
     shown = image if height == image.height else image.crop(0, 0, image.width, height)
     for pixels in strips(shown, strip_rows(image.width)):

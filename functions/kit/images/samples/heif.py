@@ -58,7 +58,7 @@ def avif(data: bytes) -> Samples | None:
         return None
     from PIL import AvifImagePlugin
 
-    from functions.kit.images.vips import library
+    from functions.kit.images.strips.vips import library
 
     with AvifImagePlugin.AvifImageFile(BytesIO(data)) as header:
         width, height, gray = *header.size, header.mode == "L"

@@ -28,6 +28,18 @@ class SampleFormatError(Exception):
     """A sample format that is not read; the text names it."""
 
 
+class EarlyEndError(Exception):
+    """The data end early, or are broken, which is known only after the rows before that were read.
+
+    Args:
+        rows: how many there are from the top.
+    """
+
+    def __init__(self, rows: int) -> None:
+        super().__init__(rows)
+        self.rows = rows
+
+
 @dataclass(frozen=True)
 class Samples:
     """A picture as arrays of its own values.

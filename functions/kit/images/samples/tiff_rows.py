@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from functions.kit.images import tiff
+from functions.kit.images import pieces, tiff
 from functions.kit.images.metering import MeteredFile
 from functions.kit.images.samples.model import (
     FLOAT,
@@ -15,6 +15,7 @@ from functions.kit.images.samples.model import (
     NAMES,
     SIGNED,
     UNSIGNED,
+    EarlyEndError,
     SampleFormatError,
     Samples,
     strip_rows,
@@ -52,7 +53,7 @@ def find(found: tiff.Directory) -> Samples | None:
     extra = found.values(tiff.EXTRA)
     alpha = bool(extra) and extra[0] in {1, 2} and found.samples > len(names)
     channels = (*names, "alpha") if alpha else names
-    present = tiff.rows_present(found)
+    present = pieces.rows_present(found)
 
     def read(rows: int) -> Iterator[Array]:
         for strip in _tiff_strips(found, kind, len(channels), rows):
@@ -158,7 +159,7 @@ def _tiff_strips(found: tiff.Directory, kind: str, bands: int, present: int) -> 
 
     planes, width = _planes(found), found.value(tiff.WIDTH, 0)
     each = 1 if planes > 1 else found.samples
-    images = [_bytes_of(found, plane, each, present) for plane in range(min(planes, bands))]
+    images = _planes_of(found, min(planes, bands), each, present)
     rows = strip_rows(width * each)
     for top in range(0, present, rows):
         bottom = min(top + rows, present)
@@ -167,6 +168,32 @@ def _tiff_strips(found: tiff.Directory, kind: str, bands: int, present: int) -> 
             for image in images
         ]
         yield strips[0][..., :bands] if planes == 1 else np.concatenate(strips, axis=2)
+
+
+def _planes_of(found: tiff.Directory, planes: int, each: int, present: int) -> list[Any]:
+    """The rows of each plane as gray images.
+
+    Raises:
+        EarlyEndError: a strip or tile is broken.
+        OSError: one of the first row is.
+    """
+    try:
+        return [_bytes_of(found, plane, each, present) for plane in range(planes)]
+    except OSError:
+        rows = pieces.rows_of_one(found)
+        sound, broken = 0, -(-present // rows)
+        while broken - sound > 1:
+            middle = (sound + broken) // 2
+            try:
+                for plane in range(planes):
+                    _bytes_of(found, plane, each, middle * rows)
+            except OSError:
+                broken = middle
+            else:
+                sound = middle
+        if not sound:
+            raise
+    raise EarlyEndError(sound * rows)
 
 
 def _bytes_of(found: tiff.Directory, plane: int, each: int, present: int) -> Any:
@@ -195,7 +222,7 @@ def _bytes_of(found: tiff.Directory, plane: int, each: int, present: int) -> Any
         changes[tiff.WIDTH] = -(-found.value(tiff.WIDTH, 0) // found.value(tiff.TILE_WIDTH, 1)) * tile
     planes = _planes(found)
     for tag in (tiff.TILE_OFFSETS, tiff.TILE_BYTES) if tiled else (tiff.STRIP_OFFSETS, tiff.STRIP_BYTES):
-        changes[tag] = tiff.share(found, tag, plane, planes, tiff.pieces(found, present))
+        changes[tag] = pieces.share(found, tag, plane, planes, pieces.pieces(found, present))
     image = TiffImagePlugin.TiffImageFile(MeteredFile(tiff.rewritten(found, changes)), "")
     image.load()
     return image

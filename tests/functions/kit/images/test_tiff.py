@@ -13,7 +13,7 @@ from PIL import Image
 
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
-from functions.kit.images import tiff
+from functions.kit.images import pieces, tiff
 from functions.kit.images.opening import open_pixels
 
 SETTINGS = Settings()
@@ -108,7 +108,7 @@ def test_a_rewritten_directory_is_the_same_picture(order: str, big: bool) -> Non
     again = tiff.page(copy, 0)
     assert again is not None
     assert again.value(65000, 0) == 7
-    assert tiff.rows_present(again) == 50
+    assert pieces.rows_present(again) == 50
     with open_pixels(buffer.getvalue(), SETTINGS) as image:
         assert isinstance(image, Image.Image)
         assert image.tobytes() == values.tobytes()

@@ -10,6 +10,8 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any, cast
 
+from functions.kit.images.samples.model import strip_rows
+
 DTYPES = {
     "uchar": "u1",
     "char": "i1",
@@ -22,6 +24,8 @@ DTYPES = {
 }
 
 DTYPES_SIZE = {name: int(kind[1]) for name, kind in DTYPES.items()}
+# What libvips says of data that end.
+EARLY = ("premature end", "read error", "truncated", "unexpected end")
 
 
 @lru_cache(maxsize=1)
@@ -61,7 +65,7 @@ def joined_png(segments: Iterable[tuple[bytes, int, int]]) -> Any:
     return image
 
 
-def fetcher(image: Any) -> Callable[[int, int], bytes]:
+def _fetcher(image: Any) -> Callable[[int, int], bytes]:
     """A function from the first row and the number of rows to their pixels; rows are asked for in order."""
     region = library().Region.new(image)
     width = image.width
@@ -127,3 +131,56 @@ def _write(image: Any, to: socket.socket, failed: list[Exception]) -> None:
     finally:
         with suppress(OSError):
             to.shutdown(socket.SHUT_WR)
+
+
+def fetched(load: Callable[[], Any], rows: int, early: tuple[str, ...] = EARLY) -> Iterator[tuple[int, bytes]]:
+    """Strips of rows: how many, and their bytes. Where the data end early, so do the strips, after the last whole row.
+
+    Args:
+        load: makes the image, anew each time.
+        rows: from the top.
+        early: a part of the message, in small letters, of an error that the end of the data raises.
+
+    Raises:
+        Exception: of libvips, where not even one row is decoded.
+    """
+    image = load()
+    height, step = min(image.height, rows), strip_rows(image.width)
+    line = image.width * image.bands * DTYPES_SIZE[image.format]
+    top = 0
+    try:
+        for pixels in strips(image if height == image.height else image.crop(0, 0, image.width, height), step):
+            count = len(pixels) // line
+            top += count
+            yield count, pixels
+    except library().Error as error:
+        if not any(text in str(error).lower() for text in early):
+            raise
+        found = top
+        for count, pixels in _before_the_end(load, top, height):
+            found += count
+            yield count, pixels
+        if not found:
+            raise
+
+
+def _before_the_end(load: Callable[[], Any], top: int, height: int) -> Iterator[tuple[int, bytes]]:
+    """The rows from `top` that a second decode yields one by one before the data end, in strips.
+
+    libvips discards the rows that it decoded but had not written yet, which may be more than a strip of a wide picture.
+    """
+    image = load()
+    step, fetch = strip_rows(image.width), _fetcher(image)
+    known: list[bytes] = []
+    try:
+        for first in range(0, top, step):
+            fetch(first, min(step, top - first))
+        for row in range(top, height):
+            if len(known) == step:
+                yield step, b"".join(known)
+                known = []
+            known.append(fetch(row, 1))
+    except library().Error:
+        pass
+    if known:
+        yield len(known), b"".join(known)
