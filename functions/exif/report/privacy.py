@@ -117,15 +117,13 @@ class _Findings:
         why = reasons[name]
         if not why and reading.grades:
             why = rules.BY_GRADE.get(reading.grades.get((group, name), ""), "")
-        if type(printed) is str:
-            if len(printed) > 8 or why:
-                why = _by_value(why, group, name, printed)
-        elif not why and isinstance(printed, dict | list):
+        if not why and isinstance(printed, dict | list):
             self.structure(reasons, group, name, printed)
-        if why:
-            text = _shown(printed)
-            why = _position_reason(reading, group, name, why) if name.startswith("GPS") else why
-            if why and not EMPTY.fullmatch(text) and not _BY_REASON[why].harmless.fullmatch(text[:MAX_VALUE].strip()):
+        elif why or (type(printed) is str and len(printed) > 8):
+            why = _by_value(why, group, name, printed if type(printed) is str else _shown(printed))
+            if why and name.startswith("GPS"):
+                why = _position_reason(reading, group, name, why)
+            if why and _says(why, text := _shown(printed)):
                 self.known(group, name, why, text, row)
 
     def known(self, group: str, name: str, why: str, text: str, row: Row) -> None:
@@ -145,13 +143,13 @@ class _Findings:
     def structure(self, reasons: _Reasons, group: str, name: str, printed: Json) -> None:
         """The fields of a structure, or of a list of them."""
         named = False
-        for number, (key, text) in enumerate(_fields(printed)):
+        for number, (key, text) in enumerate(_fields(printed, name)):
             if number >= MAX_FIELDS:
                 break
             why = reasons[f"{name}:{key}"] or reasons[key]
             if len(text) > 8 or why:
                 why = _by_value(why, group, key, text)
-            if why and not EMPTY.fullmatch(text) and not _BY_REASON[why].harmless.fullmatch(text[:MAX_VALUE].strip()):
+            if why and _says(why, text):
                 named = named or _BY_REASON[why].subject == "person"
                 self.keep(why, group, name, _shown(text))
         if REGIONS.fullmatch(name) and not named:
@@ -174,6 +172,11 @@ class _Findings:
         serial = str(row[1]).split()[2]
         why = rules.SERIAL if serial != "0" else rules.DISPLAY
         self.keep(why, group, "MakeAndModel", _shown(row[2]))
+
+
+def _says(why: str, text: str) -> bool:
+    """Whether a text says anything, of a tag that counts for a reason."""
+    return not EMPTY.fullmatch(text) and not _BY_REASON[why].harmless.fullmatch(text[:MAX_VALUE].strip())
 
 
 def _by_value(why: str, group: str, name: str, text: str) -> str:

@@ -242,7 +242,9 @@ def test_a_program_in_the_field_of_an_author_is_no_person(program: str) -> None:
     for properties in (f"<pdf:Producer>{program}</pdf:Producer>", f"<pdf:Creator>{program}</pdf:Creator>"):
         (finding,) = report(examine(_packet("", properties)))["findings"]
         assert (finding["grade"], finding["subject"]) == ("hints", "device"), properties
-    assert report(examine(_packet("", f"<dc:creator>{program}</dc:creator>")))["grade"] == "hints"
+    listed = f"<dc:creator><rdf:Seq><rdf:li>{program}</rdf:li><rdf:li>GIMP</rdf:li></rdf:Seq></dc:creator>"
+    assert report(examine(_packet("", listed)))["grade"] == "hints"
+    assert report(examine(_packet("", listed.replace("GIMP", "Ada Byron"))))["grade"] == "identifies"
 
 
 @pytest.mark.parametrize(
@@ -272,6 +274,8 @@ def test_a_value_that_identifies_counts_in_any_tag(value: str, grade: str, subje
     assert (finding["grade"], finding["subject"]) == (grade, subject)
     in_structure = f'<made:Thing rdf:parseType="Resource"><made:Part>{value}</made:Part></made:Thing>'
     assert report(examine(_packet("made", in_structure)))["grade"] == grade
+    in_list = f"<made:Thing><rdf:Bag><rdf:li>harbour</rdf:li><rdf:li>{value}</rdf:li></rdf:Bag></made:Thing>"
+    assert report(examine(_packet("made", in_list)))["grade"] == grade
 
 
 @pytest.mark.parametrize("value", ["+125.30", "-0.98 0.12", "3/4", "1/250", "user@", "2024-05-03T14:12:31+02:00"])
