@@ -36,15 +36,16 @@ EXIF_GROUP = re.compile(r"(?i)ifd\d+|subifd\d*|exififd|gps|interopifd|globparami
 _FLOATS, _TEXTS = frozenset((FLOAT, DOUBLE)), frozenset((ASCII, UTF8))
 
 
-def examine(data: bytes | Source, *, exif_only: bool = False) -> Reading | None:
+def examine(data: bytes | Source, *, exif_only: bool = False, rows_only: bool = False) -> Reading | None:
     """Read a file's metadata; None where the bytes are no image of a known format. Never raises.
 
     Args:
         data: the whole file.
         exif_only: leave out what is no Exif, see `functions.exif.reading.read`.
+        rows_only: leave out what no table shows: files inside the file, and unread bytes of Exif.
     """
-    found = scan(data, whole=not exif_only)
-    return None if found is None else read(found, exif_only=exif_only)
+    found = scan(data, whole=not exif_only, accounted=not rows_only)
+    return None if found is None else read(found, exif_only=exif_only, rows_only=rows_only)
 
 
 def is_exif(groups: Collection[str]) -> bool:
@@ -291,6 +292,8 @@ _BEGINNINGS = frozenset("-0123456789tTfF")
 
 
 def _word(text: str) -> Scalar:
+    if text.isdecimal() and len(text) < 16 and (text[0] != "0" or len(text) == 1) and text.isascii():
+        return int(text)
     if len(text) < 6 and text[:1] in "tTfF" and text.lower() in ("true", "false"):
         return text.lower() == "true"
     return number_or_text(text)

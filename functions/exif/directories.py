@@ -76,7 +76,7 @@ def _again(reading: Reading, group: str, row: Row) -> None:
 
 def _directories(reading: Reading, block: Block, ifds: Ifds) -> None:  # noqa: C901 - one branch for each kind of entry
     reading.warnings += ifds.warnings
-    if not reading.exif_only and not is_sparse(block.data):
+    if not (reading.exif_only or reading.rows_only or is_sparse(block.data)):
         accounting.account(reading, block, ifds)
     # Offsets in an image resource are shown as they stand.
     base = 0 if "8BIM" in block.where else max(block.offset, 0)

@@ -102,7 +102,8 @@ def _multi_picture(reading: Reading, block: Block) -> None:
 
     ifds = walk(block.data, "MPF0")
     reading.warnings += ifds.warnings
-    accounting.account(reading, block, ifds)
+    if not reading.rows_only:
+        accounting.account(reading, block, ifds)
     for ifd in ifds.ifds:
         for number, entry in ifd.entries.items():
             if number == mpf.LIST:

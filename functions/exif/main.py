@@ -74,7 +74,7 @@ class ExifSettings(Settings):
         return Windows(*self.reads, self.head_bytes, self.tail_bytes)
 
 
-def _examined(data: bytes | Source, *, exif_only: bool = False) -> Reading:
+def _examined(data: bytes | Source, *, exif_only: bool = False, rows_only: bool = False) -> Reading:
     """The reading of a file, or of its Exif alone.
 
     Raises:
@@ -82,7 +82,7 @@ def _examined(data: bytes | Source, *, exif_only: bool = False) -> Reading:
     """
     from functions.exif.answer import examine
 
-    reading = examine(data, exif_only=exif_only)
+    reading = examine(data, exif_only=exif_only, rows_only=rows_only)
     if reading is not None:
         return reading
     from functions.exif.scan.files import FORMATS
@@ -180,9 +180,10 @@ def _shown(call: Call[ExifSettings], kind: str, upload: Upload) -> Reply | JsonM
     from functions.exif.answer import is_exif, table
 
     options = call.options
-    # One flat table of Exif groups needs nothing else; the whole answer has a summary and a report of everything.
-    only = is_exif(options["groups"]) and (options["flat"] or kind == "csv")
-    reading = _examined(upload.data, exif_only=only)
+    # A table needs its rows alone, of Exif groups no other block; the whole answer has a report of everything.
+    tabular = bool(options["flat"]) or kind == "csv"
+    only = is_exif(options["groups"]) and tabular
+    reading = _examined(upload.data, exif_only=only, rows_only=tabular)
     if kind == "thumbnail":
         if not reading.previews:
             raise Problem(422, "no-thumbnail", "No thumbnail", "the metadata of this file hold no thumbnail")
@@ -210,7 +211,8 @@ def _listed(call: Call[ExifSettings], uploads: list[Upload]) -> Reply:
 
     def read(upload: Upload) -> Reading | str:
         try:
-            return _examined(the_image([upload]).data, exif_only=is_exif(options["groups"]))
+            only = is_exif(options["groups"])
+            return _examined(the_image([upload]).data, exif_only=only, rows_only=True)
         except Problem as problem:
             return problem.detail
 
@@ -221,7 +223,7 @@ def _listed(call: Call[ExifSettings], uploads: list[Upload]) -> Reply:
 def _attempt(call: Call[ExifSettings], upload: Upload) -> JsonMapping:
     """One of several files: its answer, or its problem in the answer's place."""
     try:
-        return _table(call.options, _examined(the_image([upload]).data), upload)
+        return _table(call.options, _examined(the_image([upload]).data, rows_only=bool(call.options["flat"])), upload)
     except Problem as problem:
         return {"name": upload.name, "problem": problem.document()}
 

@@ -19,21 +19,22 @@ from functions.exif.scan.result import BEYOND_READING, BROKEN, Block, Scan
 RECORDS = frozenset(("ciff", "x3f", "mrw", "raf"))
 
 
-def read(scan: Scan, *, exif_only: bool = False, inside: bool = False) -> Reading:
+def read(scan: Scan, *, exif_only: bool = False, inside: bool = False, rows_only: bool = False) -> Reading:
     """Read all blocks of a scan, or those of Exif alone. Never raises.
 
     Args:
         scan: of the container.
         exif_only: leave out XMP, IPTC, ICC, maker notes and the container's own fields, which costs half the time.
         inside: whether the file is one inside another: then the files inside it are not read.
+        rows_only: leave out the files inside the file, and which bytes of its Exif were not read.
     """
-    reading = Reading(scan, exif_only=exif_only)
+    reading = Reading(scan, exif_only=exif_only, rows_only=rows_only)
     for block in scan.blocks:
         if block.kind == "exif":
             _guarded(directories.read, reading, block)
     if not exif_only:
         _rest(reading)
-        if not inside:
+        if not inside and not rows_only:
             _guarded_embedded(reading)
     elif reading.maker is not None and reading.maker.is_text():
         _guarded(_maker_note, reading)

@@ -42,6 +42,7 @@ class Reading:
         counts: blocks read so far, by kind.
         grades: privacy grades of rows by the tables, by group and name: `identifies:device`.
         exif_only: whether the blocks of other kinds were left out.
+        rows_only: whether files inside the file and unread bytes of Exif were left out.
         encoded: Base64 of XMP's properties that hold bytes, by group and name.
         unsided: group and name of XMP's coordinates that state no hemisphere.
         repeated: values of tags that have a row already, which shows another value.
@@ -58,6 +59,7 @@ class Reading:
     note: NoteSummary | None = None
     counts: dict[str, int] = field(default_factory=dict)
     exif_only: bool = False
+    rows_only: bool = False
     grades: dict[tuple[str, str], str] = field(default_factory=dict)
     unsided: set[tuple[str, str]] = field(default_factory=set)
     encoded: dict[tuple[str, str], str] = field(default_factory=dict)

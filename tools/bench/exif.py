@@ -65,8 +65,8 @@ def _answer(data: bytes) -> bytes:
 
 
 def _flat(data: bytes) -> bytes:
-    """Everything as one flat table, as ExifTool prints it."""
-    reading = examine(data)
+    """Everything as one flat table, as ExifTool prints it, read as `?flat=1` reads it."""
+    reading = examine(data, rows_only=True)
     return encode(flat(reading)) if reading is not None else b""
 
 

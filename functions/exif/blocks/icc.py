@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from codecs import utf_16_be_decode
 from collections.abc import Callable, Iterable
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from struct import Struct, unpack_from
 from typing import Any
 
@@ -59,7 +59,35 @@ _NUMERIC = frozenset(
 )
 
 
+# Most pictures have one of a few profiles: those read last are kept, up to so many bytes each.
+MAX_KEPT, MAX_KEPT_BYTES = 32, 16384
+
+
 def read(data: bytes, turn: str, put: Put, warn: Warn, miss: Miss) -> None:
+    """Read a profile; the arguments are those of `_read`."""
+    if len(data) > MAX_KEPT_BYTES:
+        _read(data, turn, put, warn, miss)
+        return
+    fields, warnings, missed = _kept(data, turn)
+    for field in fields:
+        put(*field)
+    for text in warnings:
+        warn(text)
+    for part in missed:
+        miss(*part)
+
+
+@lru_cache(maxsize=MAX_KEPT)
+def _kept(data: bytes, turn: str) -> tuple[list[tuple[str, str, Any, Any]], list[str], list[tuple[str, int, int]]]:
+    """All that reading a profile calls its receivers with."""
+    fields: list[tuple[str, str, Any, Any]] = []
+    warnings: list[str] = []
+    missed: list[tuple[str, int, int]] = []
+    _read(data, turn, lambda *field: fields.append(field), warnings.append, lambda *part: missed.append(part))
+    return fields, warnings, missed
+
+
+def _read(data: bytes, turn: str, put: Put, warn: Warn, miss: Miss) -> None:
     """Read a profile.
 
     Args:

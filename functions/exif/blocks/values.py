@@ -5,7 +5,6 @@ Nothing here raises on what a file may hold: bytes that are no text, rationals w
 
 from __future__ import annotations
 
-import codecs
 import math
 import re
 from operator import itemgetter
@@ -105,17 +104,11 @@ def _mend(data: bytes) -> str:
     if len(data) > LONG_TEXT:
         # So long a value is no text at all: one question mark for a run, in one pass.
         return data.decode("utf-8", "replace").replace("\ufffd", "?")
-    return data.decode("utf-8", "question marks")
+    # A surrogate stands for each byte that is no UTF-8.
+    return _SURROGATE.sub("?", data.decode("utf-8", "surrogateescape"))
 
 
-def _question_marks(error: UnicodeError) -> tuple[str, int]:
-    """A question mark for each byte that is no UTF-8."""
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return "?" * (error.end - error.start), error.end
-
-
-codecs.register_error("question marks", _question_marks)
+_SURROGATE = re.compile("[\udc80-\udcff]")
 
 
 def fraction(numerator: int, denominator: int) -> Scalar:

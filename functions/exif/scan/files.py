@@ -26,12 +26,13 @@ def identify(data: Buffer) -> str:
     return found.reader if found is not None else ""
 
 
-def scan(data: bytes | Source, *, whole: bool = True) -> Scan | None:
+def scan(data: bytes | Source, *, whole: bool = True, accounted: bool = True) -> Scan | None:
     """Find a file's metadata.
 
     Args:
         data: the file.
-        whole: also look between and behind the pictures, and account for every byte.
+        whole: also look between and behind the pictures.
+        accounted: record which bytes of the container's own elements were not read.
 
     Returns:
         The scan, or None where the bytes are no image of a known format.
@@ -42,7 +43,7 @@ def scan(data: bytes | Source, *, whole: bool = True) -> Scan | None:
         return None
     try:
         document = read(source, whole=bool(source.holes) or (whole and found.reader != "tiff"), found=found)
-        return None if document is None else parts.scan(document, whole=whole)
+        return None if document is None else parts.scan(document, whole=whole, accounted=accounted)
     except BEYOND_READING as error:
         # The readers check what they read; this is for what they overlook, so that no file is lost with a 500.
         result = Scan(found.reader.upper(), "application/octet-stream")

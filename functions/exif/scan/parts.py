@@ -23,15 +23,18 @@ _RECORDS = {"crw": "ciff", "x3f": "x3f", "mrw": "mrw"}
 # Blocks of Minolta's raws that are records, whatever they are to a reader of the picture.
 _MINOLTA = frozenset(("PRD", "WBG", "RIF"))
 _BOXED = frozenset(("isobmff", "jxl", "jp2"))
+# Kinds of parts that may hold Exif.
+_WITH_EXIF = frozenset((Kind.EXIF, Kind.PHOTOSHOP, Kind.IPTC))
 _HELD = frozenset((Kind.TRAILER, Kind.PICTURE, Kind.VIDEO))
 
 
-def scan(document: Document, *, whole: bool = True) -> Scan:
+def scan(document: Document, *, whole: bool = True, accounted: bool = True) -> Scan:
     """The scan of a document.
 
     Args:
         document: of any container.
         whole: also the fields of its boxes.
+        accounted: record which bytes of its elements were not read.
     """
     result = Scan(document.format, document.media_type, document.width, document.height, document.frames)
     result.details = document.details
@@ -43,7 +46,7 @@ def scan(document: Document, *, whole: bool = True) -> Scan:
             heif.brands(document, result, "Jpeg2000")
         if whole:
             _fields(document, result)
-        _Reader(document, result).run(whole=whole)
+        _Reader(document, result).run(whole=whole, accounted=accounted)
     for warning in document.warnings:
         result.warn(warning)
     for kind, where, size in document.lost:
@@ -120,9 +123,9 @@ class _Reader:
     def __init__(self, document: Document, result: Scan) -> None:
         self.document, self.result, self.source = document, result, document.source
 
-    def run(self, *, whole: bool) -> None:
+    def run(self, *, whole: bool, accounted: bool) -> None:
         """All parts, or the blocks of metadata alone."""
-        document, result = self.document, self.result
+        document = self.document
         if document.reader == "tiff":
             self._directories(whole=whole)
             return
@@ -137,12 +140,22 @@ class _Reader:
                 behind = min(behind, part.start)
             else:
                 others.append(part)
-        if document.reader == "jpeg":
+        self._blocks(blocks, whole=whole)
+        if whole:
+            self._others(others, behind, accounted=accounted)
+
+    def _blocks(self, blocks: list[Part], *, whole: bool) -> None:
+        """The parts that hold metadata, or of these the ones that may hold Exif."""
+        if not whole:
+            blocks = [part for part in blocks if part.kind in _WITH_EXIF]
+        if self.document.reader == "jpeg":
             blocks.sort(key=_order)
         for part in blocks:
-            self._block(part)
-        if not whole:
-            return
+            self._block(part, whole=whole)
+
+    def _others(self, others: list[Part], behind: int, *, accounted: bool) -> None:
+        """The parts that are no blocks, and what follows the end of the picture, from `behind` on."""
+        document, result = self.document, self.result
         if document.reader == "webp" and any("ends inside chunk" in warning for warning in document.warnings):
             last = document.parts[-1]
             result.miss("chunk", last.label or "the last chunk", last.start, last.end - last.start)
@@ -150,7 +163,8 @@ class _Reader:
             if document.broken:
                 result.miss("picture", document.broken, 0, self.source.size)
             others = [part for part in others if not self._record(part)]
-        remains.account(document, result, others)
+        if accounted:
+            remains.account(document, result, others)
         self._end(behind)
 
     def _directories(self, *, whole: bool) -> None:
@@ -195,17 +209,17 @@ class _Reader:
             elif part.kind is Kind.TRAILER and self.source.held(part.start, part.end):
                 self.result.miss("trailer", "after the picture", part.start, part.end - part.start)
 
-    def _block(self, part: Part) -> None:
-        """One block of metadata."""
+    def _block(self, part: Part, *, whole: bool = True) -> None:
+        """One block of metadata, or the Exif in it."""
         document, result = self.document, self.result
         data = document.content(part)
         if data is None or (self.source.holes and not self.source.held(part.start, part.end)):
             return  # named with what was not received
         offset, where, kind = document.offset(part), part.label, part.kind
         if kind is Kind.PHOTOSHOP:
-            if document.reader == "jpeg":
+            if document.reader == "jpeg" and whole:
                 result.add("photoshop", offset, data, where)
-            photoshop.resources(result, data, offset, where)
+            photoshop.resources(result, data, offset, where, whole=whole)
         elif part.packing in (Packing.HEX, Packing.ZLIB_HEX) or part.name.startswith(RAW_PROFILE):
             self._raw_profile(part, data)
         elif document.reader == "jxl" and kind is Kind.EXIF:

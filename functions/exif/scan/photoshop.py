@@ -23,7 +23,7 @@ _TEXT = re.compile(rb"[ -~]{6}")
 MAX_RESOURCES = 1024
 
 
-def resources(result: Scan, data: bytes, offset: int, where: str) -> None:
+def resources(result: Scan, data: bytes, offset: int, where: str, *, whole: bool = True) -> None:
     """Add the metadata among image resources to a scan.
 
     Args:
@@ -31,6 +31,7 @@ def resources(result: Scan, data: bytes, offset: int, where: str) -> None:
         data: the resources, from the first signature on.
         offset: of `data` in the file, or -1.
         where: the part of the container.
+        whole: also the resources that are not Exif.
     """
     position, end = 0, len(data)
     for _ in range(MAX_RESOURCES):
@@ -49,6 +50,9 @@ def resources(result: Scan, data: bytes, offset: int, where: str) -> None:
             result.warn(f"{where}: image resource {number:#06x} runs over the end")
             size = end - start
         kind = KINDS.get(number)
+        if not whole and kind != "exif":
+            position = start + size + (size & 1)
+            continue
         at = offset + start if offset >= 0 else -1
         body = data[start : start + size]
         known = fields.add(result, number, body)

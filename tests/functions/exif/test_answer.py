@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from functions_framework import create_app
 
-from functions.exif.answer import document, examine, flat, selected, table
+from functions.exif.answer import EXIF_GROUP, document, examine, flat, selected, table
 from functions.exif.blocks import iptc
 from functions.exif.printing import nikon, sony, various
 from functions.exif.report.summary import spoken
@@ -311,3 +311,14 @@ def test_a_pattern_of_many_stars_takes_one_pass():
     reading = examine(made.jpeg())
     reading.add("XMP-x", "a" * 60_000, "1", "1")
     within(2_000_000, lambda: selected(reading, ["*a" * 500 + "b"]))
+
+
+@pytest.mark.parametrize("kind", sorted(made.all_of_them()))
+def test_a_table_has_the_same_rows_when_only_rows_are_read(kind: str):
+    data = made.all_of_them()[kind]
+    whole, rows = examine(data), examine(data, rows_only=True)
+    assert flat(rows) == flat(whole)
+    assert flat(rows, raw=True) == flat(whole, raw=True)
+    assert not rows.embedded
+    only = {group: tags for group, tags in examine(data, exif_only=True).groups.items() if EXIF_GROUP.fullmatch(group)}
+    assert only == {group: tags for group, tags in whole.groups.items() if EXIF_GROUP.fullmatch(group)}

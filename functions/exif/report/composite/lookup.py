@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from functions.exif.blocks.values import shorten
@@ -26,6 +27,14 @@ _YIELDING = frozenset(("ISO", "GPSPosition"))
 Shown = tuple[Json, Json]
 
 
+@lru_cache(maxsize=256)
+def _rank(group: str) -> int:
+    """The turn of a group, of which the first that has a tag counts."""
+    if group in _FIRST:
+        return _FIRST.index(group)
+    return len(_FIRST) + (2 if _LAST.match(group) else 1 if group.startswith("XMP") else 0)
+
+
 class Found(NamedTuple):
     """A tag's value and print."""
 
@@ -39,13 +48,9 @@ class Tags:
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
         groups = reading.groups
-        first = [group for group in _FIRST if group in groups]
-        xmp = [group for group in groups if group.startswith("XMP")]
-        last = [group for group in groups if _LAST.match(group) and group not in first]
-        rest = [group for group in groups if group not in first and group not in xmp and group not in last]
         # One look-up a name: each group overrides what comes after it.
         self.rows: dict[str, Row] = {}
-        for group in reversed((*first, *rest, *xmp, *last)):
+        for group in sorted(groups, key=_rank)[::-1]:
             self.rows.update(groups[group])
         self.derived: dict[str, Found] = {}
 
