@@ -78,6 +78,8 @@ class AnswerHead(NamedTuple):
     headers: Headers
     length: int | None
     chunked: bool
+    mistake: str | None = None
+    """Why it cannot be passed on, or None."""
 
 
 def read_request(method: bytes, lines: Headers, version: str, size: int = 0) -> RequestHead:
@@ -148,6 +150,7 @@ def read_answer(status: int, lines: Headers) -> AnswerHead:
     """Read an answer's head."""
     length: int | None = None
     chunked = False
+    mistake = None if status >= 100 else f"answered with the status {status}; the least is 100"
     options: set[bytes] = set()
     headers: Headers = []
     for name, value in lines:
@@ -157,6 +160,8 @@ def read_answer(status: int, lines: Headers) -> AnswerHead:
         elif key == b"content-length":
             length = int(value)
         elif key == b"transfer-encoding":
+            if chunked or value.strip().lower() != b"chunked":  # the body would go on without its coding
+                mistake = "answered with a transfer coding other than chunked"
             chunked = True
         elif key == b"connection":
             options |= _options(value)
@@ -164,7 +169,8 @@ def read_answer(status: int, lines: Headers) -> AnswerHead:
             headers.append((key, value))
         else:
             headers += _passed_on(key, value)
-    return AnswerHead(_without(headers, options) if options else headers, None if chunked else length, chunked)
+    passed = _without(headers, options) if options else headers
+    return AnswerHead(passed, None if chunked else length, chunked, mistake)
 
 
 def _options(value: bytes) -> set[bytes]:

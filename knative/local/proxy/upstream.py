@@ -44,6 +44,16 @@ async def connect_tcp(pool: Pool, host: str, port: int) -> UpstreamConnection:
     return outbound
 
 
+def _parser(connection: UpstreamConnection) -> Any:
+    """A parser of answers that, as Go's, reads bare line feeds, and chunks beside a length.
+
+    The answer is written anew and what follows it is dropped, so that its client cannot read it in another way.
+    """
+    parser = httptools.HttpResponseParser(connection)
+    parser.set_dangerous_leniencies(lenient_chunked_length=True, lenient_optional_cr_before_lf=True)
+    return parser
+
+
 class State(enum.Enum):
     """What a connection is doing."""
 
@@ -121,7 +131,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Send the request; the response goes to the exchange's client."""
         self._exchange = exchange
         if self._parser is None:
-            self._parser = httptools.HttpResponseParser(self)
+            self._parser = _parser(self)
         self._state = WAITING
         self._until_close = self._surplus = False
         self._failure = None
@@ -205,10 +215,10 @@ class UpstreamConnection(asyncio.Protocol):
                 self._switch(exchange, data[upgrade.args[0] :])
                 return False
             self._surplus = True
-        except httptools.HttpParserError:
+        except httptools.HttpParserError as error:
             self._surplus = True
             if self._state is not COMPLETE and self._failure is None:
-                self._failure = "answered something that is not HTTP"
+                self._failure = f"answered something that is not HTTP: {error}"
         return True
 
     def _proceed(self, exchange: Exchange) -> None:
@@ -218,7 +228,7 @@ class UpstreamConnection(asyncio.Protocol):
         elif self._state is COMPLETE:
             self._finish(exchange)
         elif self._state is HEADERS and self._counted > HEAD_BYTES:
-            self._fail(f"{self._pool.name} answered with too large a head")
+            self._fail(f"{self._pool.name} answered with more than {HEAD_BYTES:,} bytes of headers")
         else:
             exchange.client.flush()
 
@@ -288,7 +298,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._counted += len(name) + len(value)
             self._trailers.append((name.lower(), value))
             if self._counted > TRAILER_BYTES:
-                self._failure = "answered with too large trailers"
+                self._failure = f"answered with more than {TRAILER_BYTES:,} bytes of trailers"
                 raise ValueError(self._failure)
 
     def on_headers_complete(self) -> None:
@@ -301,6 +311,9 @@ class UpstreamConnection(asyncio.Protocol):
         answer = read_answer(status, self._raw)
         self._counted = 0
         exchange.touched = self._loop.time()
+        if answer.mistake is not None:
+            self._failure = answer.mistake
+            raise ValueError(answer.mistake)
         if status == 101:
             self._begin_tunnel(exchange, answer.headers)
         elif status < 200:

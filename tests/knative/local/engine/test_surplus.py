@@ -117,3 +117,51 @@ def test_a_well_behaved_pod_keeps_its_connection_and_logs_nothing(
     for whole in (response(b"abc"), CHUNKED, INTERIM + response(b"abc")):
         assert ask(client, "GET", path(whole)) == (200, b"abc")
     assert logged(engine) == before
+
+
+# What a pod writes, and the status and the text in the body that its client gets: as of Go's reverse proxy.
+ODD = {
+    "bare line feeds": (b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", 200, b"ok"),
+    "chunks beside a length": (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        200,
+        b"ok",
+    ),
+    "no reason": (b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok", 200, b"ok"),
+    "a status beyond 599": (b"HTTP/1.1 999 Odd\r\nContent-Length: 2\r\n\r\nok", 999, b"ok"),
+    "a status below 100": (b"HTTP/1.1 099 Odd\r\nContent-Length: 2\r\n\r\nok", 502, b"the status 99; the least is 100"),
+    "another coding": (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        502,
+        b"a transfer coding other than chunked",
+    ),
+    "two lengths": (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok", 502, b"not HTTP: "),
+    "another protocol": (b"SSH-2.0-OpenSSH_9.2\r\n", 502, b"not HTTP: "),
+    "headers beyond the limit": (
+        b"HTTP/1.1 200 OK\r\n" + b"X-A: %s\r\n" % (b"a" * 9000) * 100 + b"\r\n",
+        502,
+        b"more than 262,144 bytes of headers",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_odd_answers_are_read_as_go_reads_them_or_refused_with_the_reason(
+    odd: tuple[EngineProcess, Path], case: str
+) -> None:
+    engine, file = odd
+    written, status, text = ODD[case]
+    file.write_bytes(written)
+    answered, body = engine.get("/odd/file")
+    assert answered == status
+    assert text in body
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EngineProcess, Path]]:
+    """An engine whose pod answers with the bytes of a file, and the file."""
+    folder = tmp_path_factory.mktemp("odd")
+    command = ["python", "-S", str(RAW_POD)]
+    started = EngineProcess(folder, service("odd", command=command, environment={"ANSWER": str(folder / "answer")}))
+    yield started, folder / "answer"
+    assert started.stop() == 0
