@@ -16,6 +16,7 @@ from knative.local.pods.conditions import Exit
 from knative.local.pods.environment import SINK
 from knative.local.pods.podspec import PodSpec, Program
 from knative.local.pods.ports import free_port
+from knative.local.pods.probes.own_port import elsewhere
 from knative.local.pods.probes.probe import Probe, ask
 from knative.local.pods.probes.prober import PERIOD_SECONDS, Prober
 from knative.local.pods.runtimes.base import Launch, Running, Runtime
@@ -25,6 +26,7 @@ _BACK_OFF_MAX_SECONDS = 60.0
 _START_FAILED = 128  # the exit code of a container that could not be started
 _SIGNALLED = 128
 _LAST_LINE_BYTES = 1024
+_RETURN_SECONDS = 0.2  # between two looks at PORT while a program is served elsewhere
 _STEADY_SECONDS = 60.0  # ready for that long, earlier crashes are forgotten
 
 
@@ -100,7 +102,7 @@ class Supervisor:
         self.ready_at: float | None = None
         self.started_at = clock()
         self.ended: tuple[float, float] | None = None
-        self.port = 0
+        self.port = self._given = 0
         self._pod = pod
         self._runtime = runtime
         self._owner = owner
@@ -112,6 +114,7 @@ class Supervisor:
         self._last_line = ""
         self._prober = Prober(self)
         self._running = False
+        self._returning: asyncio.Task[None] | None = None
         self._initial = any(name == one.name for one in spec.before)
         self._task = asyncio.get_running_loop().create_task(self._supervise())
 
@@ -192,8 +195,9 @@ class Supervisor:
         self.ready_at = None
         self.started_at = self._clock()
         self._last_line = ""
+        self._returning = None
         self._exited.clear()
-        self.port = port
+        self.port = self._given = port
         environment = {**self.program.environment, "HOSTNAME": self._pod}
         if sink := environment.get(SINK):
             environment[SINK] = self._runtime.address(sink)
@@ -219,9 +223,11 @@ class Supervisor:
             process.kill()
             raise
         finally:
-            watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watch
+            for task in (watch, self._returning):
+                if task is not None:
+                    task.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await task
             process.close()
             self._running = False
         code = process.code or 0
@@ -291,25 +297,38 @@ class Supervisor:
             self.reason = self.ignores_port or reason
 
     def look_elsewhere(self) -> None:
-        """Find the port of a program that ignores PORT; one that has the ports of this machine is served there."""
-        process, spec = self._process, self.spec
-        if not self._serves or process is None or not (found := process.other_ports()):
+        """Find where a program listens that ignores PORT, and serve it there if that is possible."""
+        process = self._process
+        if not self._serves or process is None:
             return
-        given = self._runtime.port_inside(spec, self.port)
-        declared = self.program.container.port
-        port = declared if declared in found else min(found)
-        text = f"listens on {port} and not on PORT={given}"
-        remedy = "make it listen on $PORT"
-        if self._runtime.shares_ports and (len(found) == 1 or port == declared):
-            self.fixed_port = self.port = port
-            self._owner.serve_at(port)
-            text += ": it is served there while it is the only pod"
-        else:
-            remedy += " or name the port as containerPort"
+        found = elsewhere(
+            process.other_ports(),
+            own=self._given,
+            inside=self._runtime.port_inside(self.spec, self._given),
+            declared=self.program.container.port,
+            shares_ports=self._runtime.shares_ports,
+            waited=self._clock() - self.started_at,
+        )
+        if found is None:
+            return
+        if found.port is not None and self._returning is None:
+            self._returning = asyncio.get_running_loop().create_task(self._return_to(self._given))
+            self.fixed_port = self.port = found.port
+            self._owner.serve_at(found.port)
         if self.ignores_port is None:
-            self._owner.write(self, f"{text}; {remedy}".encode())
-        self.ignores_port = f"{text}; {remedy}"
-        self.waits(self.ignores_port)
+            self._owner.write(self, found.text.encode())
+        self.ignores_port = found.text
+        self.waits(found.text)
+
+    async def _return_to(self, port: int) -> None:
+        """Serve the program on PORT after all, once it listens there: the other port was one beside it."""
+        while not (self._process and self._process.listens(port)):
+            await asyncio.sleep(_RETURN_SECONDS)
+        self.fixed_port = self.ignores_port = None
+        self.port = port
+        self._owner.serve_at(port)
+        self._owner.write(self, f"listens on PORT={port} now, and is served there".encode())
+        self._owner.noticed(self)
 
     def listens(self) -> bool:
         """Whether it listens on its port."""

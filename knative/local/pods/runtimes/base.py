@@ -82,7 +82,7 @@ class Running(Protocol):
         """The port of this machine that leads to one that the program listens on; None where it does not."""
 
     def other_ports(self) -> set[int]:
-        """The ports it listens on besides the one it was given."""
+        """The ports it listens on: of a process at any address, of a container all but its containerPort."""
 
     def command(self, words: Sequence[str]) -> tuple[list[str], Mapping[str, str], str]:
         """Arguments, environment and directory of a command that runs beside the program, as an exec probe does."""

@@ -235,8 +235,8 @@ class LocalProcess:
         return port if listening(port) else None
 
     def other_ports(self) -> set[int]:
-        """The ports that its session listens on besides its own."""
-        return sockets.of_session(self.pid) - {self._launch.port}
+        """The ports that its session listens on, at any address."""
+        return sockets.of_session(self.pid)
 
     def command(self, words: Sequence[str]) -> tuple[list[str], Mapping[str, str], str]:
         """A command beside it, in its directory and with its variables."""

@@ -173,6 +173,37 @@ def test_a_program_that_ignores_port_is_found_and_served_as_the_only_pod(start: 
     assert engine.revision()["replicas"] == 1
 
 
+BESIDE = """
+import http.server, os, socket, sys, time
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"served")
+first = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+time.sleep(float(sys.argv[2]))
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_port_opened_before_port_is_not_taken_for_it(start: Start, declared: bool) -> None:
+    """Metrics, debuggers and management listen early; one that is the containerPort is served until PORT is open."""
+    port = free_port()
+    container = {"ports": [{"containerPort": port}]} if declared else {}
+    engine = start(service(command=["python", "-S", "-c", BESIDE, str(port), "1.2"], container=container))
+    if declared:
+        engine.wait(lambda: "now, and is served there" in engine.output, "the line on PORT")
+    assert engine.get("/hello") == (200, b"served")
+    assert "ListensOnPort" not in conditions(engine.revision())
+
+
+def test_a_program_that_listens_on_ipv6_alone_is_told_so(start: Start) -> None:
+    bind = "import os, socket, time; s = socket.create_server(('::1', int(os.environ['PORT'])), family=socket.AF_INET6)"
+    engine = start(service(command=["python", "-S", "-c", f"{bind}; time.sleep(600)"]))
+    engine.wait(lambda: ", and not at 127.0.0.1; make it listen on 0.0.0.0" in engine.output, "the reason")
+
+
 def test_without_podman_and_docker_the_reason_says_so(tmp_path: Path) -> None:
     image = service("imaged")
     del image["spec"]["template"]["spec"]["containers"][0]["command"]
