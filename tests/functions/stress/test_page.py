@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import requests
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser import no_serious_violation, no_sideways_scrolling, picture, visit
@@ -217,6 +218,12 @@ def burners() -> int:
     return found
 
 
+def ready_pods(engine: Engine) -> int:
+    services = requests.get(f"{engine.url}/_knative/status", timeout=30).json()["services"]
+    (found,) = (one for one in services if one["name"] == "stress")
+    return sum(pod["state"] == "ready" for revision in found["revisions"] for pod in revision["pods"])
+
+
 @pytest.mark.slow
 def test_several_pods_rise_and_fall(browser: Browser, engine: Engine) -> None:
     with visit(browser, f"{engine.url}/stress") as page:
@@ -227,6 +234,7 @@ def test_several_pods_rise_and_fall(browser: Browser, engine: Engine) -> None:
         until(page, lambda: figure(page, "seen") >= 1, 60)
         expect(page.locator("#wanted")).to_be_visible(timeout=30_000)
         until(page, lambda: figure(page, "desired") >= 3)
+        until(page, lambda: ready_pods(engine) >= 3)
         # What is running stays where it is; requests that come now find the new pods.
         page.click("#stop")
         page.click("#start")
