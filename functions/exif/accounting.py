@@ -30,7 +30,9 @@ CODED_TEXTS = frozenset((0x9286, 0x1B, 0x1C))
 UTF16_TEXTS = frozenset(range(0x9C9B, 0x9CA0))
 MAX_GAPS = 8
 MAX_STRIPS = 1024
-COMPRESSION = 0x103
+COMPRESSION, JPEG_TABLES = 0x103, 0x15B
+# How files and streams begin that strips of other compressions are: WebP, JPEG 2000 and JPEG XL, PNG, a codestream.
+FILES = (b"RIFF", b"\0\0\0\x0cjP  ", b"\0\0\0\x0cJXL ", b"\x89PNG\r\n", b"\xff\x4f\xff\x51")
 # Blocks of a bare picture.
 PLAIN = frozenset(("jfif", "jfxx", "adobe"))
 MAX_NUMBERS = 1024
@@ -58,13 +60,15 @@ def account(reading: Reading, block: Block, ifds: Ifds) -> None:
 
 
 def _strips(reading: Reading, data: bytes, ifds: Ifds) -> None:
-    """Strips and tiles that are JPEG pictures of their own, with segments that are no part of the picture."""
+    """Strips and tiles that are pictures of their own, with segments, chunks or boxes beside the picture."""
     room = MAX_STRIPS
     for ifd in ifds.ifds:
-        if _numbers(ifd, COMPRESSION) not in ([6], [7], [34892]):
-            continue
-        for number, (start, end) in enumerate(_pointed(ifd, RANGES[:2])):
-            if not data.startswith(b"\xff\xd8", start):
+        jpeg = _numbers(ifd, COMPRESSION) in ([6], [7], [34892])
+        marks = (b"\xff\xd8", *FILES) if jpeg else FILES
+        tables = ifd.entries.get(JPEG_TABLES)
+        spans = [(tables[OFFSET], tables[OFFSET] + tables[SIZE])] if tables and jpeg else []
+        for number, (start, end) in enumerate((*_pointed(ifd, RANGES[:2]), *spans)):
+            if not data.startswith(marks, start):
                 continue
             room -= 1
             if room < 0:

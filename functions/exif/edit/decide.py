@@ -113,8 +113,6 @@ class Edit:
                 self.gone("gps", where, len(names), "XMP " + ", ".join(sorted(set(names))[:8]))
             return result
         kept = None if extended else xmp.minimal(packet, self.keep, self.gainmap)
-        if kept is not None and len(kept) > len(packet) and not self.gainmap:
-            kept = None
         if kept != packet:
             self.gone("xmp", where, len(packet), "extended XMP" if extended else "XMP")
         return kept
@@ -141,7 +139,9 @@ class Edit:
                 return body
             return self._resource(number, body, f"{where} 8BIM {number:04X}")
 
-        rest, broken = iim.image_resources(data, decide)
+        rest, broken, names = iim.image_resources(data, decide, named=self.location_only)
+        if names:
+            self.gone("photoshop", where, names, "names of image resources")
         if broken:
             self.gone("photoshop", where, broken, "broken image resources")
         return rest or None

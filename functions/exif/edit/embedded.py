@@ -15,7 +15,8 @@ from functions.kit.containers import jpeg as jpegs
 from functions.kit.containers import webp as webps
 from functions.kit.containers.source import Mapped, blank, zero
 
-BOXES = (b"\0\0\0\x0cjP  ", b"\0\0\0\x0cJXL ")
+# JPEG 2000, JPEG XL and PNG: their chunks have checksums, their boxes meaning for one another.
+FILES = (b"\0\0\0\x0cjP  ", b"\0\0\0\x0cJXL ", b"\x89PNG\r\n")
 STAYS = frozenset((Kind.STRUCTURE, Kind.PIXELS, Kind.JFIF, Kind.ADOBE, Kind.PADDING, Kind.ESSENTIAL))
 REPORTED = {Kind.EXIF: "exif", Kind.XMP: "xmp", Kind.COMMENT: "comment", Kind.ICC: "icc", Kind.PHOTOSHOP: "photoshop"}
 
@@ -28,8 +29,8 @@ def clear(out: bytearray | Mapped, span: Span, edit: Edit) -> None:
     """
     where = f"strip at byte {span[0]:,}"
     first = bytes(out[span[0] : min(span[0] + 12, span[1])])
-    if first.startswith(BOXES):
-        raise Broken(f"the {where} holds a file of boxes, whose metadata cannot be overwritten in place")
+    if first.startswith(FILES):
+        raise Broken(f"the {where} holds a whole file, whose metadata cannot be overwritten in place")
     found = _document(out, span, first)
     if found is None:
         return

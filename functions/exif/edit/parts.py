@@ -15,7 +15,8 @@ from functions.exif.edit.errors import Broken
 from functions.exif.edit.policy import RULES, TYPES, Action
 from functions.kit.containers import ContainerError, Document, Kind, Part, read, write
 from functions.kit.containers import jpeg as jpegs
-from functions.kit.containers.packing import Packing
+from functions.kit.containers.packing import Packing, pack
+from functions.kit.containers.parts import MAX_WARNINGS
 
 Content = bytes | None
 MARKS = re.compile(rb"GPS|latitude|longitude|geo:|\blocation\b|\xa9xyz|\bloci|MCC_Data", re.IGNORECASE)
@@ -24,6 +25,8 @@ TIFF_HEADER = re.compile(rb"II\*\0|MM\0\*")
 GUID = slice(len(jpegs.XMP_EXTENSION), len(jpegs.XMP_EXTENSION) + 32)
 FLIR = "FLIR"
 HANDLER = 24  # bytes before a handler's name
+PROFILES = (Packing.HEX, Packing.ZLIB_HEX)
+MAX_LANGUAGE = 16  # bytes of a language tag
 # Boxes of JPEG 2000 that state places in the file.
 OFFSETS = frozenset((b"ftbl", b"flst", b"cref"))
 
@@ -34,8 +37,9 @@ def clean(document: Document, edit: Edit) -> bytes:
     Raises:
         Broken: its structure cannot be followed to a picture, or holds an essential part of unknown meaning.
     """
-    if document.broken:
-        raise Broken(document.broken)
+    problem = document.broken or (document.model.problem if document.reader == "psd" and document.model else "")
+    if problem:
+        raise Broken(problem)
     try:
         return _Cleaner(document, edit).run()
     except ContainerError as error:
@@ -60,8 +64,8 @@ class _Cleaner:
         for part in order:
             if part.lead < 0 and part.start not in self.done:
                 self._decide(part)
-        if not self.edit.location_only and any(part.label == "layers" and part.kind is Kind.PIXELS for part in order):
-            self.edit.warn("layers stay as they are, with their names and dates")
+        if any(part.name == "linked file" and part in self.changes for part in order):
+            self.edit.warn("files that layers link are not in the copy: their pixels are")
         if self.document.reader == "gif":
             self._end()
         result = write(self.document, self.changes)
@@ -77,6 +81,10 @@ class _Cleaner:
                 self.changes[part] = b";"
 
     def _decide(self, part: Part) -> None:
+        if part.key == b"IEND" and part.body < part.stop and not self.edit.location_only:
+            self.edit.gone("chunk", part.label, part.stop - part.body, "content of the last chunk")
+            self.changes[part] = b""
+            return
         rule = TYPES.get(part.key, RULES[part.kind])
         action = rule.located if self.edit.location_only else rule.strip
         if action is Action.KEEP and part.key != b"hdlr" and part.key not in OFFSETS:
@@ -123,7 +131,7 @@ class _Cleaner:
         return any(index in places and essential for values in found for index, essential in values)
 
     def _where(self, part: Part) -> str:
-        profile = part.packing in (Packing.HEX, Packing.ZLIB_HEX)
+        profile = part.packing in PROFILES
         return f"{part.label} {part.name.rpartition(' ')[2].lower()}" if profile else part.label
 
     def _drop(self, part: Part, reported: str, detail: str = "") -> None:
@@ -133,6 +141,7 @@ class _Cleaner:
         self.changes[part] = None
 
     def _edit(self, part: Part, reported: str) -> None:
+        lost = len(self.document.lost)
         content = self.document.content(part)
         if content is None:
             self._drop(part, reported, f"{reported} that cannot be read")
@@ -146,8 +155,26 @@ class _Cleaner:
             # Written with its header, in which the name stands.
             part = part._replace(body=part.start + 8, packing=Packing.PLAIN)
             new = icc.NEUTRAL_NAME + b"\0\0" + zlib.compress(new, 9)
-        if new is None or new != content:
+        elif new is not None and part.key == b"iTXt" and not self.edit.location_only:
+            part, new = self._untranslated(part, new)
+        # Packed content is packed again where bytes beside it were not read, or a raw profile states a name of its own.
+        beside = len(self.document.lost) > lost or lost == MAX_WARNINGS or part.packing in PROFILES
+        if new is None or new != content or (beside and not self.edit.location_only):
             self.changes[part] = new
+
+    def _untranslated(self, part: Part, content: bytes) -> tuple[Part, bytes]:
+        """An international text of a PNG without its keyword in another language, which may be any text."""
+        head = self.document.source.read(part.start + 8, part.body)
+        keyword, _, rest = head.partition(b"\0")
+        language, translated, _ = rest[2:].split(b"\0", 2)
+        if not translated and len(language) <= MAX_LANGUAGE:
+            return part, content
+        self.edit.gone("text", part.label, len(language + translated), "translated keyword")
+        language = language if len(language) <= MAX_LANGUAGE else b""
+        stored = pack(part.packing, content, part.name)
+        # Written with its header, in which the keyword stands.
+        whole = part._replace(body=part.start + 8, packing=Packing.PLAIN)
+        return whole, b"\0".join((keyword, rest[:2] + language, b"", stored))
 
     def _exif(self, part: Part, data: bytes) -> Content:
         """Exif, in a raw profile of a PNG with JPEG's header before it; there, such a profile may also hold XMP."""
@@ -162,7 +189,9 @@ class _Cleaner:
         result = self.edit.xmp(packet[start:], self._where(part), extended=part.name == "extended")
         if result is None:
             return None
-        result = packet[:start] + result
+        # A raw profile may have JPEG's identifier before its packet.
+        if self.edit.location_only or (part.packing and packet.startswith(jpegs.XMP_HEADER)):
+            result = packet[:start] + result
         for old, new in self.renamed.items():
             result = result.replace(old, new)
         return result

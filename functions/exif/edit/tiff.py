@@ -34,12 +34,19 @@ from functions.kit.containers.tiff import PICTURE, pixels
 
 PROFILE, XMP, IPTC, RESOURCES = 0x8773, 0x02BC, 0x83BB, 0x8649
 NAMES = {XMP: "xmp", IPTC: "iptc", RESOURCES: "photoshop", EXIF: "exif", GPS: "gps", 0x935C: "photoshop"}
+# Tags of the picture that are tables, lists of places, or one number for each sample; others are a few numbers.
+MANY = frozenset(
+    (0x0102, 0x0111, 0x0117, 0x0118, 0x0119, 0x0123, 0x012D, *range(0x013F, 0x0142), *range(0x0144, 0x0146))
+)
+MANY |= {0x014A, 0x0150, *range(0x0152, 0x0157), 0x015B, 0x0190, 0x0193, *range(0x01B1, 0x01B4), *range(0x0201, 0x020A)}
+MANY |= {0x0214, 0x022F, 0x80E4, 0xC5F2, 0xC5F3}
+TEXTS, MAX_NUMBERS = (2, 7, 129), 8
 # Cameras' own compressions and the photometric interpretations of sensor data.
 RAW_COMPRESSIONS = frozenset((32767, 34713, 34892, 65000, 65535, 262, 52546))
 RAW_PHOTOMETRIC = frozenset((32803, 34892))
 COMPRESSION, PHOTOMETRIC = 0x0103, 0x0106
 # Compressions whose strips are files or streams with metadata of their own: JPEG, JPEG 2000, WebP, JPEG XL.
-STREAMS = frozenset((6, 7, 33003, 33004, 33005, 34712, 34892, 34925, 50001, 50002, 52546))
+STREAMS = frozenset((6, 7, 33003, 33004, 33005, 34712, 34892, 34925, 34933, 50001, 50002, 52546))
 JPEG_TABLES = 0x015B
 # Tags of raw files: Kodak, TIFF/EP, Leaf, Sony, Samsung, Hasselblad, DNG's versions, Canon's slices.
 RAW_TAGS = (0x8290, 0xFE00, 0x9216, 0x8606, 0x7200, 0xA010, 0xC612, 0xC613, 0xC634, 0xC640, 0x828D, 0x828E, 0xC51B)
@@ -218,11 +225,18 @@ def _kept(layout: Layout, directory: Directory, edit: Edit) -> list[Entry]:
             children = directory.children.get(entry.tag, [])
             if any(_kept(layout, child, edit) for child in children):
                 keep.append(entry)
-        elif entry.start < 0 or entry.tag not in tags or entry.tag in GEO_TAGS:
+        elif entry.start < 0 or entry.tag not in tags or entry.tag in GEO_TAGS or _is_text(entry):
             continue
         elif entry.tag != PROFILE or is_whole(layout.raw(entry)):
             keep.append(entry)
     return keep
+
+
+def _is_text(entry: Entry) -> bool:
+    """Whether an entry of the picture's own has the form of a text, or is longer than the numbers that it should be."""
+    if entry.tag in MANY or entry.tag not in PICTURE:
+        return entry.tag in MANY and entry.type == TEXTS[0]
+    return entry.type in TEXTS or entry.count > MAX_NUMBERS
 
 
 def _values(entries: list[Entry]) -> list[Span]:
@@ -234,8 +248,8 @@ def _label(entry: Entry) -> str:
 
 
 def _clash(layout: Layout, plan: dict[int, list[Entry]]) -> bool:
-    """Whether a directory to be written again overlaps another, or a value that stays."""
-    spans = sorted((d.position, d.end) for d in layout.walk())
+    """Whether a directory to be written again overlaps another of them, or a value that stays."""
+    spans = sorted((d.position, d.end) for d in layout.walk() if plan[id(d)])
     if any(first[1] > second[0] for first, second in pairwise(spans)):
         return True
     values = merged(span for d in layout.walk() for span in _values(plan[id(d)]))

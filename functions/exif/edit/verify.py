@@ -79,15 +79,17 @@ def check(result: bytes, edit: Edit, looked_for: Iterable[bytes]) -> None:
     document, found = _again(result)
     for block in found.blocks:
         _block(block, edit)
-    named = _structure(result)
+    named, further = _structure(result), []
+    for part in document.parts if edit.further else ():
+        if part.kind is Kind.PICTURE:
+            further.append(result[part.start : part.end])
+            check(further[-1], replace(edit, gainmap=0), looked_for)
     for text in looked_for:
         if result.find(text) < 0:
             continue
-        if result.count(text) > named.count(text) + sum(_stated(block, text) for block in found.blocks):
+        stated = named.count(text) + sum(_stated(block, text) for block in found.blocks)
+        if result.count(text) > stated + sum(picture.count(text) for picture in further):
             raise NotClean("a text that identifies its maker is still in the copy")
-    for part in document.parts if edit.further else ():
-        if part.kind is Kind.PICTURE:
-            check(result[part.start : part.end], replace(edit, gainmap=0), ())
 
 
 def _again(result: bytes) -> tuple[Document, Scan]:

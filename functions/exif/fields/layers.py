@@ -11,6 +11,7 @@ from struct import unpack_from
 from typing import Any
 
 from functions.exif.scan.result import Scan
+from functions.kit.containers.layers import WIDE
 
 GROUP = "Photoshop"
 MAX_LAYERS = 512
@@ -49,13 +50,6 @@ _MODES = {
 }
 _COLOURS = ("None", "Red", "Orange", "Yellow", "Green", "Blue", "Violet", "Gray")
 _SECTIONS = ("Layer", "Folder (open)", "Folder (closed)", "Divider")
-# Keys whose length has eight bytes in a PSB.
-_WIDE = frozenset(
-    (
-        *(b"LMsk", b"Lr16", b"Lr32", b"Layr", b"Mt16", b"Mt32", b"Mtrn", b"Alph", b"FMsk", b"lnk2", b"FEid"),
-        *(b"FXid", b"PxSD"),
-    )
-)
 Values = list[tuple[Any, Any]]
 
 
@@ -156,7 +150,7 @@ class _Layers:
             if at + 12 > end or data[at : at + 4] not in (b"8BIM", b"8B64"):
                 return
             key = data[at + 4 : at + 8]
-            wide = self.step == 8 and key in _WIDE
+            wide = self.step == 8 and key in WIDE
             size = int.from_bytes(data[at + 8 : at + (16 if wide else 12)], "big")
             at += 16 if wide else 12
             if at + size > end:

@@ -10,20 +10,13 @@ from functions.exif.scan import movie
 from functions.exif.scan.boxes import Boxes
 from functions.exif.scan.result import Scan
 from functions.kit.containers import Document, Kind, Part
-from functions.kit.containers.items import Item, Items
+from functions.kit.containers.items import NAMES, Item, Items
 
 # Items that are coded pictures or made of such.
 PICTURES = frozenset(
     (
         *(b"hvc1", b"av01", b"av02", b"grid", b"iovl", b"iden", b"tmap", b"avc1", b"vvc1", b"evc1", b"j2k1", b"unci"),
         *(b"lhv1", b"hvc2", b"tili", b"mski"),
-    )
-)
-# Names that encoders give to items.
-NAMES = frozenset(
-    (
-        *(b"color", b"alpha", b"exif", b"xmp", b"gmap", b"tmap", b"grid", b"hevc image", b"image", b"thumbnail"),
-        *(b"depth", b"primary", b"gain map", b"auxiliary"),
     )
 )
 MAX_PROFILES = 16

@@ -77,10 +77,10 @@ def _fields(document: Document, result: Scan) -> None:
     elif document.reader == "psd" and document.width:
         numbers = (document.details.get(name, 0) for name in ("channels", "bits_per_sample", "color_mode"))
         resources.header(result, *map(int, numbers))
+        if document.model is not None:
+            start, end = document.model.start, document.model.end
+            layers.add(result, source.read(start, min(end, start + layers.HEAD)), wide=document.format == "PSB")
         for part in document.parts:
-            if part.label == "layers":
-                head = source.read(part.body, min(part.stop, part.body + layers.HEAD))
-                layers.add(result, head, wide=document.format == "PSB")
             if part.label == "merged picture":
                 resources.compression(result, int.from_bytes(source.read(part.start, part.start + 2), "big"))
 
@@ -134,7 +134,8 @@ class _Reader:
         behind = len(self.source.data)
         for part in document.parts:
             if part.kind in METADATA:
-                if part.lead < 0:
+                # Of layers, fields alone are read.
+                if part.lead < 0 and part.label != "layers":
                     blocks.append(part)
             elif part.kind in _HELD:
                 behind = min(behind, part.start)

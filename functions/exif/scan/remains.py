@@ -57,8 +57,11 @@ def account(document: Document, result: Scan, parts: Collection[Part]) -> None:
     """Record what parts that are no blocks may hold besides the picture."""
     word = _ELEMENTS.get(document.reader, "part")
     segments = document.reader == "jpeg"
+    if document.reader == "psd" and document.model is not None:
+        start, end = document.model.start, document.model.end
+        result.miss("layers", "layer and mask information", start, end - start)
     for part in parts:
-        if part.kind not in _FIXED or part.label == "layers":
+        if part.kind not in _FIXED:
             _other(document, result, part, word)
         elif segments:
             slack = _unused(document, part)
@@ -74,10 +77,7 @@ def _other(document: Document, result: Scan, part: Part, word: str) -> None:
     """An element that is neither structure nor pixels."""
     reader, kind, source = document.reader, part.kind, document.source
     body, stop = (part.body, part.stop) if part.body >= 0 else (part.start, part.end)
-    if kind in _FIXED:
-        if reader == "psd":
-            result.miss("layers", "layer and mask information", body, stop - body)
-    elif kind is Kind.GAP:
+    if kind is Kind.GAP:
         place = "between segments" if reader == "jpeg" else f"after the last {word}"
         result.miss("gap", place, part.start, part.end - part.start)
     elif kind is Kind.UNKNOWN and part.name == "junk":

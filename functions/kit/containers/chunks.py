@@ -22,6 +22,6 @@ def splice(document: Document, changes: Changes, added: Mapping[Kind, bytes]) ->
             edits[member.start, member.end] = b""
         if content is not None:
             body, stop = (part.body, part.stop) if part.body >= 0 else (part.start, part.end)
-            new = pack(part.packing, content, document.raw(part))
+            new = pack(part.packing, content, part.name)
             edits[part.start, part.end] = source.read(part.start, body) + new + source.read(stop, part.end)
     return Splices(source, edits)

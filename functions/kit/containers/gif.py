@@ -13,6 +13,7 @@ from functions.kit.containers.source import Source
 MAX_BLOCKS = 20_000
 # A picture's sub-blocks are 255 bytes each but for its last: 32 MiB of them are half of this.
 MAX_SUB_BLOCKS = 300_000
+MAX_CONTROL = 8  # bytes of a block that controls the next frame, or the number of loops
 XMP_APPLICATION = b"XMP DataXMP"
 ICC_APPLICATION = b"ICCRGBG1012"
 ANIMATION = frozenset((b"NETSCAPE2.0", b"ANIMEXTS1.0"))
@@ -112,6 +113,16 @@ class _Reader:
         elif label == b"\x01":
             kind = Kind.TEXT
         where = {b"\xfe": "comment extension", b"\xff": "application extension"}.get(label, "extension")
+        size = data[start + 12 * (label == b"\xff")] if kind is Kind.STRUCTURE and start + 12 < stop else 0
+        first = start + 12 * (label == b"\xff") + 1 + size
+        if size > MAX_CONTROL:
+            kind = Kind.UNKNOWN
+        elif size and first < stop - 1:
+            # Readers look at the first block of these: what follows may be anything.
+            document.add(kind, at, first, where)
+            document.add(Kind.UNKNOWN, first, stop - 1, where, "further blocks")
+            document.add(kind, stop - 1, stop, where)
+            return stop
         document.parts.append(Part(kind, at, stop, where, name, min(body, stop), min(last, stop), packing))
         return stop
 

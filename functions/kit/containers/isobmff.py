@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from struct import unpack_from
 
-from functions.kit.containers import items, mini
+from functions.kit.containers import items, jpeg, mini
 from functions.kit.containers.boxes import UUIDS, Box, Boxes
 from functions.kit.containers.packing import Packing
 from functions.kit.containers.parts import Claims, Document, Kind, Part
 from functions.kit.containers.relocation import write
 from functions.kit.containers.sniff import brand
-from functions.kit.containers.source import Source, Span
+from functions.kit.containers.source import Source, Span, blank
 from functions.kit.containers.tracks import MAX_CHUNKS, numbers, per_chunk
 
 __all__ = ["read", "write"]
@@ -39,6 +39,10 @@ METADATA_BOXES = {b"xml ": Kind.XMP, b"XML ": Kind.XMP, b"jumb": Kind.JUMBF}
 TABLES = frozenset((b"pitm", b"iinf", b"iloc", b"iref", b"ipma", b"idat"))
 EXIF_BOXES = frozenset((b"CMT1", b"CMT2", b"CMT3", b"CMT4"))
 MAX_DEPTH = 10
+# Of a JPEG that is an item.
+_SHOWN = frozenset((Kind.STRUCTURE, Kind.PIXELS, Kind.JFIF, Kind.ADOBE, Kind.PADDING))
+# Handlers of tracks that show pictures.
+_HANDLERS = frozenset((b"pict", b"vide", b"auxv"))
 
 
 def read(source: Source) -> Document:
@@ -61,6 +65,8 @@ class _Reader:
         self.claims = Claims(document, 0, self.source.size)
         self.tables: dict[bytes, Box] = {}
         self.tracks: list[dict[bytes, Box]] = []
+        self.others: list[dict[bytes, Box]] = []  # tables of tracks that show nothing
+        self.placed = True  # whether the places of all samples are known
         self.stores: list[Box] = []
         self.end = 0
 
@@ -72,16 +78,19 @@ class _Reader:
             self.end = box.end
         if self.model.meta is not None:
             self.model.items = items.read(self.boxes, self.tables)
+            self._names()
             self._items()
             self._primary()
         for tables in self.tracks:
             self._chunks(tables)
+        for tables in self.others:
+            self._chunks(tables, Kind.APP)
         if self.model.mini is not None:
             mini.read(document, self.claims, self.model.mini)
         elif self.model.meta is None and not self.tracks and document.format != "CR3":
             document.broken = document.broken or "no picture in it"
-        for store in self.stores if self.tracks or self.model.fragments else ():
-            # What tracks and fragments state no place of may be pictures as well.
+        for store in self.stores if self.model.fragments or not self.placed else ():
+            # What fragments and broken tables state no place of may be pictures as well.
             for low, high in self.claims.free(store.body, store.end):
                 self.claims.claim(Part(Kind.PIXELS, low, high, "mdat", "unplaced"))
         if self.end < self.source.size:
@@ -106,6 +115,8 @@ class _Reader:
             self._inside(box, box.body + 4, depth)
         elif kind == b"uuid":
             self._uuid(box, parent, depth)
+        elif kind == b"trak" and self._is_other(box):
+            self._claim(Kind.APP, box, parent, name="track that shows no picture")
         elif kind in CONTAINERS and depth < MAX_DEPTH:
             self._inside(box, box.body, depth)
         elif kind in (b"mdat", b"idat"):
@@ -135,6 +146,8 @@ class _Reader:
             self.model.chunks.append(box)
         if self.tracks and parent == b"stbl":
             self.tracks[-1].setdefault(kind, box)
+        if kind == b"iinf" and self.tables.get(kind) == box:
+            return  # claimed with the names in it
         if kind in STRUCTURES:
             self._claim(Kind.STRUCTURE, box, parent)
         elif kind in FREE:
@@ -153,6 +166,25 @@ class _Reader:
             self.tracks.append({})
         for inner in self.boxes.within(body, box.end):
             self._visit(inner, box.kind, depth + 1)
+
+    def _is_other(self, box: Box) -> bool:
+        """Whether a track is one of sound, text or metadata; its tables are noted, and its samples are no pictures."""
+        tables: dict[bytes, Box] = {}
+        waiting, handler = [box], b""
+        while waiting:
+            outer = waiting.pop()
+            for inner in self.boxes.within(outer.body, outer.end):
+                if inner.kind in (b"mdia", b"minf", b"stbl"):
+                    waiting.append(inner)
+                elif inner.kind == b"hdlr" and outer.kind == b"mdia":
+                    handler = bytes(self.data[inner.body + 8 : inner.body + 12])
+                elif outer.kind == b"stbl":
+                    tables.setdefault(inner.kind, inner)
+        other = self.document.format != "CR3" and handler not in (b"", *_HANDLERS)
+        if other:
+            self.others.append(tables)
+            self.model.chunks += [found for kind, found in tables.items() if kind in (b"stco", b"co64")]
+        return other
 
     def _uuid(self, box: Box, parent: bytes, depth: int) -> None:
         name = self.data[box.body : box.body + 16]
@@ -182,6 +214,22 @@ class _Reader:
             if width >> 16:
                 document.width, document.height = width >> 16, height >> 16
 
+    def _names(self) -> None:
+        """The table of items; a name in it is a part of its own."""
+        box = self.tables.get(b"iinf")
+        if box is None:
+            return
+        at = box.start
+        for item in self.model.items.items.values():
+            if item.name.strip() and item.name.lower() not in items.NAMES and at <= item.place:
+                stop = item.place + len(item.name)
+                self.claims.claim(Part(Kind.STRUCTURE, at, item.place, "iinf", key=b"iinf"))
+                self.claims.claim(
+                    Part(Kind.TEXT, item.place, stop, "infe", "name of an item", item.place, stop, key="name")
+                )
+                at = stop
+        self.claims.claim(Part(Kind.STRUCTURE, at, box.end, "iinf", key=b"iinf"))
+
     def _items(self) -> None:
         """The bytes of each item: those of metadata first, lest a picture's claim hide them."""
         found = self.model.items
@@ -210,6 +258,9 @@ class _Reader:
         if item.encoding == b"br":
             packed = Packing.BROTLI
         lead, group = -1, []
+        if item.kind == b"jpeg" and kind is Kind.PIXELS and len(spans) == 1 and not self.source.holes:
+            self._jpeg(item, spans[0], name)
+            return
         for span in spans:
             body = span.start
             if kind is Kind.EXIF and lead < 0:
@@ -232,6 +283,21 @@ class _Reader:
                 lead = group[0].start
         if len(group) > 1:
             self.document.groups[lead] = group
+
+    def _jpeg(self, item: items.Item, span: Span, name: str) -> None:
+        """The bytes of an item that is a whole JPEG: metadata in it are parts that keep their length."""
+        label, at = f"item {item.number}", span.start
+
+        def shown(start: int, end: int) -> None:
+            self.claims.claim(Part(Kind.PIXELS, start, end, label, name, start, end, key="item", item=item.number))
+
+        for part in jpeg.read(self.source, *span).parts:
+            head = part.start + (4 if part.body >= 0 else 0)
+            if part.kind not in _SHOWN and not blank(self.data, head, part.end):
+                shown(at, part.start)
+                self.claims.claim(part._replace(label=f"{label} {part.label}".strip(), lead=-1, key="inner"))
+                at = part.end
+        shown(at, span.end)
 
     def _header(self, item: items.Item, spans: list[Span]) -> int:
         """Where the TIFF structure of an Exif item begins: after the distance that its first four bytes state."""
@@ -264,12 +330,13 @@ class _Reader:
             elif kind == b"pixi" and size >= 6:
                 document.details["bits_per_sample"] = data[start + 5]
 
-    def _chunks(self, tables: dict[bytes, Box]) -> None:
+    def _chunks(self, tables: dict[bytes, Box], shown: Kind = Kind.PIXELS) -> None:
         """The bytes of a track, by its tables of chunks and sizes."""
         data = self.data
         offsets = tables.get(b"stco") or tables.get(b"co64")
         sizes, runs = tables.get(b"stsz"), tables.get(b"stsc")
-        if offsets is None or sizes is None or sizes.end - sizes.body < 12:
+        if offsets is None or sizes is None or sizes.end - sizes.body < 12 or b"saio" in tables:
+            self.placed = False
             return
         places = numbers(data, offsets, 8 if offsets.kind == b"co64" else 4, 4)
         fixed, count = unpack_from(">II", data, sizes.body + 4)
@@ -280,11 +347,11 @@ class _Reader:
             size = sum(each[at : at + number])
             at += number
             if 0 <= place < place + size <= self.source.size:
-                jpeg = self.document.format == "CR3" and self.source.startswith(b"\xff\xd8\xff", place)
-                kind = Kind.PREVIEW if jpeg else Kind.PIXELS
-                if jpeg:
+                preview = self.document.format == "CR3" and self.source.startswith(b"\xff\xd8\xff", place)
+                kind, name = (Kind.PREVIEW, "JpgFromRaw") if preview else (shown, "")
+                if preview:
                     self.document.previews.append(Span(place, place + size))
-                self.claims.claim(Part(kind, place, place + size, "mdat", "JpgFromRaw" if jpeg else ""))
+                self.claims.claim(Part(kind, place, place + size, "mdat", name, key="sample"))
 
 
 def _kind(item: items.Item) -> Kind:

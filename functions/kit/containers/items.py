@@ -15,6 +15,13 @@ from functions.kit.containers.source import Buffer, Span
 
 MAX_ITEMS = 65_536
 MAX_EXTENTS = 8192
+# Names that encoders give to items.
+NAMES = frozenset(
+    (
+        *(b"color", b"alpha", b"exif", b"xmp", b"gmap", b"tmap", b"grid", b"hevc image", b"image", b"thumbnail"),
+        *(b"depth", b"primary", b"gain map", b"auxiliary"),
+    )
+)
 
 
 @dataclass(slots=True)
@@ -25,6 +32,7 @@ class Item:
         number: its id.
         kind: four letters: `hvc1`, `Exif`, `mime`, …
         name: of the item, as its writer calls it.
+        place: of the name in the file.
         content: its media type where `kind` is `mime`.
         encoding: of that content, such as `deflate`.
         method: 0 for offsets in the file, 1 in `idat`, 2 in another item.
@@ -36,6 +44,7 @@ class Item:
     number: int
     kind: bytes = b""
     name: bytes = b""
+    place: int = 0
     content: bytes = b""
     encoding: bytes = b""
     method: int = 0
@@ -158,7 +167,7 @@ def _names(found: Items, boxes: Boxes, reader: Reader, box: Box) -> None:
         mime = kind == b"mime" and len(names) > 1
         boxes.document.lose("box", "iinf/infe", entry.end - at - 512)
         found.items[number] = Item(
-            number, kind, names[0], names[1] if mime else b"", names[2] if mime and len(names) > 2 else b""
+            number, kind, names[0], at + 4, names[1] if mime else b"", names[2] if mime and len(names) > 2 else b""
         )
 
 
@@ -219,8 +228,15 @@ def _associations(found: Items, _boxes: Boxes, reader: Reader, _box: Box) -> Non
         found.associations.setdefault(number, []).extend((value & (top - 1), value >= top) for value in values)
 
 
-def without(found: Items, boxes: Boxes, gone: Collection[int]) -> dict[bytes, bytes]:
-    """The tables that name items, by type, without some of them; the table of places is not among them."""
+def without(found: Items, boxes: Boxes, gone: Collection[int], nameless: Collection[int]) -> dict[bytes, bytes]:
+    """The tables that name items, by type; the table of places is not among them.
+
+    Args:
+        found: the items.
+        boxes: the budget.
+        gone: items that are left out.
+        nameless: places of names that become blank.
+    """
     data, tables, new = boxes.source.data, found.tables, {}
     if b"iinf" in tables:
         box = tables[b"iinf"]
@@ -231,7 +247,10 @@ def without(found: Items, boxes: Boxes, gone: Collection[int]) -> dict[bytes, by
             wide = 4 if data[entry.body] == 3 else 2
             number = int.from_bytes(data[entry.body + 4 : entry.body + 4 + wide], "big")
             if entry.kind != b"infe" or number not in gone:
-                kept.append(data[entry.start : entry.end])
+                raw, item = data[entry.start : entry.end], found.items.get(number)
+                if item is not None and item.place in nameless:
+                    raw = raw.replace(item.name, b" " * len(item.name), 1)
+                kept.append(raw)
         count = pack(">I" if version else ">H", len(kept))
         new[b"iinf"] = encode(b"iinf", data[box.body : box.body + 4] + count + b"".join(kept))
     if b"iref" in tables:

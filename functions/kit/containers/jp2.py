@@ -7,6 +7,7 @@ from struct import pack, unpack_from
 
 from functions.kit.containers.boxes import UUIDS, Box, Boxes, encode, resize
 from functions.kit.containers.chunks import splice
+from functions.kit.containers.packing import ContainerError
 from functions.kit.containers.parts import Changes, Document, Kind, Splices, filler
 from functions.kit.containers.sniff import brand
 from functions.kit.containers.source import Source
@@ -22,6 +23,9 @@ STRUCTURES = frozenset(
 PARENTS = frozenset((b"asoc", b"jpch", b"jplh", b"uinf"))
 TEXTS = {b"lbl ": "Label", b"url ": "URL"}
 MAX_DEPTH = 8
+COMMENT = 0xFF64
+TILE_LENGTHS = b"\xff\x55"
+MAX_TILE_PARTS = 65_535
 KINDS = {b"jp2c": Kind.PIXELS, b"xml ": Kind.XMP, b"XML ": Kind.XMP, b"jumb": Kind.JUMBF}
 KINDS |= {b"free": Kind.FREE, b"skip": Kind.FREE}
 
@@ -135,7 +139,7 @@ def _codestream(document: Document, start: int, end: int) -> None:
         if not 0xFF50 <= marker <= 0xFF6F or length < 2 or at + 2 + length > end:
             break
         stop = at + 2 + length
-        if marker == 0xFF64:
+        if marker == COMMENT:
             if first < at:
                 document.add(Kind.STRUCTURE, first, at, "codestream")
             document.add(Kind.COMMENT, at, stop, "codestream", "", body=min(at + 6, stop), stop=stop, key=marker)
@@ -144,8 +148,38 @@ def _codestream(document: Document, start: int, end: int) -> None:
     at = min(at, end)
     if first < at:
         document.add(Kind.STRUCTURE, first, at, "codestream")
-    if at < end:
-        document.add(Kind.PIXELS, at, end, "codestream")
+    _tiles(document, at, end)
+
+
+def _tiles(document: Document, at: int, end: int) -> None:
+    """The picture by its tile-parts, whose headers may hold comments as well, and what follows its end (A.4.2)."""
+    source, first = document.source, at
+    for _ in range(0 if source.holes else MAX_TILE_PARTS):
+        head = source.read(at, at + 12)
+        if len(head) < 12 or not head.startswith(b"\xff\x90"):
+            break
+        (length,) = unpack_from(">I", head, 6)
+        place = at + 12
+        while place + 4 <= end:
+            marker, size = unpack_from(">HH", source.data, place)
+            if not 0xFF50 <= marker <= 0xFF6F or size < 2 or place + 2 + size > end:
+                break
+            stop = place + 2 + size
+            if marker == COMMENT:
+                document.add(Kind.PIXELS, first, place, "codestream")
+                body = min(place + 6, stop)
+                document.add(Kind.COMMENT, place, stop, "codestream", "", body=body, stop=stop, key=marker, item=at)
+                first = stop
+            place = stop
+        if not length or not at + 12 <= at + length <= end:
+            at = end
+            break
+        at += length
+    if first < at and at + 2 < end and not source.holes and source.read(at, at + 2) == b"\xff\xd9":
+        document.add(Kind.PIXELS, first, at + 2, "codestream")
+        document.add(filler(source, at + 2, end, Kind.TRAILER), at + 2, end, "after the picture")
+    elif first < end:
+        document.add(Kind.PIXELS, first, end, "codestream")
 
 
 def write(document: Document, changes: Changes, added: Mapping[Kind, bytes]) -> bytes:
@@ -155,10 +189,21 @@ def write(document: Document, changes: Changes, added: Mapping[Kind, bytes]) -> 
         if content is not None and isinstance(part.key, bytes):
             head = document.source.read(part.start + 8, part.body)
             splices.edits[part.start, part.end] = encode(part.key, head + content)
-        elif content is not None and part.key == 0xFF64:
+        elif content is not None and part.key == COMMENT:
             head = document.source.read(part.start + 4, part.body)
             body = head + content
             splices.edits[part.start, part.end] = pack(">HH", part.key, len(body) + 2) + body
     moved = Splices(document.source, splices.edits)
+    tiles = {part.item for part in changes if part.key == COMMENT and part.item >= 0}
+    headers = [part for part in document.parts if part.label == "codestream" and part.kind is Kind.STRUCTURE]
+    if tiles and any(TILE_LENGTHS in document.raw(part) for part in headers):
+        raise ContainerError("its codestream states the lengths of tiles, which would not hold for the copy")
+    for tile in tiles:
+        grown = sum(
+            len(moved.edits[part.start, part.end]) - (part.end - part.start) for part in changes if part.item == tile
+        )
+        (length,) = unpack_from(">I", document.source.data, tile + 6)
+        if length:
+            moved.patch(tile + 6, pack(">I", length + grown))
     resize(moved, document.model or [])
     return moved.join()

@@ -23,8 +23,8 @@ SOI, EOI, SOS, APP0, COM = 0xD8, 0xD9, 0xDA, 0xE0, 0xFE
 # SOF0…SOF15 without DHT (C4), JPG (C8) and DAC (CC).
 START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 STANDALONE = frozenset((0x01, *range(0xD0, 0xD9)))
-# JPG0 to JPG13 are unused but for JPEG-LS's frame and parameters.
-RESERVED = frozenset(range(0xF0, 0xFE)) - {0xF7, 0xF8}
+# JPG and JPG0 to JPG13 are unused but for JPEG-LS's frame and parameters.
+RESERVED = frozenset((0xC8, *range(0xF0, 0xFE))) - {0xF7, 0xF8}
 # A marker, after any fill of FF; found by a search in C, so that fill and junk are quick, however much there is.
 MARKER = re.compile(rb"\xff[\xc0-\xfe]")
 # What ends entropy-coded data: no stuffed zero, no restart, and no reserved marker, which decoders pass over. A literal
@@ -190,7 +190,7 @@ class _Reader:
             document.add(Kind.COMMENT, at, stop, "COM", body=start, stop=stop, key=marker)
             return
         elif marker in RESERVED:
-            document.add(Kind.UNKNOWN, at, stop, f"JPG{marker - 0xF0}", body=start, stop=stop, key=marker)
+            document.add(Kind.UNKNOWN, at, stop, f"marker {marker:#04x}", body=start, stop=stop, key=marker)
             return
         elif 0xE0 <= marker <= 0xEF:
             kind, name, skipped = self._application(marker - 0xE0, data[start : min(start + 128, stop)])

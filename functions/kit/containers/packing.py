@@ -90,13 +90,13 @@ def inflate(budget: Budget, data: bytes, where: str) -> bytes | None:
     return result
 
 
-def pack(how: Packing, content: bytes, old: bytes = b"") -> bytes:
+def pack(how: Packing, content: bytes, name: str = "") -> bytes:
     """New content in the form that the old one is stored in.
 
     Args:
         how: to pack it.
         content: the new one.
-        old: the stored form of the old one, whose name a raw profile keeps.
+        name: keyword of a raw profile, which ends with its type.
 
     Raises:
         ContainerError: there is no such form.
@@ -106,9 +106,9 @@ def pack(how: Packing, content: bytes, old: bytes = b"") -> bytes:
     if how is Packing.ZLIB:
         return zlib.compress(content, 9)
     if how is Packing.HEX:
-        return _to_hex(content, old)
+        return _to_hex(content, name)
     if how is Packing.ZLIB_HEX:
-        return zlib.compress(_to_hex(content, zlib.decompressobj().decompress(old, OUTPUT)), 9)
+        return zlib.compress(_to_hex(content, name), 9)
     if how is Packing.BLOCKS:
         pieces = [content[at : at + 255] for at in range(0, len(content), 255)]
         return b"".join(bytes((len(piece),)) + piece for piece in pieces) + b"\0"
@@ -132,11 +132,10 @@ def _from_hex(budget: Budget, text: bytes, where: str, name: str) -> bytes | Non
     return None
 
 
-def _to_hex(content: bytes, old: bytes) -> bytes:
-    name = old.strip(b"\n").split(b"\n", 1)[0]
+def _to_hex(content: bytes, name: str) -> bytes:
     digits = binascii.hexlify(content)
     lines = b"\n".join(digits[at : at + 72] for at in range(0, len(digits), 72))
-    return b"\n%s\n%8d\n%s\n" % (name, len(content), lines)
+    return b"\n%s\n%8d\n%s\n" % (name.rpartition(" ")[2].lower().encode("latin-1"), len(content), lines)
 
 
 def _brotli(budget: Budget, data: bytes, where: str) -> bytes | None:

@@ -14,13 +14,10 @@ from functions.kit.containers.source import Source
 MAX_CHUNKS = 100_000
 XMP_KEYWORD = b"XML:com.adobe.xmp"
 RAW_PROFILE = b"Raw profile type "
-# Ancillary chunks that decide how the picture looks or moves.
-PICTURE = frozenset(
-    (
-        *(b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"bKGD", b"hIST", b"pHYs", b"sPLT"),
-        *(b"acTL", b"fcTL", b"cICP", b"mDCV", b"mDCv", b"cLLI", b"cLLi"),
-    )
-)
+# Ancillary chunks that decide how the picture looks or moves, and the longest content of each: decoders pass over a
+# longer one, which may hold anything.
+LONGEST = {b"tRNS": 256, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"sBIT": 4, b"bKGD": 6, b"hIST": 512, b"pHYs": 9}
+LONGEST |= {b"acTL": 8, b"fcTL": 26, b"cICP": 4, b"mDCV": 24, b"mDCv": 24, b"cLLI": 8, b"cLLi": 8}
 CRITICAL = frozenset((b"IHDR", b"PLTE", b"IEND"))
 # What the raw profiles hold, by their names.
 PROFILES = {
@@ -78,7 +75,7 @@ def _chunk(document: Document, kind: bytes, at: int, start: int, stop: int, end:
         return Part(Kind.PIXELS, at, end, label, "", start, stop, key=kind)
     if kind in _HEADERS:
         _HEADERS[kind](document, document.source.read(start, stop))
-    if kind in CRITICAL or kind in PICTURE:
+    if kind in CRITICAL or stop - start <= LONGEST.get(kind, -1):
         return Part(Kind.STRUCTURE, at, end, label, "", start, stop, key=kind)
     if kind in _CONTENTS:
         found, skipped, packed, name = _CONTENTS[kind](document.source.read(start, stop))
@@ -207,7 +204,7 @@ def write(document: Document, changes: Changes, added: Mapping[Kind, bytes]) -> 
             new = content
         elif content is not None:
             head = document.source.read(part.start + 8, part.body)
-            new = _encode(part.key, head + packing.pack(part.packing, content, document.raw(part)))
+            new = _encode(part.key, head + packing.pack(part.packing, content, part.name))
         edits[part.start, part.end] = new
     if added:
         first = next((part for part in document.parts if part.kind is Kind.PIXELS), document.parts[-1])

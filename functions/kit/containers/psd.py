@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from struct import pack, unpack_from
 
+from functions.kit.containers import layers
 from functions.kit.containers.chunks import splice
-from functions.kit.containers.parts import Changes, Document, Kind, Part, filler
+from functions.kit.containers.parts import Changes, Document, Kind, Part, Splices, filler
 from functions.kit.containers.source import Source
 
 
@@ -33,6 +34,9 @@ def read(source: Source) -> Document:
         if part is None:
             return document
         at = part.end
+        if part.kind is Kind.PIXELS:
+            document.parts[-1] = Part(Kind.STRUCTURE, part.start, part.body, "layers", key=width)
+            layers.Reader(document, wide=version == 2).run(part.body, at)
     stop = _merged(source, at, version, channels, height, document.width * bits)
     if at < stop:
         document.add(Kind.PIXELS, at, stop, "merged picture")
@@ -81,6 +85,11 @@ def write(document: Document, changes: Changes, added: Mapping[Kind, bytes]) -> 
     }
     splices = splice(document, sized, added)
     for part, content in sized.items():
+        if part.key == "name":
+            splices.edits[part.start, part.end] = (content or b"").ljust(part.end - part.start)
         if part.kind is Kind.PHOTOSHOP and content is not None:
             splices.edits[part.start, part.end] = pack(">I", len(content)) + content
-    return splices.join()
+    moved = Splices(document.source, splices.edits)
+    if document.model is not None:
+        layers.correct(moved, document.model.lengths)
+    return moved.join()

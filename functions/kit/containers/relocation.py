@@ -47,6 +47,7 @@ def _edits(document: Document, changes: Changes) -> tuple[dict[tuple[int, int], 
     """New bytes by span, and the numbers of the items that are dropped."""
     edits: dict[tuple[int, int], bytes] = {}
     gone: set[int] = set()
+    tracks = any(part.key == b"trak" and new is None for part, new in changes.items())
     properties = {box.start for box in document.model.properties}
     for part, content in changes.items():
         if part.key == "item":
@@ -57,8 +58,17 @@ def _edits(document: Document, changes: Changes) -> tuple[dict[tuple[int, int], 
             else:
                 head = pack(">I", 0) if part.kind is Kind.EXIF else b""
                 edits[part.start, part.end] = head + content
-        elif part.key == "time":
+        elif part.key == "time" or (part.key == "sample" and not tracks):
             edits[part.start, part.end] = (content or b"").ljust(part.end - part.start, b"\0")
+        elif part.key == "name":
+            edits[part.start, part.end] = (content or b"").ljust(part.end - part.start)
+        elif part.key == "inner":
+            # Of a JPEG: its marker and length stay.
+            kept = part.start if part.body < 0 else part.start + 4 if content is None else part.body
+            new = document.source.read(part.start, kept) + (content or b"")
+            if len(new) > part.end - part.start:
+                raise ContainerError(f"{part.label}: {len(new):,} bytes; there is room for {part.end - part.start:,}")
+            edits[part.start, part.end] = new.ljust(part.end - part.start, b"\0")
         elif content is None and part.start in properties:
             # Properties are counted by their places: one that goes leaves an empty box.
             edits[part.start, part.end] = encode(b"free", b"")
@@ -82,7 +92,11 @@ def _added(document: Document, edits: Edits, gone: set[int], added: Mapping[Kind
     found = model.items
     if model.meta is None or b"iinf" not in found.tables or b"iloc" not in found.tables:
         raise ContainerError("no table of items in it")
-    new = items.without(found, Boxes(document), gone)
+    names = found.tables[b"iinf"]
+    nameless = [span for span in edits if names.start < span[0] < names.end]
+    for span in nameless:
+        del edits[span]
+    new = items.without(found, Boxes(document), gone, {start for start, _ in nameless})
     body = b""
     for kind, content in added.items():
         if kind not in (Kind.EXIF, Kind.XMP):
@@ -105,7 +119,6 @@ def _added(document: Document, edits: Edits, gone: set[int], added: Mapping[Kind
             edits[box.start, box.end] = table
         else:
             behind += table
-    names = found.tables[b"iinf"]
     edits[names.start, names.end] = new[b"iinf"] + behind
     return tail
 
@@ -136,7 +149,10 @@ def _moved(
     if table is not None:
         rows = _rows(model.items, splices, gone, replaced, tail)
         splices.edits[table.start, table.end] = items.places(version, rows, wide=wide)
+    gone_tracks = [part for part, new in changes.items() if part.key == b"trak" and new is None]
     for box in model.chunks:
+        if any(part.start < box.start < part.end for part in gone_tracks):
+            continue
         width = 8 if box.kind == b"co64" else 4
         moved = [splices.moved(place) for place in numbers(source.data, box, width, 4)]
         splices.patch(box.body + 8, pack(f">{len(moved)}{'Q' if width == 8 else 'I'}", *moved))

@@ -92,7 +92,9 @@ def _frame(document: Document, at: int, start: int, stop: int, end: int, left: i
         name = kind.decode("latin-1").rstrip(" \0")
         document.add(found, inner, following, "ANMF", name, body=inner + 8, stop=last, key=kind, item=at)
         inner = following
-    if inner < end:
+    if inner < end and document.parts[-1].kind is Kind.UNKNOWN:
+        document.parts[-1] = document.parts[-1]._replace(end=end)
+    elif inner < end:
         document.add(Kind.STRUCTURE if end - inner == 1 else Kind.UNKNOWN, inner, end, "ANMF", item=at)
     return left
 

@@ -164,9 +164,9 @@ def two_exif_heic() -> bytes:
     return head + meta(len(head) + len(meta(0)) + 8) + box(b"mdat", b"".join(bodies.values()))
 
 
-def mini_avif() -> bytes:
+def mini_avif(artist: str = "Ada Byron") -> bytes:
     """An AVIF of one MinimizedImageBox: 9 × 5 pixels, Exif and XMP."""
-    block, packet = tiff([ascii_field(0x13B, "Ada Byron")]), xmp("<photoshop:City>Munich</photoshop:City>")
+    block, packet = tiff([ascii_field(0x13B, artist)]), xmp("<photoshop:City>Munich</photoshop:City>")
     fields = [(2, 0), (1, 0), (1, 0), (1, 1), (1, 0), (1, 0), (1, 0), (1, 0), (1, 1), (1, 1)]
     fields += [(2, 1), (3, 5), (1, 0), (7, 8), (7, 4), (2, 0), (1, 0)]
     fields += [(1, 1), (1, 0), (1, 0), (3, 4), (15, 15), (1, 0), (20, len(block) - 1), (20, len(packet) - 1)]

@@ -82,17 +82,20 @@ def filtered(data: bytes, keep: Collection[str], location_only: bool) -> tuple[b
     return (b"".join(parts) if stated else b""), dropped or len(parts)
 
 
-def image_resources(data: bytes, decide: Callable[[int, bytes], bytes | None]) -> tuple[bytes, int]:
+def image_resources(
+    data: bytes, decide: Callable[[int, bytes], bytes | None], *, named: bool
+) -> tuple[bytes, int, int]:
     """Filter or replace Photoshop's image resources.
 
     Args:
         data: the resources.
-        decide: from a resource's number and content to what replaces it, never longer, or None.
+        decide: from a resource's number and content to what replaces it, or None.
+        named: whether resources keep their names, which may be any text.
 
     Returns:
-        What is left, never longer, and how many bytes at the end are no resource and are gone.
+        What is left, how many bytes at the end are no resource and are gone, and those of names that are gone.
     """
-    parts, position, end, changed = [], 0, len(data), False
+    parts, position, end, changed, names = [], 0, len(data), False, 0
     for _ in range(MAX_RECORDS):
         if position + 12 > end or data[position : position + 4] not in (b"8BIM", b"PHUT", b"DCSR", b"AgHg", b"MeSa"):
             break
@@ -107,9 +110,12 @@ def image_resources(data: bytes, decide: Callable[[int, bytes], bytes | None]) -
         body = data[start : start + size]
         result = decide(number, body)
         changed = changed or (number == IPTC and result != body)
+        if result is not None and data[position + 6] and not named:
+            names += data[position + 6]
+            head = head[:6] + b"\0\0"
         if result is not None:
             parts.append((number, head + pack(">I", len(result)) + result + bytes(len(result) & 1)))
         position = start + size + (size & 1)
     broken = end - position if data[position:].strip(b"\0") else 0
     # Changed IPTC records make their digest invalid, and readers would warn.
-    return b"".join(part for number, part in parts if not (changed and number == DIGEST)), broken
+    return b"".join(part for number, part in parts if not (changed and number == DIGEST)), broken, names

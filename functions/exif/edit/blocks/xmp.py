@@ -121,20 +121,25 @@ def minimal(packet: bytes, keep: Collection[str], gainmap: int = 0) -> bytes | N
     except _Unreadable:
         return None
     found: list[tuple[str, str]] = []
+    plain = ""  # simple values are attributes: as elements they would be longer than in most packets
     for key, raw in values.items():
         name, form = _kept_by(key)
         texts = [text.strip() for text in raw if text.strip()]
         if name not in keep or not texts or (name == "orientation" and texts[0] not in "2345678"):
             continue
-        form = "Seq" if form == "any" and len(texts) > 1 else form
-        found.append((key[0], _property(f"{PREFIXES[key[0]]}:{key[1]}", form, texts)))
+        tag = f"{PREFIXES[key[0]]}:{key[1]}"
+        if form == "text" or (form == "any" and len(texts) == 1):
+            plain += f' {tag}="{_escape(texts[0])}"'
+            found.append((key[0], ""))
+        else:
+            found.append((key[0], _array(tag, "Seq" if form == "any" else form, texts)))
     if gainmap and any(space == GAIN_MAP for space, _ in found):
         found += [(CONTAINER, _directory(gainmap)), (ITEM, "")]
     if not found:
         return None
     spaces = "".join(f' xmlns:{PREFIXES[space]}="{space}"' for space in sorted({space for space, _ in found}))
     return (
-        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{RDF}"><rdf:Description rdf:about=""{spaces}>'
+        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{RDF}"><rdf:Description rdf:about=""{spaces}{plain}>'
         f"{''.join(body for _, body in found)}</rdf:Description></rdf:RDF></x:xmpmeta>"
     ).encode()
 
@@ -172,13 +177,16 @@ def _directory(length: int) -> str:
     return f"<Container:Directory><rdf:Seq>{listed}</rdf:Seq></Container:Directory>"
 
 
+_ENTITIES = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\n": "&#10;", "\t": "&#9;", "\r": "&#13;"}
+)
+
+
 def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return text.translate(_ENTITIES)
 
 
-def _property(tag: str, form: str, texts: list[str]) -> str:
-    if form in ("text", "any"):
-        return f"<{tag}>{_escape(texts[0])}</{tag}>"
+def _array(tag: str, form: str, texts: list[str]) -> str:
     language = ' xml:lang="x-default"' if form == "Alt" else ""
     items = "".join(f"<rdf:li{language}>{_escape(text)}</rdf:li>" for text in texts[: 1 if form == "Alt" else 64])
     return f"<{tag}><rdf:{form}>{items}</rdf:{form}></{tag}>"

@@ -18,7 +18,7 @@ from functions.exif.edit.errors import Broken
 from functions.exif.edit.strip import strip
 from functions.kit import containers
 from functions.kit.containers import Kind
-from tests.functions.exif import made
+from tests.functions.exif import hidden, made
 from tests.functions.exif.containers import box, chunk, jxl, tiled_heic
 from tests.images import encoded, gradient
 
@@ -128,14 +128,38 @@ def test_a_photoshop_file_keeps_its_resolution() -> None:
     assert result.endswith(bytes(range(24)))
 
 
-def test_layers_that_stay_are_named_in_a_warning() -> None:
+def test_layers_stay_without_their_names_and_linked_files() -> None:
+    source = hidden.layered(
+        hidden.information(b"lyid", bytes(4)), hidden.information(b"lnk2", hidden.PHOTO), hidden.NAME
+    )
+    result = strip(source)
+    assert {one.detail for one in result.removed} == {"text 'name of layer 1'", "app 'linked file'"}
+    assert [warning for warning in result.warnings if "layers link" in warning]
+    assert b"8BIMlyid" in result.data
+    with Image.open(io.BytesIO(source)) as old, Image.open(io.BytesIO(result.data)) as new:
+        for image in (old, new):
+            image.seek(1)
+        assert (new.n_frames, new.tobytes(), new.size) == (old.n_frames, old.tobytes(), old.size)
+
+
+def test_layers_that_cannot_be_followed_are_refused() -> None:
     source = photoshop()
     at = len(source) - 16 - 26 - 4
-    layered = source[:at] + struct.pack(">I", 16) + bytes(16) + source[at + 4 :]
-    result = strip(layered)
-    assert [warning for warning in result.warnings if "layers" in warning]
-    assert pixels(result.data) == pixels(layered)
-    assert strip(source).warnings == ()
+    with pytest.raises(Broken, match="runs over its end"):
+        strip(source[:at] + struct.pack(">I", 16) + b"\xff" * 16 + source[at + 4 :])
+
+
+def test_a_track_of_sound_goes_or_stays_at_its_place() -> None:
+    source = hidden.sequence(b"soun", hidden.NAME)
+    copy, located = strip(source), strip(source + box(b"free", bytes(8)), remove=["gps"])
+    assert {one.detail for one in copy.removed} >= {"app 'track that shows no picture'"}
+    for data, tracks in ((copy.data, 1), (located.data, 2)):
+        document = containers.read(data)
+        assert document is not None
+        places = [box.body + 8 for box in document.model.chunks]
+        assert len(places) == tracks
+        assert data.startswith(b"\x12\0", struct.unpack_from(">I", data, places[0])[0])
+    assert located.data.startswith(hidden.NAME, struct.unpack_from(">I", located.data, places[1])[0])
 
 
 def test_an_unknown_critical_chunk_is_refused() -> None:

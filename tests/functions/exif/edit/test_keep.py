@@ -16,7 +16,7 @@ from PIL import Image
 from functions.exif.answer import examine
 from functions.exif.edit.blocks import xmp
 from functions.exif.edit.strip import strip
-from tests.functions.exif import made
+from tests.functions.exif import cases, made
 from tests.images import encoded, gradient
 
 HEADER = b"http://ns.adobe.com/xap/1.0/\0"
@@ -110,6 +110,29 @@ def test_the_resolution_stays_by_default() -> None:
     assert "IFD0" not in examine(strip(encoded(gradient(), "JPEG", exif=block), ()).data).groups
 
 
+MARKED = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<rdf:Description xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" xmlns:dc="http://purl.org/dc/elements/1.1/" '
+    b'hdrgm:Version="1.0" hdrgm:GainMapMax="6.6 &quot;"/></rdf:RDF></x:xmpmeta>'
+)
+
+
+def test_parameters_of_a_gain_map_stay_where_their_packet_is_short() -> None:
+    kept = xmp.minimal(MARKED, {"gainmap"})
+    assert kept is not None
+    assert b'hdrgm:Version="1.0" hdrgm:GainMapMax="6.6 &quot;"' in kept
+    assert xmp.minimal(kept, {"gainmap"}) == kept
+
+
+@pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b" \n", b"Erika Mustermann"])
+def test_what_stands_before_a_kept_packet_goes(before: bytes) -> None:
+    packet = cases.xmp("<dc:rights><rdf:Alt><rdf:li>All rights</rdf:li></rdf:Alt></dc:rights>")
+    copy = strip(cases.jpeg(made.segment(0xE1, HEADER + before + packet)), {"copyright"}).data
+    assert b"\0<x:xmpmeta" in copy
+    assert b"All rights" in copy
+    assert strip(copy, {"copyright"}).data == copy
+
+
 @pytest.mark.parametrize(
     ("said", "stays"),
     [
@@ -128,7 +151,7 @@ def test_a_packet_is_written_again_only_for_a_picture_that_is_turned(said: str, 
         f'xmlns:xmp="http://ns.adobe.com/xap/1.0/" {said}/></rdf:RDF></x:xmpmeta>'
     )
     kept = xmp.minimal(packet.encode(), {"orientation"})
-    assert (kept is not None and b"<tiff:Orientation>6</tiff:Orientation>" in kept) is stays
+    assert (kept is not None and b'tiff:Orientation="6"' in kept) is stays
     for text, turned in (("<!--1-->6", True), (" 8 ", True), ("1", False)):
         element = f"><tiff:Orientation>{text}</tiff:Orientation><tiff:Width>6</tiff:Width></rdf:Description>"
         assert (xmp.minimal(packet.replace(said + "/>", element).encode(), {"orientation"}) is not None) is turned

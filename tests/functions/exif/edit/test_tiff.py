@@ -11,7 +11,7 @@ from PIL import Image
 
 import functions.exif.main
 from functions.exif.edit.strip import strip
-from tests.functions.exif import made
+from tests.functions.exif import hidden, made
 from tests.functions.exif.tiffs import Field, long, short, tiff
 from tests.images import encoded, gradient
 
@@ -143,3 +143,15 @@ def test_the_type_of_an_auxiliary_image_may_name_its_maker() -> None:
     result = strip(alpha)
     assert {one.kind for one in result.removed} == {"exif"}
     assert b"Lamp 5D" not in result.data
+
+
+def test_a_dropped_directory_may_overlap_another() -> None:
+    plain = hidden.page(long(0x8769, 0))
+    at = plain.index(struct.pack("<HHI", 0x8769, 4, 1)) + 8
+    link = 10 + 12 * struct.unpack_from("<H", plain, 8)[0]
+    # The link of the first directory is the count of the other one.
+    source = plain[:at] + struct.pack("<I", link) + plain[at + 4 :]
+    copy = strip(source).data
+    assert copy.endswith(bytes(12))
+    assert b"\x69\x87" not in copy
+    assert strip(copy).data == copy

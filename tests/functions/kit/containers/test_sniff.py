@@ -34,6 +34,8 @@ def test_what_pillow_writes_is_known(form: str):
         (b"FOVb" + bytes(40) + b"\xff\xd8\xff", "Sigma raw", "x3f"),
         (b"\xc5\xd0\xd3\xc6" + bytes(40) + b"\xff\xd8\xff", "EPS", "packets"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n\xff\xd8\xff", "PostScript", "packets"),
+        (b"MAC \x96\x0f" + bytes(40) + b"\xff\xd8\xff", "Monkey's Audio", ""),
+        (b"BLP1" + bytes(40) + b"\xff\xd8\xff", "BLP", ""),
         (b"II*\0\x10\0\0\0CR\2\0", "Canon raw", "tiff"),
         (b"\0\0\0\x14ftypmif3avif", "AVIF", "isobmff"),
         (b"\0\0\0\x18ftypmif1\0\0\0\0heic", "HEIC", "isobmff"),
