@@ -44,7 +44,7 @@ def examine(data: bytes | Source, *, exif_only: bool = False, rows_only: bool = 
         exif_only: leave out what is no Exif, see `functions.exif.reading.read`.
         rows_only: leave out what no table shows: files inside the file, and unread bytes of Exif.
     """
-    found = scan(data, whole=not exif_only, accounted=not rows_only)
+    found = scan(data, whole=not exif_only, accounted=not rows_only, exif_only=exif_only)
     return None if found is None else read(found, exif_only=exif_only, rows_only=rows_only)
 
 

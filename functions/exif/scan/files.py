@@ -26,13 +26,14 @@ def identify(data: Buffer) -> str:
     return found.reader if found is not None else ""
 
 
-def scan(data: bytes | Source, *, whole: bool = True, accounted: bool = True) -> Scan | None:
+def scan(data: bytes | Source, *, whole: bool = True, accounted: bool = True, exif_only: bool = False) -> Scan | None:
     """Find a file's metadata.
 
     Args:
         data: the file.
         whole: also look between and behind the pictures.
         accounted: record which bytes of the container's own elements were not read.
+        exif_only: leave out blocks that hold no Exif.
 
     Returns:
         The scan, or None where the bytes are no image of a known format.
@@ -43,7 +44,7 @@ def scan(data: bytes | Source, *, whole: bool = True, accounted: bool = True) ->
         return None
     try:
         document = read(source, whole=bool(source.holes) or (whole and found.reader != "tiff"), found=found)
-        return None if document is None else parts.scan(document, whole=whole, accounted=accounted)
+        return None if document is None else parts.scan(document, whole=whole, accounted=accounted, exif_only=exif_only)
     except BEYOND_READING as error:
         # The readers check what they read; this is for what they overlook, so that no file is lost with a 500.
         result = Scan(found.reader.upper(), "application/octet-stream")

@@ -28,13 +28,14 @@ _WITH_EXIF = frozenset((Kind.EXIF, Kind.PHOTOSHOP, Kind.IPTC))
 _HELD = frozenset((Kind.TRAILER, Kind.PICTURE, Kind.VIDEO))
 
 
-def scan(document: Document, *, whole: bool = True, accounted: bool = True) -> Scan:
+def scan(document: Document, *, whole: bool = True, accounted: bool = True, exif_only: bool = False) -> Scan:
     """The scan of a document.
 
     Args:
         document: of any container.
         whole: also the fields of its boxes.
         accounted: record which bytes of its elements were not read.
+        exif_only: leave out blocks that hold no Exif.
     """
     result = Scan(document.format, document.media_type, document.width, document.height, document.frames)
     result.details = document.details
@@ -46,7 +47,7 @@ def scan(document: Document, *, whole: bool = True, accounted: bool = True) -> S
             heif.brands(document, result, "Jpeg2000")
         if whole:
             _fields(document, result)
-        _Reader(document, result).run(whole=whole, accounted=accounted)
+        _Reader(document, result, exif_only=exif_only).run(whole=whole, accounted=accounted)
     for warning in document.warnings:
         result.warn(warning)
     for kind, where, size in document.lost:
@@ -120,8 +121,9 @@ def _fujifilm(document: Document, result: Scan) -> None:
 
 
 class _Reader:
-    def __init__(self, document: Document, result: Scan) -> None:
+    def __init__(self, document: Document, result: Scan, *, exif_only: bool) -> None:
         self.document, self.result, self.source = document, result, document.source
+        self.exif_only = exif_only
 
     def run(self, *, whole: bool, accounted: bool) -> None:
         """All parts, or the blocks of metadata alone."""
@@ -141,18 +143,18 @@ class _Reader:
                 behind = min(behind, part.start)
             else:
                 others.append(part)
-        self._blocks(blocks, whole=whole)
+        self._blocks(blocks)
         if whole:
             self._others(others, behind, accounted=accounted)
 
-    def _blocks(self, blocks: list[Part], *, whole: bool) -> None:
+    def _blocks(self, blocks: list[Part]) -> None:
         """The parts that hold metadata, or of these the ones that may hold Exif."""
-        if not whole:
+        if self.exif_only:
             blocks = [part for part in blocks if part.kind in _WITH_EXIF]
         if self.document.reader == "jpeg":
             blocks.sort(key=_order)
         for part in blocks:
-            self._block(part, whole=whole)
+            self._block(part)
 
     def _others(self, others: list[Part], behind: int, *, accounted: bool) -> None:
         """The parts that are no blocks, and what follows the end of the picture, from `behind` on."""
@@ -210,7 +212,7 @@ class _Reader:
             elif part.kind is Kind.TRAILER and self.source.held(part.start, part.end):
                 self.result.miss("trailer", "after the picture", part.start, part.end - part.start)
 
-    def _block(self, part: Part, *, whole: bool = True) -> None:
+    def _block(self, part: Part) -> None:
         """One block of metadata, or the Exif in it."""
         document, result = self.document, self.result
         data = document.content(part)
@@ -218,9 +220,9 @@ class _Reader:
             return  # named with what was not received
         offset, where, kind = document.offset(part), part.label, part.kind
         if kind is Kind.PHOTOSHOP:
-            if document.reader == "jpeg" and whole:
+            if document.reader == "jpeg" and not self.exif_only:
                 result.add("photoshop", offset, data, where)
-            photoshop.resources(result, data, offset, where, whole=whole)
+            photoshop.resources(result, data, offset, where, exif_only=self.exif_only)
         elif part.packing in (Packing.HEX, Packing.ZLIB_HEX) or part.name.startswith(RAW_PROFILE):
             self._raw_profile(part, data)
         elif document.reader == "jxl" and kind is Kind.EXIF:

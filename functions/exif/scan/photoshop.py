@@ -23,7 +23,7 @@ _TEXT = re.compile(rb"[ -~]{6}")
 MAX_RESOURCES = 1024
 
 
-def resources(result: Scan, data: bytes, offset: int, where: str, *, whole: bool = True) -> None:
+def resources(result: Scan, data: bytes, offset: int, where: str, *, exif_only: bool = False) -> None:
     """Add the metadata among image resources to a scan.
 
     Args:
@@ -31,7 +31,7 @@ def resources(result: Scan, data: bytes, offset: int, where: str, *, whole: bool
         data: the resources, from the first signature on.
         offset: of `data` in the file, or -1.
         where: the part of the container.
-        whole: also the resources that are not Exif.
+        exif_only: leave out the resources that are not Exif.
     """
     position, end = 0, len(data)
     for _ in range(MAX_RESOURCES):
@@ -50,7 +50,7 @@ def resources(result: Scan, data: bytes, offset: int, where: str, *, whole: bool
             result.warn(f"{where}: image resource {number:#06x} runs over the end")
             size = end - start
         kind = KINDS.get(number)
-        if not whole and kind != "exif":
+        if exif_only and kind != "exif":
             position = start + size + (size & 1)
             continue
         at = offset + start if offset >= 0 else -1
