@@ -7,6 +7,7 @@ reached, or knows none of the packages, is said and does not.
 from __future__ import annotations
 
 import json
+import re
 import runpy
 import subprocess
 import sys
@@ -17,12 +18,17 @@ from io import StringIO
 
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from packaging.markers import Marker
 from rfc3987_syntax import syntax_helpers
 
+from knative.image.slim import NOT_LOADED
 from tools.lock import EXTRAS, ROOT
 
 OUT = ROOT / "out"
 AUDIT_SECONDS = 120
+# A requirement, its marker, and its hashes in the lines that follow.
+_REQUIREMENT = re.compile(r"^([\w.-]+)==[^\s;]+(?: ; ([^\\\n]*[^\\\s]))?.*\n(?:[ ].*\n)*", re.MULTILINE)
+_IMAGE = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix", "python_full_version": "3.13.0"}
 
 
 def pinned() -> str:
@@ -68,19 +74,29 @@ def audit() -> int:
     return 1 if vulnerable else 0
 
 
+def installed(extra: str) -> str:
+    """The requirements of an extra; those of a function without the packages that its image does not have."""
+    text = (ROOT / f"requirements/{extra}.txt").read_text(encoding="utf-8")
+    if not (ROOT / "functions" / extra.partition("-")[0] / "main.py").is_file():
+        return text
+
+    def kept(found: re.Match[str]) -> str:
+        name, marker = found.groups()
+        there = not marker or Marker(marker).evaluate({**_IMAGE, "python_version": "3.13"})
+        return found[0] if there and name not in NOT_LOADED else ""
+
+    return _REQUIREMENT.sub(kept, text)
+
+
 def bill_of_materials() -> None:
-    """Write out/sbom-<function>.json, CycloneDX 1.6."""
+    """Write out/sbom-<extra>.json, CycloneDX 1.6: of a function, the packages of its image."""
     # A parse of one address takes a tenth of a second, and the bills repeat a hundred addresses.
     syntax_helpers.parse = cache(syntax_helpers.parse)
     validator = JsonStrictValidator(SchemaVersion.V1_6)
     for extra in EXTRAS:
-        target = OUT / f"sbom-{extra}.json"
-        arguments = [
-            "requirements",
-            str(ROOT / f"requirements/{extra}.txt"),
-            "--pyproject",
-            str(ROOT / "pyproject.toml"),
-        ]
+        target, listed = OUT / f"sbom-{extra}.json", OUT / f"installed-{extra}.txt"
+        listed.write_text(installed(extra), encoding="utf-8")
+        arguments = ["requirements", str(listed), "--pyproject", str(ROOT / "pyproject.toml")]
         _cyclonedx(*arguments, "--no-validate", "--output-reproducible", "--output-file", str(target))
         text = target.read_text(encoding="utf-8")
         if error := validator.validate_str(text):
