@@ -26,7 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0, 1 for a failure, 2 for wrong arguments or manifests.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(prog="python -m knative", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="pixelamp-knative" if sys.argv[0].endswith("pixelamp-knative") else "python -m knative",
+        description=__doc__,
+    )
     subparsers = parser.add_subparsers(title="commands", dest="command", required=True)
     chosen = next((word for word in arguments if not word.startswith("-")), None)
     for name, (module, summary) in COMMANDS.items():

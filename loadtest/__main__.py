@@ -31,7 +31,7 @@ OUT = Path(__file__).parent / "out"
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     made = argparse.ArgumentParser(
-        prog="python -m loadtest",
+        prog="pixelamp-loadtest" if sys.argv[0].endswith("pixelamp-loadtest") else "python -m loadtest",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="scenarios:\n" + "\n".join(f"  {name:10} {one.summary}" for name, one in SCENARIOS.items()),

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any
 
 from functions.client import arguments, output, responses, transport
 from functions.client.responses import JsonMapping, JsonObject, UnreachableError
@@ -19,7 +18,7 @@ _RECONNECT_SECONDS = 1.0
 _TIMEOUT = 60.0  # the engine sends a heartbeat more often than that
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to `pixelamp`."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "events",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 import webbrowser
-from typing import Any
 
 from functions.client import transport
 from functions.client.responses import EXIT_REFUSED, RefusedError
@@ -14,7 +13,7 @@ from functions.client.transport import Client
 SHELLS = ("bash", "zsh", "fish")
 
 
-def add_parser(subcommands: Any) -> None:
+def add_parser(subcommands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the subcommands `open` and `completion`."""
     opening = subcommands.add_parser("open", help="the page in a browser", description="Open the page in a browser.")
     opening.add_argument(

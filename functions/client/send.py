@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from functions.client import arguments, output, responses, transport
@@ -43,7 +43,7 @@ class SendError(RequestFailedError):
     """The results of an event did not arrive; the text says why."""
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to `pixelamp`."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "send",

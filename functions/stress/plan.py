@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
 from functions.kit.http.problems import bad_option, busy, quantity
 from functions.kit.http.settings import Settings, setting
@@ -17,6 +17,7 @@ from functions.stress.profiles import CONSTANT
 MEBI = 2**20
 CORE, QUOTA = "core", "quota"
 NICE, NICEST = 10, 19
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -282,5 +283,5 @@ def _jitter(longest: float, seed: int | None) -> float:
     return random.Random(seed).uniform(0, longest) if longest else 0.0
 
 
-def _default(value: Any, default: Any) -> Any:
+def _default(value: T | None, default: T) -> T:
     return default if value is None else value

@@ -139,7 +139,7 @@ def draw(
     from matplotlib import pyplot as plt
 
     shown = [(run, verdict) for run, verdict in played if run.ended > run.started] or list(played)
-    size = 1 if narrow else _COLUMNS
+    size = 1 if narrow else math.ceil(len(shown) / math.ceil(len(shown) / _COLUMNS))  # no row with one alone
     blocks = [shown[first : first + size] for first in range(0, len(shown), size)]
     widths = [
         [max(_LEAST_INCHES, (run.ended - run.started) / _SECONDS_AN_INCH) for run, _ in block] for block in blocks

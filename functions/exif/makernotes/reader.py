@@ -29,12 +29,12 @@ def read(walk: Walk, name: str, place: Place, keys: dict[str, str] | None = None
     walk.depth += 1
     walk.keys = keys or {}
     try:
-        _reader(walk.keys.get("kind") or found.kind)(walk, found, place)
+        reader_of(walk.keys.get("kind") or found.kind)(walk, found, place)
     finally:
         walk.depth -= 1
 
 
-def _reader(kind: str) -> Callable[[Walk, Table, Place], None]:
+def reader_of(kind: str) -> Callable[[Walk, Table, Place], None]:
     """`ifd`, `binary`, or a maker's own as `canon.serial_data`: `read_serial_data` of that maker's module."""
     module, _, name = _COMMON.get(kind, kind).partition(".")
     found: Callable[[Walk, Table, Place], None] = getattr(

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from functions.kit.http import problems
 from functions.kit.http.function import Call
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from functions.kit.telemetry.usage import Container, Meter
     from functions.stress.budget import Budget
     from functions.stress.faults import Faults
+    from functions.stress.plan import Room
 
 
 class Process:
@@ -87,7 +88,7 @@ def check_pod(call: Call[StressSettings]) -> None:
         )
 
 
-def room(container: Container) -> Any:
+def room(container: Container) -> Room:
     """What the container has left: cores and memory."""
     from functions.stress.plan import Room
 

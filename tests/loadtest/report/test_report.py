@@ -135,13 +135,14 @@ def test_the_figure_grows_by_rows_and_has_a_narrow_form(run: Run) -> None:
     kept = Verdict("step")
     kept.at_most("requests failed", 0, 0)
     sizes = {}
-    for count, narrow in ((1, False), (6, False), (1, True)):
+    for count, narrow in ((1, False), (5, False), (6, False), (1, True)):
         drawn = draw([(run, kept)] * count, DARK, narrow=narrow)
         with Image.open(io.BytesIO(drawn)) as image:
             sizes[count, narrow] = image.size
             assert image.convert("RGB").getpixel((0, 0)) == (0x14, 0x17, 0x1C)
     assert sizes[6, False][1] == 2 * sizes[1, False][1]
-    assert 1.3 * sizes[1, False][1] < sizes[1, False][0] < sizes[6, False][0]
+    assert 1.3 * sizes[1, False][1] < sizes[1, False][0] < sizes[5, False][0]
+    assert sizes[6, False][0] < sizes[5, False][0], "two rows of three"
     assert sizes[1, True][0] < sizes[1, True][1]
 
 

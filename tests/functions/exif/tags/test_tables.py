@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.exif.makernotes.reader import _reader
+from functions.exif.makernotes.reader import reader_of
 from functions.exif.tags.files import FOLDER, sections
 from functions.exif.tags.formulas import Members, expression, run, steps
 from functions.exif.tags.labels import label_set
@@ -112,11 +112,11 @@ def test_lens_lists_are_label_sets_by_the_value_that_the_note_has():
 def test_every_kind_of_table_has_a_reader(file: str):
     for section in sections(file):
         rows = table(f"{file}.{section}")
-        assert callable(_reader(rows.kind))
+        assert callable(reader_of(rows.kind))
         for row in rows:
             for word in row.sub.split(" "):
                 if word.startswith("kind="):
-                    assert callable(_reader(word[5:]))
+                    assert callable(reader_of(word[5:]))
 
 
 def test_products_and_powers_are_of_numbers_alone():
