@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from functions.kit.http import problems
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
-from functions.kit.images import jpeg, jpeg2000, partial, pcx, png, tiff
+from functions.kit.images import grids, jpeg, jpeg2000, partial, pcx, png, tiff
 from functions.kit.images.formats import ACCEPTED, Format, labels, refusal, sniff
 from functions.kit.images.metering import HeaderLimitError, MeteredFile
 from functions.kit.images.samples import finding, heif
@@ -225,6 +225,8 @@ def _decode(
         partial.load(image, lambda: _opened(source, entry, settings, frame, draft), source, EXTENT)
     else:
         image.load()
+        if entry.name == "HEIF" and not frame:
+            _check_tiles(image, data)
     deep = {"AVIF": heif.deep, "JXL": _deep}.get(entry.name)
     if deep is not None and image.mode[0] not in "IF" and deep(data):
         image.info[REDUCED] = f"this {entry.label} has more than 8 bits a sample; it is counted at 8"
@@ -233,6 +235,25 @@ def _decode(
         raise SampleFormatError("JPEG XL in gray with alpha of more than 8 bits a sample (without alpha it is read)")
     _check_pixels(image, settings)  # an icon's directory and the image inside it may differ
     return jpeg2000.levelled(image, data, REDUCED) if entry.name == "JPEG2000" else image
+
+
+def _check_tiles(image: Image.Image, data: bytes) -> None:
+    """Note how many rows of an HEIC lie above its first broken tile.
+
+    Raises:
+        OSError: none, or rows of the displayed picture are not those of the tiles.
+    """
+
+    def plain(box: tuple[int, int, int, int]) -> bool:
+        last = (box[2] - 1, box[3] - 1)
+        if image.getpixel(box[:2]) != image.getpixel(last):
+            return False
+        part = image.crop(box)
+        return part.tobytes() == part.tobytes()[: len(part.getbands())] * (part.width * part.height)
+
+    rows = grids.rows_held(data, image.height, plain)
+    if rows < image.height:
+        image.info[EXTENT] = partial.Extent(0, rows)
 
 
 def _source(data: bytes, entry: Format, settings: Settings, frame: int) -> tuple[bytes, int]:

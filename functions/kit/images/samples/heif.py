@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from functions.kit.images import partial
+from functions.kit.images import grids, partial
 from functions.kit.images.colour import orientation
-from functions.kit.images.samples.model import GRAY, RGB, Samples, strip_rows
+from functions.kit.images.samples.model import GRAY, RGB, EarlyEndError, Samples, strip_rows
 
 if TYPE_CHECKING:
     from functions.kit.images.samples.model import Array
@@ -39,6 +39,14 @@ def find(data: bytes) -> Samples | None:
         import numpy as np
 
         values = np.asarray(image).reshape(height, width, len(names))
+
+        def plain(box: tuple[int, int, int, int]) -> bool:
+            part = values[box[1] : box[3], box[0] : box[2]]
+            return bool((part == part[:1, :1]).all())
+
+        held = grids.rows_held(data, height, plain)
+        if held < rows:
+            raise EarlyEndError(held)
         step = strip_rows(width)
         for top in range(0, rows, step):
             yield values[top : min(top + step, rows)]
