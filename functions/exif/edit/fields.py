@@ -83,11 +83,15 @@ def parse_position(text: str) -> tuple[float, float, float | None]:
     return latitude, longitude, None if match[3] is None else float(match[3])
 
 
-def block(fields: Fields) -> bytes:
-    """Build a big-endian TIFF structure of the fields alone, with piexif."""
+Required = tuple[dict[int, Any], dict[int, Any]]
+"""Further entries of the first directory and of the Exif directory, by tag."""
+
+
+def block(fields: Fields, required: Required = ({}, {})) -> bytes:
+    """Build a big-endian TIFF structure of the fields and of required entries alone, with piexif."""
     import piexif
 
-    first: dict[int, Any] = {}
+    first: dict[int, Any] = dict(required[0])
     for tag, text in ((ARTIST, fields.artist), (COPYRIGHT, fields.copyright), (DESCRIPTION, fields.description)):
         if text is not None:
             first[tag] = text.encode()
@@ -95,7 +99,7 @@ def block(fields: Fields) -> bytes:
         first[ORIENTATION] = fields.orientation
     dump: JsonObject = {"0th": first, "Exif": {}, "GPS": {}}
     if fields.taken is not None:
-        dump["Exif"] = _date(fields.taken)
+        dump["Exif"] = _date(fields.taken) | required[1]
     if fields.position is not None:
         dump["GPS"] = _place(*fields.position)
     return bytes(piexif.dump(dump)[6:])

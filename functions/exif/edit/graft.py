@@ -50,6 +50,9 @@ def graft(data: Buffer, addition: bytes, new_place: bool, stale: Collection[int]
     values = {directory.kind: _values(new, directory, layout.order) for directory in new.walk()}
     out: Any = editable(data)
     gone: list[Span] = []
+    # A directory at the very end may lack its link to another one, or a part of it.
+    room = max((directory.end for directory in layout.walk() if not _has_link(layout, directory)), default=0)
+    out += bytes(max(room + layout.offset_size - len(out), 0) if room else 0)
     # Grown at an even place, as TIFF asks for.
     out += bytes(len(out) & 1)
     changed = [(first, values.get("image", {}))]
@@ -88,9 +91,13 @@ def _pin(layout: Layout, out: bytearray | Mapped) -> None:
                 place = entry.position + layout.entry_size - layout.offset_size
                 pack_into(layout.order + layout.offset_format, out, place, layout.nowhere)
     last = layout.images[-1]
-    entries_end = last.position + layout.count_size + len(last.entries) * layout.entry_size
-    if not last.next and last.end > entries_end:
+    if _has_link(layout, last) and not 0 < last.next < len(layout.data):
         pack_into(layout.order + layout.offset_format, out, last.end - layout.offset_size, 0)
+
+
+def _has_link(layout: Layout, directory: Directory) -> bool:
+    """Whether a directory ends with a link to another one."""
+    return directory.end > directory.position + layout.count_size + len(directory.entries) * layout.entry_size
 
 
 def _leads_outside(layout: Layout, entry: Entry) -> bool:
@@ -155,7 +162,7 @@ def _append(
     body = b"".join(raw for _, raw in sorted(entries, key=lambda one: one[0])) + b"".join(broken)
     position, number = len(out), len(body) // layout.entry_size
     out += pack(order + layout.count_format, number) + body
-    out += pack(order + layout.offset_format, old.next if old else 0)
+    out += pack(order + layout.offset_format, old.next if old and old.next < len(layout.data) else 0)
     if number > MAX_ENTRIES:
         raise Broken(f"a directory would have {number:,} entries; the limit is {MAX_ENTRIES:,}")
     if len(out) >= layout.nowhere:

@@ -134,7 +134,7 @@ def _parts(document: Document) -> list[tuple[str, bytes]]:
     return [
         (part.kind, _mark(document, part))
         for part in document.parts
-        if (part.kind in pictures if document.reader == "tiff" else part.kind not in _MOVED)
+        if (part.kind in pictures if document.reader == "tiff" else part.kind not in _MOVED and part.key != b"trak")
     ]
 
 

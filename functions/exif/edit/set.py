@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import product
-from struct import pack, pack_into
+from struct import pack, pack_into, unpack
+from typing import Any
 
 from functions.exif.edit import tiff
 from functions.exif.edit.blocks.exif import head_of
-from functions.exif.edit.blocks.layout import Layout
+from functions.exif.edit.blocks.layout import EXIF, Layout
 from functions.exif.edit.errors import Broken, Unsupported
-from functions.exif.edit.fields import FRACTIONS_AND_OFFSETS, Fields, block
+from functions.exif.edit.fields import FRACTIONS_AND_OFFSETS, Fields, Required, block
 from functions.exif.edit.graft import graft
 from functions.exif.edit.readback import confirm
 from functions.exif.reading import read as read_metadata
@@ -40,9 +41,10 @@ MEDIA_TYPES = {
 FORMATS = tuple(MEDIA_TYPES)
 """Formats that can be written."""
 MAX_PREVIEWS, MAX_PATCHES = 16, 64
+PLACED = frozenset((1, 4, 7, 13))  # types of values that offsets are in
 Patches = dict[int, tuple[str, int]]
 EMPTY = b"II*\0\x08\0\0\0\0\0\0\0\0\0"
-DNG_VERSION = 0xC612
+DNG_VERSION, UNCALIBRATED = 0xC612, 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +73,10 @@ def write(data: bytes, fields: Fields) -> Written:
         Broken: a structure that cannot be followed, no room for more, or a result that lacks an old or a new tag.
         Unsupported: a format that cannot be written safely; the message gives the reason.
     """
-    addition = block(fields)
     document = containers.read(data)
     if document is None or document.format not in MEDIA_TYPES:
         raise Unsupported(_reason(document))
+    addition = block(fields, _required(document, fields))
     patched: Collection[int] = ()
     if document.reader == "tiff":
         layout = Layout(data)
@@ -92,6 +94,34 @@ def write(data: bytes, fields: Fields) -> Written:
     reading = read_metadata(found)
     confirm(document, reading, result, addition, fields, patched)
     return Written(result, MEDIA_TYPES[document.format], _warnings(reading, fields))
+
+
+def _required(document: Document, fields: Fields) -> Required:
+    """The entries that a new Exif directory has to have (CIPA DC-008, 4.6.5), and a new block of a JPEG (4.6.4)."""
+    if document.reader == "tiff":
+        part, old = None, document.source.data
+    else:
+        part = _exif(document)
+        content = document.content(part) if part is not None else None
+        old = content[len(head_of(content)) :] if content else EMPTY
+    layout = Layout(old)
+    jpeg = document.reader == "jpeg"
+    first: dict[int, Any] = {}
+    if part is None and jpeg:
+        jfif = next((document.raw(other) for other in document.parts if other.kind is Kind.JFIF), b"")
+        unit, x, y = unpack(">BHH", jfif[2:7]) if len(jfif) >= 7 else (0, 0, 0)
+        stated = unit in (1, 2) and x and y
+        first = (
+            {0x11A: (x, 1), 0x11B: (y, 1), 0x128: unit + 1} if stated else {0x11A: (72, 1), 0x11B: (72, 1), 0x128: 2}
+        )
+        first[0x213] = 1  # centred, as JFIF has them
+    there = layout.images and any(entry.tag == EXIF for entry in layout.images[0].entries)
+    if there or fields.taken is None:
+        return first, {}
+    exif: dict[int, Any] = {0x9000: b"0232", 0xA000: b"0100", 0xA001: UNCALIBRATED}
+    if jpeg:
+        exif |= {0x9101: b"\1\2\3\0", 0xA002: document.width or 0, 0xA003: document.height or 0}
+    return first, exif
 
 
 def _reason(document: Document | None) -> str:
@@ -140,16 +170,19 @@ def _patched(document: Document, part: Part, block: bytes, grown: int) -> tuple[
     """Correct offsets of pictures behind the end of a JPEG, which move with it, in an Exif block.
 
     Maker notes count them from the block's header or from the start of the file, and no table has all of these tags:
-    a 32-bit number that leads to the first byte of a JPEG in the trailer is taken for one.
+    a 32-bit number in a value that leads to the first byte of a JPEG in the trailer is taken for one.
     """
     found: Patches = {}
+    entries = [entry for directory in Layout(block).walk() for entry in directory.entries] if grown else []
+    values = [entry.span for entry in entries if entry.start >= 0 and entry.type in PLACED]
     pictures = [other.start for other in document.parts if other.kind is Kind.PICTURE][:MAX_PREVIEWS]
     for at in pictures if grown else ():
         for offset, order in product((at, at - part.body), "<>"):
             wanted = pack(order + "I", offset)
             place = block.find(wanted)
             while place >= 0 and len(found) < MAX_PATCHES:
-                found[place] = order, offset
+                if any(start <= place and place + 4 <= end for start, end in values):
+                    found[place] = order, offset
                 place = block.find(wanted, place + 4)
     out = bytearray(block)
     for place, (order, offset) in found.items():

@@ -124,7 +124,10 @@ def _from_hex(budget: Budget, text: bytes, where: str, name: str) -> bytes | Non
     fields = text.strip(b"\n").split(b"\n", 2)
     try:
         if len(fields) == 3 and fields[1].strip().isdigit():
-            return binascii.unhexlify(fields[2].translate(None, b" \r\n\t"))
+            digits = fields[2].translate(None, b" \r\n\t")
+            stated = 2 * int(fields[1][:16])
+            budget.lose("gap", f"{where} behind its profile", len(digits) - stated if stated else 0)
+            return binascii.unhexlify(digits[:stated] if stated else digits)
     except binascii.Error:
         pass
     budget.warn(f"{where}: broken {name!r}")

@@ -126,13 +126,14 @@ def write(document: Document, changes: Changes, added: Mapping[Kind, bytes]) -> 
     _add(document, edits, added)
     splices = Splices(document.source, edits)
     _flags(document, changes, added, splices)
-    for part in document.parts:
-        if part.key == b"ANMF":
-            stop = max([other.end for other in document.parts if other.item == part.start], default=part.end)
-            (size,) = unpack_from("<I", document.source.data, part.start + 4)
-            grown = splices.moved(stop) - splices.moved(part.start) - (stop - part.start)
-            if grown:
-                splices.patch(part.start + 4, pack("<I", max(size + grown, 0)))
+    grown: dict[int, int] = {}
+    for part in changes:
+        if part.item >= 0:  # of a frame
+            change = len(edits[part.start, part.end]) - (part.end - part.start)
+            grown[part.item] = grown.get(part.item, 0) + change
+    for frame, change in grown.items():
+        (size,) = unpack_from("<I", document.source.data, frame + 4)
+        splices.patch(frame + 4, pack("<I", max(size + change, 0)))
     behind = 0
     for part in reversed(document.parts):
         if part.kind not in (Kind.TRAILER, Kind.PADDING):

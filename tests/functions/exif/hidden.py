@@ -299,6 +299,12 @@ HIDDEN: dict[str, Callable[[], bytes]] = {
     "png: name inside a raw profile": lambda: png(
         chunk(b"tEXt", b"Raw profile type exif\0" + hexadecimal(NAME, b"Exif\0\0" + tiff([short(0x112, 6)])))
     ),
+    "png: digits behind a raw profile": lambda: png(
+        chunk(
+            b"tEXt",
+            b"Raw profile type exif\0" + hexadecimal(b"exif", tiff([short(0x112, 6)])) + binascii.hexlify(NAME),
+        )
+    ),
     "png: bytes behind the compressed profile": lambda: png(
         chunk(b"iCCP", b"sRGB\0\0" + zlib.compress(cases.profile()) + NAME)
     ),

@@ -1,4 +1,4 @@
-"""Clean copies of damaged pictures: what a decoder shows of one, it shows of its copy, or there is none."""
+"""Clean copies of damaged pictures: a decoder shows the same of the copy as of the source, or the source is refused."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ from functions.exif.edit.fields import Fields, parse_date, parse_position
 from functions.exif.edit.set import write
 from functions.exif.report.summary import capture_time
 from tests.functions.exif import containers, made
+from tests.functions.exif.tiffs import ascii_field, tiff
 from tests.images import encoded, gradient
 
 FIELDS = Fields(
@@ -58,6 +59,7 @@ def files() -> dict[str, bytes]:
         "plain.webp": encoded(picture, "WEBP", lossless=True),
         "alpha.webp": encoded(gradient("RGBA"), "WEBP", lossless=True, exact=True),
         "exif.webp": encoded(picture, "WEBP", exif=block),
+        "frames.webp": encoded(picture, "WEBP", save_all=True, append_images=[picture.rotate(90)], duration=40),
         "plain.tif": encoded(picture, "TIFF"),
         "packed.tif": encoded(picture, "TIFF", compression="tiff_lzw"),
         "exif.tif": encoded(picture, "TIFF", exif=block),
@@ -107,6 +109,31 @@ def test_exiftool_reads_back_what_was_set(name: str, read: dict[str, dict[str, A
     assert found["Composite:GPSLatitude"] == pytest.approx(-48.137154, abs=1e-8)
     assert found["Composite:GPSLongitude"] == pytest.approx(11.576124, abs=1e-8)
     assert found["Composite:GPSAltitude"] == -3.5
+
+
+def test_a_new_directory_has_the_entries_that_exif_requires(read: dict[str, dict[str, Any]]) -> None:
+    for name in ("plain.jpg", "plain.webp", "plain.tif", "plain.png"):
+        found = read[name]
+        assert [str(found[f"ExifIFD:{tag}"]) for tag in ("ExifVersion", "FlashpixVersion")] == ["0232", "0100"]
+        assert found["ExifIFD:ColorSpace"] == 65535
+    found = read["plain.jpg"]
+    assert [found[f"ExifIFD:ExifImage{side}"] for side in ("Width", "Height")] == [64, 48]
+    assert (found["IFD0:XResolution"], found["IFD0:ResolutionUnit"], found["IFD0:YCbCrPositioning"]) == (72, 2, 1)
+    assert "ExifIFD:ExifVersion" not in read["little.jpg"]
+
+
+def test_resolution_is_that_of_jfif() -> None:
+    reading = examine(write(encoded(gradient(), "JPEG", dpi=(300, 150)), FIELDS).data)
+    assert [reading.text("IFD0", f"{axis}Resolution") for axis in "XY"] == ["300", "150"]
+
+
+def test_a_number_of_a_directory_is_no_offset_of_a_picture() -> None:
+    block = tiff([ascii_field(0x10F, "Lamp"), ascii_field(0x110, "Lamp 5D")])
+    # The second picture begins where type and tag of the second entry, read as a number, lead.
+    place = 0x0110 | 2 << 16
+    plain = encoded(gradient(), "JPEG", exif=b"Exif\0\0" + block)
+    source = plain.ljust(place, b"\0") + encoded(gradient(), "JPEG")
+    assert examine(write(source, FIELDS).data).text("IFD0", "Model") == "Lamp 5D"
 
 
 @pytest.mark.parametrize("name", files())
