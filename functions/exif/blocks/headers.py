@@ -7,11 +7,13 @@ from collections.abc import Callable
 from struct import unpack_from
 from typing import Any
 
-from functions.exif.blocks.values import binary, text_of
+from functions.exif.blocks.values import binary, number_or_text, text_of
 from functions.exif.printing.places import sexagesimal
 from functions.exif.rows import Preview, Reading
 from functions.exif.scan.movie import position
 from functions.exif.scan.result import Block, Scan
+from functions.exif.tags.formulas import Members
+from functions.exif.tags.tables import table
 
 Put = Callable[[str, str, Any, Any], None]
 
@@ -116,7 +118,7 @@ def block(found: Block, reading: Reading) -> None:
     elif kind == "value":
         _value(found, put)
     elif kind == "samsung":
-        _samsung(found, put)
+        _samsung(found, reading)
     elif kind == "preview":
         text = binary(len(data))
         group = next((group for where, group in _PREVIEWS if found.where.startswith(where)), "Photoshop")
@@ -184,10 +186,19 @@ def _coordinates(latitude: float, longitude: float, altitude: float | None) -> s
     return f"{text}, {abs(altitude):.15g} m {'Below' if altitude < 0 else 'Above'} Sea Level"
 
 
-def _samsung(found: Block, put: Put) -> None:
-    """One of Samsung's records behind a picture: its name is the tag's."""
+def _samsung(found: Block, reading: Reading) -> None:
+    """One of Samsung's records behind a picture, by its row; without one, its name is the tag's."""
     text = text_of(found.data.rstrip(b"\0"))
-    put("Samsung", re.sub(r"[^\w-]+", "", found.name).removesuffix("_Data") or "Record", text, text)
+    m = Members({"RecordName": found.name, "size": len(found.data)})
+    row = table("Samsung.Trailer").find(int(found.where, 16), m)
+    shown = row.show(number_or_text(text), m) if row is not None else None
+    if row is not None and shown is not None:
+        reading.add(row.group, row.name, *shown)
+        if row.grade:
+            reading.grades[row.group, row.name] = row.grade
+    else:
+        name = re.sub(r"[^\w-]+", "", found.name).removesuffix("_Data") or "Record"
+        reading.add("Samsung", name, text, text)
 
 
 def _text(found: Block, put: Put) -> None:

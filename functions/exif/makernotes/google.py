@@ -14,7 +14,7 @@ from typing import Any
 from functions.exif.blocks.values import binary, real
 from functions.exif.makernotes.records import FORMATS, value
 from functions.exif.makernotes.walk import Place, Walk, item, named
-from functions.exif.tags.tables import Field, Table
+from functions.exif.tags.tables import Field, Table, table
 
 MAX_NOTE, MAX_INFLATED, MAX_DEPTH = 2**20, 4 * 2**20, 12
 _SEED, _FACTOR, _WORD = 0x2515606B4A7791CD, 0x2545F4914F6CDD1D, 2**64 - 1
@@ -63,7 +63,9 @@ def read_hdrp(walk: Walk, tags: Table, place: Place) -> None:
     if data[4] == 3 or tags.name == "Google.ShotLogData":
         _message(walk, tags, plain, "", 0)
     else:
-        _lines(walk, tags, plain.decode("latin-1"))
+        # The older form of a maker's note is text, with titles of its own.
+        titled = table("Google.HDRPMakerNote") if tags.name == "Google.HDRPlusMakerNote" else tags
+        _lines(walk, titled, plain.decode("latin-1"))
 
 
 def _lines(walk: Walk, tags: Table, text: str) -> None:

@@ -261,6 +261,8 @@ class _Reasons(dict[str, str]):
             # Texts that a program has copied from other blocks: `exif:Artist` is ExifArtist there.
             match = _PREFIX.match(name)
             why = self._reason(name[match.end()].upper() + name[match.end() + 1 :]) if match else ""
+        if not why and (language := _LANGUAGE.search(name)):
+            why = self[name[: language.start()]]
         if len(self) < MAX_NAMES and len(name) <= MAX_REMEMBERED:
             self[name] = why
         return why
@@ -273,6 +275,8 @@ class _Reasons(dict[str, str]):
         return next((rule.why for rule in self._rules if rule.names.fullmatch(name)), "")
 
 
+# The language of a text behind its name: `Title-en`, `Description-de-AT`.
+_LANGUAGE = re.compile(r"(?<=\w)-[a-z]{2,3}(?:-\w{1,8})*$")
 # Groups of texts whose names begin with the name of another block, and how they begin.
 _PREFIXED = frozenset(("PNG", "CBOR", "JSON"))
 _PREFIX = re.compile(

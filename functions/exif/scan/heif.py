@@ -6,10 +6,10 @@ from bisect import bisect_right
 from struct import unpack_from
 
 from functions.exif.fields import heif as fields
-from functions.exif.scan import movie
+from functions.exif.scan import movie, trailer
 from functions.exif.scan.boxes import Boxes
 from functions.exif.scan.result import Scan
-from functions.kit.containers import Document, Kind, Part
+from functions.kit.containers import Document, Kind, Part, jpeg
 from functions.kit.containers.items import NAMES, Item, Items
 
 # Items that are coded pictures or made of such.
@@ -145,6 +145,9 @@ class _Reader:
             self._handler(body, stop)
         elif part.key == b"udes":
             self._description(body, stop)
+        elif part.key == b"sefd":
+            data = self.source.read(body, stop)
+            result.miss("box", where, body, trailer.samsung(result, data, 0, len(data), jpeg.end, body))
         elif part.key == b"mpvd":
             result.hold("video", "mpvd", body, self.source.read(body, stop))
         elif kind in (Kind.GAP, Kind.TRAILER):

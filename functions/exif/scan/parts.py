@@ -5,6 +5,8 @@ Containers are read in `functions.kit.containers`; here it is decided what their
 
 from __future__ import annotations
 
+import re
+
 from functions.exif.fields import bmp, layers, png, resources, simple
 from functions.exif.scan import heif, photoshop, remains, trailer
 from functions.exif.scan.result import Scan
@@ -18,6 +20,24 @@ MAX_TABLE = 65536
 # Rows of chunks, of which only the first of each name counts.
 MAX_CHUNK_ROWS = 32
 RAW_PROFILE = "Raw profile type "
+# Keywords whose language is part of the tag's name, and languages (RFC 3066), whose second part is a country.
+_TRANSLATED = frozenset(
+    (
+        *(
+            "Title",
+            "Author",
+            "Description",
+            "Copyright",
+            "Creation time",
+            "Software",
+            "Disclaimer",
+            "Warning",
+            "Source",
+        ),
+        *("Comment", "Collection", "Artist", "Document", "Label", "Make", "Model", "Url"),
+    )
+)
+_LANGUAGE = re.compile(r"([A-Za-z]{2,8}|[xi])(-[A-Za-z]{2}\b)?((?:-\w{1,8})*)", re.ASCII)
 # Blocks of raws with a form of their own, by reader: Canon's CRW, Sigma's X3F.
 _RECORDS = {"crw": "ciff", "x3f": "x3f", "mrw": "mrw"}
 # Blocks of Minolta's raws that are records, whatever they are to a reader of the picture.
@@ -249,8 +269,7 @@ class _Reader:
             stated = self.source.data[min(self.document.members(part))[1] + 17]
             if stated != len(self.document.members(part)):
                 result.miss("icc", where, part.body, len(data))
-        if kind is Kind.TEXT and part.key == b"iTXt":
-            self._translated(part)
+        name = self._translated(part) if kind is Kind.TEXT and part.key == b"iTXt" else part.name
         if kind is Kind.ICC and not data:
             return
         if (
@@ -260,7 +279,7 @@ class _Reader:
         ):
             result.miss("segment", "codestream comment", part.body - 2, len(data) + 2)
             return
-        result.add(str(kind), offset, data, where, part.name)
+        result.add(str(kind), offset, data, where, name)
 
     def _tiff(self, data: bytes, offset: int, where: str) -> None:
         if data[:2] in (b"II", b"MM"):
@@ -269,11 +288,17 @@ class _Reader:
             self.result.warn(f"{where}: no TIFF header in the Exif item")
             self.result.miss("exif", where, offset, len(data))
 
-    def _translated(self, part: Part) -> None:
-        """The keyword of a PNG's international text in another language."""
-        fields = self.source.read(part.start + 8, part.body).split(b"\0")
-        if len(fields) > 3 and fields[-2]:
-            self.result.add("text", -1, fields[-2], "iTXt", f"{part.name} (translated keyword)")
+    def _translated(self, part: Part) -> str:
+        """The name of a PNG's international text, with its language; its keyword in that language is a text, too."""
+        # Behind the keyword: flag and method of compression, language, and keyword, each ended by a zero.
+        _, _, rest = self.source.read(part.start + 8, part.body).partition(b"\0")
+        language, _, keyword = rest[2:].partition(b"\0")
+        if keyword.rstrip(b"\0"):
+            self.result.add("text", -1, keyword.rstrip(b"\0"), "iTXt", f"{part.name} (translated keyword)")
+        match = _LANGUAGE.fullmatch(language.decode("latin-1").replace("_", "-"))
+        if match is None or part.name.capitalize() not in _TRANSLATED:
+            return part.name
+        return f"{part.name}-{match[1].lower()}{(match[2] or '').upper()}{match[3].lower()}"
 
     def _raw_profile(self, part: Part, profile: bytes) -> None:
         """A profile that ImageMagick and others put into text."""

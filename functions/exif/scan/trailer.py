@@ -6,7 +6,10 @@ import re
 from collections.abc import Callable
 from struct import unpack_from
 
+from functions.exif.blocks.values import binary
 from functions.exif.scan.result import Scan
+from functions.exif.tags.formulas import Members
+from functions.exif.tags.tables import table
 from functions.kit.containers import sef
 
 # Padding: zeros, blanks, fill bytes that begin no JPEG.
@@ -42,7 +45,7 @@ def after(result: Scan, data: bytes, start: int, picture_end: PictureEnd, place:
             from functions.exif.scan import records
 
             end = records.read(result, data, start, end)
-        end = _samsung(result, data, start, end, picture_end)
+        end = samsung(result, data, start, end, picture_end)
         if end == before:
             break
     while start < end:
@@ -98,7 +101,9 @@ def _padded(data: bytes, start: int, end: int) -> int:
     return stop
 
 
-def _inner(result: Scan, data: bytes, start: int, end: int, picture_end: PictureEnd, place: str) -> int:
+def _inner(
+    result: Scan, data: bytes, start: int, end: int, picture_end: PictureEnd, place: str, origin: int = 0
+) -> int:
     """Keep the file that starts here; its end."""
     if data.startswith(b"\xff\xd8\xff", start):
         stop, kind = min(picture_end(data, start), end), "picture"
@@ -108,7 +113,7 @@ def _inner(result: Scan, data: bytes, start: int, end: int, picture_end: Picture
     else:
         stop, kind = _boxes_end(data, start, end), "video"
     stop = max(stop, start + 4)
-    result.hold(kind, place, start, data[start:stop])
+    result.hold(kind, place, start + origin, data[start:stop])
     return stop
 
 
@@ -128,8 +133,17 @@ def _boxes_end(data: bytes, start: int, end: int) -> int:
     return start
 
 
-def _samsung(result: Scan, data: bytes, start: int, end: int, picture_end: PictureEnd) -> int:
-    """Samsung's records; where the first of them starts, or their end where there are none."""
+def samsung(result: Scan, data: bytes, start: int, end: int, picture_end: PictureEnd, origin: int = 0) -> int:
+    """Samsung's records; where the first of them starts, or their end where there are none.
+
+    Args:
+        result: the scan that they are added to.
+        data: that holds them, from `start` to `end`.
+        start: of what may be records.
+        end: of the records.
+        picture_end: where a JPEG that starts at an offset ends.
+        origin: of `data` in the file.
+    """
     found = sef.records(data, start, end)
     if found is None:
         return end
@@ -137,20 +151,30 @@ def _samsung(result: Scan, data: bytes, start: int, end: int, picture_end: Pictu
     for record in records:
         if record.name is None:
             size = record.end - max(record.start, 0)
-            result.miss("record", f"Samsung record {record.kind:#06x}", record.start, size)
+            at = record.start + origin if record.start >= 0 else -1
+            result.miss("record", f"Samsung record {record.kind:#06x}", at, size)
         else:
-            _record(result, data, record.name, record.body, record.end, picture_end)
+            _record(result, data, record, picture_end, origin)
         first = min(first, record.start) if record.start >= 0 else first
     return first
 
 
-def _record(result: Scan, data: bytes, name: str, start: int, end: int, picture_end: PictureEnd) -> None:
+def _record(result: Scan, data: bytes, record: sef.Record, picture_end: PictureEnd, origin: int) -> None:
     """One of Samsung's records: a picture, a video, a sound recording, or a short text."""
-    place = f"Samsung {name}"
+    name, start, end = record.name or "", record.body, record.end
+    place, found = f"Samsung {name}", table("Samsung.Trailer")
+    row = found.find(record.kind, Members({"RecordName": name, "size": end - start}))
+    if f"{record.kind:#06x}-name" in found.rows:
+        named = found.rows[f"{record.kind:#06x}-name"][0].name
+        result.row(found.group, named, name, name)
     head = data[start : start + 12]
+    known = row is not None and "binary" in row.flags
+    if row is not None and known:
+        text = binary(end - start)
+        result.row(found.group, row.name, text, text)
     if head[:3] == b"\xff\xd8\xff" or head[4:8] == b"ftyp" or head[:4] == b"RIFF":
-        _inner(result, data, start, end, picture_end, place)
-    elif end - start <= 4096 and data[start:end].isascii():
-        result.add("samsung", start, data[start:end], "trailer", name)
+        _inner(result, data, start, end, picture_end, place, origin)
+    elif not known and end - start <= 4096 and data[start:end].isascii():
+        result.add("samsung", start + origin, data[start:end], f"{record.kind:#06x}", name)
     else:
-        result.miss("record", place, start, end - start)
+        result.miss("record", place, start + origin, end - start)

@@ -24,8 +24,12 @@ class Record(NamedTuple):
 def records(data: Buffer, start: int, stop: int) -> tuple[int, list[Record]] | None:
     """The place of the directory that ends at `stop`, and its records after `start`; None without a directory.
 
+    Of recordings with sound, a block that states where the sound is may follow the directory.
+
     A name that is longer than its record, or than `MAX_NAME`, is None, and the content begins where it would.
     """
+    if data[stop - 6 : stop] == b"QDIOBS" and stop - start > 10:
+        stop -= 10 + unpack_from("<I", data, stop - 10)[0]
     end = stop - 8
     if end - start < 12 or data[stop - 4 : stop] != b"SEFT":
         return None

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import PngImagePlugin
 
 from functions.exif.answer import examine, flat
 from functions.exif.fields import printim, resources, tracks
@@ -154,3 +155,25 @@ def test_the_colours_of_a_late_bitmap():
     assert found["File:RenderingIntent"] == "Picture (LCS_GM_IMAGES)"
     assert found["File:RedEndpoint"] == "0.500000 0.500000 0.500000"
     assert found["File:GammaRed"] == 2.2
+
+
+def test_the_language_of_a_text_is_part_of_its_name(program: Callable[[str], str], tmp_path: Path) -> None:
+    info = PngImagePlugin.PngInfo()
+    for keyword, language, text in (
+        ("Title", "en", "Harbour"),
+        ("Author", "de_at", "Ada"),
+        ("Comment", "", "plain"),
+        ("Made up", "fr", "unknown"),
+    ):
+        info.add_itxt(keyword, text, language, "")
+    path = tmp_path / "texts.png"
+    path.write_bytes(encoded(gradient(), "PNG", pnginfo=info))
+    command = [program("exiftool"), "-j", "-G1", "-PNG:all", str(path)]
+    (theirs,) = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    shown = flat(examine(path.read_bytes()))
+    assert {name: shown.get(name) for name in theirs if name != "SourceFile"} == {
+        name: value for name, value in theirs.items() if name != "SourceFile"
+    }
+    assert shown["PNG:Title-en"] == "Harbour"
+    finding = report(examine(path.read_bytes()))["findings"][0]
+    assert (finding["grade"], finding["tags"][0]["value"]) == ("identifies", "Ada")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import struct
 import tracemalloc
 
 import pytest
 
 from functions.exif.answer import document, examine, flat
-from functions.exif.makernotes import nikon, records, sony
+from functions.exif.makernotes import google, nikon, records, sony
 from functions.exif.makernotes.walk import MAX_ROWS
 from functions.exif.report.privacy import report
 from tests.functions.exif import notes
@@ -154,3 +155,12 @@ def test_grades_of_the_tables_are_findings_of_the_privacy_report():
     told = {tag["tag"]: finding["grade"] for finding in findings for tag in finding["tags"]}
     assert told["Nikon:ShutterCount"] == "narrows"
     assert told["Nikon:SerialNumber"] == "identifies"
+
+
+def test_titles_of_googles_older_notes_have_rows():
+    text = b"Payload metadata:\n  frames 9\nStaticMetadata\n  lens 1\nTime log:\n  0.04 ms\n"
+    packed = gzip.compress(text)
+    note = b"HDRP\2" + google.opened(packed.ljust(-(-len(packed) // 8) * 8, b"\0"))
+    reading = examine(notes.picture("Google", "Pixel", lambda _: note))
+    names = set(reading.groups["Google"])
+    assert names == {"PayloadMetadataText", "StaticMetadataText", "TimeLogText"}

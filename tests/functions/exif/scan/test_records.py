@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from functions.exif.answer import examine, flat
-from tests.functions.exif import appended, cases
+from functions.exif.report.privacy import report
+from tests.functions.exif import appended, cases, containers
+from tests.images import encoded, gradient
 
 GROUPS = ("AFCP", "IPTC2", "IPTC3", "FotoStation", "PhotoMechanic", "CanonVRD")
 
@@ -67,3 +70,41 @@ def test_a_record_that_is_cut_or_lies_about_its_size_is_not_read() -> None:
 def test_records_behind_a_raw_are_read() -> None:
     data = b"II*\0\x08\0\0\0\1\0\x0f\1\2\0\4\0\0\0abc\0\0\0\0\0"
     assert flat(examine(data + appended.recipe()))["CanonVRD:WhiteBalanceAdj"] == "Shade"
+
+
+SAMSUNG = cases.samsung(
+    (0x0A01, b"Image_UTC_Data", b"1714738351042"),
+    (0x0AA1, b"MCC_Data", b"262"),
+    (0x0100, b"SoundShot_000", b"\0\1" * 12),
+)
+
+
+def test_samsungs_records_have_exiftools_names_before_a_block_of_sound_too(
+    program: Callable[[str], str], tmp_path: Path
+) -> None:
+    sound = b"QDIO" + struct.pack("<4I", 101, 1, 0, 0)
+    for behind in (SAMSUNG, SAMSUNG + sound + struct.pack("<I", len(sound)) + b"QDIOBS"):
+        path = tmp_path / "samsung.jpg"
+        path.write_bytes(encoded(gradient(), "JPEG") + behind)
+        command = [program("exiftool"), "-j", "-G1", "-Samsung:all", str(path)]
+        (theirs,) = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        del theirs["SourceFile"]
+        assert theirs.pop("Samsung:MCCData").startswith("Germany")  # its code is behind it since version 13
+        theirs["Samsung:MCCData"] = "Germany (262)"
+        reading = examine(path.read_bytes())
+        assert {name: value for name, value in flat(reading).items() if name.startswith("Samsung:")} == theirs
+        assert len(theirs) == 4
+        place = next(
+            tag for finding in report(reading)["findings"] if finding["subject"] == "place" for tag in finding["tags"]
+        )
+        assert place["tag"] == "Samsung:MCCData"
+
+
+def test_samsungs_records_in_a_box_are_those_behind_a_picture() -> None:
+    reading = examine(containers.heic(b"") + containers.box(b"sefd", SAMSUNG))
+    shown = flat(reading)
+    assert shown["Samsung:TimeStamp"] == "2024:05:03 12:12:31.042+00:00"
+    assert shown["Samsung:MCCData"] == "Germany (262)"
+    assert [(part.kind, part.size) for part in reading.scan.unread] == [("record", 24)]
+    broken = examine(containers.heic(b"") + containers.box(b"sefd", SAMSUNG[:-1] + b"X"))
+    assert [(part.kind, part.place) for part in broken.scan.unread] == [("box", "sefd")]
