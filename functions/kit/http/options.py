@@ -14,7 +14,7 @@ from functions.kit.jsontypes import JsonMapping, JsonObject
 
 # A sign and nineteen digits, the most of 64 bits: int() needs seconds for a million digits.
 INTEGER_LENGTH = 20
-_DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
