@@ -29,7 +29,7 @@ MODULES = (
     "knative.local.engine.eventing",
     "knative.local.engine.metrics",
     "knative.local.api.http.serving",
-    "knative.local.proxy.upstream",
+    "knative.local.proxy.http1.upstream",
     "uvloop",
 )
 PR_SET_PDEATHSIG = 1

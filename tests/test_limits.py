@@ -15,7 +15,8 @@ from functions.kit.http.settings import Settings
 from functions.kit.server import application, gunicorn_worker
 from functions.stress.plan import StressSettings
 from knative.local.engine import eventing
-from knative.local.proxy import downstream, headers
+from knative.local.proxy import headers
+from knative.local.proxy.http1 import downstream
 from tests.servers import ROOT
 
 PAGE = (ROOT / "docs/settings.md").read_text(encoding="utf-8")

@@ -72,7 +72,7 @@ class Pods:
 
     def dispatch(self, exchange: Any) -> None:
         """As `Route.dispatch` does for a Service: pass it on."""
-        from knative.local.proxy.upstream import UpstreamConnection
+        from knative.local.proxy.http1.upstream import UpstreamConnection
 
         wire = Wire()
         upstream = UpstreamConnection(self, _socket())  # type: ignore[arg-type]
@@ -124,7 +124,7 @@ def conversation(data: bytes) -> None:
 
 
 async def _converse(data: bytes) -> None:
-    from knative.local.proxy.downstream import DownstreamConnection
+    from knative.local.proxy.http1.downstream import DownstreamConnection
 
     pods = Pods()
     downstream, wire = DownstreamConnection(pods, "127.0.0.1"), Wire()

@@ -23,9 +23,9 @@ from knative.local.proxy.call import Call, Response
 from knative.local.proxy.dispatching import Connection
 from knative.local.proxy.exchange import Exchange, Request
 from knative.local.proxy.headers import AUTHORITY
+from knative.local.proxy.http1.upstream import UpstreamConnection
 from knative.local.proxy.opening import OpeningConnection
 from knative.local.proxy.pool import Pool
-from knative.local.proxy.upstream import UpstreamConnection
 
 _BACKLOG = 4096
 _SWEEP_SECONDS = 2.0

@@ -24,9 +24,9 @@ from knative.local.mesh.connection import ProxyConnection
 from knative.local.mesh.names import inside, own_path, service_path, spellings, spelt_own
 from knative.local.proxy.dispatching import Connection
 from knative.local.proxy.exchange import Exchange
+from knative.local.proxy.http1.upstream import UpstreamConnection
 from knative.local.proxy.opening import OpeningConnection
 from knative.local.proxy.pool import Pool
-from knative.local.proxy.upstream import UpstreamConnection
 from knative.local.tasks import TaskSet
 
 _PORT = 80

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from knative.local.proxy.dispatching import PREFACE, Connection, Dispatcher
-from knative.local.proxy.downstream import DownstreamConnection
+from knative.local.proxy.http1.downstream import DownstreamConnection
 
 FIRST_SECONDS = 10.0  # to the end of the first head: one that takes longer is a slow loris
 

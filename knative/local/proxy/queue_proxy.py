@@ -14,8 +14,8 @@ from typing import Protocol
 from knative.local.autoscaler.metrics import RequestStats
 from knative.local.proxy.breaker import REJECTED, RUNNING, Breaker
 from knative.local.proxy.exchange import Exchange
+from knative.local.proxy.http1.upstream import connect_tcp
 from knative.local.proxy.pool import Pool
-from knative.local.proxy.upstream import connect_tcp
 
 
 class Requests(Protocol):

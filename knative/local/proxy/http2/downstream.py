@@ -13,10 +13,10 @@ from h2.errors import ErrorCodes
 from knative.local.proxy.dispatching import PREFACE, Dispatcher
 from knative.local.proxy.exchange import Exchange, Headers, Request
 from knative.local.proxy.headers import RefusedError, trailers_of
+from knative.local.proxy.http1.writing import date
 from knative.local.proxy.http2.connection import STREAMS, Connection
 from knative.local.proxy.http2.headers import block_of_answer, plain, request_of
 from knative.local.proxy.http2.stream import Stream
-from knative.local.proxy.writing import date
 
 IDLE_SECONDS = 120.0
 FIRST_SECONDS = 10.0  # to the first request, and of a header block

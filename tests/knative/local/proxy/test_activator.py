@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from knative.local.autoscaler.metrics import Report
 from knative.local.proxy.activator import Activator, WaitingRoom
 from knative.local.proxy.breaker import ACTIVATOR_QUEUE
-from knative.local.proxy.downstream import DownstreamConnection
 from knative.local.proxy.exchange import Exchange, Headers, Request
+from knative.local.proxy.http1.downstream import DownstreamConnection
 from tests.engines import run_async
 
 
