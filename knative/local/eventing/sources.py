@@ -12,6 +12,7 @@ from functions.kit.cloudevents.binding import Event
 from knative.local.eventing.broker import Broker
 from knative.local.eventing.topology.graph import Ping
 from knative.local.manifests.kinds import EVENTING, FLOWS, MESSAGING, SINKS, SOURCES
+from knative.local.tasks import TaskSet
 
 EVENT_GROUPS = frozenset({EVENTING, FLOWS, MESSAGING, SOURCES, SINKS})
 """API groups whose objects need the broker."""
@@ -30,7 +31,7 @@ class Pinger:
         self._broker: Broker | None = None
         self._started = False
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._sending: set[asyncio.Task[None]] = set()
+        self._sending = TaskSet()
 
     def apply(self, broker: Broker) -> None:
         """Run the PingSources of the broker's topology from now on, and no others."""
@@ -65,9 +66,7 @@ class Pinger:
 
     def _wake(self, broker: Broker, ping: Ping, moment: datetime) -> None:
         if self._clock() >= moment.timestamp():
-            task = asyncio.get_running_loop().create_task(self._send(broker, ping))
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
+            self._sending.spawn(self._send(broker, ping))
         self._arm(broker, ping)
 
     async def _send(self, broker: Broker, ping: Ping) -> None:

@@ -131,7 +131,7 @@ class Pod:
     @property
     def port(self) -> int:
         """The port of this machine that leads to the program that serves."""
-        return self._main.port if self._main is not None else 0
+        return self._main.place.port if self._main is not None else 0
 
     @property
     def pid(self) -> int | None:
@@ -162,12 +162,12 @@ class Pod:
     @property
     def fixed_port(self) -> int | None:
         """The port that the program listens on instead of PORT, where it is served."""
-        return self._main.fixed_port if self._main is not None else None
+        return self._main.place.fixed_port if self._main is not None else None
 
     @property
     def ignores_port(self) -> str | None:
         """What to do about a program that ignores PORT, or None."""
-        return self._main.ignores_port if self._main is not None else None
+        return self._main.place.ignores_port if self._main is not None else None
 
     @property
     def ready_at(self) -> float | None:

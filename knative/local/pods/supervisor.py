@@ -14,19 +14,18 @@ from typing import Protocol
 
 from knative.local.pods.conditions import Exit
 from knative.local.pods.environment import SINK
+from knative.local.pods.placement import Placement
 from knative.local.pods.podspec import PodSpec, Program
-from knative.local.pods.ports import free_port
-from knative.local.pods.probes.own_port import elsewhere
 from knative.local.pods.probes.probe import Probe, ask
 from knative.local.pods.probes.prober import PERIOD_SECONDS, Prober
 from knative.local.pods.runtimes.base import Launch, Running, Runtime
+from knative.local.pods.runtimes.ports import free_port
 
 _BACK_OFF_SECONDS = 1.0
 _BACK_OFF_MAX_SECONDS = 60.0
 _START_FAILED = 128  # the exit code of a container that could not be started
 _SIGNALLED = 128
 _LAST_LINE_BYTES = 1024
-_RETURN_SECONDS = 0.2  # between two looks at PORT while a program is served elsewhere
 _STEADY_SECONDS = 60.0  # ready for that long, earlier crashes are forgotten
 
 
@@ -72,8 +71,7 @@ class Supervisor:
         reason: Why it is not ready, in words.
         restarts: How often it was started again.
         exit: How it ended the last time; None once it has been ready since.
-        fixed_port: The port it listens on instead of PORT, where it is served.
-        ignores_port: What to do about a program that ignores PORT, or None.
+        place: Where it is served.
         backing_off: Whether it waits longer each time before it is started again.
         ready_at: When it became ready after its last start.
         started_at: When it was started the last time.
@@ -97,12 +95,12 @@ class Supervisor:
         self.restarts = 0
         self.exit: Exit | None = None
         self.backing_off = False
-        self.fixed_port: int | None = None
-        self.ignores_port: str | None = None
         self.ready_at: float | None = None
         self.started_at = clock()
         self.ended: tuple[float, float] | None = None
-        self.port = self._given = 0
+        self.place = Placement(
+            owner.serve_at, lambda text: owner.write(self, text.encode()), lambda: owner.noticed(self)
+        )
         self._pod = pod
         self._runtime = runtime
         self._owner = owner
@@ -114,7 +112,6 @@ class Supervisor:
         self._last_line = ""
         self._prober = Prober(self)
         self._running = False
-        self._returning: asyncio.Task[None] | None = None
         self._initial = any(name == one.name for one in spec.before)
         self._task = asyncio.get_running_loop().create_task(self._supervise())
 
@@ -195,9 +192,8 @@ class Supervisor:
         self.ready_at = None
         self.started_at = self._clock()
         self._last_line = ""
-        self._returning = None
         self._exited.clear()
-        self.port = self._given = port
+        self.place.start(port)
         environment = {**self.program.environment, "HOSTNAME": self._pod}
         if sink := environment.get(SINK):
             environment[SINK] = self._runtime.address(sink)
@@ -223,11 +219,10 @@ class Supervisor:
             process.kill()
             raise
         finally:
-            for task in (watch, self._returning):
-                if task is not None:
-                    task.cancel()
-                    with contextlib.suppress(asyncio.CancelledError):
-                        await task
+            watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watch
+            await self.place.stop()
             process.close()
             self._running = False
         code = process.code or 0
@@ -264,6 +259,7 @@ class Supervisor:
             self.ready_at = self.ready_at or self._clock()
             self._prober.suspect.clear()
             self.exit = None
+            self.place.is_ready()
             self._enter(State.READY)
             if probe is None:
                 await asyncio.Event().wait()  # a sidecar without a probe is ready while it runs
@@ -294,51 +290,31 @@ class Supervisor:
     def waits(self, reason: str) -> None:
         """Note why it is not ready yet; that it ignores PORT explains more than that it does not listen there."""
         if not self._stopping:
-            self.reason = self.ignores_port or reason
+            self.reason = self.place.ignores_port or reason
 
     def look_elsewhere(self) -> None:
-        """Find where a program listens that ignores PORT, and serve it there if that is possible."""
-        process = self._process
-        if not self._serves or process is None:
+        """Find the port of a program that ignores PORT; one that has the ports of this machine is served there."""
+        if not self._serves or self._process is None:
             return
-        found = elsewhere(
-            process.other_ports(),
-            own=self._given,
-            inside=self._runtime.port_inside(self.spec, self._given),
+        self.place.look(
+            self._process,
+            inside=self._runtime.port_inside(self.spec, self.place.port),
             declared=self.program.container.port,
             shares_ports=self._runtime.shares_ports,
             waited=self._clock() - self.started_at,
         )
-        if found is None:
-            return
-        if found.port is not None and self._returning is None:
-            self._returning = asyncio.get_running_loop().create_task(self._return_to(self._given))
-            self.fixed_port = self.port = found.port
-            self._owner.serve_at(found.port)
-        if self.ignores_port is None:
-            self._owner.write(self, found.text.encode())
-        self.ignores_port = found.text
-        self.waits(found.text)
-
-    async def _return_to(self, port: int) -> None:
-        """Serve the program on PORT after all, once it listens there: the other port was one beside it."""
-        while not (self._process and self._process.listens(port)):
-            await asyncio.sleep(_RETURN_SECONDS)
-        self.fixed_port = self.ignores_port = None
-        self.port = port
-        self._owner.serve_at(port)
-        self._owner.write(self, f"listens on PORT={port} now, and is served there".encode())
-        self._owner.noticed(self)
+        if self.place.ignores_port is not None:
+            self.waits(self.place.ignores_port)
 
     def listens(self) -> bool:
         """Whether it listens on its port."""
-        return self._process is not None and self._process.listens(self.port)
+        return self._process is not None and self._process.listens(self.place.port)
 
     async def ask(self, probe: Probe) -> str | None:
         """Ask a probe once; None if the answer is good."""
         process = self._process
         assert process is not None
-        port = self.port if probe.port is None else process.reach(probe.port)
+        port = self.place.port if probe.port is None else process.reach(probe.port)
         if port is None:
             return f"nothing listens on port {probe.port}"
         return await ask(probe, port, process.command)

@@ -89,6 +89,19 @@ def v2() -> Object:
     return {"swagger": "2.0", "info": info, "paths": operations, "definitions": definitions}
 
 
+@lru_cache
+def v2_json() -> bytes:
+    """Return the document of version 2 as it is sent."""
+    return orjson.dumps(v2())
+
+
+@lru_cache
+def v3_json(name: str) -> bytes | None:
+    """Return a document of version 3 as it is sent, or None where there is none of the name."""
+    document = v3(name)
+    return None if document is None else orjson.dumps(document)
+
+
 def v2_protobuf() -> bytes:
     """Return a document of OpenAPI 2 without paths in protobuf, the one form that some versions of kubectl ask for.
 

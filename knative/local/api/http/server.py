@@ -8,7 +8,6 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 import orjson
 from aiohttp import web
@@ -219,13 +218,13 @@ class Server:
         if path == "/openapi/v2":
             accept = request.headers.get("Accept", "")
             if JSON in accept or "*/*" in accept or not accept:
-                return _tagged(request, _openapi_v2(), JSON)
+                return _tagged(request, openapi.v2_json(), JSON)
             if openapi.PROTOBUF_NAME in accept:
                 return _tagged(request, openapi.v2_protobuf(), openapi.PROTOBUF)
             raise not_acceptable(f"{JSON}, {openapi.PROTOBUF}")
         if path == "/openapi/v3":
             return _tagged(request, orjson.dumps(openapi.index()), JSON)
-        body = _openapi_v3(path.removeprefix("/openapi/v3/"))
+        body = openapi.v3_json(path.removeprefix("/openapi/v3/"))
         if body is None:
             raise no_such_path()
         return _tagged(request, body, JSON)
@@ -339,17 +338,6 @@ def _tagged(request: web.Request, body: bytes, kind: str) -> web.Response:
     if tag in request.headers.get("If-None-Match", ""):
         return web.Response(status=304, headers=headers)
     return web.Response(body=body, headers={**headers, "Content-Type": kind})
-
-
-@lru_cache
-def _openapi_v2() -> bytes:
-    return orjson.dumps(openapi.v2())
-
-
-@lru_cache
-def _openapi_v3(path: str) -> bytes | None:
-    document = openapi.v3(path)
-    return None if document is None else orjson.dumps(document)
 
 
 async def _name_no_software(_request: web.Request, response: web.StreamResponse) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from knative.local.pods.ports import free_port
+from knative.local.pods.runtimes.ports import free_port
 from tests.engines import POD_SERVER, Start, service
 
 GRPC = Path(__file__).parents[1] / "grpc_server.py"

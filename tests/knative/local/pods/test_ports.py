@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from knative.local.pods import ports
+from knative.local.pods.runtimes import ports
 
 
 @pytest.mark.parametrize("first", [0, 7, len(ports._PORTS) - 1])
