@@ -47,14 +47,14 @@ from knative.local.controllers.reconciler import Reconciler
 from knative.local.controllers.reconciler import Surroundings as ReconcilerSurroundings
 from knative.local.controllers.written import Written, as_resource, as_service
 from knative.local.engine import hosts
-from knative.local.engine.gaps import announced, left_out
+from knative.local.engine.gaps import Announced, identity
 from knative.local.engine.logs import Logs
 from knative.local.engine.overrides import Overrides
 from knative.local.engine.route import Route
 from knative.local.jsontypes import JsonMapping, JsonObject
 from knative.local.manifests.cluster import EVENTING_NAMESPACE, SERVING_NAMESPACE, Cluster
 from knative.local.manifests.kinds import SERVING
-from knative.local.manifests.resources import Manifests, Resource
+from knative.local.manifests.resources import Manifests
 from knative.local.mesh.addresses import LOCAL_DOMAIN, Addresses
 from knative.local.mesh.mesh import Mesh
 from knative.local.pods.revision import Revision, Surroundings
@@ -82,16 +82,6 @@ def steady_clock() -> Callable[[], float]:
     """
     epoch = time.time() - time.monotonic()
     return lambda: epoch + time.monotonic()
-
-
-def _identity(resource: Resource) -> tuple[str, ...]:
-    return resource.group, resource.kind, resource.namespace, resource.name
-
-
-def _content(resource: Resource) -> object:
-    """What people write of an object, as far as it differs where that does."""
-    metadata = resource.metadata
-    return metadata.get("uid"), metadata.get("generation"), metadata.get("annotations")
 
 
 NOTHING = Manifests((), Cluster(), ())
@@ -122,6 +112,7 @@ class Engine:
             Service, a pod or a decision.
         started: When, by the clock.
         store: All objects.
+        gaps: What the objects ask for and this engine does not do.
         written: Those that people write, and the files they came from.
         reconciler: Keeps what runs in line with the store.
         logs: The last lines of each pod.
@@ -178,9 +169,7 @@ class Engine:
         self._leaving: set[Revision] = set()  # removed, and not all of their requests are answered yet
         self._loop_task: asyncio.Task[None] | None = None
         self._said: set[str] = set()
-        self._left_out: tuple[str, ...] | None = None  # until it is asked for
-        self._imaged: frozenset[tuple[str, str]] = frozenset()
-        self._explained: dict[tuple[str, ...], object] = {}
+        self.gaps = Announced(lambda line: self.say_once(f"Left out: {line}"))
         self.store, files = state or (Store(clock=self.clock), Files())
         self.written = Written(self.store, files)
         self._objects: Mapping[tuple[str, str, str], JsonMapping] = {}
@@ -246,7 +235,7 @@ class Engine:
         if taken is None:
             return
         others = [one for one in self.written.manifests().resources if (one.group, one.kind) != (SERVING, "Service")]
-        services = [one for one in self.manifests.services if _identity(one) != _identity(as_resource(made))]
+        services = [one for one in self.manifests.services if identity(one) != identity(as_resource(made))]
         candidate = Manifests((as_resource(made), *others, *services), manifests.cluster, ())
         for change in self.before_apply:
             candidate = change(candidate)
@@ -292,13 +281,7 @@ class Engine:
         """Name what the manifests ask for and this engine does not do, and let others see the change."""
         running = self.reconciler.running.values()
         imaged = frozenset((one.template.namespace, one.template.service) for one in running if one.template.imaged)
-        before = self._explained
-        changed = [one for one in self.manifests.resources if before.get(_identity(one)) != _content(one)]
-        self._explained = {_identity(one): _content(one) for one in self.manifests.resources}
-        if changed:
-            for line in announced(replace(self.manifests, resources=tuple(changed)), imaged):
-                self.say_once(f"Left out: {line}")
-            self._left_out, self._imaged = None, imaged
+        self.gaps.changed(self.manifests, imaged)
         self._changed()
 
     def _leave(self, revision: Revision, reason: str, ended: Callable[[], None]) -> None:
@@ -369,13 +352,6 @@ class Engine:
     def _revision_changed(self, configuration: tuple[str, str]) -> None:
         self.reconciler.touch(configuration)
         self._changed()
-
-    @property
-    def left_out(self) -> tuple[str, ...]:
-        """All that the objects ask for and this engine does not do, a line each."""
-        if self._left_out is None:
-            self._left_out = tuple(left_out(self.manifests, self._imaged))
-        return self._left_out
 
     def say_once(self, text: str) -> None:
         """Say something that is true for as long as the engine runs."""

@@ -8,12 +8,13 @@ of a Service is either honoured or listed.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from typing import Any
 
+from knative.local.manifests.cluster import Cluster
 from knative.local.manifests.kinds import EVENTING, FLOWS, MESSAGING, SERVING, SOURCES
 from knative.local.manifests.resources import Manifests, Resource
 
@@ -248,3 +249,52 @@ def _has(data: Any, keys: Sequence[str], same: Sequence[Any]) -> bool:
     if first == "[]":
         return isinstance(data, list) and any(_has(item, rest, same) for item in data)
     return isinstance(data, Mapping) and first in data and _has(data[first], rest, same)
+
+
+def identity(resource: Resource) -> tuple[str, ...]:
+    """Return what tells an object from all others."""
+    return resource.group, resource.kind, resource.namespace, resource.name
+
+
+def _content(resource: Resource) -> object:
+    """What people write of an object, as far as it differs where that does."""
+    metadata = resource.metadata
+    return metadata.get("uid"), metadata.get("generation"), metadata.get("annotations")
+
+
+class Announced:
+    """What the objects ask for and the engine does not do, announced once for each version of an object.
+
+    Args:
+        say: Takes each line.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._manifests = Manifests((), Cluster(), ())
+        self._imaged: frozenset[tuple[str, str]] = frozenset()
+        self._left_out: tuple[str, ...] | None = None  # until it is asked for
+        self._versions: dict[tuple[str, ...], object] = {}
+
+    def changed(self, manifests: Manifests, imaged: frozenset[tuple[str, str]]) -> None:
+        """Announce what has changed.
+
+        Args:
+            manifests: All objects.
+            imaged: Namespace and name of the Services whose pods are containers.
+        """
+        before = self._versions
+        changed = [one for one in manifests.resources if before.get(identity(one)) != _content(one)]
+        self._versions = {identity(one): _content(one) for one in manifests.resources}
+        self._manifests = manifests
+        if changed:
+            for line in announced(replace(manifests, resources=tuple(changed)), imaged):
+                self._say(line)
+            self._left_out, self._imaged = None, imaged
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """All of it, a line each."""
+        if self._left_out is None:
+            self._left_out = tuple(left_out(self._manifests, self._imaged))
+        return self._left_out

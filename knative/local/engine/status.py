@@ -57,7 +57,7 @@ def snapshot(engine: Engine, history: int = 0) -> JsonObject:
         "started": engine.started,
         "port": engine.port,
         "pid": os.getpid(),
-        "leftOut": engine.left_out,
+        "leftOut": engine.gaps.left_out,
         "brokers": [
             {"namespace": one.namespace, "name": one.name, "path": f"/_knative/broker/{one.namespace}/{one.name}"}
             for one in engine.manifests.of("Broker", EVENTING)

@@ -44,13 +44,13 @@ class Progress:
         problem: Why its pods cannot be started, or None.
 
     Attributes:
-        was_ready: Set once as many pods were ready together as min-scale and initial-scale ask for. No pod gets a
+        was_ready: Whether as many pods were ready together once as min-scale and initial-scale ask for. No pod gets a
             request before.
         problem: See above; may be replaced.
     """
 
     def __init__(self, owner: Owner, problem: Problem | None) -> None:
-        self.was_ready = asyncio.Event()
+        self.was_ready = False
         self.problem = problem
         self._owner = owner
         self._deadline: asyncio.TimerHandle | None = None
@@ -83,7 +83,7 @@ class Progress:
         self._last_exit, self._last_reason = pod.exit, pod.reason
 
     def _expire(self) -> None:
-        if not self.was_ready.is_set():
+        if not self.was_ready:
             self._overdue = True
             self._owner.overdue()
 
@@ -95,10 +95,10 @@ class Progress:
         return of_revision(
             owner.name,
             Observed(
-                initialized=self.was_ready.is_set(),
+                initialized=self.was_ready,
                 ready=owner.ready,
                 replicas=owner.replicas,
-                exit=failed[0] if failed else None if self.was_ready.is_set() else self._last_exit,
+                exit=failed[0] if failed else None if self.was_ready else self._last_exit,
                 problem=self.problem,
                 overdue=self._overdue,
                 activity=owner.activity,
@@ -110,7 +110,7 @@ class Progress:
     @property
     def failure(self) -> Condition | None:
         """The Ready condition of a revision that has never been ready and cannot become so by waiting."""
-        if self.was_ready.is_set():
+        if self.was_ready:
             return None
         running = self._owner.running
         crashing = bool(running) and all(pod.backing_off for pod in running)

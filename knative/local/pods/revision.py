@@ -154,11 +154,6 @@ class Revision:
         """Knative's conditions of the revision, Ready first."""
         return self.progress.conditions
 
-    @property
-    def was_ready(self) -> bool:
-        """Whether it has had its initial scale once."""
-        return self.progress.was_ready.is_set()
-
     def refresh(self, template: Template) -> bool:
         """Use the template read again for pods from now on: its variables or problem may differ.
 
@@ -184,7 +179,7 @@ class Revision:
         Args:
             active: Whether it is to have its initial scale; else it is at zero until a request comes.
         """
-        self.progress.was_ready.set()
+        self.progress.was_ready = True
         self._scaling.resume(active=active)
         self._at_zero = not active
         self.start()
@@ -285,7 +280,7 @@ class Revision:
             self._reconcile()
             if any(pod.fixed_port for pod in self.running) and len(self.running) > 1:
                 self._resize(1)
-        if self.was_ready:
+        if self.progress.was_ready:
             self.activator.serve([pod.proxy for pod in self.pods if pod.ready])
         if not self._stopped:
             self._report()
@@ -334,7 +329,7 @@ class Revision:
             self._changed()
         self.activator.in_path = step.proxied
         if self._scaling.initialized:
-            self.progress.was_ready.set()
+            self.progress.was_ready = True
         elif step.replicas == 0 and self.replicas and step.condition is Activity.INACTIVE:
             self.progress.give_up()
         if step.replicas != self.replicas:

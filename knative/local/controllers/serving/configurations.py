@@ -154,7 +154,7 @@ class Configurations:
             candidates.insert(0, created["metadata"]["name"])  # a revision of a given name may be an older one
         for name in candidates:
             running = self._needs.running.get((key[0], name))
-            if running is not None and running.was_ready:
+            if running is not None and running.progress.was_ready:
                 return name
         return ""
 

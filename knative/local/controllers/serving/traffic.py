@@ -190,7 +190,7 @@ class Traffic:
 
     def _been_ready(self, namespace: str, name: str) -> bool:
         running = self._around.running.get((namespace, name))
-        return running is not None and running.was_ready
+        return running is not None and running.progress.was_ready
 
     def _failed(self, namespace: str, name: str) -> bool:
         running = self._around.running.get((namespace, name))

@@ -559,12 +559,12 @@ def test_a_change_of_one_service_looks_at_no_other(tmp_path: Path, monkeypatch: 
     async def work(engine: Running) -> None:
         engine.apply(*(service(f"s{number}") for number in range(20)))
         await engine.ready("s3")
-        monkeypatch.setattr("knative.local.engine.engine.announced", announced)
+        monkeypatch.setattr("knative.local.engine.gaps.announced", announced)
         engine.change(SERVICES, "s3", lambda obj: obj["spec"]["template"]["spec"].update(timeoutSeconds=7))
         await engine.until(lambda: "s3-00002" in engine.names(REVISIONS), "second revision")
         await engine.until(lambda: looked, "look at what is left out")
         assert {name for names in looked for name in names} == {"s3"}
-        assert any("image" in line and "s3" in line for line in engine.engine.left_out)
+        assert any("image" in line and "s3" in line for line in engine.engine.gaps.left_out)
 
     in_engine(tmp_path, work, initial_scale=0)
 
