@@ -45,11 +45,12 @@ class Photo:
 
 
 def photos(folder: str = os.environ.get("PIXELAMP_PHOTOS", "")) -> list[Photo]:
-    """The two pictures of the suite, and some JPEGs of a folder."""
+    """The two pictures of the suite, and some JPEGs of a folder or of several, which are separated as in PATH."""
     from PIL import Image
 
     made = [Photo("photo.jpg", images.jpeg(), images.SIDE**2, MAKE), Photo("photo.png", images.png(), images.SIDE**2)]
-    found = sorted(Path(folder).rglob("*.jpg"))[:MOST_PHOTOS] if folder else []
+    folders = [Path(one) for one in folder.split(os.pathsep) if one]
+    found = sorted(path for one in folders for path in one.rglob("*.jpg"))[:MOST_PHOTOS]
     for path in found:
         data = path.read_bytes()
         with Image.open(io.BytesIO(data)) as picture:

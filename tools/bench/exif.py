@@ -37,10 +37,9 @@ POINTERS = (0x8769, 0x8825, 0xA005, 1)
 
 
 def _photographs() -> list[Path]:
-    folder = os.environ.get("PIXELAMP_PHOTOS")
-    if not folder:
-        return []
-    return sorted(path for path in Path(folder).rglob("*") if path.is_file() and path.suffix != ".tsv")
+    folders = os.environ.get("PIXELAMP_PHOTOS", "").split(os.pathsep)
+    found = {path for folder in folders if folder for path in Path(folder).rglob("*")}
+    return sorted(path for path in found if path.is_file() and path.suffix != ".tsv")
 
 
 def _made() -> bytes:

@@ -54,7 +54,7 @@ def notes() -> Iterator[bytes]:
 
 def records() -> Iterator[bytes]:
     """Content credentials, segments and records of makers and programs, raws of their own form, layers."""
-    from tests.functions.exif import appended, cases, records
+    from tests.functions.exif import appended, cases, containers, records
     from tests.functions.exif.credentials import SIGNED, jpeg
     from tests.functions.exif.tiffs import KEYS, earth
 
@@ -68,6 +68,9 @@ def records() -> Iterator[bytes]:
     yield appended.all_of_them()
     for record in (appended.fotostation(), appended.photo_mechanic(), appended.recipe(), appended.vivo()):
         yield cases.jpeg(behind=record)
+    samsung = cases.samsung((0x0A01, b"Image_UTC_Data", b"1714738351042"), (0x0AA1, b"MCC_Data", b"262"))
+    yield cases.jpeg(behind=samsung)
+    yield containers.heic(b"") + containers.box(b"sefd", samsung)
 
 
 def examine(data: bytes) -> None:
@@ -114,19 +117,21 @@ def walk(data: bytes) -> None:
 
 
 def packets() -> Iterator[bytes]:
-    """XMP, IPTC, image resources and ICC profiles, the first letter telling which."""
+    """XMP, IPTC, image resources, ICC profiles and JUMBF boxes; the first letter says which."""
     from tests.functions.exif import made
+    from tests.functions.exif.credentials import SIGNED
 
     yield b"X" + made.XMP
     yield b"X<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'/>"
     yield b"I" + made.IPTC
     yield b"P" + made.RESOURCES
     yield b"C" + made.profile()
+    yield b"J" + SIGNED
 
 
 def packet(data: bytes) -> None:
     """Read a packet of one of the languages that are not Exif."""
-    from functions.exif.blocks import icc, iptc, xmp
+    from functions.exif.blocks import icc, iptc, jumbf, xmp
     from functions.exif.scan import photoshop
     from functions.exif.scan.result import Scan
 
@@ -147,6 +152,8 @@ def packet(data: bytes) -> None:
             iptc.read(data[1:], put, warn, miss)
         case b"C":
             icc.read(data[1:], "as-is", put, warn, miss)
+        case b"J":
+            jumbf.read(data[1:], put, put, miss, miss)
         case _:
             photoshop.resources(Scan("PSD", "image/vnd.adobe.photoshop"), data[1:], 0, "here")
 

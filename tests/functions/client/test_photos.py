@@ -45,10 +45,11 @@ def test_histogram_looks_for_no_raw_files() -> None:
 
 @pytest.mark.skipif(not PHOTOS, reason="PIXELAMP_PHOTOS names no folder")
 def test_of_real_photographs_none_that_exif_reads_is_left_out() -> None:
-    folder = Path(str(PHOTOS))
-    readable = {path.resolve() for path in folder.rglob("*") if path.is_file() and exif_scan(path.read_bytes())}
+    folders = [folder for folder in str(PHOTOS).split(os.pathsep) if folder]
+    files = (path for folder in folders for path in Path(folder).rglob("*") if path.is_file())
+    readable = {path.resolve() for path in files if exif_scan(path.read_bytes())}
     assert readable
-    assert readable <= {path.resolve() for path in photos.expand([str(folder)], exif.SUFFIXES)}
+    assert readable <= {path.resolve() for path in photos.expand(folders, exif.SUFFIXES)}
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import random
 from pathlib import Path
 
@@ -42,7 +41,6 @@ SAMPLES |= {
     "EPS": b"%!PS-Adobe-3.0 EPSF-3.0\n%%Title: (x)\n" + made.XMP + b"\nshowpage",
     "SVG": b"<svg xmlns='http://www.w3.org/2000/svg'><metadata>" + made.XMP + b"</metadata></svg>",
 }
-PHOTOS = os.environ.get("PIXELAMP_PHOTOS")
 
 
 def whole(data: bytes) -> Document | None:
@@ -162,11 +160,10 @@ def test_a_block_is_added_to_a_file_without_one(form: str):
     }
 
 
-@pytest.mark.skipif(not PHOTOS, reason="PIXELAMP_PHOTOS names no folder")
-def test_photographs_are_partitions_and_so_are_their_mutants():
+def test_photographs_are_partitions_and_so_are_their_mutants(photos: list[Path]):
     chance = random.Random(7)
-    for path in sorted(Path(PHOTOS or "").rglob("*")):
-        data = path.read_bytes() if path.is_file() else b""
+    for path in photos:
+        data = path.read_bytes()
         if whole(data) is not None:
             for mutant in mutants([data[:50_000]], 10, 60_000, chance):
                 whole(mutant)
