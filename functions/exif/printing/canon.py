@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from functions.exif.blocks.values import Value
 from functions.exif.printing.functions import text, words
 
 _SENSITIVITIES = {0: "n/a", 14: "Auto High", 15: "Auto", 16: 50, 17: 100, 18: 200, 19: 400, 20: 800}
@@ -35,12 +36,12 @@ def sensitivity(v: Any) -> Any:
     return v & 0x3FFF if v & 0x4000 else _SENSITIVITIES.get(v, f"Unknown ({v})")
 
 
-def swapped(v: Any) -> str:
+def swapped(v: Value) -> str:
     """Numbers of 32 bits whose halves are exchanged."""
     return " ".join(str((item >> 16 | item << 16) & 0xFFFFFFFF) for item in words(v))
 
 
-def firmware(v: Any, *places: int) -> int:
+def firmware(v: Value, *places: int) -> int:
     """Which layout a record has, by where in it the firmware's version stands; 0 if nowhere."""
     shown = text(v)
     for index, place in enumerate(places, 1):
@@ -57,7 +58,7 @@ def file_number(v: Any) -> int:
     return int(directory * 10000 + ((v & 0x3FF) << 4) + (v >> 20 & 0x0F))
 
 
-def numbered(v: Any) -> str:
+def numbered(v: Value) -> str:
     """A file number as directory and file: `100-0123`."""
     return re.sub(r"(\d+)(\d{4})", r"\1-\2", text(v), count=1)
 
@@ -84,7 +85,7 @@ def personal(v: Any) -> str:
     return ("On" if v == 1 else f"On ({v})") if v else "Off"
 
 
-def focus_points(v: Any) -> str:
+def focus_points(v: Value) -> str:
     """The point of focus of an EOS-1D, and those in focus."""
     data = text(v).encode("latin-1")
     if len(data) != 8:
@@ -103,7 +104,7 @@ def focus_points(v: Any) -> str:
     return f"{focus} ({','.join(points)})"
 
 
-def tone_curve(v: Any) -> Any:
+def tone_curve(v: Value) -> Value:
     """Points of a tone curve: how many there are, then room for ten pairs."""
     numbers = words(v)
     count = numbers[0] if len(numbers) == 21 else 0

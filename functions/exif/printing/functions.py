@@ -142,7 +142,7 @@ def _meant(word: str) -> Value:
 _word = lru_cache(maxsize=4096)(_meant)
 
 
-def word(v: Value, index: int) -> Any:
+def word(v: Value, index: int) -> Value:
     """One of the numbers of a text, counted from 0; None where there are fewer."""
     found = words(v)
     return found[index] if index < len(found) else None

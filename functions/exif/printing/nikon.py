@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from functions.exif.blocks.values import Value
 from functions.exif.printing.functions import date_time, text, words
 from functions.exif.printing.packed import bit_numbers, unpack
 from functions.exif.tags.labels import label_set
@@ -24,7 +25,7 @@ _MODES = {
 }
 
 
-def part(v: Any, kind: str) -> Any:
+def part(v: Value, kind: str) -> Value:
     """Three bytes as a number: the first times the second over the third."""
     first, top, bottom = unpack(kind, v)
     return first * (top / bottom) if bottom else 0
@@ -39,19 +40,19 @@ def control(v: Any, normal: str | None = "Normal", shape: str = "%+d", divisor: 
     return shape % (int(shown) if shape.endswith("d") else shown)
 
 
-def af_points(v: Any, layout: str) -> str:
+def af_points(v: Value, layout: str) -> str:
     """The focus points whose bits are set, by the layout of a body."""
     names = label_set("nikon", layout)
     found = [name for bit in _bits(v) if (name := names.exact.get(bit + 1)) is not None]
     return ",".join(sorted(found, key=lambda name: (name[0], int(name[1:])))) or "(none)"
 
 
-def af_grid(v: Any, columns: int) -> str:
+def af_grid(v: Value, columns: int) -> str:
     """The focus points whose bits are set, counted row by row."""
     return ",".join(grid_point(bit, columns) for bit in _bits(v)) or "(none)"
 
 
-def _bits(v: Any) -> list[int]:
+def _bits(v: Value) -> list[int]:
     data = bytes.fromhex(text(v))
     return [8 * index + bit for index, byte in enumerate(data) if byte for bit in range(8) if byte >> bit & 1]
 
@@ -111,20 +112,20 @@ def distance(v: float, steps: int | None) -> str:
     return f"{v:.{places}f} m"
 
 
-def drive_end(v: int, width: Any) -> str:
+def drive_end(v: int, width: Value) -> str:
     """Whether the focus drive is at an end of its range."""
     if width is not None and not width:
         return "Inf"
     return "CFD" if v else "No"
 
 
-def version(v: Any) -> str:
+def version(v: Value) -> str:
     """A version of four digits, written as bytes or as text."""
     shown = text(v)
     return "".join(str(ord(char)) for char in shown[:4]) if shown[:1] <= "\x09" else shown
 
 
-def crop(v: Any) -> str | None:
+def crop(v: Value) -> str | None:
     """A crop: its name, sizes and place."""
     parts = text(v).split()
     if len(parts) != 7:
@@ -158,7 +159,7 @@ def shooting_mode(v: int, model: str) -> str:
     return ("" if v & 0x87 else "Single-Frame, ") + bit_numbers(v, names)
 
 
-def power_up(v: Any, order: str) -> Any:
+def power_up(v: Value, order: str) -> Value:
     """Date and time in a record of seven bytes."""
     data = text(v)
     return date_time(*unpack("vC5" if order == "II" else "nC5", data)) if len(data) >= 7 else v
@@ -174,7 +175,7 @@ def little(data: bytes) -> bool:
     return sensible[0] and not sensible[1]
 
 
-def words_of(v: Any) -> str:
+def words_of(v: Value) -> str:
     """Words in capitals with small letters, as Nikon's settings are called."""
     shown = text(v)
     if len(shown) > 60:
@@ -194,7 +195,7 @@ def _lowered(found: re.Match[str]) -> str:
     return found[1] + found[2].lower() if re.search("[AEIOUY]", found[2]) else found[0]
 
 
-def portrait(v: Any) -> str:
+def portrait(v: Value) -> str:
     """The balance of colour and brightness in portraits."""
     if v in ("0 0", "255 255"):
         return "Off"
@@ -205,7 +206,7 @@ def portrait(v: Any) -> str:
     return f"{shade} Brightness: {light}"
 
 
-def moved(firmware: Any) -> int:
+def moved(firmware: Value) -> int:
     """Bytes by which the menu of a Z 8 is moved, by its firmware."""
     shown = text(firmware or "")
     return 4 if shown.startswith("02.10") else 8 if shown >= "03.0" else 0

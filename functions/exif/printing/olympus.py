@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from functions.exif.blocks.values import Value
 from functions.exif.printing.functions import fmt, text, words
 from functions.exif.printing.packed import bit_numbers
 from functions.exif.tags.labels import label_set
@@ -60,7 +61,7 @@ _QUALITY = {
 }
 
 
-def drive(v: Any) -> str:
+def drive(v: Value) -> str:
     """How pictures follow one another: mode, shot, bracketing, shutter."""
     parts = [int(item) for item in words(v)] + [None] * 6
     mode, shot, bits, _, shutter, shooting = parts[:6]
@@ -74,13 +75,13 @@ def drive(v: Any) -> str:
     return _DRIVES.get(mode or 0, f"Unknown ({mode})") + end
 
 
-def panorama(v: Any) -> str:
+def panorama(v: Value) -> str:
     """Direction and shot of a panorama."""
     mode, shot = (*words(v), 0)[:2]
     return f"{_DIRECTIONS.get(mode, f'Unknown ({mode})')}, Shot {shot}" if mode else "Off"
 
 
-def areas(v: Any) -> str:
+def areas(v: Value) -> str:
     """Focus areas by their corners."""
     found = []
     for point in words(v):
@@ -91,12 +92,12 @@ def areas(v: Any) -> str:
     return ", ".join(found) or "none"
 
 
-def point(v: Any) -> str:
+def point(v: Value) -> str:
     """A focus point's corners in hundredths."""
     return "n/a" if "undef" in text(v) else fmt("(%d%%,%d%%) (%d%%,%d%%)", *(item * 100 for item in words(v)[:4]))
 
 
-def saturation(v: Any, model: str) -> str:
+def saturation(v: Value, model: str) -> str:
     """A saturation with its range."""
     now, low, high = words(v)[:3]
     if (model or "").startswith("E-1") and not (model or "")[3:4].isalnum():
@@ -104,7 +105,7 @@ def saturation(v: Any, model: str) -> str:
     return f"{now} (min {low}, max {high})"
 
 
-def special_mode(v: Any) -> str:
+def special_mode(v: Value) -> str:
     """Mode, number in a sequence, direction of a panorama."""
     parts = words(v)
     if len(parts) < 3:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
+from functions.exif.blocks.values import Value
 from functions.exif.printing.functions import fmt, text, words
 from functions.exif.tags.labels import label_set
 
 
-def serial(v: Any, model: str = ".{3}") -> str:
+def serial(v: Value, model: str = ".{3}") -> str:
     """A body's number: its model by a pattern, the day it was made, and a count."""
     match = re.match(rf"({model})(\d\d)(\d\d)(\d\d)(\d{{4}})", text(v))
     if match is None:
@@ -31,7 +31,7 @@ def powered(v: float) -> str:
     return f"{start}{int(hours):02d}:{int(minutes):02d}:{seconds:05.2f}"
 
 
-def point(v: Any) -> str:
+def point(v: Value) -> str:
     """A focus point, in parts of the picture's size."""
     if v == "16777216 16777216":
         return "none"
@@ -40,7 +40,7 @@ def point(v: Any) -> str:
     return fmt("%.2g %.2g", *words(v)[:2])
 
 
-def lens(v: Any) -> str | None:
+def lens(v: Value) -> str | None:
     """A Leica lens by its number alone."""
     first, space, _ = text(v).partition(" ")
     return label_set("panasonic", "leicaLensTypes").get(first) if space else None

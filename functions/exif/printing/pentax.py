@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from functions.exif.blocks.values import Value
 from functions.exif.printing.functions import text, words
 from functions.exif.printing.packed import unpack
 from functions.exif.tags.labels import label_set
@@ -30,7 +31,7 @@ def ev(v: int) -> float:
     return number / 8
 
 
-def focus_points(v: Any, count: int, size: int, mask: int, wanted: int | None = None) -> str:
+def focus_points(v: Value, count: int, size: int, mask: int, wanted: int | None = None) -> str:
     """The numbers of the focus points that are marked, each by so many bits."""
     data = [int(item) for item in words(v)]
     if not data:
@@ -48,7 +49,7 @@ def _names() -> list[str]:
     return list(label_set("pentax", "k3iiiAF").exact.values())
 
 
-def point_values(v: Any) -> str:
+def point_values(v: Value) -> str:
     """The values of the focus points of the K-3 Mark III, those of both directions together."""
     values: list[Any] = words(v)
     names, found = _names(), []
@@ -63,7 +64,7 @@ def point_values(v: Any) -> str:
     return ",".join(sorted(found)) or "(none)"
 
 
-def point_names(v: Any, wanted: int | None = None) -> str:
+def point_names(v: Value, wanted: int | None = None) -> str:
     """The names of the focus points of the K-3 Mark III that are marked."""
     names = _names()
     marked = [index for index, item in enumerate(words(v)) if (item == wanted if wanted is not None else item)]
@@ -93,7 +94,7 @@ def shutter_count(v: int, date: Any, time: Any) -> int | None:
     return int(v ^ day ^ (0xFFFFFFFF - moment)) & 0xFFFFFFFF
 
 
-def digital_filter(v: Any) -> list[str]:
+def digital_filter(v: Value) -> list[str]:
     """A filter and its settings."""
     numbers = [int(item) for item in words(v)]
     found = [label_set("pentax", "filterNames").get(numbers[0]) or f"Unknown ({numbers[0]})"]
@@ -112,7 +113,7 @@ def digital_filter(v: Any) -> list[str]:
     return found
 
 
-def colour_temperature(v: Any) -> str:
+def colour_temperature(v: Value) -> str:
     """A colour temperature, and shifts to blue and magenta in the two halves of a byte."""
     data = text(v)
     if len(data) != 4:
@@ -122,18 +123,18 @@ def colour_temperature(v: Any) -> str:
     return f"{53190 - kelvin} {first - 16 if first >= 8 else first} {second - 16 if second >= 8 else second}"
 
 
-def signed(v: Any) -> str:
+def signed(v: Value) -> str:
     """Shifts with their signs."""
     return re.sub(" 0", "  0", re.sub(" ([1-9])", r" +\1", text(v)))
 
 
-def kelvin(v: Any) -> str:
+def kelvin(v: Value) -> str:
     """A white balance: its temperature, and factors of the colours."""
     first, second, red, blue = words(v)[:4]
     return f"{53190 - first} {second} {text(red / 8192)} {text(blue / 8192)}"
 
 
-def firmware(v: Any) -> str:
+def firmware(v: Value) -> str:
     """A version whose bits are inverted."""
     data = text(v)
     return (
@@ -141,7 +142,7 @@ def firmware(v: Any) -> str:
     )
 
 
-def bracketing(v: Any) -> str:
+def bracketing(v: Value) -> str:
     """The steps of bracketing, and what else was changed."""
     parts = words(v)
     shown = [text(parts[0])]
@@ -154,7 +155,7 @@ def bracketing(v: Any) -> str:
     return " EV, ".join(shown)
 
 
-def steps(v: int) -> Any:
+def steps(v: int) -> Value:
     """A step of bracketing in several notations."""
     if v < 10:
         return v / 3
@@ -165,12 +166,12 @@ def steps(v: int) -> Any:
     return f"{v - 0x2000}/3" if v & 0x2000 else v
 
 
-def metering(v: Any) -> str:
+def metering(v: Value) -> str:
     """Exposure values of the metering's segments."""
     return " ".join("n/a" if item == 255 else "0" if not item else f"{item / 8 - 6:.1f}" for item in words(v))
 
 
-def lens(v: Any, at: int) -> str:
+def lens(v: Value, at: int) -> str:
     """A lens's series, and its number with the high byte first."""
     parts = [int(item) for item in words(v)]
     return f"{parts[0] & 15} {parts[at] * 256 + parts[at + 1]}"

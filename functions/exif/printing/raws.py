@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
+from functions.exif.blocks.values import Value
 from functions.exif.printing.functions import text
 
 _BALANCES = (
@@ -20,7 +20,7 @@ def minolta_balance(v: int) -> str:
     return f"{name} ({adjusted - 8})" if 6 <= adjusted <= 12 else name
 
 
-def layout(v: Any) -> str:
+def layout(v: Value) -> str:
     """The letters of a colour filter of 6 × 6 cells, a space between its rows."""
     letters = text(v).replace(" ", "").translate(str.maketrans("012", "RGB"))
     return " ".join(letters[at : at + 6] for at in range(0, len(letters), 6))

@@ -6,6 +6,7 @@ import re
 from struct import unpack_from
 from typing import Any
 
+from functions.exif.blocks.values import Value
 from functions.exif.lenses import numbers
 from functions.exif.printing.functions import number, text, words
 from functions.exif.tags.labels import label_set
@@ -37,12 +38,12 @@ _SIGMA_MOUNT = 18688
 _PLAIN = bytes({pow(byte, 3, 249): byte for byte in range(249)}.get(byte, byte) for byte in range(256))
 
 
-def opened(v: Any) -> str:
+def opened(v: Value) -> str:
     """Enciphered bytes as the ones they stand for."""
     return text(v).encode("latin-1").translate(_PLAIN).decode("latin-1")
 
 
-def lens_spec(v: Any) -> str:
+def lens_spec(v: Value) -> str:
     """Eight bytes as flags, focal lengths and apertures in binary-coded decimal."""
     data = text(v).encode("latin-1")
     if len(data) != 8:
@@ -59,7 +60,7 @@ def _aperture(digits: str) -> str:
     return f"{tenths / 10:g}"
 
 
-def swapped_words(v: Any) -> str:
+def swapped_words(v: Value) -> str:
     """Bytes with the two of each word exchanged."""
     data = text(v).encode("latin-1")
     return bytes(data[at ^ 1] for at in range(len(data) & ~1)).decode("latin-1")
@@ -105,13 +106,13 @@ def focus_shift(v: int) -> str:
     return f"Front Focus ({v})" if v < 0 else f"Back Focus (+{v})"
 
 
-def face(v: Any) -> str:
+def face(v: Value) -> str:
     """A face's top, left, height and width, in units of 15 pixels, as left, top, width and height."""
     top, left, height, width = (item * 15 for item in words(v)[:4])
     return f"{left} {top} {width} {height}"
 
 
-def metering(v: Any, size: int) -> Any:
+def metering(v: Value, size: int) -> Value:
     """A row of metering: a number of 16 bits and two of 32, repeated."""
     data = text(v).encode("latin-1")
     if len(data) != size:
@@ -120,7 +121,7 @@ def metering(v: Any, size: int) -> Any:
     return " ".join(map(str, found))
 
 
-def pixel_shift(v: Any) -> str:
+def pixel_shift(v: Value) -> str:
     """When a group of pixel-shifted pictures was taken, which of them it is, and of how many."""
     data = text(v).encode("latin-1")
     moment, first, second = unpack_from("<IBB", data)
@@ -128,7 +129,7 @@ def pixel_shift(v: Any) -> str:
     return f"{day:02d}{hour:02d}{minute:02d}{seconds:02d} {first} {second} 0x{moment >> 22:x}"
 
 
-def pixel_shift_name(v: Any) -> str | None:
+def pixel_shift_name(v: Value) -> str | None:
     """A group of pixel-shifted pictures in words."""
     match = re.search(r"(\d{1,12}) (\d{1,6}) (\d{1,6}) (\w{1,12})", text(v))
     if match is None:
@@ -139,7 +140,7 @@ def pixel_shift_name(v: Any) -> str | None:
     return f"Group {group}, Shot {shot}/{count} ({kind})"
 
 
-def battery(v: Any) -> int:
+def battery(v: Value) -> int:
     """A number that lies across two words of exchanged bytes."""
     data = swapped_words(v).encode("latin-1")
     return int.from_bytes(data[1:3], "little")
