@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from struct import unpack_from
-from typing import Any
 
 from functions.exif.blocks.values import binary, number_or_text, text_of
 from functions.exif.printing.places import sexagesimal
@@ -15,7 +14,7 @@ from functions.exif.scan.result import Block, Scan
 from functions.exif.tags.formulas import Members
 from functions.exif.tags.tables import table
 
-Put = Callable[[str, str, Any, Any], None]
+Put = Callable[[str, str, object, object], None]
 
 # Groups of previews by the part of the container, where they are none of Photoshop's.
 _PREVIEWS = (("THMB", "Canon"), ("record", "CanonRaw"), ("IMA", "SigmaRaw"))

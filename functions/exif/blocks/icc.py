@@ -6,15 +6,16 @@ from codecs import utf_16_be_decode
 from collections.abc import Callable, Iterable
 from functools import cache, lru_cache, partial
 from struct import Struct, unpack_from
-from typing import Any
 
 from functions.exif.blocks.gaps import gaps
 from functions.exif.blocks.values import binary, shorten
 from functions.exif.tags.labels import label_set
 from functions.exif.tags.tables import table
 
-Put = Callable[[str, str, Any, Any], None]
-Keep = Callable[[str, Any, Any], None]
+Put = Callable[[str, str, object, object], None]
+# Group, name, value and print.
+Field = tuple[str, str, object, object]
+Keep = Callable[[str, object, object], None]
 Warn = Callable[[str], None]
 # Called with what was not read, where it starts in the profile, and its size.
 Miss = Callable[[str, int, int], None]
@@ -78,9 +79,9 @@ def read(data: bytes, turn: str, put: Put, warn: Warn, miss: Miss) -> None:
 
 
 @lru_cache(maxsize=MAX_KEPT)
-def _kept(data: bytes, turn: str) -> tuple[list[tuple[str, str, Any, Any]], list[str], list[tuple[str, int, int]]]:
+def _kept(data: bytes, turn: str) -> tuple[list[Field], list[str], list[tuple[str, int, int]]]:
     """All that reading a profile calls its receivers with."""
-    fields: list[tuple[str, str, Any, Any]] = []
+    fields: list[Field] = []
     warnings: list[str] = []
     missed: list[tuple[str, int, int]] = []
     _read(data, turn, lambda *field: fields.append(field), warnings.append, lambda *part: missed.append(part))
@@ -139,11 +140,11 @@ _GEOMETRIES = {0: "Unknown", 1: "0/45 or 45/0", 2: "0/d or d/0"}
 _COLORANTS = {0: "Unknown", 1: "ITU-R BT.709", 2: "SMPTE RP145-1994", 3: "EBU Tech.3213-E", 4: "P22"}
 
 
-def _labelled(name: str, value: int, labels: dict[int, str]) -> tuple[str, Any, Any]:
+def _labelled(name: str, value: int, labels: dict[int, str]) -> tuple[str, object, object]:
     return name, value, labels.get(value, f"Unknown ({value})")
 
 
-def _measurement(body: bytes) -> Iterable[tuple[str, Any, Any]]:
+def _measurement(body: bytes) -> Iterable[tuple[str, object, object]]:
     """How the measurements of a profile were taken (ICC.1:2022, 10.14)."""
     if len(body) < 36:
         return
@@ -156,7 +157,7 @@ def _measurement(body: bytes) -> Iterable[tuple[str, Any, Any]]:
     yield _labelled("MeasurementIlluminant", illuminant, _ILLUMINANTS)
 
 
-def _viewing(body: bytes) -> Iterable[tuple[str, Any, Any]]:
+def _viewing(body: bytes) -> Iterable[tuple[str, object, object]]:
     """The conditions of viewing (ICC.1:2022, 10.30)."""
     if len(body) < 36:
         return
@@ -166,7 +167,7 @@ def _viewing(body: bytes) -> Iterable[tuple[str, Any, Any]]:
     yield _labelled("ViewingCondIlluminantType", numbers[6], _ILLUMINANTS)
 
 
-def _chromaticity(body: bytes) -> Iterable[tuple[str, Any, Any]]:
+def _chromaticity(body: bytes) -> Iterable[tuple[str, object, object]]:
     """The chromaticities of the colorants (ICC.1:2022, 10.2)."""
     if len(body) < 12:
         return

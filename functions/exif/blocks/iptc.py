@@ -10,7 +10,7 @@ from typing import Any
 from functions.exif.blocks.values import text_of
 from functions.exif.blocks.vocabulary import URGENCY
 
-Put = Callable[[str, Any, Any], None]
+Put = Callable[[str, object, object], None]
 Warn = Callable[[str], None]
 # Called with what was not read, where it starts in the records, and its size.
 Miss = Callable[[str, int, int], None]

@@ -15,7 +15,7 @@ from functions.exif.blocks import cbor
 from functions.exif.blocks.values import binary, text_of
 from functions.exif.tags.tables import table
 
-Put = Callable[[str, str, Any, Any], None]
+Put = Callable[[str, str, object, object], None]
 # Called with group, name and privacy grade of a row.
 Grade = Callable[[str, str, str], None]
 # Called with kind, place, offset in the block, and bytes of what was not read.

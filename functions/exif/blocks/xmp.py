@@ -11,7 +11,7 @@ from functions.exif.blocks.namespaces import Name
 from functions.exif.blocks.properties import Property, coordinate, described, field
 from functions.exif.blocks.values import binary
 
-Put = Callable[[str, str, Any, Any], None]
+Put = Callable[[str, str, object, object], None]
 
 _SHORTEST_DATE = len("2024-05-03T14:12")
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})[T ](\d{2}:\d{2}(?::\d{2})?)\s*(\S*)")

@@ -9,7 +9,7 @@ from typing import Any
 from functions.exif.blocks.values import binary, shorten
 from functions.exif.scan.result import Scan
 
-Row = tuple[str, Any, Any]
+Row = tuple[str, object, object]
 _VERSIONS = {
     12: "OS/2 V1",
     40: "Windows V3",

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from functions.exif.scan.result import Scan
 
-Put = Callable[[str, str, Any, Any], None]
+Put = Callable[[str, str, object, object], None]
 # ExifTool's type where it is not the name of the scan's format, and those that the first brand of a file of boxes has.
 TYPES = {"MPO": "JPEG", "WebP": "WEBP", "BigTIFF": "BTF", "PostScript": "PS"}
 BRANDS = {

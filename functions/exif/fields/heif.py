@@ -128,7 +128,7 @@ _COLOURS: tuple[Field, ...] = (
 )
 _ROTATIONS = {0: "Horizontal (normal)", 1: "Rotate 270 CW", 2: "Rotate 180", 3: "Rotate 90 CW"}
 _HANDLERS = {"pict": "Picture", "vide": "Video Track", "soun": "Audio Track", "auxv": "Auxiliary Video"}
-Row = tuple[str, Any, Any]
+Row = tuple[str, object, object]
 
 
 def brands(scan: Scan, body: bytes, group: str) -> None:

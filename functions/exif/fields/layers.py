@@ -100,7 +100,7 @@ class _Layers:
         self.count = 0
         self.values: dict[str, Values] = {}
 
-    def put(self, name: str, value: Any, printed: Any) -> None:
+    def put(self, name: str, value: object, printed: object) -> None:
         self.values.setdefault(name, []).append((value, printed))
 
     def read(self, at: int) -> None:

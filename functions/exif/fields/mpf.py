@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from struct import unpack_from
-from typing import Any
 
 from functions.exif.blocks.values import binary
 
-Put = Callable[[str, str, Any, Any], None]
+Put = Callable[[str, str, object, object], None]
 VERSION, NUMBER, LIST, ORIENTATION = 0xB000, 0xB001, 0xB002, 0xB201
 MAX_PICTURES = 256
 NAMES = {

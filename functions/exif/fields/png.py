@@ -8,7 +8,7 @@ from typing import Any
 from functions.exif.blocks.values import binary, shorten
 from functions.exif.scan.result import Scan
 
-Row = tuple[str, Any, Any]
+Row = tuple[str, object, object]
 _INTENTS = ("Perceptual", "Relative Colorimetric", "Saturation", "Absolute Colorimetric")
 _CHROMATICITIES = ("WhitePointX", "WhitePointY", "RedX", "RedY", "GreenX", "GreenY", "BlueX", "BlueY")
 

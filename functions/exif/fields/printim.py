@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from struct import unpack_from
-from typing import Any
 
 NUMBER = 0xC4A5
 MAX_ENTRIES = 256
 
 
-def rows(data: bytes, order: str) -> Iterable[tuple[str, Any, Any]]:
+def rows(data: bytes, order: str) -> Iterable[tuple[str, object, object]]:
     """Name, value and print of each entry.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Any
 from functions.exif.blocks.values import binary, real, shorten, text_of
 from functions.exif.scan.result import Scan
 
-Row = tuple[str, Any, Any]
+Row = tuple[str, object, object]
 Reader = Callable[[bytes], Iterable[Row]]
 GROUP = "Photoshop"
 COLOUR_MODES = {

@@ -10,7 +10,7 @@ from functions.exif.blocks.values import shorten
 from functions.exif.fields.tracks import duration
 from functions.exif.scan.result import Scan
 
-Row = tuple[str, Any, Any]
+Row = tuple[str, object, object]
 _VERSIONS = (
     "0 (bicubic reconstruction, normal loop)",
     "1 (bilinear reconstruction, simple loop)",

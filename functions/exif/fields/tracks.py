@@ -12,7 +12,7 @@ from functions.exif.scan.boxes import Boxes
 from functions.exif.scan.result import Scan
 from functions.kit.containers.boxes import label
 
-Row = tuple[str, Any, Any]
+Row = tuple[str, object, object]
 _EPOCH = datetime(1904, 1, 1, tzinfo=UTC)
 _TABLES = {
     b"stts": "TimeToSampleTable",

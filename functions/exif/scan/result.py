@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 # One decompressed block, and all of a file's: real profiles and XMP packets are far below, a bomb far above.
 MAX_INFLATED = 4 * 2**20
@@ -104,7 +104,7 @@ class Scan:
     inflated: int = 0
     unread: list[Unread] = field(default_factory=list)
     inner: list[Inner] = field(default_factory=list)
-    rows: list[tuple[str, str, Any, Any]] = field(default_factory=list)
+    rows: list[tuple[str, str, object, object]] = field(default_factory=list)
 
     def add(self, kind: str, offset: int, data: bytes, where: str, name: str = "") -> None:
         """Keep a block; past `MAX_BLOCKS` only a warning."""
@@ -119,7 +119,7 @@ class Scan:
         if len(self.warnings) < 64 and text not in self.warnings:
             self.warnings.append(text)
 
-    def row(self, group: str, name: str, value: Any, printed: Any) -> None:
+    def row(self, group: str, name: str, value: object, printed: object) -> None:
         """Keep a field of the container."""
         if len(self.rows) < MAX_ROWS:
             self.rows.append((group, name, value, printed))
