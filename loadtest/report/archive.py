@@ -10,7 +10,7 @@ from loadtest.generators.closed_loop import Request
 from loadtest.lab import Run
 from loadtest.observe.pods import Sample, write_samples
 
-REQUESTS, SAMPLES, EVENTS = "requests.jsonl", "samples.jsonl", "events.json"
+REQUESTS, FLOOD, SAMPLES, EVENTS = "requests.jsonl", "flood.jsonl", "samples.jsonl", "events.json"
 
 
 class ArchiveError(ValueError):
@@ -20,10 +20,11 @@ class ArchiveError(ValueError):
 def keep(run: Run, folder: Path) -> None:
     """Write a run: samples and requests as one JSON object a line, the rest as one object."""
     write_samples(run.samples, folder / SAMPLES)
-    with (folder / REQUESTS).open("w") as file:
-        for request in run.requests:
-            record = {name: getattr(request, name) for name in request.__slots__}
-            file.write(json.dumps(record) + "\n")
+    for name, requests in ((REQUESTS, run.requests), (FLOOD, run.flood)):
+        with (folder / name).open("w") as file:
+            for request in requests:
+                record = {slot: getattr(request, slot) for slot in request.__slots__}
+                file.write(json.dumps(record) + "\n")
     times = {"started": run.started, "ended": run.ended}
     happened = {"offered": run.offered, "expected": run.expected, "events": run.events}
     (folder / EVENTS).write_text(json.dumps({**times, **happened}, indent=1) + "\n")
@@ -40,8 +41,9 @@ def load(folder: Path, scenario: str) -> Run:
         run = Run(scenario, started=happened["started"], ended=happened["ended"])
         run.offered, run.expected = ([tuple(one) for one in happened[name]] for name in ("offered", "expected"))
         run.events = [tuple(one) for one in happened["events"]]
-        for line in (folder / REQUESTS).read_text().splitlines():
-            run.requests.append(Request(**json.loads(line)))
+        for name, requests in ((REQUESTS, run.requests), (FLOOD, run.flood)):
+            if name == REQUESTS or (folder / name).is_file():  # older reports have no flood
+                requests += [Request(**json.loads(line)) for line in (folder / name).read_text().splitlines()]
         for line in (folder / SAMPLES).read_text().splitlines():
             sample = json.loads(line)
             run.samples.append(Sample(**{**sample, "pods": tuple(sample["pods"])}))

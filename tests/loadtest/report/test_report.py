@@ -92,6 +92,7 @@ def test_an_earlier_report_is_drawn_on_the_same_axes(run: Run, tmp_path: Path) -
     (tmp_path / "before" / "step").mkdir(parents=True)
     verdict = Verdict("step")
     verdict.at_most("requests failed", 7, 0)
+    run.flood = [request(1015.0, 0.1, 503)]
     keep(run, tmp_path / "before" / "step")
     (tmp_path / "before" / "verdict.json").write_text(json.dumps(summarise([(run, verdict)])))
     summary, runs = earlier(tmp_path / "before")
