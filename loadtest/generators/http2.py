@@ -25,6 +25,7 @@ from h2.events import (
 )
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
+from hpack import Encoder
 
 from loadtest.generators.wire import Message, Owner, Request, Target
 
@@ -70,6 +71,29 @@ class Stream:
             self._connection.release(self)
 
 
+class FieldEncoder(Encoder):
+    """An encoder that encodes the same fields once, as long as they and all others are in its table already."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: dict[tuple[Any, ...], bytes] = {}
+
+    def encode(self, headers: Any, huffman: bool = True) -> bytes:
+        """Return the block of some fields."""
+        fields = tuple(headers)
+        table = self.header_table
+        resized = table.resized  # this block announces the new size
+        if not resized and (known := self._known.get(fields)) is not None:
+            return known
+        newest = table.dynamic_entries[0] if table.dynamic_entries else None
+        block = super().encode(fields, huffman)
+        if resized or (table.dynamic_entries and table.dynamic_entries[0] is not newest):
+            self._known.clear()  # indices of older entries have changed
+        else:
+            self._known[fields] = block
+        return block
+
+
 class _Client(H2Connection):
     """A client that reads on after GOAWAY: what the server began before is answered (RFC 9113, 6.8)."""
 
@@ -89,12 +113,22 @@ class Connection(asyncio.Protocol):
         self._lanes: set[Stream] = set()
         self._busy: dict[int, Stream] = {}
         self._unsent: dict[int, memoryview] = {}
+        self._reading = False  # what is sent meanwhile leaves in one write
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # until connection_made
         self._loop = asyncio.get_running_loop()
         self.greeted: asyncio.Future[None] = self._loop.create_future()
         self.closing = False
-        checked = {"client_side": True, "validate_outbound_headers": False, "normalize_outbound_headers": False}
-        self._h2 = _Client(H2Configuration(header_encoding=None, **checked))  # type: ignore[arg-type]
+        unchecked = dict.fromkeys(
+            (
+                "validate_outbound_headers",
+                "normalize_outbound_headers",
+                "validate_inbound_headers",
+                "normalize_inbound_headers",
+            ),
+            False,
+        )
+        self._h2 = _Client(H2Configuration(client_side=True, header_encoding=None, **unchecked))  # type: ignore[arg-type]
+        self._h2.encoder = FieldEncoder()
 
     @property
     def room(self) -> bool:
@@ -164,26 +198,29 @@ class Connection(asyncio.Protocol):
         self._flush()
 
     def _flush(self) -> None:
-        if data := self._h2.data_to_send():
+        if not self._reading and (data := self._h2.data_to_send()):
             self._transport.write(data)
 
     def data_received(self, data: bytes) -> None:
         """Read frames, and report what has ended."""
+        self._reading = True
         try:
             events = self._h2.receive_data(data)
             for event in events:
                 self._handle(event)
             for number in list(self._unsent):
                 self._pump(number)
-        except ProtocolError as error:
+        except (ProtocolError, ValueError) as error:  # ValueError: no status, or one that is no number
             self._fail(ConnectionError(f"the server does not speak HTTP/2 ({type(error).__name__})"))
             return
+        finally:
+            self._reading = False
         self._flush()
 
     def _handle(self, event: object) -> None:
         if isinstance(event, ResponseReceived):
             if lane := self._busy.get(event.stream_id):
-                lane.status = int(next(value for name, value in event.headers if name == b":status"))
+                lane.status = int(next((value for name, value in event.headers if name == b":status"), b""))
         elif isinstance(event, DataReceived):
             self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
         elif isinstance(event, StreamEnded):

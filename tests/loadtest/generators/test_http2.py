@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -16,8 +17,9 @@ from unittest.mock import Mock
 
 import playwright
 import pytest
+from hpack import Decoder
 
-from loadtest.generators.http2 import Connections, message
+from loadtest.generators.http2 import Connections, FieldEncoder, message
 from loadtest.generators.open_loop import generate
 from loadtest.generators.plan import Plan
 from loadtest.generators.result import Result
@@ -205,3 +207,38 @@ def test_a_cancelled_attempt_leaves_no_connection_open() -> None:
                 await closed.wait()
 
     asyncio.run(run())
+
+
+def test_the_same_fields_are_encoded_once_and_mean_the_same() -> None:
+    """A decoder that follows reads each block, also after an entry was added or the table became smaller."""
+    encoder, decoder = FieldEncoder(), Decoder()
+    first = [(b":method", b"GET"), (b":path", b"/a"), (b"accept", b"*/*")]
+    second = [(b":method", b"POST"), (b":path", b"/b"), (b"x-name", b"value")]
+    for fields in (first, first, first, second, first, second, second, first):
+        assert decoder.decode(encoder.encode(fields), raw=True) == fields
+    assert encoder.encode(iter(first)) is encoder.encode(first)
+    encoder.header_table_size = 64
+    for fields in (first, first, second, first):
+        assert decoder.decode(encoder.encode(fields), raw=True) == fields
+
+
+def test_a_response_without_a_status_is_no_response() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            client, _ = listener.accept()
+            with client:
+                client.sendall(bytes.fromhex("000000040000000000"))  # settings
+                received = b""
+                while b"\x01\x05\x00\x00\x00\x01" not in received and (part := client.recv(4096)):
+                    received += part
+                client.sendall(bytes.fromhex("000005010500000001") + b"\x00\x01x\x01y")  # headers: x: y
+                while client.recv(4096):
+                    pass
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        port = listener.getsockname()[1]
+        result = play(f"http://127.0.0.1:{port}/", rate=1.0, duration=1.0, connections=1, streams=1)
+        thread.join()
+    assert (result.meant, result.answered, sum(result.errors.values())) == (1, 0, 1)
