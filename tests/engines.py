@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -69,6 +70,18 @@ def service(
             **({"traffic": traffic} if traffic else {}),
         },
     }
+
+
+def knative(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m knative` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "knative", *arguments],
+        cwd=ROOT,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:

@@ -10,7 +10,6 @@ import pytest
 
 from tests.e2e.test_kubectl import Kubectl
 from tests.engines import EngineProcess
-from tests.servers import ROOT
 
 KN = shutil.which("kn")
 
@@ -21,14 +20,6 @@ class Kn(Kubectl):
     """kn with the kubeconfig of an engine."""
 
     program = KN
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
-    """An engine without a single Service."""
-    running = EngineProcess(tmp_path_factory.mktemp("engine"), arguments=("--workdir", str(ROOT)), api=True)
-    yield running
-    running.stop()
 
 
 @pytest.fixture(scope="module")

@@ -55,14 +55,6 @@ class Kubectl:
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
-    """An engine without a single Service."""
-    running = EngineProcess(tmp_path_factory.mktemp("engine"), arguments=("--workdir", str(ROOT)), api=True)
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
 def kubectl(engine: EngineProcess, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
     return Kubectl(engine, tmp_path_factory.mktemp("home"))
 

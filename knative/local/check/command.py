@@ -1,7 +1,7 @@
 """`python -m knative check PATH…`: Knative's webhooks offline, and a lint.
 
-Exit status: 0 if a cluster would take everything, 1 if it would refuse something (with `--strict`, if anything is to be
-said at all), 2 for a mistake in the arguments.
+Exit status: 0 if a cluster would take everything, 1 if it would refuse something (with `--strict`, if it finds
+anything at all), 2 for a mistake in the arguments.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Finding:
         details: a longer explanation, where there is one.
         level: refusal or warning.
         rule: the name of the rule, stable, for scripts and for filters.
-        position: where the first of `paths` stands, once that is known.
+        position: that of the first of `paths`, once it is known.
         subject: the object, such as `Service/histogram`.
     """
 
@@ -123,5 +123,5 @@ def each(names: Iterable[str]) -> Iterator[Path]:
 
 
 def bad_key(key: str, path: Path, details: str = "") -> Finding:
-    """A key that may not stand where it stands."""
+    """A key that is not allowed in its place."""
     return Finding(f'invalid key name "{key}"', (path,), details)

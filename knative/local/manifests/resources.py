@@ -20,7 +20,7 @@ class Resource:
 
     Attributes:
         data: the object as plain data; for the kinds that are checked, without nulls and unknown fields.
-        document: the document it came from, which knows where each field stands.
+        document: the document it came from, with the position of each field.
         checked: the object is of a kind whose rules are known here, and `data` has the types of its schema.
     """
 

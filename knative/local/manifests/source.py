@@ -33,7 +33,7 @@ _TEXT_TAG = "tag:yaml.org,2002:str"
 
 @dataclass(frozen=True)
 class Document:
-    """One document of a file: plain data, and where each of its values stands."""
+    """One document of a file: plain data, and the position of each of its values."""
 
     data: Json
     file: str
@@ -41,7 +41,7 @@ class Document:
     marks: dict[Path, tuple[int, int]] = field(default_factory=dict, repr=False, compare=False)
 
     def position(self, path: Path) -> Position:
-        """Where a field stands; for one that is missing, where its nearest existing parent does."""
+        """The position of a field; of one that is missing, that of its nearest existing parent."""
         for end in range(len(path), -1, -1):
             head = path[:end]
             if head in self.marks:
@@ -117,7 +117,7 @@ def _check_depth(text: str) -> None:
 
 
 class _Reader:
-    """Builds plain data from YAML nodes and notes where each value stands."""
+    """Builds plain data from YAML nodes and notes the position of each value."""
 
     def __init__(self, file: str, marks: dict[Path, tuple[int, int]]) -> None:
         self._file = file

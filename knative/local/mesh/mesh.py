@@ -130,7 +130,7 @@ class Mesh:
         self._gateways: dict[str, Gateway] = {}  # by address
 
     def dispatcher(self, caller: Caller | None) -> Dispatcher:
-        """Answers the requests of a pod, or of whichever pod each of them is."""
+        """Return what answers the requests of a pod; without one, each request is attributed by its credential."""
         return Dispatcher(self, caller)
 
     # Listening

@@ -1,4 +1,4 @@
-"""A revision on its way to its first readiness: its conditions, its deadline, and why it fails."""
+"""The progress of a revision to its first readiness: its conditions, its deadline, and why it fails."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Owner(Protocol):
 
 
 class Progress:
-    """The way of one revision to its first readiness.
+    """The progress of one revision to its first readiness.
 
     Args:
         owner: The revision.

@@ -64,7 +64,7 @@ class Revision:
         step: What came of it: bounds, steps to zero, the activator's place.
         tally: What it has answered.
         cold_starts: Starts from zero with a request waiting.
-        progress: Its way to its first readiness.
+        progress: To its first readiness.
     """
 
     def __init__(

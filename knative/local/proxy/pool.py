@@ -86,16 +86,16 @@ class Pool:
             connection.send(exchange)
 
     def opened(self, connection: Connection) -> None:
-        """A connection stands."""
+        """Note a new connection."""
         self._all.add(connection)
 
     def lost(self, connection: Connection, idle_for: float | None) -> None:
-        """A connection is gone; `idle_for` seconds of idleness if its server closed it while idle."""
+        """Forget a closed connection; `idle_for` seconds of idleness if its server closed it while idle."""
         self._all.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
         if idle_for is not None and idle_for > 0.2:
-            # Half of what it was patient for: a request must not meet the close on its way.
+            # Half of that time: a request must not be on its way when the server closes.
             self._idle_seconds = min(self._idle_seconds, idle_for / 2)
 
     def release(self, connection: Connection) -> None:

@@ -22,7 +22,7 @@ from knative.local.simulation.world import Outcome, Second, World, weighted_quan
 
 _STEPS_A_SECOND = 20
 _MOST_STEPS_A_SECOND = 1000
-_REFUSED_PAUSE_SECONDS = 0.1  # a client that was refused does not come back in no time
+_REFUSED_PAUSE_SECONDS = 0.1  # a client that was refused waits before it tries again
 
 
 def simulate(world: World) -> Outcome:
@@ -70,7 +70,7 @@ class _Run:
     def __init__(self, world: World) -> None:
         self.world = world
         spec = world.spec
-        idle_since = -3600.0  # the start is nobody's first second
+        idle_since = -3600.0  # long before the start
         self.autoscaler = Autoscaler(spec, ready=world.start_ready, now=idle_since)
         self.scaler = PodAutoscaler(spec, now=idle_since)
         self.metrics = RevisionMetrics(spec)
@@ -285,7 +285,7 @@ class _Run:
 
     @property
     def replicas(self) -> int:
-        """Pods asked for, ready or starting."""
+        """Pods that are ready or starting."""
         return self.ready + self.starting_pods
 
     def _set_replicas(self, now: float, wanted: int) -> None:

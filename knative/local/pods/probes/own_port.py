@@ -25,7 +25,7 @@ class Elsewhere:
 def elsewhere(
     ports: Collection[int], *, own: int, inside: int, declared: int, shares_ports: bool, waited: float
 ) -> Elsewhere | None:
-    """Return what a program does instead of listening on PORT, or None while that cannot be said.
+    """Return what a program does instead of listening on PORT, or None while it is undecided.
 
     Args:
         ports: Those that it listens on, at any address.

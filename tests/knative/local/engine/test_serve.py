@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import aiohttp
 import pytest
 import yaml
 
-from tests.engines import Start, closed_loop, run_async, service
+from tests.engines import Start, closed_loop, knative, run_async, service
 from tests.forked import Forked
 from tests.servers import ROOT, clean_environment
 
-
-def serve(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "knative", "serve", *arguments],
-        cwd=ROOT,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+serve = partial(knative, "serve")
 
 
 def test_a_busy_port_is_one_line(start: Start) -> None:

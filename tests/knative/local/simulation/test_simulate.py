@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from knative.local.simulation.report import print_summary
 from knative.local.simulation.simulator import simulate
 from knative.local.simulation.trace import Trace, TraceError, replay
 from knative.local.simulation.world import Outcome, World
+from tests.engines import knative
 from tests.servers import ROOT, clean_environment
 
 TRACE = Path(os.environ.get("PIXELAMP_TRACE") or ROOT / "tests" / "vectors" / "real_trace_steps.json")
@@ -38,15 +40,7 @@ def fixed(pods: int, concurrency: int = 0) -> ScalingSpec:
     return spec(concurrency, min_scale=str(pods), max_scale=str(pods), target_burst_capacity="0")
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "knative", "simulate", *arguments],
-        cwd=ROOT,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+command = partial(knative, "simulate")
 
 
 # Two runs of one load on a cluster agree in 85 % of the seconds; 8 points below that is the bound.
