@@ -13,6 +13,7 @@ from functions.exif.edit.blocks.exif import head_of, without_location
 from functions.exif.edit.decide import GAIN_MAP, LOST_PROFILE, Edit
 from functions.exif.edit.errors import Broken
 from functions.exif.edit.policy import RULES, TYPES, Action
+from functions.exif.scan import remains
 from functions.kit.containers import ContainerError, Document, Kind, Part, read, write
 from functions.kit.containers import jpeg as jpegs
 from functions.kit.containers.packing import Packing, pack
@@ -27,6 +28,7 @@ FLIR = "FLIR"
 HANDLER = 24  # bytes before a handler's name
 PROFILES = (Packing.HEX, Packing.ZLIB_HEX)
 MAX_LANGUAGE = 16  # bytes of a language tag
+_EDITABLE = frozenset(("webp", "isobmff", "jp2"))
 # Boxes of JPEG 2000 that state places in the file.
 OFFSETS = frozenset((b"ftbl", b"flst", b"cref"))
 
@@ -88,6 +90,7 @@ class _Cleaner:
         rule = TYPES.get(part.key, RULES[part.kind])
         action = rule.located if self.edit.location_only else rule.strip
         if action is Action.KEEP and part.key != b"hdlr" and part.key not in OFFSETS:
+            self._beyond(part)
             return
         if part.kind is Kind.APP and part.name.startswith(GAIN_MAP) and "gainmap" in self.edit.keep:
             return
@@ -103,6 +106,17 @@ class _Cleaner:
             self._search(part)
         elif action is Action.EDIT:
             self._edit(part, rule.reported)
+
+    def _beyond(self, part: Part) -> None:
+        """Bytes of an element that its fields do not account for; decoders pass over them."""
+        slack = 0 if self.edit.location_only else remains.unused(self.document, part)
+        if slack and self.document.reader not in _EDITABLE:
+            self.edit.warn(f"{slack:,} bytes of {part.label or 'tables'} that no decoder uses are in the copy")
+        elif slack:
+            self.edit.gone("junk", part.label, slack, "bytes that no field accounts for")
+            body = self.document.source.read(part.body, part.stop - slack)
+            # Boxes keep their lengths, as places in the file depend on them.
+            self.changes[part] = body if self.document.reader == "webp" else body + bytes(slack)
 
     def _remove(self, part: Part, reported: str) -> None:
         """A part that goes; one of zeros already is removed without a record."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from datetime import UTC, datetime, timedelta
 from struct import unpack_from
 
 from functions.exif.fields import heif as fields
-from functions.exif.scan import movie, trailer
+from functions.exif.scan import movie, remains, trailer
 from functions.exif.scan.boxes import Boxes
 from functions.exif.scan.result import Scan
 from functions.kit.containers import Document, Kind, Part, jpeg
@@ -20,7 +21,13 @@ PICTURES = frozenset(
     )
 )
 MAX_PROFILES = 16
-_SILENT_PROPERTIES = frozenset((b"crtt", b"mdft", b"altt"))
+# Texts of properties that describe an item, in their order (23008-12, 6.5.20 and 6.5.21).
+_ALTERNATE = ("AlternateText", "AlternateTextLanguage")
+_DESCRIBED = ("UserLanguage", "UserName", "UserDescription", "UserKeywords")
+# Times of an item in microseconds since 1904 (23008-12, 6.5.22 and 6.5.23).
+_TIMES = {b"crtt": "CreateDate", b"mdft": "ModifyDate"}
+_STATING = frozenset((b"udes", b"altt", *_TIMES))
+_EPOCH = datetime(1904, 1, 1, tzinfo=UTC)
 
 
 def exif_item(result: Scan, body: bytes, offset: int, where: str) -> None:
@@ -143,8 +150,8 @@ class _Reader:
             self._block(part, where)
         elif where == "meta/hdlr":
             self._handler(body, stop)
-        elif part.key == b"udes":
-            self._description(body, stop)
+        elif part.key in _STATING and self._statement(part, body, stop):
+            pass
         elif part.key == b"sefd":
             data = self.source.read(body, stop)
             result.miss("box", where, body, trailer.samsung(result, data, 0, len(data), jpeg.end, body))
@@ -154,11 +161,20 @@ class _Reader:
             at = bisect_right(self.stores, (part.start, self.source.size)) - 1
             stored = at >= 0 and part.start < self.stores[at][1]
             result.miss("gap", "mdat" if stored else "after the last box", part.start, size)
-        elif kind in (Kind.UNKNOWN, Kind.ESSENTIAL, Kind.APP, Kind.FREE) and part.key not in _SILENT_PROPERTIES:
+        elif kind in (Kind.UNKNOWN, Kind.ESSENTIAL, Kind.APP, Kind.FREE):
             if part.key == b"uuid":
                 where, body = f"uuid {self.source.read(body - 16, body).hex()}", body - 16
             if self.source.read(body, stop).strip(b"\0") or (kind is not Kind.FREE and not where.startswith("ipco")):
                 result.miss("box", where, body, stop - body)
+        elif slack := remains.unused(self.document, part):
+            result.miss("box", where, stop - slack, slack)
+
+    def _statement(self, part: Part, start: int, end: int) -> bool:
+        """A property that describes its item; whether it has the form of its kind."""
+        if part.key in _TIMES:
+            return end - start == 12 and self._time(part, start, end)
+        self._description(start, end, _DESCRIBED if part.key == b"udes" else _ALTERNATE)
+        return True
 
     def _block(self, part: Part, where: str) -> None:
         """A box of metadata, or a part of a minimized image."""
@@ -180,11 +196,25 @@ class _Reader:
         if name:
             self.result.add("value", start + 24, name, "hdlr", "QuickTime:HandlerDescription")
 
-    def _description(self, start: int, end: int) -> None:
+    def _description(self, start: int, end: int, names: tuple[str, ...]) -> None:
         texts = self.source.read(start + 4, end).split(b"\0")
-        for text, name in zip(texts, ("Language", "Name", "Description", "Keywords"), strict=False):
+        for text, name in zip(texts, names, strict=False):
             if text:
-                self.result.add("value", -1, text, "udes", f"Meta:User{name}")
+                self.result.add("value", -1, text, "udes", f"Meta:{name}")
+        further = [text for text in texts[len(names) :] if text]
+        self.result.miss("box", "text behind a description", end - len(b"".join(further)), len(b"".join(further)))
+
+    def _time(self, part: Part, start: int, end: int) -> bool:
+        """The time of an item, one of zero was not set; whether it is one."""
+        (stated,) = unpack_from(">Q", self.source.read(start + 4, end))
+        try:
+            moment = _EPOCH + timedelta(microseconds=stated)
+        except OverflowError:
+            return False
+        if stated:
+            text = moment.strftime("%Y:%m:%d %H:%M:%S").encode()
+            self.result.add("value", start + 4, text, part.label, f"Meta:{_TIMES[bytes(part.key)]}")
+        return True
 
     def _of_another(self, item: int) -> bool:
         """Whether an item describes pictures, and the primary one is not among them, while others describe that."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from functions.exif.scan.result import Scan
-from functions.kit.containers import Document, Kind, Part, jpeg
+from functions.kit.containers import Document, Kind, Part, jpeg, png
 
 # Chunks of a PNG that have a fixed form, with the most bytes that each may have.
 _CHUNKS = {
@@ -44,6 +45,15 @@ _CHUNKS = {
     b"jbrd": 0,
     b"rreq": 256,
 }
+# Boxes of a HEIF (ISO/IEC 23008-12, 6.5; 14496-12, 12.1; AV1-ISOBMFF), version and flags included.
+_BOXES = {
+    "isobmff": {b"ispe": 12, b"pasp": 8, b"clap": 32, b"irot": 1, b"imir": 1, b"lsel": 2, b"rloc": 12, b"iscl": 12,
+                b"clli": 4, b"mdcv": 24, b"amve": 8, b"ndwt": 8, b"a1op": 1, b"a1lx": 13, b"mskC": 5, b"cmin": 24,
+                b"tols": 6, b"pitm": 8},
+    "jp2": {},
+}  # fmt: skip
+_TEXT = re.compile(rb"[ -~]{6}")
+_NAMED = re.compile(rb"(?:urn|https?):[!-~]+\0")
 # Bytes of a JPEG's segments of a fixed form; arithmetic conditioning has two bytes a table.
 _SEGMENTS = {0xDD: 2, 0xDC: 2, 0xDF: 1, 0xCC: 8}
 _ELEMENTS = {"jpeg": "segment", "png": "chunk", "webp": "chunk", "jxl": "box", "jp2": "box", "gif": "extension"}
@@ -56,21 +66,87 @@ _BEHIND = frozenset((Kind.TRAILER, Kind.PICTURE, Kind.VIDEO, Kind.PADDING))
 def account(document: Document, result: Scan, parts: Collection[Part]) -> None:
     """Record what parts that are no blocks may hold besides the picture."""
     word = _ELEMENTS.get(document.reader, "part")
-    segments = document.reader == "jpeg"
     if document.reader == "psd" and document.model is not None:
         start, end = document.model.start, document.model.end
         result.miss("layers", "layer and mask information", start, end - start)
     for part in parts:
         if part.kind not in _FIXED:
             _other(document, result, part, word)
-        elif segments:
-            slack = _unused(document, part)
-            if slack > 0:
-                result.miss(word, f"marker FF{_marker(part):02X}", part.end - slack, slack)
-        elif part.body >= 0 and part.key in _CHUNKS and part.kind is not Kind.PIXELS:
-            slack = part.stop - part.body - _CHUNKS[part.key]
-            if slack > 0:
-                result.miss(word, part.label, part.stop - slack, slack)
+        elif slack := unused(document, part):
+            place, end = (part.label, part.stop) if word != "segment" else (f"marker FF{_marker(part):02X}", part.end)
+            result.miss(word, place, end - slack, slack)
+
+
+def unused(document: Document, part: Part) -> int:
+    """How many bytes at the end of an element of structure its fields do not account for."""
+    if document.reader == "jpeg":
+        return max(_unused(document, part), 0) if part.kind in _FIXED else 0
+    if part.body < 0 or part.kind not in _FIXED or part.kind is Kind.PIXELS or not isinstance(part.key, bytes):
+        return 0
+    size, boxes = part.stop - part.body, _BOXES.get(document.reader)
+    if boxes is not None and part.key in _FORMS:
+        expected = _FORMS[part.key](document, document.source.read(part.body, part.stop))
+    elif boxes is not None and part.key in boxes:
+        expected = boxes[part.key]
+    else:
+        expected = _CHUNKS.get(part.key, size)
+    # Zeros are what a clean copy has there.
+    return size - expected if document.source.read(part.body + expected, part.stop).strip(b"\0") else 0
+
+
+def _colour(document: Document, body: bytes) -> int:
+    """Bytes of a box of colours that is no profile; those of another method have no known form."""
+    if document.reader == "jp2":
+        return {1: 7, 2: len(body)}.get(body[0], 3) if body else 0
+    return {b"nclx": 11, b"nclc": 10}.get(body[:4], 4)
+
+
+def _depths(_document: Document, body: bytes) -> int:
+    """Bytes of the depths of channels; with flags there are further fields."""
+    return len(body) if any(body[1:4]) or len(body) < 5 else 5 + body[4]
+
+
+def _auxiliary(_document: Document, body: bytes) -> int:
+    """Bytes of the type of an auxiliary picture, which is a URN, and of the binary data behind it."""
+    named = _NAMED.match(body, 4)
+    if named is None:
+        return 4
+    return len(body) if not _TEXT.search(body, named.end()) else named.end()
+
+
+def _references(_document: Document, body: bytes) -> int:
+    """Bytes of a table of data references, all to the file itself."""
+    return 8 + 12 * int.from_bytes(body[4:8], "big")
+
+
+def _components(document: Document, _body: bytes) -> int:
+    return int(document.details.get("components", 0))
+
+
+def _palette(_document: Document, body: bytes) -> int:
+    entries, columns = int.from_bytes(body[:2], "big"), body[2] if len(body) > 2 else 0
+    return 3 + columns + entries * sum(((bits & 0x7F) + 8) // 8 for bits in body[3 : 3 + columns])
+
+
+def _resolutions(_document: Document, body: bytes) -> int:
+    """Bytes of one or two resolutions, each a box of 18."""
+    return 36 if body[18:22] == body[:4] == b"\0\0\0\x12" else 18
+
+
+def _definitions(_document: Document, body: bytes) -> int:
+    return 2 + 6 * int.from_bytes(body[:2], "big")
+
+
+_FORMS = {
+    b"colr": _colour,
+    b"pixi": _depths,
+    b"auxC": _auxiliary,
+    b"dref": _references,
+    b"bpcc": _components,
+    b"pclr": _palette,
+    b"cdef": _definitions,
+    b"res ": _resolutions,
+}
 
 
 def _other(document: Document, result: Scan, part: Part, word: str) -> None:
@@ -86,6 +162,8 @@ def _other(document: Document, result: Scan, part: Part, word: str) -> None:
         result.miss(word, f"marker FF{part.key:02X}", body, stop - body)
     elif kind in (Kind.UNKNOWN, Kind.ESSENTIAL) and not (reader == "mrw" and part.label == "PAD"):
         expected = _CHUNKS.get(part.key, 0) if isinstance(part.key, bytes) else 0
+        if reader == "png" and png.longest(document, part.key) >= 0:
+            expected = png.longest(document, part.key)
         result.miss(word, part.label, body + expected, stop - body - expected)
     elif kind is Kind.FREE and source.read(body, stop).strip(b"\0"):
         result.miss(word, part.label, body, stop - body)

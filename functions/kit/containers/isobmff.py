@@ -148,7 +148,7 @@ class _Reader:
             self.tracks[-1].setdefault(kind, box)
         if kind == b"iinf" and self.tables.get(kind) == box:
             return  # claimed with the names in it
-        if kind in STRUCTURES:
+        if kind in STRUCTURES and (kind != b"ftyp" or not box.start):
             self._claim(Kind.STRUCTURE, box, parent)
         elif kind in FREE:
             self._claim(Kind.FREE, box, parent)

@@ -23,12 +23,12 @@ def read(source: Source) -> Document:
         document.add(Kind.PIXELS, 0, source.size, "codestream")
         _size(document, source.read(0, 64))
         return document
-    at = 0
+    at, shown = 0, False
     for box in Boxes(document).within(0, source.size):
         kind = KINDS.get(box.kind, Kind.UNKNOWN)
         body, packing, key = box.body, Packing.PLAIN, box.kind
-        if box.kind in PIXELS:
-            kind = Kind.PIXELS
+        if box.kind in PIXELS and (box.kind == b"jxlp" or not shown):  # there is one whole codestream
+            kind, shown = Kind.PIXELS, True
             _size(document, source.read(body + 4 * (box.kind == b"jxlp"), body + 64))
         elif box.kind in STRUCTURES:
             kind = Kind.STRUCTURE

@@ -18,6 +18,7 @@ RAW_PROFILE = b"Raw profile type "
 # longer one, which may hold anything.
 LONGEST = {b"tRNS": 256, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"sBIT": 4, b"bKGD": 6, b"hIST": 512, b"pHYs": 9}
 LONGEST |= {b"acTL": 8, b"fcTL": 26, b"cICP": 4, b"mDCV": 24, b"mDCv": 24, b"cLLI": 8, b"cLLi": 8}
+TRANSPARENT = {0: 2, 2: 6}  # bytes of the transparent colour, by colour type; of palettes a byte an entry
 CRITICAL = frozenset((b"IHDR", b"PLTE", b"IEND"))
 # What the raw profiles hold, by their names.
 PROFILES = {
@@ -64,6 +65,12 @@ def read(source: Source) -> Document:
     return document
 
 
+def longest(document: Document, kind: bytes) -> int:
+    """Bytes of the longest content of a chunk that decides how the picture looks; -1 of any other."""
+    most = LONGEST.get(kind, -1)
+    return TRANSPARENT.get(int(document.details.get("color_type", -1)), most) if kind == b"tRNS" else most
+
+
 def _printable(kind: bytes) -> str:
     return kind.decode("latin-1") if kind.isalpha() else kind.hex()
 
@@ -75,7 +82,7 @@ def _chunk(document: Document, kind: bytes, at: int, start: int, stop: int, end:
         return Part(Kind.PIXELS, at, end, label, "", start, stop, key=kind)
     if kind in _HEADERS:
         _HEADERS[kind](document, document.source.read(start, stop))
-    if kind in CRITICAL or stop - start <= LONGEST.get(kind, -1):
+    if kind in CRITICAL or stop - start <= longest(document, kind):
         return Part(Kind.STRUCTURE, at, end, label, "", start, stop, key=kind)
     if kind in _CONTENTS:
         found, skipped, packed, name = _CONTENTS[kind](document.source.read(start, stop))

@@ -28,6 +28,8 @@ class Format(NamedTuple):
 _PREFIXES = (
     (b"\xff\xd8\xff", Format("JPEG", "jpeg")),
     (b"\x89PNG\r\n\x1a\n", Format("PNG", "png")),
+    (b"\x8bJNG\r\n\x1a\n", Format("JNG")),
+    (b"\x8aMNG\r\n\x1a\n", Format("MNG")),
     (b"GIF87a", Format("GIF", "gif")),
     (b"GIF89a", Format("GIF", "gif")),
     (b"II*\0", Format("TIFF", "tiff")),

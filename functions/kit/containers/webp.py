@@ -45,7 +45,7 @@ def read(source: Source) -> Document:
             document.details["duration"] = int(document.details.get("duration", 0)) + shown
             left = _frame(document, at, start, stop, following, left)
         else:
-            _chunk(document, kind, at, start, stop, following)
+            _chunk(document, kind, at, start, stop, following, further=pictures > 0)
         pictures += kind in (b"VP8 ", b"VP8L")
         at = following
     if at < end:
@@ -58,8 +58,8 @@ def read(source: Source) -> Document:
     return document
 
 
-def _chunk(document: Document, kind: bytes, at: int, start: int, stop: int, end: int) -> None:
-    """One chunk as a part."""
+def _chunk(document: Document, kind: bytes, at: int, start: int, stop: int, end: int, *, further: bool) -> None:
+    """One chunk as a part; further ones of a picture behind the first are no part of it (RFC 9649, 2.7)."""
     data = document.source.data
     if kind == b"VP8X" and stop - start >= 10:
         canvas = data[start + 4 : start + 10]
@@ -68,7 +68,13 @@ def _chunk(document: Document, kind: bytes, at: int, start: int, stop: int, end:
         document.details["flags"] = data[start]
     elif kind in (b"VP8 ", b"VP8L") and document.width is None:
         _bitstream(document, kind, data[start : min(start + 10, stop)])
-    known = Kind.PIXELS if kind in PIXELS else Kind.STRUCTURE if kind in (b"VP8X", b"ANIM") else Kind.UNKNOWN
+    known = (
+        Kind.PIXELS
+        if kind in PIXELS and not further
+        else Kind.STRUCTURE
+        if kind in (b"VP8X", b"ANIM")
+        else Kind.UNKNOWN
+    )
     found = KINDS.get(kind, known)
     skipped = 6 if found is Kind.EXIF and document.source.startswith(b"Exif\0\0", start) and stop - start >= 6 else 0
     label = kind.decode("latin-1").rstrip(" \0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from functions.kit import containers
+from functions.kit.containers.sniff import MAX_JUNK
 from functions.kit.http import problems
 from functions.kit.http.problems import Problem
 
@@ -62,6 +63,9 @@ def sniff(data: bytes) -> str | None:
 def refusal(data: bytes, accepted: list[str]) -> Problem:
     """The problem of bytes that are none of the accepted formats: 415 if they have a name, else 422."""
     found = containers.sniff(data)
+    at = data[:MAX_JUNK].find(b"\xff\xd8\xff") if found is not None and found.name == "JPEG" else -1
+    if at > 0:
+        return problems.unreadable_image(f"the JPEG begins after {problems.quantity(at, 'bytes')} of other data")
     if found is not None and found.picture:
         return problems.unsupported_format(found.name, accepted)
     if not data:

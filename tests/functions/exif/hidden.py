@@ -138,6 +138,10 @@ def item_file(*items: tuple[int, bytes, bytes], brand: bytes = b"mif1", more: by
     return head + meta(len(head) + len(meta(0)) + 8) + box(b"mdat", b"".join(body for _, _, body in items))
 
 
+def _property(more: bytes) -> bytes:
+    return item_file((1, b"jpeg\0", cases.picture()), more=more)
+
+
 def sequence(handler: bytes, sample: bytes, *, unplaced: bytes = b"") -> bytes:
     """An AVIF sequence with a second track of some kind."""
 
@@ -288,6 +292,7 @@ HIDDEN: dict[str, Callable[[], bytes]] = {
     ),
     "jpeg: picture of an index behind a gap": lambda: mpo(cases.picture() + NAME, PHOTO),
     # PNG
+    "jpeg: an index of pictures that is none": lambda: jpeg(segment(0xE2, b"MPF\0" + NAME)),
     "png: Exif behind the picture": lambda: png(after=chunk(b"eXIf", BLOCK)),
     "png: Exif before and behind the picture": lambda: png(chunk(b"eXIf", BLOCK), chunk(b"eXIf", BLOCK)),
     "png: raw profile of Exif": lambda: png(
@@ -318,6 +323,7 @@ HIDDEN: dict[str, Callable[[], bytes]] = {
     "png: content of the last chunk": lambda: png(end=NAME),
     "png: behind the end": lambda: png(behind=NAME),
     "png: a chunk of resolution with more": lambda: png(chunk(b"pHYs", struct.pack(">IIB", 9, 9, 1) + NAME)),
+    "png: a transparent colour with more": lambda: png(chunk(b"tRNS", bytes(6) + NAME)),
     "png: a chunk of gamma with more": lambda: png(chunk(b"gAMA", struct.pack(">I", 45455) + NAME)),
     "png: name of a palette": lambda: png(chunk(b"sPLT", NAME + b"\0\x08" + bytes(6))),
     # WebP
@@ -329,6 +335,8 @@ HIDDEN: dict[str, Callable[[], bytes]] = {
     "webp: Exif without flags": lambda: webp(after=webp_chunk(b"EXIF", BLOCK), extended=False),
     "webp: unknown chunk": lambda: webp(after=webp_chunk(b"NAME", NAME)),
     "webp: a RIFF list": lambda: webp(after=webp_chunk(b"LIST", b"INFO" + webp_chunk(b"IART", NAME))),
+    "webp: a second picture": lambda: webp(after=webp_chunk(b"VP8L", NAME)),
+    "webp: a header with more": lambda: webp(webp_chunk(b"VP8X", bytes(10) + NAME), extended=False),
     "webp: behind the end": lambda: webp(behind=NAME),
     "webp: Exif behind the end": lambda: webp(behind=webp_chunk(b"EXIF", BLOCK)),
     "webp: unknown chunk in a frame": lambda: animated_webp(webp_chunk(b"EXIF", BLOCK)),
@@ -356,6 +364,16 @@ HIDDEN: dict[str, Callable[[], bytes]] = {
     "heif: description of an item": lambda: item_file(
         (1, b"jpeg\0", cases.picture()), more=box(b"udes", bytes(4) + b"en\0" + NAME + b"\0\0\0")
     ),
+    "heif: alternate text of an item": lambda: _property(box(b"altt", bytes(4) + NAME + b"\0en\0")),
+    "heif: a size with more": lambda: _property(box(b"ispe", bytes(4) + struct.pack(">II", 64, 48) + NAME)),
+    "heif: depths with more": lambda: _property(box(b"pixi", b"\0\0\0\0\3\x08\x08\x08" + NAME)),
+    "heif: colours of no known kind": lambda: _property(box(b"colr", b"name" + NAME)),
+    "heif: kind of an auxiliary picture": lambda: _property(box(b"auxC", bytes(4) + NAME + b"\0")),
+    "heif: a reference to another file": lambda: (
+        item_file((1, b"jpeg\0", cases.picture()))
+        + box(b"dinf", box(b"dref", struct.pack(">II", 0, 1) + box(b"url ", bytes(4) + NAME)))
+    ),
+    "heif: a second type": lambda: item_file((1, b"jpeg\0", cases.picture())) + box(b"ftyp", NAME),
     "heif: bytes that no item has": lambda: item_file((1, b"jpeg\0", cases.picture())) + box(b"mdat", NAME),
     "heif: a user's box": lambda: item_file((1, b"jpeg\0", cases.picture())) + box(b"uuid", bytes(16) + NAME),
     "heif: free space": lambda: item_file((1, b"jpeg\0", cases.picture())) + box(b"free", NAME),
@@ -369,6 +387,7 @@ HIDDEN: dict[str, Callable[[], bytes]] = {
     "jxl: compressed XMP": lambda: jxl(box(b"brob", b"xml " + cases.stored_brotli(TURNED))),
     "jxl: unknown box": lambda: jxl(box(b"name", NAME)),
     "jxl: a user's box": lambda: jxl(box(b"uuid", bytes(16) + NAME)),
+    "jxl: a second codestream": lambda: jxl(box(b"jxlc", NAME)),
     "jxl: behind the last box": lambda: jxl() + NAME,
     # JPEG 2000
     "jp2: Exif": lambda: jp2(box(b"uuid", b"JpgTiffExif->JP2" + BLOCK)),
@@ -379,6 +398,9 @@ HIDDEN: dict[str, Callable[[], bytes]] = {
     "jp2: rights": lambda: jp2(box(b"jp2i", NAME)),
     "jp2: unknown box in the header": lambda: jp2(header=box(b"name", NAME)),
     "jp2: XML in the header": lambda: jp2(header=box(b"xml ", NAME)),
+    "jp2: colours of a vendor": lambda: jp2(header=box(b"colr", b"\4\0\0" + NAME)),
+    "jp2: colours with more": lambda: jp2(header=box(b"colr", b"\1\0\0" + struct.pack(">I", 16) + NAME)),
+    "jp2: a resolution with more": lambda: jp2(header=box(b"res ", box(b"resc", bytes(10) + NAME))),
     "jp2: comment of a tile": lambda: jp2(codestream=tile_comment()),
     "j2c: comment of a tile": tile_comment,
     "j2c: behind the end": lambda: encoded(gradient(), "JPEG2000", no_jp2=True) + NAME,

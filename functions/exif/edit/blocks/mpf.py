@@ -11,11 +11,13 @@ from functions.kit.containers import Document, Kind, write
 def reduced(document: Document, edit: Edit) -> bytes:
     """The file with an index of its pictures that has nothing else, or without one where it has one picture."""
     model = document.model
+    indexes = [part for part in document.parts if part.kind is Kind.MPF]
     if model.mpf is None:
-        return bytes(document.source.data)
+        for part in indexes:
+            edit.gone("mpf", part.label, part.end - part.start, "index of further pictures that cannot be read")
+        return write(document, dict.fromkeys(indexes)) if indexes else bytes(document.source.data)
     old = document.raw(model.mpf)
     further = [part for part in document.parts if part.kind is Kind.PICTURE]
-    indexes = [part for part in document.parts if part.kind is Kind.MPF]
     if not further or not model.entries:
         edit.gone("mpf", model.mpf.label, len(old), "index of further pictures")
         return write(document, dict.fromkeys(indexes))

@@ -67,6 +67,7 @@ def test_a_name_or_a_type_has_no_say() -> None:
     [
         (b"%PDF-1.7\n", "PDF"),
         (b"#?RADIANCE\n", "Radiance HDR"),
+        (b"\x8bJNG\r\n\x1a\n" + bytes(50) + b"\xff\xd8\xff\xe0", "JNG"),
         (b"II*\0\x10\0\0\0CR\x02\0", "Canon raw"),
         (b"\0\0\0\x18ftypcrx \0\0\0\x01", "Canon raw"),
         (b"II\x1a\0\0\0HEAPCCDR\x02\0\x01\0", "Canon raw"),
@@ -106,6 +107,11 @@ def test_too_many_bytes() -> None:
     assert f"{len(data):,} bytes" in problem.detail
     with open_image(data, Settings(max_bytes=len(data))):
         pass
+
+
+def test_a_jpeg_behind_other_bytes_is_no_format_that_is_accepted_and_refused() -> None:
+    problem = refused(b"\x80\x81\x82\x83" * 5 + encoded(gradient(), "JPEG"))
+    assert (problem.status, problem.detail) == (422, "the JPEG begins after 20 bytes of other data")
 
 
 def test_too_many_pixels_are_refused_before_they_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
