@@ -188,7 +188,7 @@ def _coordinates(latitude: float, longitude: float, altitude: float | None) -> s
 def _samsung(found: Block, reading: Reading) -> None:
     """One of Samsung's records behind a picture, by its row; without one, its name is the tag's."""
     text = text_of(found.data.rstrip(b"\0"))
-    m = Members({"RecordName": found.name, "size": len(found.data)})
+    m = Members({"RecordName": found.name, "RecordText": text, "size": len(found.data)})
     row = table("Samsung.Trailer").find(int(found.where, 16), m)
     shown = row.show(number_or_text(text), m) if row is not None else None
     if row is not None and shown is not None:

@@ -106,5 +106,7 @@ def test_samsungs_records_in_a_box_are_those_behind_a_picture() -> None:
     assert shown["Samsung:TimeStamp"] == "2024:05:03 12:12:31.042+00:00"
     assert shown["Samsung:MCCData"] == "Germany (262)"
     assert [(part.kind, part.size) for part in reading.scan.unread] == [("record", 24)]
+    named = examine(containers.heic(b"") + containers.box(b"sefd", cases.samsung((0x0A01, b"Name_Data", b"Ada Byron"))))
+    assert flat(named)["Samsung:Name"] == "Ada Byron"
     broken = examine(containers.heic(b"") + containers.box(b"sefd", SAMSUNG[:-1] + b"X"))
     assert [(part.kind, part.place) for part in broken.scan.unread] == [("box", "sefd")]
