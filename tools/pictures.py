@@ -75,7 +75,7 @@ def events(page: Page, url: str) -> bytes:
 
 def stress(page: Page, url: str) -> bytes:
     page.goto(f"{url}/stress")
-    for name, value in {"requests": "3", "seconds": "14", "load": "25", "low": "5", "period": "7"}.items():
+    for name, value in {"requests": "3", "seconds": "14", "load": "16", "low": "2", "period": "7"}.items():
         if name == "low":
             page.locator("[name=profile]").select_option("sine")
         page.fill(f"[name={name}]", value)
