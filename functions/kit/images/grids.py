@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from io import BytesIO
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from functions.kit.containers import Document, read
 from functions.kit.containers.items import Items
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Rectangle = tuple[int, int, int, int]
 MOST_CHECKS = 512  # tiles that are decoded on their own
@@ -26,6 +29,22 @@ class _Grid(NamedTuple):
     tile: tuple[int, int]
     columns: int
     tiles: tuple[int, ...]
+
+
+def rows_of(image: Image.Image, data: bytes) -> int:
+    """How many rows of a decoded picture lie in tiles that can be decoded.
+
+    Raises:
+        OSError: as `rows_held`.
+    """
+
+    def plain(box: Rectangle) -> bool:
+        if image.getpixel(box[:2]) != image.getpixel((box[2] - 1, box[3] - 1)):
+            return False
+        pixels = image.crop(box).tobytes()
+        return pixels == pixels[: len(image.getbands())] * ((box[2] - box[0]) * (box[3] - box[1]))
+
+    return rows_held(data, image.height, plain)
 
 
 def rows_held(data: bytes, height: int, plain: Callable[[Rectangle], bool]) -> int:

@@ -21,7 +21,7 @@ from functions.kit.http.settings import Settings
 from functions.kit.images import grids, jpeg, jpeg2000, partial, pcx, png, tiff
 from functions.kit.images.formats import ACCEPTED, Format, labels, refusal, sniff
 from functions.kit.images.metering import HeaderLimitError, MeteredFile
-from functions.kit.images.samples import finding, heif
+from functions.kit.images.samples import finding, heif, jxl
 from functions.kit.images.samples.model import EarlyEndError, SampleFormatError, Samples
 from functions.kit.images.slots import slot
 from functions.kit.images.strips.large import Large
@@ -120,7 +120,7 @@ def _pixels(
             raise LargeImageError
         return _guarded(large.samples(data, _checked(data, found, entry, settings), frame), entry, settings)
     if entry.name == "JXL":
-        size = _codestream_size(data, settings)
+        size = jxl.size(data, settings)
         if large is not None:
             large.check(data, entry, size)
         elif size[0] * size[1] > LARGE_PIXELS:
@@ -226,8 +226,10 @@ def _decode(
     else:
         image.load()
         if entry.name == "HEIF" and not frame:
-            _check_tiles(image, data)
-    deep = {"AVIF": heif.deep, "JXL": _deep}.get(entry.name)
+            rows = grids.rows_of(image, data)
+            if rows < image.height:
+                image.info[EXTENT] = partial.Extent(0, rows)
+    deep = {"AVIF": heif.deep, "JXL": jxl.deep}.get(entry.name)
     if deep is not None and image.mode[0] not in "IF" and deep(data):
         image.info[REDUCED] = f"this {entry.label} has more than 8 bits a sample; it is counted at 8"
     if entry.name == "JXL" and image.mode == "LA" and len(image._data) > 2 * image.width * image.height:  # type: ignore[attr-defined]  # noqa: SLF001
@@ -235,25 +237,6 @@ def _decode(
         raise SampleFormatError("JPEG XL in gray with alpha of more than 8 bits a sample (without alpha it is read)")
     _check_pixels(image, settings)  # an icon's directory and the image inside it may differ
     return jpeg2000.levelled(image, data, REDUCED) if entry.name == "JPEG2000" else image
-
-
-def _check_tiles(image: Image.Image, data: bytes) -> None:
-    """Note how many rows of an HEIC lie above its first broken tile.
-
-    Raises:
-        OSError: none, or rows of the displayed picture are not those of the tiles.
-    """
-
-    def plain(box: tuple[int, int, int, int]) -> bool:
-        last = (box[2] - 1, box[3] - 1)
-        if image.getpixel(box[:2]) != image.getpixel(last):
-            return False
-        part = image.crop(box)
-        return part.tobytes() == part.tobytes()[: len(part.getbands())] * (part.width * part.height)
-
-    rows = grids.rows_held(data, image.height, plain)
-    if rows < image.height:
-        image.info[EXTENT] = partial.Extent(0, rows)
 
 
 def _source(data: bytes, entry: Format, settings: Settings, frame: int) -> tuple[bytes, int]:
@@ -281,31 +264,10 @@ def _source(data: bytes, entry: Format, settings: Settings, frame: int) -> tuple
     return data, frame
 
 
-def _deep(data: bytes) -> bool:
-    """Whether a JPEG XL has more than 8 bits a sample."""
-    from functions.kit.containers import read
-
-    document = read(data)
-    return document is not None and int(document.details.get("sample_bits", 8)) > 8
-
-
-def _codestream_size(data: bytes, settings: Settings) -> tuple[int, int]:
-    """Width and height of a JPEG XL by its header: its plugin decodes when it opens."""
-    from functions.kit.containers import read
-
-    document = read(data)
-    width, height = (document.width, document.height) if document is not None else (None, None)
-    if not width or not height:
-        raise problems.unreadable_image("the JPEG XL image states no size")
-    if width * height > settings.max_pixels:
-        raise problems.too_many_pixels(settings.max_pixels, width, height, settings.variable("max_pixels"))
-    return width, height
-
-
 def _opened(source: bytes, entry: Format, settings: Settings, frame: int, draft: int | None) -> ImageFile.ImageFile:
     """An image whose header is read and that is about to be decoded."""
     if entry.name == "JXL":
-        _codestream_size(source, settings)
+        jxl.size(source, settings)
     image, file = _parse(source, entry, frame)
     _check_pixels(image, settings)
     if frame:
