@@ -1,4 +1,4 @@
-"""Names of the options `keep` and `remove` of a clean copy."""
+"""Names of the options `keep` and `remove` of a clean copy, and media types of what is written."""
 
 from __future__ import annotations
 
@@ -21,3 +21,24 @@ KEEP = {
 DEFAULT_KEEP = frozenset({"orientation", "icc", "resolution"})
 REMOVE = {"gps": "the location: position, direction, place names"}
 """Values of `remove`."""
+MEDIA_TYPES = {
+    "JPEG": "image/jpeg",
+    "MPO": "image/jpeg",
+    "PNG": "image/png",
+    "APNG": "image/png",
+    "WebP": "image/webp",
+    "GIF": "image/gif",
+    "HEIC": "image/heic",
+    "HEIF": "image/heif",
+    "AVIF": "image/avif",
+    "JXL": "image/jxl",
+    "JP2": "image/jp2",
+    "JPX": "image/jpx",
+    "J2C": "image/j2c",
+    "PSD": "image/vnd.adobe.photoshop",
+    "PSB": "image/vnd.adobe.photoshop",
+    "TIFF": "image/tiff",
+    "BigTIFF": "image/tiff",
+    "DNG": "image/x-adobe-dng",
+}
+"""Of files in responses, by format."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 import zlib
 from collections.abc import Callable
 from typing import ClassVar
 
 from functions.exif.edit.blocks import icc, makers, mpf, video
-from functions.exif.edit.blocks.exif import head_of, without_location
+from functions.exif.edit.blocks.exif import head_of
 from functions.exif.edit.decide import GAIN_MAP, LOST_PROFILE, Edit
 from functions.exif.edit.errors import Broken
+from functions.exif.edit.location import MARKS, TIFF_HEADER, Content, Located
 from functions.exif.edit.policy import RULES, TYPES, Action
 from functions.exif.scan import remains
 from functions.kit.containers import ContainerError, Document, Kind, Part, read, write
@@ -19,12 +18,6 @@ from functions.kit.containers import jpeg as jpegs
 from functions.kit.containers.packing import Packing, pack
 from functions.kit.containers.parts import MAX_WARNINGS
 
-Content = bytes | None
-MARKS = re.compile(rb"GPS|latitude|longitude|geo:|\blocation\b|\xa9xyz|\bloci|MCC_Data", re.IGNORECASE)
-TIFF_HEADER = re.compile(rb"II\*\0|MM\0\*")
-# The XMP extension's header: identifier, digest of the packet, its length, place of this piece.
-GUID = slice(len(jpegs.XMP_EXTENSION), len(jpegs.XMP_EXTENSION) + 32)
-FLIR = "FLIR"
 HANDLER = 24  # bytes before a handler's name
 PROFILES = (Packing.HEX, Packing.ZLIB_HEX)
 MAX_LANGUAGE = 16  # bytes of a language tag
@@ -48,12 +41,9 @@ def clean(document: Document, edit: Edit) -> bytes:
         raise Broken(str(error)) from None
 
 
-class _Cleaner:
+class _Cleaner(Located):
     def __init__(self, document: Document, edit: Edit) -> None:
-        self.document, self.edit = document, edit
-        self.changes: dict[Part, Content] = {}
-        self.done: set[int] = set()  # starts of parts that are decided about
-        self.renamed: dict[bytes, bytes] = {}  # digests of extended XMP
+        super().__init__(document, edit)
         self.spans = makers.samsung(document.source.data) if edit.location_only else None
         edit.has_exif = False
 
@@ -61,8 +51,7 @@ class _Cleaner:
         """Decide about all parts, the pictures and videos before the XMP that lists them, and write the rest."""
         order = sorted(self.document.parts, key=lambda part: part.kind is Kind.XMP)
         if self.edit.location_only:
-            self._extended()
-            self._flir()
+            self.whole_file()
         for part in order:
             if part.lead < 0 and part.start not in self.done:
                 self._decide(part)
@@ -103,7 +92,7 @@ class _Cleaner:
         elif action is Action.DROP:
             self._remove(part, rule.reported)
         elif action is Action.SEARCH:
-            self._search(part)
+            self.search(part)
         elif action is Action.EDIT:
             self._edit(part, rule.reported)
 
@@ -126,7 +115,7 @@ class _Cleaner:
         if blank:
             self.changes[part] = None
         else:
-            self._drop(part, reported)
+            self.drop(part, reported)
 
     def _handler(self, part: Part) -> None:
         """A handler's name is that of a program or a maker, and no reader needs it (ISO 14496-12, 8.4.3)."""
@@ -148,17 +137,11 @@ class _Cleaner:
         profile = part.packing in PROFILES
         return f"{part.label} {part.name.rpartition(' ')[2].lower()}" if profile else part.label
 
-    def _drop(self, part: Part, reported: str, detail: str = "") -> None:
-        if reported:
-            label = part.label or "between the parts"
-            self.edit.gone(reported, label, part.end - part.start, detail or _detail(part, reported))
-        self.changes[part] = None
-
     def _edit(self, part: Part, reported: str) -> None:
         lost = len(self.document.lost)
         content = self.document.content(part)
         if content is None:
-            self._drop(part, reported, f"{reported} that cannot be read")
+            self.drop(part, reported, f"{reported} that cannot be read")
             if part.kind is Kind.ICC and "icc" in self.edit.keep:
                 self.edit.warn(LOST_PROFILE)
             return
@@ -301,86 +284,6 @@ class _Cleaner:
                 self.edit.gone("gps", part.label, high - low, "location record of a Samsung trailer")
         return bytes(out)
 
-    # Only the location goes.
-
-    def _search(self, part: Part) -> None:
-        """A part whose content is not read: it goes where it may state a location."""
-        body = self.document.raw(part)
-        if part.key == b"mpvd":
-            self._motion(part, body)
-            return
-        header = TIFF_HEADER.search(body[:64])
-        if header is not None:
-            try:
-                block, fields = without_location(body[header.start() :])
-            except Broken:
-                fields = 0
-            if fields and not MARKS.search(block):
-                self.edit.gone("gps", part.label, fields, f"{fields} fields of the location in data of a maker")
-                self.changes[part] = body[: header.start()] + block
-                return
-        if MARKS.search(body):
-            detail = f"{_detail(part, 'app')}, which may state a location"
-            self._drop(part, "gps", detail)
-            if part.kind is Kind.JUMBF:
-                self.edit.warn("content credentials (C2PA) that may state a location are not in the copy")
-
-    def _motion(self, part: Part, body: bytes) -> None:
-        """The box of a motion photo's video (Samsung)."""
-        found = video.without_location(body)
-        if found.data is None:
-            self._drop(part, "trailer", "video that cannot be searched for a location")
-            self.edit.warn("a video that cannot be searched for a location is not in the copy")
-        elif found.data != body:
-            self.edit.gone("gps", part.label, len(body), "location of the video")
-            self.changes[part] = found.data
-
-    def _extended(self) -> None:
-        """Extended XMP keeps its length; the main packet names it by a digest, which changes with it."""
-        for part in self.document.parts:
-            if part.name == "extended" and part.kind is Kind.XMP and part.lead < 0:
-                self._extension(self.document.members(part), part.start)
-
-    def _extension(self, members: list[Part], lead: int) -> None:
-        document, edit = self.document, self.edit
-        packet = b"".join(map(document.raw, members))
-        result = edit.xmp(packet, members[0].label)
-        if result == packet:
-            return
-        document.groups.pop(lead, None)
-        if result is None:
-            self.changes.update(dict.fromkeys(members))
-            self.done.update(part.start for part in members)
-            return
-        at = 0
-        digest = hashlib.md5(result, usedforsecurity=False).hexdigest().upper().encode()
-        for part in members:
-            size = part.stop - part.body
-            head = bytearray(document.source.read(part.start + 4, part.body))
-            self.renamed[bytes(head[GUID])] = digest
-            head[GUID] = digest
-            # Written with its header, in which the digest stands.
-            self.changes[part._replace(body=part.start + 4)] = bytes(head) + result[at : at + size]
-            self.done.add(part.start)
-            at += size
-
-    def _flir(self) -> None:
-        """FLIR's record of the position, in a structure that may span several segments."""
-        parts = [part for part in self.document.parts if part.kind is Kind.APP and part.name == FLIR]
-        if not parts:
-            return
-        self.done.update(part.start for part in parts)
-        found = makers.flir_segments([self.document.raw(part) for part in parts])
-        if found is None:
-            self.edit.warn("FLIR data that cannot be searched for a location are not in the copy")
-            for part in parts:
-                self._drop(part, "gps", "FLIR data that cannot be searched for a location")
-            return
-        segments, cleared = found
-        if cleared:
-            self.edit.gone("gps", "APP1", cleared, "position in data of FLIR")
-            self.changes.update(zip(parts, segments, strict=True))
-
     # Of the class: methods of the instance in it would be a cycle, which holds the file until a collection.
     _edits: ClassVar[dict[Kind, Callable[[_Cleaner, Part, bytes], Content]]] = {
         Kind.EXIF: _exif,
@@ -403,17 +306,3 @@ def _read(data: bytes) -> Document:
     if document is None or document.reader != "jpeg":
         raise Broken("no JPEG where one should be")
     return document
-
-
-def _detail(part: Part, reported: str) -> str:
-    names = {
-        Kind.COMMENT: "comment",
-        Kind.TIME: "time of the last change",
-        Kind.JUMBF: "content credentials (C2PA)",
-        Kind.JFXX: "JFIF extension, a thumbnail",
-        Kind.VIDEO: "a video after the picture",
-        Kind.TRAILER: "bytes after the picture",
-        Kind.GAP: "bytes that belong to nothing",
-    }
-    named = f"{reported} {part.name!r}" if part.name else f"{reported} {part.label!r}"
-    return names.get(part.kind, named)

@@ -18,6 +18,7 @@ from functions.exif.edit.blocks.layout import EXIF, Layout
 from functions.exif.edit.errors import Broken, Unsupported
 from functions.exif.edit.fields import FRACTIONS_AND_OFFSETS, Fields, Required, block
 from functions.exif.edit.graft import graft
+from functions.exif.edit.names import MEDIA_TYPES
 from functions.exif.edit.readback import confirm
 from functions.exif.reading import read as read_metadata
 from functions.exif.rows import Reading
@@ -25,20 +26,7 @@ from functions.exif.scan.files import scan
 from functions.kit import containers
 from functions.kit.containers import ContainerError, Document, Kind, Part
 
-MEDIA_TYPES = {
-    "JPEG": "image/jpeg",
-    "MPO": "image/jpeg",
-    "PNG": "image/png",
-    "APNG": "image/png",
-    "WebP": "image/webp",
-    "TIFF": "image/tiff",
-    "DNG": "image/x-adobe-dng",
-    "HEIC": "image/heic",
-    "HEIF": "image/heif",
-    "AVIF": "image/avif",
-    "JXL": "image/jxl",
-}
-FORMATS = tuple(MEDIA_TYPES)
+FORMATS = ("JPEG", "MPO", "PNG", "APNG", "WebP", "TIFF", "DNG", "HEIC", "HEIF", "AVIF", "JXL")
 """Formats that can be written."""
 MAX_PREVIEWS, MAX_PATCHES = 16, 64
 PLACED = frozenset((1, 4, 7, 13))  # types of values that offsets are in
@@ -74,7 +62,7 @@ def write(data: bytes, fields: Fields) -> Written:
         Unsupported: a format that cannot be written safely; the message gives the reason.
     """
     document = containers.read(data)
-    if document is None or document.format not in MEDIA_TYPES:
+    if document is None or document.format not in FORMATS:
         raise Unsupported(_reason(document))
     addition = block(fields, _required(document, fields))
     patched: Collection[int] = ()

@@ -10,7 +10,7 @@ from functions.exif.edit import parts, tiff
 from functions.exif.edit.blocks.exif import head_of
 from functions.exif.edit.decide import Edit, Removed
 from functions.exif.edit.errors import Broken, Unsupported
-from functions.exif.edit.names import DEFAULT_KEEP
+from functions.exif.edit.names import DEFAULT_KEEP, MEDIA_TYPES
 from functions.exif.edit.verify import check, secrets
 from functions.kit import containers
 from functions.kit.containers import Kind
@@ -57,23 +57,8 @@ def strip(data: bytes, keep: Collection[str] = DEFAULT_KEEP, remove: Collection[
     return Stripped(result, tuple(edit.removed), tuple(edit.warnings), media_type)
 
 
-MEDIA_TYPES = {
-    "JPEG": "image/jpeg",
-    "MPO": "image/jpeg",
-    "PNG": "image/png",
-    "APNG": "image/png",
-    "WebP": "image/webp",
-    "GIF": "image/gif",
-    "HEIC": "image/heic",
-    "HEIF": "image/heif",
-    "AVIF": "image/avif",
-    "JXL": "image/jxl",
-    "JP2": "image/jp2",
-    "JPX": "image/jpx",
-    "J2C": "image/j2c",
-    "PSD": "image/vnd.adobe.photoshop",
-    "PSB": "image/vnd.adobe.photoshop",
-}
+FORMATS = tuple(name for name in MEDIA_TYPES if name != "DNG")
+"""Formats that can be cleaned."""
 Cleaner = Callable[[bytes, Edit], bytes]
 
 
@@ -86,12 +71,8 @@ def container(data: bytes) -> tuple[Cleaner, str, list[bytes]]:
     if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return tiff.clean, "image/tiff", [data]
     document = containers.read(data)
-    if document is None or document.format not in MEDIA_TYPES:
+    if document is None or document.format not in FORMATS:
         raise Unsupported("no format that can be cleaned")
     blocks = [document.content(part) or b"" for part in document.parts if part.kind is Kind.EXIF and part.lead < 0]
     exif = [block[len(head_of(block)) :] for block in blocks]
     return lambda _, edit: parts.clean(document, edit), MEDIA_TYPES[document.format], exif
-
-
-FORMATS = (*MEDIA_TYPES, "TIFF", "BigTIFF")
-"""Formats that can be cleaned."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from struct import Struct, pack, unpack_from
 from typing import NamedTuple
 
-from functions.kit.containers.parts import Document, Kind, Splices
+from functions.kit.containers.parts import Document, Kind, Splices, filler
 from functions.kit.containers.source import Source
 
 MAX_BOXES = 20_000
@@ -101,6 +101,14 @@ class Boxes(Walk):
     def __init__(self, document: Document) -> None:
         super().__init__(document.source)
         self.document = document
+
+    def finish(self, at: int) -> None:
+        """Add what follows the last box, and break a document without a picture."""
+        document, end = self.document, self.source.size
+        if at < end:
+            document.add(filler(self.source, at, end, Kind.TRAILER), at, end, "after the last box")
+        if not any(part.kind is Kind.PIXELS for part in document.parts):
+            document.broken = document.broken or "it ends before its picture"
 
     def exhausted(self, start: int, end: int) -> None:  # noqa: ARG002 - the base class has them
         """Break the document."""

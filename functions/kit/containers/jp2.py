@@ -53,10 +53,7 @@ def read(source: Source) -> Document:
         else:
             _leaf(document, box)
         at = box.end
-    if at < source.size:
-        document.add(filler(source, at, source.size, Kind.TRAILER), at, source.size, "after the last box")
-    if not any(part.kind is Kind.PIXELS for part in document.parts):
-        document.broken = document.broken or "it ends before its picture"
+    boxes.finish(at)
     return document
 
 

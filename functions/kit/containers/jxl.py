@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from functions.kit.containers.boxes import Boxes, encode
 from functions.kit.containers.packing import ContainerError, Packing, pack
-from functions.kit.containers.parts import Changes, Document, Kind, Part, Splices, filler
+from functions.kit.containers.parts import Changes, Document, Kind, Part, Splices
 from functions.kit.containers.source import Source
 
 KINDS = {b"Exif": Kind.EXIF, b"xml ": Kind.XMP, b"jumb": Kind.JUMBF}
@@ -23,8 +23,8 @@ def read(source: Source) -> Document:
         document.add(Kind.PIXELS, 0, source.size, "codestream")
         _size(document, source.read(0, 64))
         return document
-    at, shown = 0, False
-    for box in Boxes(document).within(0, source.size):
+    boxes, at, shown = Boxes(document), 0, False
+    for box in boxes.within(0, source.size):
         kind = KINDS.get(box.kind, Kind.UNKNOWN)
         body, packing, key = box.body, Packing.PLAIN, box.kind
         if box.kind in PIXELS and (box.kind == b"jxlp" or not shown):  # there is one whole codestream
@@ -44,10 +44,7 @@ def read(source: Source) -> Document:
         # Readers of compressed Exif skip the four bytes of the distance themselves.
         document.add(kind, box.start, box.end, box.name, "", body=body, stop=box.end, packing=packing, key=key)
         at = box.end
-    if at < source.size:
-        document.add(filler(source, at, source.size, Kind.TRAILER), at, source.size, "after the last box")
-    if not any(part.kind is Kind.PIXELS for part in document.parts):
-        document.broken = document.broken or "it ends before its picture"
+    boxes.finish(at)
     return document
 
 
