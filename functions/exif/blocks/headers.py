@@ -190,11 +190,15 @@ def _samsung(found: Block, reading: Reading) -> None:
     text = text_of(found.data.rstrip(b"\0"))
     m = Members({"RecordName": found.name, "RecordText": text, "size": len(found.data)})
     row = table("Samsung.Trailer").find(int(found.where, 16), m)
-    shown = row.show(number_or_text(text), m) if row is not None else None
+    value = number_or_text(text)
+    shown = row.show(value, m) if row is not None else None
     if row is not None and shown is not None:
         reading.add(row.group, row.name, *shown)
         if row.grade:
             reading.grades[row.group, row.name] = row.grade
+        if isinstance(value, str) and text not in map(str, shown):
+            # A text where a number should be: its row shows none of it.
+            reading.miss("value", f"{row.group} record {found.where}", found.offset, len(found.data))
     else:
         name = re.sub(r"[^\w-]+", "", found.name).removesuffix("_Data") or "Record"
         reading.add("Samsung", name, text, text)
