@@ -50,6 +50,8 @@ def account(reading: Reading, block: Block, ifds: Ifds) -> None:
         return
     _strips(reading, data, ifds)
     if reading.scan.format not in WHOLE:
+        if not any(ifd.entries for ifd in ifds.ifds):
+            reading.miss("exif", f"{block.where} without an entry", block.offset, len(data))
         return
     found = [
         pair for pair in gaps(list(_claims(data, ifds)), 0, len(data)) if data[pair[0] : pair[1]].strip(b"\0\xff \n")
