@@ -71,7 +71,8 @@ def container(data: bytes) -> tuple[Cleaner, str, list[bytes]]:
     if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return tiff.clean, "image/tiff", [data]
     document = containers.read(data)
-    if document is None or document.format not in FORMATS:
+    # A TIFF by its directories but not by its header is a raw, or JPEG XR.
+    if document is None or document.format not in FORMATS or document.reader == "tiff":
         raise Unsupported("no format that can be cleaned")
     blocks = [document.content(part) or b"" for part in document.parts if part.kind is Kind.EXIF and part.lead < 0]
     exif = [block[len(head_of(block)) :] for block in blocks]

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import functions.exif.main
+from functions.exif.edit.errors import Unsupported
 from functions.exif.edit.strip import strip
 from tests.functions.exif import hidden, made
 from tests.functions.exif.tiffs import Field, long, short, tiff
@@ -143,6 +144,12 @@ def test_the_type_of_an_auxiliary_image_may_name_its_maker() -> None:
     result = strip(alpha)
     assert {one.kind for one in result.removed} == {"exif"}
     assert b"Lamp 5D" not in result.data
+
+
+def test_a_file_made_like_a_tiff_is_refused() -> None:
+    for magic in (b"II\xbc\1", b"IIU\0", b"IIRO"):
+        with pytest.raises(Unsupported):
+            strip(magic + hidden.page()[4:])
 
 
 def test_a_dropped_directory_may_overlap_another() -> None:
