@@ -58,7 +58,7 @@ def report(reading: Reading) -> JsonObject:
         inner = [embedded.reading for embedded in reading.embedded if embedded.reading is not None]
         for one in (reading, *inner):
             for tag, text in unexplained(one, _explained):
-                _keep(found, rules.TEXT, tag, _shown(text))
+                _keep(found, rules.TEXT if tag.startswith("ICC") else _stated(rules.TEXT, text), tag, _shown(text))
     findings = [_finding(rule, list(found[rule.why].values())) for rule in _RANKED if rule.why in found]
     grades = [finding["grade"] for finding in findings] + ["unknown"] * bool(not_read) + ["nothing"]
     return {
@@ -179,6 +179,15 @@ def _says(why: str, text: str) -> bool:
     return not EMPTY.fullmatch(text) and not _BY_REASON[why].harmless.fullmatch(text[:MAX_VALUE].strip())
 
 
+def _stated(why: str, text: str) -> str:
+    """The reason for a free text, where it states what a tag of its own would."""
+    if len(text) <= 8:
+        return why
+    from functions.exif.report.telling import stated
+
+    return stated(text) or why
+
+
 def _by_value(why: str, group: str, name: str, text: str) -> str:
     """The reason for a tag, where its value gives a stronger one, or shows that an author is a program."""
     if len(text) > 20 and GENERATED.search(text):
@@ -187,6 +196,8 @@ def _by_value(why: str, group: str, name: str, text: str) -> str:
         from functions.exif.report.telling import is_program
 
         return rules.PROGRAMS if is_program(text) else why
+    if why == rules.WORDS:
+        why = _stated(why, text)
     if (
         why == rules.PROGRAMS
         or len(text) <= 8
@@ -196,7 +207,7 @@ def _by_value(why: str, group: str, name: str, text: str) -> str:
     from functions.exif.report import telling
 
     found = telling.reason(text, group, name)
-    if not why or (found and _BY_REASON[found].grade == "identifies" and _BY_REASON[why].grade != "identifies"):
+    if not why or (found and GRADES.index(_BY_REASON[found].grade) < GRADES.index(_BY_REASON[why].grade)):
         return found
     return why
 

@@ -84,6 +84,42 @@ def reason(text: str, group: str, name: str) -> str:
     return ""
 
 
+# What people write into comments and descriptions: a position, a number of the device, an author, a notice.
+_STATED = (
+    (
+        rules.POSITION,
+        re.compile(
+            r"\bgeo:[-+]?\d|\blat(?:itude)?\b\W{1,4}[-+]?\d{1,2}\.\d{2}"
+            r"|(?<![\d.])\d{1,2} ?° ?\d{1,2} ?['′’ ]"
+            r"|^\W*[NS]? ?[-+]?\d{1,2}\.\d{4,}°? ?[NS]? ?[,;/ ] ?[EW]? ?[-+]?\d{1,3}\.\d{4,}°? ?[EW]?\W*$"
+            r"|\bmaps?\.[^ ]{0,80}[=@/][-+]?\d{1,2}\.\d{3,},[-+]?\d{1,3}\.\d{3}",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        rules.SERIAL,
+        re.compile(
+            r"\b(?:s/n|serial(?: ?(?:no|nr|number))?|imei)\b[ .:=#]{1,4}(?=[A-Z-]*\d)[A-Z0-9-]{6,}"
+            r"|\b(?:[0-9A-F]{2}:){5}[0-9A-F]{2}\b",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        rules.PERSON,
+        re.compile(
+            r"\b(?i:photo(?:graph(?:ed)?)?|picture|image|taken|shot|made|created) (?i:by) [^\W\d_a-z]\w+ [^\W\d_a-z]\w"
+            r"|\+[1-9]\d{0,2}(?:[ ()./-]{1,3}\d{2,8}){2,6}(?!\d)"
+        ),
+    ),
+    (rules.RIGHTS, re.compile(r"©|\bcopyright\b", re.IGNORECASE)),
+)
+
+
+def stated(text: str) -> str:
+    """What a free text states that counts as a tag of its own would; empty for mere words."""
+    return next((why for why, pattern in _STATED if pattern.search(text[:MAX_SEARCHED])), "")
+
+
 def is_program(text: str) -> bool:
     """Whether the text of an author's field is the name of a program: nothing but such names and versions."""
     if len(text) > 200 or not _PROGRAM.search(text):

@@ -292,3 +292,29 @@ def test_names_that_a_program_has_prefixed_count() -> None:
 
 def test_a_camera_is_not_its_owner() -> None:
     assert report(examine(jpeg({0x013B: b"KODAK DC240 ZOOM DIGITAL CAMERA"})))["grade"] == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("text", "grade", "subject"),
+    [
+        ("48.13333, 11.56666", "identifies", "place"),
+        ("48°08'00\"N 11°34'00\"E", "identifies", "place"),
+        ("seen at geo:48.1,11.5", "identifies", "place"),
+        ("lat=48.13333 lon=11.56666", "identifies", "place"),
+        ("https://maps.example/?q=48.13333,11.56666", "identifies", "place"),
+        ("camera S/N 12345678", "identifies", "device"),
+        ("00:1A:2B:3C:4D:5E", "identifies", "device"),
+        ("Photo by Ada Lamp", "identifies", "person"),
+        ("call +49 170 1234567", "identifies", "person"),
+        ("© 2024 Ada Lamp", "narrows", "person"),
+        ("/home/ada/picture.jpg", "narrows", "person"),
+        ("1.0478 0.0229 -0.0502", "hints", "content"),
+        ("serial numbers of all lamps", "hints", "content"),
+        ("made by hand, 24.5 cm", "hints", "content"),
+    ],
+)
+def test_a_free_text_counts_by_what_it_states(text: str, grade: str, subject: str) -> None:
+    comment = encoded(gradient(), "JPEG", comment=text.encode())
+    for data in (comment, encoded(gradient(), "PNG", pnginfo=_text("Thing", text))):
+        (finding,) = report(examine(data))["findings"]
+        assert (finding["grade"], finding["subject"]) == (grade, subject)
