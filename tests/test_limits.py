@@ -31,12 +31,12 @@ KIB, MIB = 1024, 2**20
 # What the table says is fixed, as it says it, and the constants behind it.
 FIXED = {
     "other fields of a form": {"100": [uploads.MAX_FIELDS]},
-    "seconds for a request's head": {"10 s": [gunicorn_worker.HEAD_SECONDS, downstream.HEAD_SECONDS]},
+    "seconds for a request's headers": {"10 s": [gunicorn_worker.HEAD_SECONDS, downstream.HEAD_SECONDS]},
     "bytes of a request's first line: function; target: route": {
         "4,094": [Config().limit_request_line],
         "16 KiB": [headers.TARGET_BYTES / KIB],
     },
-    "bytes of a head; of one field": {
+    "bytes of the headers; of one field": {
         "64 KiB": [headers.HEAD_BYTES / KIB, gunicorn_worker.HEAD_BYTES / KIB],
         "16,380": [application.HEADER_BYTES],
     },
