@@ -60,6 +60,9 @@ def test_an_empty_policy_returns_any_input_that_is_not_refused(data: st.DataObje
         patch.setattr(parts, "TYPES", {})
         patch.setattr(parts.mpf, "reduced", lambda document, _: document.source.data)
         patch.setattr(parts._Cleaner, "_essential", lambda _, part: False)
+        # Names of handlers and bytes that no field accounts for go by rules of their own.
+        patch.setattr(parts._Cleaner, "_handler", lambda _, part: None)
+        patch.setattr(parts._Cleaner, "_beyond", lambda _, part: None)
         try:
             assert parts.clean(found, Edit()) == source
         except Broken:
