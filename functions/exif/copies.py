@@ -5,11 +5,11 @@ A cold start stays short: `functions.exif.editing` is not imported with this mod
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from functions.exif.edit.names import KEEP, REMOVE
 from functions.exif.media import SUFFIXES, ZIP
-from functions.kit.http.function import JSON, Call, EventRoute, Reply, Route
+from functions.kit.http.function import JSON, AnyCall, EventRoute, Reply, Route
 from functions.kit.http.options import Option, flag, integer, names, parsed, text
 from functions.kit.jsontypes import JsonMapping
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 LONGEST = 2000
 
 
-def _strip(call: Call[Any]) -> Reply | JsonMapping:
+def _strip(call: AnyCall) -> Reply | JsonMapping:
     from functions.exif import editing
 
     return editing.strip_files(call)
 
 
-def _set(call: Call[Any]) -> Reply:
+def _set(call: AnyCall) -> Reply:
     from functions.exif import editing
 
     return editing.set_fields(call)
 
 
-def _clean_of_event(data: bytes, _settings: Any) -> tuple[bytes, str]:
+def _clean_of_event(data: bytes, _settings: object) -> tuple[bytes, str]:
     """Return the clean copy of an event's image, and its media type."""
     from functions.exif import editing
 

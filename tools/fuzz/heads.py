@@ -13,9 +13,16 @@ import functools
 import re
 import socket
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tools.fuzz.target import Target
+
+if TYPE_CHECKING:
+    from gunicorn.config import Config
+
+    from knative.local.proxy.dispatching import Connection
+    from knative.local.proxy.exchange import Exchange
+    from knative.local.proxy.http1.upstream import UpstreamConnection
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 REFUSALS = {400, 405, 408, 413, 414, 417, 431, 501, 505}
@@ -67,10 +74,10 @@ class Pods:
     name = "a pod"
 
     def __init__(self) -> None:
-        self.connections: set[Any] = set()
-        self.taken: list[tuple[Any, Any, Wire]] = []
+        self.connections: set[Connection] = set()
+        self.taken: list[tuple[Exchange, UpstreamConnection, Wire]] = []
 
-    def dispatch(self, exchange: Any) -> None:
+    def dispatch(self, exchange: Exchange) -> None:
         """As `Route.dispatch` does for a Service: pass it on."""
         from knative.local.proxy.http1.upstream import UpstreamConnection
 
@@ -80,13 +87,13 @@ class Pods:
         self.taken.append((exchange, upstream, wire))
         upstream.send(exchange)
 
-    def opened(self, connection: Any) -> None:
+    def opened(self, connection: UpstreamConnection) -> None:
         """Nothing to keep."""
 
-    def lost(self, connection: Any, idle_for: float | None) -> None:
+    def lost(self, connection: UpstreamConnection, idle_for: float | None) -> None:
         """Nothing to keep."""
 
-    def release(self, connection: Any) -> None:
+    def release(self, connection: UpstreamConnection) -> None:
         """Nothing to keep."""
 
     def log(self, text: str) -> None:
@@ -108,7 +115,7 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 @functools.cache
-def _gunicorn() -> Any:
+def _gunicorn() -> Config:
     from gunicorn.config import Config
 
     from functions.kit.server.application import HEADER_BYTES
@@ -150,7 +157,7 @@ async def _converse(data: bytes) -> None:
     downstream.connection_lost(None)
 
 
-def _agrees(exchange: Any, passed: bytes) -> None:
+def _agrees(exchange: Exchange, passed: bytes) -> None:
     """The pod's reader takes what was passed on as the one message it is, or refuses it."""
     from gunicorn.http import RequestParser
     from gunicorn.http.errors import NoMoreData, ParseException

@@ -8,12 +8,16 @@ from __future__ import annotations
 from base64 import b64encode
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from functions.histogram.plots.chart import THEMES, Theme
 
 if TYPE_CHECKING:
-    from PIL import Image
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image, ImageDraw, ImageFont
+
+    Shares = NDArray[np.float64]  # of rows, columns and bands
 
 KINDS = ("waveform", "vectorscope")
 SAMPLE = 640  # columns and rows of pixels at most
@@ -108,7 +112,7 @@ def _drawn(scope: Scope) -> Image.Image:
     return picture
 
 
-def _waveform(pixels: Image.Image) -> Any:
+def _waveform(pixels: Image.Image) -> Shares:
     """How often each level occurs in each column, 0 to 1: red, green and blue apart."""
     import numpy as np
 
@@ -121,7 +125,7 @@ def _waveform(pixels: Image.Image) -> Any:
     return _strength(counts / max(1, rows))
 
 
-def _vectors(pixels: Image.Image) -> Any:
+def _vectors(pixels: Image.Image) -> Shares:
     """How often each pair of Cb and Cr occurs, 0 to 1, in the colour that it represents."""
     import numpy as np
 
@@ -135,14 +139,15 @@ def _vectors(pixels: Image.Image) -> Any:
     return _strength(counts / max(1, values.shape[0]) * 40)[..., None] * hue
 
 
-def _strength(shares: Any) -> Any:
+def _strength(shares: Shares) -> Shares:
     """Shares of pixels on a logarithmic scale, 0 to 1: few are seen beside many."""
     import numpy as np
 
-    return np.clip(np.log1p(shares * 400) / np.log1p(40), 0, 1)
+    strength: Shares = np.log1p(shares * 400) / np.log1p(40)
+    return strength.clip(0, 1)
 
 
-def _shown(strength: Any, scope: Scope) -> Image.Image:
+def _shown(strength: Shares, scope: Scope) -> Image.Image:
     """Frequencies as light on a dark ground, or as ink on a light one."""
     import numpy as np
     from PIL import Image
@@ -157,7 +162,7 @@ def _shown(strength: Any, scope: Scope) -> Image.Image:
     return Image.fromarray(shown.clip(0, 255).astype(np.uint8))
 
 
-def _levels(draw: Any, area: tuple[int, int, int, int], scope: Scope, zoom: float, small: bool) -> None:
+def _levels(draw: ImageDraw.ImageDraw, area: tuple[int, int, int, int], scope: Scope, zoom: float, small: bool) -> None:
     left, top, width, height = area
     theme, font = scope.theme, _font(round(11 * zoom))
     for level in (0, 64, 128, 192, 255):
@@ -171,7 +176,7 @@ def _levels(draw: Any, area: tuple[int, int, int, int], scope: Scope, zoom: floa
         draw.text((left + width, below), "right edge of the picture", fill=theme.text, font=font, anchor="rt")
 
 
-def _graticule(draw: Any, area: tuple[int, int, int], scope: Scope, zoom: float, small: bool) -> None:
+def _graticule(draw: ImageDraw.ImageDraw, area: tuple[int, int, int], scope: Scope, zoom: float, small: bool) -> None:
     left, top, side = area
     theme, font = scope.theme, _font(round(11 * zoom))
     draw.ellipse((left, top, left + side - 1, top + side - 1), outline=theme.grid)
@@ -187,7 +192,7 @@ def _graticule(draw: Any, area: tuple[int, int, int], scope: Scope, zoom: float,
             draw.text((x + r + 3 * zoom, y), name, fill=theme.text, font=font, anchor="lm")
 
 
-def _font(size: int) -> Any:
+def _font(size: int) -> ImageFont.FreeTypeFont:
     from functions.histogram.plots.raster import font
 
     return font(size)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container
 from datetime import date
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from functions.kit.http.problems import Problem
 from functions.kit.jsontypes import JsonMapping
@@ -135,7 +135,7 @@ def _check_values(attributes: JsonMapping) -> None:
         raise malformed("attribute 'datacontenttype' is not a media type (RFC 2046)")
 
 
-def _check_type(name: str, value: Any) -> None:
+def _check_type(name: str, value: object) -> None:
     text_only = name in (*REQUIRED, *_URIS, "subject", "time", "datacontenttype")
     if isinstance(value, str):
         if not (value.isascii() and value.isprintable()) and re.search(_FORBIDDEN, value):

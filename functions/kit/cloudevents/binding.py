@@ -18,7 +18,7 @@ import json
 import re
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, Never, TypeAlias
 
 from functions.kit.cloudevents.attributes import (
     REQUIRED,
@@ -250,7 +250,7 @@ def _parse_object(body: bytes) -> JsonObject:
     return members
 
 
-def _no_constant(name: str) -> Any:
+def _no_constant(name: str) -> Never:
     raise ValueError(f"{name} is not JSON")
 
 
@@ -262,7 +262,7 @@ def _from_base64(value: Any) -> bytes:
         raise malformed("data_base64 is not padded base64 text") from None
 
 
-def _serialise(data: Any, content_type: str) -> bytes:
+def _serialise(data: object, content_type: str) -> bytes:
     if is_json(bare(content_type) or JSON):
         try:
             return jsontext.encode(data)

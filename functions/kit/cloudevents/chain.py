@@ -29,7 +29,7 @@ from functions.kit.http import jsontext
 from functions.kit.http.problems import Problem, quantity
 
 if TYPE_CHECKING:
-    from functions.kit.http.function import EventRoute
+    from functions.kit.http.function import AnyEventRoute
 
 # Names, not addresses: the project owns no domain.
 SOURCE_BASE = "/functions/"
@@ -77,7 +77,7 @@ def reply_id(event: Event, function: str) -> str:
     return hashlib.sha256(name).hexdigest()[:32]
 
 
-def route_of(routes: tuple[EventRoute[Any], ...], event: Event) -> EventRoute[Any]:
+def route_of(routes: tuple[AnyEventRoute, ...], event: Event) -> AnyEventRoute:
     """Return the route of an event: that of its type, or for JSON of another type the one that adds to `results`.
 
     Raises:
@@ -93,7 +93,7 @@ def route_of(routes: tuple[EventRoute[Any], ...], event: Event) -> EventRoute[An
     raise unexpected(routes, event)
 
 
-def unexpected(routes: tuple[EventRoute[Any], ...], event: Event) -> Problem:
+def unexpected(routes: tuple[AnyEventRoute, ...], event: Event) -> Problem:
     """422: an event type that the function does not handle; a Trigger's filter is too wide."""
     accepted = [route.type for route in routes]
     return Problem(
@@ -104,7 +104,7 @@ def unexpected(routes: tuple[EventRoute[Any], ...], event: Event) -> Problem:
     )
 
 
-def carried(event: Event, route: EventRoute[Any], fetch: Fetch) -> Carried:
+def carried(event: Event, route: AnyEventRoute, fetch: Fetch) -> Carried:
     """Return the content of an event for a route.
 
     Args:
@@ -131,7 +131,7 @@ def carried(event: Event, route: EventRoute[Any], fetch: Fetch) -> Carried:
 
 
 def reply(
-    event: Event, function: str, route: EventRoute[Any], came: Carried, outcome: Any, *, now: datetime, limit: int
+    event: Event, function: str, route: AnyEventRoute, came: Carried, outcome: Any, *, now: datetime, limit: int
 ) -> Event:
     """Return the reply to an event.
 
@@ -196,7 +196,7 @@ def brief(problem: Problem) -> Problem:
         detail = detail[: len(detail) // 2]
 
 
-def _document(document: Mapping[str, object], dataref: str, route: EventRoute[Any], fetch: Fetch) -> Carried:
+def _document(document: Mapping[str, object], dataref: str, route: AnyEventRoute, fetch: Fetch) -> Carried:
     image = document.get("image", {"dataref": dataref} if dataref else None)
     results = document.get("results", {})
     if not isinstance(image, dict) or not isinstance(results, dict):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask import Response
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from werkzeug.datastructures import Headers
 
     from functions.kit.cloudevents.binding import Event
-    from functions.kit.http.function import AnyFunction, Call
+    from functions.kit.http.function import AnyCall, AnyFunction
     from functions.kit.http.settings import Settings
 
 _REQUIRED = tuple(f"ce-{name}" for name in REQUIRED)
@@ -41,7 +41,7 @@ def handshake(headers: Headers) -> Mapping[str, str]:
     return {"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"} if origin else {}
 
 
-def answer(function: AnyFunction, settings: Settings, call: Call[Any]) -> Response:
+def answer(function: AnyFunction, settings: Settings, call: AnyCall) -> Response:
     """Return the reply event of a function, or an empty 204.
 
     The 204 is for events that the function itself sent and for events whose results include the function's: this ends a
@@ -65,7 +65,7 @@ def answer(function: AnyFunction, settings: Settings, call: Call[Any]) -> Respon
     return Response(body, 200, headers=headers)
 
 
-def _reply(function: AnyFunction, settings: Settings, call: Call, event: Event) -> Event | None:
+def _reply(function: AnyFunction, settings: Settings, call: AnyCall, event: Event) -> Event | None:
     from functions.kit.cloudevents import chain
 
     route = chain.route_of(function.events, event)

@@ -70,6 +70,38 @@ class Builtin:
             return partial(self._viewer, *file) if file else None
         return None
 
+    def front(self, request: Request) -> Response:
+        """`GET /`: the page for a browser, a description for anything else."""
+        function, identity, settings = self._function, self._service.identity, self._service.settings
+        if wants_page(request):
+            from functions.kit.page import render
+
+            takes = next((one.takes for one in function.routes if (one.method, one.path) == ("POST", "/")), "nothing")
+            return page_response(render.page(function.name, function.summary, function.page, function.siblings, takes))
+        description = {
+            "function": function.name,
+            "summary": function.summary,
+            "version": project_version(),
+            "pod": identity.pod,
+            "revision": identity.revision,
+            "operations": [
+                {
+                    "method": route.method,
+                    "path": route.path,
+                    "summary": route.summary,
+                    "takes": route.takes,
+                    "produces": list(route.produces),
+                    "options": {option.name: option.help for option in route.options},
+                    **({"example": dict(route.example)} if route.example else {}),
+                }
+                for route in function.routes
+            ],
+            "events": {event.type: event.reply for event in function.events},
+            "limits": {"max_bytes": settings.max_bytes, "max_files": settings.max_files},
+            "openapi": f"/{function.name}/openapi.json",
+        }
+        return _negotiated(description)
+
     def _alive(self, _request: Request) -> Response:
         return json_response({"status": "alive"})
 
@@ -140,6 +172,11 @@ class Builtin:
             from functions.kit.page import render
 
             return page_response(render.result(self._function.name, title, document, self._function.siblings))
-        response = json_response(document)
-        response.headers["Vary"] = "Accept"
-        return response
+        return _negotiated(document)
+
+
+def _negotiated(document: JsonMapping) -> Response:
+    """JSON of an address that answers a browser with a page."""
+    response = json_response(document)
+    response.headers["Vary"] = "Accept"
+    return response

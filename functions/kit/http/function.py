@@ -29,6 +29,9 @@ else:
     S = TypeVar("S")
 
 AnyFunction: TypeAlias = "Function[Any]"
+AnyRoute: TypeAlias = "Route[Any]"
+AnyCall: TypeAlias = "Call[Any]"
+AnyEventRoute: TypeAlias = "EventRoute[Any]"
 JSON = "application/json"
 HTML = "text/html"
 

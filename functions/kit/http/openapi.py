@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from functions.kit.http.function import JSON
 from functions.kit.http.problems import MEDIA_TYPE
 
 if TYPE_CHECKING:
-    from functions.kit.http.function import AnyFunction, Route
+    from functions.kit.http.function import AnyFunction, AnyRoute
     from functions.kit.http.settings import Settings
 
 _STATUSES = {
@@ -67,7 +67,7 @@ def document(function: AnyFunction, settings: Settings, version: str) -> dict[st
     }
 
 
-def _operation(function: AnyFunction, route: Route[Any], settings: Settings, path: str) -> dict[str, object]:
+def _operation(function: AnyFunction, route: AnyRoute, settings: Settings, path: str) -> dict[str, object]:
     operation: dict[str, object] = {
         "summary": route.summary,
         "operationId": f"{route.method.lower()}_{path.strip('/').replace('/', '_').replace('-', '_') or 'root'}",
@@ -102,7 +102,7 @@ def _operation(function: AnyFunction, route: Route[Any], settings: Settings, pat
     return operation
 
 
-def _answer(route: Route[Any], media_type: str) -> dict[str, object]:
+def _answer(route: AnyRoute, media_type: str) -> dict[str, object]:
     if media_type != JSON or not route.answers:
         return {}
     return {"schema": {"$ref": f"#/components/schemas/{route.answers}"}}
@@ -114,7 +114,7 @@ def _default(value: object) -> dict[str, object]:
     return {"default": ",".join(value) if isinstance(value, tuple) else value}
 
 
-def _body(route: Route[Any], settings: Settings) -> dict[str, object] | None:
+def _body(route: AnyRoute, settings: Settings) -> dict[str, object] | None:
     if route.takes == "json":
         return {"required": False, "content": {"application/json": {"schema": {"type": "object"}}}}
     if route.takes not in ("image", "images"):

@@ -10,18 +10,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask import Response
 
 from functions.kit.cloudevents import replies
 from functions.kit.http import jsontext, preconditions, problems
 from functions.kit.http.body import Body
-from functions.kit.http.builtin import Builtin, json_response, page_response
-from functions.kit.http.function import JSON, AnyFunction, Call, Reply, Route, wants_page
+from functions.kit.http.builtin import Builtin, page_response
+from functions.kit.http.function import JSON, AnyCall, AnyFunction, AnyRoute, Call, Reply, wants_page
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings, SettingsError, load
-from functions.kit.telemetry.reporting import Identity, Log, Metrics, Timing, project_version, request_id, trace_id
+from functions.kit.telemetry.reporting import Identity, Log, Metrics, Timing, request_id, trace_id
 
 if TYPE_CHECKING:
     from flask import Request
@@ -59,7 +59,7 @@ class Service:
         if function.prepare is not None:
             function.prepare(settings)
         self._cold = True
-        self._routes: dict[str, dict[str, Route[Any]]] = {}
+        self._routes: dict[str, dict[str, AnyRoute]] = {}
         for route in function.routes:
             for path in (route.path, *route.aliases):
                 self._routes.setdefault(path, {})[route.method] = route
@@ -88,7 +88,7 @@ class Service:
         try:
             preconditions.check_framing(request)
             if path == "/" and method == "GET" and route is None:
-                response = self._front(request)
+                response = self._builtin.front(request)
             elif method == "OPTIONS":
                 # `OPTIONS *` is about the whole server (RFC 9110, 9.3.7).
                 response = self._options(request, self._allowed("/" if path == "/*" else path))
@@ -130,7 +130,7 @@ class Service:
             path = path[len(prefix) :]
         return path if path == "/" else path.rstrip("/") or "/"
 
-    def _work(self, call: Call[Any]) -> Response:
+    def _work(self, call: AnyCall) -> Response:
         headers = call.request.headers
         if self.function.events and call.request.method == "POST" and replies.is_event(headers):
             return replies.answer(self.function, self.settings, call)
@@ -149,41 +149,6 @@ class Service:
             reply.body = jsontext.encode(reply.body)
         response = Response(reply.body, reply.status, content_type=reply.content_type)
         response.headers.update(reply.headers)
-        return response
-
-    def _front(self, request: Request) -> Response:
-        """`GET /`: the page for a browser, a description for anything else."""
-        from functions.kit.page import render
-
-        if wants_page(request):
-            work = self._routes.get("/", {}).get("POST")
-            takes = work.takes if work else "nothing"
-            function = self.function
-            return page_response(render.page(function.name, function.summary, function.page, function.siblings, takes))
-        description = {
-            "function": self.function.name,
-            "summary": self.function.summary,
-            "version": project_version(),
-            "pod": self.identity.pod,
-            "revision": self.identity.revision,
-            "operations": [
-                {
-                    "method": route.method,
-                    "path": route.path,
-                    "summary": route.summary,
-                    "takes": route.takes,
-                    "produces": list(route.produces),
-                    "options": {option.name: option.help for option in route.options},
-                    **({"example": dict(route.example)} if route.example else {}),
-                }
-                for route in self.function.routes
-            ],
-            "events": {event.type: event.reply for event in self.function.events},
-            "limits": {"max_bytes": self.settings.max_bytes, "max_files": self.settings.max_files},
-            "openapi": f"/{self.function.name}/openapi.json",
-        }
-        response = json_response(description)
-        response.headers["Vary"] = "Accept"
         return response
 
     def _allowed(self, path: str) -> list[str]:

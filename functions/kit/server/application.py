@@ -11,7 +11,7 @@ import signal
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from functions.kit.deferred import deferred
 
@@ -52,7 +52,7 @@ HEADER_BYTES = 16380
 class Worker(PollingWorker):
     """The worker of a function: not ready from the start of a drain."""
 
-    def handle_exit(self, sig: int, frame: Any) -> None:
+    def handle_exit(self, sig: int, frame: object) -> None:
         """On SIGTERM: turn readiness false and finish the requests in flight."""
         self.app.service.draining = True
         super().handle_exit(sig, frame)
@@ -110,7 +110,7 @@ class Application(BaseApplication):  # type: ignore[misc]
         for name, value in options.items():
             self.cfg.set(name, value)
 
-    def _follow(self, arbiter: Arbiter, _worker: Any) -> None:
+    def _follow(self, arbiter: Arbiter, _worker: object) -> None:
         """End the server with the code that the function states, where it states one."""
         code = self.service.function.exit_code(self.service.settings) if self.service.function.exit_code else None
         if code is not None:

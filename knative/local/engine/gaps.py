@@ -241,7 +241,7 @@ def _keys(path: str) -> tuple[str, ...]:
     return (*keys, quoted.rstrip('"')) if quoted else tuple(keys)
 
 
-def _has(data: Any, keys: Sequence[str], same: Sequence[Any]) -> bool:
+def _has(data: Any, keys: Sequence[str], same: Sequence[object]) -> bool:
     """Whether data has a value at a path that asks for something else than what happens anyway."""
     if not keys:
         return data not in (None, {}, []) and data not in same

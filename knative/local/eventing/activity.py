@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 from knative.local.jsontypes import JsonObject
 
@@ -32,7 +31,7 @@ class Activity:
         self._number = int(clock() * 1000)
         self._over = False
 
-    def emit(self, what: str, **more: Any) -> None:
+    def emit(self, what: str, **more: object) -> None:
         """Record a happening and wake the followers."""
         self.counts[what] += 1
         self._number += 1

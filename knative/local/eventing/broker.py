@@ -13,7 +13,6 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from functions.kit.cloudevents import binding
 from functions.kit.cloudevents.binding import Event
@@ -338,7 +337,9 @@ class Broker:
 
     # Happenings
 
-    def _emit_outcome(self, due: Due, stored: Stored, kind: str, answer: Answer, seconds: float, **more: Any) -> None:
+    def _emit_outcome(
+        self, due: Due, stored: Stored, kind: str, answer: Answer, seconds: float, **more: object
+    ) -> None:
         named = {"event": stored.seq, "id": stored.attributes["id"], "type": stored.attributes["type"]}
         tried = {"kind": due.kind, "code": answer.status, "attempt": due.attempts + 1, "ms": round(seconds * 1000, 1)}
         error = {} if kind == "delivered" else {"error": answer.text}

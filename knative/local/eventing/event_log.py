@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from knative.local.eventing.journal import Journal
 
@@ -326,11 +326,11 @@ def _attributes(text: str) -> dict[str, str]:
     return found
 
 
-def _is(value: Any, kind: type[T]) -> T:
+def _is(value: object, kind: type[T]) -> T:
     if not isinstance(value, kind):
         raise _damaged(value)
     return value
 
 
-def _damaged(value: Any) -> sqlite3.DatabaseError:
+def _damaged(value: object) -> sqlite3.DatabaseError:
     return sqlite3.DatabaseError(f"a record holds {value!r:.80}, which was not written so")
