@@ -142,7 +142,7 @@ def test_the_endpoints_table_has_every_route(name: str):
         assert f"/{name}{route.path}".rstrip("/") in endpoints, f"docs/http-api.md: no {route.method} {route.path}"
 
 
-def test_what_troubleshooting_quotes_is_what_is_said():
+def test_troubleshooting_quotes_the_actual_messages():
     shown = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
     quoted = [
         text for row in re.findall(r"^\| (.*?) \| ", shown, re.MULTILINE) for text in re.findall(r"`([^`]+)`", row)

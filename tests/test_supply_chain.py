@@ -42,7 +42,7 @@ def pip_audit(monkeypatch: pytest.MonkeyPatch, stdout: str, stderr: str = "", *,
         ([UNKNOWN], 0, "the advisory service knows none of them from here"),
     ],
 )
-def test_a_vulnerability_fails_and_what_was_not_audited_is_said(
+def test_a_vulnerability_fails_and_unaudited_packages_are_named(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     dependencies: list[dict[str, Any]],
@@ -54,7 +54,7 @@ def test_a_vulnerability_fails_and_what_was_not_audited_is_said(
     assert said in capsys.readouterr().out
 
 
-def test_a_service_out_of_reach_is_said_and_fails_nothing(
+def test_an_unreachable_service_is_reported_without_a_failure(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pip_audit(monkeypatch, "", "requests.exceptions.ConnectionError: no route")

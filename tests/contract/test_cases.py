@@ -66,7 +66,7 @@ def test_what_was_not_read_is_named(ask: Ask):
     assert block["bytes"] == 340
 
 
-def test_a_position_of_zeros_is_none(ask: Ask):
+def test_a_position_of_zeros_is_not_a_position(ask: Ask):
     answer = ask("exif", "gps_zero_zero.jpg")
     assert "place" not in subjects(answer)
 

@@ -17,7 +17,7 @@ from tests.images import encoded, gradient, png_bomb
 
 
 @pytest.mark.parametrize("path", ["/?no-such-option=1", "/no-such-path", "/healthz"])
-def test_a_body_that_nobody_reads_costs_no_answer(subject: Subject, path: str):
+def test_an_unread_body_does_not_lose_the_answer(subject: Subject, path: str):
     # The server answers while the client still sends: each of many must arrive, over one kept connection.
     for _ in range(30):
         method = "GET" if path == "/healthz" else "POST"
@@ -307,7 +307,7 @@ JPEG = encoded(gradient(size=(200, 150)), "JPEG")
     ],
 )
 @pytest.mark.parametrize("way", ["raw", "multipart"])
-def test_what_is_no_image_is_refused(image_subject: Subject, data: bytes, status: int, way: str):
+def test_a_body_that_is_not_an_image_is_refused(image_subject: Subject, data: bytes, status: int, way: str):
     headers: dict[str, str] = {"Content-Type": "image/jpeg"}
     body = data
     if way == "multipart":

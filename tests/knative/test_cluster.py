@@ -69,7 +69,7 @@ def test_context_and_namespace_reach_kubectl(run):
         list(cluster.deploy(Cluster("kind", None, run), PATH, 1))
 
 
-def test_a_service_that_does_not_become_ready_is_told_with_its_reason(run, tmp_path):
+def test_a_service_that_does_not_become_ready_is_reported_with_its_reason(run, tmp_path):
     manifests = [service("good"), service("failing", command=["python", "-c", "raise SystemExit(3)"])]
     (tmp_path / "services.yaml").write_text(yaml.safe_dump_all(manifests))
     (tmp_path / "kustomization.yaml").write_text("resources: [services.yaml]\n")
@@ -124,7 +124,7 @@ def test_without_kubectl_the_error_says_where_to_get_it():
     ],
     ids=["unreachable", "without-knative", "too-old"],
 )
-def test_what_is_missing_is_said_and_nothing_applied(lacking, message):
+def test_a_missing_prerequisite_is_named_and_nothing_is_applied(lacking, message):
     with pytest.raises(ClusterError, match=message):
         list(cluster.deploy(Cluster(run=lacking), PATH, 1))
     assert all("apply" not in command for command in lacking.asked)
@@ -178,6 +178,6 @@ def test_images_are_built_in_order_and_pushed_if_asked(capsys, monkeypatch):
     assert pushed[1:] == ["push", "r.example.com/me/pixelamp-exif:2"]
 
 
-def test_a_function_that_does_not_exist_is_no_image(capsys):
+def test_an_unknown_function_has_no_image(capsys):
     assert main(["images", "exfi"]) == 2
     assert f"unknown image exfi; the images are {', '.join(images.IMAGES)}" in capsys.readouterr().err

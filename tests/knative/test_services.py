@@ -83,7 +83,7 @@ def test_the_pod_fits_the_restricted_profile(name):
 
 
 @each
-def test_the_autoscaler_is_told_and_bounded(name):
+def test_the_autoscaler_has_targets_and_bounds(name):
     given = template(name)["metadata"]["annotations"]
     assert set(given) <= {item.key for item in ANNOTATIONS} | {"features.knative.dev/http-full-duplex"}
     assert given[f"{AUTOSCALING}class"] == "kpa.autoscaling.knative.dev"

@@ -469,7 +469,7 @@ def test_against_the_engine_by_path_by_host_and_through_its_broker(tmp_path: Pat
     assert finished == {"dev.pixelamp.stress.requested": accepted, "dev.pixelamp.stress.finished": accepted}
 
 
-def test_the_job_runs_as_it_is_written(tmp_path: Path) -> None:
+def test_the_job_runs_as_written(tmp_path: Path) -> None:
     import yaml
 
     job = yaml.safe_load((ROOT / "loadtest" / "job.yaml").read_text())

@@ -157,7 +157,7 @@ def test_a_plot_of_one_picture_goes_into_a_folder_that_is_named_as_one(url: str,
     assert (folder / "new/a.jpg.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_an_empty_variable_for_the_address_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_address_variable_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIXELAMP_URL", "")
     parser = argparse.ArgumentParser()
     transport.add_arguments(parser)
@@ -251,7 +251,9 @@ def test_a_wrong_address_in_the_environment_is_wrong_usage_of_what_uses_it(monke
 
 
 @pytest.mark.parametrize("command", [["histogram"], ["exif"], ["stress"]])
-def test_nobody_there(command: list[str], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_address_without_a_server_is_reported(
+    command: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = [] if command == ["stress"] else [str(folder / "a.jpg")]
     arguments = [*command, *file, "--url", f"http://127.0.0.1:{free_port()}", "--retries", "0"]
     assert main(arguments) == 3
@@ -357,7 +359,7 @@ def test_the_length_of_the_work_comes_on_top_of_the_wait(
     assert stress.length(levels) == max(62.5, hold or 0)
 
 
-def test_memory_that_is_held_longer_than_the_wait_is_no_failure(servers: Callable[..., FunctionServer]) -> None:
+def test_memory_held_longer_than_the_wait_is_not_a_failure(servers: Callable[..., FunctionServer]) -> None:
     hold = ["--seconds", "0", "--memory-mb", "1", "--hold", "2"]
     assert main(["stress", *hold, "--timeout", "0.9", "--retries", "0", "--url", servers("stress").url]) == 0
 
@@ -373,7 +375,7 @@ def test_memory_that_is_held_longer_than_the_wait_is_no_failure(servers: Callabl
         (["exif", "a.jpg", "-o", "text"], "histogram"),
     ],
 )
-def test_another_functions_address_is_told_from_the_right_one(
+def test_another_functions_address_is_recognised(
     command: list[str],
     address: str,
     servers: Callable[..., FunctionServer],

@@ -44,7 +44,7 @@ def pixelamp(
 
 @pytest.mark.skipif(not FULL.exists(), reason="no /dev/full")
 @pytest.mark.parametrize("form", ["text", "json", "ndjson", "csv"])
-def test_a_full_disk_is_told(form: str, photo: Path, servers: Callable[..., FunctionServer]) -> None:
+def test_a_full_disk_is_reported(form: str, photo: Path, servers: Callable[..., FunctionServer]) -> None:
     url = servers("histogram").url
     ended = pixelamp("histogram", photo, "--url", url, "-o", form, shell=">/dev/full")
     assert ended.stderr.decode() == "pixelamp: standard output: No space left on device\n"
@@ -52,17 +52,17 @@ def test_a_full_disk_is_told(form: str, photo: Path, servers: Callable[..., Func
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="no /dev/full")
-def test_a_full_disk_is_told_of_little_output_too(servers: Callable[..., FunctionServer]) -> None:
+def test_a_full_disk_is_reported_for_little_output_too(servers: Callable[..., FunctionServer]) -> None:
     ended = pixelamp("stress", "--cpu", "--url", servers("stress").url, shell=">/dev/full")
     assert (ended.returncode, ended.stderr) == (4, b"pixelamp: standard output: No space left on device\n")
 
 
-def test_a_closed_output_is_told(photo: Path, servers: Callable[..., FunctionServer]) -> None:
+def test_a_closed_output_is_reported(photo: Path, servers: Callable[..., FunctionServer]) -> None:
     ended = pixelamp("histogram", photo, "--url", servers("histogram").url, shell=">&-")
     assert (ended.returncode, ended.stderr) == (4, b"pixelamp: standard output is closed\n")
 
 
-def test_a_reader_who_has_seen_enough_is_no_failure(photo: Path, servers: Callable[..., FunctionServer]) -> None:
+def test_a_pipe_closed_by_its_reader_is_not_a_failure(photo: Path, servers: Callable[..., FunctionServer]) -> None:
     paths = [photo] + [photo.with_name(f"{number}.png") for number in range(40)]
     for path in paths:
         path.write_bytes(photo.read_bytes())
@@ -164,7 +164,7 @@ def test_json_says_the_same_in_every_encoding(photo: Path, servers: Callable[...
     assert {json.loads(each)["file"] for each in printed} == {str(photo)}
 
 
-def test_a_name_that_is_no_unicode_is_no_failure(photo: Path, servers: Callable[..., FunctionServer]) -> None:
+def test_a_file_name_outside_unicode_is_not_a_failure(photo: Path, servers: Callable[..., FunctionServer]) -> None:
     odd = Path(os.fsdecode(os.fsencode(photo.parent) + b"/caf\xe9.png"))
     odd.write_bytes(photo.read_bytes())
     for form in ("text", "csv", "json", "ndjson"):
@@ -176,7 +176,7 @@ def test_a_name_that_is_no_unicode_is_no_failure(photo: Path, servers: Callable[
             assert b"caf?.png" in ended.stdout
 
 
-def test_a_folder_that_cannot_be_made_is_told(photo: Path, servers: Callable[..., FunctionServer]) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(photo: Path, servers: Callable[..., FunctionServer]) -> None:
     ended = pixelamp("exif", photo, "--url", servers("exif").url, "--strip", "--out", photo / "below")
     assert ended.returncode == 1
     assert ended.stderr.decode() == f"pixelamp: {photo}: [Errno 20] Not a directory: '{photo / 'below'}'\n"

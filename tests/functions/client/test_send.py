@@ -135,7 +135,7 @@ def test_patience_ends(server, photo, capsys):
         ((302, {"Location": "http://elsewhere.example/"}, b""), "302 Found: redirected to http://elsewhere.example/"),
     ],
 )
-def test_a_refusal_is_told(server, photo, capsys, answer, said):
+def test_a_refusal_is_reported(server, photo, capsys, answer, said):
     Canned.answers["/in"] = [answer]
     assert pixelamp("send", photo, "--to", f"{server}/in", "--retries", 0) == 1
     assert said in capsys.readouterr().err
@@ -182,7 +182,7 @@ def test_the_token_goes_to_no_other_host_for_a_reply_either(server, photo, capsy
     assert f"reported at another origin: {elsewhere}" in capsys.readouterr().err
 
 
-def test_a_reply_at_the_same_place_may_be_told_in_full(server, photo, capsys):
+def test_a_reply_at_the_same_address_may_be_shown_in_full(server, photo, capsys):
     Canned.answers |= {
         "/in": [(202, {"Location": f"{server}/e/1"}, b"")],
         "/e/1": [(200, {}, {"chain": [came(delivery("done")), {**replied(2), "data": f"{server}/d/2"}]})],
@@ -193,7 +193,7 @@ def test_a_reply_at_the_same_place_may_be_told_in_full(server, photo, capsys):
 
 
 @pytest.mark.parametrize("chain", [[{}], [1], [{"deliveries": [{}]}]])
-def test_what_no_broker_tells_is_said_in_a_sentence(server, photo, capsys, chain):
+def test_an_answer_without_a_broker_is_explained(server, photo, capsys, chain):
     Canned.answers |= {
         "/in": [(202, {"Location": "/e/1"}, b"")],
         "/e/1": [(200, {}, {"chain": chain})],
@@ -217,7 +217,7 @@ def test_addresses_are_those_that_url_takes(server, photo, host):
     assert [headers["Host"] for headers, _ in Canned.sent] == [f"{host}:{port}"] * 3
 
 
-def test_an_answer_that_is_no_brokers_is_told(server, photo, capsys):
+def test_an_answer_from_no_broker_is_reported(server, photo, capsys):
     Canned.answers |= {
         "/in": [(202, {"Location": "/e/1"}, b"")],
         "/e/1": [(200, {}, {"welcome": 1})],
@@ -242,7 +242,7 @@ def test_a_functions_reply_is_printed(server, photo, capsys):
     assert (told["type"], told["results"]) == ("down", {"exif": {}})
 
 
-def test_nobody_there(photo, capsys):
+def test_an_address_without_a_server_is_reported(photo, capsys):
     assert pixelamp("send", photo, "--to", "http://127.0.0.1:9/in", "--retries", 0) == 3
     assert "Connection refused" in capsys.readouterr().err
     assert pixelamp("events", "--at", "http://127.0.0.1:9") == 3

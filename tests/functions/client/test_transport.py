@@ -137,7 +137,7 @@ def test_two_minutes_that_are_asked_for_are_kept(script: Script) -> None:
     assert sleeps == [120]
 
 
-def test_whoever_asks_for_longer_than_is_waited_is_not_asked_too_early(script: Script) -> None:
+def test_a_retry_after_beyond_the_wait_is_not_retried_early(script: Script) -> None:
     script.answers = [(429, f"{LONGEST_WAIT + 1:.0f}")]
     sleeps: list[float] = []
     with service(script, sleeps) as asked, pytest.raises(RefusedError, match="Retry-After: 301 s"):
@@ -193,7 +193,7 @@ def test_no_answer_is_tried_again_too() -> None:
     assert len(sleeps) == 2
 
 
-def test_an_address_that_is_none() -> None:
+def test_an_invalid_address_is_refused() -> None:
     with pytest.raises(UnreachableError):
         Service("http://127.0.0.1:99999", "exif", retries=0).request("GET")
 
@@ -262,7 +262,7 @@ def test_a_name_below_localhost_is_this_machine(url: str, expected: tuple[str, d
 @pytest.mark.parametrize(
     "text", ["http://[::1", "ftp://host/", "http://", "http://host:99999", "http://host:x", "http://a..b", ""]
 )
-def test_what_is_no_address_is_told_as_a_sentence(text: str) -> None:
+def test_an_invalid_address_is_explained(text: str) -> None:
     with pytest.raises(ValueError, match=r"not an address|names no host"):
         checked(text)
 

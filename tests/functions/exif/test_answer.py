@@ -86,7 +86,7 @@ def test_the_capture_time_is_resolved_from_original_fraction_and_offset():
         ("2024:00:03 14:12:31", None),
     ],
 )
-def test_an_impossible_date_is_no_capture_time(date, iso):
+def test_an_impossible_date_is_not_a_capture_time(date, iso):
     found = answer(jpeg_of(tiff([ascii_field(0x132, date)]))).get("capture_time")
     assert (found and found["iso"]) == iso
 
@@ -111,14 +111,14 @@ def with_xmp(packet: str) -> bytes:
     return jpeg_of(tiff([(0x2BC, 1, len(packet), packet.encode())]))
 
 
-def test_the_place_stands_in_xmp_where_exif_has_none():
+def test_the_place_is_read_from_xmp_where_exif_has_none():
     place = answer(with_xmp(XMP_PLACE.format("48", "270/1")))["location"]
     assert (place["latitude"], place["longitude"], place["altitude"]) == (-48.1371, 11.57627833, 519)
     assert (place["direction"], place["time"]) == (270, "2024-05-03T12:12:31Z")
     assert place["geo"] == "geo:-48.1371,11.576278,519"
 
 
-def test_a_number_in_xmp_that_is_none_is_no_place_and_no_direction():
+def test_an_invalid_number_in_xmp_is_neither_a_place_nor_a_direction():
     assert "location" not in answer(with_xmp(XMP_PLACE.format("99", "270")))
     assert "direction" not in answer(with_xmp(XMP_PLACE.format("48", "1e999")))["location"]
 
@@ -132,7 +132,7 @@ def test_a_number_in_xmp_that_is_none_is_no_place_and_no_direction():
         [rational(2, (91, 1)), *PLACE[2:4]],
     ],
 )
-def test_half_a_place_is_none(gps: list[tuple[int, int, int, bytes]]):
+def test_an_incomplete_place_is_not_a_place(gps: list[tuple[int, int, int, bytes]]):
     assert "location" not in answer(camera_file(EXPOSED, gps))
 
 
@@ -203,7 +203,7 @@ def test_xmp_iptc_and_icc_are_groups():
     assert groups["ICC-header"]["ColorSpaceData"]["value"] == "RGB "
 
 
-def test_dates_are_said_in_words():
+def test_dates_are_described_in_words():
     assert spoken("2024-12-24T18:30:00Z") == "24 December 2024 18:30 UTC"
     assert spoken("2024-12-24") == "24 December 2024"
 

@@ -66,14 +66,14 @@ def test_a_small_file_in_windows_answers_as_in_memory(name: str) -> None:
     assert windowed(data, 2**20, 2**20) == document(reading)
 
 
-def test_what_stands_behind_the_windows_of_a_sequence_is_read() -> None:
+def test_parts_beyond_the_windows_of_a_sequence_are_read() -> None:
     data = long_png()
     reading = examine(data)
     assert reading is not None
     assert windowed(data) == document(reading)
 
 
-def test_a_directory_at_the_end_and_values_between_are_told_apart() -> None:
+def test_a_directory_at_the_end_and_values_between_are_distinguished() -> None:
     block = tiff([ascii_field(0x010F, "Canon Incorporated"), (0x100, 4, 1, struct.pack("<I", 7))])
     far = struct.pack("<HHII", 0x0110, 2, 40, 2 * MIB)
     directory = struct.pack("<H", 2) + struct.pack("<HHII", 0x0100, 4, 1, 7) + far + bytes(4)

@@ -88,7 +88,7 @@ def test_xmp_without_sides_is_ambiguous_too() -> None:
 
 
 @pytest.mark.parametrize("name", ["no position", "a receiver without a fix", "a void position"])
-def test_no_position_is_no_location(name: str) -> None:
+def test_a_missing_position_is_not_a_location(name: str) -> None:
     assert "location" not in answer(cases.GRADED[name][2]())
 
 
@@ -114,13 +114,13 @@ def test_many_values_of_one_finding_are_counted() -> None:
 @pytest.mark.parametrize(
     ("build", "name"), [(cases.crw, "CRW"), (cases.eps, None), (cases.x3f, "X3F")], ids=["CRW", "EPS", "X3F"]
 )
-def test_a_file_that_holds_a_jpeg_is_none(build: Any, name: str | None) -> None:
+def test_a_file_that_holds_a_jpeg_is_not_a_jpeg(build: Any, name: str | None) -> None:
     reading = examine(build())
     assert (reading and reading.scan.format) == name
     assert reading is None or (report(reading)["not_read"] and report(reading)["grade"] != "nothing")
 
 
-def test_a_film_with_a_cover_is_no_jpeg() -> None:
+def test_a_video_with_a_cover_is_not_a_jpeg() -> None:
     assert identify(cases.box(b"ftyp", b"M4A \0\0\0\0isom") + b"\x80" * 80 + cases.picture()) == ""
 
 
@@ -149,7 +149,7 @@ def test_a_small_avif_is_read() -> None:
     "text",
     ["2024:02:30 10:00:00", "2023:02:29 10:00:00", "2024:13:03 10:00:00", "0000:00:00 00:00:00"],
 )
-def test_a_date_that_no_calendar_has_is_no_capture_time(text: str) -> None:
+def test_a_date_outside_the_calendar_is_not_a_capture_time(text: str) -> None:
     result = answer(cases.jpeg(cases.exif_segment(cases.tiff([cases.ascii_field(0x132, text)]))))
     assert "capture_time" not in result
     assert result["groups"]["IFD0"]["ModifyDate"]["value"] == text

@@ -303,7 +303,7 @@ def test_the_rows_handed_out_before_the_data_end_are_those_of_the_file(form: str
         assert np.array_equal(rows, truth[: len(rows)])
 
 
-def test_strips_that_nobody_reads_to_their_end() -> None:
+def test_strips_that_are_not_read_to_their_end() -> None:
     before = threading.active_count()
     image = library().Image.black(3000, 3000)
     for step in (1, 7, 3000):

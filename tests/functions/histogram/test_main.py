@@ -274,7 +274,7 @@ def test_entity_tags_are_over_bytes_and_options(client: FlaskClient) -> None:
     assert ask(client, headers={"If-None-Match": tags[0]}, bins=2).status_code == 200
 
 
-def test_what_is_no_image_is_refused_whatever_answer_is_known(client: FlaskClient) -> None:
+def test_a_body_that_is_not_an_image_is_refused_even_with_a_known_entity_tag(client: FlaskClient) -> None:
     assert ask(client, b"garbage", headers={"If-None-Match": "*"}).status_code == 422
     assert ask(client, headers={"If-None-Match": "*"}).status_code == 200
 

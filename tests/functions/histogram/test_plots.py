@@ -231,7 +231,7 @@ def test_a_spike_at_an_end_is_cut_and_marked() -> None:
     assert not any(CHARTS["cumulative"].cut)
 
 
-def test_a_dark_picture_is_no_single_spike() -> None:
+def test_a_dark_picture_is_not_a_single_spike() -> None:
     dark = gradient("L", (200, 100)).point(lambda level: 0 if level > 40 else level)
     chart = analyse(encoded(dark), Settings()).chart(marks=True)
     heights = chart.scaled(chart.fills["gray"])

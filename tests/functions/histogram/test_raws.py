@@ -121,7 +121,7 @@ def test_what_does_not_fit_is_refused(data: bytes, choices: Choices, status: int
     assert caught.value.status == status
 
 
-def test_without_rawpy_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_rawpy_the_answer_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     monkeypatch.setitem(sys.modules, "rawpy", None)

@@ -100,7 +100,7 @@ def test_memory_is_really_there_while_it_is_held() -> None:
     assert burning.achieved(1.0)["memory_mb"] == 64
 
 
-def test_memory_that_is_not_there_is_not_claimed() -> None:
+def test_unavailable_memory_is_not_claimed() -> None:
     done = carry_out(Plan(0.0, 0.0, "core", 0, 0.0, Pressure(memory=2**62, hold=0.3)))
     assert done.failed == 1
     assert done.achieved(1.0)["memory_mb"] == 0

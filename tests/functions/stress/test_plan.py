@@ -40,7 +40,7 @@ def test_only_a_wait_or_memory_burns_nothing(options: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("options", [{"load": 50.0}, {"load": 100.0}, {"cores": 2}, {"relative_to": "quota"}])
-def test_whoever_names_a_load_beside_a_wait_gets_it(options: dict[str, Any]) -> None:
+def test_a_load_named_beside_a_wait_is_burnt(options: dict[str, Any]) -> None:
     assert plan(sleep_ms=100.0, **options).seconds == 10
     assert plan(sleep_ms=100.0, **options).cpu_seconds > 0
 

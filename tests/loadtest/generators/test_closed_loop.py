@@ -99,7 +99,7 @@ def test_a_burst_is_one_request_each_all_at_once() -> None:
     assert [request.status for request in clients.requests] == [200] * 20
 
 
-def test_failures_are_told_apart() -> None:
+def test_failures_are_distinguished() -> None:
     async def handler(request: web.Request) -> web.Response:
         if len(clients.requests) % 2:
             assert request.transport is not None
@@ -218,7 +218,7 @@ def test_command_writes_samples(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out.startswith("0 samples in ")
 
 
-def test_an_observer_of_nobody_has_no_samples() -> None:
+def test_an_observer_without_pods_has_no_samples() -> None:
     async def run() -> Observer:
         async with Observer(EngineSource("http://127.0.0.1:1", "load"), period=0.01) as observer:
             with contextlib.suppress(TimeoutError):

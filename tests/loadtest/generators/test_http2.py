@@ -222,7 +222,7 @@ def test_the_same_fields_are_encoded_once_and_mean_the_same() -> None:
         assert decoder.decode(encoder.encode(fields), raw=True) == fields
 
 
-def test_a_response_without_a_status_is_no_response() -> None:
+def test_a_response_without_a_status_is_invalid() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:

@@ -189,7 +189,7 @@ def test_what_takes_too_long_is_a_timeout() -> None:
         b"X" * 70_000,
     ],
 )
-def test_garbage_is_no_answer(garbage: bytes) -> None:
+def test_garbage_is_not_an_answer(garbage: bytes) -> None:
     async def handler(request: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(garbage)
 
@@ -332,7 +332,7 @@ def test_a_late_generator_is_invalid() -> None:
     assert result.as_dict(1.0)["send_lag"]["p99"] == pytest.approx(0.2, rel=0.002)
 
 
-def test_a_generator_without_cpu_is_told_from_a_server_that_is_slow() -> None:
+def test_a_generator_without_cpu_is_distinguished_from_a_slow_server() -> None:
     """A process that never rests: the run says so, though every answer came."""
 
     async def run(cpu: Callable[[], float]) -> Result:
@@ -362,7 +362,7 @@ def test_requests_are_encoded_once_with_host_and_length() -> None:
 
 
 @pytest.mark.parametrize("url", ["ftp://h/", "h:80", "", "http://"])
-def test_what_is_no_url(url: str) -> None:
+def test_an_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError):
         target(url)
 
@@ -491,7 +491,7 @@ def test_objectives_of_errors_and_rate() -> None:
     assert shortest([parse("p95<200ms"), parse("p99<1s"), parse("rate>5")]) == 0.2
 
 
-def test_the_call_that_replaces_wrk2_is_taken_as_it_is_written(tmp_path: Path) -> None:
+def test_the_command_that_replaces_wrk2_runs_as_documented(tmp_path: Path) -> None:
     (tmp_path / "img.png").write_bytes(b"\x89PNG")
     words = f"--rate 1000 --connections 100 --duration 60 --file {tmp_path}/img.png"
     plan = plan_of(parser().parse_args(words.split()))

@@ -77,7 +77,7 @@ def config(folder: Path, cluster: dict[str, Any], user: dict[str, Any], **contex
 # What is counted -----------------------------------------------------------------------------------------------------
 
 
-def test_pods_are_told_apart_by_label_phase_and_condition() -> None:
+def test_pods_are_distinguished_by_label_phase_and_condition() -> None:
     assert is_right(sampled(busy(), None, lambda url: Access(server=url)))
 
 
@@ -105,7 +105,7 @@ def test_without_a_word_on_autoscalers_only_the_desired_pods_are_unknown() -> No
     assert (sample.ready, sample.starting, sample.desired) == (2, 2, None)
 
 
-def test_what_the_api_refuses_is_said_in_its_words() -> None:
+def test_a_refusal_of_the_api_is_quoted() -> None:
     server = busy(forbidden={PODS.format(namespace="default")})
     with pytest.raises(ApiError, match=r'403 .*User "tester" cannot list resource "pods"'):
         sampled(server, None, lambda url: Access(server=url))
@@ -229,7 +229,7 @@ def test_outside_a_cluster_and_in_a_pod_without_an_account(tmp_path: Path) -> No
         ("contexts: [{name: a, context: {cluster: b}}]\ncurrent-context: a", "no cluster b"),
     ],
 )
-def test_what_is_no_kubeconfig(tmp_path: Path, content: str, words: str) -> None:
+def test_an_invalid_kubeconfig_is_refused(tmp_path: Path, content: str, words: str) -> None:
     (tmp_path / "config").write_text(content)
     with pytest.raises(AccessError, match=words):
         kubeconfig([tmp_path / "config"])

@@ -90,7 +90,7 @@ def test_a_bad_entry_costs_a_warning_and_not_its_neighbours():
     assert "0x9999" in walked.warnings[0]
 
 
-def test_padding_of_zeros_is_no_reason_for_a_warning():
+def test_padding_of_zeros_causes_no_warning():
     walked = walk(tiff([short(0x112, 6), (0, 0, 0, b"")]))
     assert set(walked.ifds[0].entries) == {0x112}
     assert not walked.warnings

@@ -49,7 +49,7 @@ def test_text_that_looks_like_a_fraction_or_a_moment_stays_text_where_the_proper
     assert dublin == {"XMP-dc:Source": "2024-05-03T10:00:00"}
 
 
-def test_of_a_namespace_nobody_knows_what_looks_like_a_number_or_a_moment_is_one() -> None:
+def test_in_an_unknown_namespace_texts_like_numbers_and_dates_are_read_as_such() -> None:
     found = described(b"own", OWN, b'own:ratio="1/4" own:seen="2024-05-03T10:00:00" own:dateOfDay="2024-05-03"')
     assert found == {
         "XMP-own:Ratio": "0.25",
@@ -142,7 +142,7 @@ def test_coordinates_are_signed_by_their_side():
         (b"e", b"http://ns.adobe.com/exif/1.0/", b"GPSLatitude", "1" * 400 + "N"),
     ],
 )
-def test_a_number_that_is_none_stays_text(prefix: bytes, uri: bytes, field: bytes, text: str):
+def test_an_invalid_number_stays_text(prefix: bytes, uri: bytes, field: bytes, text: str):
     (printed,) = described(prefix, uri, b'%s:%s="%s"' % (prefix, field, text.encode())).values()
     assert text in printed
 

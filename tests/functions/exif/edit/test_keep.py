@@ -125,7 +125,7 @@ def test_parameters_of_a_gain_map_stay_where_their_packet_is_short() -> None:
 
 
 @pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b" \n", b"Erika Mustermann"])
-def test_what_stands_before_a_kept_packet_goes(before: bytes) -> None:
+def test_bytes_before_a_kept_packet_are_removed(before: bytes) -> None:
     packet = cases.xmp("<dc:rights><rdf:Alt><rdf:li>All rights</rdf:li></rdf:Alt></dc:rights>")
     copy = strip(cases.jpeg(made.segment(0xE1, HEADER + before + packet)), {"copyright"}).data
     assert b"\0<x:xmpmeta" in copy

@@ -127,7 +127,7 @@ def test_resolution_is_that_of_jfif() -> None:
     assert [reading.text("IFD0", f"{axis}Resolution") for axis in "XY"] == ["300", "150"]
 
 
-def test_a_number_of_a_directory_is_no_offset_of_a_picture() -> None:
+def test_a_number_in_a_directory_is_not_an_offset_of_a_picture() -> None:
     block = tiff([ascii_field(0x10F, "Lamp"), ascii_field(0x110, "Lamp 5D")])
     # The second picture begins where type and tag of the second entry, read as a number, lead.
     place = 0x0110 | 2 << 16
@@ -174,7 +174,7 @@ def test_a_new_date_has_neither_the_fraction_nor_the_offset_of_the_old_one() -> 
     assert artist.text("ExifIFD", "OffsetTimeOriginal") == "+09:00"
 
 
-def test_what_else_says_the_same_is_named_wherever_it_stands() -> None:
+def test_other_copies_of_a_value_are_named_wherever_they_are() -> None:
     everything = made.jpeg()
     (warning, credentials) = write(everything, FIELDS).warnings
     assert "C2PA" in credentials

@@ -145,7 +145,7 @@ def test_who_made_it_may_stay_without_who_owns_the_camera() -> None:
     assert b"Lamp Rental" not in after
 
 
-def test_what_went_is_told_by_kind_and_place() -> None:
+def test_removed_parts_are_reported_by_kind_and_place() -> None:
     removed = {(one.kind, one.where) for one in strip(made.jpeg()).removed}
     assert {
         ("exif", "APP1"),
@@ -286,7 +286,7 @@ def test_a_raw_file_is_refused() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"hello", b"BM" + bytes(60), b"%PDF-1.7"])
-def test_what_is_no_image_of_ours_is_refused(data: bytes) -> None:
+def test_an_unsupported_image_is_refused(data: bytes) -> None:
     with pytest.raises(Unsupported):
         strip(data)
 

@@ -271,7 +271,7 @@ def test_a_note_without_its_keys_or_cut_short_says_nothing():
         examine(canon(1, 50, 50, 1.8)[:size])
 
 
-def test_what_cannot_be_decided_is_said():
+def test_an_ambiguous_lens_is_reported():
     names = ("A 50mm f/1.8 or another", "B 50mm f/1.8", "C 50mm f/2.8", "D 35mm f/2")
     assert choosing.by_range(names, 50, 50, 1.8, "") == "A 50mm f/1.8 or B 50mm f/1.8"
     assert choosing.by_range(names, 50, 50, None, "") == "A 50mm f/1.8 or B 50mm f/1.8 or C 50mm f/2.8"

@@ -150,7 +150,7 @@ def test_a_baby_is_a_person_and_no_place(name: str) -> None:
         ),
     ],
 )
-def test_what_stands_inside_a_structure_counts(packet: str, grade: str, subject: str, tag: str, value: str) -> None:
+def test_values_inside_a_structure_count(packet: str, grade: str, subject: str, tag: str, value: str) -> None:
     head = "".join(f' xmlns:{prefix}="{namespace}"' for prefix, namespace in NAMESPACES.items())
     xmp = f"<rdf:RDF{head}><rdf:Description>{packet}</rdf:Description></rdf:RDF>"
     (finding,) = report(examine(encoded(gradient(), "PNG", pnginfo=_text("XML:com.adobe.xmp", xmp))))["findings"]
@@ -238,7 +238,7 @@ def _packet(namespaces: str, properties: str) -> bytes:
         *("Aspose.PDF for .NET 21.2", "Acrobat Distiller 9.0.0 (Windows)", "GIMP 2.10", "Canva"),
     ],
 )
-def test_a_program_in_the_field_of_an_author_is_no_person(program: str) -> None:
+def test_a_program_in_an_author_field_is_not_a_person(program: str) -> None:
     for properties in (f"<pdf:Producer>{program}</pdf:Producer>", f"<pdf:Creator>{program}</pdf:Creator>"):
         (finding,) = report(examine(_packet("", properties)))["findings"]
         assert (finding["grade"], finding["subject"]) == ("hints", "device"), properties
@@ -279,7 +279,7 @@ def test_a_value_that_identifies_counts_in_any_tag(value: str, grade: str, subje
 
 
 @pytest.mark.parametrize("value", ["+125.30", "-0.98 0.12", "3/4", "1/250", "user@", "2024-05-03T14:12:31+02:00"])
-def test_a_number_is_no_address(value: str) -> None:
+def test_a_number_is_not_an_address(value: str) -> None:
     (finding, *more) = report(examine(_packet("made", f"<made:Thing>{value}</made:Thing>")))["findings"] or [None]
     assert not more
     assert finding is None or finding["grade"] == "hints"

@@ -56,7 +56,7 @@ def test_frames_are_counted(form: str, frames: int):
     assert scan(buffer.getvalue()).frames == frames
 
 
-def test_a_block_stands_where_the_scan_says():
+def test_a_block_is_where_the_scan_reports_it():
     data = made.jpeg()
     for block in scan(data).blocks:
         if block.offset >= 0:
@@ -124,7 +124,7 @@ def test_an_item_with_a_wrong_distance_is_still_found():
         b"PK\3\4" + b"\xff\xd8\xff" * 9,
     ],
 )
-def test_what_is_no_image_is_none(data: bytes):
+def test_bytes_that_are_not_an_image_give_nothing(data: bytes):
     assert scan(data) is None
 
 

@@ -95,7 +95,7 @@ def test_formulas_allow_nothing_but_arithmetic_and_printers(text: str):
         expression(text)
 
 
-def test_conditions_see_members_and_none_where_there_is_none():
+def test_conditions_see_members_and_none_for_a_missing_one():
     m = Members({"Model": "Canon EOS 5D"})
     assert run(steps("has(r'EOS 5D$', Model)"), None, m)
     assert not row("", "Missing > 3").applies(m)

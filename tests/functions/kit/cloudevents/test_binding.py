@@ -323,7 +323,7 @@ def test_no_input_breaks_the_decoder(headers, body, structured):
     assert isinstance(got, Event) or (isinstance(got, Problem) and 400 <= got.status < 500)
 
 
-def test_encode_refuses_an_event_that_is_none():
+def test_encode_refuses_an_invalid_event():
     with pytest.raises(ValueError, match="'type'"):
         encode(Event({"specversion": "1.0", "id": "1", "source": "/s"}))
 

@@ -107,7 +107,7 @@ def test_bytes_arrive(answer):
         (b"", 503),
     ],
 )
-def test_answers_that_are_none(answer, status):
+def test_invalid_answers_are_refused(answer, status):
     with store(says(answer)) as port, pytest.raises(Problem) as caught:
         get(port)
     assert caught.value.status == status
@@ -127,7 +127,7 @@ def test_a_trickle_ends_at_the_deadline(head):
     assert caught.value.status == 503
 
 
-def test_nobody_listens():
+def test_a_closed_port_is_reported():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(Problem, match="ConnectionRefusedError"):
@@ -265,7 +265,7 @@ def test_tls_is_checked_against_the_name(trusted, tmp_path, program):
 
 
 @pytest.mark.parametrize("entry", ["ftp://store", "https://", "10.0.0.0/33", "https://store/path"])
-def test_a_list_that_is_none(entry):
+def test_an_invalid_list_is_refused(entry):
     with pytest.raises(ValueError):
         Allowed.parse([entry])
 

@@ -41,7 +41,7 @@ def test_a_dead_letter_tells_why():
     ("encoded", "said"),
     [("", ""), ("bm8gSlNPTg==", "no JSON"), ("bm8gSlNPTg", "no JSO"), ("@@@@@", "")],
 )
-def test_an_error_that_was_cut_or_is_no_json_is_told_as_it_is(encoded, said):
+def test_an_error_that_was_cut_or_is_not_json_is_shown_unchanged(encoded, said):
     assert described(dead(knativeerrordata=encoded))["error"]["said"] == said
 
 
@@ -99,7 +99,7 @@ def test_served_letters_are_kept_shown_and_logged(server):
     assert "unrecognised image format" in page.text
 
 
-def test_what_is_no_event_is_refused(server):
+def test_a_request_that_is_not_an_event_is_refused(server):
     assert server.post("/dead-letters", data=b"x").status_code == 400
     assert server.get("/readyz").status_code == 200
     assert server.get("/?limit=x").status_code == 400

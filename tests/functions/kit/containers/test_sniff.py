@@ -53,5 +53,5 @@ def test_a_format_is_known_by_its_first_bytes(data: bytes, name: str, reader: st
 @pytest.mark.parametrize(
     "data", [b"", b"plain text", b"\0" * 40, b"BM" + b"\xff" * 40, b"text, then \xff\xd8\xff"[:11]]
 )
-def test_what_has_no_name_is_none(data: bytes):
+def test_an_unknown_signature_has_no_name(data: bytes):
     assert sniff(data) is None

@@ -181,7 +181,7 @@ def test_cors_is_off_unless_the_origin_is_listed(echo):
         assert {"X-Request-ID", "X-Warning", "Content-Disposition", "Retry-After", "ETag"} <= set(shown)
 
 
-def test_wrong_settings_under_the_frameworks_cli_are_said(echo):
+def test_wrong_settings_under_the_frameworks_cli_are_reported(echo):
     answer = echo(ECHO_MAX_BYTES="lots").post("/", data=b"abc")
     assert answer.status_code == 503
     assert "ECHO_MAX_BYTES" in answer.get_json(force=True)["detail"]

@@ -110,7 +110,7 @@ def test_any_other_field_of_a_form_is_ignored_and_so_is_the_name_of_a_file():
 
 @pytest.mark.parametrize("caption", ["file", "image"])
 @pytest.mark.parametrize("order", [1, -1])
-def test_a_field_of_text_named_like_the_file_is_no_second_file(caption: str, order: int):
+def test_a_text_field_named_like_the_file_is_not_a_second_file(caption: str, order: int):
     parts = [("photo", "a.png", b"1"), (caption, None, b"our boat")][::order]
     assert [(upload.field, upload.data) for upload in read(*form(*parts))] == [("photo", b"1")]
 

@@ -85,7 +85,7 @@ def test_rows_above_a_broken_tile() -> None:
             assert np.array_equal(np.asarray(image)[:rows], whole[:rows])
 
 
-def test_a_tile_of_one_colour_is_no_broken_one() -> None:
+def test_a_tile_of_one_colour_is_not_a_broken_one() -> None:
     with open_image(heic([SHADES, PLAIN] * 3), SETTINGS) as image:
         assert EXTENT not in image.info
 

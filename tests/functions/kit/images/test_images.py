@@ -109,7 +109,7 @@ def test_too_many_bytes() -> None:
         pass
 
 
-def test_a_jpeg_behind_other_bytes_is_no_format_that_is_accepted_and_refused() -> None:
+def test_a_jpeg_behind_other_bytes_is_refused_as_an_unknown_format() -> None:
     problem = refused(b"\x80\x81\x82\x83" * 5 + encoded(gradient(), "JPEG"))
     assert (problem.status, problem.detail) == (422, "the JPEG begins after 20 bytes of other data")
 
@@ -296,13 +296,13 @@ def test_a_sequential_jpeg_in_many_scans_is_refused() -> None:
     assert "more than 100 scans" in refused(data[:start] + one * 101 + b"\xff\xd9").detail
 
 
-def test_what_looks_like_scans_behind_the_picture_is_no_scan() -> None:
+def test_bytes_like_scans_behind_the_picture_are_not_counted_as_scans() -> None:
     for data in (progressive(0) + b"\xff\xda" * 5000, encoded(gradient(), "JPEG") + b"\xff\xda" * 5000):
         with open_image(data, SETTINGS) as image:
             assert image.size[0] == 64
 
 
-def test_pillows_opinion_of_metadata_is_no_failure_and_no_line_in_the_log(recwarn: pytest.WarningsRecorder) -> None:
+def test_pillows_warnings_about_metadata_are_neither_failures_nor_log_lines(recwarn: pytest.WarningsRecorder) -> None:
     data = encoded(gradient(), "TIFF")
     # A tag that claims more values than there are: Pillow warns of it while it reads the directory.
     broken = data.replace(struct.pack("<HHI", 0x0115, 3, 1), struct.pack("<HHI", 0x0117, 3, 60000), 1)

@@ -103,7 +103,7 @@ def test_a_jpeg_without_its_last_bytes_is_counted(missing: int) -> None:
 
 @pytest.mark.parametrize("size", [(640, 480), (333, 471)])
 @pytest.mark.parametrize("missing", [5, 20, 50, 180])
-def test_a_cut_in_the_last_row_of_blocks_is_no_missing_marker(missing: int, size: tuple[int, int]) -> None:
+def test_a_cut_in_the_last_row_of_blocks_is_not_a_missing_marker(missing: int, size: tuple[int, int]) -> None:
     for subsampling in (0, 2):
         data = encoded(noise(size), "JPEG", quality=92, subsampling=subsampling)
         with open_image(data[:-missing], SETTINGS) as image:

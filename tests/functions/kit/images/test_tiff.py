@@ -70,7 +70,7 @@ def test_a_raw_is_never_counted_by_its_thumbnail(name: str) -> None:
     assert caught.value.detail.startswith(name.split(" by")[0].split(",")[0])
 
 
-def test_a_tiff_with_smaller_copies_is_no_raw() -> None:
+def test_a_tiff_with_smaller_copies_is_not_a_raw() -> None:
     buffer = io.BytesIO()
     with tifffile.TiffWriter(buffer) as writer:
         writer.write(np.full((32, 32), 7, "u1"), photometric="minisblack", subifds=1)

@@ -56,7 +56,7 @@ def test_a_token_is_kept_with_the_tab_and_nowhere_else(browser: Browser, guarded
         assert page.context.cookies() == []
 
 
-def test_who_has_no_token_is_told(browser: Browser, guarded: str):
+def test_a_client_without_a_token_is_asked_for_one(browser: Browser, guarded: str):
     with visit(browser, guarded) as page:
         page.click("#sample")
         page.click("#token >> text=Cancel")

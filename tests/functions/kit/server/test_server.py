@@ -28,7 +28,7 @@ def serve(*arguments: str, **environment: str) -> subprocess.CompletedProcess[st
     )  # fmt: skip
 
 
-def test_all_wrong_settings_are_said_at_once_and_the_exit_code_is_2():
+def test_all_wrong_settings_are_reported_at_once_and_the_exit_code_is_2():
     ended = serve("stress", STRESS_MAX_BYTES="lots", STRESS_CONCURRENCY="0")
     assert ended.returncode == 2
     assert "invalid STRESS_MAX_BYTES value ('lots')" in ended.stderr
@@ -212,7 +212,7 @@ def test_a_body_that_drips_is_answered_408_as_one_that_stalls(server: FunctionSe
             pass  # closed with our last drops unread
 
 
-def test_clients_that_do_not_close_what_has_ended_keep_nobody_waiting(server: FunctionServer):
+def test_clients_that_do_not_close_ended_connections_delay_no_other(server: FunctionServer):
     asked = [socket.create_connection(("127.0.0.1", server.port), timeout=15) for _ in range(20)]
     try:
         for connection in asked:

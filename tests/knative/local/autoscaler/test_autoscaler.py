@@ -121,7 +121,7 @@ LEAST_INT32 = -(2**31)
         (ScalingSpec(target=1e308, total=1e308), 1, LEAST_INT32),
     ],
 )
-def test_numbers_that_are_none_are_decided_as_go_decides_them(spec: ScalingSpec, desired: int, ebc: int) -> None:
+def test_numbers_that_are_not_finite_are_decided_as_in_go(spec: ScalingSpec, desired: int, ebc: int) -> None:
     decision = Autoscaler(spec, ready=1, now=0.0).scale(2.0, ready=1, stable=11.0, panic=11.0, reachable=False)
     assert (decision.valid, decision.desired, decision.ebc) == (True, desired, ebc)
     assert decision.words()

@@ -81,12 +81,12 @@ def test_rps_counts_arrivals() -> None:
     assert metrics.observe(1.0) == (20.0, 20.0)
 
 
-def test_silence_is_no_data_unless_the_activator_is_always_there() -> None:
+def test_silence_means_no_data_unless_the_activator_is_always_in_the_path() -> None:
     assert RevisionMetrics(ScalingSpec()).observe(5.0) == (None, None)
     assert RevisionMetrics(ScalingSpec(target_burst_capacity=-1.0)).observe(5.0) == (0.0, 0.0)
 
 
-def test_a_sample_stands_for_all_pods() -> None:
+def test_a_sample_represents_all_pods() -> None:
     assert extrapolate([Report(2.0, 10.0, 1.0, 5.0), Report(4.0, 30.0, 3.0, 15.0)], 10) == Report(
         30.0, 200.0, 20.0, 100.0
     )

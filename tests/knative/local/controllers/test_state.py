@@ -44,7 +44,7 @@ def test_there_is_nothing_before_the_first_run(tmp_path: Path) -> None:
     assert (list(store.everything()), files) == ([], Files())
 
 
-def test_secrets_are_nobody_else_s_to_read(tmp_path: Path) -> None:
+def test_secrets_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "objects.state"
     write(path, encode(snapshot(*filled())))
     assert path.stat().st_mode & 0o777 == 0o600
@@ -93,7 +93,7 @@ def test_a_nest_of_brackets_is_reported(tmp_path: Path) -> None:
         read(path)
 
 
-def test_changes_are_written_and_a_folder_that_cannot_be_written_is_said_once(tmp_path: Path) -> None:
+def test_changes_are_written_and_an_unwritable_folder_is_reported_once(tmp_path: Path) -> None:
     async def run() -> None:
         said: list[str] = []
         store, files = filled()

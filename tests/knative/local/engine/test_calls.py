@@ -97,7 +97,7 @@ def test_a_name_of_the_cluster_that_nothing_has_is_404(engine: EngineProcess) ->
     assert (status, body) == (404, "hidden.default is served on port 80, not on 8080\n")
 
 
-def test_a_private_service_answers_nobody_else(engine: EngineProcess) -> None:
+def test_a_private_service_answers_pods_only(engine: EngineProcess) -> None:
     for host in ("hidden.default.localhost", "hidden.default.svc.cluster.local", "hidden", "hidden.default"):
         assert engine.get("/", host)[0] in (404, 421)
     assert engine.get("/hidden")[0] == 404

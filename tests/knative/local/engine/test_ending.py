@@ -76,7 +76,7 @@ def test_a_signal_lets_even_requests_on_a_draining_pod_finish(start: Start, chan
     assert engine.stop() == 0
 
 
-def test_a_request_that_waits_for_a_service_which_is_removed_is_told_so(start: Start) -> None:
+def test_a_request_waiting_for_a_removed_service_is_answered(start: Start) -> None:
     engine = start(service(environment={"START_SECONDS": "60"}), service("other"))
 
     async def drive() -> tuple[int, str]:
@@ -91,7 +91,7 @@ def test_a_request_that_waits_for_a_service_which_is_removed_is_told_so(start: S
     assert run_async(drive()) == (503, "the Service hello was removed\n")
 
 
-def test_what_fails_at_the_end_is_said_and_all_else_ends(tmp_path: Path) -> None:
+def test_a_failure_at_the_end_is_reported_and_everything_else_ends(tmp_path: Path) -> None:
     said: list[str] = []
     ended: list[str] = []
 

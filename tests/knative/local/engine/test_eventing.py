@@ -70,7 +70,7 @@ def to_hello(name: str, path: str, retry: int, delay: str) -> dict[str, Any]:
     )
 
 
-def test_overload_is_seen_waiting_and_an_answer_that_is_no_event_is_a_failure(tmp_path):
+def test_overload_is_visible_as_waiting_and_an_answer_that_is_not_an_event_fails(tmp_path):
     objects = [
         service(),
         object_of("Broker", "b", "eventing.knative.dev/v1"),
@@ -213,7 +213,7 @@ def test_straight_to_a_function_the_reply_is_printed(engine, folder, capsys):
     assert (answer["type"], set(answer["results"])) == ("dev.pixelamp.exif.extracted", {"exif"})
 
 
-def test_a_refusal_is_said(engine, folder, capsys):
+def test_a_refusal_is_reported(engine, folder, capsys):
     assert pixelamp("send", folder / "poison.jpg", "--to", f"{engine.url}/exif") == 1
     assert "422" in capsys.readouterr().err
     assert pixelamp("send", folder / "missing.jpg") == 2
@@ -244,7 +244,7 @@ def test_stress_is_asked_by_event(engine):
         ({"Content-Type": "application/cloudevents+json"}, b"{", 400),
     ],
 )
-def test_what_is_no_event_is_refused_at_the_door(engine, headers, data, status):
+def test_a_request_that_is_not_an_event_is_refused_at_the_ingress(engine, headers, data, status):
     response = requests.post(engine.url + BROKER, headers=headers, data=data, timeout=10)
     assert (response.status_code, response.headers["Content-Type"]) == (status, "application/problem+json")
 
@@ -319,7 +319,7 @@ def test_the_log_of_a_port_stays_if_it_holds_anything(tmp_path, sent):
     assert log.exists() is sent
 
 
-def test_a_log_that_cannot_be_opened_is_told_and_the_services_run(tmp_path):
+def test_a_log_that_cannot_be_opened_is_reported_and_the_services_run(tmp_path):
     (tmp_path / "state").write_text("a file where a folder should be")
     objects = [service(), object_of("Broker", "b", "eventing.knative.dev/v1")]
     engine = EngineProcess(tmp_path, *objects, arguments=("--state", str(tmp_path / "state")))

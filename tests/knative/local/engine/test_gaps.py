@@ -118,7 +118,7 @@ def test_each_flag_of_config_features_is_honoured_or_listed_and_documented() -> 
     assert set(re.findall(r"^\| `([a-z2.-]+)` \| ([^|]+) \|$", text, re.MULTILINE)) >= set(gaps.FLAGS.items())
 
 
-def test_an_enabled_flag_without_effect_is_said(tmp_path: Path) -> None:
+def test_an_enabled_flag_without_effect_is_reported(tmp_path: Path) -> None:
     metadata = {"name": "config-features", "namespace": "knative-serving"}
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"autodetect-http2": "enabled"}}
     assert "config-features autodetect-http2: HTTP/2 is spoken to ports named h2c alone" in of(config, folder=tmp_path)
@@ -136,7 +136,7 @@ def test_a_service_that_asks_for_nothing_else_has_only_its_image(tmp_path: Path)
     assert of(service(), folder=tmp_path, containers=frozenset({("default", "hello")})) == []
 
 
-def test_what_asks_for_what_happens_anyway_is_not_said(tmp_path: Path) -> None:
+def test_a_request_for_the_default_behaviour_is_not_reported(tmp_path: Path) -> None:
     made = service(
         spec={"automountServiceAccountToken": False, "enableServiceLinks": False},
         container={"securityContext": {"readOnlyRootFilesystem": False, "runAsNonRoot": False}},
@@ -144,7 +144,7 @@ def test_what_asks_for_what_happens_anyway_is_not_said(tmp_path: Path) -> None:
     assert len(of(made, folder=tmp_path)) == 1
 
 
-def test_objects_that_are_not_run_are_said_one_by_one(tmp_path: Path) -> None:
+def test_objects_that_are_not_run_are_reported_one_by_one(tmp_path: Path) -> None:
     mapping = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "r"}, "spec": {}}
     other = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {}}
     config = {

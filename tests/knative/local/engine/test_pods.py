@@ -43,7 +43,7 @@ def test_a_pod_that_falls_again_and_again_is_given_time(start: Start) -> None:
     engine.wait_line(f"[{pod['name']}] no luck")
 
 
-def test_a_command_that_is_not_there_is_said(start: Start) -> None:
+def test_a_missing_command_is_reported(start: Start) -> None:
     engine = start(service(command=["no-such-program"]), arguments=("--runtime", "process"))
     engine.wait(lambda: "no-such-program: command not found" in engine.output, "reason")
 
@@ -138,7 +138,7 @@ def test_a_variable_that_the_kernel_does_not_take_is_named(start: Start, value: 
     engine.wait(lambda: f"cannot start: {reason}" in engine.output, "reason")
 
 
-def test_limits_hold_or_are_said_not_to(start: Start) -> None:
+def test_limits_hold_or_are_reported_as_not_held(start: Start) -> None:
     container = {"resources": {"limits": {"cpu": "500m", "memory": "256Mi"}}}
     engine = start(service(container=container, annotations={"min-scale": "1"}))
     engine.wait_pods(1)

@@ -53,7 +53,7 @@ def test_another_record_names_its_fields():
 
 
 @pytest.mark.parametrize("raw", [b"plain text", b"{broken", b"[1]", b'{"other": 1}', b"{" * 100_000, b"\xff"])
-def test_what_is_no_record_is_left_as_it_is(raw):
+def test_a_line_that_is_not_a_record_is_left_unchanged(raw):
     assert readable("p", raw, colour=True) is None
 
 

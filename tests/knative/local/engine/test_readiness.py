@@ -58,7 +58,7 @@ def test_a_container_that_exits_is_a_reason_and_no_wait(start: Start) -> None:
     engine.wait(lambda: of_service(engine, "good")["Ready"] == ("True", "", ""), "the other Service")
 
 
-def test_requests_wait_for_a_first_pod_and_are_told_when_none_comes(start: Start) -> None:
+def test_requests_wait_for_a_first_pod_and_get_an_answer_when_none_comes(start: Start) -> None:
     engine = start(with_deadline(service(command=NEVER), "3s"))
     answers: list[tuple[int, bytes]] = []
     clients = [threading.Thread(target=lambda: answers.append(engine.get("/hello"))) for _ in range(3)]
@@ -111,7 +111,7 @@ def test_a_crash_at_the_first_start_costs_no_request(start: Start, tmp_path: Pat
     assert conditions(engine.revision())["Ready"] == ("True", "", "")
 
 
-def test_a_pinned_revision_without_traffic_is_not_said_to_take_it(start: Start) -> None:
+def test_a_pinned_revision_without_traffic_is_not_reported_as_receiving_it(start: Start) -> None:
     first = [{"revisionName": "hello-one", "percent": 100}]
     engine = start(service(revision="hello-one", annotations={"min-scale": "1"}, traffic=first))
     engine.wait(lambda: "hello-one is ready and gets 100 % of the traffic" in engine.output, "the first revision")
@@ -198,7 +198,7 @@ def test_a_port_opened_before_port_is_not_taken_for_it(start: Start, declared: b
     assert "ListensOnPort" not in conditions(engine.revision())
 
 
-def test_a_program_that_listens_on_ipv6_alone_is_told_so(start: Start) -> None:
+def test_a_program_that_listens_on_ipv6_alone_is_reported(start: Start) -> None:
     bind = "import os, socket, time; s = socket.create_server(('::1', int(os.environ['PORT'])), family=socket.AF_INET6)"
     engine = start(service(command=["python", "-S", "-c", f"{bind}; time.sleep(600)"]))
     engine.wait(lambda: ", and not at 127.0.0.1; make it listen on 0.0.0.0" in engine.output, "the reason")

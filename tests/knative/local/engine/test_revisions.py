@@ -118,7 +118,7 @@ def test_a_bad_manifest_changes_nothing(start: Start) -> None:
     assert engine.get()[0] == 200
 
 
-def test_a_secret_that_nothing_refers_to_does_no_harm_and_one_that_is_wrong_is_said(start: Start) -> None:
+def test_an_unused_secret_does_no_harm_and_a_wrong_one_is_reported(start: Start) -> None:
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"key": "/w8P/w=="}}
     engine = start(service(), secret, arguments=("--watch", "--initial-scale", "0"))
     asks = {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "key"}}}]}
@@ -262,7 +262,7 @@ def test_a_template_that_has_changed_under_its_name_is_refused_and_nothing_is_ap
     assert json.loads(engine.get()[1])["environment"]["A"] == "1"
 
 
-def test_changed_code_under_a_revision_s_name_is_said_and_no_change(start: Start) -> None:
+def test_changed_code_under_a_revision_s_name_is_reported_and_not_applied(start: Start) -> None:
     engine = start(service(revision="hello-one"), arguments=("--watch", "--initial-scale", "0"))
     (engine.manifest.parent / "code.py").write_text("")
     engine.wait(lambda: "nothing has changed" in engine.output, "second look")

@@ -210,13 +210,13 @@ def test_forwarding_headers_tell_the_client_and_are_not_believed_from_outside(en
 
 
 @pytest.mark.parametrize("host", ["x;for=6.6.6.6.localhost", "x,for=6.6.6.6.x", "[::1]:80"])
-def test_a_host_adds_nothing_to_what_is_said_of_the_client(engine: EngineProcess, host: str) -> None:
+def test_a_host_adds_nothing_to_the_forwarded_headers(engine: EngineProcess, host: str) -> None:
     answer = exchange(engine, f"GET /hello HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
     headers = json.loads(answer.partition(b"\r\n\r\n")[2])["headers"]
     assert headers["forwarded"] == f'for=127.0.0.1;host="{host}";proto=http'
 
 
-def test_a_target_that_is_no_url_is_refused(engine: EngineProcess) -> None:
+def test_a_target_that_is_not_a_url_is_refused(engine: EngineProcess) -> None:
     request = b'GET http://hello.default.x";for=1/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
     assert exchange(engine, request).startswith(b"HTTP/1.1 400 ")
 

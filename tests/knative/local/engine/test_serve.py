@@ -34,7 +34,7 @@ def test_a_busy_port_is_one_line(start: Start) -> None:
         (yaml.safe_dump({**service(), "metadata": {"generateName": "hello-"}}), "generateName"),
     ],
 )
-def test_a_bad_manifest_is_said_and_nothing_starts(tmp_path: Path, text: str, word: str) -> None:
+def test_a_bad_manifest_is_reported_and_nothing_starts(tmp_path: Path, text: str, word: str) -> None:
     manifest = tmp_path / "services.yaml"
     manifest.write_text(text)
     ended = Forked(["serve", str(manifest), "--port", "0", "--api", "off"], ROOT, clean_environment())
@@ -45,7 +45,7 @@ def test_a_bad_manifest_is_said_and_nothing_starts(tmp_path: Path, text: str, wo
     assert "Traceback" not in printed
 
 
-def test_a_working_directory_that_is_not_there_is_said_and_nothing_starts(tmp_path: Path) -> None:
+def test_a_missing_working_directory_is_reported_and_nothing_starts(tmp_path: Path) -> None:
     manifest = tmp_path / "services.yaml"
     manifest.write_text(yaml.safe_dump(service()))
     ended = serve(str(manifest), "--port", "0", "--workdir", str(tmp_path / "typo"))

@@ -85,7 +85,7 @@ def logged(engine: EngineProcess) -> int:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_surplus_bytes_reach_nobody(engine: EngineProcess, client: http.client.HTTPConnection, case: str) -> None:
+def test_surplus_bytes_reach_no_client(engine: EngineProcess, client: http.client.HTTPConnection, case: str) -> None:
     method, pieces, status, body = CASES[case]
     before = logged(engine)
     assert ask(client, method, path(*pieces)) == (status, body)
@@ -95,7 +95,7 @@ def test_surplus_bytes_reach_nobody(engine: EngineProcess, client: http.client.H
     assert ask(client, "GET", path(response(b"fresh"))) == (200, b"fresh")
 
 
-def test_surplus_after_an_early_response_reaches_nobody(
+def test_surplus_after_an_early_response_reaches_no_client(
     engine: EngineProcess, client: http.client.HTTPConnection
 ) -> None:
     before = logged(engine)

@@ -179,7 +179,7 @@ def test_after_the_last_try_it_is_a_dead_letter(run, answer, code):
     assert letter.get("knativeerrorcode") == code
 
 
-def test_without_a_sink_what_dies_is_dropped_and_told(run):
+def test_without_a_sink_failed_events_are_dropped_and_reported(run):
     async def play(world: World) -> None:
         await world.broker.accept(NODE, incoming())
         assert (await world.settle())["dropped"] == 1
@@ -216,7 +216,7 @@ def test_a_sink_may_answer_what_it_likes(run, said):
 
 
 @pytest.mark.parametrize("reply", [ref("Service", "sink"), None])
-def test_what_is_no_event_ends_a_sequence_without_a_failure(run, reply):
+def test_an_answer_that_is_not_an_event_ends_a_sequence_without_a_failure(run, reply):
     world = run(
         one_event(),
         broker_object(),
@@ -578,7 +578,7 @@ def test_a_subscriber_that_never_answers_is_given_up_on(run):
     assert "no response within 0.05 s" in world.broker.activity.latest[-1]["error"]
 
 
-def test_a_log_that_fails_is_told_and_the_delivery_made_again(run, monkeypatch):
+def test_a_failing_log_is_reported_and_the_delivery_repeated(run, monkeypatch):
     monkeypatch.setattr("knative.local.eventing.broker._LOG_FAILED_WAIT", 0.01)
     failures = iter([True])
 
@@ -629,7 +629,7 @@ def test_followers_see_what_happens_in_order_and_what_happened_before(run):
     run(play, broker_object(), typed("one", "f", "up"))
 
 
-def test_a_chain_is_told_from_any_of_its_events(run):
+def test_a_chain_is_found_from_any_of_its_events(run):
     async def play(world: World) -> None:
         await world.broker.accept(NODE, incoming())
         await world.broker.accept(NODE, incoming("2", type="unrelated"))

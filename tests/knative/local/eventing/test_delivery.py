@@ -86,6 +86,6 @@ def test_error_attributes_keep_a_problem_whole_and_cut_what_is_longer():
     assert (cut["knativeerrordest"], cut["knativeerrorcode"]) == ("http://x/", "422")
 
 
-def test_no_answer_is_told_as_500():
+def test_no_answer_is_reported_as_500():
     told = error_attributes("http://x/", None, b"")
     assert told == {"knativeerrordest": "http://x/", "knativeerrorcode": "500"}

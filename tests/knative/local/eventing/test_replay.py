@@ -156,7 +156,7 @@ def test_a_page_of_the_table_that_is_overwritten_costs_its_events_alone(tmp_path
     assert 1 <= lost <= 20
 
 
-def test_a_file_that_is_no_database_is_a_loss_of_all(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_counts_as_a_total_loss(tmp_path: Path) -> None:
     file = written(tmp_path, 3)
     file.write_bytes(b"\x00" * 4096 * 4)
     assert loss(tmp_path).startswith("all its events are lost: ")

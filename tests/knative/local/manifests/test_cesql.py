@@ -157,7 +157,7 @@ def test_an_error_and_the_value_beside_it(expression, value, error):
         "a_b",
     ],
 )
-def test_what_is_no_expression_is_refused_with_its_column(expression):
+def test_an_invalid_expression_is_refused_with_its_column(expression):
     with pytest.raises(CesqlError, match=r"at column \d+") as error:
         parse(expression)
     assert error.value.kind is ErrorKind.PARSE

@@ -56,7 +56,7 @@ def test_a_local_time_that_summer_time_skips_is_skipped():
         ("@every 1m", "unrecognized descriptor"),
     ],
 )
-def test_what_is_no_schedule_is_refused(text, message):
+def test_an_invalid_schedule_is_refused(text, message):
     with pytest.raises(ValueError, match=message):
         parse(text)
 

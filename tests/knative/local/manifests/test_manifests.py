@@ -224,7 +224,7 @@ def test_quantities(text, value):
 
 
 @pytest.mark.parametrize("text", ["", "lots", "1 Gi", "1gi", "1KB", "0x1", "1e99999999", "--1"])
-def test_what_is_no_quantity(text):
+def test_an_invalid_quantity_is_refused(text):
     with pytest.raises(ValueError, match="quantities must match"):
         grammar.parse_quantity(text)
 

@@ -151,7 +151,7 @@ def test_words_are_expanded_as_kubernetes_does(word: str, expanded: str) -> None
     assert expand(word, {"A": "1"}) == expanded
 
 
-def test_what_cannot_run_here_is_said(tmp_path: Path) -> None:
+def test_a_template_that_cannot_run_here_is_reported(tmp_path: Path) -> None:
     manifest = service()
     del manifest["spec"]["template"]["spec"]["containers"][0]["command"]
     assert read(manifest).imaged

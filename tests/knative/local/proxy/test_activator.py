@@ -147,7 +147,7 @@ def test_the_queue_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bench.activator.queued == ACTIVATOR_QUEUE
 
 
-def test_what_waits_comes_or_is_given_back_after_the_end_is_told_why() -> None:
+def test_requests_waiting_at_the_end_are_answered_with_the_reason() -> None:
     bench = Bench(1, 1)
     served, first = bench.request()
     _, second = bench.request()

@@ -14,7 +14,7 @@ from knative.local.proxy.breaker import Breaker, Entry
     st.integers(1, 4),
     st.lists(st.one_of(st.sampled_from(["enter", "leave", "forget"]), st.integers(0, 4)), max_size=60),
 )
-def test_first_come_first_served_and_nobody_lost(depth: int, limit: int, ops: list[str | int]) -> None:
+def test_first_come_first_served_and_none_lost(depth: int, limit: int, ops: list[str | int]) -> None:
     subject = Breaker(queue_depth=depth, max_concurrency=limit, initial_capacity=limit)
     waiting: list[int] = []
     running = 0

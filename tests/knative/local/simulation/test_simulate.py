@@ -234,7 +234,7 @@ def test_the_summary_counts_every_request_offered() -> None:
     assert counts[2] > 400
 
 
-def test_a_file_that_is_no_trace(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_trace_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "trace.json"
     for content in ("", "[]", "{}", '{"service": {}, "changes": []}'):
         file.write_text(content)

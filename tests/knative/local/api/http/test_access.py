@@ -35,7 +35,7 @@ def test_each_start_makes_another_certificate_and_token() -> None:
     assert one.token != other.token
 
 
-def test_the_last_line_of_the_program_explains_why_there_is_no_certificate(
+def test_the_last_line_of_the_program_explains_a_missing_certificate(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     program = tmp_path / "failing.py"
