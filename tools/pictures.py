@@ -1,4 +1,4 @@
-"""Take the pictures of the documentation anew: pages and plots, light, with Debian's Chromium.
+"""Renew the pictures of the documentation: pages and plots, light, with Debian's Chromium.
 
 `python -m tools.pictures`, or with names for some of them. It starts an engine of its own. `load` runs the quick set of
 the load suite (four minutes) and `trace` repeats the trace of a real Knative: both only on a machine that is quiet.

@@ -1,4 +1,4 @@
-"""A plain client on uvloop, beside which the open loop's CPU a request is measured: fixed bytes, timers, no figures.
+"""A plain client on uvloop, the peer for the open loop's CPU a request: fixed bytes, timers, no figures.
 
     python -m tools.plain_client PORT RATE SECONDS CONNECTIONS BYTES
 

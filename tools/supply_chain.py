@@ -1,4 +1,4 @@
-"""What the project ships of others: known vulnerabilities, and a bill of materials a function.
+"""The shipped packages: their known vulnerabilities, and a bill of materials for each function.
 
 Run by `make check`. A vulnerability fails it, and so does an audit that breaks; an advisory service that cannot be
 reached, or knows none of the packages, is said and does not.
@@ -32,7 +32,7 @@ _IMAGE = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix
 
 
 def pinned() -> str:
-    """Every shipped package once, without hashes, as requirements."""
+    """Each shipped package once, as requirements without hashes."""
     names = set()
     for extra in EXTRAS:
         for line in (ROOT / f"requirements/{extra}.txt").read_text(encoding="utf-8").splitlines():
@@ -44,7 +44,7 @@ def pinned() -> str:
 
 
 def audit() -> int:
-    """1 where a shipped version has a known vulnerability."""
+    """Returns 1 if a shipped version has a known vulnerability."""
     listed = OUT / "shipped.txt"
     listed.write_text(pinned(), encoding="utf-8")
     command = [
@@ -120,7 +120,7 @@ def _cyclonedx(*arguments: str) -> None:
 
 
 def main() -> int:
-    """Both; the exit code is the audit's."""
+    """Audit and write the bills; the exit code is the audit's."""
     OUT.mkdir(exist_ok=True)
     bill_of_materials()
     return audit()

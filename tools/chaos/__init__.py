@@ -1,4 +1,4 @@
-"""Attacks over HTTP, faults and a soak: what keeps working, what is refused, and how soon it recovers.
+"""Attacks over HTTP, faults and a soak: what keeps working, what is refused, and how fast it recovers.
 
 `make chaos` and `make soak` run them; `tests/chaos` runs their parts.
 """

@@ -21,7 +21,7 @@ from tools.chaos.soak import soak
 
 
 def said(name: str, work: Callable[[], str]) -> bool:
-    """Do it and print how it went; False where a promise broke."""
+    """Run one attack or fault and print its outcome; False for a broken promise."""
     began = time.monotonic()
     try:
         verdict, note = "held", work()
@@ -34,7 +34,7 @@ def said(name: str, work: Callable[[], str]) -> bool:
 
 
 def attacks(names: list[str]) -> list[str]:
-    """Attack a function's server and the route; the names that broke."""
+    """Attack a function's server and the route; returns the names that failed."""
     broken = []
     with tempfile.TemporaryDirectory() as folder, function() as own, route(Path(folder)) as routed:
         for name in names:
@@ -46,7 +46,7 @@ def attacks(names: list[str]) -> list[str]:
 
 
 def faults(names: list[str]) -> list[str]:
-    """Cause the faults; the names that broke."""
+    """Cause the faults; returns the names that failed."""
     broken = []
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
@@ -61,7 +61,7 @@ def faults(names: list[str]) -> list[str]:
 
 
 def main(argv: list[str]) -> int:
-    """Run what is named, or all attacks and faults; 1 where a promise broke."""
+    """Run the named attacks and faults, or all; returns 1 for a broken promise."""
     parser = argparse.ArgumentParser(prog="python -m tools.chaos", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="attacks, faults, soak, or one of them by name")
     parser.add_argument("--minutes", type=float, default=30.0, help="of a soak (default: %(default)s)")

@@ -1,4 +1,4 @@
-"""HTTP as an attacker speaks it, by name: against a function's own server and against the local route alike.
+"""Attacks over HTTP by name, against a function's own server and against the local route.
 
 Neither stands in front of the other, so each has to hold by itself.
 """

@@ -1,4 +1,4 @@
-"""Clients that want the server's time, memory or connections: each costs little, and the others are served."""
+"""Clients that exhaust time, memory or connections: each costs little, and others are served."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tools.chaos.victim import Victim, closed, exchange, receive, statuses
 
 
 def slow_loris(victim: Victim) -> None:
-    """Twenty clients that send one byte of a header now and then: all are let go, and nobody else waits."""
+    """Twenty clients that send header bytes slowly: all are disconnected, and no other client waits."""
     clients = [victim.connect() for _ in range(20)]
     for client in clients:
         client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ")
@@ -39,7 +39,7 @@ def slow_loris(victim: Victim) -> None:
 
 
 def slow_body(victim: Victim) -> None:
-    """A body that stops coming: 408 or the end of the connection, within its time."""
+    """A body that stalls: 408 or the end of the connection within the time limit."""
     with victim.connect() as client:
         client.sendall(victim.post("Content-Length: 100000\r\nContent-Type: image/jpeg\r\n", b"\xff\xd8"))
         victim.alive()
@@ -49,7 +49,7 @@ def slow_body(victim: Victim) -> None:
 
 
 def half_closed(victim: Victim) -> None:
-    """A client that ends its sending in the middle of a body: refused, and let go."""
+    """A client that half-closes in the middle of a body: refused and disconnected."""
     with victim.connect() as client:
         client.sendall(victim.post("Content-Length: 100\r\n", b"abc"))
         client.shutdown(socket.SHUT_WR)
@@ -60,7 +60,7 @@ def half_closed(victim: Victim) -> None:
 
 
 def headers_too_large(victim: Victim) -> None:
-    """A header of 300 kB, and 5,000 headers: refused without reading on."""
+    """A header of 300 kB, and 5,000 headers: refused without reading further."""
     for lines in ("X-Large: " + "a" * 300_000 + "\r\n", "".join(f"X-{number}: 1\r\n" for number in range(5000))):
         got = exchange(victim, victim.post(lines + "Content-Length: 0\r\n"))
         assert got in ([], [400], [431]), f"answered {got}"
@@ -75,7 +75,7 @@ def target_too_long(victim: Victim) -> None:
 
 
 def thousand_idle(victim: Victim) -> None:
-    """A thousand connections that say nothing: others are served, and they cost little."""
+    """A thousand silent connections: others are served, and the memory stays bounded."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < 1200:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
@@ -101,7 +101,7 @@ def reset_storm(victim: Victim) -> None:
 
 
 def pipeline_flood(victim: Victim) -> None:
-    """Nine thousand requests in one packet, twenty times: the first are answered, and little is kept of the others."""
+    """Nine thousand pipelined requests, twenty times: the first are answered, and few of the others are buffered."""
     packet = victim.get() * 9000
     with victim.within(32):
         clients = [victim.connect() for _ in range(20)]
@@ -118,7 +118,7 @@ def pipeline_flood(victim: Victim) -> None:
 
 
 def trailers_without_end(victim: Victim) -> None:
-    """Chunk extensions and trailers of a hundred megabytes: never gathered, and ended."""
+    """Chunk extensions and trailers of a hundred megabytes: never buffered, and the connection ends."""
     for body in (b"3\r\nabc\r\n0\r\nX: ", b"3\r\nabc\r\n0\r\nX: a\r\n", b"3;"):
         more = b"X: a\r\n" * 8192 if body.endswith(b"\n") else b"a" * 65536
         with victim.within(16), victim.connect() as client:
@@ -136,7 +136,7 @@ def trailers_without_end(victim: Victim) -> None:
 
 
 def slow_readers(victim: Victim) -> None:
-    """A dozen clients that ask for megabytes and read none: they are let go, and others are answered."""
+    """A dozen clients that request megabytes and do not read: they are disconnected, and others are answered."""
     from tests.images import encoded, noise
 
     picture = encoded(noise((1800, 1800)), "PNG", compress_level=0)
@@ -167,7 +167,7 @@ def slow_readers(victim: Victim) -> None:
 
 
 def compressed_bodies(victim: Victim) -> None:
-    """A body of kilobytes that says it is gzip of a quarter gigabyte: never unpacked."""
+    """A gzip bomb of a quarter gigabyte: never decompressed."""
     packed = gzip.compress(gzip.compress(bytes(2**28)))
     for coding in ("gzip", "deflate", "br", "zstd", "gzip, gzip"):
         with victim.within(16):
@@ -178,7 +178,7 @@ def compressed_bodies(victim: Victim) -> None:
 
 
 def ranges(victim: Victim) -> None:
-    """A thousand overlapping ranges: answered whole, once."""
+    """A thousand overlapping ranges: the whole answer, once."""
     wanted = b",".join(b"0-%d" % end for end in range(1000))
     got = exchange(victim, victim.get()[:-2] + b"Range: bytes=" + wanted + b"\r\n\r\n", 1)
     assert got == [200], f"answered {got}"
@@ -217,7 +217,7 @@ def many_fields(victim: Victim) -> None:
 
 
 def bombs(victim: Victim) -> None:
-    """Files that unpack, nest, repeat or overlap without an end: answered below 500, in bounded memory."""
+    """Files with endless compression, nesting, repetition or overlap: a status below 500, in bounded memory."""
     from tests.functions.exif.containers import BOMBS
 
     for name, make in BOMBS.items():

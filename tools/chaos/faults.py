@@ -1,4 +1,4 @@
-"""Faults by name: something is killed, stopped, full, taken or moved while requests go on; nothing accepted is lost."""
+"""Faults by name: a process, disk, port or clock fails under load; no accepted request or event is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that two readers could read in two ways, and requests that are none.
+"""Ambiguous requests, which two readers could read differently, and invalid ones.
 
 Each attack says what a right answer is, and raises AssertionError for any other.
 """
@@ -9,13 +9,13 @@ from tools.chaos.victim import REFUSED, Victim, exchange, receive, refused, stat
 
 
 def pipelined(victim: Victim) -> None:
-    """Ten requests in one packet: ten answers, in order, none lost."""
+    """Ten requests in one packet get ten answers, in order."""
     got = exchange(victim, victim.get() * 10, 10, 10)
     assert got == [200] * 10, f"answered {got}"
 
 
 def two_lengths(victim: Victim) -> None:
-    """Two Content-Lengths that differ, a list of them, signs, spaces and letters in one."""
+    """Two different Content-Lengths, a list of them, and one with signs, spaces or letters."""
     for lines in (
         "Content-Length: 3\r\nContent-Length: 4\r\n",
         "Content-Length: 3, 4\r\n",
@@ -69,7 +69,7 @@ def transfer_encodings(victim: Victim) -> None:
 
 
 def bad_chunks(victim: Victim) -> None:
-    """Chunk sizes that are no numbers, are too large, or lie about what follows."""
+    """Chunk sizes that are not numbers, are too large, or do not match the data."""
     for body in (
         b"zz\r\nabc\r\n0\r\n\r\n",
         b"-3\r\nabc\r\n0\r\n\r\n",
@@ -90,7 +90,7 @@ def bad_chunks(victim: Victim) -> None:
 
 
 def bare_line_feeds(victim: Victim) -> None:
-    """Line feeds without carriage returns and the reverse, folded lines, and what else no header may hold."""
+    """Bare line feeds and carriage returns, folded lines, and other characters that a header may not hold."""
     for line in (b"X: a\r\n b", b"X Y: a", b"no colon", b": a", b"X: a\rY: b", b"X\t: a", b"\xe9: a"):
         refused(victim, victim.get()[:-2] + line + b"\r\n\r\n")
     refused(victim, victim.get().replace(b"\r\n", b"\n"))
@@ -121,7 +121,7 @@ def odd_requests(victim: Victim) -> None:
 
 
 def paths(victim: Victim) -> None:
-    """Ways out of the tree, and other hosts' names as a target: never a file, never elsewhere."""
+    """Path traversal and other hosts' names as a target: no file is served and nothing is forwarded elsewhere."""
     for path in (
         "/../../../../etc/passwd",
         victim.path + "/..%2f..%2f..%2fetc/passwd",
@@ -146,7 +146,7 @@ def paths(victim: Victim) -> None:
 
 
 def hosts(victim: Victim) -> None:
-    """No host, two, one that is no host, and a target that names another: refused, or the target's counts."""
+    """No Host, two, an invalid one, and a target that names another host: refused, or the target's host is used."""
     line = f"GET {victim.path}/healthz HTTP/1.1\r\n".encode()
     refused(victim, line + b"Host: a\r\nHost: b\r\n\r\n")
     got = exchange(victim, f"GET {victim.path} HTTP/1.1\r\n\r\n".encode(), 1)
@@ -178,7 +178,7 @@ def underscores(victim: Victim) -> None:
 
 
 def older_versions(victim: Victim) -> None:
-    """HTTP/1.0 that wants chunks, which it does not have; and HTTP/1.0 that wants to stay."""
+    """HTTP/1.0 with chunks, which it does not have, and HTTP/1.0 with keep-alive."""
     head = f"POST {victim.path} HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\n"
     refused(victim, f"{head}Transfer-Encoding: chunked\r\n\r\n".encode() + b"3\r\nabc\r\n0\r\n\r\n")
     ask = f"GET {victim.path}/healthz HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\n\r\n".encode()
@@ -186,7 +186,7 @@ def older_versions(victim: Victim) -> None:
 
 
 def upgrades(victim: Victim) -> None:
-    """Protocols to switch to that are not spoken here, with a second request inside: answered as if not asked."""
+    """Upgrades to unsupported protocols, with a second request inside: answered as without the upgrade."""
     for name, settings in (("h2c", "HTTP2-Settings: AAMAAABkAAQAAP__\r\n"), ("TLS/1.0", ""), ("websocket", "")):
         lines = f"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: {name}\r\n{settings}Content-Length: 3\r\n"
         with victim.connect() as client:
@@ -197,7 +197,7 @@ def upgrades(victim: Victim) -> None:
 
 
 def expectations(victim: Victim) -> None:
-    """Expect: a body that is asked for and never comes, one that comes unasked, and expectations that do not exist."""
+    """Expect: a requested body that never arrives, one sent without waiting, and unknown expectations."""
     got = exchange(victim, victim.post("Expect: 100-continue\r\nContent-Length: 3\r\n", b"abc"), 2)
     assert got in ([100, 422], [422]), f"answered {got}"
     got = exchange(victim, victim.post("Expect: 100-continue\r\nContent-Length: 30\r\n"), 2, victim.patience + 5)
@@ -208,7 +208,7 @@ def expectations(victim: Victim) -> None:
 
 
 def bodies_nobody_wants(victim: Victim) -> None:
-    """Bodies with methods that have none: read and thrown away, never taken for the next request."""
+    """Bodies with methods that have none: discarded, never read as the next request."""
     inner = victim.get("/smuggled")
     for method in ("GET", "HEAD", "DELETE", "OPTIONS", "PUT", "PATCH", "TRACE", "PROPFIND"):
         head = f"{method} {victim.path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(inner)}\r\n\r\n"
@@ -218,7 +218,7 @@ def bodies_nobody_wants(victim: Victim) -> None:
 
 
 def injected_headers(victim: Victim) -> None:
-    """Line breaks on the way into an answer's headers, by an id, a trace, a file's name or an option."""
+    """Line breaks injected into response headers through an id, a trace, a file name or an option."""
     form = (
         b'--x\r\nContent-Disposition: form-data; name="file"; filename="a%0d%0aEvil: 1\\r\\nEvil: 1\xc2\x85Evil: 1.gif"'
         b"\r\n\r\nGIF89a\x01\0\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;\r\n--x--\r\n"

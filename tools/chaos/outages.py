@@ -1,4 +1,4 @@
-"""Faults of processes: killed, stopped, slow, flapping, without a port, while requests go on.
+"""Faults of processes under load: killed, stopped, slow, flapping, or without a free port.
 
 Each takes an empty folder and returns what it saw, with the time to recovery; AssertionError where a promise broke.
 """
@@ -23,7 +23,7 @@ from tools.chaos.traffic import Ask, Traffic
 
 
 def pod_killed(folder: Path) -> Seen:
-    """SIGKILL to a pod's whole group: only what it was answering may fail."""
+    """SIGKILL to a pod's process group: only its requests in flight may fail."""
     with engine(folder) as running, Traffic(running.port, [WAIT], 6) as traffic:
         time.sleep(2)
         victim = pod_of(running)
@@ -40,7 +40,7 @@ def pod_killed(folder: Path) -> Seen:
 
 
 def pod_hung(folder: Path) -> Seen:
-    """SIGSTOP to a pod: its liveness probe ends it, a new one takes over, others go on."""
+    """SIGSTOP to a pod: its liveness probe ends it, a new pod replaces it, and other pods keep serving."""
     probe = {"httpGet": {"path": "/healthz"}, "periodSeconds": 1, "timeoutSeconds": 1, "failureThreshold": 2}
     with engine(folder, livenessProbe=probe) as running, Traffic(running.port, [WAIT], 4) as traffic:
         time.sleep(2)
@@ -131,7 +131,7 @@ def slow_start(folder: Path) -> Seen:
 
 
 def flapping(folder: Path) -> Seen:
-    """A pod whose readiness comes and goes: requests go to the other one."""
+    """A pod with flapping readiness: requests go to the other pod."""
     probe = {"httpGet": {"path": "/ready"}, "periodSeconds": 1}
     unready = folder / "unready"
     manifest = service(
@@ -160,7 +160,7 @@ def flapping(folder: Path) -> Seen:
 
 
 def port_taken(folder: Path) -> Seen:
-    """A port that somebody has: one clear line and an exit, from the engine as from a function."""
+    """A port in use: one clear line and an exit code, from the engine and from a function."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()

@@ -1,4 +1,4 @@
-"""Processes as the kernel tells of them: memory, and who is whose child."""
+"""Processes by procfs: memory, open files and descendants."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def open_files(pid: int) -> int:
 
 
 def reset_peaks(pids: list[int]) -> dict[int, int]:
-    """Let the peaks of memory begin anew; KiB that each process holds now."""
+    """Reset the peaks of memory; returns the KiB that each process holds now."""
     held = {}
     for pid in pids:
         try:
@@ -49,7 +49,7 @@ def reset_peaks(pids: list[int]) -> dict[int, int]:
 
 
 def grown(held: dict[int, int]) -> float:
-    """MiB by which the processes have grown together at their peaks since `reset_peaks`; those that ended count not."""
+    """MiB by which the peaks of the processes have grown in total since `reset_peaks`, without ended ones."""
     return sum(max(0, _kibibytes(pid, "VmHWM") - before) for pid, before in held.items()) / 1024
 
 

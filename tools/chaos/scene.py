@@ -1,4 +1,4 @@
-"""What every fault needs: an engine with pods of stress, what to ask of them, and what was seen."""
+"""Common parts of the faults: an engine with pods of stress, requests to them, and the observations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of what a machine gives: disk, memory and time.
+"""Faults of the machine's resources: disk, memory and time.
 
 Each takes an empty folder and returns what it saw, with the time to recovery; AssertionError where a promise broke.
 """
@@ -22,7 +22,7 @@ from tools.chaos.scene import STRESS, Seen, Unavailable
 
 
 def full_disk(folder: Path) -> Seen:
-    """An event log on a full disk: an event is refused with 5xx and never half accepted; with room it is taken."""
+    """An event log on a full disk: events are refused whole with 5xx until there is space again."""
     disk = folder / "disk"
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(disk)], capture_output=True).returncode:
@@ -81,7 +81,7 @@ def full_disk(folder: Path) -> Seen:
 
 
 def out_of_memory(folder: Path) -> Seen:
-    """More memory than the cgroup has: a burner dies, says so, and the server lives."""
+    """More memory than the cgroup allows: a burner is killed and reported, and the server keeps running."""
     group = Path("/sys/fs/cgroup/memory") / f"pixelamp-chaos-{os.getpid()}"
     limit = "memory.limit_in_bytes"
     if Path("/sys/fs/cgroup/cgroup.controllers").exists():
@@ -155,7 +155,7 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
 
 
 def clock_jump(folder: Path) -> Seen:
-    """The wall clock jumps by a day, there and back, while a burn runs: it lasts as long as it was asked to."""
+    """The wall clock jumps forward and back by a day during a burn: its duration is unchanged."""
     stamp = folder / "clock"
     stamp.write_text("0")
     source = folder / "clock.c"

@@ -1,4 +1,4 @@
-"""A soak: all three functions and the broker under mixed load for minutes, pods killed all the while, nothing grows.
+"""A soak: all three functions and the broker under mixed load for minutes while pods are killed.
 
 Each function has two pods, of which the younger is killed, so that the elder shows what its memory does. What is held:
 no wrong answer but those of requests in a pod that was being killed; memory and open files of the engine and of the
@@ -51,7 +51,7 @@ EVENT = {
 
 @dataclass
 class Report:
-    """What a soak came to; `broken` has a line for each promise that was."""
+    """The result of a soak; `broken` has a line for each broken promise."""
 
     lines: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Sample:
-    """One moment: seconds since the beginning, MiB and open files by process, pods by function, burners."""
+    """One sample: seconds since the beginning, MiB and open files by process, pods by function, burners."""
 
     at: float
     memory: dict[int, float]
@@ -115,7 +115,7 @@ def sample(engine: EngineProcess, began: float) -> Sample:
 
 
 def slope(points: list[tuple[float, float]]) -> float:
-    """MiB an hour, by Theil and Sen: the median of all pairs' slopes, which single kills do not move."""
+    """Growth in MiB an hour by the Theil–Sen estimator: the median slope of all pairs, robust to single kills."""
     pairs = [
         (b - a) / (t - s) * 3600
         for i, (s, a) in enumerate(points)
@@ -197,7 +197,7 @@ def _manifests() -> list[Mapping[str, Any]]:
 
 
 def _settled(engine: EngineProcess) -> dict[str, int]:
-    """How many deliveries ended how, once none is pending any more."""
+    """Number of deliveries by outcome, once none is pending."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         with urllib.request.urlopen(f"{engine.url}/_knative/events?limit=1", timeout=10) as answer:

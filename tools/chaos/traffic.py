@@ -1,4 +1,4 @@
-"""Steady requests from several clients, with what became of each."""
+"""Steady requests from several clients, with the outcome of each."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a request: when it began and ended, its status (0: none came), whether the answer was right."""
+    """The outcome of a request: begin, end, status (0 without an answer) and whether the answer was right."""
 
     began: float
     ended: float
@@ -44,7 +44,7 @@ class Outcome:
 
 
 class Traffic:
-    """Clients that each ask, wait for the answer, and ask again, until told to stop.
+    """Clients that each send a request, wait for the answer and repeat, until stopped.
 
     Args:
         port: of the route.
@@ -96,13 +96,13 @@ class Traffic:
             connection.close()
 
     def counts(self) -> Counter[int]:
-        """How many answers of each status; 0 is none."""
+        """Number of answers by status; 0 counts requests without an answer."""
         return Counter(outcome.status for outcome in self.outcomes)
 
     def wrong(self) -> list[Outcome]:
-        """Requests that were not answered rightly."""
+        """Requests without a right answer."""
         return [outcome for outcome in self.outcomes if not outcome.right]
 
     def last_wrong(self, since: float) -> float:
-        """Seconds from a moment to the end of the last request that was not answered rightly; 0 without any."""
+        """Seconds from a moment to the end of the last request without a right answer; 0 if all were answered."""
         return max([0.0, *(outcome.ended - since for outcome in self.wrong())])

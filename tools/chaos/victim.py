@@ -1,4 +1,4 @@
-"""Who is attacked, and what it says to bytes that no client library would send."""
+"""The server under attack, and its answers to bytes that no client library would send."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REFUSED = {400, 405, 411, 413, 414, 417, 421, 431, 501, 505}
 
 @dataclass(frozen=True)
 class Victim:
-    """Who is attacked.
+    """The server under attack.
 
     Attributes:
         port: on 127.0.0.1.
@@ -32,11 +32,11 @@ class Victim:
     timeout: float
 
     def connect(self, seconds: float = 15.0) -> socket.socket:
-        """A connection whose reads give up."""
+        """A connection whose reads time out."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=seconds)
 
     def post(self, headers: str, body: bytes = b"") -> bytes:
-        """A POST with these header lines, written as they are."""
+        """A POST with these header lines, sent unchanged."""
         return f"POST {self.path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode("latin-1") + body
 
     def get(self, path: str | None = None) -> bytes:
@@ -44,21 +44,21 @@ class Victim:
         return f"GET {path or self.path + '/healthz'} HTTP/1.1\r\nHost: x\r\n\r\n".encode("latin-1")
 
     def alive(self) -> None:
-        """It answers somebody else, soon."""
+        """It answers another client in time."""
         with self.connect() as client:
             client.sendall(self.get())
             assert statuses(receive(client, 1)) == [200], "it no longer answers others"
 
     @contextmanager
     def within(self, mebibytes: float) -> Iterator[None]:
-        """What is done costs its processes no more memory than this, at no moment."""
+        """The body of the block raises the memory of its processes by at most this much, at any moment."""
         held = reset_peaks([self.pid, *below(self.pid)])
         yield
         assert grown(held) <= mebibytes, f"memory grew by {grown(held):.0f} MiB"
 
 
 def receive(client: socket.socket, answers: int = 99, seconds: float = 8.0) -> bytes:
-    """What comes back: so many answers, or all until the connection ends or falls silent."""
+    """The bytes received: up to so many answers, or all until the connection ends or is silent."""
     data = bytearray()
     client.settimeout(seconds)
     found = 0
@@ -81,7 +81,7 @@ def statuses(data: bytes | bytearray) -> list[int]:
 
 
 def complete(data: bytes | bytearray) -> bool:
-    """Whether the last answer has its head and as many bytes as it said."""
+    """Whether the last answer is complete: its head and the announced bytes."""
     begin = data.rfind(b"HTTP/1.")
     end = data.find(b"\r\n\r\n", begin)
     length = re.search(rb"(?i)content-length: *(\d+)", data[begin:end])
@@ -104,7 +104,7 @@ def closed(client: socket.socket, seconds: float) -> bool:
 
 
 def exchange(victim: Victim, data: bytes, answers: int = 99, seconds: float = 3.0) -> list[int]:
-    """Statuses of the answers to some bytes on a new connection."""
+    """Status codes of the answers to some bytes on a new connection."""
     with victim.connect() as client:
         try:
             client.sendall(data)
@@ -114,7 +114,7 @@ def exchange(victim: Victim, data: bytes, answers: int = 99, seconds: float = 3.
 
 
 def refused(victim: Victim, data: bytes) -> None:
-    """One refusal, and nothing after it: what follows on the connection must not be read as a request."""
+    """One refusal and no further answer: the following bytes must not be read as a request."""
     smuggled = data + victim.get("/smuggled")
     got = exchange(victim, smuggled)
     assert len(got) <= 1, f"a second request was read out of a broken one: {got}"

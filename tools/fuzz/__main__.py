@@ -31,7 +31,7 @@ KEPT = Path(__file__).parent / "kept"
 
 @dataclass
 class Outcome:
-    """What one target came to.
+    """The result of one target.
 
     Attributes:
         executions: inputs that were run.
@@ -91,7 +91,7 @@ def _escaped(token: bytes) -> str:
 
 
 def _last(pattern: str, text: str) -> float:
-    """The last number of a pattern in what the child said."""
+    """The last number that a pattern finds in the child's output."""
     found = re.findall(pattern, text)
     return float(found[-1]) if found else 0.0
 
@@ -124,7 +124,7 @@ def blind(name: str, target: Target, runs: int, seconds: int) -> Outcome:
 
 
 def main(argv: list[str]) -> int:
-    """Fuzz; 1 where anything broke."""
+    """Run the targets; returns 1 if any failed."""
     parser = argparse.ArgumentParser(prog="python -m tools.fuzz", description=__doc__.splitlines()[0])
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}, http; default: all")
     parser.add_argument("--runs", type=int, default=120_000, help="inputs for each parser (default: %(default)s)")

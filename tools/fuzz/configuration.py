@@ -1,4 +1,4 @@
-"""What is fuzzed of configuration: settings, options, the plan of a burn, manifests."""
+"""Fuzz targets of configuration: settings, options, the plan of a burn, manifests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tools.fuzz.target import Target, refusing
 
 
 def settings(data: bytes) -> None:
-    """Load settings from an environment; mistakes are named, secrets are not shown."""
+    """Load settings from an environment; mistakes are named, and secrets are not shown."""
     from functions.kit.http.settings import SettingsError, load
     from functions.stress.plan import StressSettings
 
@@ -35,7 +35,7 @@ def environments() -> Iterator[bytes]:
 
 
 def plans(data: bytes) -> None:
-    """Parse the parameters of a burn and decide; no plan is beyond the caps."""
+    """Parse the parameters of a burn into a plan; no plan exceeds the limits."""
     from functions.kit.http.options import parse_options
     from functions.kit.http.settings import load
     from functions.stress.plan import Room, StressSettings, decide

@@ -1,4 +1,4 @@
-"""What is fuzzed of counting: samples of more than 8 bits by their readers, and colour profiles."""
+"""Fuzz targets of counting: samples of more than 8 bits by their readers, and colour profiles."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ INSTRUMENTED = ["functions", "knative", "multipart"]
 
 
 def main(arguments: list[str]) -> None:
-    """Fuzz until libFuzzer's options say stop; does not return."""
+    """Fuzz until libFuzzer's options end it; does not return."""
     name, folder, *options = arguments
     with atheris.instrument_imports(include=INSTRUMENTED, enable_loader_override=False):
         from tools.fuzz.targets import TARGETS

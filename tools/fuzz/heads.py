@@ -1,4 +1,4 @@
-"""HTTP through the local route: whatever a client sends, a pod must read the very messages that the route passed on.
+"""HTTP through the local route: a pod must read exactly the messages that the route forwarded.
 
 The oracle is gunicorn's own parser, which is what reads the pod's side: each exchange that the route forwards, as an
 `UpstreamConnection` writes it, is one message to it, of the same method, target and length, with nothing behind. That
@@ -29,7 +29,7 @@ REFUSALS = {400, 405, 408, 413, 414, 417, 431, 501, 505}
 
 
 class Wire(asyncio.Transport):
-    """A transport that remembers what was written."""
+    """A transport that records what was written."""
 
     def __init__(self) -> None:
         super().__init__({"peername": ("127.0.0.1", 5)})
@@ -37,15 +37,15 @@ class Wire(asyncio.Transport):
         self.paused = self.closed = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Remember."""
+        """Record the bytes."""
         self.written += data
 
     def close(self) -> None:
-        """No more."""
+        """Mark it closed."""
         self.closed = True
 
     def abort(self) -> None:
-        """No more."""
+        """Mark it closed."""
         self.closed = True
 
     def is_closing(self) -> bool:
@@ -53,11 +53,11 @@ class Wire(asyncio.Transport):
         return self.closed
 
     def pause_reading(self) -> None:
-        """Nothing more is handed in."""
+        """Pause the reading."""
         self.paused = True
 
     def resume_reading(self) -> None:
-        """More may come."""
+        """Resume the reading."""
         self.paused = False
 
     def can_write_eof(self) -> bool:
@@ -69,7 +69,7 @@ class Wire(asyncio.Transport):
 
 
 class Pods:
-    """The route's other end: takes each exchange to a connection of its own, and answers it once its body is whole."""
+    """The upstream side: forwards each exchange on its own connection, and answers it once its body is complete."""
 
     name = "a pod"
 
@@ -78,7 +78,7 @@ class Pods:
         self.taken: list[tuple[Exchange, UpstreamConnection, Wire]] = []
 
     def dispatch(self, exchange: Exchange) -> None:
-        """As `Route.dispatch` does for a Service: pass it on."""
+        """Forward it, as `Route.dispatch` does for a Service."""
         from knative.local.proxy.http1.upstream import UpstreamConnection
 
         wire = Wire()
@@ -97,7 +97,7 @@ class Pods:
         """Nothing to keep."""
 
     def log(self, text: str) -> None:
-        """Nobody reads it."""
+        """Discard it."""
 
 
 @functools.cache
@@ -126,7 +126,7 @@ def _gunicorn() -> Config:
 
 
 def conversation(data: bytes) -> None:
-    """Send some bytes to the route, in two pieces at the place that the first byte tells."""
+    """Send some bytes to the route, in two pieces, cut at the place that the first byte gives."""
     _loop().run_until_complete(_converse(data))
 
 
@@ -158,7 +158,7 @@ async def _converse(data: bytes) -> None:
 
 
 def _agrees(exchange: Exchange, passed: bytes) -> None:
-    """The pod's reader takes what was passed on as the one message it is, or refuses it."""
+    """The pod's reader reads the forwarded bytes as exactly one message, or refuses them."""
     from gunicorn.http import RequestParser
     from gunicorn.http.errors import NoMoreData, ParseException
 
@@ -181,7 +181,7 @@ def _agrees(exchange: Exchange, passed: bytes) -> None:
 
 
 def conversations() -> Iterator[bytes]:
-    """Requests, right and wrong; the first byte is where they are cut in two."""
+    """Valid and invalid requests; the first byte is the place of the cut."""
     get = b"GET /exif/healthz HTTP/1.1\r\nHost: x\r\n\r\n"
     post = b"POST /exif HTTP/1.1\r\nHost: exif.default.localhost:8080\r\n"
     yield b"\x20" + get

@@ -1,4 +1,4 @@
-"""What is fuzzed of messages: forms, events, references to data, filters, the broker's log, HTTP heads of the route."""
+"""Fuzz targets of messages: forms, events, references to data, filters, the broker's log, HTTP heads of the route."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 def forms() -> Iterator[bytes]:
-    """Multipart forms, whole and nearly so."""
+    """Multipart forms, whole and slightly damaged."""
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n'.encode()
     tail = f"\r\n--{BOUNDARY}--\r\n".encode()
     yield head + b"Content-Type: image/jpeg\r\n\r\n" + b"\xff\xd8data" + tail
@@ -90,7 +90,7 @@ def event(data: bytes) -> None:
 
 
 def references() -> Iterator[bytes]:
-    """Datarefs that are allowed, and some that only look so."""
+    """Datarefs that are allowed, and similar ones that are not."""
     yield b"https://store.example/a?b=c"
     yield b"http://127.0.0.1:8080/_knative/data/0"
     yield b"https://store.example@[::ffff:127.0.0.1]:8443/"
@@ -98,7 +98,7 @@ def references() -> Iterator[bytes]:
 
 
 def reference(data: bytes) -> None:
-    """Decide about a dataref: nobody is asked for an address but of the hosts that are listed."""
+    """Decide about a dataref: only addresses of the listed hosts are resolved."""
     from functions.kit.cloudevents import dataref
 
     allowed = dataref.Allowed.parse(["store.example", "http://127.0.0.1:8080"])
@@ -184,7 +184,7 @@ def changes() -> Iterator[bytes]:
 
 
 def damaged_log(data: bytes) -> None:
-    """Open a damaged log and take up what is pending: it is read, or refused as one that cannot be."""
+    """Open a damaged log and resume its pending deliveries: it is read, or refused as unreadable."""
     from knative.local.eventing.event_log import EventLog
 
     changed = bytearray(_log())

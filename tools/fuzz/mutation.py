@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 EDGES = [0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
 
-# What texts are that readers take for numbers, dates and coordinates: digits that are none to `int`, too many of them,
+# Texts that readers may take for numbers, dates and coordinates: digits that `int` refuses, too many of them,
 # no number, no quotient, no end.
 TOKENS = tuple(
     text.encode()
@@ -21,7 +21,7 @@ TOKENS = tuple(
 
 
 def mutants(seeds: Sequence[bytes], number: int, longest: int, chance: random.Random) -> Iterator[bytes]:
-    """So many inputs, each some steps away from a seed.
+    """Inputs that are each some mutations away from a seed.
 
     Args:
         seeds: where they begin.

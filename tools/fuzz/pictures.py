@@ -1,4 +1,4 @@
-"""What is fuzzed of pictures: opening, scanning, walking, reading, clean copies, fields set."""
+"""Fuzz targets of pictures: opening, scanning, walking, reading, clean copies, fields set."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def records() -> Iterator[bytes]:
 
 
 def examine(data: bytes) -> None:
-    """Scan a file and read its metadata into every form of answer; nothing in it may be beyond what was foreseen."""
+    """Scan a file and read its metadata into every form of answer; no part of it may raise an unforeseen error."""
     from functions.exif import answer
     from functions.exif.scan.result import BROKEN
 
@@ -261,7 +261,7 @@ def repeated_parts() -> Iterator[bytes]:
 
 
 def cost(data: bytes) -> None:
-    """Open an image of megabytes in which one small part is repeated: the CPU time of each byte is watched."""
+    """Open an image of megabytes in which one small part is repeated, within a limit of CPU time a byte."""
     from functions.kit.http.settings import Settings
     from functions.kit.images.opening import open_pixels
 
@@ -272,12 +272,12 @@ def cost(data: bytes) -> None:
             pass
 
 
-# A name that no reader takes for anything else.
+# A name that no reader mistakes for anything else.
 MARKER = b"Erika Mustermann"
 
 
 def marked() -> Iterator[bytes]:
-    """Files with a name in one place each, as it is: every kind of block, box, chunk, segment and trailer."""
+    """Files with a person's name in one place each: every kind of block, box, chunk, segment and trailer."""
     from tests.functions.exif import cases
 
     yield from cases.named(MARKER)
@@ -326,7 +326,7 @@ def _coded(data: bytes) -> Iterator[bytes]:
 
 
 def _pixels(data: bytes) -> object:
-    """The pixels that a decoder makes of a file, or its complaint."""
+    """The decoded pixels of a file, or the decoder's error."""
     import io
     import warnings
 

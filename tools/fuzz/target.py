@@ -1,4 +1,4 @@
-"""What a target of fuzzing is: one parser, that takes any bytes and may only refuse them in the ways it promises."""
+"""A fuzz target: one parser, which accepts any bytes and refuses them only by its documented errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from functions.kit.http.problems import Problem
 
 @dataclass(frozen=True)
 class Target:
-    """A parser under fuzzing. It raises nothing but a defect.
+    """A parser under fuzzing; it raises only for a defect.
 
     Attributes:
         run: gives it some bytes.
@@ -28,7 +28,7 @@ class Target:
 
 
 def refusing(run: Callable[[bytes], object]) -> Callable[[bytes], None]:
-    """Take a client's mistake for an answer, and a status of 500 or more for a defect."""
+    """Accept a client error as an answer, and treat a status of 500 or more as a defect."""
 
     @functools.wraps(run)
     def guarded(data: bytes) -> None:

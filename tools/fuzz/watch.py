@@ -11,12 +11,12 @@ GROWTH = 64 * 2**20
 
 
 def peak() -> int:
-    """Bytes of memory that this process has held at the most: a leak raises it, and so does one greedy input."""
+    """Peak memory of this process in bytes: leaks and single expensive inputs raise it."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 class Watch:
-    """Runs a target, and raises where an input is beyond its bounds.
+    """Runs a target, and raises if an input exceeds its bounds.
 
     Args:
         run: takes an input.
@@ -59,7 +59,7 @@ class Watch:
         grown = self._memory() - self._base
         if took > self.slowest or grown >= self.grown + 2**20:
             self.slowest, self.grown = max(took, self.slowest), max(grown, self.grown)
-            # libFuzzer ends the process by itself, so there is no last moment to say it in.
+            # libFuzzer ends the process itself, so there is no later moment to report it.
             print(f"watch::slowest: {self.slowest:.4f}\nwatch::grown: {self.grown >> 20}", file=sys.stderr, flush=True)
         if took > self._seconds:
             raise TimeoutError(f"took {took:.2f} s of CPU time")
