@@ -110,7 +110,7 @@ def line(happening: JsonMapping) -> str:
 
 
 def reason(error: str) -> str:
-    """Return the reason of a failure: a problem's detail, or the text as it is."""
+    """Return the reason of a failure: a problem's detail, or the unchanged text."""
     try:
         document = json.loads(error)
     except ValueError:

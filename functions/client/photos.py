@@ -174,7 +174,7 @@ class Copies:
 def each(
     paths: Sequence[Path], work: Callable[[Path], Any], jobs: int, progress: IO[str] | None = None
 ) -> Iterator[Outcome]:
-    """Yield the outcome of each file in order, as soon as it is there; `jobs` files are worked on at a time.
+    """Yield the outcome of each file in order, as soon as it is known; `jobs` files are processed at a time.
 
     Args:
         paths: the files.

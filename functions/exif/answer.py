@@ -37,7 +37,7 @@ _FLOATS, _TEXTS = frozenset((FLOAT, DOUBLE)), frozenset((ASCII, UTF8))
 
 
 def examine(data: bytes | Source, *, exif_only: bool = False, rows_only: bool = False) -> Reading | None:
-    """Read a file's metadata; None where the bytes are no image of a known format. Never raises.
+    """Read a file's metadata; None for bytes of an unknown format. Never raises.
 
     Args:
         data: the whole file.

@@ -38,7 +38,7 @@ def _segment(reading: Reading, block: Block) -> None:
 
 
 def read(reading: Reading, kind: str, data: bytes, block: Block) -> None:
-    """A block that is no Exif: its reader is imported with the first one of its kind."""
+    """A block other than Exif: its reader is imported with the first one of its kind."""
     where, offset = block.where, block.offset
 
     def miss(place: str, start: int, size: int) -> None:

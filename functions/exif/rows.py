@@ -146,7 +146,7 @@ class MakerNote(NamedTuple):
     origin: int = 0
 
     def is_text(self) -> bool:
-        """Whether the note is nothing but text, which is a tag of its own."""
+        """Whether the note is only text, which is a tag of its own."""
         # Most notes betray themselves at their beginning.
         for size in (min(self.size, 16), self.size):
             data = self.block[self.offset : self.offset + size].rstrip(b"\0")

@@ -41,7 +41,7 @@ def compare(first: Sequence[int], second: Sequence[int], linear: bool = False) -
 
 
 def percentiles(counts: Sequence[int], wanted: Sequence[float]) -> dict[str, int]:
-    """By nearest rank the least level with at least so many percent of the pixels at or below it."""
+    """The least level with at least this percentage of the pixels at or below it (nearest rank)."""
     totals = list(accumulate(counts))
     pixels = totals[-1] if totals else 0
     if not pixels:

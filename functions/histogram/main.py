@@ -202,7 +202,7 @@ def count(call: Call) -> Reply:
 
 
 def _lines(call: Call, uploads: list[Upload]) -> Iterator[bytes]:
-    """A line of JSON for each file, as soon as it is counted; a file's problem is its line."""
+    """A line of JSON for each file as soon as it is counted; a failure is a line with its problem."""
     for upload in uploads:
         yield jsontext.encode({"name": upload.name, **answers.member(_attempt(call, "json", upload))}) + b"\n"
 

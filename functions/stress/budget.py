@@ -90,7 +90,7 @@ class Budget:
             return admission
 
     def release(self, admission: Admission, used: float) -> None:
-        """The burn is over and has used so many CPU seconds. A second release of the same changes nothing."""
+        """The burn is over and has used this many CPU seconds. A second release changes nothing."""
         with self._lock:
             if admission not in self._running:
                 return

@@ -93,7 +93,7 @@ def _press(kind: str, values: list[str], length: float, elapsed: Callable[[], fl
 
 
 def start() -> None:
-    """The command of a child: an interrupt from the terminal, which reaches the whole group, is no error."""
+    """The command of a child: an interrupt from the terminal, which reaches the whole group, is not an error."""
     try:
         main(sys.argv[1:])
     except KeyboardInterrupt:

@@ -18,7 +18,7 @@ _BREAK = object()
 
 
 class CborError(ValueError):
-    """Bytes that are no CBOR, or more of it than is read."""
+    """Bytes that are not CBOR, or more of it than is read."""
 
 
 def decode(data: bytes) -> list[Any]:

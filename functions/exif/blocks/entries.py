@@ -29,7 +29,7 @@ TYPE_NAMES = {
     129: "utf8",
 }
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8, 129: 1}
-# Entries that hold a block of another kind, whatever type they claim: XMP, IPTC, image resources, an ICC profile, DNG's
+# Entries that hold a block of another kind, with any type: XMP, IPTC, image resources, an ICC profile, DNG's
 # private data, the maker note.
 MAKER_NOTE, PRIVATE_DATA, XMP_PACKET, IPTC_RECORDS, RESOURCES, ICC_PROFILE = (
     0x927C,

@@ -1,4 +1,4 @@
-"""What containers say of themselves, beside blocks of metadata: JFIF, PNG's fields and texts, comments, Adobe, C2PA."""
+"""The containers' own metadata, beside embedded blocks: JFIF, PNG's fields and texts, comments, Adobe, C2PA."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RDF/XML packets, as XMP is written: from bytes to properties, each with its usual prefix, its name and what it holds.
+"""RDF/XML packets, as XMP is written: from bytes to properties, each with its usual prefix, its name and its value.
 
 The parser is Python's own expat. A packet that is no XML is repaired where that is plain (a bare ampersand, a DOCTYPE,
 a control character) and keeps what comes before its break. No entity is ever expanded; nodes and depth are bounded.
@@ -70,7 +70,7 @@ def read(packet: bytes, keep: Keep, warn: Warn, miss: Miss) -> None:
 
 
 def _utf8(packet: bytes) -> bytes:
-    """A packet as UTF-8 without its declaration, whatever Unicode it is in."""
+    """A packet as UTF-8 without its declaration, from any encoding of Unicode."""
     for start, codec in _CODECS:
         if packet.startswith(start):
             packet = packet.decode(codec, "replace").encode()

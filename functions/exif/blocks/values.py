@@ -57,7 +57,7 @@ _NUMBER = re.compile(r"-?(?:\d|[1-9]\d{1,14})(?:\.\d{1,16})?(?:[eE][-+]?\d{1,3})
 
 
 def plain(entry: Entry) -> Scalar:
-    """A value without any rule: one number as it is, several as text with spaces, text up to its first zero."""
+    """A value without a printer: one number unchanged, several as text with spaces, text up to its first zero."""
     _, kind, _, raw, _, _ = entry
     if raw is None:
         if kind in (ASCII, UNDEFINED):
@@ -102,9 +102,9 @@ def text_of(data: bytes) -> str:
 
 def _mend(data: bytes) -> str:
     if len(data) > LONG_TEXT:
-        # So long a value is no text at all: one question mark for a run, in one pass.
+        # A value this long is not text: one question mark for a run, in one pass.
         return data.decode("utf-8", "replace").replace("\ufffd", "?")
-    # A surrogate stands for each byte that is no UTF-8.
+    # A surrogate represents each byte that is not UTF-8.
     return _SURROGATE.sub("?", data.decode("utf-8", "surrogateescape"))
 
 

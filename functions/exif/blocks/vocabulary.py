@@ -21,7 +21,7 @@ def _labels(row: Field) -> dict[str, str]:
 
 
 # Namespaces whose properties are known, by their usual prefix: what they do not call a fraction or a date is text.
-# Of any other namespace, whatever looks like a fraction or a moment is one.
+# In any other namespace, text that looks like a fraction or a date is read as one.
 KNOWN = frozenset(row.number for row in table("XMP.Namespaces"))
 FRACTIONS, ENCODED = _flagged("fraction"), _flagged("encoded")
 # Properties that are dates in spite of their names, and that are none.

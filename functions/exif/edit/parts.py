@@ -244,7 +244,7 @@ class _Cleaner(Located):
         return result.ljust(len(data), b"\0") if edit.location_only else result
 
     def _listed(self, part: Part) -> bool:
-        """Whether the index of pictures lists a picture: what else follows the image is no frame of it."""
+        """Whether the index of pictures lists a picture: other data after the image are not frames of it."""
         model = self.document.model
         base = model.mpf.body if model.mpf is not None else 0
         return any(entry.offset and base + entry.offset == part.start for entry in model.entries)

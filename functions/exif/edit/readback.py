@@ -108,7 +108,7 @@ def _unchanged(
 
 
 def _covers(start: int, size: int, patched: Collection[int]) -> bool:
-    """Whether a value is a corrected offset itself, in a directory that was written anew."""
+    """Whether a value is a corrected offset itself, in a rewritten directory."""
     return size == 4 and start in patched
 
 

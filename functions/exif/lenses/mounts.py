@@ -13,7 +13,7 @@ from functions.exif.tags.formulas import Members
 
 # Version of the lists of lenses, for pictures whose lens is in none of them.
 AGE = "ExifTool 13.58"
-# Canon's number where there is no lens to know, as compact cameras write it.
+# Canon's number for an unknown lens, as compact cameras write it.
 NO_LENS = 0xFFFF
 # Sony's and Minolta's number for all that is not of the A mount.
 OTHER_MOUNT = 65535

@@ -117,7 +117,7 @@ def group(pattern: str, v: Value, index: int = 1) -> str | None:
 
 
 def replace(pattern: str, instead: str, v: Value, count: int = 0) -> str:
-    """Text with a pattern's matches replaced, the first `count` of them or all; long text stays as it is."""
+    """Text with a pattern's matches replaced, the first `count` of them or all; long text is unchanged."""
     shown = text(v)
     return _pattern(pattern).sub(instead, shown, count=count) if len(shown) <= MAX_SEARCHED else shown
 
@@ -175,7 +175,7 @@ def shifted(v: Value, offset: float) -> str:
 
 
 def fixed(v: Value, places: int) -> str:
-    """Several numbers with so many decimal places."""
+    """Several numbers with a fixed number of decimal places."""
     return each(v, lambda item: f"{_quantity(item):.{places}f}")
 
 

@@ -152,7 +152,7 @@ def lens_type(v: int) -> str:
 
 
 def shooting_mode(v: int, model: str) -> str:
-    """How pictures follow one another, and what else was on."""
+    """The release mode, and other modes that were on."""
     if not v & 0x87 and not v:
         return "Single-Frame"
     names = {**_MODES, 5: "Unused LE-NR Slowdown"} if re.search(r"D70\b", model or "") else _MODES

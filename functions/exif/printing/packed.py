@@ -52,7 +52,7 @@ def _spread(listed: str) -> str:
 
 
 def bit_numbers(v: Value, names: dict[int, str] | None = None, size: int = 32) -> str:
-    """The numbers of the bits that are set, or their names, in words of so many bits."""
+    """The numbers of the set bits, or their names, in words of the given size."""
     lit = [size * index + bit for index, item in enumerate(words(v)) for bit in range(size) if int(item) >> bit & 1]
     if names is None:
         return ",".join(map(str, lit)) or "(none)"

@@ -32,7 +32,7 @@ def ev(v: int) -> float:
 
 
 def focus_points(v: Value, count: int, size: int, mask: int, wanted: int | None = None) -> str:
-    """The numbers of the focus points that are marked, each by so many bits."""
+    """The numbers of the marked focus points, each of several bits."""
     data = [int(item) for item in words(v)]
     if not data:
         return "(none)"
@@ -143,7 +143,7 @@ def firmware(v: Value) -> str:
 
 
 def bracketing(v: Value) -> str:
-    """The steps of bracketing, and what else was changed."""
+    """The steps of bracketing, and the bracketed setting."""
     parts = words(v)
     shown = [text(parts[0])]
     if parts[0] and "/" not in shown[0]:

@@ -39,7 +39,7 @@ _PLAIN = bytes({pow(byte, 3, 249): byte for byte in range(249)}.get(byte, byte) 
 
 
 def opened(v: Value) -> str:
-    """Enciphered bytes as the ones they stand for."""
+    """Deciphered bytes."""
     return text(v).encode("latin-1").translate(_PLAIN).decode("latin-1")
 
 
@@ -102,7 +102,7 @@ def adapted(v: int) -> str | None:
 
 
 def focus_shift(v: int) -> str:
-    """How far the focus is off, and to which side."""
+    """The deviation of the focus and its direction."""
     return f"Front Focus ({v})" if v < 0 else f"Back Focus (+{v})"
 
 

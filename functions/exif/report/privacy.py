@@ -180,7 +180,7 @@ def _says(why: str, text: str) -> bool:
 
 
 def _stated(why: str, text: str) -> str:
-    """The reason for a free text, where it states what a tag of its own would."""
+    """The reason for a free text that states what a separate tag would."""
     if len(text) <= 8:
         return why
     from functions.exif.report.telling import stated

@@ -35,7 +35,7 @@ def _rule(grade: str, subject: str, why: str, names: str, groups: str = "", harm
     return Rule(grade, subject, why, re.compile(names), re.compile(groups), re.compile(harmless, re.IGNORECASE))
 
 
-# One character, or one repeated, is no number of anything: cameras pad empty fields so.
+# One character, or one repeated, is not a number: cameras pad empty fields with it.
 _NO_NUMBER = r"[\W_]*(\w)?(?:\1|[\W_])*"
 # Defaults that cameras and encoders write without an author's input.
 _CAMERA = r"(?:[\w-]+ ){0,6}digital (?:still |video )?camera|om system camera|camera"
@@ -222,12 +222,12 @@ BY_GRADE = {
     "narrows:content": UNIQUE,
     "hints:content": WORDS,
 }
-# Values that show settings of an image generator, whatever tag they stand in.
+# Values that show settings of an image generator, in any tag.
 GENERATED = re.compile(
     r"Negative prompt:|\bSteps: \d+, .{0,40}Sampler|\"class_type\"\s*:|^(?:prompt|workflow):\s*\{"
     r"|\"(?:sampler|negative_prompt)\"\s*:"
 )
-# Values that say nothing, whatever tag they stand in.
+# Values without information, in any tag.
 EMPTY = re.compile(
     r"[\s0:.\-/]*|undef|unknown|none|unknown.*|\(none\)|n/?a|\(undefined\)|\(not set\)", re.ASCII | re.IGNORECASE
 )

@@ -100,7 +100,7 @@ def _of_maker(reading: Reading, *names: str) -> Json:
 
 
 def _names_lens(reading: Reading) -> bool:
-    """Whether the lens's number has a name, one alone."""
+    """Whether the lens's number has exactly one name."""
     name = reading.text("Composite", "LensID")
     return bool(name) and " or " not in name and not name.startswith(("Unknown", "None"))
 

@@ -1,4 +1,4 @@
-"""Values that identify whatever tag they are in: addresses, accounts, paths, unique numbers; and names of programs."""
+"""Values that identify in any tag: addresses, accounts, paths, unique numbers; and names of programs."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ _STATED = (
 
 
 def stated(text: str) -> str:
-    """What a free text states that counts as a tag of its own would; empty for mere words."""
+    """What a free text states that counts like a separate tag; empty for mere words."""
     return next((why for why, pattern in _STATED if pattern.search(text[:MAX_SEARCHED])), "")
 
 

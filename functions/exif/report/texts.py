@@ -1,4 +1,4 @@
-"""Texts of a file that no rule of the privacy report explains: whatever somebody may have written somewhere."""
+"""Free texts of a file that no other rule of the privacy report covers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a file's bytes to its container's header and its metadata, whatever the container.
+"""From a file's bytes to its container's header and its metadata, for every container.
 
 `scan` looks at bytes alone, never at a name or a type that someone claims. It decodes no picture, believes no count
 before the bytes for it are there, and never raises: what is broken becomes a warning.

@@ -142,7 +142,7 @@ class _Reader:
         return {boxes[index - 1].start for index in indices if 1 <= index <= len(boxes)}
 
     def _part(self, part: Part) -> None:
-        """A part that is no item."""
+        """A part that is not an item."""
         result, kind, size = self.result, part.kind, part.end - part.start
         body, stop = (part.body, part.stop) if part.body >= 0 else (part.start, part.end)
         where = part.label.replace(" ", "/")

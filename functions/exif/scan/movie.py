@@ -245,7 +245,7 @@ def value(result: Scan, name: str, text: str) -> None:
 
 
 def position(text: str) -> tuple[float, float, float | None] | None:
-    """Latitude, longitude and altitude of ISO 6709's `+48.1371+011.5754+520/`; None where there is no position."""
+    """Latitude, longitude and altitude of ISO 6709's `+48.1371+011.5754+520/`; None without a position."""
     match = _POSITION.fullmatch(text.strip())
     if not match:
         return None

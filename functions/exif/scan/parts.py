@@ -40,7 +40,7 @@ _TRANSLATED = frozenset(
 _LANGUAGE = re.compile(r"([A-Za-z]{2,8}|[xi])(-[A-Za-z]{2}\b)?((?:-\w{1,8})*)", re.ASCII)
 # Blocks of raws with a form of their own, by reader: Canon's CRW, Sigma's X3F.
 _RECORDS = {"crw": "ciff", "x3f": "x3f", "mrw": "mrw"}
-# Blocks of Minolta's raws that are records, whatever they are to a reader of the picture.
+# Blocks of Minolta's raws that are records, not needed to read the picture.
 _MINOLTA = frozenset(("PRD", "WBG", "RIF"))
 _BOXED = frozenset(("isobmff", "jxl", "jp2"))
 # Kinds of parts that may hold Exif.
@@ -177,7 +177,7 @@ class _Reader:
             self._block(part)
 
     def _others(self, others: list[Part], behind: int, *, accounted: bool) -> None:
-        """The parts that are no blocks, and what follows the end of the picture, from `behind` on."""
+        """The parts that are not blocks, and what follows the end of the picture, from `behind` on."""
         document, result = self.document, self.result
         if document.reader == "webp" and any("ends inside chunk" in warning for warning in document.warnings):
             last = document.parts[-1]

@@ -64,7 +64,7 @@ _BEHIND = frozenset((Kind.TRAILER, Kind.PICTURE, Kind.VIDEO, Kind.PADDING))
 
 
 def account(document: Document, result: Scan, parts: Collection[Part]) -> None:
-    """Record what parts that are no blocks may hold besides the picture."""
+    """Record what parts other than blocks may hold besides the picture."""
     word = _ELEMENTS.get(document.reader, "part")
     if document.reader == "psd" and document.model is not None:
         start, end = document.model.start, document.model.end
@@ -95,7 +95,7 @@ def unused(document: Document, part: Part) -> int:
 
 
 def _colour(document: Document, body: bytes) -> int:
-    """Bytes of a box of colours that is no profile; those of another method have no known form."""
+    """Bytes of a box of colours that is not a profile; those of another method have no known form."""
     if document.reader == "jp2":
         return {1: 7, 2: len(body)}.get(body[0], 3) if body else 0
     return {b"nclx": 11, b"nclc": 10}.get(body[:4], 4)

@@ -27,7 +27,7 @@ CHANNELS = (*dict.fromkeys(name for names in NAMES.values() for name in names), 
 
 
 class Region(NamedTuple):
-    """A rectangle in pixels of the image as it is stored, its origin at the top left."""
+    """A rectangle in pixels of the stored image, its origin at the top left."""
 
     x: int
     y: int
@@ -109,7 +109,7 @@ class Histogram:
 
 
 class Share(NamedTuple):
-    """A rectangle in percent of the image as it is stored."""
+    """A rectangle in percent of the stored image."""
 
     x: float
     y: float

@@ -191,7 +191,7 @@ def _luminance(image: Image.Image, tone: Tone) -> Image.Image:
 
     image = image if image.mode == "RGB" else image.convert("RGB")
     if not tone.light:
-        # A little more than nothing: halves are rounded up, exactly, whatever single precision makes of the sum.
+        # A little more than zero: halves are rounded up exactly, despite the single precision of the sum.
         return image.convert("L", (*tone.weights, 5e-5))
     import numpy as np
 

@@ -31,7 +31,7 @@ DEPTHS = (8, 10, 12, 14, 16, 24, 32, 64)
 
 @dataclass
 class Seen:
-    """What a pass over the picture finds beside the counts."""
+    """The results of a pass over the picture beside the counts."""
 
     low: float = float("inf")
     high: float = float("-inf")
@@ -56,7 +56,7 @@ def effective_range(samples: Samples, low: float, high: float, levels: int = LEV
 
 
 def depth(bits: int) -> int:
-    """The least of the usual depths that holds so many bits."""
+    """The least of the usual depths with at least this many bits."""
     return next((each for each in DEPTHS if each >= bits), DEPTHS[-1])
 
 

@@ -86,7 +86,7 @@ class Tone:
 
     @lru_cache(maxsize=8)  # noqa: B019 - a tone lives as long as its request
     def table(self, index: int, size: int) -> Array:
-        """Light, 0 to 1, of each of so many encoded values of a colour."""
+        """Light, 0 to 1, of each encoded value of a colour."""
         import numpy as np
 
         with np.errstate(all="ignore"):

@@ -43,8 +43,8 @@ _HUES: Mapping[str, RGB] = {
     "value": (120, 120, 124),
 }
 _TINT, _DIM = 0.62, 0.72
-_END = 64  # of so many parts of the axis, the first and the last are its ends
-_SPIKE = 1.25  # an end so many times higher than all between the ends is cut
+_END = 64  # the first and the last of this many parts of the axis are its ends
+_SPIKE = 1.25  # an end is cut if it is this many times higher than everything between the ends
 MOST_ZOOM = 4.0
 
 
@@ -256,7 +256,7 @@ def frame(chart: Chart) -> Frame:
 
 
 def fitted(heights: Sequence[float], columns: int) -> Sequence[float]:
-    """At most so many heights: where the bins are narrower than a pixel, the highest of each column's."""
+    """At most `columns` heights: if the bins are narrower than a pixel, the highest of each column."""
     if len(heights) <= columns:
         return heights
     edges = [column * len(heights) // columns for column in range(columns + 1)]

@@ -120,7 +120,7 @@ def _label(axes: Axes, chart: Chart, theme: Theme) -> None:
         spine.set_visible(side in {"left", "bottom"})
         spine.set_color(ink)
     if chart.title:
-        # A dollar sign in a file's name is no formula.
+        # A dollar sign in a file name does not begin a formula.
         axes.set_title(chart.title, color=ink, parse_math=False)
     if chart.legend():
         handles: list[Patch | Line2D] = [

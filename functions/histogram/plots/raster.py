@@ -239,7 +239,7 @@ def _shade(word: Image.Image, ink: tuple[int, ...]) -> _Word:
 
 
 def _text(text: str, size: int) -> Image.Image:
-    """Text as levels of ink, as high as its font whatever its letters, so that words share a line."""
+    """Text as levels of ink, always as high as its font, so that words share a line."""
     from PIL import Image, ImageDraw
 
     letters = font(size)

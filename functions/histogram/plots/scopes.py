@@ -56,7 +56,7 @@ class Scope:
 
 
 def sample(image: Image.Image) -> Image.Image:
-    """Pixels of an image in RGB, at most `SAMPLE` a side, each as it is in the image."""
+    """Pixels of an image in RGB, at most `SAMPLE` a side, without interpolation."""
     from PIL import Image
 
     size = (min(SAMPLE, image.width), min(SAMPLE, image.height))

@@ -11,7 +11,7 @@ from functions.histogram.plots.chart import RGB, Chart, Frame, fitted, frame
 
 # A legend's words are not measured: this is the mean advance of a sans serif letter at 12 pixels.
 _LETTER = 6.4
-# Text may hold what XML may not: these two are no characters.
+# Text may hold what XML may not: these two are not characters.
 _NOT_XML = {0xFFFE: None, 0xFFFF: None}
 
 

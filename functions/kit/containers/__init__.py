@@ -51,7 +51,7 @@ _SEPARATE = {"jpeg": "segments"}  # writers in a module of their own
 
 
 def read(source: Source | Buffer, *, whole: bool = True, found: Format | None = None) -> Document | None:
-    """Divide a file into parts; None where it is no picture of a format that has a reader.
+    """Divide a file into parts; None for a file whose format has no reader.
 
     Args:
         source: the file; its bytes decide the format.

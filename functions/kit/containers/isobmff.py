@@ -168,7 +168,7 @@ class _Reader:
             self._visit(inner, box.kind, depth + 1)
 
     def _is_other(self, box: Box) -> bool:
-        """Whether a track is one of sound, text or metadata; its tables are noted, and its samples are no pictures."""
+        """Whether a track is one of sound, text or metadata; its tables are noted, and its samples are not pictures."""
         tables: dict[bytes, Box] = {}
         waiting, handler = [box], b""
         while waiting:

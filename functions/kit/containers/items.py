@@ -53,7 +53,7 @@ class Item:
     spans: list[Span] | None = None
 
     def is_metadata(self) -> bool:
-        """Whether it is no picture, nor a part of one."""
+        """Whether it is neither a picture nor a part of one."""
         return self.kind in (b"Exif", b"mime", b"uri ", b"XMP ")
 
 

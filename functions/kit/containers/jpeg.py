@@ -92,7 +92,7 @@ class _Reader:
             document.format, document.media_type = "EXV", "image/x-exv"
             self._step(Kind.STRUCTURE, self.start + len(EXV_SIGNATURE))
         else:
-            # The first bytes begin the image, whatever follows them: decoders pass over junk before the next marker.
+            # The first bytes begin the image in any case: decoders skip junk before the next marker.
             first = self.start
             if not self.source.startswith(b"\xff\xd8", first):
                 first = data.find(b"\xff\xd8\xff", self.start, self.end)
@@ -260,7 +260,7 @@ class _Reader:
     def _group(self, parts: list[Part]) -> None:
         if len(parts) < 2:
             return
-        # The first in the file leads, whatever its place in the content.
+        # The first in the file leads, at any place in the content.
         lead = min(part.start for part in parts)
         changed = {part.start: part if part.start == lead else part._replace(lead=lead) for part in parts}
         self.document.groups[lead] = [changed[part.start] for part in parts]

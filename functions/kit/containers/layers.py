@@ -1,4 +1,4 @@
-"""Layers of a PSD or PSB: the records that draw them, and what else they hold (Adobe Photoshop File Formats).
+"""Layers of a PSD or PSB: the records that draw them, and their other blocks (Adobe Photoshop File Formats).
 
 The lengths around a block are noted, so that the writer can correct them when it goes.
 """

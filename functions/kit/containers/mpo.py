@@ -1,4 +1,4 @@
-"""What a JPEG's index of pictures names, and what else follows the end of the image (CIPA DC-007)."""
+"""The pictures in a JPEG's index, and other data after the end of the image (CIPA DC-007)."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def repair(document: Document, changes: Changes, splices: Splices) -> None:
                 offset = splices.moved(start) - splices.moved(base)
                 kept.append(pack(order + "III", entry.attribute, len(content), offset) + raw)
     if len(kept) < len(model.entries):
-        # Numbers of dependent pictures count what is no longer there.
+        # Numbers of dependent pictures count pictures that were removed.
         kept = [raw[:12] + bytes(4) for raw in kept]
         for place, value in zip(model.counts, (len(kept), 16 * len(kept)), strict=True):
             if place:

@@ -132,7 +132,7 @@ class Document:
     lost: list[tuple[str, str, int]] = field(default_factory=list)
 
     def warn(self, text: str) -> None:
-        """Keep a warning once, and at most `MAX_WARNINGS` of them."""
+        """Keep each warning once, and at most `MAX_WARNINGS` of them."""
         if len(self.warnings) < MAX_WARNINGS and text not in self.warnings:
             self.warnings.append(text)
 

@@ -1,4 +1,4 @@
-"""Segments of a JPEG written again (ITU-T T.81): changed, dropped or new ones, everything else as it is."""
+"""Segments of a JPEG rewritten (ITU-T T.81): changed, dropped or new ones, everything else unchanged."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def brands(data: Buffer) -> list[bytes]:
 
 
 def brand(data: Buffer) -> tuple[str, str] | None:
-    """Format and media type by the brands of a file; None where none is known."""
+    """Format and media type by the brands of a file; None if no brand is known."""
     known = [name for name in brands(data) if name in BRANDS]
     named = next((name for name in known if name not in STRUCTURAL), known[0] if known else b"")
     # The minor version of a minimized image names its codec (ISO/IEC 23008-12, annex on MinimizedImageBox).
@@ -208,7 +208,7 @@ def _targa(head: Buffer) -> bool:
 
 
 def _last(data: Buffer) -> Format | None:
-    """A Targa by its end or by fields that agree, or a JPEG behind junk, which is no text."""
+    """A Targa by its footer or by consistent fields, or a JPEG behind bytes that are not text."""
     if data[-18:] == b"TRUEVISION-XFILE.\0" or _targa(data[:18]):
         return Format("Targa")
     if (

@@ -198,12 +198,12 @@ def pixels(layout: Directories, directory: Directory) -> tuple[list[Span], bool]
 
 
 def _uncompressed(layout: Directories, directory: Directory) -> list[int]:
-    """Bytes of each strip of a plane without compression: what readers take, whatever the file states."""
+    """Bytes of each strip of a plane without compression: as readers use them, not as the file states."""
     width, height, samples = (layout.one(directory, tag) for tag in (WIDTH, HEIGHT, SAMPLES))
     rows = min(layout.one(directory, ROWS, height) or height, height)
     samples = 1 if layout.one(directory, PLANAR, 1) == 2 else samples or 1
     row = (width * samples * layout.one(directory, BITS, 1) + 7) // 8
-    # A strip has a byte at least: more rows than that are no picture's.
+    # A strip has at least one byte: a picture cannot have more rows than that.
     if not row or not rows or row * height > layout.source.size * 8 or height // rows > min(layout.source.size, 2**20):
         return []
     return [row * min(rows, height - first) for first in range(0, height, rows)]

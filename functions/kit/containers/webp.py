@@ -59,7 +59,7 @@ def read(source: Source) -> Document:
 
 
 def _chunk(document: Document, kind: bytes, at: int, start: int, stop: int, end: int, *, further: bool) -> None:
-    """One chunk as a part; further ones of a picture behind the first are no part of it (RFC 9649, 2.7)."""
+    """One chunk as a part; further picture chunks after the first do not belong to the picture (RFC 9649, 2.7)."""
     data = document.source.data
     if kind == b"VP8X" and stop - start >= 10:
         canvas = data[start + 4 : start + 10]

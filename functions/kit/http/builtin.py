@@ -1,4 +1,4 @@
-"""What every function answers beside its own routes: health, metrics, descriptions and the pages about them."""
+"""The paths that every function has beside its own routes: health, metrics, descriptions and their pages."""
 
 from __future__ import annotations
 

@@ -201,7 +201,7 @@ class _Share:
         self.file = file
 
     def grow(self, size: int, settings: Settings) -> None:
-        """Hold at least so many bytes."""
+        """Make room for at least `size` bytes."""
         if size > self.size:
             _reserve(size - self.size, settings)
             self.size = size

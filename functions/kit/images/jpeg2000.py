@@ -16,7 +16,7 @@ NOTE = "this JPEG 2000 has more than 8 bits a sample; it is counted at 8"
 
 
 def levelled(image: Image.Image, data: bytes, key: str) -> Image.Image:
-    """The image with white at 255, whatever the depth of its samples.
+    """The image with white at 255, at any depth of its samples.
 
     Args:
         image: decoded.

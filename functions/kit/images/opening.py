@@ -167,7 +167,7 @@ def _problems(entry: Format, settings: Settings) -> Iterator[None]:
     if settings.max_pixels != Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = settings.max_pixels
     # Between one and two times its limit Pillow only warns; here the limit is exact. Its warnings about metadata would
-    # be lines of the log that are no JSON.
+    # be lines of the log that are not JSON.
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     try:
@@ -338,7 +338,7 @@ def _seek(image: Image.Image, data: bytes, entry: Format, settings: Settings, fr
     try:
         image.seek(frame)
     except EOFError:
-        # Opened anew: Pillow miscounts the pages of a TIFF after it was asked for one that is not there.
+        # Opened again: Pillow miscounts the pages of a TIFF after a request for a missing one.
         frames = getattr(_parse(data, entry, frame)[0], "n_frames", 1)
         raise problems.unreadable_image(f"there is no frame {frame}: this image has {frames}, counted from 0") from None
     _check_pixels(image, settings)

@@ -146,7 +146,7 @@ def rows_of_one(found: Directory) -> int:
 
 
 def pieces(found: Directory, rows: int) -> int:
-    """How many strips or tiles of one plane hold so many rows from the top."""
+    """Number of strips or tiles of one plane that hold the first `rows` rows."""
     grid = _grid(found)
     return grid.across * -(-rows // grid.rows)
 

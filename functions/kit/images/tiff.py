@@ -1,4 +1,4 @@
-"""The directories of a TIFF: how its samples are stored, whether it is a camera raw, and how it is written anew.
+"""The directories of a TIFF: how its samples are stored, whether it is a camera raw, and how it is rewritten.
 
 Only directories and short values are read, within limits, before a decoder gets the file.
 """

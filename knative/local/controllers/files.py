@@ -18,7 +18,7 @@ from knative.local.jsontypes import JsonMapping
 
 Place = tuple[str, str, str]  # resource, namespace, name
 Admit = Callable[[Object, Object | None], Object]
-"""Returns an object as it is stored, given the stored one for an update."""
+"""Returns an object as it is to be stored, given the stored one for an update."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Files:
         return Plan(writes, [place for place in self.uids if place not in wanted])
 
     def commit(self, store: Store, plan: Plan) -> None:
-        """Bring the store into line with a plan, which must have been made of the store as it is."""
+        """Bring the store into line with a plan, which must be made from the current store."""
         for place in plan.removed:
             uid = self.uids.pop(place)
             existing = find(store, *place)

@@ -111,7 +111,7 @@ def conditions(previous: JsonMapping, found: Iterable[Condition], now: str) -> l
 
 
 def set_status(store: Store, resource: str, obj: Object, status: JsonMapping) -> Object:
-    """Write the status of an object, whatever its version: a controller alone writes it."""
+    """Write the status of an object without a check of its version: only a controller writes it."""
     metadata = {key: obj["metadata"][key] for key in ("name", "namespace") if key in obj["metadata"]}
     return store.update(resource, {"metadata": metadata, "status": dict(status)}, status=True)
 

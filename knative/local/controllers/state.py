@@ -28,7 +28,7 @@ _NEEDED = ("name", "uid", "resourceVersion", "creationTimestamp")
 
 
 class Kept(NamedTuple):
-    """What is kept of a store."""
+    """The stored form of a store."""
 
     version: int
     objects: Sequence[tuple[str, Object]]
@@ -68,7 +68,7 @@ def write(path: Path, data: bytes) -> None:
 
 
 def read(path: Path) -> tuple[Store, Files]:
-    """Return the store of a file; an empty one where there is no file.
+    """Return the store of a file; an empty one without a file.
 
     Raises:
         StateError: The file is damaged, or of another version of this program.

@@ -1,4 +1,4 @@
-"""Deployments and Pods in Kubernetes' forms, of whatever runs pods: Revisions and sources of events."""
+"""Deployments and Pods in Kubernetes' forms, for Revisions and sources of events."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Replicas(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """A Deployment as it is to be.
+    """A desired Deployment.
 
     Attributes:
         owner: The object that controls it.
@@ -147,7 +147,7 @@ def pod(workload: Workload, running: Pod, before: Object | None, now: str) -> Ob
                 "apiVersion": "apps/v1",
                 "kind": "ReplicaSet",
                 "name": group,
-                # There are no ReplicaSets here; the reference has a uid of its own all the same.
+                # There are no ReplicaSets here; the reference still has its own uid.
                 "uid": str(uuid.uuid5(uuid.NAMESPACE_OID, workload.owner["metadata"]["uid"] + group)),
                 "controller": True,
                 "blockOwnerDeletion": True,

@@ -247,7 +247,7 @@ class Engine:
     # What the reconciliation needs of the engine
 
     def _gather(self) -> dict[tuple[str, str], JsonMapping]:
-        """Take the objects that people wrote; returns the template of each Service as it runs here."""
+        """Apply the users' objects; returns the template of each Service as it runs here."""
         manifests = self.written.manifests()
         for change in self.before_apply:
             manifests = change(manifests)

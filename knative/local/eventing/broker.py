@@ -65,7 +65,7 @@ class Broker:
     # Life
 
     def apply(self, resources: Iterable[Resource]) -> None:
-        """Run these objects of Eventing from now on."""
+        """Replace the objects of Eventing that run."""
         self.ingress.topology = build(resources)
 
     async def start(self) -> int:
@@ -78,7 +78,7 @@ class Broker:
         return len(pending)
 
     async def drain(self, within: float) -> None:
-        """Start no further delivery, and wait for those under way, for so many seconds.
+        """Start no further delivery, and wait for those under way, up to a time limit.
 
         Unfinished deliveries stay pending in the log, and so do those that fail from now on, since the engine may be
         the reason.

@@ -139,7 +139,7 @@ class EventLog(Journal):
     def arrive(
         self, db: sqlite3.Connection, arrival: Arrival, parent: Stored | None, now: float
     ) -> tuple[int, list[Due]]:
-        """Write an event; return its number and the deliveries that are due at once."""
+        """Write an event; return its number and the deliveries that are due immediately."""
         data: bytes | None = arrival.data
         digest: str | None = None
         if data is not None and len(data) > INLINE_BYTES:

@@ -34,7 +34,7 @@ class Pinger:
         self._sending = TaskSet()
 
     def apply(self, broker: Broker) -> None:
-        """Run the PingSources of the broker's topology from now on, and no others."""
+        """Replace the PingSources that run by those of the broker's topology."""
         self._broker = broker
         if self._started:
             self.start()

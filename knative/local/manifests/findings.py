@@ -1,4 +1,4 @@
-"""What a check has to say about a manifest: where, how grave, and in whose words."""
+"""A finding of a check about a manifest: its place, its severity and its message."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class ManifestError(ValueError):
 
 
 def missing(*paths: Path) -> Finding:
-    """A field that must be there is not."""
+    """A required field is missing."""
     return Finding("missing field(s)", paths)
 
 
@@ -108,7 +108,7 @@ def out_of_bounds(value: object, low: object, high: object, path: Path) -> Findi
 
 
 def neither(*paths: Path) -> Finding:
-    """None of several fields is set, of which one must be."""
+    """None of several fields is set, one of which is required."""
     return Finding("expected exactly one, got neither", paths)
 
 

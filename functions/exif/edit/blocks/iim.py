@@ -76,7 +76,7 @@ def filtered(data: bytes, keep: Collection[str], location_only: bool) -> tuple[b
             dropped += 1
         position = stop
     if data[position:].strip(b"\0"):
-        dropped += 1  # bytes that are no record are dropped
+        dropped += 1  # bytes outside any record are dropped
     if not dropped and (location_only or stated):
         return data, 0
     return (b"".join(parts) if stated else b""), dropped or len(parts)

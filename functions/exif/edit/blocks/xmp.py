@@ -150,7 +150,7 @@ def _marks(keep: frozenset[str]) -> re.Pattern[bytes]:
     spaces = {"gainmap": (GAIN_MAP, APPLE_GAIN_MAP, APPLE_PIXELS), "panorama": (PANORAMA,)}
     names = [name for (_, name), (keeper, _) in KEPT.items() if keeper in keep]
     texts = [*names, *(space for name in keep for space in spaces.get(name, ()))]
-    # Or one whose value is not plain; the usual closing tag is no second one.
+    # Or one whose value is not plain; the usual closing tag does not count as a second value.
     turned = b"(?<!</tiff:)Orientation(?:[^0-9]{0,200}[2-8&!]|[^0-9]{201})"
     return re.compile(
         b"|".join(turned if text == "Orientation" else re.escape(text.encode()) for text in texts) or b"$^"
@@ -167,7 +167,7 @@ def _kept_by(key: Key) -> tuple[str, str]:
 
 
 def _directory(length: int) -> str:
-    """The list of the pictures in a file: the primary one, and its gain map of so many bytes."""
+    """The list of the pictures in a file: the primary one, and its gain map of the given bytes."""
 
     def item(semantic: str, more: str = "") -> str:
         inner = f'<Container:Item Item:Semantic="{semantic}" Item:Mime="image/jpeg"{more}/>'

@@ -99,7 +99,7 @@ def plain(value: float) -> str:
 
 
 def needs(tags: Tags, *names: str) -> list[float] | None:
-    """Values of tags that must all be there; those that are no numbers count as 0."""
+    """Values of tags that must all be there; those that are not numbers count as 0."""
     if any(tags.find(name) is None for name in names):
         return None
     return [tags.number(name) or 0.0 for name in names]

@@ -104,7 +104,7 @@ def deep(data: bytes) -> bool:
 
 
 def _stored(shown: Array, turned: int) -> Array:
-    """The rows of a picture as it is stored, from those of the displayed one."""
+    """The rows of a picture as stored, from those of the displayed one."""
     import numpy as np
 
     flat = np.swapaxes(shown, 0, 1)

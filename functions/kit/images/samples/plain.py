@@ -121,7 +121,7 @@ def fits(data: bytes) -> Samples | None:
 
 
 def _cards(data: bytes) -> tuple[dict[str, float], int]:
-    """The numbers of a header by keyword, and where the data begin; no position where it does not end."""
+    """The numbers of a header by keyword, and the offset of the data; no offset if the header has no end."""
     cards: dict[str, float] = {}
     for index in range(_MOST_CARDS):
         card = data[index * _CARD : (index + 1) * _CARD]

@@ -30,7 +30,7 @@ class _Planes(NamedTuple):
     height: int
 
     def rows(self, planes: int) -> int:
-        """How many rows of so many planes are in the file."""
+        """Number of rows of the given planes in the file."""
         first = (planes - 1) * self.height
         if not self.packed:
             return max(0, min(self.height, (len(self.data) - self.offsets[0]) // self.line - first))

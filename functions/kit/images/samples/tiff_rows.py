@@ -24,7 +24,7 @@ from functions.kit.images.samples.model import (
 if TYPE_CHECKING:
     from functions.kit.images.samples.model import Array
 
-# What libtiff undoes whatever the bytes mean; the others are codecs of pixels and know their own depth.
+# What libtiff undoes independently of the samples; the others are codecs of pixels and know their own depth.
 _BYTE_COMPRESSIONS = {1, 5, 8, 32773, 32946, 34925, 50000}
 _PREDICTED = {5, 8, 32946, 34925, 50000}
 # What Pillow's libtiff decodes; its wheels have no WebP, LERC, JPEG 2000 or JPEG XL.
@@ -90,7 +90,7 @@ def _misread(found: tiff.Directory) -> bool:
 
 
 def _ambiguous(found: tiff.Directory) -> bool:
-    """Whether programs disagree: libtiff ignores a predictor beside PackBits, others apply it."""
+    """Whether programs disagree: libtiff ignores a predictor with PackBits, others apply it."""
     return found.value(tiff.COMPRESSION, 1) == 32773 and found.value(tiff.PREDICTOR, 1) != 1
 
 

@@ -77,7 +77,7 @@ def _fetcher(image: Any) -> Callable[[int, int], bytes]:
 
 
 def strips(image: Any, step: int) -> Iterator[bytes]:
-    """The pixels in strips of so many rows, the last one of fewer; decoded in a thread.
+    """The pixels in strips of `step` rows, the last one shorter; decoded in a thread.
 
     libvips writes its lines to a socket, without a lock that the counting holds: asked for regions it would keep all
     that it decoded of a wide picture for a while.

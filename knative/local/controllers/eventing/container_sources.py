@@ -226,7 +226,7 @@ class ContainerSources:
             run.pod.remove(obj["metadata"]["name"])
 
     async def stop(self, within: float) -> None:
-        """Stop all pods within so many seconds."""
+        """Stop all pods within a time limit in seconds."""
         self._closed = True
         self._store.on_change.remove(self._heard)
         pods = [run.pod for run in self._running.values()]

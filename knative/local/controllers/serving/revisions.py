@@ -28,7 +28,7 @@ _OWN = frozenset(
 
 
 def workload(revision: Object) -> Workload:
-    """Return the Deployment of a Revision as it is to be."""
+    """Return the desired Deployment of a Revision."""
     labels = pod_labels(revision)
     return Workload(
         owner=revision,

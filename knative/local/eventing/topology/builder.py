@@ -142,7 +142,7 @@ class _Builder:
         node = broker_node(trigger.namespace, name)
         brokers = (broker.data.get("spec") or {}).get("delivery")
         brokers, own = DEFAULT if brokers is None else brokers, spec.get("delivery")
-        # A delivery of its own, even an empty one, has none of the Broker's tries and waits, and yet its sink.
+        # An own delivery, even an empty one, replaces the Broker's tries and waits, but not its sink.
         delivery = brokers if own is None else own
         delivery = {**delivery, "deadLetterSink": delivery.get("deadLetterSink") or brokers.get("deadLetterSink")}
         subscription = self._subscription(
