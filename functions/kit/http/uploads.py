@@ -12,6 +12,8 @@ from functions.kit.http.body import Body
 from functions.kit.http.problems import Problem, bad_option, malformed, no_image, too_many_bytes
 
 if TYPE_CHECKING:
+    from multipart import MultipartSegment
+
     from functions.kit.containers.source import Source
 
 MAX_FIELDS = 100
@@ -91,6 +93,7 @@ def _read_form(body: Body, boundary: str, max_files: int, options: Container[str
     nameless: list[Upload] = []
     buffer = body.buffer()
     segment: MultipartSegment | None = None
+    filename: str | None = None
     keep = False
     try:
         # Latin-1 accepts any byte: names are decoded separately, so that one cannot fail the form.
@@ -99,25 +102,25 @@ def _read_form(body: Body, boundary: str, max_files: int, options: Container[str
             for chunk in body.chunks():
                 for event in parser.parse(chunk):
                     if isinstance(event, MultipartSegment):
-                        segment = event
-                        if event.filename is None and event.name in options:
+                        segment, filename = event, _filename(event)
+                        if filename is None and event.name in options:
                             raise _misplaced(str(event.name))
                         if buffer.tell():
                             buffer = body.buffer()
-                        keep = event.filename is not None or event.name in ("file", "image")
+                        keep = filename is not None or event.name in ("file", "image")
                     elif event:
                         if keep:
                             buffer.write(event)
                     elif segment is not None and keep:
-                        kind = nameless if segment.filename is None else files
+                        kind = nameless if filename is None else files
                         if len(kind) == max_files:
                             raise malformed(f"more than {max_files} files in one request, the limit")
                         data = buffer.filled()
                         _check_held(body, files, data)
                         # Browsers send an empty file input as a part without file name and bytes.
-                        if data or segment.filename:
-                            name, field = _decoded(segment.filename or ""), _decoded(segment.name or "")
-                            kind.append(Upload(data, name or None, segment.content_type, field))
+                        if data or filename:
+                            field = _decoded(segment.name or "")
+                            kind.append(Upload(data, filename or None, segment.content_type, field))
     except MultipartError as error:
         raise malformed(f"malformed multipart form: {error}") from None
     # Some clients send a file without a name. Next to a named file, an unnamed part is a text field, such as a caption.
@@ -152,6 +155,16 @@ def held_bytes(data: bytes | Source) -> int:
 
 def _misplaced(option: str) -> Problem:
     return bad_option(option, f"options go in the query: ?{option}=…; the form field {option!r} would be ignored")
+
+
+def _filename(segment: MultipartSegment) -> str | None:
+    """Return the file name of a part, from `filename*` (RFC 8187) too; None for a text field."""
+    disposition = segment.header("Content-Disposition", "")
+    if "filename*" not in disposition.lower():
+        return None if segment.filename is None else _decoded(segment.filename)
+    from werkzeug.http import parse_options_header
+
+    return parse_options_header(_decoded(disposition))[1].get("filename")
 
 
 def _decoded(name: str) -> str:

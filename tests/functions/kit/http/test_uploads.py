@@ -138,6 +138,23 @@ def test_a_file_is_read_whatever_its_name_is_written_in(sent: bytes, name: str):
     assert (upload.name, upload.data) == (name, b"\xff\xd8")
 
 
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        ("filename*=UTF-8''%e2%82%ac%20rates.jpg", "€ rates.jpg"),
+        ("filename=\"EURO.jpg\"; filename*=utf-8''%e2%82%ac.jpg", "€.jpg"),
+        ("filename*=iso-8859-1'en'%A3.jpg", "£.jpg"),
+        ("FileName*=UTF-8''%C3%83%C2%A9.jpg", "Ã©.jpg"),
+        ("filename*0=\"long \"; filename*1=\"name.jpg\"", "long name.jpg"),
+        ("filename=\"Ü; filename*=UTF-8''x\"", "Ü; filename*=UTF-8''x"),
+    ],
+)
+def test_extended_file_names_are_decoded(parameters: str, name: str):
+    head = f'--B\r\nContent-Disposition: form-data; name="photo"; {parameters}\r\n\r\n'.encode()
+    (upload,) = read(head + b"\xff\xd8\r\n--B--\r\n", "multipart/form-data; boundary=B")
+    assert (upload.name, upload.data) == (name, b"\xff\xd8")
+
+
 def test_an_empty_body_is_400():
     with pytest.raises(Problem, match="the body is empty") as caught:
         read(b"")
