@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from tests.servers import ROOT
 from tools import figures
 from tools.bench import __main__ as command
-from tools.bench import cluster
+from tools.bench import cluster, load
 from tools.bench.harness import Bench
 
+AREAS = sorted(path.stem for path in command.HERE.glob("*.py") if path.stem not in command.NOT_AREAS)
 PAIRS = [(2.0, 10.0), (3.0, 10.0), (9.0, 10.0)]
 
 
@@ -93,6 +98,44 @@ def test_the_steps_of_a_pod_count_from_its_creation():
     ]
     pod = {"metadata": {"creationTimestamp": "2026-11-30T10:00:00Z"}, "status": {"conditions": conditions}}
     assert cluster.steps(pod) == {"PodScheduled": 0.0, "Ready": 2.0}
+
+
+def test_the_least_work_of_each_area_sets_constants_that_it_has():
+    for area in AREAS:
+        module = importlib.import_module(f"tools.bench.{area}")
+        before = dict(vars(module))
+        try:
+            command.lessen(module)
+        finally:
+            vars(module).update(before)
+
+
+def test_a_smoke_run_counts_no_bound_and_keeps_no_figures(capsys: pytest.CaptureFixture[str]):
+    kept = figures.RECORD.read_bytes()
+    assert command.main(["--smoke", "events"]) == 0
+    assert "decode binary" in capsys.readouterr().out
+    assert figures.RECORD.read_bytes() == kept
+    with pytest.raises(SystemExit):
+        command.main(["--smoke", "--write-docs", "events"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("area", AREAS)
+def test_each_area_runs(area: str):
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.bench", "--smoke", area], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_a_locust_run_without_a_request_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def run(*_: object) -> tuple[float, bytes]:
+        (tmp_path / "stats_stats.csv").write_text("Type,Name,Request Count\n,Aggregated,0\n")
+        return 1.0, b""
+
+    monkeypatch.setattr(load, "_cpu_of", run)
+    with pytest.raises(RuntimeError, match="Locust sent no request within 3 s"):
+        load.locust("http://127.0.0.1:9/", tmp_path / "photo.png", tmp_path)
 
 
 def test_an_unknown_area_is_wrong_usage(capsys: pytest.CaptureFixture[str]):

@@ -22,6 +22,7 @@ from tools.bench.harness import Bench
 
 CONFIG_MAPS = "/api/v1/namespaces/rec/configmaps"
 OBJECTS, IDLE, IDLE_SECONDS, EVENTS = 1_000, 100, 5.0, 200
+SMOKE = {"OBJECTS": 20, "IDLE": 2, "IDLE_SECONDS": 0.1, "EVENTS": 5}
 MERGE = "application/merge-patch+json"
 
 

@@ -21,6 +21,7 @@ from functions import registry
 from tools.bench.harness import Bench
 
 ROUNDS = 7
+SMOKE = {"ROUNDS": 1}
 ZERO_SECONDS = 300
 ABOVE_PEER_SECONDS = 0.11  # of the last named peer, the fastest that the platform allows
 STEPS = ("PodScheduled", "Initialized", "PodReadyToStartContainers", "ContainersReady", "Ready")

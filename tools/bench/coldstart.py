@@ -26,6 +26,7 @@ from tools.bench.harness import Bench, cpu_nanoseconds
 
 ROUNDS = 9
 HELLO = 'def hello(request):\n    return "hello"\n'
+SMOKE = {"ROUNDS": 1}
 READY, FIRST = 0.95, 1.05
 
 

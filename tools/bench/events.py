@@ -19,6 +19,7 @@ from knative.local.eventing.broker import Broker
 from knative.local.eventing.event_log import EventLog
 from tests.engines import service
 from tools.bench.harness import Bench
+from tools.figures import LEAST_PAIRS
 
 IMAGE = bytes(range(256)) * 400
 EVENT = Event(
@@ -34,6 +35,8 @@ EVENT = Event(
     IMAGE,
 )
 COUNT = 500
+ROUNDS = LEAST_PAIRS
+SMOKE = {"COUNT": 5, "ROUNDS": 1}
 BROKER = {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "metadata": {"name": "b"}}
 
 
@@ -111,7 +114,10 @@ def run(bench: Bench) -> None:
     """The codec, then the broker with data in its log and beside it."""
     codec(bench)
     for label, image, bounds in (("10 kB", IMAGE[:10_240], (500, 200)), ("100 kB, beside the log", IMAGE, (50, 40))):
-        with tempfile.TemporaryDirectory(prefix="pixelamp-bench-") as folder:
-            accepted, settled = asyncio.run(broker(Path(folder), image))
+        rounds = []
+        for _ in range(ROUNDS):
+            with tempfile.TemporaryDirectory(prefix="pixelamp-bench-") as folder:
+                rounds.append(asyncio.run(broker(Path(folder), image)))
+        accepted, settled = zip(*rounds, strict=True)
         bench.figure(f"events of {label}, accepted and on the disk", accepted, bounds[0], "/s", at_most=False)
         bench.figure(f"events of {label}, answered by both subscribers", settled, bounds[1], "/s", at_most=False)

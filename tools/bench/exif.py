@@ -31,6 +31,7 @@ from tools.bench.harness import Bench, cpu_nanoseconds, memory_bytes
 # weighs as little on the one as on the other.
 PASSES = 20
 PAIRS = 7
+SMOKE = {"PASSES": 1, "PAIRS": 1, "MOST_FILES": 2}
 MOST_FILES = 60  # compared with ExifTool, evenly chosen: a run of the area takes three minutes
 # Pillow's own directories: IFD0, then Exif, GPS, Interop and IFD1 through get_ifd.
 POINTERS = (0x8769, 0x8825, 0xA005, 1)

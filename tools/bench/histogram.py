@@ -22,8 +22,19 @@ from tests.servers import ROOT, clean_environment
 from tools.bench.harness import Bench
 from tools.bench.sizes import large
 from tools.bench.sizes.pictures import MEGA, photograph
+from tools.figures import LEAST_PAIRS
 
 ROUNDS = 9
+SIZE, FILL = (6000, 4000), 32
+SMOKE = {
+    "ROUNDS": 1,
+    "SIZE": (600, 400),
+    "FILL": 1,
+    "LEAST_PAIRS": 1,
+    "large.SIZES": ((1250, 800),),
+    "large.RAW_SIZE": (600, 400),
+    "large.ROUNDS": 1,
+}
 COUNTING = (("pillow", 0.75), ("numpy", 0.20), ("opencv", 1.0), ("vips", 1.12), ("decode", 1.6))
 NAMES = {
     "pillow": "Pillow with its default arena",
@@ -138,7 +149,7 @@ def once(process: subprocess.Popen[str]) -> float:
 def counting(bench: Bench, folder: Path) -> None:
     """24 megapixels: R, G, B and L."""
     path = folder / "24mp.jpg"
-    path.write_bytes(encoded(photograph(6000, 4000), "JPEG", quality=90))
+    path.write_bytes(encoded(photograph(*SIZE), "JPEG", quality=90))
     times: dict[str, list[float]] = {}
     with workers(path) as processes:
         for turn in range(ROUNDS + 1):
@@ -154,7 +165,7 @@ def counting(bench: Bench, folder: Path) -> None:
         [sys.executable, "-m", "tools.bench.histogram", "peak", str(path)],
         cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
-    per_pixel = (int(rise) - path.stat().st_size) / (24 * MEGA)
+    per_pixel = (int(rise) - path.stat().st_size) / (SIZE[0] * SIZE[1])
     bench.figure("24 MP JPEG: peak memory beside the file", per_pixel, 5.5, "bytes a pixel")
 
 
@@ -192,9 +203,9 @@ def refused(bench: Bench) -> None:
     from tests.functions.kit.images import hostile
 
     settings = Settings(max_bytes=64 * MEGA)
-    for kind, make in hostile.files(32 * MEGA).items():
+    for kind, make in hostile.files(FILL * MEGA).items():
         data, pairs = make(), []
-        for turn in range(4):
+        for turn in range(LEAST_PAIRS + 1):
             before = time.process_time()
             xxh3_128(data).digest()
             allowed = 8 * (time.process_time() - before) + 0.05
@@ -206,7 +217,7 @@ def refused(bench: Bench) -> None:
                 pass
             if turn:
                 pairs.append(((time.process_time() - before) * 1000, allowed * 1000))
-        bench.ratios(f"32 MB of {kind}: against 8 hash passes and 50 ms", pairs, 1.0, "ms CPU")
+        bench.ratios(f"{FILL} MB of {kind}: against 8 hash passes and 50 ms", pairs, 1.0, "ms CPU")
 
 
 def run(bench: Bench) -> None:

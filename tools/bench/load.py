@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -33,6 +32,9 @@ SECONDS = 3
 ROUNDS = 7
 CONNECTIONS = 8
 SEARCH_SECONDS = 1
+SMOKE = {"SECONDS": 1, "ROUNDS": 1, "RESTING_RATES": (100,), "LOCUST_SECONDS": 3, "STALL_RUN_SECONDS": 6}
+LOCUST_SECONDS = 3  # Locust takes most of one to start
+STALL_RUN_SECONDS = 20
 BACKLOG = 1.25  # times its duration that a run must take, for the generator never to have rested
 
 
@@ -158,6 +160,14 @@ def while_sending(url: str, file: Path, rate: int, processes: int = 1, more: tup
     return float(found["good"] / found["cpu_seconds"])
 
 
+def _two_and_one(url: str, file: Path, rate: int, *, two_first: bool) -> tuple[float, float]:
+    """Uploads a CPU second of two processes at a rate each, and of one at that rate."""
+    found = {}
+    for processes in (2, 1) if two_first else (1, 2):
+        found[processes] = while_sending(url, file, processes * rate, processes)
+    return found[2], found[1]
+
+
 @contextmanager
 def http2_server() -> Iterator[str]:
     """The URL of a server of HTTP/2 as a process of its own: nghttp2 in the Node.js of Playwright."""
@@ -214,13 +224,18 @@ def _locust(url: str, source: str, folder: Path, users: int, seconds: float) -> 
     command += ["-u", str(users), "-r", str(users), "-t", f"{seconds:g}s", "--csv", str(folder / "stats")]
     cpu, _ = _cpu_of([*command, "--only-summary"])
     rows = csv.DictReader((folder / "stats_stats.csv").read_text().splitlines())
-    return cpu, next(row for row in rows if row["Name"] == "Aggregated")
+    found = next((row for row in rows if row["Name"] == "Aggregated"), None)
+    if found is None or not int(found["Request Count"]):
+        raise RuntimeError(f"Locust sent no request within {seconds:g} s, its own start included: let it run longer")
+    return cpu, found
 
 
 def locust(url: str, file: Path, folder: Path) -> float:
     """Uploads a CPU second of FastHttpUser with `files=`, the CPU of Locust's start not counted."""
     start, _ = _cpu_of([sys.executable, "-m", "locust", "--version"])
-    cpu, row = _locust(url, _LOCUST.format(file=str(file)), folder, CONNECTIONS, SECONDS)
+    cpu, row = _locust(url, _LOCUST.format(file=str(file)), folder, CONNECTIONS, LOCUST_SECONDS)
+    if cpu <= start:
+        raise RuntimeError(f"Locust's run took {cpu:.2f} s of CPU, its start alone {start:.2f} s: let it run longer")
     return int(row["Request Count"]) / (cpu - start)
 
 
@@ -268,7 +283,7 @@ def run(bench: Bench) -> None:
         # Each process at the same rate, which leaves the server and them a core: else they are compared in their
         # contention for the cores.
         each = max(1, rate // 16)
-        shared = [(while_sending(url, file, 2 * each, 2), while_sending(url, file, each)) for _ in range(ROUNDS)]
+        shared = [_two_and_one(url, file, each, two_first=bool(turn % 2)) for turn in range(ROUNDS)]
         shown = f"uploads a CPU second, two processes of {each:,}/s / one"
         bench.ratios(shown, shared, PROCESSES_BOUND, unit, at_most=False)
         if k6s:
@@ -304,15 +319,24 @@ def _rest(bench: Bench, url: str, folder: Path) -> None:
             pairs.append((found["cpu_seconds"] / found["answered"] * 1e6, float(done.stdout) * 1e6))
         bench.ratios(f"CPU a request at {rate:,}/s / a plain uvloop client", pairs, RESTING_BOUND, "µs")
         late = f"p99 of send lateness at {rate:,}/s"
-        bench.figure(late, statistics.median(lags) * 1000, LATE_BOUND * 1000 if rate == LATE_RATE else None, "ms")
+        bench.figure(late, [1000 * lag for lag in lags], LATE_BOUND * 1000 if rate == LATE_RATE else None, "ms")
 
 
 def _stall(bench: Bench) -> None:
     with server(stall=True) as url, tempfile.TemporaryDirectory() as name:
-        command = [sys.executable, "-m", "loadtest.openloop", url, "--rate", str(STALL_RATE), "--duration", "20"]
+        command = [
+            sys.executable,
+            "-m",
+            "loadtest.openloop",
+            url,
+            "--rate",
+            str(STALL_RATE),
+            "--duration",
+            str(STALL_RUN_SECONDS),
+        ]
         _, out = _cpu_of([*command, "--connections", "150", "--json", "-"])
         spectrum = json.loads(out)["corrected"]
-        _, row = _locust(url, _PACED, Path(name), STALL_RATE // 20, 20)
+        _, row = _locust(url, _PACED, Path(name), STALL_RATE // 20, STALL_RUN_SECONDS)
     for share, truth in (("p95", STALL_P95), ("p99", STALL_P99)):
         error = abs(spectrum[share] - truth) / truth
         bench.figure(

@@ -15,10 +15,13 @@ from tests.functions.exif import made
 from tests.images import encoded
 from tools.bench.harness import Bench
 
+SIZE = 4000, 3000
+SMOKE = {"SIZE": (400, 300)}
+
 
 def _photograph() -> bytes:
     """A 12-megapixel JPEG of noise over a gradient: about as many bytes as a camera's, with its Exif."""
-    noise = Image.effect_noise((4000, 3000), 40).convert("RGB")
+    noise = Image.effect_noise(SIZE, 40).convert("RGB")
     return encoded(noise, "JPEG", quality=85, exif=made.exif(), icc_profile=made.profile())
 
 

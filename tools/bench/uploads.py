@@ -23,6 +23,7 @@ SETTINGS = Settings(function="bench")
 BOUNDARY = "----7MA4YWxkTrZu0gW"
 # Many short turns: on a shared machine a turn's time wanders by a fifth, the median of many does not.
 REQUESTS, TURNS = 50, 25
+SMOKE = {"REQUESTS": 1, "TURNS": 1, "LEAST_PAIRS": 1}
 FASTAPI = """
 import io
 import numpy as np

@@ -16,9 +16,11 @@ import tifffile
 from tests.servers import ROOT, clean_environment
 from tools.bench.harness import Bench
 from tools.bench.sizes.pictures import MEGA, photograph
+from tools.figures import LEAST_PAIRS
 
 SIZES = ((12_500, 8_000), (20_000, 10_000))
-ROUNDS = 3
+RAW_SIZE = 6000, 4000
+ROUNDS = LEAST_PAIRS
 WALL, MEMORY, RAW = 1.25, 150.0, 0.8
 
 
@@ -76,7 +78,7 @@ def images(bench: Bench, folder: Path) -> None:
                 peaks.append(found["ours"][1])
         size = round(width * height / MEGA)
         bench.ratios(f"{size} MP JPEG, R G B L: against libvips R G B", pairs, WALL, "s wall")
-        bench.figure(f"{size} MP JPEG: peak memory beside the file", max(peaks), MEMORY, "MB")
+        bench.figure(f"{size} MP JPEG: peak memory beside the file", peaks, MEMORY, "MB")
         path.unlink()
 
 
@@ -111,7 +113,7 @@ def sensor(bench: Bench) -> None:
 
     from functions.histogram.counting import sensor as counting
 
-    data = raw(6000, 4000)
+    data = raw(*RAW_SIZE)
 
     def by_hand() -> object:
         with rawpy.imread(io.BytesIO(data)) as found:

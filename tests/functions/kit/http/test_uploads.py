@@ -145,7 +145,7 @@ def test_a_file_is_read_whatever_its_name_is_written_in(sent: bytes, name: str):
         ("filename=\"EURO.jpg\"; filename*=utf-8''%e2%82%ac.jpg", "€.jpg"),
         ("filename*=iso-8859-1'en'%A3.jpg", "£.jpg"),
         ("FileName*=UTF-8''%C3%83%C2%A9.jpg", "Ã©.jpg"),
-        ("filename*0=\"long \"; filename*1=\"name.jpg\"", "long name.jpg"),
+        ('filename*0="long "; filename*1="name.jpg"', "long name.jpg"),
         ("filename=\"Ü; filename*=UTF-8''x\"", "Ü; filename*=UTF-8''x"),
     ],
 )
