@@ -1,4 +1,4 @@
-"""Makers' notes: whose a note is, by its first bytes, maker and model, and its tags by that maker's tables.
+"""Maker notes: their maker, by first bytes, make and model, and their tags, by that maker's tables.
 
 `read` is for `functions.exif.reading`; a maker's own module holds what a table cannot say, such as a cipher.
 """

@@ -1,4 +1,4 @@
-"""From a raw value to what people read: ExifTool's rules, spelt as ExifTool spells them.
+"""Printed values: conversions of raw values by ExifTool's rules and in its spelling.
 
 Each entry has two readable forms: its value (what `exiftool -n` shows: numbers, resolved as far as arithmetic goes)
 and its print (what `exiftool` shows: labels, units, fractions). Both are text or plain numbers. Nothing here raises: a

@@ -1,4 +1,4 @@
-"""What is made of a reading: the privacy report, the summary, the place.
+"""Reports on a reading: privacy, summary and place.
 
 The answer imports it; it imports no request and no route.
 """

@@ -1,4 +1,4 @@
-"""The tag of a number in a directory: of the standard's table, or of those beyond it, parsed when they are needed.
+"""Tag tables: name, type and printer of each tag number, parsed when first needed.
 
 `functions.exif` alone imports it; `tables` reads the `.tsv` files, `formulas` compiles their formulas.
 """

@@ -1,4 +1,4 @@
-"""Plots of histograms: a chart apart from how it is drawn, and what draws it as PNG, SVG and PDF.
+"""Plots of histograms: the layout of a chart, and its renderers for PNG, SVG and PDF.
 
 `functions.histogram.main` and `analysis` import it.
 """

@@ -1,4 +1,4 @@
-"""The Kubernetes API of the engine: one store of objects, and what kubectl, kn and Kubernetes clients speak to it.
+"""The Kubernetes API of the engine, for kubectl, kn and client libraries: admission, defaults, one store.
 
 `knative.local.engine` imports it; it imports the packages below `eventing` and `eventing` itself.
 """

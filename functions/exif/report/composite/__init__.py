@@ -1,4 +1,4 @@
-"""ExifTool's Composite tags: what is calculated from other tags, such as depth of field and the 35 mm equivalent.
+"""ExifTool's Composite tags: values calculated from other tags, such as depth of field and the 35 mm equivalent.
 
 Each tag is one function of the rows that it needs; facts (which tags, formulas, units) are those of ExifTool 13.58.
 The reading imports it, when all rows are there.
