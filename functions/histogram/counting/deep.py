@@ -186,8 +186,7 @@ def _tables(area: _Area, seen: Seen, ignore_transparent: bool) -> tuple[Tables, 
         _keep_rows(pixels, area, seen)
     visible = {name: counts.copy() for name, counts in every.items()} if seen.transparent else {}
     if not ignore_transparent:
-        for name in every:
-            every[name] += hidden_counts[name]
+        every = {name: counts + hidden_counts[name] for name, counts in every.items()}  # gray is its own luminance
     stored = np.flatnonzero(sum(every[name] for name in names if name != "alpha"))
     if stored.size:
         seen.bits = int(np.bitwise_or.reduce(stored))

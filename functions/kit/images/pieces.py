@@ -90,7 +90,7 @@ def _rows_of_pieces(found: Directory, grid: _Grid) -> Iterator[int]:
     planes = _planes(found)
     if not offsets:
         return  # the decoder's to refuse
-    line = _line(found, grid, planes)
+    line = _line(found, grid)
     if sizes_missing(found):
         sizes = (grid.rows * line,) * len(offsets)
     height, stated = found.value(tiff.HEIGHT, 0), bool(sizes)
@@ -117,11 +117,11 @@ def _planes(found: Directory) -> int:
     return min(found.samples, colours + (extra[:1] in {(1,), (2,)}))
 
 
-def _line(found: Directory, grid: _Grid, planes: int) -> int:
+def _line(found: Directory, grid: _Grid) -> int:
     """Bytes of a row of a piece without compression; 0 for others, and where chroma has less resolution."""
     if found.value(tiff.COMPRESSION, _NONE) != _NONE or found.value(tiff.PHOTOMETRIC, 1) == _YCBCR:
         return 0
-    return (grid.columns * (found.bits[0] if planes > 1 else sum(found.bits)) + 7) // 8
+    return (grid.columns * (found.bits[0] if found.value(tiff.PLANAR, 1) == 2 else sum(found.bits)) + 7) // 8
 
 
 def _is_jpeg(found: Directory) -> bool:

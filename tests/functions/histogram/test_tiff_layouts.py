@@ -147,6 +147,24 @@ def test_an_extra_sample_of_16_bits(extra: str, names: int, order: str, planar: 
         assert ignoring.channels == found.seen.channels
 
 
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize(
+    "extra", [("unspecified",), ("unassalpha",), ("unassalpha", "unspecified"), ("unspecified",) * 4]
+)
+def test_samples_beyond_the_colour(extra: tuple[str, ...], planar: str) -> None:
+    """Gray, colour and inks with more samples; also where all planes but the first are not counted."""
+    for kind, (photometric, names) in itertools.product(("u1", "u2"), list(NAMES.items())[:4]):
+        values = array(kind, len(names) + len(extra))
+        values[::3, :, len(names)] = 0
+        data = encode(values, photometric, planar, extrasamples=extra, rowsperstrip=7)
+        found = analyse(data, SETTINGS, Choices(colours=0))
+        where = (kind, photometric)
+        assert found.complete, where
+        assert {name: found.histogram.channels[name] for name in names} == expected(values, kind, photometric), where
+        assert ("alpha" in found.histogram.channels) == (extra[0] == "unassalpha"), where
+        assert sum(found.histogram.luminance) == HEIGHT * WIDTH, where  # transparent pixels once
+
+
 def packed(values: np.ndarray, bits: int, order: str = "<", fill: int = 1, photometric: int = 1) -> bytes:
     """A gray TIFF of any depth, written by hand: rows of bits without gaps, the highest bit first."""
     shifts = np.arange(bits - 1, -1, -1)

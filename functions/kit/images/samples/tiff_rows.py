@@ -81,12 +81,26 @@ def _readable(found: tiff.Directory, kind: str) -> bool:
 
 
 def _misread(found: tiff.Directory) -> bool:
-    """Whether Pillow does not read 8-bit samples of this form: bits in reverse order, CIELAB in planes."""
+    """Whether Pillow does not read 8-bit samples of this form: reversed bits, planes of CIELAB, more samples."""
     if set(found.bits) != {8}:
         return False
-    if found.value(tiff.PHOTOMETRIC, 1) == 8:
-        return _planes(found) > 1
-    return found.value(tiff.FILL_ORDER, 1) == 2 and found.value(tiff.COMPRESSION, 1) == 1
+    compression = found.value(tiff.COMPRESSION, 1)
+    if found.value(tiff.PHOTOMETRIC, 1) == 8 and _planes(found) > 1:
+        return True
+    if compression in _BYTE_COMPRESSIONS and _more_misread(found):
+        return True
+    return found.value(tiff.FILL_ORDER, 1) == 2 and compression == 1
+
+
+def _more_misread(found: tiff.Directory) -> bool:
+    """Whether there are samples beyond those of the colour that Pillow does not read, or takes for others."""
+    photometric, planar = found.value(tiff.PHOTOMETRIC, 1), _planes(found) > 1
+    names = {0: GRAY, **NAMES}.get(photometric, ())
+    if not names or photometric == 8 or found.samples <= len(names):
+        return False
+    if found.samples > len(names) + 1 or photometric not in {1, 2}:
+        return True
+    return planar and (photometric == 1 or found.values(tiff.EXTRA)[:1] not in {(1,), (2,)})
 
 
 def _ambiguous(found: tiff.Directory) -> bool:
