@@ -6,7 +6,6 @@ import dataclasses
 import re
 
 import pytest
-from gunicorn.config import Config
 
 from functions.exif.blocks import ifd, rdf
 from functions.exif.scan import result as blocks
@@ -33,14 +32,14 @@ FIXED = {
     "other fields of a form": {"100": [uploads.MAX_FIELDS]},
     "seconds for a request's headers": {"10 s": [gunicorn_worker.HEAD_SECONDS, downstream.HEAD_SECONDS]},
     "bytes of a request's first line: function; target: route": {
-        "4,094": [Config().limit_request_line],
+        "4,094": [gunicorn_worker.LINE_BYTES],
         "16 KiB": [headers.TARGET_BYTES / KIB],
     },
     "bytes of the headers; of one field": {
         "64 KiB": [headers.HEAD_BYTES / KIB, gunicorn_worker.HEAD_BYTES / KIB],
-        "16,380": [application.HEADER_BYTES],
+        "16,380": [gunicorn_worker.FIELD_BYTES],
     },
-    "header fields: function; route": {"100": [Config().limit_request_fields], "200": [headers.HEAD_FIELDS]},
+    "header fields: function; route": {"100": [gunicorn_worker.FIELDS], "200": [headers.HEAD_FIELDS]},
     "bytes of chunk extensions and trailers: route": {"64 KiB": [headers.HEAD_BYTES / KIB]},
     "requests in a pipeline: route": {"100": [downstream.PIPELINED]},
     "idle connection: function; route": {"100 s": [application.KEEPALIVE_SECONDS], "120 s": [downstream.IDLE_SECONDS]},

@@ -79,17 +79,19 @@ def test_the_token_is_compared_in_constant_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "status"),
+    ("head", "status", "detail"),
     [
-        (b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n", 431),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 70_000, 431),
-        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: <script>\r\n\r\n", 400),
+        (b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "exceeds 4,094 bytes; shorten the query"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n", 431, "16,380 in one field"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 70_000, 431, "exceed 65,536 bytes"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 101 + b"\r\n", 431, "or 100 fields; send fewer"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 400, "invalid header TRANSFER-ENCODING"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: <script>\r\n\r\n", 400, "invalid header CONTENT-LENGTH"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nExpect: script\r\n\r\n", 417, "send no other Expect header"),
     ],
 )
 def test_what_cannot_be_read_is_refused_like_everything_else(
-    servers: Callable[..., FunctionServer], head: bytes, status: int
+    servers: Callable[..., FunctionServer], head: bytes, status: int, detail: str
 ) -> None:
     with socket.create_connection(("127.0.0.1", servers("stress").port), timeout=10) as client:
         client.sendall(head)
@@ -101,6 +103,7 @@ def test_what_cannot_be_read_is_refused_like_everything_else(
     assert b"\r\nX-Content-Type-Options: nosniff" in top
     assert b"\r\nContent-Security-Policy: default-src 'none'" in top
     assert json.loads(body)["status"] == status
+    assert detail in json.loads(body)["detail"]
     assert b"script" not in body
 
 

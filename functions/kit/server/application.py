@@ -34,7 +34,7 @@ with deferred(
 
 from functions.kit.http.function import names_in
 from functions.kit.http.service import Service, start
-from functions.kit.server.gunicorn_worker import PollingWorker
+from functions.kit.server.gunicorn_worker import FIELD_BYTES, FIELDS, LINE_BYTES, PollingWorker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 
 # queue-proxy and the activator reuse idle connections for 90 s: closing later than they do avoids a race.
 KEEPALIVE_SECONDS = 100
-# Limit of one header field; Envoy allows 60 KiB for all, so that a long trace context passes.
-HEADER_BYTES = 16380
 
 
 class Worker(PollingWorker):
@@ -98,7 +96,9 @@ class Application(BaseApplication):  # type: ignore[misc]
             "timeout": 0,
             "graceful_timeout": max(settings.timeout_seconds - 10, 1),
             "keepalive": KEEPALIVE_SECONDS,
-            "limit_request_field_size": HEADER_BYTES,
+            "limit_request_line": LINE_BYTES,
+            "limit_request_fields": FIELDS,
+            "limit_request_field_size": FIELD_BYTES,
             "control_socket_disable": True,
             # The heartbeat file is in memory, so that a read-only root works.
             "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108

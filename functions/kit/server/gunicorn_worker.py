@@ -9,6 +9,7 @@ its loop for two seconds.
 from __future__ import annotations
 
 import io
+import re
 import select
 import selectors
 import socket
@@ -29,6 +30,10 @@ LINGER_SECONDS = 2.0
 LINGER_BYTES = 2**20
 LOOK_SECONDS = 0.5
 HEAD_BYTES = 64 * 1024
+# Of a request line, of a field of headers, and how many of these. Envoy allows 60 KiB for all, so that a long trace
+# context passes.
+LINE_BYTES, FIELD_BYTES, FIELDS = 4094, 16380, 100
+HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z-]{0,40}")
 USUAL_HEAD_BYTES = 4096  # leaves most of a body that arrived with the headers in the socket
 PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 DRAIN_READS = 16
@@ -45,16 +50,34 @@ REFUSALS: tuple[tuple[type[Exception], int, str, str], ...] = (
 CONFIGURATION_ERRORS = (errors.ConfigurationProblem, errors.InvalidResponseHeader, errors.InvalidResponseHeaderName)
 
 
-def refusal(kind: type[Exception]) -> bytes:
+def refusal(error: errors.ParseException) -> bytes:
     """A complete response to a request that could not be parsed; the connection ends after it."""
-    _, status, slug, title = next(row for row in REFUSALS if issubclass(kind, row[0]))
-    body = Problem(status, slug, title, f"the request cannot be parsed: {kind.__name__}").encode()
+    _, status, slug, title = next(row for row in REFUSALS if isinstance(error, row[0]))
+    body = Problem(status, slug, title, _detail(error)).encode()
     head = (
         f"HTTP/1.1 {status} {title}\r\nConnection: close\r\nContent-Type: {MEDIA_TYPE}\r\n"
         f"Content-Length: {len(body)}\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"
         "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'; sandbox\r\n\r\n"
     )
     return head.encode() + body
+
+
+def _detail(error: errors.ParseException) -> str:
+    """What of a request exceeds which limit, or cannot be parsed; nothing of its values but names of headers."""
+    if isinstance(error, errors.LimitRequestLine):
+        return f"the request line exceeds {LINE_BYTES:,} bytes; shorten the query"
+    if isinstance(error, errors.LimitRequestHeaders):
+        return (
+            f"the headers exceed {HEAD_BYTES:,} bytes, {FIELD_BYTES:,} in one field, or {FIELDS} fields; "
+            "send fewer or shorter ones"
+        )
+    if isinstance(error, errors.ExpectationFailed):
+        return "the only expectation that is supported is 100-continue; send no other Expect header"
+    if isinstance(error, errors.UnsupportedTransferCoding):
+        return "the only transfer coding that is supported is chunked; send the body without another"
+    fault = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
+    header = str(getattr(error, "hdr", ""))
+    return f"the request cannot be parsed: {fault}{f' {header}' if HEADER_NAME.fullmatch(header) else ''}"
 
 
 class Unreader(Protocol):
@@ -191,7 +214,7 @@ class PollingWorker(ThreadWorker):  # type: ignore[misc]
             return
         self.log.warning("Refused a request: %s", type(exc).__name__)
         try:
-            util.write_nonblock(client, refusal(type(exc)))
+            util.write_nonblock(client, refusal(exc))
         except OSError:
             pass  # the client does not read
 
@@ -229,7 +252,7 @@ class PollingWorker(ThreadWorker):  # type: ignore[misc]
     def _refuse(self, conn: Connection) -> None:
         try:
             conn.sock.setblocking(False)
-            conn.sock.send(refusal(errors.LimitRequestHeaders))
+            conn.sock.send(refusal(errors.LimitRequestHeaders("all")))
             # Closing with unread bytes would reset the connection, and the client could lose the response.
             conn.sock.shutdown(socket.SHUT_WR)
             for _ in range(DRAIN_READS):
