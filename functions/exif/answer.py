@@ -278,10 +278,11 @@ def flat(
         for tag, value, printed, _, _ in rows:
             shown = value if raw else printed
             # Most values are words or small numbers.
-            if type(shown) is str:
+            kind = type(shown)
+            if kind is str:
                 if (shown[:1] in _BEGINNINGS and " " not in shown) or "\0" in shown:
                     shown = _word(shown)
-            elif type(shown) is not int or not -(10**15) < shown < 10**15:
+            elif kind is not float and (kind is not int or not -(10**15) < shown < 10**15):
                 shown = _jsonable(shown)
             table[prefix + tag] = shown
     return table

@@ -83,17 +83,17 @@ def _directories(reading: Reading, block: Block, ifds: Ifds) -> None:  # noqa: C
     order = ifds.order
     if block.where == "TIFF" and not reading.exif_only:
         _pages(reading, ifds)
-    special = _SPECIAL
     for ifd in ifds.ifds:
         own = ifd.name == "IFD0" and reading.scan.tiff == "RW2"
         tags = table("PanasonicRaw" if own else ifd.name)
+        special = frozenset() if own else _SPECIAL
         rows = reading.groups.setdefault(ifd.name, {})
         for number, entry in ifd.entries.items():
             description = tags[number]
             name = description.name
             if own and number == JPEG_FROM_RAW:
                 _jpeg_from_raw(reading, block, entry)
-            if number not in special or own:
+            if number not in special:
                 value, printed = show(entry, description, order)
                 row: Row = (name, value, printed, number, entry)
                 if name not in rows:
@@ -107,13 +107,12 @@ def _directories(reading: Reading, block: Block, ifds: Ifds) -> None:  # noqa: C
                 for found in printim.rows(block.data[entry[OFFSET] : entry[OFFSET] + entry[SIZE]], order):
                     reading.add("PrintIM", *found)
                 continue
-            if not own:
-                if number in EMBEDDED:
-                    _embedded(reading, block, ifds, number, entry)
-                    if number == MAKER_NOTE:
-                        continue
-                elif number in _PLACES:
-                    name = _place(number, ifd, reading.scan.format)
+            if number in EMBEDDED:
+                _embedded(reading, block, ifds, number, entry)
+                if number == MAKER_NOTE:
+                    continue
+            elif number in _PLACES:
+                name = _place(number, ifd, reading.scan.format)
             shown = entry
             if number in OFFSETS and base and isinstance(entry[VALUE], tuple):
                 moved = tuple(place + base for place in entry[VALUE] if isinstance(place, int))

@@ -142,13 +142,15 @@ class _Tree:
                 raise _Refused(f"it is nested deeper than {MAX_DEPTH}")
             path.append((name, attributes, siblings))
             siblings = []
-            drop()
+            if texts:
+                drop()
 
         def end(_name: str) -> None:
             nonlocal siblings
             name, attributes, around = path.pop()
             if siblings:
-                drop()
+                if texts:
+                    drop()
                 around.append((name, attributes, siblings))
             else:
                 around.append((name, attributes, "".join(texts)))

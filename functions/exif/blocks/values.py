@@ -51,6 +51,8 @@ _BYTES = tuple(map(str, range(256)))
 _TENS = frozenset(10**power for power in range(1, 10))
 # Size in bytes above which invalid text is repaired in the fast way.
 LONG_TEXT = 4096
+# Characters that patterns of the tag tables search: some take the square of a text's length.
+MAX_SEARCHED = 1024
 _FLOAT = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[Ee][+-]?\d+)?")
 _DIGITS = "-0123456789"
 _NUMBER = re.compile(r"-?(?:\d|[1-9]\d{1,14})(?:\.\d{1,16})?(?:[eE][-+]?\d{1,3})?")

@@ -88,6 +88,10 @@ def _gif(scan: Scan, head: bytes) -> Iterable[Row]:
         yield "Duration", shorten(f"{seconds:.15g}"), duration(seconds)
 
 
+# The chunks of a WebP that have rows.
+WEBP_CHUNKS = frozenset((b"VP8X", b"ALPH", b"VP8 ", b"VP8L", b"ANIM"))
+
+
 def webp_chunk(scan: Scan, kind: bytes, body: bytes) -> None:
     """Add the rows of a chunk of a WebP."""
     for row in _webp(kind, body):

@@ -17,6 +17,8 @@ AGE = "ExifTool 13.58"
 NO_LENS = 0xFFFF
 # Sony's and Minolta's number for all that is not of the A mount.
 OTHER_MOUNT = 65535
+# Tags with the number of a lens.
+_NUMBERS = ("LensType", "LensType2", "RFLensType", "LensID")
 
 
 def identify(reading: Reading, maker: str, m: Members) -> None:
@@ -30,9 +32,8 @@ def identify(reading: Reading, maker: str, m: Members) -> None:
     rule = _RULES.get(maker)
     if rule is not None:
         rule(reading, m)
-    if any(
-        reading.text(maker, name).startswith("Unknown (") for name in ("LensType", "LensType2", "RFLensType", "LensID")
-    ):
+    rows = reading.groups.get(maker, {})
+    if any(name in rows and str(rows[name][2]).startswith("Unknown (") for name in _NUMBERS):
         reading.warnings.append(f"{maker}: the lens is in none of the lists of lenses ({AGE})")
 
 

@@ -101,8 +101,7 @@ def members(reading: Reading) -> Members:
 
 def _place(note: MakerNote, row: Field, m: Members) -> tuple[str, Place]:
     """Where the directory of a note begins, in which order its bytes are, and what its offsets count from."""
-    name, _, rest = row.sub.partition(" ")
-    keys = dict(word.partition("=")[::2] for word in rest.split(" ") if word)
+    name, keys = row.leads
     start = note.offset + int(keys.get("start", 0))
     base = note.base
     where = keys.get("base", "")

@@ -49,11 +49,14 @@ def _entry(walk: Walk, tags: Table, place: Place, entry: Entry) -> None:
     if alternatives is None:
         _unnamed(walk, tags, place, entry, shape)
         return
+    row: Field | None = alternatives[0]
     if len(alternatives) > 1 or alternatives[0].conditional:
         m = walk.members
         m["count"], m["format"] = count, shape
         m["data"] = place.data[entry[OFFSET] : entry[OFFSET] + min(entry[SIZE], HEAD)]
-    row = tags.find(number, walk.members)
+        row = tags.find(number, m)
+    elif not alternatives[0].ready:
+        alternatives[0].prepare()
     if row is None:
         if "unknown" not in alternatives[-1].flags:
             _unnamed(walk, tags, place, entry, shape)

@@ -7,6 +7,7 @@ or a wrong cipher costs a warning.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 
 from functions.exif.makernotes.records import value
@@ -34,6 +35,7 @@ def read(walk: Walk, name: str, place: Place, keys: dict[str, str] | None = None
         walk.depth -= 1
 
 
+@cache
 def reader_of(kind: str) -> Callable[[Walk, Table, Place], None]:
     """`ifd`, `binary`, or a maker's own as `canon.serial_data`: `read_serial_data` of that maker's module."""
     module, _, name = _COMMON.get(kind, kind).partition(".")
@@ -50,8 +52,7 @@ def follow(walk: Walk, row: Field, place: Place, at: int, size: int, shape: str,
     for the directory's own start, or bytes from it), `order=` (`<`, `>`, or `?` for what its count shows), `kind=`,
     `when=` (first bytes that it must have, hexadecimal), `move=` (bytes that a cipher leaves plain).
     """
-    name, _, rest = row.sub.partition(" ")
-    keys = dict(word.partition("=")[::2] for word in rest.split(" ") if word)
+    name, keys = row.leads
     order = keys.get("order", place.order)
     starts = [at]
     where = keys.get("start", "")

@@ -81,8 +81,9 @@ class Walk:
         self.rows -= 1
         if not row.ready:
             row.prepare()
-        v = row.take(v, self.members)
-        if v is not None and "hidden" not in row.flags:
+        if row.raw is not None:
+            v = row.take(v, self.members)
+        if v is not None and not row.hidden:
             self.waiting.append((row, v, entry, number))
 
     def finish(self) -> int:

@@ -13,13 +13,11 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from functions.exif.blocks.values import Scalar, Value
+from functions.exif.blocks.values import MAX_SEARCHED, Scalar, Value
 from functions.exif.blocks.values import number_of as _number
 from functions.exif.blocks.values import settled as _settled
 
 _PIECE = re.compile(r"%%|%[-+ 0#]{0,5}\d{0,4}(?:\.\d{1,4})?([a-zA-Z])")
-# Characters that patterns of the tables are given: some take the square of a text's length.
-MAX_SEARCHED = 1024
 exp, log, sqrt, sin, cos, tan, atan2 = math.exp, math.log, math.sqrt, math.sin, math.cos, math.tan, math.atan2
 
 
@@ -99,15 +97,7 @@ def has(pattern: str, v: Value) -> re.Match[str] | None:
     """A pattern's first match in a value."""
     if type(v) is not str:
         v = "" if v is None else v.decode("latin-1") if isinstance(v, bytes) else text(v)
-    if len(v) < _SHORT:
-        return _found(pattern, v)
     return _pattern(pattern).search(v[:MAX_SEARCHED])
-
-
-@lru_cache(maxsize=4096)
-def _found(pattern: str, v: str) -> re.Match[str] | None:
-    """The same of a short text, as a model is, which hundreds of rows ask for."""
-    return _pattern(pattern).search(v)
 
 
 def group(pattern: str, v: Value, index: int = 1) -> str | None:

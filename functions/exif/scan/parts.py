@@ -113,7 +113,7 @@ _MINOLTA_KINDS = (Kind.STRUCTURE, Kind.UNKNOWN)
 def _webp(document: Document, result: Scan) -> None:
     """The chunks of a WebP, those of the first frame among them."""
     for part in document.parts:
-        if isinstance(part.key, bytes) and len(result.rows) < MAX_CHUNK_ROWS:
+        if part.key in simple.WEBP_CHUNKS and len(result.rows) < MAX_CHUNK_ROWS:
             simple.webp_chunk(result, part.key, document.source.read(part.start + 8, min(part.end, part.start + 18)))
     if result.details.get("duration"):
         simple.shown(result, int(result.details["duration"]) / 1000)

@@ -17,7 +17,7 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
-from functions.exif.blocks.values import number_of
+from functions.exif.blocks.values import MAX_SEARCHED, number_of
 
 Formula = Callable[[Any, "Members"], Any]
 # The member that each step keeps, or nothing, and its formula.
@@ -25,6 +25,8 @@ Steps = tuple[tuple[str, Formula], ...]
 # What a formula may raise on a value that it does not fit.
 UNFIT = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, OSError, struct.error)
 _ASSIGNMENT = re.compile(r"(\w+) = (?!=)")
+# What of a pattern means more in text than in bytes.
+_OF_TEXT = re.compile(r"\\[wWsSbB]|\(\?[a-z]*i|[^\0-\xff]")
 _NODES = (
     ast.Expression,
     ast.Constant,
@@ -109,7 +111,32 @@ class _Names(ast.NodeTransformer):
             return ast.copy_location(ast.Call(get, [self.visit(item) for item in node.args], []), node)
         if isinstance(node.func, ast.Name) and node.func.id not in self.known:
             raise SyntaxError(f"no printer is named {node.func.id}")
+        if isinstance(node.func, ast.Name) and node.func.id == "has" and _is_text(node.args[0]):
+            return ast.copy_location(ast.Call(self._searcher(node.args[0]), [self.visit(node.args[1])], []), node)
         return self.generic_visit(node)
+
+    def _searcher(self, pattern: ast.expr) -> ast.Name:
+        """The name of a pattern's own function, which is compiled with the formula."""
+        text = ast.literal_eval(pattern)
+        name = f"has {text}"
+        if name not in self.known:
+            self.known[name] = _searcher(text, self.known["has"])
+        return ast.Name(name, ast.Load())
+
+
+def _searcher(pattern: str, has: Callable[[str, Any], Any]) -> Callable[[Any], Any]:
+    """`has` of one pattern: most conditions look at the same few texts, or at bytes."""
+    search = re.compile(pattern).search
+    of_bytes = None if _OF_TEXT.search(pattern) else re.compile(pattern.encode("latin-1")).search
+
+    def found(v: Any) -> Any:
+        if type(v) is str:
+            return search(v[:MAX_SEARCHED])
+        if type(v) is bytes and of_bytes is not None:
+            return of_bytes(v, 0, MAX_SEARCHED)
+        return has(pattern, v)
+
+    return found
 
 
 def _is_text(node: ast.AST) -> bool:
@@ -147,6 +174,13 @@ def steps(text: str) -> Steps:
         match = _ASSIGNMENT.match(step)
         found.append((match[1], expression(step[match.end() :])) if match else ("", expression(step)))
     return tuple(found)
+
+
+def single(parts: Steps) -> Formula:
+    """Steps as one function: mostly there is one step, and it keeps no member."""
+    if len(parts) == 1 and not parts[0][0]:
+        return parts[0][1]
+    return lambda v, m: run(parts, v, m)
 
 
 def run(parts: Steps, v: Any, m: Members) -> Any:

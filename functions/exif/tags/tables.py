@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from functions.exif.blocks.values import Value, binary, is_number, number_of, settled, text_of
 from functions.exif.tags.files import texts
-from functions.exif.tags.formulas import UNFIT, Formula, Members, Steps, expression, run, steps
+from functions.exif.tags.formulas import UNFIT, Formula, Members, Steps, expression, run, single, steps
 from functions.exif.tags.labels import Labels, labels_of
 
 COLUMNS = ("id", "name", "format", "when", "value", "print", "labels", "sub", "flags", "grade")
@@ -34,29 +34,32 @@ class Field:
     """
 
     __slots__ = (
+        "_bare",
         "_printed",
-        "_raw",
         "_simple",
         "_value",
         "_values",
-        "_when",
         "conditional",
         "count",
         "flags",
         "format",
         "grade",
         "group",
+        "hidden",
         "labels",
+        "leads",
         "low",
         "mask",
         "name",
         "number",
         "plain",
         "prints",
+        "raw",
         "ready",
         "shift",
         "sub",
         "table",
+        "test",
         "text",
     )
 
@@ -71,6 +74,7 @@ class Field:
         self.flags = _pairs(flags)
         self.group = self.flags.get("group", table.group)
         self.low = "low" in self.flags or "low" in table.attributes
+        self.hidden = "hidden" in self.flags
         self.ready = False
 
     def prepare(self) -> None:
@@ -82,10 +86,10 @@ class Field:
         self.format, self.count = match[1], match[2]
         self.mask = int(match[3], 16) if match[3] else 0
         self.shift = (self.mask & -self.mask).bit_length() - 1 if self.mask else 0
-        self._when = steps(when) if when else None
+        self.test = single(steps(when)) if when else None
         parts = max(printed.count(PARTS), labels.count(PARTS)) + 1
         raw, _, rest = value.partition(READ) if READ in value else ("", "", value)
-        self._raw = steps(raw) if raw else None
+        self.raw = steps(raw) if raw else None
         value = rest
         self._value = None
         self._values = [steps(cell) if cell else None for cell in value.split(PARTS)] if PARTS in value else None
@@ -102,24 +106,28 @@ class Field:
             printed = printed or self.table.attributes.get("print", "") * (not labels)
             self.labels = self.table.labels(labels) if labels else None
             self.prints = expression(printed) if printed else None
+        name, _, rest = self.sub.partition(" ")
+        # The table of what the row leads to, and how it is read.
+        self.leads = name, _pairs(rest)
         self.plain = not self.sub and self.count is None and self.flags.keys().isdisjoint(("move", "offset"))
         self._simple = self._printed is None and self._values is None and "binary" not in self.flags
+        self._bare = self._simple and self.labels is None and self.prints is None
         self.ready = True
 
     def applies(self, m: Members) -> bool:
         """Whether the row is meant, of those with its number."""
         if not self.ready:
             self.prepare()
-        if self._when is None:
+        if self.test is None:
             return True
         try:
-            return bool(run(self._when, None, m))
+            return bool(self.test(None, m))
         except UNFIT:
             return False
 
     def take(self, v: Value, m: Members) -> Value:
         """A raw value after the steps that run when it is read; None where the tag says nothing."""
-        return v if self._raw is None else _attempt(self._raw, v, m)
+        return v if self.raw is None else _attempt(self.raw, v, m)
 
     def show(self, v: Value, m: Members) -> tuple[Value, Value] | None:
         """A value's two forms, without labels and units and as printed; None where the tag says nothing.
@@ -134,17 +142,13 @@ class Field:
             v = _attempt(self._value, v, m)
             if v is None:
                 return None
+        # Most values are a whole number or text that is printed unchanged, or a number with a label.
+        if self._bare and (type(v) is int or type(v) is str):
+            shown: Value = v if type(v) is int else readable(v)
+            return shown, shown
         if type(v) is int and self._simple:
-            # Most values are a whole number, with labels or without.
-            labels = self.labels
-            if labels is None:
-                if self.prints is None:
-                    return v, v
-            else:
-                found = labels.exact.get(v)
-                if found is not None:
-                    return v, found
-            return v, self._one(v, labels, self.prints, m)
+            found = self.labels.exact.get(v) if self.labels is not None else None
+            return v, self._one(v, self.labels, self.prints, m) if found is None else found
         parts: list[Value] | None = None
         if self._printed is not None or self._values is not None:
             parts = self._parts(v, m)
@@ -152,7 +156,7 @@ class Field:
         elif type(v) is not int:
             v = settled(v)
         if "binary" in self.flags:
-            shown: Value = v if type(v) is str and v.startswith("(Binary data") else binary(len(str(v)))
+            shown = v if type(v) is str and v.startswith("(Binary data") else binary(len(str(v)))
             return shown, shown
         if self._printed is not None and parts is not None:
             printed: Value = self._listed(parts, m)
@@ -266,8 +270,15 @@ class Table:
     def find(self, number: int | float | str, m: Members) -> Field | None:
         """The row of an id that applies."""
         for row in self.rows.get(number, ()):
-            if row.applies(m):
+            if not row.ready:
+                row.prepare()
+            if row.test is None:
                 return row
+            try:
+                if row.test(None, m):
+                    return row
+            except UNFIT:
+                continue
         return None
 
     def labels(self, cell: str) -> Labels:

@@ -31,6 +31,8 @@ MARKER = re.compile(rb"\xff[\xc0-\xfe]")
 # first byte lets `re` search as fast as memchr.
 END_OF_SCAN = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
 MAX_SEGMENTS = 20_000
+# Kinds of blocks that may span several segments.
+_SPANNING = frozenset((Kind.EXIF, Kind.XMP, Kind.ICC, Kind.PHOTOSHOP, Kind.JUMBF))
 
 
 def read(source: Source, start: int = 0, end: int = -1, *, whole: bool = True) -> Document:
@@ -184,6 +186,14 @@ class _Reader:
     def _segment(self, marker: int, at: int, stop: int) -> None:
         """One segment as a part."""
         document, data, start = self.document, self.data, at + 4
+        if 0xE0 <= marker <= 0xEF:
+            kind, name, skipped = self._application(marker - 0xE0, data[start : min(start + 128, stop)])
+            body = min(start + skipped, stop)
+            part = Part(kind, at, stop, f"APP{marker - 0xE0}", name, body, stop, Packing.PLAIN, -1, marker)
+            document.parts.append(part)
+            if kind in _SPANNING:
+                self._spanning(part, start)
+            return
         if marker in START_OF_FRAME:
             _frame(document, marker, data[start:stop])
         elif marker == COM:
@@ -191,13 +201,6 @@ class _Reader:
             return
         elif marker in RESERVED:
             document.add(Kind.UNKNOWN, at, stop, f"marker {marker:#04x}", body=start, stop=stop, key=marker)
-            return
-        elif 0xE0 <= marker <= 0xEF:
-            kind, name, skipped = self._application(marker - 0xE0, data[start : min(start + 128, stop)])
-            body = min(start + skipped, stop)
-            part = Part(kind, at, stop, f"APP{marker - 0xE0}", name, body, stop, Packing.PLAIN, -1, marker)
-            document.parts.append(part)
-            self._spanning(part, start)
             return
         document.parts.append(Part(Kind.STRUCTURE, at, stop, "", "", start, stop, Packing.PLAIN, -1, marker))
 
@@ -247,7 +250,7 @@ class _Reader:
         document = self.document
         if self.icc and len(self.icc) != self.icc_count:
             document.warn(f"ICC profile: {len(self.icc)} of {self.icc_count} segments")
-        groups = {id(group): group for group in self.joined.values()}
+        groups = {id(group): group for group in self.joined.values() if len(group) > 1}
         self._group([self.icc[number] for number in sorted(self.icc)])
         for key, group in self.joined.items():
             if len(key) == 3:

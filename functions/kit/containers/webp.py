@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from struct import pack, unpack_from
 
-from functions.kit.containers.packing import ContainerError
-from functions.kit.containers.parts import Changes, Document, Kind, Splices, filler
+from functions.kit.containers.packing import ContainerError, Packing
+from functions.kit.containers.parts import Changes, Document, Kind, Part, Splices, filler
 from functions.kit.containers.source import Source
 
 MAX_CHUNKS = 200_000
@@ -15,6 +15,7 @@ FLAGS = {Kind.ICC: ICC_FLAG, Kind.EXIF: EXIF_FLAG, Kind.XMP: XMP_FLAG}
 CHUNKS = {Kind.ICC: b"ICCP", Kind.EXIF: b"EXIF", Kind.XMP: b"XMP "}
 PIXELS = frozenset((b"VP8 ", b"VP8L", b"ALPH"))
 KINDS = {b"ICCP": Kind.ICC, b"EXIF": Kind.EXIF, b"XMP ": Kind.XMP, b"XMP\0": Kind.XMP, b"C2PA": Kind.JUMBF}
+_KNOWN = PIXELS | KINDS.keys() | {b"VP8X", b"ANIM", b"ANMF"}
 FRAME_HEAD = 16
 
 
@@ -31,7 +32,7 @@ def read(source: Source) -> Document:
     while at + 8 <= end and left and (not source.holes or source.held(at, at + 8)):
         left -= 1
         kind, length = unpack_from("<4sI", source.data, at)
-        if at >= 8 + size and kind not in KINDS and kind not in PIXELS and kind not in (b"ANMF", b"VP8X", b"ANIM"):
+        if at >= 8 + size and kind not in _KNOWN:
             break  # behind the end that the header states
         start = at + 8
         stop = start + length
@@ -60,7 +61,10 @@ def read(source: Source) -> Document:
 
 def _chunk(document: Document, kind: bytes, at: int, start: int, stop: int, end: int, *, further: bool) -> None:
     """One chunk as a part; further picture chunks after the first do not belong to the picture (RFC 9649, 2.7)."""
-    data = document.source.data
+    data, label = document.source.data, kind.decode("latin-1").rstrip(" \0")
+    if kind not in _KNOWN:
+        document.parts.append(Part(Kind.UNKNOWN, at, end, label, "", start, stop, Packing.PLAIN, -1, kind))
+        return
     if kind == b"VP8X" and stop - start >= 10:
         canvas = data[start + 4 : start + 10]
         document.width = int.from_bytes(canvas[:3], "little") + 1
@@ -77,7 +81,6 @@ def _chunk(document: Document, kind: bytes, at: int, start: int, stop: int, end:
     )
     found = KINDS.get(kind, known)
     skipped = 6 if found is Kind.EXIF and document.source.startswith(b"Exif\0\0", start) and stop - start >= 6 else 0
-    label = kind.decode("latin-1").rstrip(" \0")
     document.add(found, at, end, label, body=start + skipped, stop=stop, key=kind)
 
 

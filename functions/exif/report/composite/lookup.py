@@ -72,7 +72,7 @@ class Tags:
         found = self.find(name)
         if found is None:
             return None
-        value = found.value
+        value = found[0]
         if type(value) is int or type(value) is float:
             return float(value)
         match = FLOAT.match(str(value).strip())

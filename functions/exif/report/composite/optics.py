@@ -14,6 +14,8 @@ from functions.exif.report.composite.lookup import FLOAT, Shown, Tags, needs, pl
 FULL_FRAME = math.hypot(36, 24)
 
 
+_WHOLE = re.compile(r"\d+")
+_SIZE = re.compile(r"([\d.]+) ([\d.]+)")
 _MILLIMETRES = {"cm": 10, "mm": 1, "um": 0.001, 3: 10, 4: 1, 5: 0.001}
 
 
@@ -35,7 +37,7 @@ def megapixels(tags: Tags) -> Shown | None:
     found = tags.derived.get("ImageSize")
     if found is None:
         return None
-    numbers = [int(part) for part in re.findall(r"\d+", str(found.value))]
+    numbers = [int(part) for part in _WHOLE.findall(str(found.value))]
     value = numbers[0] * numbers[1] / 1_000_000
     return value, f"{value:.{1 if value >= 1 else 3 if value >= 0.001 else 6}f}"
 
@@ -103,7 +105,7 @@ def _diagonal(tags: Tags) -> float | None:
     diagonal = tags.number("FocalPlaneDiagonal")
     if diagonal:
         return diagonal
-    sensor = re.fullmatch(r"([\d.]+) ([\d.]+)", tags.text("SensorSize"))
+    sensor = _SIZE.fullmatch(tags.text("SensorSize"))
     if sensor:
         return math.hypot(float(sensor[1]), float(sensor[2]))
     across, down = tags.number("FocalPlaneXSize"), tags.number("FocalPlaneYSize")
