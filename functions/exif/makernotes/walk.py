@@ -93,12 +93,12 @@ class Walk:
         directory behind the note has the name as well: then the first. ExifTool shows the same one.
         """
         groups, shown = self.reading.groups, 0
-        behind = {name for name, row in groups.get("ExifIFD", {}).items() if row[3] > MAKER_NOTE}
+        exif = groups.get("ExifIFD", {})
         for row, v, entry, number in self.waiting:
             rows = groups.get(row.group)
             if rows is None:
                 rows = groups[row.group] = {}
-            if row.name in rows and (row.low or row.name in behind):
+            if row.name in rows and (row.low or (row.name in exif and exif[row.name][3] > MAKER_NOTE)):
                 continue
             found = row.show(v, self.members)
             if found is not None:

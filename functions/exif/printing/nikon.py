@@ -181,18 +181,22 @@ def words_of(v: Value) -> str:
     if len(shown) > 60:
         return f"{shown[:55]}[...]"
     shown = shown.rstrip()
-    if re.search("[AEIOUY]", shown):
-        changed = re.sub(r"\b([AEIOUY])([A-Z]+)", lambda m: m[1] + m[2].lower(), shown)
+    if _VOWEL.search(shown):
+        changed = _VOWEL_FIRST.sub(lambda m: m[1] + m[2].lower(), shown)
         if changed != shown:
             shown = re.sub(r"(?s)  +.$", "", re.sub(r"\bAf\b", "AF", changed, count=1), count=1)
-        changed = re.sub(r"\b([A-Z])([A-Z]+)", _lowered, shown)
+        changed = _CAPITALS.sub(_lowered, shown)
         if changed != shown:
             shown = re.sub(r"\bRaw\b", "RAW", changed, count=1)
     return shown
 
 
+_VOWEL, _VOWEL_FIRST = re.compile("[AEIOUY]"), re.compile(r"\b([AEIOUY])([A-Z]+)")
+_CAPITALS = re.compile(r"\b([A-Z])([A-Z]+)")
+
+
 def _lowered(found: re.Match[str]) -> str:
-    return found[1] + found[2].lower() if re.search("[AEIOUY]", found[2]) else found[0]
+    return found[1] + found[2].lower() if _VOWEL.search(found[2]) else found[0]
 
 
 def portrait(v: Value) -> str:

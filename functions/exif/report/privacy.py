@@ -190,7 +190,7 @@ def _stated(why: str, text: str) -> str:
 
 def _by_value(why: str, group: str, name: str, text: str) -> str:
     """The reason for a tag, where its value gives a stronger one, or shows that an author is a program."""
-    if len(text) > 20 and GENERATED.search(text):
+    if len(text) > 20 and ":" in text and GENERATED.search(text):
         return rules.PROMPT
     if why == rules.PERSON:
         from functions.exif.report.telling import is_program

@@ -40,7 +40,10 @@ def read(source: Source) -> Document:
             document.warn(f"the file ends inside chunk {kind.decode('latin-1')!r}")
             stop = end
         following = min(stop + (length & 1), end)
-        if kind == b"ANMF":
+        if kind not in _KNOWN:
+            label = kind.decode("latin-1").rstrip(" \0")
+            document.parts.append(Part(Kind.UNKNOWN, at, following, label, "", start, stop, Packing.PLAIN, -1, kind))
+        elif kind == b"ANMF":
             frames += 1
             shown = int.from_bytes(source.data[start + 12 : min(start + 15, stop)], "little")
             document.details["duration"] = int(document.details.get("duration", 0)) + shown
@@ -61,10 +64,7 @@ def read(source: Source) -> Document:
 
 def _chunk(document: Document, kind: bytes, at: int, start: int, stop: int, end: int, *, further: bool) -> None:
     """One chunk as a part; further picture chunks after the first do not belong to the picture (RFC 9649, 2.7)."""
-    data, label = document.source.data, kind.decode("latin-1").rstrip(" \0")
-    if kind not in _KNOWN:
-        document.parts.append(Part(Kind.UNKNOWN, at, end, label, "", start, stop, Packing.PLAIN, -1, kind))
-        return
+    data = document.source.data
     if kind == b"VP8X" and stop - start >= 10:
         canvas = data[start + 4 : start + 10]
         document.width = int.from_bytes(canvas[:3], "little") + 1
@@ -81,6 +81,7 @@ def _chunk(document: Document, kind: bytes, at: int, start: int, stop: int, end:
     )
     found = KINDS.get(kind, known)
     skipped = 6 if found is Kind.EXIF and document.source.startswith(b"Exif\0\0", start) and stop - start >= 6 else 0
+    label = kind.decode("latin-1").rstrip(" \0")
     document.add(found, at, end, label, body=start + skipped, stop=stop, key=kind)
 
 

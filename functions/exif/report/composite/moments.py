@@ -10,9 +10,10 @@ from functions.exif.report.composite.lookup import Shown, Tags
 
 def moment(date: str, fraction: str, offset: str) -> Callable[[Tags], Shown | None]:
     """A date with its fraction and offset, where it has one of them."""
+    own, main = f"ExifIFD:{date}", f"IFD0:{date}"
 
     def derive(tags: Tags) -> Shown | None:
-        found = tags.find(f"ExifIFD:{date}") or tags.find(f"IFD0:{date}")
+        found = tags.find(own) or tags.find(main)
         if found is None:
             return None
         part = _DIGITS.match(tags.text(fraction).strip())
