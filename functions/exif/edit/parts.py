@@ -13,7 +13,7 @@ from functions.exif.edit.errors import Broken
 from functions.exif.edit.location import MARKS, TIFF_HEADER, Content, Located
 from functions.exif.edit.policy import RULES, TYPES, Action
 from functions.exif.scan import remains
-from functions.kit.containers import ContainerError, Document, Kind, Part, read, write
+from functions.kit.containers import ContainerError, Document, Kind, Part, read, streams, write
 from functions.kit.containers import jpeg as jpegs
 from functions.kit.containers.packing import Packing, pack
 from functions.kit.containers.parts import MAX_WARNINGS
@@ -21,7 +21,7 @@ from functions.kit.containers.parts import MAX_WARNINGS
 HANDLER = 24  # bytes before a handler's name
 PROFILES = (Packing.HEX, Packing.ZLIB_HEX)
 MAX_LANGUAGE = 16  # bytes of a language tag
-_EDITABLE = frozenset(("webp", "isobmff", "jp2"))
+_CUT, _ZEROED = frozenset(("webp", "png", "jxl")), frozenset(("isobmff", "jp2"))
 # Boxes of JPEG 2000 that state places in the file.
 OFFSETS = frozenset((b"ftbl", b"flst", b"cref"))
 
@@ -57,11 +57,21 @@ class _Cleaner(Located):
                 self._decide(part)
         if any(part.name == "linked file" and part in self.changes for part in order):
             self.edit.warn("files that layers link are not in the copy: their pixels are")
+        self._beside()
         if self.document.reader == "gif":
             self._end()
         result = write(self.document, self.changes)
         indexed = any(part.kind is Kind.MPF for part in self.document.parts) and not self.edit.location_only
         return mpf.reduced(_read(result), self.edit) if indexed else result
+
+    def _beside(self) -> None:
+        """What the data of the picture hold besides it."""
+        for found in streams.excess(self.document):
+            if found.changes:
+                self.changes.update(found.changes)
+                self.edit.gone("junk", found.place, found.size, found.detail)
+            else:
+                self.edit.warn(f"{found.size:,} bytes of {found.place} are in the copy: {found.detail}")
 
     def _end(self) -> None:
         """End a GIF whose last frame was followed by no block: what followed it goes."""
@@ -99,13 +109,13 @@ class _Cleaner(Located):
     def _beyond(self, part: Part) -> None:
         """Bytes of an element that its fields do not account for; decoders pass over them."""
         slack = 0 if self.edit.location_only else remains.unused(self.document, part)
-        if slack and self.document.reader not in _EDITABLE:
+        if slack and self.document.reader not in _CUT | _ZEROED:
             self.edit.warn(f"{slack:,} bytes of {part.label or 'tables'} that no decoder uses are in the copy")
         elif slack:
             self.edit.gone("junk", part.label, slack, "bytes that no field accounts for")
             body = self.document.source.read(part.body, part.stop - slack)
             # Boxes keep their lengths, as places in the file depend on them.
-            self.changes[part] = body if self.document.reader == "webp" else body + bytes(slack)
+            self.changes[part] = body if self.document.reader in _CUT else body + bytes(slack)
 
     def _remove(self, part: Part, reported: str) -> None:
         """A part that goes; one of zeros already is removed without a record."""

@@ -103,7 +103,7 @@ def _again(result: bytes) -> tuple[Document, Scan]:
         try:
             document = containers.read(result, whole=form.reader != "tiff", found=form)
             if document is not None:
-                return document, parts.scan(document, whole=False)
+                return document, parts.scan(document, whole=False, accounted=False)
         except BEYOND_READING:
             pass
     raise NotClean("the copy cannot be read again")

@@ -68,6 +68,8 @@ def scan(document: Document, *, whole: bool = True, accounted: bool = True, exif
         if whole:
             _fields(document, result)
         _Reader(document, result, exif_only=exif_only).run(whole=whole, accounted=accounted)
+    if accounted:
+        remains.beside(document, result)
     for warning in document.warnings:
         result.warn(warning)
     for kind, where, size in document.lost:

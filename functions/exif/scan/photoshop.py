@@ -53,6 +53,9 @@ def resources(result: Scan, data: bytes, offset: int, where: str, *, exif_only: 
         if exif_only and kind != "exif":
             position = start + size + (size & 1)
             continue
+        name = data[position + 7 : position + 7 + data[position + 6]].strip(b"\0 ").decode("latin-1")
+        if name:
+            result.row(fields.GROUP, f"ResourceName{number:04X}", name, name)
         at = offset + start if offset >= 0 else -1
         body = data[start : start + size]
         known = fields.add(result, number, body)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 
+from functions.exif.scan import forms
 from functions.exif.scan.result import Scan
-from functions.kit.containers import Document, Kind, Part, jpeg, png
+from functions.kit.containers import Document, Kind, Part, jpeg, png, streams
 
 # Chunks of a PNG that have a fixed form, with the most bytes that each may have.
 _CHUNKS = {
     b"IEND": 0,
     b"IHDR": 13,
-    b"PLTE": 768,
-    b"tRNS": 256,
-    b"hIST": 512,
     b"acTL": 8,
     b"fcTL": 26,
     b"bKGD": 6,
@@ -41,19 +38,8 @@ _CHUNKS = {
     b"jP  ": 4,
     b"JXL ": 4,
     b"jxll": 1,
-    b"jxli": 2**20,
     b"jbrd": 0,
-    b"rreq": 256,
 }
-# Boxes of a HEIF (ISO/IEC 23008-12, 6.5; 14496-12, 12.1; AV1-ISOBMFF), version and flags included.
-_BOXES = {
-    "isobmff": {b"ispe": 12, b"pasp": 8, b"clap": 32, b"irot": 1, b"imir": 1, b"lsel": 2, b"rloc": 12, b"iscl": 12,
-                b"clli": 4, b"mdcv": 24, b"amve": 8, b"ndwt": 8, b"a1op": 1, b"a1lx": 13, b"mskC": 5, b"cmin": 24,
-                b"tols": 6, b"pitm": 8},
-    "jp2": {},
-}  # fmt: skip
-_TEXT = re.compile(rb"[ -~]{6}")
-_NAMED = re.compile(rb"(?:urn|https?):[!-~]+\0")
 # Bytes of a JPEG's segments of a fixed form; arithmetic conditioning has two bytes a table.
 _SEGMENTS = {0xDD: 2, 0xDC: 2, 0xDF: 1, 0xCC: 8}
 _ELEMENTS = {"jpeg": "segment", "png": "chunk", "webp": "chunk", "jxl": "box", "jp2": "box", "gif": "extension"}
@@ -77,76 +63,28 @@ def account(document: Document, result: Scan, parts: Collection[Part]) -> None:
             result.miss(word, place, end - slack, slack)
 
 
+def beside(document: Document, result: Scan) -> None:
+    """Record what the data of the picture hold besides it."""
+    for found in streams.excess(document):
+        result.miss("gap", f"{found.place}: {found.detail}", found.offset, found.size)
+
+
 def unused(document: Document, part: Part) -> int:
     """How many bytes at the end of an element of structure its fields do not account for."""
     if document.reader == "jpeg":
         return max(_unused(document, part), 0) if part.kind in _FIXED else 0
     if part.body < 0 or part.kind not in _FIXED or part.kind is Kind.PIXELS or not isinstance(part.key, bytes):
         return 0
-    size, boxes = part.stop - part.body, _BOXES.get(document.reader)
-    if boxes is not None and part.key in _FORMS:
-        expected = _FORMS[part.key](document, document.source.read(part.body, part.stop))
-    elif boxes is not None and part.key in boxes:
-        expected = boxes[part.key]
+    size = part.stop - part.body
+    if document.reader in forms.BOXED:
+        expected = forms.expected(document, part.key, document.source.read(part.body, part.stop))
+    elif document.reader == "png":
+        expected = png.longest(document, part.key)
     else:
-        expected = _CHUNKS.get(part.key, size)
+        expected = -1
+    expected = _CHUNKS.get(part.key, size) if expected < 0 else min(expected, size)
     # Zeros are what a clean copy has there.
     return size - expected if document.source.read(part.body + expected, part.stop).strip(b"\0") else 0
-
-
-def _colour(document: Document, body: bytes) -> int:
-    """Bytes of a box of colours that is not a profile; those of another method have no known form."""
-    if document.reader == "jp2":
-        return {1: 7, 2: len(body)}.get(body[0], 3) if body else 0
-    return {b"nclx": 11, b"nclc": 10}.get(body[:4], 4)
-
-
-def _depths(_document: Document, body: bytes) -> int:
-    """Bytes of the depths of channels; with flags there are further fields."""
-    return len(body) if any(body[1:4]) or len(body) < 5 else 5 + body[4]
-
-
-def _auxiliary(_document: Document, body: bytes) -> int:
-    """Bytes of the type of an auxiliary picture, which is a URN, and of the binary data behind it."""
-    named = _NAMED.match(body, 4)
-    if named is None:
-        return 4
-    return len(body) if not _TEXT.search(body, named.end()) else named.end()
-
-
-def _references(_document: Document, body: bytes) -> int:
-    """Bytes of a table of data references, all to the file itself."""
-    return 8 + 12 * int.from_bytes(body[4:8], "big")
-
-
-def _components(document: Document, _body: bytes) -> int:
-    return int(document.details.get("components", 0))
-
-
-def _palette(_document: Document, body: bytes) -> int:
-    entries, columns = int.from_bytes(body[:2], "big"), body[2] if len(body) > 2 else 0
-    return 3 + columns + entries * sum(((bits & 0x7F) + 8) // 8 for bits in body[3 : 3 + columns])
-
-
-def _resolutions(_document: Document, body: bytes) -> int:
-    """Bytes of one or two resolutions, each a box of 18."""
-    return 36 if body[18:22] == body[:4] == b"\0\0\0\x12" else 18
-
-
-def _definitions(_document: Document, body: bytes) -> int:
-    return 2 + 6 * int.from_bytes(body[:2], "big")
-
-
-_FORMS = {
-    b"colr": _colour,
-    b"pixi": _depths,
-    b"auxC": _auxiliary,
-    b"dref": _references,
-    b"bpcc": _components,
-    b"pclr": _palette,
-    b"cdef": _definitions,
-    b"res ": _resolutions,
-}
 
 
 def _other(document: Document, result: Scan, part: Part, word: str) -> None:

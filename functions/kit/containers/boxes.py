@@ -21,6 +21,33 @@ UUIDS = {
     bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38"): Kind.IPTC,
     bytes.fromhex("d8fec3d61b0e483c92975828877ec481"): Kind.JUMBF,
 }
+CONTAINERS = frozenset(
+    (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"dinf", b"mvex", b"iprp", b"ipco", b"grpl")
+)
+TIMED = frozenset((b"mvhd", b"tkhd", b"mdhd"))
+STRUCTURES = frozenset(
+    (
+        *(b"ftyp", b"hdlr", b"pitm", b"iloc", b"iinf", b"iref", b"ipma", b"ipro", b"vmhd", b"nmhd"),
+        *(b"stsd", b"stts", b"stsc", b"stsz", b"stz2", b"stco", b"co64", b"stss", b"ctts", b"elst", b"dref", b"trex"),
+        *(b"smhd", b"sbgp", b"sgpd", b"sdtp", b"cslg", b"saiz", b"saio", b"subs", b"tref", b"moof"),
+        # Properties that decide how an item looks (23008-12, 6.5; MIAF; AVIF).
+        *(b"ispe", b"pasp", b"colr", b"pixi", b"rloc", b"auxC", b"clap", b"irot", b"imir", b"lsel", b"iscl", b"hvcC"),
+        *(b"av1C", b"av2C", b"avcC", b"vvcC", b"jpgC", b"j2kH", b"lhvC", b"oinf", b"tols", b"a1op", b"a1lx", b"clli"),
+        *(b"subs", b"hdrp", b"cmpC", b"tilC", b"mskC", b"pred", b"prfr", b"elng", b"disi", b"ster", b"dpnd", b"blnd"),
+        *(b"fpac", b"cpat", b"cloc", b"splz"),
+        *(b"mdcv", b"cclv", b"amve", b"reve", b"ndwt", b"uncC", b"cmpd", b"rref", b"tmap", b"evcC", b"cmin", b"cmex"),
+    )
+)
+# Groups of items and tracks: alternatives, stereo pairs, bursts, brackets, albums and others (23008-12, 6.8).
+GROUPS = frozenset(
+    (
+        *(b"altr", b"ster", b"eqiv", b"tsyn", b"brst", b"aebr", b"wbbr", b"fobr", b"afbr", b"dobr", b"albc", b"favc"),
+        *(b"pano", b"slid", b"prgr", b"pymd", b"cmex", b"iaug", b"vipo", b"amgl"),
+    )
+)
+# What describes and does not show: descriptions, alternative text, times, user data.
+DESCRIPTIONS = frozenset((b"udes", b"altt", b"crtt", b"mdft", b"udta", b"name", b"uuid"))
+FREE = frozenset((b"free", b"skip"))
 _HEAD = Struct(">I4s")
 _LONG = Struct(">Q")
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 from struct import unpack_from
 
 from functions.kit.containers import items, jpeg, mini
-from functions.kit.containers.boxes import UUIDS, Box, Boxes
+from functions.kit.containers.boxes import (
+    CONTAINERS,
+    DESCRIPTIONS,
+    FREE,
+    GROUPS,
+    STRUCTURES,
+    TIMED,
+    UUIDS,
+    Box,
+    Boxes,
+)
 from functions.kit.containers.packing import Packing
 from functions.kit.containers.parts import Claims, Document, Kind, Part
 from functions.kit.containers.relocation import write
@@ -17,24 +27,6 @@ __all__ = ["read", "write"]
 
 CANON = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 CANON_PREVIEW = bytes.fromhex("eaf42b5e1c984b88b9fbb7dc406e4d16")
-CONTAINERS = frozenset((b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"dinf", b"mvex", b"iprp", b"ipco"))
-TIMED = frozenset((b"mvhd", b"tkhd", b"mdhd"))
-STRUCTURES = frozenset(
-    (
-        *(b"ftyp", b"styp", b"hdlr", b"pitm", b"iloc", b"iinf", b"iref", b"ipma", b"grpl", b"ipro", b"vmhd", b"nmhd"),
-        *(b"stsd", b"stts", b"stsc", b"stsz", b"stz2", b"stco", b"co64", b"stss", b"ctts", b"elst", b"dref", b"trex"),
-        *(b"smhd", b"sbgp", b"sgpd", b"sdtp", b"cslg", b"saiz", b"saio", b"subs", b"tref", b"moof", b"sidx", b"mfra"),
-        # Properties that decide how an item looks (23008-12, 6.5; MIAF; AVIF).
-        *(b"ispe", b"pasp", b"colr", b"pixi", b"rloc", b"auxC", b"clap", b"irot", b"imir", b"lsel", b"iscl", b"hvcC"),
-        *(b"av1C", b"av2C", b"avcC", b"vvcC", b"jpgC", b"j2kH", b"lhvC", b"oinf", b"tols", b"a1op", b"a1lx", b"clli"),
-        *(b"subs", b"hdrp", b"cmpC", b"tilC", b"mskC", b"pred", b"prfr", b"elng", b"disi", b"ster", b"dpnd", b"blnd"),
-        *(b"fpac", b"cpat", b"cloc", b"splz"),
-        *(b"mdcv", b"cclv", b"amve", b"reve", b"ndwt", b"uncC", b"cmpd", b"rref", b"tmap", b"evcC", b"cmin", b"cmex"),
-    )
-)
-# What describes and does not show: descriptions, alternative text, times, user data.
-DESCRIPTIONS = frozenset((b"udes", b"altt", b"crtt", b"mdft", b"udta", b"name", b"uuid"))
-FREE = frozenset((b"free", b"skip"))
 METADATA_BOXES = {b"xml ": Kind.XMP, b"XML ": Kind.XMP, b"jumb": Kind.JUMBF}
 TABLES = frozenset((b"pitm", b"iinf", b"iloc", b"iref", b"ipma", b"idat"))
 EXIF_BOXES = frozenset((b"CMT1", b"CMT2", b"CMT3", b"CMT4"))
@@ -148,7 +140,7 @@ class _Reader:
             self.tracks[-1].setdefault(kind, box)
         if kind == b"iinf" and self.tables.get(kind) == box:
             return  # claimed with the names in it
-        if kind in STRUCTURES and (kind != b"ftyp" or not box.start):
+        if (kind in GROUPS) if parent == b"grpl" else kind in STRUCTURES and (kind != b"ftyp" or not box.start):
             self._claim(Kind.STRUCTURE, box, parent)
         elif kind in FREE:
             self._claim(Kind.FREE, box, parent)

@@ -12,18 +12,22 @@ from functions.kit.containers.parts import Changes, Document, Kind, Splices, fil
 from functions.kit.containers.sniff import brand
 from functions.kit.containers.source import Source
 
-CODESTREAM = b"\xff\x4f\xff\x51"
-STRUCTURES = frozenset(
-    (
-        *(b"jP  ", b"ftyp", b"ihdr", b"bpcc", b"colr", b"pclr", b"cmap", b"cdef", b"res ", b"resc", b"resd", b"rreq"),
-        *(b"cgrp", b"opct", b"creg", b"dtbl", b"ftbl", b"flst", b"comp", b"copt", b"inst", b"nlst"),
-    )
+CODESTREAM, END = b"\xff\x4f\xff\x51", b"\xff\xd9"
+# Boxes that the file has once, and those of the headers of a picture, a codestream or a layer.
+SINGLE = frozenset((b"jP  ", b"ftyp", b"rreq"))
+HEADERS = frozenset(
+    (b"ihdr", b"bpcc", b"colr", b"pclr", b"cmap", b"cdef", b"res ", b"resc", b"resd", b"cgrp", b"opct", b"creg")
 )
+STRUCTURES = frozenset((b"dtbl", b"ftbl", b"flst", b"comp", b"copt", b"inst", b"nlst"))
 # What JPX puts around metadata: associations, and headers of codestreams and layers (15444-2, annex M).
 PARENTS = frozenset((b"asoc", b"jpch", b"jplh", b"uinf"))
 TEXTS = {b"lbl ": "Label", b"url ": "URL"}
 MAX_DEPTH = 8
 COMMENT = 0xFF64
+# Marker segments of headers (15444-1, table A.2; 15444-2, A.3; 15444-8 and -11); decoders pass over others.
+MARKERS = frozenset((0xFF63, *range(0xFF50, 0xFF54), *range(0xFF55, 0xFF5A), *range(0xFF5C, 0xFF62)))
+MARKERS |= frozenset((*range(0xFF65, 0xFF6A), *range(0xFF70, 0xFF7A)))
+LAST_MARKER = 0xFF7F
 TILE_LENGTHS = b"\xff\x55"
 MAX_TILE_PARTS = 65_535
 KINDS = {b"jp2c": Kind.PIXELS, b"xml ": Kind.XMP, b"XML ": Kind.XMP, b"jumb": Kind.JUMBF}
@@ -72,6 +76,13 @@ def _nested(document: Document, boxes: Boxes, outer: Box, depth: int) -> None:
         document.add(Kind.GAP, at, outer.end, outer.name)
 
 
+def _is_structure(document: Document, kind: bytes, parent: str) -> bool:
+    """Whether a box is one that the picture needs, in its place."""
+    if kind in SINGLE:
+        return not parent and not any(part.key == kind for part in document.parts)
+    return kind in STRUCTURES or (kind in HEADERS and bool(parent))
+
+
 def _leaf(document: Document, box: Box, parent: str = "") -> None:
     source, kind, body, label = document.source, KINDS.get(box.kind, Kind.UNKNOWN), box.body, box.name
     if box.kind == b"uuid":
@@ -80,7 +91,7 @@ def _leaf(document: Document, box: Box, parent: str = "") -> None:
             body = min(body + 6, box.end)
     elif box.kind == b"colr" and source.read(body, body + 1) == b"\2":
         kind, body = Kind.ICC, min(body + 3, box.end)
-    elif box.kind in STRUCTURES:
+    elif _is_structure(document, box.kind, parent):
         kind = Kind.STRUCTURE
     if box.kind in TEXTS:
         document.add(Kind.TEXT, box.start, box.end, "jpx", TEXTS[box.kind], body=body, stop=box.end, key=box.kind)
@@ -133,19 +144,29 @@ def _codestream(document: Document, start: int, end: int) -> None:
         if len(word) < 4:
             break
         marker, length = unpack_from(">HH", word)
-        if not 0xFF50 <= marker <= 0xFF6F or length < 2 or at + 2 + length > end:
+        if not 0xFF50 <= marker <= LAST_MARKER or length < 2 or at + 2 + length > end:
             break
         stop = at + 2 + length
-        if marker == COMMENT:
+        if marker not in MARKERS:
             if first < at:
                 document.add(Kind.STRUCTURE, first, at, "codestream")
-            document.add(Kind.COMMENT, at, stop, "codestream", "", body=min(at + 6, stop), stop=stop, key=marker)
+            _segment(document, marker, at, stop)
             first = stop
         at = stop
     at = min(at, end)
     if first < at:
         document.add(Kind.STRUCTURE, first, at, "codestream")
     _tiles(document, at, end)
+
+
+def _segment(document: Document, marker: int, at: int, stop: int, tile: int = -1) -> None:
+    """A comment, or a segment of no known marker."""
+    if marker == COMMENT:
+        body = min(at + 6, stop)
+        document.add(Kind.COMMENT, at, stop, "codestream", "", body=body, stop=stop, key=marker, item=tile)
+    else:
+        label = f"codestream marker {marker:04X}"
+        document.add(Kind.UNKNOWN, at, stop, label, "", body=at + 4, stop=stop, key=marker, item=tile)
 
 
 def _tiles(document: Document, at: int, end: int) -> None:
@@ -159,20 +180,22 @@ def _tiles(document: Document, at: int, end: int) -> None:
         place = at + 12
         while place + 4 <= end:
             marker, size = unpack_from(">HH", source.data, place)
-            if not 0xFF50 <= marker <= 0xFF6F or size < 2 or place + 2 + size > end:
+            if not 0xFF50 <= marker <= LAST_MARKER or size < 2 or place + 2 + size > end:
                 break
             stop = place + 2 + size
-            if marker == COMMENT:
+            if marker not in MARKERS:
                 document.add(Kind.PIXELS, first, place, "codestream")
-                body = min(place + 6, stop)
-                document.add(Kind.COMMENT, place, stop, "codestream", "", body=body, stop=stop, key=marker, item=at)
+                _segment(document, marker, place, stop, at)
                 first = stop
             place = stop
+        if not length:
+            # The last tile-part: no code in it is like the marker of the end (15444-1, D.4.1 and B.10.1).
+            at = source.data.find(END, place, end)
         if not length or not at + 12 <= at + length <= end:
-            at = end
+            at = end if length or at < 0 else at
             break
         at += length
-    if first < at and at + 2 < end and not source.holes and source.read(at, at + 2) == b"\xff\xd9":
+    if first < at and at + 2 < end and not source.holes and source.read(at, at + 2) == END:
         document.add(Kind.PIXELS, first, at + 2, "codestream")
         document.add(filler(source, at + 2, end, Kind.TRAILER), at + 2, end, "after the picture")
     elif first < end:
@@ -191,7 +214,7 @@ def write(document: Document, changes: Changes, added: Mapping[Kind, bytes]) -> 
             body = head + content
             splices.edits[part.start, part.end] = pack(">HH", part.key, len(body) + 2) + body
     moved = Splices(document.source, splices.edits)
-    tiles = {part.item for part in changes if part.key == COMMENT and part.item >= 0}
+    tiles = {part.item for part in changes if part.item >= 0}
     headers = [part for part in document.parts if part.label == "codestream" and part.kind is Kind.STRUCTURE]
     if tiles and any(TILE_LENGTHS in document.raw(part) for part in headers):
         raise ContainerError("its codestream states the lengths of tiles, which would not hold for the copy")

@@ -10,7 +10,7 @@ from functions.kit.containers.parts import Changes, Document, Kind, Part, Splice
 from functions.kit.containers.source import Source
 
 KINDS = {b"Exif": Kind.EXIF, b"xml ": Kind.XMP, b"jumb": Kind.JUMBF}
-STRUCTURES = frozenset((b"JXL ", b"ftyp", b"jxll", b"jxli", b"jbrd"))
+STRUCTURES = frozenset((b"JXL ", b"ftyp", b"jxll", b"jbrd"))
 PIXELS = frozenset((b"jxlc", b"jxlp"))
 # Width over height, by the three-bit ratio (18181-1, SizeHeader); 0 means that a width follows.
 RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}

@@ -9,6 +9,8 @@ from typing import Protocol
 
 OUTPUT = 65536
 MAX_SUB_BLOCKS = 65536
+# What programs state a raw profile to be.
+PROFILE_NAMES = (b"exif", b"app1", b"iptc", b"8bim", b"xmp", b"icc", b"icm", b"generic profile", b"")
 # Decompressed bytes of one file's parts: real profiles and packets are far below, a bomb far above.
 MAX_INFLATED = 4 * 2**20
 
@@ -82,12 +84,19 @@ def inflate(budget: Budget, data: bytes, where: str) -> bytes | None:
         budget.warn(f"{where}: inflates to more than {MAX_INFLATED:,} bytes; ignored")
         budget.lose("limit", where, len(data))
         return None
-    if not engine.eof:
+    if not engine.eof and not _is_whole(data, len(result)):
         budget.warn(f"{where}: zlib data end early")
         budget.lose("compressed data", where, len(data))
     elif engine.unused_data:
         budget.lose("gap", f"{where} behind its zlib data", len(engine.unused_data))
     return result
+
+
+def _is_whole(data: bytes, size: int) -> bool:
+    """Whether zlib data lack their checksum alone: all of the content is there."""
+    engine = zlib.decompressobj(-zlib.MAX_WBITS)
+    engine.decompress(data[2:], size + 1)
+    return engine.eof
 
 
 def pack(how: Packing, content: bytes, name: str = "") -> bytes:
@@ -124,6 +133,8 @@ def _from_hex(budget: Budget, text: bytes, where: str, name: str) -> bytes | Non
     fields = text.strip(b"\n").split(b"\n", 2)
     try:
         if len(fields) == 3 and fields[1].strip().isdigit():
+            if fields[0].lower() not in (*PROFILE_NAMES, name.rpartition(" ")[2].lower().encode("latin-1")):
+                budget.lose("raw profile", f"{where} name of a profile", len(fields[0]))
             digits = fields[2].translate(None, b" \r\n\t")
             stated = 2 * int(fields[1][:16])
             budget.lose("gap", f"{where} behind its profile", len(digits) - stated if stated else 0)

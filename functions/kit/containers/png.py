@@ -16,8 +16,9 @@ XMP_KEYWORD = b"XML:com.adobe.xmp"
 RAW_PROFILE = b"Raw profile type "
 # Ancillary chunks that decide how the picture looks or moves, and the longest content of each: decoders pass over a
 # longer one, which may hold anything.
-LONGEST = {b"tRNS": 256, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"sBIT": 4, b"bKGD": 6, b"hIST": 512, b"pHYs": 9}
+LONGEST = {b"tRNS": 256, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"sBIT": 4, b"bKGD": 6, b"pHYs": 9}
 LONGEST |= {b"acTL": 8, b"fcTL": 26, b"cICP": 4, b"mDCV": 24, b"mDCv": 24, b"cLLI": 8, b"cLLi": 8}
+PALETTE = 3
 TRANSPARENT = {0: 2, 2: 6}  # bytes of the transparent colour, by colour type; of palettes a byte an entry
 CRITICAL = frozenset((b"IHDR", b"PLTE", b"IEND"))
 # What the raw profiles hold, by their names.
@@ -68,6 +69,9 @@ def read(source: Source) -> Document:
 def longest(document: Document, kind: bytes) -> int:
     """Bytes of the longest content of a chunk that decides how the picture looks; -1 of any other."""
     most = LONGEST.get(kind, -1)
+    if kind == b"PLTE" and "color_type" in document.details:
+        # A palette is suggested, and not used, where pixels have colours of their own.
+        return 3 << min(int(document.details["bits_per_sample"]), 8) if document.details["color_type"] == PALETTE else 0
     return TRANSPARENT.get(int(document.details.get("color_type", -1)), most) if kind == b"tRNS" else most
 
 
@@ -82,12 +86,13 @@ def _chunk(document: Document, kind: bytes, at: int, start: int, stop: int, end:
         return Part(Kind.PIXELS, at, end, label, "", start, stop, key=kind)
     if kind in _HEADERS:
         _HEADERS[kind](document, document.source.read(start, stop))
-    if kind in CRITICAL or stop - start <= longest(document, kind):
+    most = longest(document, kind)
+    if (kind in CRITICAL and most) or stop - start <= most:
         return Part(Kind.STRUCTURE, at, end, label, "", start, stop, key=kind)
     if kind in _CONTENTS:
         found, skipped, packed, name = _CONTENTS[kind](document.source.read(start, stop))
         return Part(found, at, end, label, name, start + skipped, stop, packed, key=kind)
-    unknown = Kind.ESSENTIAL if kind[:1].isupper() else Kind.UNKNOWN
+    unknown = Kind.ESSENTIAL if kind[:1].isupper() and kind not in CRITICAL else Kind.UNKNOWN
     return Part(unknown, at, end, label, "", start, stop, key=kind)
 
 

@@ -233,6 +233,51 @@ def psd(resources: bytes = b"", layers: bytes = b"", behind: bytes = b"") -> byt
     )
 
 
+def _marker(name: bytes, *, tile: bool = False) -> bytes:
+    """A codestream with a segment of no known marker in its main header, or in that of its first tile-part."""
+    stream = encoded(gradient(), "JPEG2000", no_jp2=True)
+    segment_ = b"\xff\x6d" + struct.pack(">H", len(name) + 2) + name
+    at = stream.index(b"\xff\x90")
+    if not tile:
+        return stream[:at] + segment_ + stream[at:]
+    head = stream[at : at + 6] + bytes(4) + stream[at + 10 : at + 12]
+    return stream[:at] + head + segment_ + stream[at + 12 :]
+
+
+def _tables(table: bytes, marker: int) -> bytes:
+    """A JPEG with a table that no scan uses, before its first table."""
+    plain = cases.picture()
+    at = plain.index(b"\xff\xdb")
+    return plain[:at] + segment(marker, table) + plain[at:]
+
+
+QUANTISATION = b"\3" + NAME * 4
+CODES = b"\x13" + bytes((0, 2, 3, 2, *bytes(12))) + b"Erika M"
+
+
+def _idat(change: Callable[[bytes], bytes]) -> bytes:
+    """A PNG with its rows compressed anew, in two chunks."""
+    plain = encoded(gradient(), "PNG")
+    at = plain.index(b"IDAT") - 4
+    (size,) = struct.unpack_from(">I", plain, at)
+    stream = change(zlib.decompress(plain[at + 8 : at + 8 + size]))
+    half = len(stream) - 9
+    return plain[:at] + chunk(b"IDAT", stream[:half]) + chunk(b"IDAT", stream[half:]) + plain[at + 12 + size :]
+
+
+def _codes(behind: bytes) -> bytes:
+    """A GIF with bytes in a block behind the code that ends its picture."""
+    plain = encoded(gradient("P"), "GIF")
+    return plain[:-2] + blocks(behind) + plain[-2:]
+
+
+def _typed(plain: bytes, more: bytes) -> bytes:
+    """A file of boxes with further bytes in its `ftyp`."""
+    at = plain.index(b"ftyp") - 4
+    (size,) = struct.unpack_from(">I", plain, at)
+    return plain[:at] + struct.pack(">I", size + len(more)) + plain[at + 4 : at + size] + more + plain[at + size :]
+
+
 def resource(number: int, body: bytes, name: bytes = b"") -> bytes:
     label = blocks(name)
     label += bytes(len(label) & 1)
@@ -279,6 +324,8 @@ HIDDEN: dict[str, Callable[[], bytes]] = {
     "jpeg: junk behind Photoshop resources": lambda: jpeg(
         segment(0xED, b"Photoshop 3.0\0" + resource(0x3ED, bytes(16)) + NAME)
     ),
+    "jpeg: a table of quantisation that no scan uses": lambda: _tables(QUANTISATION, 0xDB),
+    "jpeg: a table of codes that no scan uses": lambda: _tables(CODES.replace(b"Erika M", NAME[:7]), 0xC4),
     "jpeg: a JPEG behind it": lambda: jpeg(behind=PHOTO),
     "jpeg: a video behind it": lambda: jpeg(behind=VIDEO),
     "jpeg: Samsung's records behind it": lambda: jpeg(behind=cases.samsung((0x0A01, b"Image_UTC_Data", NAME))),
@@ -326,6 +373,10 @@ HIDDEN: dict[str, Callable[[], bytes]] = {
     "png: a transparent colour with more": lambda: png(chunk(b"tRNS", bytes(6) + NAME)),
     "png: a chunk of gamma with more": lambda: png(chunk(b"gAMA", struct.pack(">I", 45455) + NAME)),
     "png: name of a palette": lambda: png(chunk(b"sPLT", NAME + b"\0\x08" + bytes(6))),
+    "png: behind the end of the zlib stream": lambda: _idat(lambda rows: zlib.compress(rows) + NAME),
+    "png: rows beyond the picture": lambda: _idat(lambda rows: zlib.compress(rows + NAME, 0)),
+    "png: a histogram": lambda: png(chunk(b"hIST", NAME)),
+    "png: a suggested palette of true colour": lambda: png(chunk(b"PLTE", NAME + b"  ")),
     # WebP
     "webp: Exif before the picture": lambda: webp(webp_chunk(b"EXIF", BLOCK)),
     "webp: Exif and XMP twice": lambda: webp(
@@ -351,7 +402,19 @@ HIDDEN: dict[str, Callable[[], bytes]] = {
     "gif: blocks behind the number of loops": lambda: gif(b"!\xff\x0bNETSCAPE2.0\3\1\0\0" + blocks(NAME) + b"\0"),
     "gif: comment behind the picture": lambda: gif(before_end=b"!\xfe" + blocks(NAME) + b"\0"),
     "gif: behind the end": lambda: gif(behind=NAME),
+    "gif: behind the code that ends the picture": lambda: _codes(NAME),
     # HEIF
+    "heif: type of a segment": lambda: item_file((1, b"jpeg\0", cases.picture())) + box(b"styp", NAME),
+    "heif: index of segments": lambda: item_file((1, b"jpeg\0", cases.picture())) + box(b"sidx", NAME),
+    "heif: a group with more": lambda: (
+        item_file((1, b"jpeg\0", cases.picture()))
+        + box(b"moov", box(b"grpl", box(b"altr", struct.pack(">IIII", 0, 1, 1, 1) + NAME)))
+    ),
+    "heif: a group of no known kind": lambda: (
+        item_file((1, b"jpeg\0", cases.picture())) + box(b"moov", box(b"grpl", box(b"name", NAME)))
+    ),
+    "heif: sub-samples with more": lambda: _property(box(b"subs", bytes(8) + NAME)),
+    "heif: a type with more": lambda: _typed(item_file((1, b"jpeg\0", cases.picture())), NAME),
     "heif: Exif of a JPEG item": lambda: item_file((1, b"jpeg\0", PHOTO)),
     "heif: Exif of a second JPEG item": lambda: item_file((1, b"jpeg\0", cases.picture()), (2, b"jpeg\0", PHOTO)),
     "heif: two Exif items": lambda: item_file(
@@ -388,6 +451,8 @@ HIDDEN: dict[str, Callable[[], bytes]] = {
     "jxl: unknown box": lambda: jxl(box(b"name", NAME)),
     "jxl: a user's box": lambda: jxl(box(b"uuid", bytes(16) + NAME)),
     "jxl: a second codestream": lambda: jxl(box(b"jxlc", NAME)),
+    "jxl: index of frames": lambda: jxl(box(b"jxli", NAME)),
+    "jxl: a type with more": lambda: _typed(jxl(), NAME),
     "jxl: behind the last box": lambda: jxl() + NAME,
     # JPEG 2000
     "jp2: Exif": lambda: jp2(box(b"uuid", b"JpgTiffExif->JP2" + BLOCK)),
@@ -403,6 +468,14 @@ HIDDEN: dict[str, Callable[[], bytes]] = {
     "jp2: a resolution with more": lambda: jp2(header=box(b"res ", box(b"resc", bytes(10) + NAME))),
     "jp2: comment of a tile": lambda: jp2(codestream=tile_comment()),
     "j2c: comment of a tile": tile_comment,
+    "jp2: requirements with more": lambda: jp2(first=box(b"rreq", b"\1\x80\x80" + bytes(4) + NAME)),
+    "jp2: features of vendors": lambda: jp2(first=box(b"rreq", b"\1\x80\x80\0\0\0\1" + NAME + b"\x80")),
+    "jp2: a palette outside the header": lambda: jp2(box(b"pclr", NAME)),
+    "jp2: a resolution outside the header": lambda: jp2(box(b"res ", NAME)),
+    "jp2: a second type": lambda: jp2(box(b"ftyp", NAME)),
+    "j2c: marker of no known kind": lambda: _marker(NAME),
+    "j2c: marker of no known kind in a tile": lambda: _marker(NAME, tile=True),
+    "j2c: behind the end of a tile without a length": lambda: _marker(b"", tile=True) + NAME,
     "j2c: behind the end": lambda: encoded(gradient(), "JPEG2000", no_jp2=True) + NAME,
     # TIFF
     "tiff: a second page": chained,

@@ -6,6 +6,7 @@ import http.client
 import json
 import random
 import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -39,8 +40,11 @@ def windowed(data: bytes, head: int = 8 * KIB, tail: int = 4 * KIB) -> dict[str,
 
 
 def long_png() -> bytes:
-    pixels = chunk(b"IDAT", noise(3 * MIB))
-    return png(pixels + chunk(b"tEXt", b"Author\0Ada Byron") + pixels + chunk(b"eXIf", MAKE))
+    """A PNG of one zlib stream, most of it stored blocks without content."""
+    empty, rows = b"\0\0\0\xff\xff" * (3 * MIB // 5), bytes(5 * 22)
+    stream = b"\x78\1" + empty, empty + zlib.compress(rows, 0)[2:]
+    first, second = (chunk(b"IDAT", part) for part in stream)
+    return png(first + chunk(b"tEXt", b"Author\0Ada Byron") + second + chunk(b"eXIf", MAKE))
 
 
 @pytest.fixture(scope="module")

@@ -42,6 +42,8 @@ def test_an_empty_policy_returns_the_input(name: str, monkeypatch: pytest.Monkey
     assert found is not None
     monkeypatch.setattr(parts, "RULES", EMPTY)
     monkeypatch.setattr(parts, "TYPES", {})
+    # What restores a JPEG is structure without its rule, and no field accounts for it.
+    monkeypatch.setattr(parts._Cleaner, "_beyond", lambda _, part: None)
     monkeypatch.setattr(parts.mpf, "reduced", lambda document, _: document.source.data)
     assert parts.clean(found, Edit()) == PICTURES[name]
 
@@ -60,9 +62,10 @@ def test_an_empty_policy_returns_any_input_that_is_not_refused(data: st.DataObje
         patch.setattr(parts, "TYPES", {})
         patch.setattr(parts.mpf, "reduced", lambda document, _: document.source.data)
         patch.setattr(parts._Cleaner, "_essential", lambda _, part: False)
-        # Names of handlers and bytes that no field accounts for go by rules of their own.
+        # Names of handlers and bytes that no field or decoder accounts for go by rules of their own.
         patch.setattr(parts._Cleaner, "_handler", lambda _, part: None)
         patch.setattr(parts._Cleaner, "_beyond", lambda _, part: None)
+        patch.setattr(parts._Cleaner, "_beside", lambda _: None)
         try:
             assert parts.clean(found, Edit()) == source
         except Broken:
