@@ -16,10 +16,7 @@ from contextlib import redirect_stderr
 from functools import cache
 from io import StringIO
 
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from packaging.markers import Marker
-from rfc3987_syntax import syntax_helpers
 
 from knative.image.slim import NOT_LOADED
 from tools.lock import EXTRAS, ROOT
@@ -90,6 +87,11 @@ def installed(extra: str) -> str:
 
 def bill_of_materials() -> None:
     """Write out/sbom-<extra>.json, CycloneDX 1.6: of a function, the packages of its image."""
+    # These take three seconds to import, in each process that collects the tests of the other functions.
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+    from rfc3987_syntax import syntax_helpers
+
     # A parse of one address takes a tenth of a second, and the bills repeat a hundred addresses.
     syntax_helpers.parse = cache(syntax_helpers.parse)
     validator = JsonStrictValidator(SchemaVersion.V1_6)
