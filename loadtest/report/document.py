@@ -56,7 +56,7 @@ def verdict_line(summary: JsonMapping) -> str:
     requests = sum(one["requests"] for one in scenarios)
     rest = {word: [one["scenario"] for one in scenarios if one["verdict"] == word] for word in ("FAIL", "INVALID")}
     named = "".join(f"; {word}: {', '.join(names)}" for word, names in rest.items() if names)
-    count = f"{passed} of {len(scenarios)} scenarios passed, {kept} of {len(checks)} checks kept"
+    count = f"{passed} of {len(scenarios)} scenarios passed, {kept} of {len(checks)} checks passed"
     return f"{count}, {requests:,} requests{named}"
 
 
@@ -224,9 +224,9 @@ def as_html(
 <p class=meta>{html.escape(_machine(summary))} · finished {html.escape(finished)}</p></header>
 <main>
 <figure>{_picture(pictures)}
-<figcaption>Each scenario over its own seconds. Latency counts good answers, on a logarithmic scale. Pods expected are
-⌈concurrency / target⌉ within min-scale and max-scale; desired is the autoscaler's decision. The same as numbers:
-<a href="#numbers">below</a>.</figcaption></figure>
+<figcaption>Seconds count from the start of each scenario. Latency is of successful answers, on a logarithmic scale.
+Pods expected are ⌈concurrency / target⌉ within min-scale and max-scale; desired is the autoscaler's decision. The same
+as numbers: <a href="#numbers">below</a>.</figcaption></figure>
 <h2>Scenarios</h2>
 {scenarios}
 <h2>Verdicts</h2>
@@ -240,8 +240,9 @@ def as_html(
 <h2>Raw files</h2>
 <ul>{links}</ul>
 </main>
-<footer class=meta>Beside another run: <code>make loadtest ARGS='--against earlier --out now'</code>. For a review:
-<a href="report.md">report.md</a>; for a machine: <a href="verdict.json">verdict.json</a>.</footer></body></html>
+<footer class=meta>To compare with another run: <code>make loadtest ARGS='--against earlier --out now'</code>.
+For a review: <a href="report.md">report.md</a>; for a machine: <a href="verdict.json">verdict.json</a>.</footer>
+</body></html>
 """
 
 
@@ -269,7 +270,7 @@ def _checks(scenario: JsonMapping, earlier: JsonMapping | None) -> str:
     rows = _check_rows(scenario, _before(scenario, earlier))
     table = _table(("verdict", "check", *_compared_header(earlier)), rows, "", f"Checks of {name}")
     line = f"<b>{html.escape(name)}</b> <span class={word}>{_WORDS[word]}</span>"
-    count = f"{kept} of {len(scenario['checks'])} checks kept"
+    count = f"{kept} of {len(scenario['checks'])} checks passed"
     opened = " open" if word != "PASS" or earlier else ""
     summary_line = f"{line} · {html.escape(scenario['about'])} · {count}"
     return f"<details{opened}><summary>{summary_line}</summary>{table}</details>"

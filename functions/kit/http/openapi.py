@@ -40,8 +40,8 @@ def document(function: AnyFunction, settings: Settings, version: str) -> dict[st
         for path in (route.path, *route.aliases):
             for full in dict.fromkeys((path, f"/{function.name}{path}".rstrip("/"))):
                 paths.setdefault(full, {})[route.method.lower()] = _operation(function, route, settings, full)
-    for path, summary in (("/healthz", "alive"), ("/readyz", "ready for requests"), ("/metrics", "Prometheus")):
-        paths[path] = {"get": {"summary": summary, "responses": {"200": {"description": summary}}}}
+    for path, summary in (("/healthz", "Liveness"), ("/readyz", "Readiness"), ("/metrics", "Metrics for Prometheus")):
+        paths[path] = {"get": {"tags": ["health"], "summary": summary, "responses": {"200": {"description": summary}}}}
     return {
         "openapi": "3.1.0",
         "info": {"title": f"Pixelamp {function.name}", "summary": function.summary, "version": version},

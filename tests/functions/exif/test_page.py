@@ -82,7 +82,7 @@ def test_clean_copies_are_saved_and_told(browser: Browser, address: str, tmp_pat
         for choice, left, removed in (("&remove=gps", "Erika Mustermann", "location"), ("", "", "comment")):
             page.check(f".clean input[value='{choice}']")
             with page.expect_download() as saved:
-                page.click("text=Give me a clean copy")
+                page.click("text=Download a clean copy")
             assert saved.value.suggested_filename == "harbour.jpg"
             copy = tmp_path / "copy.jpg"
             saved.value.save_as(copy)
@@ -91,7 +91,7 @@ def test_clean_copies_are_saved_and_told(browser: Browser, address: str, tmp_pat
             assert reading.text("IFD0", "Artist") == left
             expect(page.locator(".gone").first).to_contain_text(removed)
             expect(page.locator(".file .good")).to_contain_text("Pixels unchanged")
-            page.click("text=Each tag that went")
+            page.click("text=All removed tags")
             expect(page.locator(".gone").last).to_contain_text("GPSLatitude")
         no_serious_violation(page)
         picture(page, "exif-clean-wide-light")

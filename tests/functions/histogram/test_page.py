@@ -162,7 +162,7 @@ def test_a_plot_is_kept(browser: Browser, address: str) -> None:
         page.set_input_files("#file", named("photo.jpg", PHOTO))
         for kind, magic in (("PNG", b"\x89PNG"), ("SVG", b"<svg")):
             with page.expect_download() as download:
-                page.get_by_role("button", name=f"Keep {kind}").click()
+                page.get_by_role("button", name=f"Save {kind}").click()
             assert download.value.suggested_filename == f"photo.jpg.histogram.{kind.lower()}"
             assert Path(download.value.path()).read_bytes().startswith(magic)
 
@@ -174,7 +174,7 @@ def test_a_kept_plot_shows_the_series_that_are_ticked(browser: Browser, address:
         for name in ("luminance", "red"):
             page.locator("#series label", has_text=name).locator("input").uncheck()
             with page.expect_download() as download:
-                page.get_by_role("button", name="Keep SVG").click()
+                page.get_by_role("button", name="Save SVG").click()
             kept.append(Path(download.value.path()).read_text())
         first, second = (plot.partition("<desc>")[2].partition("</desc>")[0] for plot in kept)
         assert ("red" in first, "luminance" in first) == (True, False)

@@ -151,7 +151,7 @@ def test_one_line_says_how_it_went(run: Run) -> None:
     good, bad = Verdict("step"), Verdict("kill", invalid=["the generator was late"])
     good.at_most("requests failed", 0, 0)
     line = verdict_line(summarise([(run, good), (Run("kill"), bad)]))
-    assert line == "1 of 2 scenarios passed, 1 of 1 checks kept, 152 requests; INVALID: kill"
+    assert line == "1 of 2 scenarios passed, 1 of 1 checks passed, 152 requests; INVALID: kill"
 
 
 @pytest.mark.slow
