@@ -15,7 +15,7 @@ TAG ?= 0.1.0
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
-serve: $(VENV)/.serve  ## three functions on http://127.0.0.1:$(PORT), from the manifests a cluster takes
+serve: $(VENV)/.serve  ## three functions on http://127.0.0.1:8080 (PORT=N for another), from the manifests for a cluster
 	@exec $(BIN)/python -m knative serve --port $(PORT)
 
 # Four files at a time: many tests wait for processes. Each file stays whole, since its tests share servers.
@@ -24,7 +24,7 @@ test test-all: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev  ## the tests, without the slow ones; ARGS='tests/contract -k exif' for some of them
 	$(BIN)/python -m pytest -q -m "not slow" -n 4 --dist loadfile $(ARGS)
 
-test-all: $(VENV)/.dev  ## every test; run before an issue is called done
+test-all: $(VENV)/.dev  ## every test, the slow ones too
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.dev  ## lint, types, format, import direction, known vulnerabilities, bill of materials

@@ -21,9 +21,16 @@ _OCTO_LAMP = ("--image", "--url", "--histogram")
 _BEFORE = (*_OCTO_LAMP, "--token", "--timeout", "--retries", "--jobs")
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are not preceded by the list of all options."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message}\nOptions: {self.prog} --help\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the command line; each subcommand's module adds its part and sets `run`."""
-    command = argparse.ArgumentParser(
+    command = _Parser(
         prog="pixelamp",
         description="Histograms, metadata and CPU load from Pixelamp's functions, wherever they run.",
         epilog="Exit codes: 0 done, 1 a file or request was refused, 2 wrong usage, 3 the service cannot be reached, "

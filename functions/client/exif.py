@@ -94,9 +94,9 @@ def _copy(chosen: argparse.Namespace, parser: argparse.ArgumentParser) -> _Copy 
     """Return the member that names the copy, what is added to the file's name, and what makes it; None for no copy."""
     asked = chosen.strip or bool(chosen.set) or chosen.thumbnail
     if asked != (chosen.out is not None):
-        parser.error("--strip, --set or --thumbnail go together with --out DIR")
+        parser.error("--strip, --set and --thumbnail need --out DIR")
     if (chosen.keep or chosen.remove) and not chosen.strip:
-        parser.error("--keep and --remove go together with --strip")
+        parser.error("--keep and --remove need --strip")
     if chosen.strip:
         params = {"keep": chosen.keep, "remove": chosen.remove}
         return "clean_copy", "", lambda service, data: service.picture("POST", "/strip", data=data, params=params)

@@ -152,7 +152,11 @@ class Client:
                     stream=stream,
                 )
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
-                hint = "; --url or PIXELAMP_URL names another address" if url.startswith(DEFAULT_URL) else ""
+                hint = (
+                    "; start `make serve`, or name another address by --url or PIXELAMP_URL"
+                    if url.startswith(DEFAULT_URL)
+                    else ""
+                )
                 failure, pause = UnreachableError(f"no response from {url}: {_reason(error)}{hint}"), backoff(attempt)
                 failure.__cause__ = error
             except requests.RequestException as error:
@@ -276,4 +280,6 @@ def _reason(error: BaseException) -> str:
     """The innermost cause: requests and urllib3 wrap it several times."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return str(error) or type(error).__name__

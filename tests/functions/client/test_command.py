@@ -239,7 +239,9 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
-    assert "usage: pixelamp" in capsys.readouterr().err
+    message, hint = capsys.readouterr().err.splitlines()
+    assert message.startswith("pixelamp")
+    assert hint.endswith("--help")
 
 
 def test_a_wrong_address_in_the_environment_is_wrong_usage_of_what_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def test_a_chosen_picture_is_told_privacy_first(browser: Browser, address: str, 
         expect(card.locator(".findings li").first).to_contain_text("place: where it was taken")
         expect(card.locator(".findings")).to_contain_text("SN-0815-4711")
         expect(card.locator("a", has_text="map application")).to_have_attribute("href", "geo:48.137153,11.576152")
-        thumbnail = card.get_by_alt_text("The thumbnail that the metadata hold")
+        thumbnail = card.get_by_alt_text("The thumbnail in the metadata")
         assert thumbnail.evaluate("each => [each.naturalWidth, each.naturalHeight]") == [16, 12]
         link = card.get_by_role("link", name="OpenStreetMap")
         expect(link).to_have_attribute("href", re.compile(r"^https://www\.openstreetmap\.org/.*48\.137153"))
