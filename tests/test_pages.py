@@ -99,7 +99,7 @@ def test_the_vendored_viewer_is_the_recorded_one():
     assert sum(file.stat().st_size for file in VIEWER.iterdir()) < 600_000
 
 
-def test_the_console_is_a_link_away_and_back(browser: Browser, engine: Engine):
+def test_the_pages_and_the_console_link_to_each_other(browser: Browser, engine: Engine):
     with visit(browser, f"{engine.url}/console") as page:
         for name in FUNCTIONS:
             link = page.get_by_role("link", name=name, exact=True)
@@ -146,9 +146,7 @@ def test_a_function_serves_the_landing_page_and_the_sample_for_a_route_by_path(
 
 
 @pytest.mark.parametrize("name", CHOOSERS)
-def test_a_page_says_which_pod_answered_how_fast_and_that_it_had_to_wake(
-    browser: Browser, address: Callable[[str], str], name: str
-):
+def test_a_page_names_pod_time_and_cold_start(browser: Browser, address: Callable[[str], str], name: str):
     with visit(browser, address(name)) as page:
         page.click("#sample")
         expect(page.locator("#answered-by")).to_have_text(re.compile(rf"^\d+ ms · answered by {name}-\d+ \(local\)$"))
@@ -206,7 +204,7 @@ def test_the_command_that_is_copied_gives_the_json_that_is_copied(
 
 
 @pytest.mark.parametrize("name", CHOOSERS)
-def test_the_chooser_shows_where_the_keyboard_is_and_says_what_becomes_of_the_picture(
+def test_the_chooser_shows_the_focus_and_states_how_pictures_are_processed(
     browser: Browser, address: Callable[[str], str], name: str
 ):
     with visit(browser, address(name)) as page:
@@ -224,7 +222,7 @@ def test_the_chooser_shows_where_the_keyboard_is_and_says_what_becomes_of_the_pi
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_the_theme_is_switched_by_keyboard_and_kept(browser: Browser, address: Callable[[str], str], name: str):
+def test_the_theme_is_switched_by_keyboard_and_remembered(browser: Browser, address: Callable[[str], str], name: str):
     with visit(browser, address(name)) as page:
         page.focus("#theme")
         page.keyboard.press("Enter")

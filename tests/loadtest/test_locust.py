@@ -179,7 +179,7 @@ def test_each_tag(tmp_path: Path, tag: str, path: str, kind: str, picture: str) 
 
 
 @pytest.mark.slow
-def test_people_wait_one_or_two_seconds_between_uploads(tmp_path: Path) -> None:
+def test_browser_users_wait_one_to_two_seconds_between_uploads(tmp_path: Path) -> None:
     found = run(tmp_path, "Browser", "-u", "3", "-r", "10", "-t", "7s")
     assert found.status == 0, found.errors
     assert {(one.path, one.picture, one.fields) for one in found.seen} == {("/exif", "jpeg", ("image",))}
@@ -227,7 +227,7 @@ def test_each_shape(tmp_path: Path, shape: str, levels: str, reached: list[int])
     assert max(found.users()) == max(reached)
 
 
-def test_every_shape_has_levels_of_its_own_or_asks_for_them() -> None:
+def test_every_shape_has_default_levels_or_requires_them() -> None:
     code = """
 from argparse import Namespace
 from knative.local.simulation.arrivals import ProfileError
@@ -286,7 +286,7 @@ def test_a_mistake_ends_the_run_before_it_begins(tmp_path: Path, arguments: tupl
 
 
 @pytest.mark.slow
-def test_a_host_that_the_ingress_does_not_know_is_named(tmp_path: Path) -> None:
+def test_a_host_without_a_route_is_named(tmp_path: Path) -> None:
     log = tmp_path / "requests.jsonl"
     options = ("--domain", "example.com", "--tags", "exif", "-u", "1", "-t", "2s", "--requests", str(log))
     found = run(tmp_path, *options, answer=404)
@@ -298,7 +298,7 @@ def test_a_host_that_the_ingress_does_not_know_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_who_is_refused_pauses_before_the_next_request(tmp_path: Path) -> None:
+def test_a_refused_user_pauses_before_the_next_request(tmp_path: Path) -> None:
     found = run(tmp_path, "Functions", "--tags", "exif", "-u", "2", "-r", "2", "-t", "3s", answer=503)
     assert found.status == 1
     # Two users for three seconds, a tenth of a second between their requests: without the pause there are thousands.

@@ -308,7 +308,7 @@ def test_a_server_that_only_accepts_is_a_timeout_and_not_a_hang() -> None:
     assert status in {1, 3}
 
 
-def test_the_equivalents_of_other_tools_in_the_documentation_are_taken_as_written_and_run(tmp_path: Path) -> None:
+def test_the_documented_equivalents_of_other_tools_run(tmp_path: Path) -> None:
     from loadtest.openloop import parser, plan_of
     from tests.servers import ROOT
 
@@ -336,7 +336,7 @@ def test_the_equivalents_of_other_tools_in_the_documentation_are_taken_as_writte
             assert len(seen) > before, row
 
 
-def test_without_its_packages_it_says_how_to_install_them():
+def test_missing_packages_are_named_with_the_way_to_install_them():
     from tests.servers import ROOT
 
     program = (

@@ -67,7 +67,7 @@ def test_a_burst_against_the_engine(tmp_path: Path) -> None:
     assert "stopping" in (tmp_path / "engine.log").read_text()
 
 
-def test_a_generator_that_was_starved_makes_the_run_invalid_and_says_what_to_do() -> None:
+def test_a_starved_generator_makes_the_run_invalid_and_names_the_remedy() -> None:
     run = Run("step")
     run.requests = [Request("a", 1.0, 1.5, 200)]
     run.lag.extend([0.01] * 98 + [0.7] * 2)

@@ -179,7 +179,7 @@ def test_a_cold_start_that_doubles_fails_burst_on_any_machine(ours: list[float],
     assert result.word == word
 
 
-def test_a_histogram_that_lost_a_pixel_and_exif_without_its_tags_fail_photos() -> None:
+def test_a_histogram_that_lacks_a_pixel_and_exif_without_tags_fail_photos() -> None:
     photo = Photo("a.jpg", b"", 12, "Pixelamp")
     assert wrong_histogram(photo, {"histogram": [5, 7]}) == ""
     assert wrong_exif(photo, {"IFD0:Make": "Pixelamp"}) == ""

@@ -33,7 +33,7 @@ def sample(at: float, ready: int, desired: int | None = None, panic: bool = Fals
     return Sample(at=at, ready=ready, desired=desired, in_panic=panic, in_flight=float(ready))
 
 
-def test_a_verdict_passes_only_with_checks_kept_by_a_valid_run() -> None:
+def test_a_verdict_passes_only_when_all_checks_of_a_valid_run_pass() -> None:
     verdict = Verdict("x")
     assert verdict.word == "FAIL"
     verdict.at_most("a", 1.0, 1.0)
@@ -66,7 +66,7 @@ def test_failures_by_kind() -> None:
     assert failures(requests) == {"503": 2, "closed": 1}
 
 
-def test_what_was_worked_on_twice_shows_in_the_log() -> None:
+def test_requests_processed_twice_are_found_in_the_log() -> None:
     lines = [
         '[pod] {"message": "request", "request_id": "a"}',
         '[pod] {"message": "request", "request_id": "b"}',
@@ -104,7 +104,7 @@ def test_thresholds_that_cannot_be_used(tmp_path: Path) -> None:
             thresholds("step", file)
 
 
-def test_command_knows_its_scenarios(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_the_command_lists_its_scenarios(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["nonsense"])
     assert stopped.value.code == 2
@@ -112,7 +112,7 @@ def test_command_knows_its_scenarios(capsys: pytest.CaptureFixture[str], tmp_pat
     assert main(["step", "--thresholds", str(tmp_path / "none.toml"), "--out", str(tmp_path)]) == 2
 
 
-def test_the_services_of_the_scenarios_would_be_taken_by_a_cluster(tmp_path: Path) -> None:
+def test_the_services_of_the_scenarios_pass_the_admission_rules(tmp_path: Path) -> None:
     import yaml
 
     from knative.local.check.admission import load

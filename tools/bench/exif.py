@@ -193,7 +193,7 @@ def _against_exiftool(bench: Bench, contents: dict[Path, bytes]) -> None:
     try:
         for path in paths[:5]:
             tool.ask(path)
-        # Bound as against the other two readers: Exif. What XMP, IPTC, ICC and makers' notes cost beside it is told.
+        # The bound is of Exif, as with the other two readers; the cost of the other blocks is printed beside it.
         for name, work, options, bound in (
             ("Exif parsed, printed and as JSON", _exif, ("-fast2", "-EXIF:All"), 1 / 40),
             # Without -fast2, which leaves out makers' notes.

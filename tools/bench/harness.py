@@ -23,7 +23,7 @@ class Figure:
         median: of all pairs, which the bound is about.
         worst: of them.
         pairs: how many.
-        bound: largest or smallest value allowed; None where there is none.
+        bound: largest or smallest value allowed; None for no bound.
         at_most: whether the bound is an upper one.
         how: both medians, and what was counted.
     """

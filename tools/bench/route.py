@@ -70,10 +70,10 @@ def _per_second(port: int, path: str) -> float:
     if wrk is None:
         return _per_second_by_threads(port, path)
     command = [wrk, "-t1", f"-c{CONCURRENCY}", f"-d{LOAD_SECONDS}s", f"http://127.0.0.1:{port}{path}"]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "Non-2xx" not in told, told
-    found = re.search(r"Requests/sec:\s+([\d.]+)", told)
-    assert found, told
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "Non-2xx" not in printed, printed
+    found = re.search(r"Requests/sec:\s+([\d.]+)", printed)
+    assert found, printed
     return float(found[1])
 
 

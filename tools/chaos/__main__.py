@@ -66,7 +66,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="attacks, faults, soak, or one of them by name")
     parser.add_argument("--minutes", type=float, default=30.0, help="of a soak (default: %(default)s)")
     arguments = parser.parse_args(argv)
-    # An engine under load must not outlive a run that is told to end.
+    # An engine under load must not outlive an interrupted run.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     names = arguments.names or ["attacks", "faults"]
     unknown = set(names) - {"attacks", "faults", "soak", *ATTACKS, *FAULTS}

@@ -71,7 +71,7 @@ ATTACKS: dict[str, Callable[[Victim], None]] = {
         framing.older_versions,
         framing.upgrades,
         framing.expectations,
-        framing.bodies_nobody_wants,
+        framing.unwanted_bodies,
         framing.injected_headers,
         exhaustion.slow_loris,
         exhaustion.slow_body,

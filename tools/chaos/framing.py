@@ -207,7 +207,7 @@ def expectations(victim: Victim) -> None:
     victim.alive()
 
 
-def bodies_nobody_wants(victim: Victim) -> None:
+def unwanted_bodies(victim: Victim) -> None:
     """Bodies with methods that have none: discarded, never read as the next request."""
     inner = victim.get("/smuggled")
     for method in ("GET", "HEAD", "DELETE", "OPTIONS", "PUT", "PATCH", "TRACE", "PROPFIND"):

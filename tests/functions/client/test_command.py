@@ -262,7 +262,7 @@ def test_an_address_without_a_server_is_reported(
     assert "no response from http://127.0.0.1" in capsys.readouterr().err
 
 
-def test_exif_tells_and_cleans(
+def test_exif_reports_and_cleans(
     servers: Callable[..., FunctionServer], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     exif = Image.Exif()

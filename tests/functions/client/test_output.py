@@ -155,7 +155,7 @@ def test_letters_that_the_terminal_does_not_have_are_replaced(
     assert b"Z?rich.png: 64 ? " in ended.stdout
 
 
-def test_json_says_the_same_in_every_encoding(photo: Path, servers: Callable[..., FunctionServer]) -> None:
+def test_json_is_the_same_in_every_encoding(photo: Path, servers: Callable[..., FunctionServer]) -> None:
     url = servers("histogram").url
     printed = [
         pixelamp("histogram", photo, "--url", url, "-o", "json", PYTHONIOENCODING=encoding).stdout

@@ -107,7 +107,7 @@ def test_waiting_ends_with_the_fullest_results(server, photo, capsys):
     assert json.loads(capsys.readouterr().out)["results"] == {"exif": {"a": 1}, "histogram": {}}
 
 
-def test_waiting_tells_what_died_and_fails(server, photo, capsys):
+def test_waiting_names_dead_letters_and_fails(server, photo, capsys):
     error = json.dumps({"detail": "no image"})
     Canned.answers |= {
         "/in": [(202, {"Location": "/e/1"}, b"")],

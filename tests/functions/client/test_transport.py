@@ -129,7 +129,7 @@ def test_a_file_of_another_kind_is_not_taken_for_the_picture(script: Script) -> 
             asked.picture("POST", media="image/svg+xml")
 
 
-def test_two_minutes_that_are_asked_for_are_kept(script: Script) -> None:
+def test_a_retry_after_of_two_minutes_is_respected(script: Script) -> None:
     script.answers = [(503, "120")]
     sleeps: list[float] = []
     with service(script, sleeps) as asked:

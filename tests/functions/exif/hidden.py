@@ -339,7 +339,7 @@ HIDDEN: dict[str, Callable[[], bytes]] = {
     ),
     "jpeg: picture of an index behind a gap": lambda: mpo(cases.picture() + NAME, PHOTO),
     # PNG
-    "jpeg: an index of pictures that is none": lambda: jpeg(segment(0xE2, b"MPF\0" + NAME)),
+    "jpeg: an MPF segment without a valid index": lambda: jpeg(segment(0xE2, b"MPF\0" + NAME)),
     "png: Exif behind the picture": lambda: png(after=chunk(b"eXIf", BLOCK)),
     "png: Exif before and behind the picture": lambda: png(chunk(b"eXIf", BLOCK), chunk(b"eXIf", BLOCK)),
     "png: raw profile of Exif": lambda: png(

@@ -34,7 +34,9 @@ def address(servers: Callable[..., FunctionServer]) -> str:
         pytest.param("narrow", "light", marks=pytest.mark.slow),
     ],
 )
-def test_a_chosen_picture_is_told_privacy_first(browser: Browser, address: str, size: str, scheme: str) -> None:
+def test_a_chosen_picture_shows_its_privacy_report_first(
+    browser: Browser, address: str, size: str, scheme: str
+) -> None:
     with visit(browser, address, size, scheme) as page:
         page.set_input_files("#file", named("harbour.jpg", made.jpeg()))
         card = page.locator(".file")
@@ -56,7 +58,7 @@ def test_a_chosen_picture_is_told_privacy_first(browser: Browser, address: str, 
         picture(page, f"exif-result-{size}-{scheme}")
 
 
-def test_a_picture_is_refused_dropped_pasted_and_searched(browser: Browser, address: str) -> None:
+def test_pictures_are_dropped_pasted_refused_and_searched(browser: Browser, address: str) -> None:
     with visit(browser, address) as page:
         page.set_input_files("#file", named("notes.txt", b"no image at all"))
         expect(page.locator("#results [role=alert]")).to_contain_text("unrecognised image format")
@@ -76,7 +78,7 @@ def test_a_picture_is_refused_dropped_pasted_and_searched(browser: Browser, addr
         expect(page.locator(".file")).to_have_count(2)
 
 
-def test_clean_copies_are_saved_and_told(browser: Browser, address: str, tmp_path: Path) -> None:
+def test_clean_copies_are_saved_and_reported(browser: Browser, address: str, tmp_path: Path) -> None:
     with visit(browser, address, accept_downloads=True) as page:
         page.set_input_files("#file", named("harbour.jpg", made.jpeg()))
         for choice, left, removed in (("&remove=gps", "Erika Mustermann", "location"), ("", "", "comment")):
@@ -97,7 +99,7 @@ def test_clean_copies_are_saved_and_told(browser: Browser, address: str, tmp_pat
         picture(page, "exif-clean-wide-light")
 
 
-def test_several_at_once_and_one_that_is_none(browser: Browser, address: str, tmp_path: Path) -> None:
+def test_several_files_with_one_that_is_not_a_picture(browser: Browser, address: str, tmp_path: Path) -> None:
     with visit(browser, address, "narrow", accept_downloads=True) as page:
         page.set_input_files(
             "#file",
@@ -165,9 +167,7 @@ def test_the_sample_by_keyboard_alone(browser: Browser, address: str) -> None:
         ),
     ],
 )
-def test_the_command_at_hand_reads_a_file_of_any_name(
-    browser: Browser, address: str, tmp_path: Path, name: str
-) -> None:
+def test_the_copied_command_reads_a_file_of_any_name(browser: Browser, address: str, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(made.jpeg())
     with visit(browser, address, permissions=["clipboard-read", "clipboard-write"]) as page:
         page.set_input_files("#file", tmp_path / name)
@@ -193,7 +193,7 @@ def test_the_command_at_hand_reads_a_file_of_any_name(
         pytest.param({"EXIF_MAX_BYTES": "31000"}, {f"{name}.jpg": [name] for name in "abcde"}, marks=pytest.mark.slow),
     ],
 )
-def test_clean_copies_of_all_come_in_as_many_archives_as_the_limits_ask_for(
+def test_clean_copies_of_all_are_split_into_archives_by_the_limits(
     browser: Browser,
     servers: Callable[..., FunctionServer],
     limits: dict[str, str],

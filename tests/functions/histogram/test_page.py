@@ -157,7 +157,7 @@ def test_two_pictures_are_compared_and_cleared(browser: Browser, address: str) -
         expect(page.locator("#controls")).to_be_hidden()
 
 
-def test_a_plot_is_kept(browser: Browser, address: str) -> None:
+def test_a_plot_is_saved(browser: Browser, address: str) -> None:
     with visit(browser, address, accept_downloads=True) as page:
         page.set_input_files("#file", named("photo.jpg", PHOTO))
         for kind, magic in (("PNG", b"\x89PNG"), ("SVG", b"<svg")):
@@ -167,7 +167,7 @@ def test_a_plot_is_kept(browser: Browser, address: str) -> None:
             assert Path(download.value.path()).read_bytes().startswith(magic)
 
 
-def test_a_kept_plot_shows_the_series_that_are_ticked(browser: Browser, address: str) -> None:
+def test_a_saved_plot_shows_the_selected_series(browser: Browser, address: str) -> None:
     with visit(browser, address, accept_downloads=True) as page:
         page.set_input_files("#file", named("photo.jpg", PHOTO))
         kept = []
@@ -181,7 +181,7 @@ def test_a_kept_plot_shows_the_series_that_are_ticked(browser: Browser, address:
         assert ("red" in second, "blue" in second) == (False, True)
 
 
-def test_an_error_is_shown_well(browser: Browser, address: str) -> None:
+def test_an_error_is_shown(browser: Browser, address: str) -> None:
     with visit(browser, address) as page:
         page.set_input_files("#file", named("notes.jpg", b"some text"))
         expect(page.locator("#failure")).to_have_text("notes.jpg: unrecognised image format")
@@ -190,7 +190,7 @@ def test_an_error_is_shown_well(browser: Browser, address: str) -> None:
         no_serious_violation(page)
 
 
-def test_what_a_browser_cannot_show_is_counted_all_the_same(browser: Browser, address: str) -> None:
+def test_a_picture_that_the_browser_cannot_show_is_counted(browser: Browser, address: str) -> None:
     with visit(browser, address) as page:
         page.set_input_files("#file", named("scan.tif", encoded(gradient("CMYK"), "TIFF")))
         expect(page.locator("#series label")).to_have_count(5)
@@ -198,7 +198,7 @@ def test_what_a_browser_cannot_show_is_counted_all_the_same(browser: Browser, ad
         expect(page.locator("article")).to_contain_text("This browser cannot show TIFF; it was counted all the same.")
 
 
-def test_what_stands_under_the_pointer_is_read_off_the_picture(browser: Browser, address: str) -> None:
+def test_the_pixel_under_the_pointer_is_read_out(browser: Browser, address: str) -> None:
     flat = Image.new("RGB", (60, 60), (200, 30, 90))
     with visit(browser, address) as page:
         page.set_input_files("#file", named("flat.png", encoded(flat)))
@@ -209,7 +209,7 @@ def test_what_stands_under_the_pointer_is_read_off_the_picture(browser: Browser,
         )
 
 
-def test_of_many_the_last_two_are_compared(browser: Browser, address: str) -> None:
+def test_the_last_two_of_many_pictures_are_compared(browser: Browser, address: str) -> None:
     with visit(browser, address, "narrow") as page:
         page.set_input_files("#file", [named(f"{number}.jpg", PHOTO) for number in range(20)])
         expect(page.locator("article h2")).to_have_text(["18.jpg", "19.jpg"])
@@ -218,7 +218,7 @@ def test_of_many_the_last_two_are_compared(browser: Browser, address: str) -> No
 
 
 @pytest.mark.parametrize(("size", "scheme"), [("wide", "light"), ("narrow", "dark")])
-def test_clipped_pixels_do_not_press_the_others_flat(browser: Browser, address: str, size: str, scheme: str) -> None:
+def test_clipped_pixels_do_not_flatten_the_plot(browser: Browser, address: str, size: str, scheme: str) -> None:
     night = gradient(size=(400, 300))
     night.paste((255, 255, 255), (0, 0, 400, 200))
     with visit(browser, address, size, scheme) as page:

@@ -91,7 +91,7 @@ def test_a_request_for_another_pod_is_refused_with_this_pods_name(
         assert own.status_code == 200
 
 
-def test_asked_and_achieved(server: FunctionServer) -> None:
+def test_requested_and_achieved_load(server: FunctionServer) -> None:
     answer = server.post("/stress?seconds=1&load=30")
     result = answer.json()
     assert answer.status_code == 200

@@ -69,7 +69,7 @@ def test_start_watch_stop(browser: Browser, servers: Callable[..., FunctionServe
         expect(page.locator("#failure")).to_be_hidden()
 
 
-def test_what_was_asked_and_achieved_is_told_and_taken_along(
+def test_requested_and_achieved_load_are_shown_and_copied(
     browser: Browser, servers: Callable[..., FunctionServer]
 ) -> None:
     url = f"{servers('stress').url}/stress"
@@ -156,7 +156,7 @@ def test_all_pods_are_found_by_repeated_samples(
         picture(page, f"stress-all-pods-{size}-{theme}")
 
 
-def test_a_pod_chosen_by_name_gets_the_requests_and_a_cluster_says_that_it_cannot(
+def test_a_pod_chosen_by_name_receives_the_requests_or_another_refuses_them(
     browser: Browser, servers: Callable[..., FunctionServer]
 ) -> None:
     server = servers("stress")

@@ -29,7 +29,7 @@ def refused(room: Room = ROOM, settings: StressSettings = SETTINGS, **options: A
     return caught.value
 
 
-def test_nothing_asked_is_one_core_for_ten_seconds() -> None:
+def test_the_default_is_one_core_for_ten_seconds() -> None:
     assert plan() == Plan(10.0, 100.0, "core", 1, 1.0)
 
 

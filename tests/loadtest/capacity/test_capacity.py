@@ -124,7 +124,7 @@ def test_forecasts_beside_a_finished_run(tmp_path: Path, capsys: pytest.CaptureF
     ("planned", "simulated", "observed", "holds"),
     [(1, 1, 2, True), (1, 2, 3, False), (40, 41, 44, True), (40, 40, 45, False), (40, 50, 44, False)],
 )
-def test_a_forecast_holds_within_a_pod_or_a_tenth(planned: int, simulated: int, observed: int, holds: bool) -> None:
+def test_a_forecast_is_within_a_pod_or_a_tenth(planned: int, simulated: int, observed: int, holds: bool) -> None:
     assert Forecast(1.0, planned, simulated, observed).holds is holds
 
 

@@ -230,7 +230,7 @@ def test_an_observer_without_pods_has_no_samples() -> None:
     assert observer.failures >= 1
 
 
-def test_the_service_may_not_be_there_yet() -> None:
+def test_an_observer_waits_for_the_service() -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.json_response({"services": []})
 

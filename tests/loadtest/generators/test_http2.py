@@ -100,7 +100,7 @@ def test_failures_have_their_names_and_lanes_are_replaced() -> None:
     assert sum(broken.errors.values()) >= 5
 
 
-def test_what_a_server_began_before_it_went_away_is_answered() -> None:
+def test_requests_begun_before_goaway_are_answered() -> None:
     with serving() as served:
         result = play(served.url + "/goaway", connections=1, streams=4)
     refused = result.errors["GOAWAY"]  # those that it had not begun

@@ -168,7 +168,7 @@ def test_connections_that_break_are_errors_and_are_replaced() -> None:
     assert sum(result.errors.values()) == count // 5
 
 
-def test_what_takes_too_long_is_a_timeout() -> None:
+def test_a_slow_response_is_a_timeout() -> None:
     async def never(request: bytes, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(30)
 
@@ -226,7 +226,7 @@ def test_huge_bodies_arrive_whole() -> None:
     assert not result.errors
 
 
-def test_a_head_has_no_body_whatever_its_length_says() -> None:
+def test_a_response_to_head_has_no_body_whatever_its_length() -> None:
     async def handler(request: bytes, writer: asyncio.StreamWriter) -> None:
         assert request.startswith(b"HEAD ")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n")
@@ -239,7 +239,7 @@ def test_a_head_has_no_body_whatever_its_length_says() -> None:
     assert dict(asyncio.run(run()).statuses) == {200: 6}
 
 
-def test_a_server_that_goes_away_refuses_and_one_that_comes_back_answers() -> None:
+def test_a_stopped_server_refuses_and_a_restarted_one_answers() -> None:
     """While no server listens, those who are due then are refused at once, the others are served."""
 
     async def run() -> tuple[Result, int]:
@@ -441,7 +441,7 @@ def test_command_prints_both_spectra_and_json(tmp_path: Path) -> None:
         ["--rate", "5", "--objective", "nan"],
     ],
 )
-def test_command_says_what_is_wrong(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_names_mistakes(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == EXIT_MISTAKE
     assert capsys.readouterr().err.startswith("openloop: ")
 

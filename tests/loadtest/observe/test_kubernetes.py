@@ -99,7 +99,7 @@ def test_pages_that_grew_too_old_are_read_anew() -> None:
         sampled(ApiServer(server.pods, most=5, expire=9), None, lambda url: Access(server=url))
 
 
-def test_without_a_word_on_autoscalers_only_the_desired_pods_are_unknown() -> None:
+def test_without_podautoscalers_only_the_desired_pods_are_unknown() -> None:
     server = busy(forbidden={SCALERS.format(namespace="default")})
     sample = sampled(server, None, lambda url: Access(server=url))
     assert (sample.ready, sample.starting, sample.desired) == (2, 2, None)
@@ -235,7 +235,7 @@ def test_an_invalid_kubeconfig_is_refused(tmp_path: Path, content: str, words: s
         kubeconfig([tmp_path / "config"])
 
 
-def test_a_plug_in_is_refused_with_the_way_around_it(tmp_path: Path) -> None:
+def test_a_plug_in_is_refused_with_the_workaround(tmp_path: Path) -> None:
     user = {"exec": {"command": "aws", "apiVersion": "client.authentication.k8s.io/v1"}}
     with pytest.raises(AccessError, match=r"kubectl proxy.*--kubernetes http://127\.0\.0\.1:8001"):
         kubeconfig([config(tmp_path, {"server": "https://h"}, user)])
@@ -266,7 +266,7 @@ def test_kubeconfigs_are_merged_and_a_context_chosen(tmp_path: Path) -> None:
 # As it is run --------------------------------------------------------------------------------------------------------
 
 
-def test_an_observer_goes_on_through_refusals_and_says_the_last() -> None:
+def test_an_observer_continues_after_refusals_and_reports_the_last() -> None:
     server = busy(broken=3)
 
     async def run() -> Observer:

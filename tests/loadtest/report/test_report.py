@@ -111,7 +111,7 @@ def test_an_earlier_report_is_drawn_on_the_same_axes(run: Run, tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("no_figure")
-def test_a_run_that_never_began_is_reported_all_the_same(tmp_path: Path) -> None:
+def test_a_run_that_never_began_is_reported(tmp_path: Path) -> None:
     verdict = Verdict("step", invalid=["the engine ended"])
     assert draw([(Run("step"), verdict)]).startswith(b"\x89PNG")
     write([(Run("step"), verdict)], summarise([(Run("step"), verdict)]), tmp_path, None)
@@ -147,7 +147,7 @@ def test_the_figure_grows_by_rows_and_has_a_narrow_form(run: Run) -> None:
     assert sizes[1, True][0] < sizes[1, True][1]
 
 
-def test_one_line_says_how_it_went(run: Run) -> None:
+def test_one_line_summarises_the_run(run: Run) -> None:
     good, bad = Verdict("step"), Verdict("kill", invalid=["the generator was late"])
     good.at_most("requests failed", 0, 0)
     line = verdict_line(summarise([(run, good), (Run("kill"), bad)]))

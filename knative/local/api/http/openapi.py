@@ -91,13 +91,13 @@ def v2() -> Object:
 
 @lru_cache
 def v2_json() -> bytes:
-    """Return the document of version 2 as it is sent."""
+    """Return the encoded document of version 2."""
     return orjson.dumps(v2())
 
 
 @lru_cache
 def v3_json(name: str) -> bytes | None:
-    """Return a document of version 3 as it is sent, or None where there is none of the name."""
+    """Return the encoded document of version 3 for a group and version, or None for an unknown name."""
     document = v3(name)
     return None if document is None else orjson.dumps(document)
 

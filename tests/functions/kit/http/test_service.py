@@ -138,7 +138,7 @@ def test_a_stream_is_logged_at_its_end(echo, capsys):
     assert [line["operation"] for line in said] == ["stream"]
 
 
-def test_a_token_is_asked_of_every_post_where_one_is_set(echo):
+def test_every_post_requires_the_token_if_one_is_set(echo):
     client = echo(ECHO_TOKEN="s3cret")
     refused = client.post("/", data=b"abc")
     assert refused.status_code == 401
@@ -187,7 +187,7 @@ def test_wrong_settings_under_the_frameworks_cli_are_reported(echo):
     assert "ECHO_MAX_BYTES" in answer.get_json(force=True)["detail"]
 
 
-def test_only_the_first_request_of_a_pod_says_cold_start(echo):
+def test_only_the_first_request_of_a_pod_is_a_cold_start(echo):
     client = echo()
     assert "X-Cold-Start" not in client.get("/readyz").headers
     assert client.post("/", data=b"abc").headers["X-Cold-Start"] == "1"

@@ -36,7 +36,7 @@ def read(data: bytes, content_type: str = "", limits: Settings = LIMITS, length:
 @given(
     st.binary(min_size=1, max_size=200_000), st.sampled_from(["", "image/jpeg", "application/x-www-form-urlencoded"])
 )
-def test_a_raw_body_is_the_image_whatever_its_type_says(data: bytes, content_type: str):
+def test_a_raw_body_is_the_image_whatever_its_content_type(data: bytes, content_type: str):
     assert [upload.data for upload in read(data, content_type)] == [data]
     assert [upload.data for upload in read(data, content_type, length=False)] == [data]
 
@@ -70,7 +70,7 @@ def test_beyond_the_limit_is_413_with_limit_and_value(length: bool, beyond: int)
         assert f"{LIMITS.max_bytes + beyond:,}" in caught.value.detail
 
 
-def test_at_the_limit_is_taken():
+def test_a_body_at_the_limit_is_accepted():
     assert len(read(b"x" * LIMITS.max_bytes)[0].data) == LIMITS.max_bytes
 
 
@@ -88,7 +88,7 @@ def test_a_body_that_stops_early_is_400():
         ([("x", f"{n}.png", b"1") for n in range(5)], "more than 4 files in one request, the limit"),
     ],
 )
-def test_forms_that_cannot_be_taken_say_why(parts: list[tuple[str, str | None, bytes]], said: str):
+def test_refused_forms_state_the_reason(parts: list[tuple[str, str | None, bytes]], said: str):
     with pytest.raises(Problem, match=said) as caught:
         read(*form(*parts))
     assert caught.value.status == 400
@@ -132,7 +132,7 @@ def test_a_file_may_come_without_a_name(field: str):
         (b"\x81.jpg", "\ufffd.jpg"),
     ],
 )
-def test_a_file_is_read_whatever_its_name_is_written_in(sent: bytes, name: str):
+def test_a_file_name_in_any_encoding_is_read(sent: bytes, name: str):
     head = b'--B\r\nContent-Disposition: form-data; name="file"; filename="' + sent + b'"\r\n\r\n'
     (upload,) = read(head + b"\xff\xd8\r\n--B--\r\n", "multipart/form-data; boundary=B")
     assert (upload.name, upload.data) == (name, b"\xff\xd8")

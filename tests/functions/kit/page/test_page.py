@@ -28,7 +28,7 @@ def give(page: Page, token: str) -> None:
 
 
 @pytest.mark.parametrize("size", ["wide", "narrow"])
-def test_a_token_is_asked_for_where_it_is_wanted_and_the_upload_goes_on(browser: Browser, guarded: str, size: str):
+def test_the_page_requests_a_required_token_and_continues_the_upload(browser: Browser, guarded: str, size: str):
     with visit(browser, guarded, size) as page:
         expect(page.locator("#token")).to_be_hidden()
         page.set_input_files("#file", named("harbour.jpg", made.jpeg()))
@@ -56,7 +56,7 @@ def test_a_token_is_kept_with_the_tab_and_nowhere_else(browser: Browser, guarded
         assert page.context.cookies() == []
 
 
-def test_a_client_without_a_token_is_asked_for_one(browser: Browser, guarded: str):
+def test_a_client_without_a_token_gets_a_challenge(browser: Browser, guarded: str):
     with visit(browser, guarded) as page:
         page.click("#sample")
         page.click("#token >> text=Cancel")
@@ -66,7 +66,9 @@ def test_a_client_without_a_token_is_asked_for_one(browser: Browser, guarded: st
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_without_script_a_page_says_what_to_do(browser: Browser, servers: Callable[..., FunctionServer], name: str):
+def test_without_script_a_page_names_the_alternative(
+    browser: Browser, servers: Callable[..., FunctionServer], name: str
+):
     with visit(browser, f"{servers(name).url}/{name}", java_script_enabled=False) as page:
         word = page.locator("noscript .card")
         expect(word).to_contain_text("The buttons below need JavaScript")

@@ -269,7 +269,7 @@ def test_threads_share_one_arena_of_memory():
         (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
     ],
 )
-def test_what_http_wants_refused_is(server: FunctionServer, head: bytes, status: int):
+def test_requests_that_http_forbids_are_refused(server: FunctionServer, head: bytes, status: int):
     assert raw(server, head, b"").split(b" ")[1] == b"%d" % status
 
 
