@@ -113,7 +113,8 @@ def _table(value: object) -> str:
     if isinstance(value, list):
         return html.escape(", ".join(map(str, value)))
     if isinstance(value, str) and _PROBLEM.fullmatch(value):
-        return f'<a href="{value}">{value}</a>'
+        shown = value.replace("/", "/<wbr>")  # a long address may break there
+        return f'<a href="{value}">{shown}</a>'
     return "" if value is None else html.escape(str(value))
 
 
