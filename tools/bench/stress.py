@@ -88,23 +88,32 @@ def _others() -> Iterator[None]:
 
 
 def _profile(bench: Bench) -> None:
-    """The worst error of any second of a profile."""
+    """The worst error of any second of a profile, in each round."""
     curve, peak, seconds = levels(LEVELS)
     plan = Plan(seconds, peak, "core", 1, peak / 100, nice=0, curve=curve, profile=LEVELS)
+    goals = [plan.share * curve.used_by(second) for second in range(int(seconds) + 1)]
+    rounds = []
+    for _ in range(ROUNDS):
+        used = _used_by_second(plan, int(seconds))
+        errors = [
+            100 * abs((after - before) - (due - earlier))
+            for before, after, earlier, due in zip(used[:-1], used[1:], goals[:-1], goals[1:], strict=True)
+        ]
+        rounds.append(max(errors))
+    bench.figure(f"profile {LEVELS}: worst second off by", rounds, PROFILE_BOUND, "points")
+
+
+def _used_by_second(plan: Plan, seconds: int) -> list[float]:
+    """CPU seconds used at the beginning of a burn, after each second, and at its end."""
     used = [0.0]
     with Burn(plan) as burn:
-        for second in range(1, int(seconds)):
+        for second in range(1, seconds):
             time.sleep(max(0.0, burn.left - (seconds - second)))
             used.append(burn.used())
         time.sleep(max(0.0, burn.left))
         burn.finish()
     used.append(burn.used())
-    goals = [plan.share * curve.used_by(second) for second in range(int(seconds) + 1)]
-    errors = [
-        100 * abs((after - before) - (due - earlier))
-        for before, after, earlier, due in zip(used[:-1], used[1:], goals[:-1], goals[1:], strict=True)
-    ]
-    bench.figure(f"profile {LEVELS}: worst second off by", max(errors), PROFILE_BOUND, "points")
+    return used
 
 
 def _shared(bench: Bench) -> None:
@@ -116,12 +125,14 @@ def _shared(bench: Bench) -> None:
         for load in SHARED_LOADS * SHARED_ROUNDS:
             achieved, waited = _ours(load, SECONDS)
             if load + waited > 98:
-                bench.note(f"asked {load} % beside others: waited {waited:.0f} % of the time, so it was not available")
+                bench.note(
+                    f"requested {load} % beside others: waited {waited:.0f} % of the time, so it was not available"
+                )
                 continue
             ours.append(abs(achieved - load))
             theirs.append(abs(_theirs(load, SECONDS) - load))
             bench.note(
-                f"asked {load} % beside a hungry process a core: off by {ours[-1]:.3f}, stress-ng {theirs[-1]:.3f}"
+                f"requested {load} % beside a hungry process a core: off by {ours[-1]:.3f}, stress-ng {theirs[-1]:.3f}"
             )
     if not ours:
         return
@@ -182,7 +193,7 @@ def _report(bench: Bench, groups: list[Path], kernel: Callable[[], float]) -> No
             truth = 100 * (seen - before) / (then - at) / 0.2
             reported = statistics.mean(sample["cpu_percent"] for sample in samples)
             bench.figure(
-                f"quota 0.2 CPU, asked {load} % of it: reported against the kernel's",
+                f"quota 0.2 CPU, requested {load} % of it: reported against the kernel's",
                 abs(reported - truth),
                 1.0,
                 "points",
@@ -235,7 +246,7 @@ def run(bench: Bench) -> None:
         # What others took is made up only while there is time left that was not asked for.
         available = load + waited < 98
         bench.figure(
-            f"asked {load} % of a core for {SECONDS:g} s: off by",
+            f"requested {load} % of a core for {SECONDS:g} s: off by",
             [abs(one - load) for one, _ in rounds],
             0.5 if available else None,
             "points",

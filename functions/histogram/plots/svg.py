@@ -22,7 +22,7 @@ def render(chart: Chart) -> str:
         chart = replace(chart, width=round(chart.width / zoom), height=round(chart.height / zoom))
     area = frame(chart)
     theme = chart.theme
-    title = escape(chart.title.translate(_NOT_XML))
+    title = escaped(chart.title)
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{size[0]}" height="{size[1]}" '
         f'viewBox="0 0 {chart.width} {chart.height}" role="img" font-family="system-ui,sans-serif" font-size="12">'
@@ -45,6 +45,11 @@ def render(chart: Chart) -> str:
         parts.append(_clipping(chart, area))
     parts.append("</svg>")
     return "".join(parts)
+
+
+def escaped(text: str) -> str:
+    """Text as XML can hold it."""
+    return escape(text.translate(_NOT_XML))
 
 
 def _hex(colour: RGB) -> str:

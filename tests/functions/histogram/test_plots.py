@@ -310,6 +310,17 @@ def test_the_panels_of_a_parade_share_their_axis() -> None:
     assert {each.peak for each in shown} == {chart.peak}
 
 
+def test_a_parade_has_its_title_above_the_panels() -> None:
+    found = scoped()
+    plain, titled = (found.chart(marks=False, width=640, height=400, title=title) for title in ("", "A & B"))
+    above = picture(panels.render(titled, "png")).crop((0, 0, 640, 20))
+    assert len(above.getcolors()) > 1
+    assert len(above.crop((0, 0, 250, 20)).getcolors()) == 1
+    texts = [each.text for each in ElementTree.fromstring(panels.render(titled, "svg")).iter() if each.text]
+    assert "A & B" in texts
+    assert "A & B" not in panels.render(plain, "svg").decode()
+
+
 def test_an_opaque_images_alpha_is_not_drawn_unless_asked_for() -> None:
     data = encoded(gradient("RGBA"))
     assert list(analyse(data, Settings()).chart(marks=True).fills) == ["red", "green", "blue"]
