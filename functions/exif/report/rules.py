@@ -255,6 +255,11 @@ def is_standard_profile(text: str) -> bool:
 
 
 def _is_standard(text: str) -> bool:
+    from functions.exif.edit.blocks.icc import is_common
+
+    # A clean copy keeps these.
+    if is_common(text):
+        return True
     words = [word for word in re.findall(r"[^\W\d_]{3,}", text) if not PROFILE_WORDS.fullmatch(word)]
     return not words and not re.search(r"\d{5,}", text.replace("61966", ""))
 

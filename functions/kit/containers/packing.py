@@ -84,7 +84,7 @@ def inflate(budget: Budget, data: bytes, where: str) -> bytes | None:
         budget.warn(f"{where}: inflates to more than {MAX_INFLATED:,} bytes; ignored")
         budget.lose("limit", where, len(data))
         return None
-    if not engine.eof and not _is_whole(data, len(result)):
+    if not engine.eof and not _is_whole(data, result):
         budget.warn(f"{where}: zlib data end early")
         budget.lose("compressed data", where, len(data))
     elif engine.unused_data:
@@ -92,10 +92,12 @@ def inflate(budget: Budget, data: bytes, where: str) -> bytes | None:
     return result
 
 
-def _is_whole(data: bytes, size: int) -> bool:
-    """Whether zlib data lack their checksum alone: all of the content is there."""
+def _is_whole(data: bytes, result: bytes) -> bool:
+    """Whether zlib data lack their checksum or last bits alone: a colour profile states its own length."""
+    if result[36:40] == b"acsp":
+        return int.from_bytes(result[:4], "big") == len(result)
     engine = zlib.decompressobj(-zlib.MAX_WBITS)
-    engine.decompress(data[2:], size + 1)
+    engine.decompress(data[2:], len(result) + 1)
     return engine.eof
 
 
