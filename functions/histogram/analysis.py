@@ -227,6 +227,8 @@ def _stripwise(strips: Strips, data: bytes, choices: Choices) -> Analysis:
     if rows < strips.height:
         how |= {"complete": False, "decoded": round(rows / strips.height, 6)}
         how["warnings"] = _incomplete(rows, strips.height)
+    elif strips.damaged:
+        how |= {"complete": False, "decoded": None, "warnings": _incomplete(rows, strips.height, known=False)}
     return Analysis(choices, histogram, strips.format, *size, found, **how)
 
 
@@ -284,10 +286,10 @@ def _plain(image: Image.Image, data: bytes, choices: Choices) -> Analysis:
 
 def _incomplete(rows: int, height: int, known: bool = True) -> tuple[str, ...]:
     if not known:
-        return ("the data end early, in the last scan of a JPEG: all pixels are counted, some of them in less detail",)
+        return ("the data end early or are damaged: all pixels are counted, some of them may be wrong or lack detail",)
     if rows == height:
         return ("the file lacks its end marker; all rows were decoded",)
-    return (f"the data end early: {rows:,} of {height:,} rows were decoded and counted",)
+    return (f"the data end early or are damaged: {rows:,} of {height:,} rows were decoded and counted",)
 
 
 def _inside(region: Region | None, top: int, bottom: int, size: tuple[int, int]) -> Region:

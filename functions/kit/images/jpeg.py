@@ -18,7 +18,8 @@ MOST_FILL = 2**16  # bytes between segments, of all gaps
 METADATA_BYTES = 2**16  # above this, segments that a decoder does not need are left out of what it gets
 
 END = b"\xff\xd9"
-_START, _END, _SCAN, _ADOBE, _COMMENT = 0xD8, 0xD9, 0xDA, 0xEE, 0xFE
+_START, _END, _SCAN, _JFIF, _ADOBE, _COMMENT = 0xD8, 0xD9, 0xDA, 0xE0, 0xEE, 0xFE
+_JFIF_ALONE = b"\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"
 _PROFILE = b"ICC_PROFILE\0"
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
@@ -94,7 +95,7 @@ def too_many_scans(data: bytes) -> bool:
         scans += 1
         if scans > MOST_SCANS:
             return True
-        at = _end_of_scan(data, last.end)
+        at = end_of_scan(data, last.end)
 
 
 def _may_have_many(data: bytes, at: int) -> bool:
@@ -119,7 +120,7 @@ def scan_headers(data: bytes) -> Iterator[Segment]:
                 yield last
         if last is None or last.marker != _SCAN:
             return
-        at = _end_of_scan(data, last.end)
+        at = end_of_scan(data, last.end)
 
 
 def buffered(data: bytes) -> bool:
@@ -172,7 +173,37 @@ def scans_complete(data: bytes) -> bool:
     return bool(components) and all(done.get(each, set()) >= set(range(64)) for each in components)
 
 
-def _end_of_scan(data: bytes, at: int) -> int:
+def ended(data: bytes) -> bool:
+    """Whether an end marker follows the header of the first scan."""
+    scan = next((segment for segment in segments(data) if segment.marker == _SCAN), None)
+    return scan is None or data.rfind(END, scan.end) >= 0
+
+
+def without_last_scan(data: bytes) -> bytes:
+    """The file without the last one of its scans."""
+    scans = [segment for segment in scan_headers(data) if segment.marker == _SCAN]
+    return data[: end_of_scan(data, scans[-2].end)] + END if len(scans) > 1 else data
+
+
+def plain(data: bytes) -> bytes:
+    """The file without what its pixels do not depend on before its first scan, and with an end marker."""
+    return b"".join(part[start:end] for part, start, end in ranges(data))
+
+
+def ranges(data: bytes) -> list[tuple[bytes, int, int]]:
+    """What `plain` returns, as ranges of bytes."""
+    kept, at = [data[:2]], len(data)
+    for segment in segments(data):
+        if segment.marker == _JFIF and data.startswith(b"JFIF\0", segment.start + 4):
+            kept.append(_JFIF_ALONE)  # the version may be unknown to the decoder
+        elif segment.marker == _ADOBE or not (_JFIF <= segment.marker <= 0xEF or segment.marker == _COMMENT):
+            kept.append(data[segment.start : segment.end])
+        at = segment.end
+    head, end = b"".join(kept), b"" if data.rfind(END, at) >= 0 else END
+    return [(head, 0, len(head)), (data, at, len(data)), (end, 0, len(end))]
+
+
+def end_of_scan(data: bytes, at: int) -> int:
     """Where the entropy-coded data end: at the next marker, or at the end of the file."""
     while at < len(data):
         found = data[at : at + _WINDOW].translate(_CLASSES).find(b"\2\1")

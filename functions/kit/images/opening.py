@@ -24,6 +24,7 @@ from functions.kit.images.metering import HeaderLimitError, MeteredFile
 from functions.kit.images.samples import finding, heif, jxl
 from functions.kit.images.samples.model import EarlyEndError, SampleFormatError, Samples
 from functions.kit.images.slots import slot
+from functions.kit.images.strips import turbo
 from functions.kit.images.strips.large import Large
 from functions.kit.images.strips.model import Strips
 
@@ -216,12 +217,18 @@ def _decode(
             f"this JPEG has more than {jpeg.MOST_SCANS} scans, each of which is decoded in full"
         )
     source, frame = _source(data, entry, settings, frame)
-    image = _opened(source, entry, settings, frame, draft)
+    image = _opened(source, entry, settings, frame, draft) if frame or entry.name != "JPEG" or draft else None
+    start = getattr(image, "offset", 0)  # of a frame in a file of several JPEG
+    if entry.name == "JPEG" and draft is None and (found := _turbo(data, start, settings, most)) is not None:
+        return found
+    image = image or _opened(source, entry, settings, frame, draft)
     if most is not None:
         slow = _bytewise(image) and max(image.width * image.height, len(data)) > SLOW_PIXELS
         if slow or image.width * image.height > most:
             raise LargeImageError
-    if entry.name in partial.FORMATS:
+    if entry.name == "JPEG":
+        _load_jpeg(image, data[start:] if start else data)
+    elif entry.name in partial.FORMATS:
         partial.load(image, lambda: _opened(source, entry, settings, frame, draft), source, EXTENT)
     else:
         image.load()
@@ -237,6 +244,34 @@ def _decode(
         raise SampleFormatError("JPEG XL in gray with alpha of more than 8 bits a sample (without alpha it is read)")
     _check_pixels(image, settings)  # an icon's directory and the image inside it may differ
     return jpeg2000.levelled(image, data, REDUCED) if entry.name == "JPEG2000" else image
+
+
+def _turbo(data: bytes, start: int, settings: Settings, most: int | None) -> Image.Image | None:
+    """The JPEG at a position of a file, decoded with what its decoder reports; None where it is Pillow's to decode."""
+    source = data[start:] if start else data
+    width, height = jpeg.size(source)
+    if width * height > settings.max_pixels:
+        raise problems.too_many_pixels(settings.max_pixels, width, height, settings.variable("max_pixels"))
+    if most is not None and width * height > most:
+        raise LargeImageError
+    found = turbo.decode(source, width, height)
+    if found is None:
+        return None
+    found.image.format = "JPEG"
+    if found.rows != height or not jpeg.ended(source):
+        found.image.info[EXTENT] = partial.Extent(0, found.rows or height, known=found.rows is not None)
+    return found.image
+
+
+def _load_jpeg(image: ImageFile.ImageFile, data: bytes) -> None:
+    """Decode a JPEG by Pillow, at a fraction of its size or in a rare form, and find the rows that are sound."""
+    image.load()
+    image.format = "JPEG"
+    height = image.info.get(FULL_SIZE, image.size)[1]
+    rows = turbo.checked(data, height)
+    if rows != height or not jpeg.ended(data):
+        known = rows if rows is None else rows * image.height // height
+        image.info[EXTENT] = partial.Extent(0, known or image.height, known=rows is not None)
 
 
 def _source(data: bytes, entry: Format, settings: Settings, frame: int) -> tuple[bytes, int]:
@@ -256,7 +291,8 @@ def _source(data: bytes, entry: Format, settings: Settings, frame: int) -> tuple
             raise OSError("its palette is missing")
         return png.inflated(png.lean(data), settings.max_pixels), frame
     elif entry.name == "JPEG" and not frame:
-        return jpeg.lean(data), frame
+        lean = jpeg.lean(data)
+        return lean if jpeg.ended(lean) else b"".join((lean, jpeg.END)), frame
     elif entry.name in {"HEIF", "AVIF", "WEBP"} and (missing := partial.missing_bytes(data)):
         raise problems.unreadable_image(
             f"the {entry.label} file ends {problems.quantity(missing, 'bytes')} before the end of its picture data"

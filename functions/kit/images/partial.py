@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     from PIL import Image, ImageFile
 
 # Their decoders write whole rows into the image. Those of WebP, AVIF, HEIC, JPEG 2000 and JPEG XL do not.
-FORMATS = {"JPEG", "PNG", "BMP", "TIFF", "PPM", "GIF", "TGA", "PCX", "DDS", "FITS", "QOI", "PSD"}
+FORMATS = {"PNG", "BMP", "TIFF", "PPM", "GIF", "TGA", "PCX", "DDS", "FITS", "QOI", "PSD"}
 _EARLY = ("truncated", "not enough image data", "buffer is not large enough")
 _STRIP = 2**20
-_OTHER_BITS = b"\x5a\xa5" * 32  # as entropy-coded data they decode to something
 MOST_BOXES = 1024  # of an HEIC or AVIF, at its top
 
 
@@ -49,7 +48,7 @@ def load(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile], d
     except (OSError, ValueError) as error:
         if image.format != "TIFF" and not any(text in str(error) for text in _EARLY):
             raise
-        extent = _extent(image, again, data, error)
+        extent = _extent(image, again, error)
         if image.format == "TIFF":
             extent = Extent(0, min(extent.bottom, _rows_present(image, data)))
         image.info[key] = extent
@@ -86,13 +85,7 @@ def _rows_present(image: ImageFile.ImageFile, data: bytes) -> int:
     return rows
 
 
-def _extent(
-    image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile], data: bytes, error: Exception
-) -> Extent:
-    if image.format in {"JPEG", "MPO"}:
-        finished = _finished(image, again, data, error)
-        if finished is not None:
-            return finished
+def _extent(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile], error: Exception) -> Extent:
     if image._im is None:  # noqa: SLF001 - `im` would raise
         raise error
     second = again()
@@ -136,39 +129,10 @@ def _equal_rows(first: Image.Image, second: Image.Image) -> list[bool]:
     return equal
 
 
-def _finished(
-    image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile], data: bytes, error: Exception
-) -> Extent | None:
-    """A JPEG with the end marker that it lacks; None where the rows before the end are better known without it.
-
-    A decoder without an end marker holds rows back, of several scans all of them. With one it invents what is missing:
-    what follows the data makes no difference to the picture only where nothing is.
-    """
-    buffered = jpeg.buffered(data)
-    if buffered and not jpeg.scans_complete(data):
-        raise error
-    half = data.endswith(b"\xff")  # of the marker
-    second, third = (_ended(again(), rest, half) for rest in (jpeg.END, _OTHER_BITS + jpeg.END))
-    whole = second.size == third.size and second.mode == third.mode and all(_equal_rows(second, third))
-    if not whole and not buffered:
-        return None
-    image.tile = []
-    image.im = second.im
-    return Extent(0, image.height, known=whole)
-
-
-def _ended(image: ImageFile.ImageFile, rest: bytes, half: bool) -> ImageFile.ImageFile:
-    """The image decoded from its file and more bytes after it, or from its last byte on."""
-    if image.fp is not None:
-        image.fp.seek(-1 if half else 0, 2)
-        image.fp.write(rest)
-        image.fp.seek(0)
-    image.load()
-    return image
-
-
 def ended(data: bytes, name: str) -> bool:
-    """Whether a PNG or GIF has its end marker; other formats have none, or their decoders miss it."""
+    """Whether a JPEG, PNG or GIF has its end marker; other formats have none."""
+    if name == "JPEG":
+        return jpeg.ended(data)
     if name == "PNG":
         return png.whole(data)
     if name == "GIF":

@@ -1,4 +1,4 @@
-"""Decode slots: how many images are decoded at once, and the memory that Pillow keeps for them."""
+"""Decode slots: how many images are decoded at once, and the memory that is kept for them."""
 
 from __future__ import annotations
 
@@ -33,13 +33,45 @@ def _keep_arena(decodes: int) -> None:
 
     group = cgroup.find("memory")
     limit = cgroup.memory_limit(group) if group else None
-    Image.core.set_blocks_max(arena_blocks(decodes, limit))  # type: ignore[attr-defined]
+    blocks = arena_blocks(decodes, limit)
+    Image.core.set_blocks_max(blocks)  # type: ignore[attr-defined]
+    BUFFERS.most_bytes = blocks * ARENA_BLOCK
 
 
 def arena_blocks(decodes: int, memory_limit: int | None) -> int:
     """Blocks of the arena to keep: enough for every concurrent decode, in a quarter of the memory limit (bytes)."""
     blocks = ARENA_BLOCKS_PER_DECODE * decodes
     return blocks if memory_limit is None else min(blocks, memory_limit // 4 // ARENA_BLOCK)
+
+
+class Buffers:
+    """Buffers for pixels that are kept between images, since new memory of that size costs a sixth of a decode."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._free: list[bytearray] = []
+        self.most_bytes = ARENA_BLOCKS_PER_DECODE * ARENA_BLOCK  # that are kept in all
+
+    def take(self, size: int) -> bytearray:
+        """A buffer of at least so many bytes."""
+        with self._lock:
+            fits = [index for index, each in enumerate(self._free) if len(each) >= size]
+            if fits:
+                return self._free.pop(min(fits, key=lambda index: len(self._free[index])))
+        return bytearray(size)
+
+    def give(self, buffer: bytearray) -> None:
+        """Keep a buffer that is not used any more; smaller ones make room for it."""
+        if len(buffer) > self.most_bytes:
+            return
+        with self._lock:
+            self._free.append(buffer)
+            self._free.sort(key=len)
+            while sum(map(len, self._free)) > self.most_bytes:
+                del self._free[0]
+
+
+BUFFERS = Buffers()
 
 
 @contextmanager

@@ -94,9 +94,9 @@ def _png(data: bytes) -> Samples | None:
     masked = head.colour_type in {0, 2} and b"tRNS" in lean[: max(lean.find(b"IDAT"), 0)]
 
     def read(rows: int) -> Iterator[Array]:
-        from functions.kit.images.strips.vips import joined_png
+        from functions.kit.images.strips.vips import Source
 
-        image = _vips("pngload_buffer", lean) if png.whole(lean) else joined_png(png.mended(lean))
+        image = _vips("pngload_buffer", lean) if png.whole(lean) else Source(list(png.mended(lean))).image("pngload")
         return _vips_strips(image, rows)
 
     channels = names[head.colour_type]

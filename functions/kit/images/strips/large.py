@@ -15,9 +15,9 @@ from functions.kit.http.settings import Settings
 from functions.kit.images import jpeg, pieces, png, tiff
 from functions.kit.images.formats import Format
 from functions.kit.images.samples.model import EarlyEndError, Samples
-from functions.kit.images.strips import raw
+from functions.kit.images.strips import raw, turbo
 from functions.kit.images.strips.model import Strips, image_of
-from functions.kit.images.strips.vips import DTYPES, EARLY, fetched
+from functions.kit.images.strips.vips import DTYPES, EARLY, Source, fetched
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -30,7 +30,6 @@ _COMPRESSIONS = {1, 5, 8, 32773, 32946}  # that the libtiff of the libvips wheel
 # Estimated bytes a pixel of a whole decode: the image, what the decoder holds beside it, and its luminance.
 _WHOLE = {"JPEG": 9, "PNG": 9, "WEBP": 13, "HEIF": 15, "AVIF": 15, "GIF": 6, "TIFF": 9, "JPEG2000": 21, "JXL": 25}
 _WHOLE_OTHER = 9
-_EVERY = 2**31
 _ANY = ("",)  # libtiff reports a broken strip as it does one that is cut, at times without a text
 
 
@@ -56,6 +55,8 @@ class Large:
         """
         if name in {"BMP", "PPM"}:
             return raw.strips(data, name, settings)
+        if name == "JPEG":
+            return self._jpeg(data, settings, frame)
         found = _in_strips(data, name, frame)
         if found is None:
             return None
@@ -64,10 +65,8 @@ class Large:
             raise OSError("its data end before the first row")
 
         def load() -> Any:
-            from functions.kit.images.strips.vips import joined_png
-
             cut = name == "PNG" and not png.whole(data)
-            return joined_png(png.mended(data)) if cut else self._open(name, **options)
+            return Source(list(png.mended(data))).image("pngload") if cut else self._open(name, **options)
 
         image = load()
         if image.width * image.height > settings.max_pixels:
@@ -85,6 +84,15 @@ class Large:
                 yield strip
 
         return Strips(name, mode, image.width, image.height, read)
+
+    def _jpeg(self, data: bytes, settings: Settings, frame: int) -> Strips | None:
+        """A baseline JPEG in strips; None for others."""
+        width, height = jpeg.size(data)
+        if width * height > settings.max_pixels:
+            raise problems.too_many_pixels(settings.max_pixels, width, height, settings.variable("max_pixels"))
+        if frame or not width or not height or jpeg.components(data) not in {1, 3} or jpeg.buffered(data):
+            return None
+        return turbo.strips(data, width, height)
 
     def samples(self, data: bytes, found: Samples, frame: int) -> Samples:
         """Samples that are read in strips, or whole within the limit.
@@ -146,7 +154,7 @@ class Large:
     def _open(self, name: str, **options: Any) -> Any:
         from functions.kit.images.strips.vips import library
 
-        loader = {"JPEG": "jpegload", "PNG": "pngload", "TIFF": "tiffload"}[name]
+        loader = {"PNG": "pngload", "TIFF": "tiffload"}[name]
         options = {"access": "sequential", "fail_on": "truncated", **options}
         return getattr(library().Image, loader)(self.path, **options)
 
@@ -161,8 +169,6 @@ def _in_strips(data: bytes, name: str, frame: int) -> tuple[dict[str, int | str]
         return (_tiff_options(frame), present) if present and _tiff_strips(directory) else None
     if frame:
         return None
-    if name == "JPEG":
-        return ({}, _EVERY) if not jpeg.buffered(data) and jpeg.components(data) in {1, 3} else None
     if name == "PNG":
         head = png.header(data)
         if head is None or head.interlaced:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ class Strips:
         read: the strips in order, from the top, each valid until the next; they end early where the data of the
             picture do.
         top: rows that are missing before the first strip.
+        damaged: after reading, why any of the rows may be damaged; empty otherwise.
     """
 
     format: str
@@ -32,6 +33,7 @@ class Strips:
     height: int
     read: Callable[[], Iterator[Image.Image]]
     top: int = 0
+    damaged: Sequence[str] = ()
 
 
 def image_of(held: Image.Image | None, mode: str, size: tuple[int, int], pixels: bytes, *raw: str | int) -> Image.Image:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
@@ -24,6 +25,8 @@ DTYPES = {
 }
 
 DTYPES_SIZE = {name: int(kind[1]) for name, kind in DTYPES.items()}
+_AT_ONCE = 8  # rows of a JPEG
+warned = 0  # JPEG closed so far whose decoder warned of something
 # What libvips says of data that end.
 EARLY = ("premature end", "read error", "truncated", "unexpected end")
 
@@ -40,38 +43,62 @@ def library() -> Any:
     import pyvips
 
     # It logs each operation and warns of odd metadata: no lines of this service's log.
-    logging.getLogger("pyvips").setLevel(logging.ERROR)
+    logger = logging.getLogger("pyvips")
+    logger.setLevel(logging.WARNING)
+    logger.propagate = False
+
+    class Heard(logging.Handler):
+        """Counts the JPEG whose decoder warned of something, which libvips logs where they are closed."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            global warned  # noqa: PLW0603
+            warned += "read gave" in record.getMessage()
+
+    logger.addHandler(Heard())
     pyvips.cache_set_max(0)
     return pyvips
 
 
-def joined_png(segments: Iterable[tuple[bytes, int, int]]) -> Any:
-    """A PNG made of ranges of bytes, as an image that is read from top to bottom."""
-    source, left = library().SourceCustom(), list(segments)
+@dataclass
+class Source:
+    """A file made of ranges of bytes, which libvips reads in pieces.
 
-    def read(size: int) -> bytes:
-        while left:
-            data, first, end = left[0]
+    Args:
+        left: the ranges that were not read yet.
+        slow: the position of an end, before which the pieces get smaller: what is left tells how far a decoder came.
+    """
+
+    left: list[tuple[bytes, int, int]]
+    slow: int = 0
+
+    def read(self, size: int) -> bytes:
+        """The next bytes."""
+        while self.left:
+            data, first, end = self.left[0]
+            if first < self.slow:
+                size = min(size, max(1, (self.slow - first) // 2))
             piece = data[first : min(first + size, end)]
             if piece:
-                left[0] = (data, first + len(piece), end)
+                self.left[0] = (data, first + len(piece), end)
                 return piece
-            left.pop(0)
+            self.left.pop(0)
         return b""
 
-    source.on_read(read)
-    image = library().Image.pngload_source(source, access="sequential")
-    image._references.append(source)  # noqa: SLF001 - its callback is freed with it
-    return image
+    def image(self, loader: str, **options: Any) -> Any:
+        """An image that is read from top to bottom."""
+        source = library().SourceCustom()
+        source.on_read(self.read)
+        image = getattr(library().Image, f"{loader}_source")(source, access="sequential", **options)
+        image._references.append(source)  # noqa: SLF001 - its callback is freed with it
+        return image
 
 
-def _fetcher(image: Any) -> Callable[[int, int], bytes]:
+def fetcher(image: Any) -> Callable[[int, int], bytes]:
     """A function from the first row and the number of rows to their pixels; rows are asked for in order."""
     region = library().Region.new(image)
-    width = image.width
 
     def fetch(top: int, rows: int) -> bytes:
-        return bytes(region.fetch(0, top, width, rows))
+        return bytes(region.fetch(0, top, image.width, rows))  # the image, and with it its source, has to stay
 
     return fetch
 
@@ -170,7 +197,7 @@ def _before_the_end(load: Callable[[], Any], top: int, height: int) -> Iterator[
     libvips discards the rows that it decoded but had not written yet, which may be more than a strip of a wide picture.
     """
     image = load()
-    step, fetch = strip_rows(image.width), _fetcher(image)
+    step, fetch = strip_rows(image.width), fetcher(image)
     known: list[bytes] = []
     try:
         for first in range(0, top, step):
@@ -184,3 +211,23 @@ def _before_the_end(load: Callable[[], Any], top: int, height: int) -> Iterator[
         pass
     if known:
         yield len(known), b"".join(known)
+
+
+def rows_before_warning(load: Callable[[], Any]) -> int | None:
+    """How many rows of a JPEG are decoded before the first warning; None without one, or with one in the last rows.
+
+    libvips decodes eight rows at once, and raises a warning with the eight after those that it came with.
+    """
+    image = load()
+    fetch = fetcher(image)
+    for top in range(0, image.height, _AT_ONCE):
+        try:
+            fetch(top, min(_AT_ONCE, image.height - top))
+        except library().Error:
+            return max(0, top - _AT_ONCE)
+    return None
+
+
+def whole_strips(height: int) -> int:
+    """The rows of a JPEG before the last ones that libvips decodes at once."""
+    return (height - 1) // _AT_ONCE * _AT_ONCE
