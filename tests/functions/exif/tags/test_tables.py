@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,14 @@ def test_conditions_see_members_and_none_for_a_missing_one():
     assert run(steps("has(r'EOS 5D$', Model)"), None, m)
     assert not row("", "Missing > 3").applies(m)
     assert row("", "has('5D', Model) and Missing is None").applies(m)
+
+
+@pytest.mark.parametrize("data", [b"\xe9t\xe9 1", "\xe9t\xe9 1", b"x" * 1023 + b"\xe9", b"x" * 1024 + b"\xe9"])
+@pytest.mark.parametrize("pattern", [r"^\w+ \d", r"\xe9", "(?i)\xc9", r"^x{3}.+$"])
+def test_a_pattern_finds_the_same_in_bytes_as_in_their_text(pattern: str, data: bytes | str):
+    text = data.decode("latin-1") if isinstance(data, bytes) else data
+    found = expression(f"has({pattern!r}, data)")(None, Members({"data": data}))
+    assert bool(found) == bool(re.search(pattern, text[:1024]))
 
 
 def test_lens_lists_are_label_sets_by_the_value_that_the_note_has():
