@@ -13,7 +13,7 @@ from knative.local.controllers.eventing.children import flow_status, stands_for,
 from knative.local.controllers.objects import conditions, key_of, set_status
 from knative.local.eventing.topology.addresses import address_of, uri
 from knative.local.eventing.topology.builder import NODES
-from knative.local.eventing.topology.graph import Destination, Topology
+from knative.local.eventing.topology.graph import DEAD_LETTERS, REPLY, Destination, Topology
 from knative.local.jsontypes import JsonMapping
 from knative.local.manifests.kinds import EVENTING, FLOWS, MESSAGING, SOURCES
 from knative.local.pods.conditions import Condition, Status, ready_of
@@ -90,6 +90,15 @@ _CONDITIONS: Mapping[tuple[str, str], tuple[tuple[str, ...], str, str]] = {
         "SubjectMissing",
     ),
 }
+# The order in which a cluster's controllers set conditions: those after one that is False stay Unknown.
+_ORDER: Mapping[str, tuple[str, ...]] = {
+    "Trigger": (
+        *("BrokerReady", "SubscriberResolved", "DeadLetterSinkResolved", "SubscriptionReady", "DependencyReady"),
+    ),
+    "Subscription": ("ReferencesResolved", "AddedToChannel", "ChannelReady"),
+    "PingSource": ("SinkProvided", "Deployed"),
+}
+_NO_DEAD_LETTERS = "Unable to get the dead letter sink's URI"
 _BLOCKED = {"Channel": "BackingChannelReady", "Sequence": "ChannelsReady", "Parallel": "ChannelsReady"}
 RESOURCES: Mapping[str, tuple[str, str]] = {f"{kind.lower()}s.{group}": (group, kind) for group, kind in _CONDITIONS}
 
@@ -119,11 +128,15 @@ def write_status(store: Store, topology: Topology, problems: Mapping[str, str], 
 
 def _failing(kind: tuple[str, str], problem: str, topology: Topology, blocked: Mapping[str, str]) -> tuple[str, str]:
     """The condition that a problem of an object makes False, and its reason."""
-    _, failing, reason = _CONDITIONS[kind]
+    names, failing, reason = _CONDITIONS[kind]
     if problem in blocked.values():
         return _BLOCKED.get(kind[1], failing), "ChannelsNotReady" if kind[0] == FLOWS else "ChannelFailure"
-    if kind[1] == "Trigger" and "Broker" in problem and "there is no" in problem:
-        return "BrokerReady", "BrokerDoesNotExist"
+    if kind[1] == "Trigger" and problem.startswith('Broker "'):
+        return "BrokerReady", "BrokerDoesNotExist" if problem.endswith("does not exist") else _NO_DEAD_LETTERS
+    if problem.startswith(DEAD_LETTERS) and "DeadLetterSinkResolved" in names:
+        return "DeadLetterSinkResolved", _NO_DEAD_LETTERS
+    if kind[1] == "Subscription" and problem.startswith((DEAD_LETTERS, REPLY)):
+        return failing, "ReplyResolveFailed" if problem.startswith(REPLY) else "DeadLetterSinkResolveFailed"
     if kind[1] == "SinkBinding" and problem in topology.unready.values():
         return "SinkProvided", "NoAddressable"
     if kind[1] == "Subscription" and "Channel" in problem:
@@ -140,6 +153,9 @@ def _status(kind: tuple[str, str], obj: Object, topology: Topology, failing: Con
         known["DeadLetterSinkResolved"] = Condition("DeadLetterSinkResolved", Status.TRUE)
     found = [known.get(name, Condition(name, Status.TRUE)) for name in names]
     if problem:
+        order = _ORDER.get(kind[1], ())
+        later = order[order.index(failing.type) + 1 :] if failing.type in order else ()
+        found = [Condition(one.type, Status.UNKNOWN) if one.type in later else one for one in found]
         found = [failing if one.type == failing.type else one for one in found]
     return {
         "observedGeneration": obj["metadata"]["generation"],

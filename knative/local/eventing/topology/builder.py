@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from knative.local.eventing.delivery import DEFAULT, Policy
 from knative.local.eventing.filters import Filter, FilterError, of_trigger
 from knative.local.eventing.topology.addresses import aliases
-from knative.local.eventing.topology.graph import Destination, Ping, Subscription, Topology
+from knative.local.eventing.topology.graph import DEAD_LETTERS, REPLY, Destination, Ping, Subscription, Topology
 from knative.local.jsontypes import JsonMapping
 from knative.local.manifests import cron
 from knative.local.manifests.decoding import decode
@@ -97,6 +97,7 @@ class _Builder:
                     self._nodes.setdefault(f"channel/{one.namespace}/{one.name}", [])
                 self._attempt(one, self._channel)
         for group, kind, add in (
+            *((group, kind, self._dead_letters) for group, kind in ((EVENTING, "Broker"), *CHANNELS)),
             (FLOWS, "Sequence", self._sequence),
             (FLOWS, "Parallel", self._parallel),
             (EVENTING, "Trigger", self._trigger),
@@ -138,7 +139,9 @@ class _Builder:
         name = spec.get("broker") or spec["brokerRef"]["name"]
         broker = self._known.get((EVENTING, "Broker", trigger.namespace, name))
         if broker is None:
-            raise UnreadyError(f"there is no Broker {trigger.namespace}/{name}")
+            raise UnreadyError(f'Broker "{name}" does not exist')
+        if (problem := self._unready.get(f"Broker {trigger.namespace}/{name}")) is not None:
+            raise UnreadyError(f'Broker "{name}" is not ready: {problem}')
         node = broker_node(trigger.namespace, name)
         brokers = (broker.data.get("spec") or {}).get("delivery")
         brokers, own = DEFAULT if brokers is None else brokers, spec.get("delivery")
@@ -154,6 +157,12 @@ class _Builder:
             of_trigger(spec),
         )
         yield node, replace(subscription, filtered=True)
+
+    def _dead_letters(self, resource: Resource) -> Iterator[tuple[str, Subscription]]:
+        """No subscription; a Broker or channel whose sink for dead letters is missing is unready."""
+        delivery = (resource.data.get("spec") or {}).get("delivery") or {}
+        self._other(DEAD_LETTERS, delivery.get("deadLetterSink"), resource.namespace)
+        yield from ()
 
     def _channel(self, channel: Resource) -> Iterator[tuple[str, Subscription]]:
         """The subscribers that an InMemoryChannel lists itself, as a cluster's controller does."""
@@ -182,7 +191,8 @@ class _Builder:
             raise UnreadyError(f"there is no {target['kind']} {namespace}/{target['name']}")
         channel = self._known[key].data.get("spec") or {}
         _require_template(channel, f"Channel {namespace}/{target['name']}: ")
-        reply = self._destination(spec.get("reply"), namespace)
+        self._destination(spec["subscriber"], namespace)  # its reason comes before that of the reply
+        reply = self._other(REPLY, spec.get("reply"), namespace)
         delivery = spec.get("delivery") or channel.get("delivery") or {}
         name = f"Subscription {namespace}/{subscription.name}"
         yield (
@@ -272,8 +282,15 @@ class _Builder:
         taken = self._destination(subscriber, namespace)
         if taken is None:
             raise UnreadyError("it has no subscriber")
-        sink = self._destination(delivery.get("deadLetterSink"), namespace)
+        sink = self._other(DEAD_LETTERS, delivery.get("deadLetterSink"), namespace)
         return Subscription(name, namespace, filter_, taken, reply, Policy.of(delivery), sink)
+
+    def _other(self, what: str, destination: JsonMapping | None, namespace: str) -> Destination | None:
+        """A destination beside the subscriber; the reason why it is not there begins with `what`."""
+        try:
+            return self._destination(destination, namespace)
+        except UnreadyError as error:
+            raise UnreadyError(f"{what}{error}") from None
 
     def _destination(self, destination: JsonMapping | None, namespace: str) -> Destination | None:
         if not destination:

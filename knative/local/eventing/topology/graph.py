@@ -10,6 +10,8 @@ from knative.local.eventing.filters import Filter
 from knative.local.manifests.cron import Schedule
 
 _CLUSTER = ".svc.cluster.local"
+DEAD_LETTERS, REPLY = "dead letter sink: ", "reply: "
+"""What a reason in `Topology.unready` begins with, where not the subscriber or sink of an object is missing."""
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,47 @@ def test_a_trigger_without_its_broker_and_a_subscription_without_its_channel() -
     assert ready(written(filled("InMemoryChannel"))["Subscription"]) == ("False", "ChannelReferenceFetchFailed")
 
 
+GONE = {"ref": {**TO["ref"], "name": "gone"}}
+NO_SINK = ("False", "Unable to get the dead letter sink's URI")
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "false"),
+    [
+        ("Broker", {"delivery": {"deadLetterSink": GONE}}, {"DeadLetterSinkResolved"}),
+        ("Trigger", {**TRIGGER, "delivery": {"deadLetterSink": GONE}}, {"DeadLetterSinkResolved"}),
+        ("Trigger", {**TRIGGER, "subscriber": GONE, **DEAD}, {"SubscriberResolved"}),
+        ("Trigger", {**TRIGGER, "broker": "other"}, {"BrokerReady"}),
+        ("InMemoryChannel", {"delivery": {"deadLetterSink": GONE}}, {"DeadLetterSinkResolved"}),
+        ("Subscription", {**OBJECTS["Subscription"][1], "reply": GONE}, {"ReferencesResolved"}),
+        ("PingSource", {**OBJECTS["PingSource"][1], "sink": GONE}, {"SinkProvided"}),
+    ],
+)
+def test_one_condition_names_the_end_that_is_missing(kind: str, spec: dict[str, Any], false: set[str]) -> None:
+    """Conditions that a cluster sets after it are Unknown, and none claims what was not looked at."""
+    store = filled(kind)
+    metadata = {"name": NAMES.get(kind, "x"), "namespace": "default"}
+    obj = {"apiVersion": OBJECTS[kind][0], "kind": kind, "metadata": metadata, "spec": spec}
+    store.create(place_of(OBJECTS[kind][0], kind, metadata)[0], obj)
+    status = written(store)[kind]
+    found = {one["type"]: one["status"] for one in status["conditions"] if one["type"] != "Ready"}
+    assert {name for name, value in found.items() if value == "False"} == false
+    assert ready(status)[0] == "False"
+    after = {"Trigger": "SubscriptionReady", "Subscription": "AddedToChannel", "PingSource": "Deployed"}
+    assert found.get(after.get(kind, ""), "Unknown") == "Unknown"
+
+
+def test_a_broker_without_its_sink_for_dead_letters_holds_up_its_triggers() -> None:
+    store = filled("Broker")
+    spec = {"delivery": {"deadLetterSink": GONE}}
+    metadata = {"name": "b", "namespace": "default"}
+    broker = {"apiVersion": OBJECTS["Broker"][0], "kind": "Broker", "metadata": metadata, "spec": spec}
+    store.create(place_of(OBJECTS["Broker"][0], "Broker", metadata)[0], broker)
+    found = written(store)
+    assert ready(found["Broker"]) == ready(found["Trigger"]) == NO_SINK
+    assert "deadLetterSinkUri" not in found["Broker"]
+
+
 def test_a_binding_without_its_subject_and_a_log_that_cannot_be_opened() -> None:
     found = written(filled(), {"SinkBinding default/x": "there is no Service x among the manifests"})
     assert ready(found["SinkBinding"]) == ("False", "SubjectMissing")

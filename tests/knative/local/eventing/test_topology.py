@@ -147,7 +147,7 @@ def test_a_path_below_a_service(graph):
     ("wrong", "reason"),
     [
         (trigger("t", ref("Service", "missing")), "no Service default/missing"),
-        (trigger("t", ref("Service", "f"), broker="missing"), "no Broker default/missing"),
+        (trigger("t", ref("Service", "f"), broker="missing"), 'Broker "missing" does not exist'),
         (trigger("t", ref("Sequence", "s", "flows.knative.dev/v1")), "no Sequence default/s"),
         (trigger("t", {"uri": "http://missing.default.svc.cluster.local"}), "no Service default/missing"),
         (trigger("t", {"uri": "http://missing.default.svc"}), "no Service default/missing"),
