@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from functions.kit.jsontypes import JsonMapping, JsonObject
-from functions.stress.plan import Plan
+from functions.stress.plan import MEBI, Plan
 
 POINTS, SHARE = 1.0, 0.02
 """A load is missed if it differs by more than 1 point, or by more than 2 % of what was requested."""
@@ -14,6 +14,9 @@ EVIDENCE = 0.5
 """Share of the missing time that a cause must account for."""
 
 QUOTA, NO_CORE, START = "quota throttling", "no free core", "start of the process"
+UNREACHED = "memory, disk or network load not reached"
+SLACK_SECONDS = 0.25
+"""What such a load may lag behind at the end, for the start of its child."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,40 @@ def shortfall(plan: Plan, achieved: JsonMapping, evidence: Evidence) -> JsonObje
         "missing_cpu_seconds": round(seconds, 4),
         "reason": reason,
         "detail": detail,
+    }
+
+
+def unreached(plan: Plan, achieved: JsonMapping) -> JsonObject | None:
+    """The shortfall where memory, disk or network load was not reached; None if it was.
+
+    Args:
+        plan: what was requested.
+        achieved: what `Burn.achieved` returned.
+    """
+    wanted = plan.pressure
+    if not (wanted.memory or wanted.disk or wanted.network):
+        return None
+    grown = min(wanted.memory, int(wanted.leak * wanted.hold)) if wanted.leak else wanted.memory
+    lag = max(0.0, wanted.hold - SLACK_SECONDS)
+    rows = (
+        ("memory", grown, min(wanted.memory, wanted.leak * lag) if wanted.leak else wanted.memory),
+        ("disk", wanted.disk * wanted.hold, wanted.disk * lag),
+        ("network", wanted.network * wanted.hold, wanted.network * lag),
+    )
+    missed = [
+        f"{kind}: {achieved[f'{kind}_mb']:,} of {due / MEBI:,.0f} MiB"
+        for kind, due, least in rows
+        if achieved[f"{kind}_mb"] + 1 < (1 - SHARE) * least / MEBI
+    ]
+    if not missed:
+        return None
+    return {
+        "requested": round(plan.mean, 3),
+        "achieved": achieved["load"],
+        "missing_points": 0.0,
+        "missing_cpu_seconds": 0.0,
+        "reason": UNREACHED,
+        "detail": f"{', '.join(missed)} within {wanted.hold:g} s",
     }
 
 

@@ -43,7 +43,7 @@ PARAMETERS = (
 )
 FAULTS = (
     Option("fail", number(0, 100), help="percent of requests that fail; needs STRESS_FAULTS=1"),
-    Option("status", integer(400, 599), 500, help="status of a failure"),
+    Option("status", integer(400, 599), help="status of a failure, with fail; 500 if not given"),
 )
 CODE = Option("code", integer(0, 255), 1, help="exit code")
 UNREADY_SECONDS = Option("seconds", number(0, 600), 10.0, help="how long readiness is false; 0 ends it")

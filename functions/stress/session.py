@@ -10,7 +10,7 @@ from functions.kit.jsontypes import JsonObject
 from functions.kit.telemetry.usage import Container, Reading, Usage, between
 from functions.stress.budget import Admission, Budget
 from functions.stress.burn import Burn, Spawn, spawn
-from functions.stress.deviation import Evidence, excess, shortfall
+from functions.stress.deviation import Evidence, excess, shortfall, unreached
 from functions.stress.plan import MEBI, Plan
 
 EVERY = 0.25
@@ -92,6 +92,7 @@ class Session:
         missing = extra = None
         if self.ended == Ending.COMPLETED:
             missing = shortfall(self.plan, achieved, Evidence(self._quota, usage.throttled, burn.waited))
+            missing = missing or unreached(self.plan, achieved)
             extra = excess(self.plan, achieved)
             self.ended = Ending.SHORT if missing else Ending.OVER if extra else Ending.COMPLETED
         self.result = {

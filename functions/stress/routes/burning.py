@@ -29,11 +29,13 @@ def burn(call: Call[StressSettings]) -> Reply | JsonMapping:
     check_pod(call)
     given = [*call.request.args.items(multi=True), *_texts(call.json())]
     options = parse_options((*PARAMETERS, *FAULTS, FORMAT), given)
+    if options["fail"] is None and options["status"] is not None:
+        raise problems.bad_option("status", "status belongs to fail: give fail too")
     if options["fail"] is not None:
         from functions.stress import faults
 
         faults.refuse_unless(call.settings.faults, "fail")
-        faults.fail_by_chance(options["fail"], options["status"], options["seed"])
+        faults.fail_by_chance(options["fail"], options["status"] or 500, options["seed"])
     media = MEDIA_TYPES.get(options["format"] or "") or call.accepts(JSON, NDJSON, SSE)
     if media == JSON:
         return _carry_out(options, call.settings, left_by(call.request.environ))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from functions.stress.deviation import NO_CORE, QUOTA, START, Evidence, excess, shortfall
-from functions.stress.plan import Plan
+from functions.stress.deviation import NO_CORE, QUOTA, START, Evidence, excess, shortfall, unreached
+from functions.stress.plan import MEBI, Plan, Pressure
 
 
 def missed(load: float, achieved: float, evidence: Evidence, seconds: float = 10.0, cores: int = 1) -> str | None:
@@ -76,3 +76,28 @@ def test_a_burn_that_became_longer_is_over_by_its_cpu_time() -> None:
     found = excess(Plan(0.001, 100.0, "core", 1, 1.0), {"load": 100.0, "cpu_seconds": 0.015})
     assert found is not None
     assert (found["extra_points"], found["extra_cpu_seconds"]) == (0, 0.014)
+
+
+MEMORY = Pressure(100 * MEBI, 2.0)
+LEAK = Pressure(100 * MEBI, 2.0, leak=10.0 * MEBI)
+RATES = Pressure(hold=2.0, disk=10.0 * MEBI, network=5.0 * MEBI)
+
+
+@pytest.mark.parametrize(
+    ("pressure", "memory", "disk", "network", "detail"),
+    [
+        (MEMORY, 100, 0, 0, None),
+        (MEMORY, 90, 0, 0, "memory: 90 of 100 MiB within 2 s"),
+        (LEAK, 18, 0, 0, None),
+        (LEAK, 9, 0, 0, "memory: 9 of 20 MiB within 2 s"),
+        (RATES, 0, 19, 10, None),
+        (RATES, 0, 8, 3, "disk: 8 of 20 MiB, network: 3 of 10 MiB within 2 s"),
+    ],
+)
+def test_memory_disk_and_network_that_were_not_reached_are_short(
+    pressure: Pressure, memory: int, disk: int, network: int, detail: str | None
+) -> None:
+    plan = Plan(0.0, 100.0, "core", 1, 1.0, pressure)
+    found = unreached(plan, {"load": 0.0, "memory_mb": memory, "disk_mb": disk, "network_mb": network})
+    assert (found and found["detail"]) == detail
+    assert unreached(Plan(1.0, 50.0, "core", 1, 0.5), {"load": 50.0}) is None

@@ -36,6 +36,7 @@ def test_the_load_scripts_of_autoscale_go_work_unchanged(server: FunctionServer)
     assert server.get("/?sleep=90000").status_code == 400
     assert server.get("/?bloat=1000000").status_code in {400, 503}
     assert server.get("/?sleeps=1").status_code == 400
+    assert server.post("/?status=503&seconds=0").json()["detail"] == "status belongs to fail: give fail too"
     assert server.get("/").json()["function"] == "stress"
 
 
@@ -105,8 +106,8 @@ def test_a_slow_start_is_unready_until_it_is_over() -> None:
 def test_disk_network_and_growing_memory(server: FunctionServer) -> None:
     answer = server.post("/?disk_mb_s=4&network_mb_s=8&memory_mb=12&leak_mb_s=100&touch=1&hold=2").json()
     done = answer["achieved"]
-    assert answer["ended"] == "completed"
     # Less on a busy machine, never more than was requested.
+    assert answer["ended"] == "completed" or answer["shortfall"]["reason"].endswith("not reached")
     assert 0 < done["disk_mb"] <= 8
     assert 0 < done["network_mb"] <= 16
     assert 0 < done["memory_mb"] <= 12
