@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from knative.local.check.kubernetes_rules import container_fields, dry_run, volume_fields
 from knative.local.check.volume_rules import mounting, volumes
 from knative.local.jsontypes import JsonMapping
 from knative.local.manifests import grammar
@@ -56,6 +57,9 @@ def pod(spec: Data, cluster: Cluster) -> Iterator[Finding]:
         mounts += container.get("volumeMounts") or []
     mounted = {mount.get("name") for mount in mounts if isinstance(mount, dict)}
     yield from volumes(spec.get("volumes", []), mounted, cluster)
+    for index, volume in enumerate(spec.get("volumes", [])):
+        for finding in volume_fields(volume):
+            yield finding.below("volumes", index)
     mountable = {volume.get("name"): volume for volume in spec.get("volumes", [])}
     yield from _containers(containers, mountable, cluster)
     if started and cluster.enabled("kubernetes.podspec-init-containers"):
@@ -129,7 +133,7 @@ def _container(container: Data, mountable: Mapping[str, Data], serves: bool, clu
     if name == "queue-proxy":
         yield Finding(f'"{name}" is a reserved container name', (("name",),))
     elif name and not grammar.is_dns1123_label(name):
-        yield _dry_run(
+        yield dry_run(
             f"containers[0].name: Invalid value: {_quoted(name)}: a lowercase RFC 1123 label must consist of "
             "lower case alphanumeric characters or '-'",
             ("name",),
@@ -153,6 +157,7 @@ def _container(container: Data, mountable: Mapping[str, Data], serves: bool, clu
     yield from _policies(container)
     for finding in mounting(container.get("volumeMounts", []), mountable, cluster):
         yield finding.below("volumeMounts")
+    yield from container_fields(container)
 
 
 def _policies(container: Data) -> Iterator[Finding]:
@@ -162,7 +167,7 @@ def _policies(container: Data) -> Iterator[Finding]:
     pull = container.get("imagePullPolicy", "")
     if pull not in {"Always", "IfNotPresent", "Never", ""}:
         shown = f'Unsupported value: {_quoted(pull)}: supported values: "Always", "IfNotPresent", "Never"'
-        yield _dry_run(f"imagePullPolicy: {shown}", ("imagePullPolicy",))
+        yield dry_run(f"imagePullPolicy: {shown}", ("imagePullPolicy",))
 
 
 def _probes(container: Data, serves: bool, port_name: str, cluster: Cluster) -> Iterator[Finding]:
@@ -178,12 +183,6 @@ def _probes(container: Data, serves: bool, port_name: str, cluster: Cluster) -> 
 
 def _quoted(text: object) -> str:
     return f'"{text}"'
-
-
-def _dry_run(reason: str, path: Path) -> Finding:
-    """A refusal by the API server, which the webhook asks at a server-side dry run about the pod of the template."""
-    details = "kubectl apply --dry-run=server refuses this; a plain apply accepts it, and the pod is refused later"
-    return Finding(f"dry run failed with Pod is invalid: spec.{reason}", (path,), details, rule="dry-run")
 
 
 def _image(image: str) -> Iterator[Finding]:
@@ -207,7 +206,7 @@ def _variable(variable: Data, serves: bool, cluster: Cluster) -> Iterator[Findin
     elif name in RESERVED_VARIABLES and (serves or name != "PORT"):
         yield Finding(f'"{name}" is a reserved environment variable', (("name",),))
     elif not _VARIABLE.fullmatch(name):
-        yield _dry_run(
+        yield dry_run(
             f"containers[0].env.name: Invalid value: {_quoted(name)}: a valid environment variable name must "
             "consist of alphabetic characters, digits, '_', '-', or '.'",
             ("name",),
@@ -217,7 +216,7 @@ def _variable(variable: Data, serves: bool, cluster: Cluster) -> Iterator[Findin
     if refused and not cluster.allowed("kubernetes.podspec-fieldref"):
         yield disallowed(*refused)
     if variable.get("value") and source:
-        yield _dry_run(
+        yield dry_run(
             'containers[0].env.valueFrom: Invalid value: "": may not be specified when `value` is not empty',
             ("valueFrom",),
         )
@@ -254,14 +253,14 @@ def _probe(kind: str, probe: Data, port_name: str) -> Iterator[Finding]:
         if isinstance(port, str) and port not in {"", port_name}:
             yield invalid(port, (handler, "port"), "Probe port must match container port")
         if kind == "startupProbe" and handler in probe and port in {0, ""}:
-            yield _dry_run(
+            yield dry_run(
                 f"containers[0].startupProbe.{handler}.port: Invalid value: 0: must be between 1 and 65535, inclusive",
                 (handler,),
             )
     if kind == "readinessProbe":
         yield from _readiness(probe)
     elif probe.get("successThreshold", 1) != 1:
-        yield _dry_run(
+        yield dry_run(
             f"containers[0].{kind}.successThreshold: Invalid value: {probe['successThreshold']}: must be 1",
             ("successThreshold",),
         )
@@ -301,11 +300,11 @@ def _resources(resources: Data) -> Iterator[Finding]:
                 reason = (
                     f"containers[0].resources.{kind}[{name}]: Invalid value: {_quoted(text)}: must be greater than or "
                 )
-                yield _dry_run(f"{reason}equal to 0", (kind, name))
+                yield dry_run(f"{reason}equal to 0", (kind, name))
     for name, text in resources.get("requests", {}).items():
         if name in limits and grammar.parse_quantity(str(text)) > grammar.parse_quantity(str(limits[name])):
             reason = f"must be less than or equal to {name} limit of {limits[name]}"
-            yield _dry_run(
+            yield dry_run(
                 f"containers[0].resources.requests: Invalid value: {_quoted(text)}: {reason}", ("requests", name)
             )
 
@@ -324,7 +323,7 @@ def _security(context: Data, cluster: Cluster) -> Iterator[Finding]:
     if "seccompProfile" in context and "type" not in profile:
         yield missing(("seccompProfile", "type"))
     elif profile.get("type", "") not in {"", "RuntimeDefault", "Unconfined", "Localhost"}:
-        yield _dry_run(
+        yield dry_run(
             f"containers[0].securityContext.seccompProfile.type: Unsupported value: {_quoted(profile['type'])}",
             ("seccompProfile", "type"),
         )
