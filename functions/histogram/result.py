@@ -169,7 +169,16 @@ class Analysis:
         return body
 
     def verdict(self, measured: Mapping[str, Figures | None]) -> str:
-        """The exposure of the visible pixels in a sentence; more levels than 256 are judged as 256."""
+        """The exposure of the visible pixels in a sentence, and the share that a range leaves out of it."""
+        sentence = self._exposure(measured)
+        below, above = self.histogram.outside.get("luminance", (0, 0))
+        if not below + above:
+            return sentence
+        share = 100 * (below + above) / (below + above + sum(self.histogram.luminance))
+        return f"{sentence} Pixels outside the range ({share:.1f} %) are not judged."
+
+    def _exposure(self, measured: Mapping[str, Figures | None]) -> str:
+        """The exposure in a sentence; more levels than 256 are judged as 256."""
         histogram, linear = self.histogram, self.space["used"] == "linear"
         if histogram.visible is None and len(histogram.luminance) == LEVELS and not self.linear:
             return verdict(measured["luminance"], measured)

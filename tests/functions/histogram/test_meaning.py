@@ -48,6 +48,9 @@ def test_a_range_of_8_bit_values(client: FlaskClient, mode: str) -> None:
     below, above = found["outside"]["luminance"]
     assert (below, above) == (sum(plain["histogram"][:64]), sum(plain["histogram"][128:]))
     assert sum(found["histogram"]) + below + above == found["pixels"]
+    left_out = 100 * (below + above) / found["pixels"]
+    assert found["verdict"].endswith(f" Pixels outside the range ({left_out:.1f} %) are not judged.")
+    assert "not judged" not in plain["verdict"]
 
 
 def test_a_range_of_deep_values(client: FlaskClient) -> None:
