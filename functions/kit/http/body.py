@@ -144,7 +144,7 @@ class Body:
                 "Body too slow",
                 f"the body must arrive within {seconds} ({self._settings.variable('body_seconds')}) and a second "
                 f"for each {quantity(self._settings.body_rate, 'bytes')} ({self._settings.variable('body_rate')}); "
-                f"{quantity(self.bytes_read, 'bytes')} did",
+                f"{quantity(self.bytes_read, 'bytes')} arrived",
             ) from None
         except Exception as error:  # noqa: BLE001 - servers raise their own types for broken chunks and disconnected clients
             self._ended = True

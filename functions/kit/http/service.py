@@ -108,7 +108,7 @@ class Service:
         except Exception as error:  # noqa: BLE001 - logged with its stack; the client gets a 500 problem
             outcome = "internal-error"
             response = self._crash(request, error, identifier)
-        _discard(request, body)
+        _hide(request)
         self._finish(request, response, identifier, timing)
         if cold:
             response.headers["X-Cold-Start"] = "1"
@@ -117,6 +117,7 @@ class Service:
             response.call_on_close(
                 partial(self._tracing.end, span, request, operation, response.status_code, outcome, timing)
             )
+        response.call_on_close(body.drain)  # after the response is sent: it must not wait for an unwanted body
         return response
 
     def _below(self, path: str) -> str:
@@ -312,6 +313,11 @@ def _body(request: Request, settings: Settings) -> Body:
 
 
 def _discard(request: Request, body: Body) -> None:
-    """Drain what a handler left unread, and hide the stream from the framework, which reads it without a limit."""
+    """Drain the body, and hide it from the framework."""
     body.drain()
+    _hide(request)
+
+
+def _hide(request: Request) -> None:
+    """Hide the stream from the framework, which reads it without a limit."""
     request.__dict__["stream"] = _EMPTY

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 from aiohttp import web
 
+from knative.local.controllers.eventing.children import write_children
 from knative.local.controllers.eventing.container_sources import ContainerSources, Needs
 from knative.local.controllers.eventing.status import write_status
 from knative.local.eventing import event_history
@@ -114,14 +115,15 @@ class Eventing:
                     f"{prefix}_DATAREF_HOSTS": self._origin,
                     f"{prefix}_EVENT_BYTES": str(BODY_BYTES),
                 }
-        self._run(manifests)
+        blocked = write_children(self._engine.store)
+        self._run(manifests, blocked)
         topology = self.broker.ingress.topology if self.broker is not None else Topology()
         channels = (channel_of(node) for node in topology.nodes)
         self._engine.mesh.channels = tuple((name, place) for place, name in filter(None, channels))
         unbound = {**self._unbound, **self._sources.apply(topology, self.failure)}
-        write_status(self._engine.store, topology, unbound, self.failure)
+        write_status(self._engine.store, topology, unbound, self.failure, blocked=blocked)
 
-    def _run(self, manifests: Manifests) -> None:
+    def _run(self, manifests: Manifests, blocked: Mapping[str, str]) -> None:
         flows = [one for one in manifests.resources if one.group in EVENT_GROUPS]
         if self.broker is None and flows:
             try:
@@ -137,7 +139,7 @@ class Eventing:
             if self._running:
                 self._tasks.spawn(self._resume(self.broker))
         if self.broker is not None:
-            self.broker.apply(manifests.resources)
+            self.broker.apply(manifests.resources, blocked)
             self._pinger.apply(self.broker)
             for name, reason in self.broker.ingress.topology.unready.items():
                 self._engine.say_once(f"{name} does not run: {reason}")

@@ -64,9 +64,9 @@ class Broker:
 
     # Life
 
-    def apply(self, resources: Iterable[Resource]) -> None:
-        """Replace the objects of Eventing that run."""
-        self.ingress.topology = build(resources)
+    def apply(self, resources: Iterable[Resource], blocked: Mapping[str, str] | None = None) -> None:
+        """Replace the objects of Eventing that run; see `build`."""
+        self.ingress.topology = build(resources, blocked)
 
     async def start(self) -> int:
         """Schedule the deliveries that were pending when the engine last ended, and return their number."""

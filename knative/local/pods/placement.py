@@ -72,6 +72,7 @@ class Placement:
             declared=declared,
             shares_ports=shares_ports,
             waited=waited,
+            reached=process.listens,
         )
         if found is None:
             return

@@ -46,10 +46,10 @@ def too_many_fields() -> RefusedError:
     return RefusedError(431, f"too many request header fields: the limit is {HEAD_FIELDS}")
 
 
-def head_too_large() -> RefusedError:
-    """The refusal of a request head over the limit."""
-    text = f"request header fields too large: the limit is {HEAD_BYTES:,} bytes; shorten headers or cookies"
-    return RefusedError(431, text)
+def head_too_large(size: int) -> RefusedError:
+    """The refusal of a request head, or of trailers, of at least so many bytes."""
+    text = f"request header fields too large: the limit is {HEAD_BYTES:,} bytes; got {size:,} or more"
+    return RefusedError(431, f"{text}; shorten headers or cookies")
 
 
 class RequestHead(NamedTuple):
@@ -122,7 +122,7 @@ def read_request(method: bytes, lines: Headers, version: str, size: int = 0) -> 
         elif key not in RESERVED:
             headers += _passed_on(key, value)
     if size > HEAD_BYTES:
-        raise head_too_large()
+        raise head_too_large(size)
     _check_host(host, hosts, version)
     if method == b"CONNECT":
         raise RefusedError(405, "method not allowed")

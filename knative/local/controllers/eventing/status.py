@@ -103,7 +103,14 @@ _BLOCKED = {"Channel": "BackingChannelReady", "Sequence": "ChannelsReady", "Para
 RESOURCES: Mapping[str, tuple[str, str]] = {f"{kind.lower()}s.{group}": (group, kind) for group, kind in _CONDITIONS}
 
 
-def write_status(store: Store, topology: Topology, problems: Mapping[str, str], everywhere: str = "") -> None:
+def write_status(
+    store: Store,
+    topology: Topology,
+    problems: Mapping[str, str],
+    everywhere: str = "",
+    *,
+    blocked: Mapping[str, str] | None = None,
+) -> None:
     """Write the status of all objects of Eventing.
 
     Args:
@@ -111,8 +118,9 @@ def write_status(store: Store, topology: Topology, problems: Mapping[str, str], 
         topology: What the engine runs.
         problems: Further objects that do not run, with the reason, by their name in the topology.
         everywhere: Why nothing of Eventing runs, or empty.
+        blocked: What `write_children` returned; None to call it.
     """
-    blocked = write_children(store)
+    blocked = write_children(store) if blocked is None else blocked
     unready = {**problems, **topology.unready, **blocked}
     now = store.timestamp()
     for resource, kind in RESOURCES.items():

@@ -72,18 +72,25 @@ def wrong_template(spec: JsonMapping) -> str | None:
     return f"spec.channelTemplate.spec: {mistakes[0].message}" if mistakes else None
 
 
-def build(resources: Iterable[Resource]) -> Topology:
-    """Return the graph of some manifests; objects that cannot run are named in `unready`."""
-    return _Builder(resources).topology()
+def build(resources: Iterable[Resource], blocked: Mapping[str, str] | None = None) -> Topology:
+    """Return the graph of some manifests; objects that cannot run are named in `unready`.
+
+    Args:
+        resources: The manifests.
+        blocked: Channels and flows that another object keeps from their own, with the reason, by their name: they
+            have no address and forward nothing.
+    """
+    return _Builder(resources, blocked or {}).topology()
 
 
 class _Builder:
-    def __init__(self, resources: Iterable[Resource]) -> None:
+    def __init__(self, resources: Iterable[Resource], blocked: Mapping[str, str]) -> None:
         # The channels and Subscriptions of a flow show what the flow itself runs.
         own = [one for one in resources if not _is_made_for(one, FLOWS)]
         self._known = {(one.group, one.kind, one.namespace, one.name): one for one in own}
         self._nodes: dict[str, list[Subscription]] = {}
-        self._unready: dict[str, str] = {}
+        self._blocked = blocked
+        self._unready: dict[str, str] = dict(blocked)
         self._pings: list[Ping] = []
         self._sinks: dict[str, Destination] = {}
         self._flows = aliases(self._nodes_of_flows())
@@ -93,7 +100,7 @@ class _Builder:
             self._nodes[broker_node(one.namespace, one.name)] = []
         for group, kind in CHANNELS:
             for one in self._of(group, kind):
-                if wrong_template(one.data.get("spec") or {}) is None:
+                if self._fault(one) is None:
                     self._nodes.setdefault(f"channel/{one.namespace}/{one.name}", [])
                 self._attempt(one, self._channel)
         for group, kind, add in (
@@ -117,10 +124,19 @@ class _Builder:
     def _nodes_of_flows(self) -> Iterator[str]:
         for kind, parts in (("Sequence", "steps"), ("Parallel", "branches")):
             for one in self._of(FLOWS, kind):
-                if wrong_template(one.data["spec"]) is None:
+                if self._fault(one) is None:
                     node = f"{kind.lower()}/{one.namespace}/{one.name}"
                     numbers = range(kind == "Sequence", len(one.data["spec"][parts]))  # the first step is the Sequence
                     yield from (node, *(f"{node}/{number}" for number in numbers))
+
+    def _fault(self, resource: Resource) -> str | None:
+        """Why a channel or flow has no node, or None."""
+        name = f"{resource.kind} {resource.namespace}/{resource.name}"
+        return wrong_template(resource.data.get("spec") or {}) or self._blocked.get(name)
+
+    def _require(self, resource: Resource, what: str = "") -> None:
+        if (fault := self._fault(resource)) is not None:
+            raise UnreadyError(what + fault)
 
     def _of(self, group: str, kind: str) -> Iterator[Resource]:
         return (one for key, one in self._known.items() if key[:2] == (group, kind))
@@ -167,7 +183,7 @@ class _Builder:
     def _channel(self, channel: Resource) -> Iterator[tuple[str, Subscription]]:
         """The subscribers that an InMemoryChannel lists itself, as a cluster's controller does."""
         spec = channel.data.get("spec") or {}
-        _require_template(spec)
+        self._require(channel)
         for index, one in enumerate(spec.get("subscribers") or ()):
             name = f"{channel.kind} {channel.namespace}/{channel.name} subscriber {index}"
             urls = [{"uri": one[key]} if one.get(key) else None for key in ("subscriberUri", "replyUri")]
@@ -190,7 +206,7 @@ class _Builder:
         if key not in self._known:
             raise UnreadyError(f"there is no {target['kind']} {namespace}/{target['name']}")
         channel = self._known[key].data.get("spec") or {}
-        _require_template(channel, f"Channel {namespace}/{target['name']}: ")
+        self._require(self._known[key], f"Channel {namespace}/{target['name']}: ")
         self._destination(spec["subscriber"], namespace)  # its reason comes before that of the reply
         reply = self._other(REPLY, spec.get("reply"), namespace)
         delivery = spec.get("delivery") or channel.get("delivery") or {}
@@ -226,8 +242,8 @@ class _Builder:
         yield from ()
 
     def _sequence(self, sequence: Resource) -> Iterator[tuple[str, Subscription]]:
+        self._require(sequence)
         spec, namespace = sequence.data["spec"], sequence.namespace
-        _require_template(spec)
         steps = spec["steps"]
         for index, step in enumerate(steps):
             last = index == len(steps) - 1
@@ -243,8 +259,8 @@ class _Builder:
             yield _step(sequence, index), made
 
     def _parallel(self, parallel: Resource) -> Iterator[tuple[str, Subscription]]:
+        self._require(parallel)
         spec, namespace = parallel.data["spec"], parallel.namespace
-        _require_template(spec)
         node = f"parallel/{namespace}/{parallel.name}"
         for index, branch in enumerate(spec["branches"]):
             name = f"Parallel {namespace}/{parallel.name} branch {index}"
@@ -306,7 +322,7 @@ class _Builder:
         if (group, kind) == (SERVING, "Service"):
             return Destination(host=f"{name}.{key[2]}", path=f"/{uri.lstrip('/')}")
         if (group, kind) in NODES:
-            _require_template(self._known[key].data.get("spec") or {}, f"{kind} {key[2]}/{name} has no address: ")
+            self._require(self._known[key], f"{kind} {key[2]}/{name} has no address: ")
         else:
             raise UnreadyError(f"events are not delivered to a {kind} ({group or 'core'}) on this machine")
         return Destination(node=f"{NODES[group, kind]}/{key[2]}/{name}")
@@ -335,11 +351,6 @@ class _Builder:
             raise UnreadyError(f"there is no Service {namespace}/{name}")
         query = f"?{parts.query}" if parts.query else ""
         return Destination(host=inside, path=(parts.path or "/") + query)
-
-
-def _require_template(spec: JsonMapping, what: str = "") -> None:
-    if (reason := wrong_template(spec)) is not None:
-        raise UnreadyError(what + reason)
 
 
 def _is_made_for(resource: Resource, group: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 UNDECLARED_SECONDS = 5.0
@@ -23,7 +23,14 @@ class Elsewhere:
 
 
 def elsewhere(
-    ports: Collection[int], *, own: int, inside: int, declared: int, shares_ports: bool, waited: float
+    ports: Collection[int],
+    *,
+    own: int,
+    inside: int,
+    declared: int,
+    shares_ports: bool,
+    waited: float,
+    reached: Callable[[int], bool],
 ) -> Elsewhere | None:
     """Return what a program does instead of listening on PORT, or None while it is undecided.
 
@@ -34,6 +41,7 @@ def elsewhere(
         declared: Its containerPort.
         shares_ports: Whether its ports are those of this machine.
         waited: Seconds since it was started.
+        reached: Whether a port takes connections at 127.0.0.1.
     """
     if own in ports:
         remedy = "make it listen on 0.0.0.0, or on [::] for both IPv4 and IPv6"
@@ -43,5 +51,7 @@ def elsewhere(
     port = declared if declared in ports else min(ports)
     text, remedy = f"listens on {port} and not on PORT={inside}", "make it listen on $PORT"
     if shares_ports and (len(ports) == 1 or port == declared):
+        if not reached(port):
+            return Elsewhere(None, f"{text}, and not at 127.0.0.1; {remedy} of 0.0.0.0, or of [::] for both")
         return Elsewhere(port, f"{text}: it is served there while it is the only pod; {remedy}")
     return Elsewhere(None, f"{text}; {remedy} or name the port as containerPort")

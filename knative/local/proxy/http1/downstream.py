@@ -20,8 +20,9 @@ from knative.local.proxy.http1.writing import ResponseWriter
 PIPELINED = 100  # requests that wait for the one before them
 HEAD_SECONDS = 10.0  # a head that takes longer is a slow loris
 IDLE_SECONDS = 120.0  # longer than the 90 s for which proxies reuse an idle connection
-LINGER_BYTES = 1 << 20  # of an unread body, so that the answer reaches its sender
-LINGER_SECONDS = 2.0
+# Of an unread body, so that the answer reaches a client that sends all of it before it reads.
+LINGER_BYTES = 64 << 20
+LINGER_SECONDS = 10.0
 # Half-closing and leaving look the same to a server. An answer that comes this soon still goes out.
 HALF_CLOSED_SECONDS = 0.5
 
@@ -91,11 +92,19 @@ class DownstreamConnection(RequestReader, asyncio.Protocol):
                 self._transport.abort()
             return
         if self._phase is HEADERS:
+            room = HEAD_BYTES + 1 - self._head_bytes
+            if len(data) > room > 0:  # the limit is that of a head, not of one read: look again where it is passed
+                self.data_received(data[:room])
+                self.data_received(data[room:])
+                return
             self._head_bytes += len(data)
             if self._receiving is None and self._head_bytes == len(data):
                 self.deadline = self._loop.time() + HEAD_SECONDS
         else:
             self._between += len(data)
+        self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -109,8 +118,8 @@ class DownstreamConnection(RequestReader, asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._refuse(str(error))
         else:
-            if max(self._head_bytes, self._between) > HEAD_BYTES:
-                self._refusal = head_too_large()
+            if (size := max(self._head_bytes, self._between)) > HEAD_BYTES:
+                self._refusal = head_too_large(size)
                 self._refuse()
 
     def _switched(self, rest: bytes) -> None:

@@ -13,9 +13,11 @@ import httptools
 
 from knative.local.proxy.exchange import Client, Exchange, Headers, Request
 from knative.local.proxy.headers import (
+    HEAD_BYTES,
     HEAD_FIELDS,
     TARGET_BYTES,
     RefusedError,
+    head_too_large,
     read_request,
     target_too_long,
     too_many_fields,
@@ -53,6 +55,7 @@ class RequestReader(ABC):
         self._url = b""
         self._raw: Headers = []
         self._trailers: Headers = []
+        self._trailer_bytes = 0
         self._head_bytes = 0
         self._between = 0  # bytes since the last piece of a body: chunk extensions and trailers
 
@@ -86,10 +89,15 @@ class RequestReader(ABC):
             raise self._refusal
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Collect a header or, after the body, a trailer; the bytes of trailers are bounded where they are received."""
+        """Collect a header or, after the body, a trailer."""
         if self._phase is not HEADERS:
             if self._phase is BODY:
                 self._trailers.append((name.lower(), value))
+                self._trailer_bytes += len(name) + len(value) + 4
+                if self._trailer_bytes > HEAD_BYTES or len(self._trailers) > HEAD_FIELDS:
+                    many = len(self._trailers) > HEAD_FIELDS
+                    self._refusal = too_many_fields() if many else head_too_large(self._trailer_bytes)
+                    raise self._refusal
             return
         self._raw.append((name, value))
         if len(self._raw) > HEAD_FIELDS:
@@ -108,6 +116,7 @@ class RequestReader(ABC):
         self._phase = BODY
         self._head_bytes = 0
         self._trailers = []
+        self._trailer_bytes = 0
         self._receiving = exchange
         self._received(exchange)
 

@@ -41,6 +41,8 @@ def request_of(block: Headers, *, ended: bool, peer: str) -> Request:
     """
     pseudo = {name: value for name, value in block if name.startswith(b":")}
     method, target = pseudo.get(b":method", b""), pseudo.get(b":path", b"*")
+    if b":protocol" in pseudo:
+        raise RefusedError(501, "WebSockets over HTTP/2 (RFC 8441) are not supported: open them over HTTP/1.1")
     lines = list(_lines(block, pseudo))
     if not _TOKEN.fullmatch(method) or not _TARGET.fullmatch(target):
         raise RefusedError(400, "bad request")

@@ -183,6 +183,19 @@ def raw(server: FunctionServer, *pieces: bytes, pause: float = 0.0) -> bytes:
         return read_answer(connection)
 
 
+def test_a_body_over_the_limit_is_answered_before_any_of_it_is_sent():
+    """The refused body is sent after the answer, and the connection serves the next request."""
+    server = FunctionServer("stress", {"STRESS_MAX_BYTES": "1000"})
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3000\r\n\r\n")
+        answer = read_answer(connection)
+        assert answer.startswith(b"HTTP/1.1 413")
+        assert b"1,000 bytes" in answer
+        connection.sendall(b"x" * 3000 + b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert read_answer(connection).startswith(b"HTTP/1.1 200")
+    server.stop()
+
+
 def test_a_body_that_stalls_is_answered_408_and_holds_no_thread(server: FunctionServer):
     answer = raw(server, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n", b"{")
     assert answer.startswith(b"HTTP/1.1 408")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from knative.local.api.store import Store
+from knative.local.controllers.eventing.children import write_children
 from knative.local.controllers.eventing.status import RESOURCES, write_status
 from knative.local.controllers.objects import place_of
 from knative.local.controllers.written import as_resource
@@ -192,6 +193,21 @@ def test_a_channel_is_backed_by_an_object_and_a_foreign_one_of_its_name_blocks_i
     foreign = {"apiVersion": "messaging.knative.dev/v1", "metadata": {"name": "f"}, "spec": {}}
     blocked = made("Channel", {}, ("InMemoryChannel", foreign))
     assert ready(written(blocked)["Channel"]) == ("False", "ChannelFailure")
+
+
+def test_a_flow_whose_child_belongs_to_another_object_neither_is_ready_nor_forwards() -> None:
+    foreign = {"apiVersion": "messaging.knative.dev/v1", "metadata": {"name": "f-kn-sequence-0"}, "spec": {}}
+    store = made("Sequence", {"steps": [TO]}, ("InMemoryChannel", foreign))
+    blocked = write_children(store)
+    (reason,) = blocked.values()
+    assert reason == "InMemoryChannel default/f-kn-sequence-0 is not owned by Sequence default/f"
+    topology = build([as_resource(obj) for _, obj in store.everything()], blocked)
+    assert topology.unready == blocked
+    assert "sequence/default/f" not in topology.nodes
+    assert topology.entry("channel/default/f-kn-sequence-0") == "channel/default/f-kn-sequence-0", "the other object's"
+    write_status(store, topology, {}, blocked=blocked)
+    (flow,) = store.list(FLOWS["Sequence"])
+    assert ready(flow["status"]) == ("False", "ChannelsNotReady")
 
 
 def test_a_sequence_shows_its_channels_and_subscriptions_and_events_enter_it_by_the_first() -> None:

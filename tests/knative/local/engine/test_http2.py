@@ -426,6 +426,24 @@ def test_a_client_that_cancels_what_has_run_for_long_stays(engine: EngineProcess
     connection.close()
 
 
+def test_a_websocket_is_refused_with_the_way_out(engine: EngineProcess) -> None:
+    import socket
+
+    from h2.connection import H2Connection
+    from h2.events import DataReceived
+
+    client = H2Connection()
+    client.initiate_connection()
+    pseudo = {":method": "CONNECT", ":protocol": "websocket", ":scheme": "http", ":path": "/", ":authority": "hello"}
+    client.send_headers(1, list(pseudo.items()))
+    with socket.create_connection(("127.0.0.1", engine.port), timeout=30) as connection:
+        connection.sendall(client.data_to_send())
+        text = b""
+        while not text and (data := connection.recv(65536)):
+            text = b"".join(event.data for event in client.receive_data(data) if isinstance(event, DataReceived))
+    assert text.startswith(b"WebSockets over HTTP/2 (RFC 8441) are not supported: open them over HTTP/1.1")
+
+
 def test_streams_above_the_limit_are_refused_one_by_one(raw: Raw) -> None:
     assert b"\x00\x03\x00\x00\x00\xfa" in raw.until(SETTINGS)
     for index in range(260):

@@ -204,6 +204,16 @@ def test_a_program_that_listens_on_ipv6_alone_is_reported(start: Start) -> None:
     engine.wait(lambda: ", and not at 127.0.0.1; make it listen on 0.0.0.0" in engine.output, "the reason")
 
 
+def test_a_port_of_its_own_on_ipv6_alone_is_not_called_served(start: Start) -> None:
+    port = free_port()
+    bind = f"import socket, time; s = socket.create_server(('::1', {port}), family=socket.AF_INET6)"
+    container = {"ports": [{"containerPort": port}]}
+    engine = start(service(command=["python", "-S", "-c", f"{bind}; time.sleep(600)"], container=container))
+    engine.wait(lambda: f"listens on {port} and not on PORT=" in engine.output, "the reason")
+    assert ", and not at 127.0.0.1; make it listen on $PORT of 0.0.0.0" in engine.output
+    assert "served there" not in engine.output
+
+
 def test_without_podman_and_docker_the_reason_says_so(tmp_path: Path) -> None:
     image = service("imaged")
     del image["spec"]["template"]["spec"]["containers"][0]["command"]

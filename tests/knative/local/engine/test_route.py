@@ -444,6 +444,19 @@ def test_trailers_of_a_request_reach_the_pod(engine: EngineProcess) -> None:
     assert not {"trailer host", "trailer authorization"} & set(headers)
 
 
+@pytest.mark.parametrize("fields", [b"X: %s\r\n" % (b"y" * 1000) * 70, b"X: y\r\n" * 201])
+def test_trailers_of_a_request_are_limited_in_total(engine: EngineProcess, fields: bytes) -> None:
+    request = b"POST /hello HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"
+    assert b" 431 " in exchange(engine, request + fields + b"\r\n")
+
+
+@pytest.mark.parametrize("size", [65_536, 70_000, 200_000])
+def test_the_size_of_a_head_counts_its_white_space(engine: EngineProcess, size: int) -> None:
+    head = b"GET /hello HTTP/1.1\r\nHost: a\r\nX: v\r\n\r\n"
+    answer = exchange(engine, head.replace(b"v", b" " * (size - len(head)) + b"v"))
+    assert answer.startswith(b"HTTP/1.1 200" if size == 65_536 else b"HTTP/1.1 431"), answer[:200]
+
+
 @pytest.mark.parametrize("version", [b"1.1", b"1.0"])
 def test_trailers_of_an_answer_reach_a_client_that_can_have_them(engine: EngineProcess, version: bytes) -> None:
     pod = b"HTTP/1.1 200 OK\r\nTrailer: X-T\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-T: 1\r\n"
