@@ -63,8 +63,9 @@ class Written:
         objects = [(place, one.data) for place, one in _placed(manifests) if place[0] not in _MADE]
         for (_, _, name), data in objects:
             if not name:
-                generated = data.get("metadata", {}).get("generateName") or ""
-                raise TemplateError(f"{data.get('kind')} {generated}: generateName: an object of a file needs its name")
+                generated = (data.get("metadata") or {}).get("generateName") or ""
+                which = f"{data.get('kind')} {generated}".rstrip()
+                raise TemplateError(f"{which}: an object of a file needs metadata.name; generateName is not used")
         return self.files.plan(self._store, objects, lambda obj, old: _admit(manifests.cluster, obj, old))
 
     def commit(self, manifests: Manifests, plan: Plan) -> None:

@@ -33,6 +33,7 @@ _TOKEN = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+")
 _BREAKS = re.compile(rb"[\r\n\0]")
 _HOSTS = 10_000  # whose way is remembered
 _HOST_BYTES = 260
+_SEGMENT_BYTES = 64
 _FORWARDING = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"forwarded"})
 
 
@@ -67,6 +68,7 @@ class Route:
         self.domains: tuple[str, ...] = (LOCAL_DOMAIN,)
         self.addresses = Addresses()
         self._hosts: dict[bytes, _Found] = {}
+        self._segments: dict[bytes, Service] = {}
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         self._own = Pool(self._connect_own, self._own_refused, "the engine", lambda _line: None)
         self._server: asyncio.Server | None = None
@@ -128,6 +130,7 @@ class Route:
     def changed(self) -> None:
         """Services, traffic or tags have changed: forget where hosts led."""
         self._hosts.clear()
+        self._segments.clear()
 
     def dispatch(self, exchange: Exchange) -> None:
         """Answer a request from outside: hand it to its Service, or to the engine's own pages."""
@@ -152,7 +155,8 @@ class Route:
         if found is not None:
             self._forward(exchange, *found)
             return
-        service = by_path(self.services, target)
+        segment = target[1 : _SEGMENT_BYTES + 1].partition(b"/")[0].partition(b"?")[0]
+        service = self._segments.get(segment) or self._by_path(segment, target)
         if service is not None:
             self._forward(exchange, service, None)
         elif (sink := by_own_path(self.services, target)) is not None:
@@ -164,6 +168,13 @@ class Route:
             exchange.answer(405, "method not allowed")
         else:
             self.own(exchange)
+
+    def _by_path(self, segment: bytes, target: bytes) -> Service | None:
+        """The Service that a path names, remembered by its first segment where that is short."""
+        service = by_path(self.services, target)
+        if service is not None and len(segment) < _SEGMENT_BYTES:  # as many as there are Services, at most twice
+            self._segments[segment] = service
+        return service
 
     def _resolve(self, host: bytes) -> _Found:
         if host not in self.allowed:

@@ -32,6 +32,10 @@ def test_a_busy_port_is_one_line(start: Start) -> None:
         ("apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: UPPER}\n", "services.yaml"),
         ("", "no Knative Service"),
         (yaml.safe_dump({**service(), "metadata": {"generateName": "hello-"}}), "generateName"),
+        (
+            f"{yaml.safe_dump(service())}---\napiVersion: sources.knative.dev/v1\nkind: KafkaSource\nmetadata:\n",
+            "KafkaSource: an object of a file needs metadata.name; generateName is not used",
+        ),
     ],
 )
 def test_a_bad_manifest_is_reported_and_nothing_starts(tmp_path: Path, text: str, word: str) -> None:
