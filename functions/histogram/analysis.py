@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 from functions.histogram.result import APPROXIMATION_ERROR, Analysis, Choices, restored
 from functions.kit.jsontypes import JsonObject
 
+_PALETTE = 3  # colour type of a PNG
+
 
 def _level_transparency(image: Image.Image, data: bytes) -> None:
     """Put a PNG's transparent value on the scale of its pixels, which Pillow alone expands to 8 bits."""
@@ -221,6 +223,8 @@ def _stripwise(strips: Strips, data: bytes, choices: Choices) -> Analysis:
     histogram, sample, rows = plain.count_strips(
         strips, region=region, ignore_transparent=choices.ignore_transparent, tone=tone
     )
+    if strips.format == "PNG" and data[25] == _PALETTE:
+        histogram = replace(histogram, mode="P")  # libvips has put the colours in place of their numbers
     found = colours.dominant(sample, choices.colours) if choices.colours else []
     facts, size = tone.facts(), (strips.width, strips.height)
     how: JsonObject = {"area": region, "orientation": turned, "space": facts, "linear": tone.light}

@@ -129,6 +129,17 @@ def test_a_palette_that_is_missing(answer: Callable[[bytes], JsonObject | Proble
     check(answer(bytes(data)), REFUSED)
 
 
+def test_the_mode_of_a_palette(answer: Callable[[bytes], JsonObject | Problem]) -> None:
+    numbers = PICTURE[..., :1] % 4
+    header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 3, 0, 0, 0)
+    colours = bytes([0, 0, 0, 255, 0, 0, 0, 255, 0, 9, 9, 9])
+    body = chunk(b"PLTE", colours) + chunk(b"IDAT", zlib.compress(lines(numbers[..., 0])))
+    found = answer(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + body + chunk(b"IEND"))
+    assert not isinstance(found, Problem)
+    assert found["mode"] == "P"
+    assert found["channels"]["red"][255] == (numbers == 1).sum()
+
+
 # --- TIFF: strips of 16 rows, tiles of 32 × 32
 
 STRIP, TILE = 16, 32
