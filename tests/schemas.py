@@ -1,8 +1,18 @@
-"""JSON Schema in tests. The library is imported at its first use: that takes two seconds of every process otherwise."""
+"""JSON Schema and OpenAPI in tests. The libraries take seconds to import, and each process collects all tests."""
 
 from __future__ import annotations
 
+import json
+from functools import cache
 from typing import Any
+
+
+@cache
+def check_openapi(text: str) -> None:
+    """Require a valid OpenAPI document; equal documents are validated once."""
+    from openapi_spec_validator import validate
+
+    validate(json.loads(text))
 
 
 def check_schema(schema: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import subprocess
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tests.images import encoded, gradient
 
 SETTINGS = Settings()
 QUIET = Choices(colours=0)
+EACH = 8  # files of each name ending
 # Debian's own: a program of that name earlier on the path need not be ImageMagick.
 CONVERT = Path("/usr/bin/convert")
 # The decoders are other versions than Pillow's: a lossy format may round a sample the other way.
@@ -142,8 +144,12 @@ def compare(path: Path) -> str | None:
 
 
 def test_photographs_against_a_plain_decode(photos: list[Path]) -> None:
-    """R, G and B are the decoder's own, and L is the formula over them, whatever the format."""
-    for path in photos:
+    """R, G and B are the decoder's own, and L is the formula over them, for the smallest files of each format."""
+    by_size = sorted(photos, key=lambda path: path.stat().st_size)
+    seen: Counter[str] = Counter()
+    for path in by_size:
+        if seen[path.suffix.lower()] == EACH:
+            continue
         data = path.read_bytes()
         try:
             counted = analyse(data, SETTINGS, QUIET)
@@ -158,3 +164,5 @@ def test_photographs_against_a_plain_decode(photos: list[Path]) -> None:
             pixels = np.asarray(image.convert("RGB")).reshape(-1, 3).astype(np.uint16) << 8
         assert list(counted.histogram.channels.values())[:3] == list(map(counts, pixels.T)), path
         assert counted.histogram.luminance == counts(luma(pixels)), path
+        seen[path.suffix.lower()] += 1
+    assert seen
