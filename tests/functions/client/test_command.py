@@ -6,26 +6,22 @@ import argparse
 import csv
 import io
 import json
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
-from functions.client import photos, stress, transport
+from functions.client import photos, transport
 from functions.client.__main__ import main
 from functions.histogram.analysis import analyse
 from functions.kit.http.settings import Settings
+from tests.functions.client.conftest import PHOTO
 from tests.images import encoded, gradient
-from tests.servers import ROOT, FunctionServer, free_port
+from tests.servers import FunctionServer
 
-PHOTO = encoded(gradient(size=(120, 80)), "JPEG")
 COUNTS = analyse(PHOTO, Settings()).document()["histogram"]
 
 
@@ -51,20 +47,6 @@ class ForeignOriginError(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
-
-
-@pytest.fixture
-def url(servers: Callable[..., FunctionServer]) -> str:
-    return servers("histogram").url
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "deep").mkdir()
-    (tmp_path / "a.jpg").write_bytes(PHOTO)
-    (tmp_path / "deep/b.PNG").write_bytes(encoded(gradient("L")))
-    (tmp_path / "notes.txt").write_text("no image")
-    return tmp_path
 
 
 def test_one_file_is_one_object(url: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -209,164 +191,6 @@ def test_a_host_below_localhost_is_this_machine(url: str, folder: Path, capsys: 
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [
-        [],
-        ["histogram"],
-        ["histogram", "/nowhere/at/all.jpg"],
-        ["histogram", "/nowhere/*.jpg"],
-        ["histogram", __file__, "--plot", "plot.gif"],
-        ["histogram", __file__, "--jobs", "0"],
-        ["histogram", __file__, "--url", "http://[::1"],
-        ["histogram", __file__, "--url", "http://host:99999"],
-        ["histogram", __file__, "--url", "ftp://host"],
-        ["histogram", __file__, "--token", "schlüssel"],
-        ["exif"],
-        ["exif", __file__, "--timeout", "0"],
-        ["exif", __file__, "--timeout", "-1"],
-        ["exif", __file__, "--timeout", "1e300"],
-        ["exif", __file__, "--retries", "-1"],
-        ["exif", __file__, "--retries", "²"],
-        ["stress", "--seconds", "nan"],
-        ["stress", "--hold", "inf"],
-        ["send", __file__, "--to", "http://[::1"],
-        ["send", __file__, "--timeout", "0"],
-        ["events", "--at", "http://[::1"],
-        ["nonsense"],
-    ],
-)
-def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    assert ended.value.code == 2
-    message, hint = capsys.readouterr().err.splitlines()
-    assert message.startswith("pixelamp")
-    assert hint.endswith("--help")
-
-
-def test_a_wrong_address_in_the_environment_is_wrong_usage_of_what_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIXELAMP_URL", "http://[::1")
-    for command in (["exif", __file__], ["stress"], ["send", __file__], ["events"]):
-        with pytest.raises(SystemExit) as ended:
-            main(command)
-        assert ended.value.code == 2
-
-
-@pytest.mark.parametrize("command", [["histogram"], ["exif"], ["stress"]])
-def test_an_address_without_a_server_is_reported(
-    command: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = [] if command == ["stress"] else [str(folder / "a.jpg")]
-    arguments = [*command, *file, "--url", f"http://127.0.0.1:{free_port()}", "--retries", "0"]
-    assert main(arguments) == 3
-    assert "no response from http://127.0.0.1" in capsys.readouterr().err
-
-
-def test_exif_reports_and_cleans(
-    servers: Callable[..., FunctionServer], folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    exif = Image.Exif()
-    exif[0x010F] = "Lampmaker"
-    (folder / "c.jpg").write_bytes(encoded(gradient(), "JPEG", exif=exif))
-    url = servers("exif").url
-    clean = folder / "clean"
-    assert main(["exif", str(folder / "c.jpg"), "--url", url, "-o", "text", "--strip", "--out", str(clean)]) == 0
-    assert "Make" in (said := capsys.readouterr().out)
-    assert "Lampmaker" in said
-    assert b"Lampmaker" not in (clean / "c.jpg").read_bytes()
-    assert main(["exif", str(folder / "c.jpg"), "--url", url, "-o", "csv", "--tags", "Make"]) == 0
-    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
-    assert [(row["group"], row["tag"], row["value"]) for row in rows] == [("IFD0", "Make", "Lampmaker")]
-
-
-def test_copies_of_equal_names_stand_in_folders_as_the_pictures_do(
-    servers: Callable[..., FunctionServer], folder: Path
-) -> None:
-    for name, size in (("x", 10), ("y", 20)):
-        (folder / "two" / name).mkdir(parents=True)
-        (folder / "two" / name / "same.jpg").write_bytes(encoded(gradient(size=(size, size)), "JPEG"))
-    out = folder / "copies"
-    url = servers("exif").url
-    assert main(["exif", str(folder / "two"), "--url", url, "-o", "json", "--strip", "--out", str(out)]) == 0
-    for name, size in (("x", 10), ("y", 20)):
-        with Image.open(out / name / "same.jpg") as copy:
-            assert copy.size == (size, size)
-
-
-@pytest.mark.parametrize("alone", [["--strip"], ["--out", "copies"]])
-def test_copies_need_a_folder_and_a_folder_copies(alone: list[str], folder: Path) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["exif", str(folder / "a.jpg"), *alone])
-    assert ended.value.code == 2
-
-
-def test_exif_never_overwrites_the_picture_itself(
-    servers: Callable[..., FunctionServer], folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["exif", str(folder / "a.jpg"), "--url", servers("exif").url, "--strip", "--out", str(folder)]) == 1
-    assert (folder / "a.jpg").read_bytes() == PHOTO
-    assert "is one of the pictures themselves" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("answer", "code", "text"),
-    [
-        ({"ended": "completed", "shortfall": None}, 0, ""),
-        ({"ended": "server stopped"}, 1, "the burn ended early: server stopped"),
-        ({"achieved": {}}, 0, ""),
-        (
-            {
-                "ended": "short",
-                "shortfall": {"requested": 80, "achieved": 41.2, "reason": "no free core", "detail": "waited 3 s"},
-            },
-            1,
-            "the load fell short: requested 80 %, achieved 41.2 %: no free core: waited 3 s",
-        ),
-        (
-            {
-                "ended": "over",
-                "excess": {"requested": 1, "achieved": 8.2, "reason": "start of the process", "detail": "0.07 s"},
-            },
-            1,
-            "the load was exceeded: requested 1 %, achieved 8.2 %: start of the process: 0.07 s",
-        ),
-    ],
-)
-def test_a_load_that_was_not_held_ends_in_1(
-    answer: dict[str, Any], code: int, text: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert stress.outcome(answer) == code
-    assert text in capsys.readouterr().err
-
-
-def test_stress(servers: Callable[..., FunctionServer], capsys: pytest.CaptureFixture[str]) -> None:
-    url = servers("stress").url
-    assert main(["stress", "--sleep-ms", "20", "--nice", "0", "--url", url]) == 0
-    assert json.loads(capsys.readouterr().out)
-    assert main(["stress", "--cpu", "--url", url]) == 0
-    assert "cpu" in json.loads(capsys.readouterr().out)
-    assert main(["stress", "--seconds", "-1", "--url", url]) == 1
-    assert "400 Option not allowed" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("seconds", "hold", "sleep_ms", "length"),
-    [(None, None, None, 10), (0, None, None, 0), (0, 15, None, 15), (20, 15, 500, 20.5), (-1, None, -5, 0)],
-)
-def test_the_length_of_the_work_comes_on_top_of_the_wait(
-    seconds: float | None, hold: float | None, sleep_ms: float | None, length: float
-) -> None:
-    assert stress.length(argparse.Namespace(seconds=seconds, hold=hold, sleep_ms=sleep_ms, levels=None)) == length
-    levels = argparse.Namespace(seconds=None, hold=hold, sleep_ms=None, levels="1x500ms,10..20x1m,5x2s")
-    assert stress.length(levels) == max(62.5, hold or 0)
-
-
-def test_memory_held_longer_than_the_wait_is_not_a_failure(servers: Callable[..., FunctionServer]) -> None:
-    hold = ["--seconds", "0", "--memory-mb", "1", "--hold", "2"]
-    assert main(["stress", *hold, "--timeout", "0.9", "--retries", "0", "--url", servers("stress").url]) == 0
-
-
-@pytest.mark.parametrize(
     ("command", "address"),
     [
         (["histogram", "a.jpg"], "exif"),
@@ -414,62 +238,6 @@ def test_a_redirect_is_not_taken_for_the_result(folder: Path, capsys: pytest.Cap
     assert not plot.exists()
 
 
-SAMPLE = ROOT / "docs" / "sample.jpg"
-
-
-@pytest.fixture
-def exif(servers: Callable[..., FunctionServer]) -> str:
-    return servers("exif").url
-
-
-def test_a_flat_table_and_a_row_of_csv_a_photo(exif: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["exif", str(SAMPLE), "--flat", "--tags", "Make,Model", "--url", exif]) == 0
-    assert json.loads(capsys.readouterr().out)["IFD0:Make"] == "Lumenworks"
-    assert main(["exif", str(SAMPLE), "--flat", "--csv", "--url", exif]) == 0
-    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
-    assert (row["file"], row["IFD0:Make"]) == (str(SAMPLE), "Lumenworks")
-
-
-def test_fields_are_set_in_a_copy(exif: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["exif", str(SAMPLE), "--set", "artist=Ada", "--set", "copyright=Ada 2026", "--out", str(tmp_path)]
-    assert main([*command, "--url", exif]) == 0
-    copy = json.loads(capsys.readouterr().out)["copy"]
-    with Image.open(copy) as image:
-        assert (image.getexif()[0x013B], image.getexif()[0x8298]) == ("Ada", "Ada 2026")
-
-
-def test_a_clean_copy_keeps_and_removes_what_is_named(
-    exif: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def tags(*options: str) -> set[str]:
-        assert main(["exif", str(SAMPLE), "--strip", *options, "--out", str(tmp_path), "--url", exif]) == 0
-        with Image.open(json.loads(capsys.readouterr().out)["clean_copy"]) as image:
-            return {*map(str, image.getexif()), *(["gps"] if image.getexif().get_ifd(0x8825) else [])}
-
-    assert "315" in tags("--keep", "artist")
-    assert "gps" not in tags("--remove", "gps")
-    assert {"271", "272"} <= tags("--remove", "gps")
-
-
-def test_a_thumbnail_is_written(exif: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "with.jpg"
-    thumbnail = encoded(gradient(size=(16, 12)), "JPEG")
-    path.write_bytes(piexif_insert(thumbnail))
-    assert main(["exif", str(path), "--thumbnail", "--out", str(tmp_path / "out"), "--url", exif]) == 0
-    with Image.open(json.loads(capsys.readouterr().out)["thumbnail"]) as image:
-        assert image.size == (16, 12)
-    assert main(["exif", str(SAMPLE), "--thumbnail", "--out", str(tmp_path / "out"), "--url", exif]) == 1
-    assert "no thumbnail" in capsys.readouterr().err
-
-
-def piexif_insert(thumbnail: bytes) -> bytes:
-    import piexif
-
-    out = io.BytesIO()
-    piexif.insert(piexif.dump({"0th": {271: b"x"}, "1st": {259: 6}, "thumbnail": thumbnail}), PHOTO, out)
-    return out.getvalue()
-
-
 def test_pictures_are_compared_with_the_first(url: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["histogram", str(folder), "--compare", "--csv", "--figures", "--url", url]) == 0
     first, second = csv.DictReader(io.StringIO(capsys.readouterr().out))
@@ -506,15 +274,6 @@ def test_what_a_folder_holds_beside_is_counted(url: str, folder: Path, capsys: p
     assert "1 without an ending" in told
 
 
-def test_samples_arrive_as_lines_while_it_burns(
-    servers: Callable[..., FunctionServer], capsys: pytest.CaptureFixture[str]
-) -> None:
-    code = main(["stress", "--seconds", "1", "--load", "5", "--format", "ndjson", "--url", servers("stress").url])
-    *samples, last = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert all("cpu_percent" in sample for sample in samples)
-    assert (code == 0) == (last["result"]["ended"] == "completed")
-
-
 def test_a_limit_is_refused_with_the_way_to_raise_it(
     servers: Callable[..., FunctionServer], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -538,50 +297,3 @@ def test_the_page_is_opened(url: str, monkeypatch: pytest.MonkeyPatch, capsys: p
     monkeypatch.setattr("webbrowser.open", lambda _address: False)
     assert main(["open", "--url", url]) == 1
     assert "no browser could be started" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shell_gets_its_completion(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["completion", shell]) == 0
-    assert "pixelamp" in capsys.readouterr().out
-
-
-def test_subcommands_are_completed(tmp_path: Path) -> None:
-    answer = tmp_path / "answer"
-    line = "pixelamp hist"
-    environment = {"_ARGCOMPLETE": "1", "_ARGCOMPLETE_STDOUT_FILENAME": str(answer), "COMP_LINE": line}
-    environment |= {"COMP_POINT": str(len(line)), "_ARGCOMPLETE_IFS": "\n"}
-    command = [sys.executable, "-m", "functions.client"]
-    subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=False, timeout=60)
-    assert answer.read_text().strip() == "histogram"
-
-
-@pytest.mark.parametrize(
-    ("code", "arguments"),
-    [
-        (0, ["histogram", "{folder}/a.jpg"]),
-        (1, ["histogram", "{folder}/notes.txt"]),
-        (2, ["histogram"]),
-        (2, ["exif", "{folder}/a.jpg", "--strip"]),
-        (2, ["exif", "{folder}/a.jpg", "--set", "colour=red", "--out", "{folder}/out"]),
-        (2, ["exif", "{folder}/a.jpg", "--keep", "icc"]),
-        (2, ["histogram", "{folder}/a.jpg", "--compare"]),
-        (3, ["histogram", "{folder}/a.jpg", "--url", "http://127.0.0.1:1", "--retries", "0"]),
-        (4, ["histogram", "{folder}/a.jpg", "--output", "json", ">/dev/full"]),
-    ],
-)
-def test_the_table_of_exit_codes(code: int, arguments: list[str], url: str, folder: Path) -> None:
-    full = arguments[-1].startswith(">")
-    words = [word.format(folder=folder) for word in arguments if not word.startswith(">")]
-    if "--url" not in words:
-        words += ["--url", url]
-    with Path("/dev/full" if full else os.devnull).open("w") as out:
-        done = subprocess.run(
-            [sys.executable, "-m", "functions.client", *words],
-            cwd=ROOT,
-            stdout=out,
-            stderr=subprocess.PIPE,
-            check=False,
-        )
-    assert done.returncode == code, done.stderr
-    assert f"| {code} |" in (ROOT / "docs" / "client.md").read_text(encoding="utf-8")
