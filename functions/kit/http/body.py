@@ -79,15 +79,24 @@ class Body:
         seconds = settings.body_seconds + self.bytes_read / settings.body_rate
         return start + min(seconds, max(settings.timeout_seconds, settings.body_seconds))
 
+    def _within(self) -> tuple[int, str]:
+        """The limit of the body and its setting.
+
+        Raises:
+            Problem: 413 if Content-Length is above it.
+        """
+        most, variable = self.windows[:2] if self.windows is not None else self.limit
+        if self._length is not None and self._length > most:
+            raise too_many_bytes(most, self._length, variable)
+        return most, variable
+
     def chunks(self) -> Iterator[bytes]:
         """The body in pieces of at most 1 MiB.
 
         Raises:
             Problem: 413 above the limit, 408 after the deadline, 400 for a truncated body.
         """
-        most, variable = self.windows[:2] if self.windows is not None else self.limit
-        if self._length is not None and self._length > most:
-            raise too_many_bytes(most, self._length, variable)
+        most, variable = self._within()
         start = time.monotonic()
         while chunk := self._read(self._deadline(start)):
             self.bytes_read += len(chunk)
@@ -116,7 +125,11 @@ class Body:
         """Return a buffer for the body or one of its files, allocated at the announced size.
 
         A growing buffer is copied repeatedly, which costs more than parsing.
+
+        Raises:
+            Problem: 413 if Content-Length is above the limit.
         """
+        self._within()
         # Of the bytes read so far, only the piece being parsed can still belong to this file.
         size = max((self._length or 0) - max(self.bytes_read - CHUNK, 0), 0)
         windows = self.windows

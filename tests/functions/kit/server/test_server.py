@@ -196,6 +196,14 @@ def test_a_body_over_the_limit_is_answered_before_any_of_it_is_sent():
     server.stop()
 
 
+@pytest.mark.parametrize("length", [10**12, 10**23])
+def test_a_length_that_no_buffer_can_have_is_413(length: int):
+    server = FunctionServer("exif")
+    answer = raw(server, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\nabc" % length)
+    assert answer.startswith(b"HTTP/1.1 413"), answer
+    server.stop()
+
+
 def test_a_body_that_stalls_is_answered_408_and_holds_no_thread(server: FunctionServer):
     answer = raw(server, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n", b"{")
     assert answer.startswith(b"HTTP/1.1 408")
