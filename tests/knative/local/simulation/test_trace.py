@@ -10,6 +10,7 @@ import dataclasses
 import os
 import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import aiohttp
@@ -33,6 +34,9 @@ POLL_SECONDS = 0.1
 MAX_SHIFT_SECONDS = 2.7
 OWN_COLD_START_SECONDS = 0.1  # of the server of tests
 ENGINE_TICK_PHASE = 0.02  # seconds after an even second
+# A poll this late shows that the machine was starved of CPU, as no real run was: the run is made again.
+STARVED_SECONDS = 0.5
+RUNS = 3
 
 
 async def _client(session: aiohttp.ClientSession, url: str, stop: asyncio.Event, counts: Counter[int]) -> None:
@@ -123,16 +127,22 @@ def test_pods_follow_the_trace_of_a_real_cluster(tmp_path: Path, path: Path) -> 
         environment={"START_SECONDS": f"{start:.2f}"},
     )
     order = ("--reports-first",) if _reports_first(trace) else ()
-    engine = EngineProcess(tmp_path, hello, arguments=("--initial-scale", "0", *order))
-    try:
-        seen, counts = run_async(_drive(engine, trace, seconds))
-    finally:
-        engine.stop()
-    ours = dataclasses.replace(trace, changes=tuple(seen))
     plot = Path(os.environ.get("PIXELAMP_TRACE_PLOT") or tmp_path / "trace.png")
-    _plot({"Knative on a cluster": trace, "this engine": ours}, seconds, plot)
-    desired, ready = (_agreement(trace, ours, key, seconds) for key in ("desired", "actual"))
-    print(f"equal at {desired:.1%} (desired) and {ready:.1%} (ready) of {seconds} s; {plot}")
-    assert set(counts) == {200}, counts
+    for _ in range(RUNS):
+        engine = EngineProcess(tmp_path, hello, arguments=("--initial-scale", "0", *order))
+        try:
+            seen, counts = run_async(_drive(engine, trace, seconds))
+        finally:
+            engine.stop()
+        ours = dataclasses.replace(trace, changes=tuple(seen))
+        _plot({"Knative on a cluster": trace, "this engine": ours}, seconds, plot)
+        desired, ready = (_agreement(trace, ours, key, seconds) for key in ("desired", "actual"))
+        late = max(after.at - before.at for before, after in pairwise(seen)) - POLL_SECONDS
+        print(
+            f"equal at {desired:.1%} (desired) and {ready:.1%} (ready) of {seconds} s; polls {late:.2f} s late; {plot}"
+        )
+        assert set(counts) == {200}, counts
+        if late < STARVED_SECONDS:
+            break
     assert desired >= REPEATED["desired"] - MARGIN
     assert ready >= REPEATED["actual"] - MARGIN
