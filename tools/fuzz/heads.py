@@ -118,10 +118,10 @@ def _loop() -> asyncio.AbstractEventLoop:
 def _gunicorn() -> Config:
     from gunicorn.config import Config
 
-    from functions.kit.server.application import HEADER_BYTES
+    from functions.kit.server.gunicorn_worker import FIELD_BYTES
 
     config = Config()
-    config.set("limit_request_field_size", HEADER_BYTES)
+    config.set("limit_request_field_size", FIELD_BYTES)
     return config
 
 
