@@ -79,7 +79,7 @@ def _rows_present(image: ImageFile.ImageFile, data: bytes) -> int:
         OSError: not even the first.
     """
     found = tiff.page(data, image.tell())
-    rows = pieces.rows_present(found) if found is not None else image.height
+    rows = pieces.rows_counted(found) if found is not None else image.height
     if not rows:
         raise OSError("its first strip or tile is missing, cut or too small")
     return rows

@@ -66,6 +66,11 @@ def whole_rows(found: Directory) -> int:
     return present if present >= found.value(tiff.HEIGHT, 0) else present - present % _grid(found).rows
 
 
+def rows_counted(found: Directory) -> int:
+    """The rows of whole strips and tiles, or the rows of the first one if it is cut: the same for every decoder."""
+    return whole_rows(found) or rows_present(found)
+
+
 def sizes_missing(found: Directory) -> bool:
     """Whether pieces without compression have no byte counts: their sizes are those of their pixels."""
     if found.value(tiff.COMPRESSION, _NONE) != _NONE:

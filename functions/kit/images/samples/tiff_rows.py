@@ -53,7 +53,7 @@ def find(found: tiff.Directory) -> Samples | None:
     extra = found.values(tiff.EXTRA)
     alpha = bool(extra) and extra[0] in {1, 2} and found.samples > len(names)
     channels = (*names, "alpha") if alpha else names
-    present = pieces.rows_present(found)
+    present = pieces.rows_counted(found)
 
     def read(rows: int) -> Iterator[Array]:
         for strip in _tiff_strips(found, kind, len(channels), rows):

@@ -189,6 +189,8 @@ def _tiff_strips(directory: tiff.Directory) -> bool:
         or directory.value(tiff.FILL_ORDER, 1) != 1
     ):
         return False
+    if directory.value(tiff.COMPRESSION, 1) != 1 and pieces.rows_of_one(directory) >= directory.value(tiff.HEIGHT, 0):
+        return False  # of a single piece that is broken, libvips gives no row, and Pillow those before the fault
     if directory.value(tiff.PLANAR, 1) != 1 and directory.samples > 1:
         return False
     if tiff.TILE_OFFSETS in directory.entries:
