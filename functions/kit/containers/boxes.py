@@ -9,7 +9,7 @@ from typing import NamedTuple
 from functions.kit.containers.parts import Document, Kind, Splices, filler
 from functions.kit.containers.source import Source
 
-MAX_BOXES = 20_000
+MAX_BOXES = 8_000
 # Boxes that hold the picture or lead to it: one of them that is broken breaks the file.
 PICTURE = frozenset(
     (b"ftyp", b"meta", b"mdat", b"moov", b"moof", b"mini", b"jp2h", b"jp2c", b"jxlc", b"jxlp", b"trak", b"idat")

@@ -13,7 +13,7 @@ from functions.kit.containers.boxes import Box, Boxes, encode
 from functions.kit.containers.packing import ContainerError
 from functions.kit.containers.source import Buffer, Span
 
-MAX_ITEMS = 65_536
+MAX_ITEMS = 8192
 MAX_EXTENTS = 8192
 # Names that encoders give to items.
 NAMES = frozenset(
@@ -142,6 +142,17 @@ def read(boxes: Boxes, tables: dict[bytes, Box]) -> Items:
     return found
 
 
+def _bounded(count: int) -> int:
+    """A count of items.
+
+    Raises:
+        ContainerError: it exceeds the limit.
+    """
+    if count > MAX_ITEMS:
+        raise ContainerError(f"more than {MAX_ITEMS:,} items")
+    return count
+
+
 def _primary(found: Items, _boxes: Boxes, reader: Reader, _box: Box) -> None:
     version = reader.take(1)
     reader.take(3)
@@ -180,7 +191,7 @@ def _places(found: Items, boxes: Boxes, reader: Reader, _box: Box) -> None:
     index_size = sizes & 15 if version in (1, 2) else 0
     store = found.tables.get(b"idat")
     extents = 0
-    for _ in range(min(reader.take(2 if version < 2 else 4), MAX_ITEMS)):
+    for _ in range(_bounded(reader.take(2 if version < 2 else 4))):
         number = reader.take(2 if version < 2 else 4)
         method = reader.take(2) & 15 if version in (1, 2) else 0
         item = found.items.setdefault(number, Item(number))
@@ -214,7 +225,7 @@ def _references(found: Items, boxes: Boxes, reader: Reader, box: Box) -> None:
     for entry in boxes.within(box.body + 4, box.end):
         inner = Reader(data[entry.body : entry.end], 0, entry.end - entry.body)
         start = inner.take(wide)
-        to = tuple(inner.take(wide) for _ in range(min(inner.take(2), MAX_ITEMS)))
+        to = tuple(inner.take(wide) for _ in range(_bounded(inner.take(2))))
         found.references.append((entry.kind, start, to))
 
 
@@ -222,7 +233,7 @@ def _associations(found: Items, _boxes: Boxes, reader: Reader, _box: Box) -> Non
     version = reader.take(1)
     wide = 2 if reader.take(3) & 1 else 1
     top = 0x8000 if wide == 2 else 0x80
-    for _ in range(min(reader.take(4), MAX_ITEMS)):
+    for _ in range(_bounded(reader.take(4))):
         number = reader.take(4 if version else 2)
         values = [reader.take(wide) for _ in range(reader.take(1))]
         found.associations.setdefault(number, []).extend((value & (top - 1), value >= top) for value in values)
