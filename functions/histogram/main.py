@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from functions.histogram import answers
 from functions.histogram.answers import MEDIA_TYPES, MIXED, Result
 from functions.histogram.counting.model import CHANNELS, LEVELS, LUMINANCES, MOST_LEVELS, SPACES, Region, Share
-from functions.histogram.plots import scopes
+from functions.histogram.plots import SCOPES
 from functions.kit.http import jsontext, problems
 from functions.kit.http.function import HTML, Call, EventRoute, Function, Reply, Route, wants_page
 from functions.kit.http.options import Option, choice, decimal, flag, integer, names, numbers, parsed, text
@@ -141,7 +141,7 @@ LOOKS = (
     Option("height", integer(32, 4096), 400, "of the plot, pixels"),
     Option(
         "kind",
-        choice("overlay", "parade", *scopes.KINDS),
+        choice("overlay", "parade", *SCOPES),
         "overlay",
         "of plot: all channels in one, one beside the other, levels by column, colours by hue and saturation",
     ),
@@ -242,7 +242,7 @@ def _result(call: Call, kind: str, upload: Upload) -> Result:
     chosen["value_range"] = chosen.pop("range")
     if kind in {"png", "svg", "pdf", "csv"}:
         chosen["colours"] = 0  # nothing there shows them
-    chosen["scope"] = kind in {"png", "svg", "pdf"} and call.options["kind"] in scopes.KINDS
+    chosen["scope"] = kind in {"png", "svg", "pdf"} and call.options["kind"] in SCOPES
     before = call.timing.elapsed()
     analysis = analyse(upload.data, call.settings, Choices(**chosen))
     call.timing.add("count", call.timing.elapsed() - before)
@@ -257,7 +257,7 @@ def _result(call: Call, kind: str, upload: Upload) -> Result:
 
 
 def _draw(analysis: Analysis, kind: str, options: JsonMapping) -> bytes | str:
-    if options["kind"] in scopes.KINDS:
+    if options["kind"] in SCOPES:
         return _scope(analysis, kind, options)
     chart = analysis.chart(
         width=options["width"],
@@ -290,7 +290,9 @@ def _scope(analysis: Analysis, kind: str, options: JsonMapping) -> bytes:
             "kind", f"kind={options['kind']} needs colours or 8 bits, and at most 50 megapixels; this image has not"
         )
     dark, size = options["theme"] == "dark", (options["width"], options["height"])
-    return scopes.render(scopes.Scope(analysis.sample, options["kind"], *size, dark, options["title"]), kind)
+    from functions.histogram.plots.scopes import Scope, render
+
+    return render(Scope(analysis.sample, options["kind"], *size, dark, options["title"]), kind)
 
 
 def _attempt(call: Call, kind: str, upload: Upload) -> Result | Problem:

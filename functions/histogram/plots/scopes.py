@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     Shares = NDArray[np.float64]  # of rows, columns and bands
 
-KINDS = ("waveform", "vectorscope")
 SAMPLE = 640  # columns and rows of pixels at most
 _LEVELS = 256
 # Cb and Cr of the primaries and secondaries at 75 %, as Rec. 601 has them: the targets of a vectorscope.

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
-from functions.kit.containers import Document, read
-from functions.kit.containers.items import Items
-
 if TYPE_CHECKING:
     from PIL import Image
+
+    from functions.kit.containers import Document
+    from functions.kit.containers.items import Items
 
 Rectangle = tuple[int, int, int, int]
 MOST_CHECKS = 512  # tiles that are decoded on their own
@@ -58,6 +58,8 @@ def rows_held(data: bytes, height: int, plain: Callable[[Rectangle], bool]) -> i
     Raises:
         OSError: a tile cannot be decoded, and the picture is displayed turned, or the tile is one of the first row.
     """
+    from functions.kit.containers import read
+
     document = read(data)
     grid = _grid(document) if document is not None else None
     if document is None or grid is None:

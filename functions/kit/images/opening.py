@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from functions.kit.http import problems
 from functions.kit.http.problems import Problem
 from functions.kit.http.settings import Settings
-from functions.kit.images import grids, jpeg, jpeg2000, partial, pcx, png, tiff
+from functions.kit.images import jpeg, partial, png, tiff
 from functions.kit.images.formats import ACCEPTED, Format, labels, refusal, sniff
 from functions.kit.images.metering import HeaderLimitError, MeteredFile
-from functions.kit.images.samples import finding, heif, jxl
+from functions.kit.images.samples import finding
 from functions.kit.images.samples.model import EarlyEndError, SampleFormatError, Samples
 from functions.kit.images.slots import slot
-from functions.kit.images.strips import turbo
-from functions.kit.images.strips.large import Large
 from functions.kit.images.strips.model import Strips
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
+
+    from functions.kit.images.strips.large import Large
 
 _Read = TypeVar("_Read", Samples, Strips)
 
@@ -121,6 +121,8 @@ def _pixels(
             raise LargeImageError
         return _guarded(large.samples(data, _checked(data, found, entry, settings), frame), entry, settings)
     if entry.name == "JXL":
+        from functions.kit.images.samples import jxl
+
         size = jxl.size(data, settings)
         if large is not None:
             large.check(data, entry, size)
@@ -233,21 +235,41 @@ def _decode(
     else:
         image.load()
         if entry.name == "HEIF" and not frame:
+            from functions.kit.images import grids
+
             rows = grids.rows_of(image, data)
             if rows < image.height:
                 image.info[EXTENT] = partial.Extent(0, rows)
-    deep = {"AVIF": heif.deep, "JXL": jxl.deep}.get(entry.name)
-    if deep is not None and image.mode[0] not in "IF" and deep(data):
+    if entry.name in {"AVIF", "JXL"}:
+        _check_depth(image, data, entry)
+    _check_pixels(image, settings)  # an icon's directory and the image inside it may differ
+    if entry.name == "JPEG2000":
+        from functions.kit.images import jpeg2000
+
+        return jpeg2000.levelled(image, data, REDUCED)
+    return image
+
+
+def _check_depth(image: ImageFile.ImageFile, data: bytes, entry: Format) -> None:
+    """Note a depth that the decoder reduced to 8 bits.
+
+    Raises:
+        SampleFormatError: a form that its decoder misreads.
+    """
+    from functions.kit.images.samples import heif, jxl
+
+    deep = heif.deep if entry.name == "AVIF" else jxl.deep
+    if image.mode[0] not in "IF" and deep(data):
         image.info[REDUCED] = f"this {entry.label} has more than 8 bits a sample; it is counted at 8"
     if entry.name == "JXL" and image.mode == "LA" and len(image._data) > 2 * image.width * image.height:  # type: ignore[attr-defined]  # noqa: SLF001
         # The plugin takes half of the bytes for the whole picture.
         raise SampleFormatError("JPEG XL in gray with alpha of more than 8 bits a sample (without alpha it is read)")
-    _check_pixels(image, settings)  # an icon's directory and the image inside it may differ
-    return jpeg2000.levelled(image, data, REDUCED) if entry.name == "JPEG2000" else image
 
 
 def _turbo(data: bytes, start: int, settings: Settings, most: int | None) -> Image.Image | None:
     """The JPEG at a position of a file, decoded with what its decoder reports; None where it is Pillow's to decode."""
+    from functions.kit.images.strips import turbo
+
     source = data[start:] if start else data
     width, height = jpeg.size(source)
     if width * height > settings.max_pixels:
@@ -265,6 +287,8 @@ def _turbo(data: bytes, start: int, settings: Settings, most: int | None) -> Ima
 
 def _load_jpeg(image: ImageFile.ImageFile, data: bytes) -> None:
     """Decode a JPEG by Pillow, at a fraction of its size or in a rare form, and find the rows that are sound."""
+    from functions.kit.images.strips import turbo
+
     image.load()
     image.format = "JPEG"
     height = image.info.get(FULL_SIZE, image.size)[1]
@@ -303,6 +327,8 @@ def _source(data: bytes, entry: Format, settings: Settings, frame: int) -> tuple
 def _opened(source: bytes, entry: Format, settings: Settings, frame: int, draft: int | None) -> ImageFile.ImageFile:
     """An image whose header is read and that is about to be decoded."""
     if entry.name == "JXL":
+        from functions.kit.images.samples import jxl
+
         jxl.size(source, settings)
     image, file = _parse(source, entry, frame)
     _check_pixels(image, settings)
@@ -337,7 +363,9 @@ def _parse(data: bytes, entry: Format, frame: int) -> tuple[ImageFile.ImageFile,
     # Image.open() would stop at the pixel guard without the dimensions, and would import six decoders.
     factory: Any = Image.OPEN[entry.name][0]
     if entry.name == "PCX":
-        factory = pcx.reader()
+        from functions.kit.images.pcx import reader
+
+        factory = reader()
     file = MeteredFile(data, frame)
     return factory(file, ""), file
 

@@ -1,22 +1,34 @@
 """Pictures of more than 8 bits a sample: their own values in strips, as numpy arrays.
 
-Pillow reduces most of them to 8 bits, or misreads them. libvips decodes PNG. numpy and pyvips are imported only
-where such a picture is opened.
+Pillow reduces most of them to 8 bits, or misreads them. libvips decodes PNG. numpy, pyvips and
+the reader of a format are imported only where such a picture is opened.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from functions.kit.images import png, tiff
-from functions.kit.images.samples import bmp, exr, heif, plain, psd, tiff_rows
 from functions.kit.images.samples.model import GRAY, RGB, Samples, strip_rows
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from functions.kit.images.samples.model import Array
+
+# Modules that read a format whole, and their functions.
+_READERS = {
+    "FITS": ("plain", "fits"),
+    "PPM": ("plain", "pnm"),
+    "PSD": ("psd", "find"),
+    "BMP": ("bmp", "find"),
+    "HEIF": ("heif", "find"),
+    "AVIF": ("heif", "avif"),
+    "EXR": ("exr", "find"),
+}
 
 
 def find(data: bytes, name: str, frame: int) -> Samples | None:
@@ -29,24 +41,20 @@ def find(data: bytes, name: str, frame: int) -> Samples | None:
     """
     if name == "TIFF":
         found = tiff.page(data, frame)
-        return tiff_rows.find(found) if found is not None else None
-    if name == "PNG" and not frame:
+        return _reader("tiff_rows").find(found) if found is not None else None
+    if frame and name in {"PNG", "BMP", "HEIF", "AVIF"}:
+        return None
+    if name == "PNG":
         return _png(data)
-    if name == "FITS":
-        return plain.fits(data)
-    if name == "PSD":
-        return psd.find(data)
-    if name == "BMP" and not frame:
-        return bmp.find(data)
-    if name == "HEIF" and not frame:
-        return heif.find(data)
-    if name == "AVIF" and not frame:
-        return heif.avif(data)
-    if name == "EXR":
-        return exr.find(data)
-    if name == "PPM":
-        return plain.pnm(data)
+    if name in _READERS:
+        module, function = _READERS[name]
+        reader: Callable[[bytes], Samples | None] = getattr(_reader(module), function)
+        return reader(data)
     return None
+
+
+def _reader(module: str) -> ModuleType:
+    return import_module(f"functions.kit.images.samples.{module}")
 
 
 def of_image(image: Image.Image) -> Samples | None:
