@@ -1,14 +1,15 @@
 """From a file's parts to its blocks of metadata, what was not read of it, and the files inside it.
 
 Containers are read in `functions.kit.containers`; here it is decided what their parts are to a reader of metadata.
+The readers of rare formats are imported with their first file: a JPEG needs none of them.
 """
 
 from __future__ import annotations
 
 import re
 
-from functions.exif.fields import bmp, layers, png, resources, simple
-from functions.exif.scan import heif, photoshop, remains, trailer
+from functions.exif.fields import simple
+from functions.exif.scan import remains, trailer
 from functions.exif.scan.result import Scan
 from functions.kit.containers import METADATA, Document, Kind, Packing, Part, jpeg
 from functions.kit.containers.source import finished
@@ -23,18 +24,8 @@ RAW_PROFILE = "Raw profile type "
 # Keywords whose language is part of the tag's name, and languages (RFC 3066), whose second part is a country.
 _TRANSLATED = frozenset(
     (
-        *(
-            "Title",
-            "Author",
-            "Description",
-            "Copyright",
-            "Creation time",
-            "Software",
-            "Disclaimer",
-            "Warning",
-            "Source",
-        ),
-        *("Comment", "Collection", "Artist", "Document", "Label", "Make", "Model", "Url"),
+        *("Title", "Author", "Description", "Copyright", "Creation time", "Software", "Disclaimer", "Warning"),
+        *("Source", "Comment", "Collection", "Artist", "Document", "Label", "Make", "Model", "Url"),
     )
 )
 _LANGUAGE = re.compile(r"([A-Za-z]{2,8}|[xi])(-[A-Za-z]{2}\b)?((?:-\w{1,8})*)", re.ASCII)
@@ -61,9 +52,13 @@ def scan(document: Document, *, whole: bool = True, accounted: bool = True, exif
     result.details = document.details
     result.size = document.source.size
     if document.reader == "isobmff":
+        from functions.exif.scan import heif
+
         heif.read(document, result, whole=whole)
     else:
         if whole and document.reader in ("jp2", "jxl"):
+            from functions.exif.scan import heif
+
             heif.brands(document, result, "Jpeg2000")
         if whole:
             _fields(document, result)
@@ -88,16 +83,22 @@ def _fields(document: Document, result: Scan) -> None:
     if document.reader in simple.READERS:
         simple.add(result, document.reader, source.read(0, min(source.size, simple.HEAD)))
     if document.reader == "png":
+        from functions.exif.fields import png
+
         for part in document.parts:
             if isinstance(part.key, bytes) and part.key in png.CHUNKS:
                 png.add(result, part.key, source.read(part.start + 8, min(part.end - 4, part.start + png.MAX_FIELD)))
     elif document.reader == "bmp":
+        from functions.exif.fields import bmp
+
         bmp.add(result, source.read(0, min(source.size, simple.HEAD)))
     elif document.reader == "webp":
         _webp(document, result)
     elif document.reader == "raf":
         _fujifilm(document, result)
     elif document.reader == "psd" and document.width:
+        from functions.exif.fields import layers, resources
+
         numbers = (document.details.get(name, 0) for name in ("channels", "bits_per_sample", "color_mode"))
         resources.header(result, *map(int, numbers))
         if document.model is not None:
@@ -242,6 +243,8 @@ class _Reader:
             return  # named with what was not received
         offset, where, kind = document.offset(part), part.label, part.kind
         if kind is Kind.PHOTOSHOP:
+            from functions.exif.scan import photoshop
+
             if document.reader == "jpeg" and not self.exif_only:
                 result.add("photoshop", offset, data, where)
             photoshop.resources(result, data, offset, where, exif_only=self.exif_only)
@@ -250,6 +253,8 @@ class _Reader:
         elif document.reader == "jxl" and kind is Kind.EXIF:
             where = "brob Exif" if part.packing else where
             if part.packing:
+                from functions.exif.scan import heif
+
                 heif.exif_item(result, data, -1, where)
             else:
                 self._tiff(data, offset, where)
@@ -317,6 +322,8 @@ class _Reader:
             else:
                 result.miss("raw profile", where, -1, len(profile))
         elif part.kind is Kind.IPTC and profile.startswith(b"8BIM"):
+            from functions.exif.scan import photoshop
+
             photoshop.resources(result, profile, -1, where)
         else:
             if part.kind is Kind.TEXT:
