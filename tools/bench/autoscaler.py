@@ -16,7 +16,7 @@ from knative.local.simulation.simulator import simulate
 from knative.local.simulation.trace import Trace, replay
 from knative.local.simulation.world import World
 from tests.engines import EngineProcess, service
-from tools.bench.harness import Bench, cpu_seconds, memory_bytes
+from tools.bench.harness import Bench, cpu_nanoseconds, memory_bytes
 from tools.figures import LEAST_PAIRS
 
 HOUR_SECONDS = 5.0
@@ -111,9 +111,9 @@ def _revisions(bench: Bench, count: int) -> float:
 
 def _share(engine: EngineProcess) -> float:
     """CPU over some seconds, in percent of a core."""
-    before = cpu_seconds(engine.process.pid)
+    before = cpu_nanoseconds(engine.process.pid)
     time.sleep(WATCH_SECONDS)
-    return (cpu_seconds(engine.process.pid) - before) / WATCH_SECONDS * 100
+    return (cpu_nanoseconds(engine.process.pid) - before) / 1e9 / WATCH_SECONDS * 100
 
 
 def _opened(port: int) -> socket.socket:
