@@ -113,6 +113,7 @@ def test_a_sidecar_that_crashes_is_restarted_and_the_program_goes_on(start: Star
     engine = start(pod_of(shell("side", f"echo $$$$ >>{pids}; exec sleep 60")))
     engine.wait_pods(1)
     before = engine.pods("ready")[0]["pid"]
+    engine.wait(lambda: pids.exists() and pids.read_text().endswith("\n"), "the sidecar")  # it has no probe to wait for
     os.kill(int(pids.read_text().split()[0]), signal.SIGKILL)
     engine.wait(lambda: len(pids.read_text().split()) == 2, "another sidecar")
     engine.wait_pods(1)
@@ -141,10 +142,11 @@ def test_a_liveness_probe_restarts_the_sidecar_alone(start: Start, tmp_path: Pat
 
 
 def test_all_containers_end_with_their_pod(start: Start, tmp_path: Path) -> None:
-    ended = tmp_path / "ended"
-    script = f"trap 'echo side >>{ended}; exit 0' TERM; while :; do sleep 0.05; done"
+    begun, ended = tmp_path / "begun", tmp_path / "ended"
+    script = f"trap 'echo side >>{ended}; exit 0' TERM; touch {begun}; while :; do sleep 0.05; done"
     engine = start(pod_of(shell("side", script)))
     engine.wait_pods(1)
+    engine.wait(begun.exists, "the sidecar")
     assert engine.stop() == 0
     assert ended.read_text() == "side\n"
 
