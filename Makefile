@@ -22,7 +22,7 @@ serve: $(VENV)/.serve  ## three functions on http://127.0.0.1:8080 (PORT=N for a
 # pytest keeps its compiled test modules, also where the environment forbids bytecode: each worker loads all of them.
 test test-all: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev  ## the tests, without the slow ones; ARGS='tests/contract -k exif' for some of them
-	$(BIN)/python -m pytest -q -m "not slow" -n 6 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -q -m "not slow" -n 4 --dist loadfile $(ARGS)
 
 test-all: $(VENV)/.dev  ## every test, the slow ones too
 	$(BIN)/python -m pytest $(ARGS)

@@ -69,11 +69,11 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in {"Content-Length": str(len(body)), "ETag": self.server.tag, **headers}.items():
             self.send_header(name, value)
         self.end_headers()
+        self.server.sent += len(body)  # before the client can have read it
         try:
             self.wfile.write(body)
-            self.server.sent += len(body)
         except OSError:
-            pass
+            self.server.sent -= len(body)
 
     def log_message(self, *_: Any) -> None:
         pass
