@@ -1,4 +1,4 @@
-"""How long the content of a box is by its own form: what is behind that may be anything."""
+"""The length of a box's content by its format: bytes after it are not understood."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BOXES = {b"ispe": 12, b"pasp": 8, b"clap": 32, b"irot": 1, b"imir": 1, b"lsel":
           b"tols": 6, b"pitm": 8}  # fmt: skip
 _TEXT = re.compile(rb"[ -~]{6}")
 _NAMED = re.compile(rb"(?:urn|https?):[!-~]+\0")
-# Brands that files state they are compatible with: texts behind the last of them are none.
+# Known compatible brands: text after the last of them is not a brand.
 _BRANDS = frozenset(
     (
         *(b"mif1", b"mif2", b"mif3", b"msf1", b"miaf", b"MiHB", b"MiHA", b"MiHE", b"MiAB", b"MiPr", b"MiAn", b"MiBu"),
@@ -29,7 +29,7 @@ _BRANDS = frozenset(
 
 
 def expected(document: Document, kind: bytes, body: bytes) -> int:
-    """Bytes of a box's content by its form; -1 where no form is known."""
+    """Bytes of a box's content by its format; -1 for an unknown format."""
     if kind in _FORMS:
         return _FORMS[kind](document, body)
     return _BOXES.get(kind, -1) if document.reader == "isobmff" else -1

@@ -1,4 +1,4 @@
-"""Where the compressed stream of a picture ends: zlib in PNG, LZW in GIF. Decoders pass over what is behind it."""
+"""Where the compressed stream of a picture ends: zlib in PNG, LZW in GIF. Decoders ignore the bytes after it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Excess(NamedTuple):
 
     Args:
         place: the part of the container.
-        offset: where they begin in the file; -1 where they do not stand there as they are.
+        offset: where they begin in the file; -1 if they are compressed or spread over several places.
         size: in bytes.
         detail: what they are.
         changes: new content of parts, without them; empty where they cannot be taken out.
@@ -62,7 +62,7 @@ def excess(document: Document) -> list[Excess]:
         return list(_frames(document, pixels))
     if document.reader == "jpeg":
         return [*_tables(document), *(found for part in pixels if (found := _text(document, part)) is not None)]
-    # Where the end of a stream shows in decoding alone, a text at the end of the data gives it away.
+    # The end of these streams shows only in decoding: at least readable text at the end of the data is found.
     return [found for part in pixels if (found := _text(document, part)) is not None]
 
 
@@ -156,7 +156,7 @@ def _behind(document: Document, parts: list[Part], head: int, length: int) -> Ex
 
 
 def _shortened(document: Document, parts: list[Part], head: int, raster: int) -> Changes:
-    """The stream compressed anew, with the rows of the picture alone."""
+    """The stream compressed again, with only the rows of the picture."""
     data = b"".join(document.source.read(part.body + head, part.stop) for part in parts)
     rows = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[2:], raster)
     first, *others = parts
@@ -190,7 +190,7 @@ def _frames(document: Document, pixels: list[Part]) -> Iterator[Excess]:
 
 
 def _end_code(data: bytes, lowest: int) -> int:
-    """The bytes of a frame's codes up to the one that ends them; 0 where there is none (GIF89a, appendix F).
+    """Bytes of a frame's codes up to and including the end code; 0 without an end code (GIF89a, appendix F).
 
     The width of a code depends on the number of codes since the table was cleared: each run of codes of one width is
     searched at once for the codes that clear the table and end the frame.
@@ -213,9 +213,9 @@ def _end_code(data: bytes, lowest: int) -> int:
 
 
 def _index(word: int, code: int, width: int, count: int) -> int:
-    """The number of codes before one, among some of one width; all of them where it is not there."""
+    """The index of the first field with this code, among fields of one width; their count if there is none."""
     ones = _ones(width, count)
-    # Fields that are the code become zero; of a field that is zero, and of none before it, the highest bit is set.
+    # Fields equal to the code become zero; the highest bit of the first zero field is set in `found`.
     word ^= code * ones
     found = (word - ones) & ~word & ones << width - 1
     return ((found & -found).bit_length() - 1) // width if found else count
@@ -223,7 +223,7 @@ def _index(word: int, code: int, width: int, count: int) -> int:
 
 @lru_cache(maxsize=32)
 def _ones(width: int, count: int) -> int:
-    """A number of fields of a width, each of which is one."""
+    """An integer of `count` fields of `width` bits, each holding 1."""
     return ((1 << width * count) - 1) // ((1 << width) - 1)
 
 
@@ -231,7 +231,7 @@ def _ones(width: int, count: int) -> int:
 
 
 def _tables(document: Document) -> Iterator[Excess]:
-    """Tables that no scan uses: they are defined anew before one, or never referred to (ITU-T T.81, B.2.4)."""
+    """Tables that no scan uses: redefined before any scan, or never referred to (ITU-T T.81, B.2.4)."""
     source, hidden = document.source, _unused(document)
     for part in document.parts if hidden else ():
         gone = [span for span in hidden if part.body <= span.start < part.stop]
@@ -264,7 +264,7 @@ def _unused(document: Document) -> list[Span]:
     # Of a file that is cut off, the scan that uses the last tables of codes may be missing.
     whole = any(part.key == EOI and part.kind is Kind.STRUCTURE for part in document.parts)
     spare += [span for name, span in waiting.items() if whole or name[0]]
-    # One that a scan uses under another number is no place to hide anything.
+    # A copy of a used table, under another number, cannot hide anything.
     return sorted(span for span in spare if source.read(span.start + 1, span.end) not in used) if scans else []
 
 

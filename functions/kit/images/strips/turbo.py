@@ -27,7 +27,7 @@ _FILL = b"\0\xff"  # bytes before an end marker that hold no data
 
 
 class Decoded(NamedTuple):
-    """A decoded JPEG: its pixels, and how many of its rows are sound, None where any may be damaged."""
+    """A decoded JPEG: its pixels, and the number of undamaged rows; None if any row may be damaged."""
 
     image: Image.Image
     rows: int | None
@@ -56,7 +56,7 @@ def decode(data: bytes, width: int, height: int) -> Decoded | None:
     how: JsonObject = {"colorspace": colours[0], "buffer": pixels}
     message = _warning(source, how)
     if message:
-        source = jpeg.plain(source)  # whatever was odd about the header is left out of it
+        source = jpeg.plain(source)  # without the segments that a decoder may warn of but does not need
         message = _warning(source, how)
     if message is None:
         return None
@@ -87,7 +87,7 @@ def _ended(data: bytes) -> bytes:
 
 
 def checked(data: bytes, height: int) -> int | None:
-    """How many rows of a JPEG that another decoder decodes are sound; None where any may be damaged.
+    """The number of undamaged rows of a JPEG that another decoder decodes; None if any row may be damaged.
 
     Raises:
         OSError: as `_sound`.
@@ -102,7 +102,7 @@ def checked(data: bytes, height: int) -> int | None:
 
 
 def _warning(source: bytes, how: JsonObject) -> str | None:
-    """What the decoder warns of, empty without a warning; None where it does not decode at all."""
+    """The decoder's warning, empty without one; None if it cannot decode the data."""
     import simplejpeg
 
     try:
@@ -118,7 +118,7 @@ def _warning(source: bytes, how: JsonObject) -> str | None:
 
 
 def _sound(source: bytes, message: str, height: int) -> int | None:
-    """How many rows come before what a decoder warned of; None where any may be damaged.
+    """The number of rows before a decoder's warning; None if any row may be damaged.
 
     Raises:
         OSError: none, or more scans than the last one of a progressive JPEG are damaged.
@@ -175,7 +175,7 @@ def _sound_strips(data: bytes, height: int, damaged: list[str]) -> Iterator[tupl
     except vips.library().Error:
         yield from _rest(data, height, done, step)
         return
-    del image  # libvips tells then
+    del image  # libvips reports its last warnings then
     sound = height if vips.warned == before else vips.whole_strips(height)
     if sound > done:
         yield sound - done, held[: (sound - done) * line]
